@@ -1,0 +1,34 @@
+// What a step of generation starts from: the token that each live sequence was given last, and its position.
+
+#include "lib/dispatch.wgsl"
+
+struct Params {
+  rows: u32,
+  vocabulary: u32,
+  step: u32,
+  sequences: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> places: array<vec4u>; // (rows): prompt start, prompt end, own start, sequence
+@group(0) @binding(2) var<storage, read> tokens: array<u32>; // (steps, sequences)
+@group(0) @binding(3) var<storage, read_write> ids: array<u32>; // (rows)
+@group(0) @binding(4) var<storage, read_write> positions: array<u32>; // (rows)
+
+const WORKGROUP: u32 = 64;
+
+@compute @workgroup_size(WORKGROUP)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups) * WORKGROUP + lane;
+  if (row >= params.rows) {
+    return;
+  }
+  let place = places[row];
+  let token = tokens[(params.step - 1u) * params.sequences + place.w];
+  ids[row] = min(token, params.vocabulary - 1u);
+  positions[row] = place.y - place.x + params.step - 1u;
+}

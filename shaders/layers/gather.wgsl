@@ -1,0 +1,57 @@
+// Rows of a table by index: token embeddings, and the hidden states that carry loss. Backward, every row of the table
+// sums the gradients of the places that read it, listed in order by the inverse of the index, so that no atomics are
+// needed and the sum is the same in every run.
+
+#include "lib/dispatch.wgsl"
+
+struct Params {
+  rows: u32,
+  cols: u32,
+  accumulate: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> table: array<f32>; // (T, cols)
+@group(0) @binding(2) var<storage, read> indices: array<u32>; // (rows)
+@group(0) @binding(3) var<storage, read_write> y: array<f32>; // (rows, cols)
+@group(0) @binding(4) var<storage, read> dy: array<f32>; // (rows, cols)
+@group(0) @binding(5) var<storage, read> offsets: array<u32>; // (T + 1): where each table row's readers start
+@group(0) @binding(6) var<storage, read> entries: array<u32>; // readers, ascending
+@group(0) @binding(7) var<storage, read_write> dtable: array<f32>; // (T, cols)
+
+const WORKGROUP: u32 = 64;
+
+@compute @workgroup_size(WORKGROUP)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let id = linear_group(group, groups) * WORKGROUP + lane;
+  if (id < params.rows * params.cols) {
+    y[id] = table[indices[id / params.cols] * params.cols + id % params.cols];
+  }
+}
+
+// Here rows counts the table's rows.
+@compute @workgroup_size(WORKGROUP)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let id = linear_group(group, groups) * WORKGROUP + lane;
+  if (id >= params.rows * params.cols) {
+    return;
+  }
+  let row = id / params.cols;
+  let column = id % params.cols;
+  var sum = 0.0;
+  for (var e = offsets[row]; e < offsets[row + 1u]; e++) {
+    sum += dy[entries[e] * params.cols + column];
+  }
+  if (params.accumulate == 1u) {
+    sum += dtable[id];
+  }
+  dtable[id] = sum;
+}

@@ -1,0 +1,72 @@
+// The matrix products of matmul.wgsl for any dimensions, one element of the result per thread. It serves the odd
+// shapes and is the plain text that the tiled products are tested against.
+
+#include "lib/dispatch.wgsl"
+
+struct Params {
+  m: u32,
+  n: u32,
+  k: u32,
+  scale: f32,
+  accumulate: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> c: array<f32>;
+
+const WORKGROUP: u32 = 64;
+
+fn element_of(group: vec3u, groups: vec3u, lane: u32) -> u32 {
+  return linear_group(group, groups) * WORKGROUP + lane;
+}
+
+// c[at] takes the sum of k products of a and b, from their first elements on, by their strides.
+fn product(at: u32, a_start: u32, a_stride: u32, b_start: u32, b_stride: u32) {
+  var sum = 0.0;
+  for (var i = 0u; i < params.k; i++) {
+    sum += a[a_start + i * a_stride] * b[b_start + i * b_stride];
+  }
+  sum *= params.scale;
+  if (params.accumulate == 1u) {
+    sum += c[at];
+  }
+  c[at] = sum;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn nt(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let at = element_of(group, groups, lane);
+  if (at < params.m * params.n) {
+    product(at, (at / params.n) * params.k, 1u, (at % params.n) * params.k, 1u);
+  }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn nn(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let at = element_of(group, groups, lane);
+  if (at < params.m * params.n) {
+    product(at, (at / params.n) * params.k, 1u, at % params.n, params.n);
+  }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn tn(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let at = element_of(group, groups, lane);
+  if (at < params.m * params.n) {
+    product(at, at / params.n, params.m, at % params.n, params.n);
+  }
+}

@@ -1,0 +1,93 @@
+// Root-mean-square normalisation (Zhang and Sennrich 2019): y = x · rstd · weight, rstd = 1 / sqrt(mean(x²) + eps).
+// One workgroup a row; rstd (rows) is kept for the backward pass.
+
+#include "lib/dispatch.wgsl"
+#include "lib/reduce.wgsl"
+
+struct Params {
+  rows: u32,
+  cols: u32,
+  eps: f32,
+  accumulate: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>; // (rows, cols)
+@group(0) @binding(2) var<storage, read> weight: array<f32>; // (cols)
+@group(0) @binding(3) var<storage, read_write> y: array<f32>; // (rows, cols)
+@group(0) @binding(4) var<storage, read_write> rstd: array<f32>; // (rows)
+@group(0) @binding(5) var<storage, read> dy: array<f32>; // (rows, cols)
+@group(0) @binding(6) var<storage, read> saved_rstd: array<f32>; // (rows)
+@group(0) @binding(7) var<storage, read_write> dx: array<f32>; // (rows, cols)
+@group(0) @binding(8) var<storage, read_write> dweight: array<f32>; // (cols)
+
+@compute @workgroup_size(WORKGROUP)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let start = row * params.cols;
+  var squares = 0.0;
+  for (var i = lane; i < params.cols; i += WORKGROUP) {
+    let value = x[start + i];
+    squares += value * value;
+  }
+  let inverse = inverseSqrt(reduce_sum(squares, lane) / f32(params.cols) + params.eps);
+  for (var i = lane; i < params.cols; i += WORKGROUP) {
+    y[start + i] = x[start + i] * inverse * weight[i];
+  }
+  if (lane == 0u) {
+    rstd[row] = inverse;
+  }
+}
+
+// dx = rstd · (w·dy − x · rstd² · mean(w·dy·x))
+@compute @workgroup_size(WORKGROUP)
+fn backward_input(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let start = row * params.cols;
+  var products = 0.0;
+  for (var i = lane; i < params.cols; i += WORKGROUP) {
+    products += weight[i] * dy[start + i] * x[start + i];
+  }
+  let inverse = saved_rstd[row];
+  let pull = reduce_sum(products, lane) / f32(params.cols) * inverse * inverse;
+  for (var i = lane; i < params.cols; i += WORKGROUP) {
+    var gradient = inverse * (weight[i] * dy[start + i] - x[start + i] * pull);
+    if (params.accumulate == 1u) {
+      gradient += dx[start + i];
+    }
+    dx[start + i] = gradient;
+  }
+}
+
+// dweight[i] += Σ over rows of dy · x · rstd. One thread a column, rows in order.
+@compute @workgroup_size(WORKGROUP)
+fn backward_weight(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let column = linear_group(group, groups) * WORKGROUP + lane;
+  if (column >= params.cols) {
+    return;
+  }
+  var sum = 0.0;
+  for (var row = 0u; row < params.rows; row++) {
+    let at = row * params.cols + column;
+    sum += dy[at] * x[at] * saved_rstd[row];
+  }
+  dweight[column] += sum;
+}

@@ -1,0 +1,46 @@
+// Rotary positions (Su et al. 2021) in Hugging Face's order: coordinate j of a head turns with coordinate j + half.
+// Cosines and sines come from a table made on the host in float64, because WGSL leaves them imprecise for large angles.
+// The gradient is the turn backwards: direction −1.
+
+#include "lib/dispatch.wgsl"
+
+struct Params {
+  tokens: u32,
+  heads: u32,
+  head_dim: u32,
+  direction: f32,
+  accumulate: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>; // (tokens, heads · head_dim)
+@group(0) @binding(2) var<storage, read> positions: array<u32>; // (tokens)
+@group(0) @binding(3) var<storage, read> turns: array<vec2f>; // (positions, head_dim / 2): cosine, sine
+@group(0) @binding(4) var<storage, read_write> y: array<f32>; // (tokens, heads · head_dim)
+
+const WORKGROUP: u32 = 64;
+
+@compute @workgroup_size(WORKGROUP)
+fn rotate(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let id = linear_group(group, groups) * WORKGROUP + lane;
+  let half = params.head_dim / 2u;
+  if (id >= params.tokens * params.heads * half) {
+    return;
+  }
+  let coordinate = id % half;
+  let head = id / half; // token and head together
+  let turn = turns[positions[head / params.heads] * half + coordinate];
+  let first = head * params.head_dim + coordinate;
+  let second = first + half;
+  let sine = turn.y * params.direction;
+  var rotated = vec2f(x[first] * turn.x - x[second] * sine, x[second] * turn.x + x[first] * sine);
+  if (params.accumulate == 1u) {
+    rotated += vec2f(y[first], y[second]);
+  }
+  y[first] = rotated.x;
+  y[second] = rotated.y;
+}

@@ -1,0 +1,124 @@
+// Largest entry, sum of exponentials and argmax of a row in one pass (Milakov and Gimelshein 2018), with what entropy
+// needs beside them. The including file binds the rows as `logits: array<u32>`: they are read as bits, because WGSL lets
+// an implementation assume that no f32 is infinite, and −∞ is how an entry is masked. A masked entry changes nothing; a
+// row of nothing else keeps the empty state, whose sum is 0. No infinity is ever computed with.
+//
+// Everything is relative to the largest entry m, so that logits of any size keep their full precision:
+//   largest = m,  sum = Σ e^(z − m),  spread = Σ e^(z − m) (z − m),  arg = the lowest index of m.
+// Then log p = (z − m) − log(sum) and the entropy is log(sum) − spread / sum. A NaN in a row makes its sum NaN.
+
+#include "lib/reduce.wgsl"
+
+const MASKED: u32 = 0xff800000u; // the bits of −∞
+const LOWEST: f32 = -3.4028234e38;
+const NEGLIGIBLE: f32 = -104.0; // e to the power of less is 0 in f32
+const BLOCK: u32 = 256u; // entries a thread adds before it merges: rounding grows with the block, not with the row
+
+struct Online {
+  largest: f32,
+  sum: f32,
+  spread: f32,
+  arg: u32,
+}
+
+var<workgroup> online_scratch: array<Online, WORKGROUP>;
+
+fn online_empty() -> Online {
+  return Online(LOWEST, 0.0, 0.0, 0u);
+}
+
+// A state relative to a larger maximum. No shift is so large that it overflows, and a NaN in the sum stays.
+fn online_raised(state: Online, largest: f32) -> Online {
+  let shift = max(state.largest - largest, NEGLIGIBLE);
+  let factor = exp(shift);
+  return Online(largest, state.sum * factor, (state.spread + state.sum * shift) * factor, state.arg);
+}
+
+// One more entry. A first entry at the lowest number is still an entry.
+fn online_push(state: ptr<function, Online>, bits: u32, index: u32) {
+  if (bits == MASKED) {
+    return;
+  }
+  let z = bitcast<f32>(bits);
+  if (z > (*state).largest || (*state).sum == 0.0) {
+    *state = online_raised(*state, z);
+    (*state).arg = index;
+  }
+  let shift = z - (*state).largest;
+  if (shift < NEGLIGIBLE) {
+    return;
+  }
+  let weight = exp(shift);
+  (*state).sum += weight;
+  (*state).spread += weight * shift;
+}
+
+// Two parts of a row together.
+fn online_merge(a: Online, b: Online) -> Online {
+  if (b.sum == 0.0) {
+    return a;
+  }
+  if (a.sum == 0.0) {
+    return b;
+  }
+  let largest = max(a.largest, b.largest);
+  let x = online_raised(a, largest);
+  let y = online_raised(b, largest);
+  let first = a.largest > b.largest || (a.largest == b.largest && a.arg < b.arg);
+  return Online(largest, x.sum + y.sum, x.spread + y.spread, select(b.arg, a.arg, first));
+}
+
+// The parts of all threads together, in a fixed order. Every thread of the group must take part.
+fn online_reduce(state: Online, lane: u32) -> Online {
+  if (WORKGROUP == 1) {
+    return state;
+  }
+  workgroupBarrier();
+  online_scratch[lane] = state;
+  workgroupBarrier();
+  for (var width = WORKGROUP / 2u; width > 0u; width = width / 2u) {
+    if (lane < width) {
+      online_scratch[lane] = online_merge(online_scratch[lane], online_scratch[lane + width]);
+    }
+    workgroupBarrier();
+  }
+  return online_scratch[0];
+}
+
+// The state of the row of `cols` logits from `start` on, for all threads of its group.
+fn online_row(start: u32, cols: u32, lane: u32) -> Online {
+  var row = online_empty();
+  for (var block = 0u; block < cols; block += BLOCK * WORKGROUP) {
+    var part = online_empty();
+    let end = min(cols, block + BLOCK * WORKGROUP);
+    for (var i = block + lane; i < end; i += WORKGROUP) {
+      online_push(&part, logits[start + i], i);
+    }
+    row = online_merge(row, part);
+  }
+  return online_reduce(row, lane);
+}
+
+// 1 / sum; 0 for a row that is masked throughout, so that all its probabilities are 0.
+fn online_inverse(state: Online) -> f32 {
+  if (state.sum == 0.0) {
+    return 0.0;
+  }
+  return 1.0 / state.sum;
+}
+
+// e^(z − m): a probability before it is divided by the sum; 0 where masked.
+fn online_weight(state: Online, bits: u32) -> f32 {
+  if (bits == MASKED) {
+    return 0.0;
+  }
+  return exp(bitcast<f32>(bits) - state.largest);
+}
+
+// −Σ p log p in nats; 0 for a row that is masked throughout.
+fn online_entropy(state: Online) -> f32 {
+  if (state.sum == 0.0) {
+    return 0.0;
+  }
+  return log(state.sum) - state.spread / state.sum;
+}

@@ -1,0 +1,58 @@
+// Sums of token log-probabilities by sequence, one workgroup a sequence: sums[s] = Σ logprobs[offsets[s] … offsets[s + 1]).
+// The order of a sum depends on its sequence alone, so that packing does not change it. A log-probability of −∞ makes its
+// sum −∞.
+
+#include "lib/dispatch.wgsl"
+#include "lib/reduce.wgsl"
+
+struct Params {
+  sequences: u32,
+  accumulate: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> logprobs: array<f32>; // (R)
+@group(0) @binding(2) var<storage, read> offsets: array<u32>; // (sequences + 1)
+@group(0) @binding(3) var<storage, read_write> sums: array<f32>; // (sequences)
+@group(0) @binding(4) var<storage, read> dsums: array<f32>; // (sequences)
+@group(0) @binding(5) var<storage, read_write> dlogprobs: array<f32>; // (R)
+
+@compute @workgroup_size(WORKGROUP)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let sequence = linear_group(group, groups);
+  if (sequence >= params.sequences) {
+    return;
+  }
+  var part = 0.0;
+  for (var i = offsets[sequence] + lane; i < offsets[sequence + 1u]; i += WORKGROUP) {
+    part += logprobs[i];
+  }
+  let sum = reduce_sum(part, lane);
+  if (lane == 0u) {
+    sums[sequence] = sum;
+  }
+}
+
+// Every row of a sequence gets the gradient of its sum.
+@compute @workgroup_size(WORKGROUP)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let sequence = linear_group(group, groups);
+  if (sequence >= params.sequences) {
+    return;
+  }
+  for (var i = offsets[sequence] + lane; i < offsets[sequence + 1u]; i += WORKGROUP) {
+    var gradient = dsums[sequence];
+    if (params.accumulate == 1u) {
+      gradient += dlogprobs[i];
+    }
+    dlogprobs[i] = gradient;
+  }
+}

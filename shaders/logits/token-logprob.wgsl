@@ -1,0 +1,135 @@
+// The log-probability of one target a row, for a logits buffer (N, V) and for the head fused with it, which sees the
+// logits in vocabulary strips and never as a whole: `forward` adds a strip to the state of every row, `finish` turns
+// states into results, and the gradient dlogits = dlogprob · (1[target] − p) goes to a buffer (`backward`) or takes the
+// strip's own place (`backward_strip`). A whole buffer is one strip of width V. A masked target (−∞), or one outside the
+// vocabulary, has log-probability −∞, written as bits, and a row of zeros for its gradient.
+
+#include "lib/dispatch.wgsl"
+#include "lib/online-logsumexp.wgsl"
+
+struct Params {
+  rows: u32,
+  cols: u32, // width of the strip
+  start: u32, // its first token
+  accumulate: u32, // forward: 0 for the first strip. backward: 1 adds to the gradient
+}
+
+// What is known of a row after some strips; all four bytes wide.
+struct TargetState {
+  row: Online,
+  target_logit: u32, // bits
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, cols)
+@group(0) @binding(2) var<storage, read> targets: array<u32>; // (rows)
+@group(0) @binding(3) var<storage, read_write> states: array<TargetState>; // (rows, 5)
+@group(0) @binding(4) var<storage, read> saved_states: array<TargetState>; // (rows, 5)
+@group(0) @binding(5) var<storage, read_write> logprobs: array<u32>; // (rows)
+@group(0) @binding(6) var<storage, read_write> stats: array<vec2f>; // (rows, 2): entropy, 1 where the target is the argmax
+@group(0) @binding(7) var<storage, read> dlogprobs: array<f32>; // (rows)
+@group(0) @binding(8) var<storage, read_write> dlogits: array<f32>; // (rows, cols)
+@group(0) @binding(9) var<storage, read_write> strip: array<u32>; // (rows, cols): logits in, gradient out
+
+@compute @workgroup_size(WORKGROUP)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let start = row * params.cols;
+  var state = TargetState(online_row(start, params.cols, lane), MASKED);
+  if (lane > 0u) {
+    return;
+  }
+  state.row.arg += params.start;
+  let column = targets[row] - params.start; // below the start it wraps to a large number
+  if (column < params.cols) {
+    state.target_logit = logits[start + column];
+  }
+  if (params.accumulate == 1u) {
+    let before = states[row];
+    state.row = online_merge(before.row, state.row);
+    if (column >= params.cols) {
+      state.target_logit = before.target_logit;
+    }
+  }
+  states[row] = state;
+}
+
+// One thread a row.
+@compute @workgroup_size(WORKGROUP)
+fn finish(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups) * WORKGROUP + lane;
+  if (row >= params.rows) {
+    return;
+  }
+  let state = saved_states[row];
+  let entropy = online_entropy(state.row);
+  if (state.target_logit == MASKED) {
+    logprobs[row] = MASKED;
+    stats[row] = vec2f(entropy, 0.0);
+    return;
+  }
+  logprobs[row] = bitcast<u32>(bitcast<f32>(state.target_logit) - state.row.largest - log(state.row.sum));
+  stats[row] = vec2f(entropy, select(0.0, 1.0, state.row.arg == targets[row]));
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let start = row * params.cols;
+  let state = saved_states[row];
+  let inverse = online_inverse(state.row);
+  let column = targets[row] - params.start;
+  for (var i = lane; i < params.cols; i += WORKGROUP) {
+    var gradient = slope(state, inverse, logits[start + i], i == column) * dlogprobs[row];
+    if (params.accumulate == 1u) {
+      gradient += dlogits[start + i];
+    }
+    dlogits[start + i] = gradient;
+  }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn backward_strip(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let start = row * params.cols;
+  let state = saved_states[row];
+  let inverse = online_inverse(state.row);
+  let column = targets[row] - params.start;
+  for (var i = lane; i < params.cols; i += WORKGROUP) {
+    let gradient = slope(state, inverse, strip[start + i], i == column) * dlogprobs[row];
+    strip[start + i] = bitcast<u32>(gradient);
+  }
+}
+
+// d logprob / d logit = 1[target] − p
+fn slope(state: TargetState, inverse: f32, bits: u32, is_target: bool) -> f32 {
+  if (state.target_logit == MASKED) {
+    return 0.0;
+  }
+  return select(0.0, 1.0, is_target) - online_weight(state.row, bits) * inverse;
+}

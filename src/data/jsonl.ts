@@ -1,0 +1,45 @@
+/**
+ * Rows of data out of text: JSON Lines, one object a line, or one JSON list of objects. Each row knows where it
+ * stood, and each error says file and line.
+ */
+import { InputError } from '../io/errors.ts';
+import { isObject, type JsonObject, kindOf, parseJson } from '../io/json.ts';
+
+export interface DataRow {
+  /** File and line, or file and row, for messages. */
+  where: string;
+  value: JsonObject;
+}
+
+/** The rows of `text`; blank lines are passed over. {@link InputError} where there are none. */
+export function parseRows(text: string, file: string): DataRow[] {
+  const rows = /^\uFEFF?\s*\[/.test(text) ? listRows(text, file) : lineRows(text, file);
+  if (rows.length === 0) throw new InputError(file, 'holds no rows', 'Put one JSON object on each line');
+  return rows.map(({ where, value }) => {
+    if (isObject(value)) return { where, value };
+    throw new InputError(where, `holds ${kindOf(value)}, not an object`, 'Put one JSON object on each line');
+  });
+}
+
+function listRows(text: string, file: string): { where: string; value: unknown }[] {
+  const list = parseJson(text, file) as unknown[];
+  return list.map((value, index) => ({ where: `${file}, row ${index + 1}`, value }));
+}
+
+function lineRows(text: string, file: string): { where: string; value: unknown }[] {
+  return text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .map((line, index) => ({ line, number: index + 1 }))
+    .filter(({ line }) => line.trim() !== '')
+    .map(({ line, number }) => ({ where: `${file}, line ${number}`, value: parseLine(line, file, number) }));
+}
+
+function parseLine(line: string, file: string, number: number): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // Parsed again behind as many empty lines, so that the error counts from the file's start.
+    return parseJson('\n'.repeat(number - 1) + line, file);
+  }
+}

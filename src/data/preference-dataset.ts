@@ -1,0 +1,151 @@
+/**
+ * Preference data as people have it: rows of `prompt`, `chosen`, `rejected`, or of `chosen` and `rejected` whose common
+ * beginning is the prompt, as text or as messages. Checks each row and names the one that is wrong; knows no tokens.
+ *
+ * The rules are TRL's: `is_conversational`, `maybe_extract_prompt` and `extract_prompt` of `trl/data_utils.py`, 1.16.
+ */
+import { InputError, listed, quote } from '../io/errors.ts';
+import { isObject, type JsonObject, kindOf } from '../io/json.ts';
+import { parseRows } from './jsonl.ts';
+import { shuffle } from './random.ts';
+
+/** A turn of a conversation. What else it holds goes to the chat template as it is. */
+export interface Message {
+  role: string;
+  content: string;
+  [extra: string]: unknown;
+}
+
+/** All three are text, or all three are messages. */
+export interface PreferenceRow {
+  prompt: string | Message[];
+  chosen: string | Message[];
+  rejected: string | Message[];
+  /** File and line, for messages. */
+  where?: string | undefined;
+}
+
+const COLUMNS = 'Give it "prompt", "chosen" and "rejected", or "chosen" and "rejected" that begin alike';
+
+/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
+export function readPreferenceRows(text: string, file: string): PreferenceRow[] {
+  return parseRows(text, file).map(({ value, where }) => toPreferenceRow(value, where));
+}
+
+/** One row, checked, its prompt taken out of the completions where it is implicit. */
+export function toPreferenceRow(value: JsonObject, where: string): PreferenceRow {
+  const missing = ['chosen', 'rejected'].filter(
+    (column) => value[column] === undefined || value[column] === null,
+  );
+  if (missing.length > 0) {
+    const found = listed(Object.keys(value).map((key) => quote(key)));
+    const what = `the row has no ${missing.map((column) => `"${column}"`).join(' and no ')}, only ${found}`;
+    throw new InputError(where, what, COLUMNS);
+  }
+  const chosen = side(value.chosen, 'chosen', where);
+  const rejected = side(value.rejected, 'rejected', where);
+  if (typeof chosen !== typeof rejected) {
+    throw new InputError(where, '"chosen" and "rejected" are not both text or both messages', COLUMNS);
+  }
+  const hasPrompt = value.prompt !== undefined && value.prompt !== null;
+  const prompt = hasPrompt ? side(value.prompt, 'prompt', where) : undefined;
+  // Some data sets give the prompt as text beside conversations that begin with it: those say it better.
+  const explicit = prompt !== undefined && typeof prompt === typeof chosen;
+  if (prompt !== undefined && !explicit && typeof chosen === 'string') {
+    throw new InputError(
+      where,
+      '"prompt" is messages, "chosen" and "rejected" are text',
+      'Give all three in one form',
+    );
+  }
+  const row = explicit ? { prompt, chosen, rejected, where } : { ...extractPrompt(chosen, rejected), where };
+  refuseEmpty(row, where);
+  if (prompt !== undefined && !explicit && row.prompt.length === 0) {
+    throw new InputError(
+      where,
+      '"prompt" is text, "chosen" and "rejected" are messages',
+      'Give all three in one form',
+    );
+  }
+  return row;
+}
+
+/**
+ * Splits two completions at the end of what they have in common, in characters (a space before the split stays with
+ * the completions) or in messages. Where one is all of the other, its last element stays behind, so that neither
+ * completion is empty.
+ */
+export function extractPrompt(
+  chosen: string | Message[],
+  rejected: string | Message[],
+): Omit<PreferenceRow, 'where'> {
+  if (typeof chosen === 'string' && typeof rejected === 'string') {
+    const parts = split([...chosen], [...rejected], (a, b) => a === b);
+    const text = (characters: string[]) => characters.join('');
+    return { prompt: text(parts.prompt), chosen: text(parts.chosen), rejected: text(parts.rejected) };
+  }
+  return split(chosen as Message[], rejected as Message[], (a, b) => canonical(a) === canonical(b));
+}
+
+function split<T>(chosen: T[], rejected: T[], same: (a: T, b: T) => boolean) {
+  const most = Math.max(0, Math.min(chosen.length, rejected.length) - 1);
+  let at = 0;
+  while (at < most && same(chosen[at], rejected[at])) at++;
+  const differs = !same(chosen[at], rejected[at]);
+  if (differs && at > 0 && chosen[at - 1] === ' ') at--;
+  return { prompt: chosen.slice(0, at), chosen: chosen.slice(at), rejected: rejected.slice(at) };
+}
+
+/** A message as text that does not depend on the order of its keys. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) =>
+    isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part,
+  );
+}
+
+/** A column's value: text, or a list of messages. */
+function side(value: unknown, column: string, where: string): string | Message[] {
+  if (typeof value === 'string') return value;
+  const expected = 'Give text, or a list of {"role", "content"} messages';
+  if (!Array.isArray(value)) throw new InputError(where, `"${column}" is ${kindOf(value)}`, expected);
+  value.forEach((message: unknown, index) => {
+    const place = `message ${index + 1} of "${column}"`;
+    if (!isObject(message)) throw new InputError(where, `${place} is ${kindOf(message)}`, expected);
+    for (const key of ['role', 'content']) {
+      if (typeof message[key] === 'string') continue;
+      throw new InputError(where, `${place} has ${kindOf(message[key])} as its "${key}"`, expected);
+    }
+  });
+  return value as Message[];
+}
+
+function refuseEmpty(row: PreferenceRow, where: string): void {
+  for (const column of ['chosen', 'rejected'] as const) {
+    const value = row[column];
+    const empty = typeof value === 'string' ? value === '' : value.every(({ content }) => content === '');
+    if (empty)
+      throw new InputError(where, `the completion "${column}" is empty`, 'Write one, or remove the row');
+  }
+}
+
+/**
+ * Sets some items aside for evaluation, drawn by `seed`; both parts keep the order of the data. `evalSplit` below 1
+ * is a share, from 1 a number of items.
+ */
+export function trainEvalSplit<T>(
+  items: readonly T[],
+  evalSplit: number,
+  seed: number,
+): { train: T[]; eval: T[] } {
+  const count = evalSplit < 1 ? Math.ceil(items.length * evalSplit) : evalSplit;
+  if (!(evalSplit >= 0 && Number.isSafeInteger(count) && (count === 0 || count < items.length))) {
+    const wayOut = 'Give a share below 1, or a number of rows that leaves some for training';
+    throw new InputError(
+      'evaluation split',
+      `${evalSplit} of ${items.length} rows cannot be set aside`,
+      wayOut,
+    );
+  }
+  const held = new Set(shuffle(items.length, seed, 0).subarray(0, count));
+  return { train: items.filter((_, i) => !held.has(i)), eval: items.filter((_, i) => held.has(i)) };
+}

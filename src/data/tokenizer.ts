@@ -1,0 +1,187 @@
+/**
+ * Text to token ids and back, by a model's own `tokenizer.json`, and conversations to text by its chat template. The
+ * work is done by Hugging Face's two libraries; this file reads their inputs, turns their failures into errors that
+ * name the file, and settles the defaults as transformers does.
+ */
+import { Template } from '@huggingface/jinja';
+import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
+import { InputError, quote, reason } from '../io/errors.ts';
+import type { Files } from '../io/files.ts';
+import { isObject, type Json, type JsonObject, parseJsonObject } from '../io/json.ts';
+import type { Message } from './preference-dataset.ts';
+
+const TOKENIZER = 'tokenizer.json';
+const CONFIG = 'tokenizer_config.json';
+const SPECIAL = 'special_tokens_map.json';
+const TEMPLATE = 'chat_template.jinja';
+
+export class Tokenizer {
+  /** Folder, for messages. */
+  readonly name: string;
+  readonly bosToken: string | undefined;
+  readonly eosToken: string | undefined;
+  readonly bosId: number | undefined;
+  readonly eosId: number | undefined;
+  /** One more than the highest token id. */
+  readonly vocabSize: number;
+  /** Whether encoding ends with EOS by the tokenizer's own rule. */
+  readonly addsEos: boolean;
+  private readonly tokenizer: HfTokenizer;
+  private readonly config: JsonObject;
+  /** Text of the special tokens by their name (`bos_token`), as a chat template sees them. */
+  private readonly special: Record<string, string>;
+  private readonly template: Template | undefined;
+
+  private constructor(
+    name: string,
+    tokenizer: HfTokenizer,
+    config: JsonObject,
+    special: Record<string, string>,
+    template: Template | undefined,
+  ) {
+    this.name = name;
+    this.tokenizer = tokenizer;
+    this.config = config;
+    this.special = special;
+    this.template = template;
+    const { bos_token: bos, eos_token: eos } = special;
+    this.bosToken = bos;
+    this.eosToken = eos;
+    this.bosId = bos === undefined ? undefined : tokenizer.token_to_id(bos);
+    this.eosId = eos === undefined ? undefined : tokenizer.token_to_id(eos);
+    let highest = -1;
+    for (const id of tokenizer.get_vocab().values()) highest = Math.max(highest, id);
+    this.vocabSize = highest + 1;
+    this.addsEos = this.eosId !== undefined && tokenizer.encode('a').ids.at(-1) === this.eosId;
+  }
+
+  /** Reads `tokenizer.json` and, where they are, the files beside it. {@link InputError} names the file. */
+  static async fromFiles(files: Files): Promise<Tokenizer> {
+    const optional = async (path: string): Promise<JsonObject> =>
+      (await files.exists(path)) ? parseJsonObject(await files.readText(path), `${files.name}/${path}`) : {};
+    const file = `${files.name}/${TOKENIZER}`;
+    const json = parseJsonObject(await files.readText(TOKENIZER), file);
+    const config = await optional(CONFIG);
+    const special = specialTokens({ ...(await optional(SPECIAL)), ...config });
+    const source = (await files.exists(TEMPLATE))
+      ? await files.readText(TEMPLATE)
+      : chatTemplate(config.chat_template);
+    const template = source === undefined ? undefined : parseTemplate(source, files.name);
+    try {
+      return new Tokenizer(files.name, new HfTokenizer(json, config), config, special, template);
+    } catch (cause) {
+      const what = `is not a tokenizer that can be read: ${reason(cause)}`;
+      throw new InputError(file, what, 'Save it again with the transformers library', { cause });
+    }
+  }
+
+  get hasChatTemplate(): boolean {
+    return this.template !== undefined;
+  }
+
+  /** Token ids of `text`; special tokens (BOS) are added unless told otherwise. */
+  encode(text: string, { addSpecialTokens = true } = {}): number[] {
+    const ids: (number | undefined)[] = this.tokenizer.encode(text, {
+      add_special_tokens: addSpecialTokens,
+    }).ids;
+    if (ids.every((id) => id !== undefined)) return ids;
+    throw new InputError(
+      `${this.name}/${TOKENIZER}`,
+      `the vocabulary has no tokens for ${quote(text)}, and no unknown token`,
+      'Use the tokenizer that belongs to the model',
+    );
+  }
+
+  /** Text of token ids; special tokens are left out unless told otherwise. */
+  decode(ids: Iterable<number>, { skipSpecialTokens = true } = {}): string {
+    const list = [...ids];
+    if (list.length === 0) return '';
+    return this.tokenizer.decode(list, {
+      skip_special_tokens: skipSpecialTokens,
+      clean_up_tokenization_spaces: this.config.clean_up_tokenization_spaces === true,
+    });
+  }
+
+  /** Text of one token as it stands in the vocabulary (`▁once`), `undefined` where there is none. */
+  token(id: number): string | undefined {
+    return this.tokenizer.id_to_token(id);
+  }
+
+  /** A conversation as the model was trained to read it; `addGenerationPrompt` ends it where the answer starts. */
+  applyChatTemplate(messages: readonly Message[], { addGenerationPrompt = false } = {}): string {
+    if (!this.template) {
+      const wayOut = `Use plain text, or put a ${TEMPLATE} into the model's folder`;
+      throw new InputError(this.name, 'this model has no chat template, so it cannot read messages', wayOut);
+    }
+    try {
+      return this.template.render({ ...this.special, messages, add_generation_prompt: addGenerationPrompt });
+    } catch (cause) {
+      const what = `the chat template cannot render these messages: ${reason(cause)}`;
+      throw new InputError(this.name, what, 'Check the roles and their order', { cause });
+    }
+  }
+
+  /** Token ids of a conversation. The template writes the special tokens itself. */
+  encodeChat(messages: readonly Message[], options: { addGenerationPrompt?: boolean } = {}): number[] {
+    return this.encode(this.applyChatTemplate(messages, options), { addSpecialTokens: false });
+  }
+}
+
+/** Throws {@link InputError} where the tokenizer has ids that a model of `vocabSize` embeddings does not. */
+export function requireVocabulary(tokenizer: Pick<Tokenizer, 'name' | 'vocabSize'>, vocabSize: number): void {
+  if (tokenizer.vocabSize <= vocabSize) return;
+  throw new InputError(
+    `${tokenizer.name}/${TOKENIZER}`,
+    `has ${tokenizer.vocabSize} tokens, the model has embeddings for ${vocabSize}`,
+    'Use the tokenizer that belongs to the model',
+  );
+}
+
+/** Throws {@link InputError} for what is no token id of a model of `vocabSize` embeddings. */
+export function requireTokenIds(
+  ids: readonly unknown[],
+  vocabSize: number,
+  where: string,
+): asserts ids is number[] {
+  const odd = ids.find(
+    (id) => !(typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabSize),
+  );
+  if (odd === undefined && !ids.includes(undefined)) return;
+  throw new InputError(
+    where,
+    `${quote(odd)} is not a token id`,
+    `Ids are whole numbers from 0 to ${vocabSize - 1}`,
+  );
+}
+
+/** The `…_token` entries: plain text, or the `content` of an object. */
+function specialTokens(config: JsonObject): Record<string, string> {
+  const tokens: Record<string, string> = {};
+  for (const [name, value] of Object.entries(config)) {
+    if (!name.endsWith('_token')) continue;
+    const text = isObject(value) ? value.content : value;
+    if (typeof text === 'string') tokens[name] = text;
+  }
+  return tokens;
+}
+
+/** `chat_template` of the configuration: a text, or a list of named ones whose "default" is taken. */
+function chatTemplate(value: Json | undefined): string | undefined {
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value)) return undefined;
+  const named = value.filter(isObject).find(({ name }) => name === 'default');
+  return typeof named?.template === 'string' ? named.template : undefined;
+}
+
+function parseTemplate(source: string, folder: string): Template {
+  try {
+    return new Template(source);
+  } catch (cause) {
+    throw new InputError(
+      folder,
+      `the chat template cannot be read: ${reason(cause)}`,
+      'Repair or remove it',
+      { cause },
+    );
+  }
+}

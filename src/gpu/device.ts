@@ -1,0 +1,229 @@
+/**
+ * The device and what belongs to it: pipelines, the buffer pool, the recorder. One `Gpu` is one queue. It asks the
+ * adapter for all the limits and features it can use, keeps the first failure and throws it at the next point where a
+ * caller waits, so that no error is swallowed. Knows no machine learning.
+ */
+import { DeviceLostError, GpuError, GpuValidationError, NoAdapterError, OutOfMemoryError } from './errors.ts';
+import { PipelineCache, type PipelineKey } from './pipelines.ts';
+import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
+import { Profiler } from './profiler.ts';
+import { Recorder } from './recorder.ts';
+
+/** Features used where the adapter has them. */
+const WANTED_FEATURES: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+/** Limits raised from their defaults to what the adapter offers. */
+const WANTED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+] as const;
+
+const STORAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+
+export interface AdapterReport {
+  vendor: string;
+  architecture: string;
+  description: string;
+  /** True where the CPU stands in for a GPU. */
+  software: boolean;
+  features: string[];
+}
+
+export interface GpuOptions {
+  /** Most bytes of GPU memory to hold; none by default. */
+  memoryCap?: number | undefined;
+  powerPreference?: GPUPowerPreference;
+}
+
+export class Gpu {
+  readonly pipelines: PipelineCache;
+  readonly pool: BufferPool;
+  readonly recorder: Recorder;
+  /** Resolves, never rejects, when the device is gone for a cause other than {@link dispose}. */
+  readonly lost: Promise<DeviceLostError>;
+  private readonly wanted: PipelineKey[] = [];
+  private failure: Error | undefined;
+  private disposed = false;
+
+  private constructor(
+    readonly device: GPUDevice,
+    readonly adapter: AdapterReport,
+    memoryCap: number,
+    /** A counting device allocates and runs nothing. */
+    readonly counting: boolean,
+    pipelines?: PipelineCache,
+  ) {
+    this.pipelines = pipelines ?? new PipelineCache(device, (error) => this.fail(error));
+    this.recorder = new Recorder(counting ? undefined : device);
+    this.pool = new BufferPool(
+      (size, label) => (counting ? pretendBuffer(size, label) : this.createBuffer(size, label)),
+      () => {
+        this.recorder.flush();
+        this.recorder.forgetBindGroups();
+      },
+      memoryCap,
+    );
+    this.lost = new Promise((resolve) => {
+      device.lost.then((info) => {
+        if (this.disposed) return;
+        const error = new DeviceLostError(
+          `The GPU device was lost (${info.reason || 'unknown'}: ${info.message}). Make a new device and resume from the last checkpoint.`,
+        );
+        this.fail(error);
+        resolve(error);
+      });
+    });
+    if (!counting) device.addEventListener('uncapturederror', (event) => this.fail(classify(event.error)));
+  }
+
+  /** Asks for an adapter and a device. Throws {@link NoAdapterError}. */
+  static async request(source: GPU, options: GpuOptions = {}): Promise<Gpu> {
+    const adapter = await source.requestAdapter({
+      powerPreference: options.powerPreference ?? 'high-performance',
+    });
+    if (!adapter) {
+      throw new NoAdapterError('WebGPU is here but offers no adapter: update the browser or the GPU driver.');
+    }
+    const requiredLimits: Record<string, number> = {};
+    for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name];
+    const requiredFeatures = WANTED_FEATURES.filter((name) => adapter.features.has(name));
+    const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
+    const { vendor, architecture, description } = adapter.info;
+    const report: AdapterReport = {
+      vendor,
+      architecture,
+      description,
+      software:
+        adapter.info.isFallbackAdapter ||
+        /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(`${architecture} ${description}`),
+      features: requiredFeatures,
+    };
+    return new Gpu(device, report, options.memoryCap ?? Number.POSITIVE_INFINITY, false);
+  }
+
+  /**
+   * Threads of a workgroup that reduces a row. Barriers cost a software adapter more than they gain, so one thread does
+   * a row there.
+   */
+  get rowThreads(): number {
+    return this.adapter.software ? 1 : 64;
+  }
+
+  get limits(): GPUSupportedLimits {
+    return this.device.limits;
+  }
+
+  /**
+   * A device that only counts: the same code runs on it, its kernels' calls are checked and its buffers are numbers. Its
+   * memory report says afterwards what the real run will need, and {@link wantedPipelines} which kernels to compile.
+   */
+  countingCopy(): Gpu {
+    return new Gpu(this.device, this.adapter, Number.POSITIVE_INFINITY, true, this.pipelines);
+  }
+
+  /** On a counting device: the pipelines of all kernels called so far. */
+  get wantedPipelines(): readonly PipelineKey[] {
+    return this.wanted;
+  }
+
+  /** Records one dispatch; kernels call this. */
+  dispatch(
+    key: PipelineKey,
+    views: readonly BufferView[],
+    groups: number,
+    setUniforms: (data: DataView, offset: number) => void,
+  ): void {
+    if (this.counting) this.wanted.push(key);
+    else this.recorder.dispatch(this.pipelines.get(key), views, groups, setUniforms);
+  }
+
+  /** Compiles pipelines in parallel, ahead of their first use. */
+  async compile(keys: readonly PipelineKey[]): Promise<void> {
+    await this.pipelines.compile(keys);
+    this.check();
+  }
+
+  /** A new buffer that holds the data. */
+  upload(data: ArrayBufferView, label: string): BufferView {
+    const view = this.pool.allocate(data.byteLength, label);
+    this.recorder.write(view, data);
+    return view;
+  }
+
+  /** Submits, waits and returns the bytes of a view. */
+  async read(view: BufferView): Promise<ArrayBuffer> {
+    const data = this.recorder.read(view);
+    this.recorder.flush();
+    return await this.settle(data);
+  }
+
+  /** Waits for a late readback; throws the device's failure rather than the bare rejection. */
+  async settle<T>(pending: Promise<T>): Promise<T> {
+    const lost = this.lost.then((error): never => {
+      throw error;
+    });
+    try {
+      const value = await Promise.race([pending, lost]);
+      this.check();
+      return value;
+    } catch (error) {
+      throw this.failure ?? error;
+    }
+  }
+
+  /** Throws the first failure of the device, if it has had one. */
+  check(): void {
+    if (this.failure) throw this.failure;
+  }
+
+  memory(): MemoryReport {
+    return this.pool.report();
+  }
+
+  /** Times every kernel from now on. Needs the feature `timestamp-query`. */
+  profile(): Profiler {
+    if (!this.device.features.has('timestamp-query')) {
+      throw new GpuError('this adapter has no timestamp-query, so kernels cannot be timed');
+    }
+    this.recorder.flush();
+    this.recorder.profiler = new Profiler(this.device);
+    return this.recorder.profiler;
+  }
+
+  dispose(): void {
+    this.disposed = true;
+    this.recorder.dispose();
+    if (!this.counting) this.device.destroy();
+  }
+
+  private createBuffer(size: number, label: string): GPUBuffer {
+    if (size > this.limits.maxBufferSize) {
+      throw new GpuValidationError(
+        `${label} needs a buffer of ${size} bytes, over this device's maxBufferSize of ${this.limits.maxBufferSize}. Lower the batch size or the maximum length.`,
+      );
+    }
+    return this.device.createBuffer({ size, label, usage: STORAGE });
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+  }
+}
+
+function classify(error: GPUError): Error {
+  const kind = error.constructor.name;
+  if (kind === 'GPUOutOfMemoryError') {
+    return new OutOfMemoryError(
+      `The GPU is out of memory: ${error.message}. Lower the batch size, the maximum length or the LoRA rank.`,
+    );
+  }
+  if (kind === 'GPUValidationError') return new GpuValidationError(error.message);
+  return new GpuError(`internal error of the device: ${error.message}`);
+}
+
+function pretendBuffer(size: number, label: string): GPUBuffer {
+  return { size, label, destroy() {} } as unknown as GPUBuffer;
+}

@@ -1,0 +1,107 @@
+/**
+ * A kernel is an entry point of a shader, called by name: `rmsNorm.forward(gpu, { x, weight, y }, { rows, cols, eps })`.
+ * Buffers and parameters are matched against what the shader declares; a name that is missing or unknown throws with
+ * the kernel's label. How many workgroups to start is the one thing a shader cannot say, so it is given here.
+ */
+import type { Gpu } from './device.ts';
+import { GpuValidationError } from './errors.ts';
+import { type Constants, type PipelineKey, workgroupThreads } from './pipelines.ts';
+import type { BufferView } from './pool.ts';
+import { type Binding, type Field, reflect } from './reflect.ts';
+import type { Shader } from './shader.ts';
+
+/** Scalars of the `Params` uniform by name. */
+export type Params = Readonly<Record<string, number>>;
+export type Buffers = Readonly<Record<string, BufferView | GPUBuffer>>;
+
+/** A count from a call's parameters and constants. */
+export type Count = (params: Params, constants: Constants) => number;
+/** Workgroups to start, or threads (rounded up to whole workgroups). */
+export type Grid = { groups: Count } | { threads: Count };
+
+export interface Kernel {
+  (gpu: Gpu, buffers: Buffers, params?: Params, constants?: Constants): void;
+  readonly label: string;
+  /** The pipeline behind the kernel, for {@link Gpu.compile}. */
+  key(constants?: Constants): PipelineKey;
+}
+
+/** The kernels of a shader: `kernels(shader, { forward: { groups: (p) => p.rows } })`. */
+export function kernels<Entry extends string>(
+  shader: Shader,
+  grids: Record<Entry, Grid>,
+): Record<Entry, Kernel> {
+  const entries = Object.entries(grids) as [Entry, Grid][];
+  return Object.fromEntries(entries.map(([entry, grid]) => [entry, kernel(shader, entry, grid)])) as Record<
+    Entry,
+    Kernel
+  >;
+}
+
+function kernel(shader: Shader, entry: string, grid: Grid): Kernel {
+  const label = `${shader.path}:${entry}`;
+  const call = (gpu: Gpu, buffers: Buffers, params: Params = {}, constants: Constants = {}) => {
+    const { params: fields, entries } = reflect(shader);
+    const bindings = entries.get(entry)?.bindings ?? [];
+    const declared = bindings.some((binding) => binding.access === 'uniform') ? fields : [];
+    const views = matchBuffers(label, bindings, buffers, gpu);
+    matchParams(label, declared, params);
+    const groups =
+      'groups' in grid
+        ? grid.groups(params, constants)
+        : Math.ceil(grid.threads(params, constants) / workgroupThreads(shader, entry, constants));
+    if (!Number.isInteger(groups) || groups < 0)
+      throw new GpuValidationError(`${label}: ${groups} workgroups`);
+    gpu.dispatch({ shader, entry, constants }, views, groups, (data, offset) =>
+      writeParams(declared, params, data, offset),
+    );
+  };
+  return Object.assign(call, {
+    label,
+    key: (constants?: Constants): PipelineKey => ({ shader, entry, constants }),
+  });
+}
+
+function matchBuffers(label: string, bindings: readonly Binding[], buffers: Buffers, gpu: Gpu): BufferView[] {
+  const views: BufferView[] = [];
+  for (const { name, access } of bindings) {
+    if (access === 'uniform') continue;
+    const given = buffers[name];
+    if (!given) throw new GpuValidationError(`${label}: buffer ${name} is missing`);
+    const view = 'buffer' in given ? given : { buffer: given, offset: 0, size: given.size };
+    if (view.size > gpu.limits.maxStorageBufferBindingSize) {
+      throw new GpuValidationError(
+        `${label}: buffer ${name} has ${view.size} bytes, over this device's maxStorageBufferBindingSize of ` +
+          `${gpu.limits.maxStorageBufferBindingSize}. Use a smaller batch, or a smaller vocabulary or model.`,
+      );
+    }
+    views.push(view);
+  }
+  if (views.length !== Object.keys(buffers).length) {
+    const known = new Set(bindings.map((binding) => binding.name));
+    const unknown = Object.keys(buffers).filter((name) => !known.has(name));
+    throw new GpuValidationError(`${label}: no binding is called ${unknown.join(', ')}`);
+  }
+  return views;
+}
+
+function matchParams(label: string, fields: readonly Field[], params: Params): void {
+  for (const { name } of fields) {
+    if (params[name] === undefined) throw new GpuValidationError(`${label}: parameter ${name} is missing`);
+  }
+  if (fields.length !== Object.keys(params).length) {
+    const known = new Set(fields.map((field) => field.name));
+    const unknown = Object.keys(params).filter((name) => !known.has(name));
+    throw new GpuValidationError(`${label}: no parameter is called ${unknown.join(', ')}`);
+  }
+}
+
+const setters = {
+  u32: (data: DataView, offset: number, value: number) => data.setUint32(offset, value, true),
+  i32: (data: DataView, offset: number, value: number) => data.setInt32(offset, value, true),
+  f32: (data: DataView, offset: number, value: number) => data.setFloat32(offset, value, true),
+};
+
+function writeParams(fields: readonly Field[], params: Params, data: DataView, offset: number): void {
+  for (const field of fields) setters[field.type](data, offset + field.offset, params[field.name] as number);
+}

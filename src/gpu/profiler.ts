@@ -1,0 +1,75 @@
+/**
+ * Time per kernel from timestamp queries, where the adapter has them. Only for measuring: it puts every dispatch into
+ * a pass of its own. Never on by default.
+ */
+const CAPACITY = 2048;
+
+export interface KernelTime {
+  label: string;
+  calls: number;
+  /** Milliseconds, summed over the calls. */
+  milliseconds: number;
+}
+
+export class Profiler {
+  private readonly queries: GPUQuerySet;
+  private readonly resolved: GPUBuffer;
+  private labels: string[] = [];
+  private readonly totals = new Map<string, KernelTime>();
+  private pending: Promise<void>[] = [];
+  private staging: GPUBuffer | undefined;
+
+  constructor(private readonly device: GPUDevice) {
+    this.queries = device.createQuerySet({ type: 'timestamp', count: CAPACITY });
+    this.resolved = device.createBuffer({ size: CAPACITY * 8, usage: 0x200 | 0x04 }); // QUERY_RESOLVE | COPY_SRC
+  }
+
+  /** Where the next dispatch writes its two timestamps; undefined when this slice is full. */
+  next(label: string): GPUComputePassTimestampWrites | undefined {
+    const index = this.labels.length * 2;
+    if (index + 2 > CAPACITY) return undefined;
+    this.labels.push(label);
+    return { querySet: this.queries, beginningOfPassWriteIndex: index, endOfPassWriteIndex: index + 1 };
+  }
+
+  /** Records the resolution of the slice's timestamps. */
+  resolve(encoder: GPUCommandEncoder): void {
+    if (this.labels.length === 0) return;
+    const bytes = this.labels.length * 16;
+    encoder.resolveQuerySet(this.queries, 0, this.labels.length * 2, this.resolved, 0);
+    this.staging = this.device.createBuffer({ size: bytes, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
+    encoder.copyBufferToBuffer(this.resolved, 0, this.staging, 0, bytes);
+  }
+
+  /** Starts reading the slice that was just submitted. */
+  submitted(): void {
+    const { staging, labels } = this;
+    if (!staging) return;
+    this.staging = undefined;
+    this.labels = [];
+    this.pending.push(
+      staging.mapAsync(1).then(() => {
+        const times = new BigUint64Array(staging.getMappedRange());
+        labels.forEach((label, i) => {
+          const total = this.totals.get(label) ?? { label, calls: 0, milliseconds: 0 };
+          total.calls++;
+          total.milliseconds += Number((times[2 * i + 1] as bigint) - (times[2 * i] as bigint)) / 1e6;
+          this.totals.set(label, total);
+        });
+        staging.destroy();
+      }),
+    );
+  }
+
+  /** Kernels by time, longest first; waits for what is submitted. */
+  async report(): Promise<KernelTime[]> {
+    await Promise.all(this.pending);
+    this.pending = [];
+    return [...this.totals.values()].sort((a, b) => b.milliseconds - a.milliseconds);
+  }
+
+  dispose(): void {
+    this.queries.destroy();
+    this.resolved.destroy();
+  }
+}

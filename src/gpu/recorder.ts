@@ -1,0 +1,255 @@
+/**
+ * Turns kernel calls into command buffers: one compute pass for many dispatches, uniforms written into one arena that
+ * is reset with every submit, bind groups kept from step to step, work handed over in slices short enough that no
+ * watchdog fires. Results are read back late, behind a promise. It never waits inside a step.
+ */
+import { GpuValidationError } from './errors.ts';
+import type { Pipeline } from './pipelines.ts';
+import type { BufferView } from './pool.ts';
+import type { Profiler } from './profiler.ts';
+
+const UNIFORM_SLOT = 256;
+const ARENA_BYTES = 256 * 1024;
+const BIND_GROUP_LIMIT = 16384;
+/** A slice of work should keep the device busy about this long, milliseconds. */
+const SLICE_MS = 100;
+const MAX_IN_FLIGHT = 3;
+
+export interface RecorderReport {
+  dispatches: number;
+  submits: number;
+  bindGroups: number;
+}
+
+interface Readback {
+  staging: GPUBuffer;
+  bytes: number;
+  resolve(data: ArrayBuffer): void;
+  reject(error: unknown): void;
+}
+
+export class Recorder {
+  readonly report: RecorderReport = { dispatches: 0, submits: 0, bindGroups: 0 };
+  /** Kernel times, when asked for. */
+  profiler: Profiler | undefined;
+
+  private readonly arena: GPUBuffer | undefined;
+  private readonly uniforms = new DataView(new ArrayBuffer(ARENA_BYTES));
+  private uniformBytes = 0;
+  private encoder: GPUCommandEncoder | undefined;
+  private pass: GPUComputePassEncoder | undefined;
+  private recorded = 0;
+  private sliceLength = 64;
+  private inFlight = 0;
+  private lastDone = 0;
+  private idle: (() => void)[] = [];
+  private readbacks: Readback[] = [];
+  private bindGroups = new Map<string, GPUBindGroup>();
+  private readonly bufferIds = new WeakMap<GPUBuffer, number>();
+  private nextBufferId = 0;
+
+  /** Without a device, on a counting one, everything it is asked for is dropped. */
+  constructor(private readonly device: GPUDevice | undefined) {
+    this.arena = device?.createBuffer({
+      label: 'uniform arena',
+      size: ARENA_BYTES,
+      usage: 0x40 | 0x08, // UNIFORM | COPY_DST
+    });
+  }
+
+  /** One dispatch of `groups` workgroups, spread over two dimensions. `setUniforms` fills at most 256 bytes. */
+  dispatch(
+    pipeline: Pipeline,
+    views: readonly BufferView[],
+    groups: number,
+    setUniforms: (data: DataView, offset: number) => void,
+  ): void {
+    if (groups === 0) return;
+    this.report.dispatches++;
+    if (this.uniformBytes + UNIFORM_SLOT > ARENA_BYTES || this.recorded >= this.sliceLength) this.flush();
+    const offset = this.uniformBytes;
+    setUniforms(this.uniforms, offset);
+    this.uniformBytes += UNIFORM_SLOT;
+    const pass = this.openPass(pipeline.label);
+    pass.setPipeline(pipeline.handle);
+    pass.setBindGroup(0, this.bindGroup(pipeline, views), [offset]);
+    const columns = Math.min(groups, 65535);
+    const lines = Math.ceil(groups / columns);
+    // An even spread wastes fewer groups than a full first dimension.
+    pass.dispatchWorkgroups(Math.ceil(groups / lines), lines);
+    this.recorded++;
+  }
+
+  /** Copies bytes between buffers, in order with the dispatches. */
+  copy(from: BufferView, to: BufferView, bytes = from.size): void {
+    if (!this.device) return;
+    this.openEncoder().copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, bytes);
+  }
+
+  /** Sets a view to zero. */
+  clear(view: BufferView): void {
+    if (!this.device) return;
+    this.openEncoder().clearBuffer(view.buffer, view.offset, view.size);
+  }
+
+  /** Writes host data; everything recorded before it runs before it. */
+  write(view: BufferView, data: ArrayBufferView): void {
+    if (!this.device) return;
+    if (data.byteLength > view.size) {
+      throw new GpuValidationError(`${data.byteLength} bytes written to a view of ${view.size}`);
+    }
+    this.flush();
+    this.device.queue.writeBuffer(
+      view.buffer,
+      view.offset,
+      data.buffer as ArrayBuffer,
+      data.byteOffset,
+      data.byteLength,
+    );
+  }
+
+  /** The bytes of a view as they are at this point of the recording. Arrives after the next submit; does not force one. */
+  read(view: BufferView): Promise<ArrayBuffer> {
+    const device = this.device;
+    if (!device) return Promise.resolve(new ArrayBuffer(view.size));
+    const staging = device.createBuffer({ label: 'readback', size: view.size, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
+    this.openEncoder().copyBufferToBuffer(view.buffer, view.offset, staging, 0, view.size);
+    return new Promise((resolve, reject) => {
+      this.readbacks.push({ staging, bytes: view.size, resolve, reject });
+    });
+  }
+
+  /** Submits what is recorded. */
+  flush(): void {
+    if (!this.device || !this.encoder) return;
+    this.closePass();
+    if (this.uniformBytes > 0) {
+      this.device.queue.writeBuffer(
+        this.arena as GPUBuffer,
+        0,
+        this.uniforms.buffer as ArrayBuffer,
+        0,
+        this.uniformBytes,
+      );
+    }
+    this.profiler?.resolve(this.encoder);
+    this.device.queue.submit([this.encoder.finish()]);
+    this.profiler?.submitted();
+    this.report.submits++;
+    this.startReadbacks();
+    this.watch(this.recorded);
+    this.encoder = undefined;
+    this.uniformBytes = 0;
+    this.recorded = 0;
+  }
+
+  /** Resolves when at most two slices are still under way, so that the host never runs far ahead of the device. */
+  async throttle(): Promise<void> {
+    this.flush();
+    while (this.inFlight >= MAX_IN_FLIGHT) await new Promise<void>((resolve) => this.idle.push(resolve));
+  }
+
+  /** Submits and resolves when the device has finished. */
+  async finish(): Promise<void> {
+    this.flush();
+    await this.device?.queue.onSubmittedWorkDone();
+  }
+
+  dispose(): void {
+    for (const readback of this.readbacks)
+      readback.reject(new Error('the recorder was disposed before the read'));
+    this.readbacks = [];
+    this.bindGroups.clear();
+    this.arena?.destroy();
+    this.profiler?.dispose();
+  }
+
+  /** Forgets bind groups, which hold on to their buffers. */
+  forgetBindGroups(): void {
+    this.bindGroups.clear();
+  }
+
+  private openEncoder(): GPUCommandEncoder {
+    this.closePass();
+    this.encoder ??= (this.device as GPUDevice).createCommandEncoder();
+    return this.encoder;
+  }
+
+  private openPass(label: string): GPUComputePassEncoder {
+    if (this.profiler) {
+      // A pass for each dispatch, because timestamps are written at the borders of passes.
+      const encoder = this.openEncoder();
+      const timestampWrites = this.profiler.next(label);
+      this.pass = encoder.beginComputePass(timestampWrites ? { label, timestampWrites } : { label });
+      return this.pass;
+    }
+    if (!this.pass) this.pass = this.openEncoder().beginComputePass();
+    return this.pass;
+  }
+
+  private closePass(): void {
+    this.pass?.end();
+    this.pass = undefined;
+  }
+
+  private bindGroup(pipeline: Pipeline, views: readonly BufferView[]): GPUBindGroup {
+    let key = `${pipeline.id}`;
+    for (const view of views) key += ` ${this.bufferId(view.buffer)}:${view.offset}:${view.size}`;
+    const known = this.bindGroups.get(key);
+    if (known) return known;
+    if (this.bindGroups.size >= BIND_GROUP_LIMIT) this.bindGroups.clear();
+    let next = 0;
+    const group = (this.device as GPUDevice).createBindGroup({
+      label: pipeline.label,
+      layout: pipeline.layout,
+      entries: pipeline.bindings.map(({ binding, access }) => ({
+        binding,
+        resource:
+          access === 'uniform'
+            ? { buffer: this.arena as GPUBuffer, offset: 0, size: UNIFORM_SLOT }
+            : (views[next++] as BufferView),
+      })),
+    });
+    this.report.bindGroups++;
+    this.bindGroups.set(key, group);
+    return group;
+  }
+
+  private bufferId(buffer: GPUBuffer): number {
+    let id = this.bufferIds.get(buffer);
+    if (id === undefined) {
+      id = this.nextBufferId++;
+      this.bufferIds.set(buffer, id);
+    }
+    return id;
+  }
+
+  private startReadbacks(): void {
+    for (const { staging, bytes, resolve, reject } of this.readbacks) {
+      staging.mapAsync(1, 0, bytes).then(() => {
+        const data = staging.getMappedRange(0, bytes).slice(0);
+        staging.destroy();
+        resolve(data);
+      }, reject);
+    }
+    this.readbacks = [];
+  }
+
+  /** Learns from the time between finished slices how many dispatches make a slice of about {@link SLICE_MS}. */
+  private watch(dispatches: number): void {
+    this.inFlight++;
+    const queued = performance.now();
+    const done = () => {
+      this.inFlight--;
+      const now = performance.now();
+      const busy = now - Math.max(queued, this.lastDone);
+      this.lastDone = now;
+      if (dispatches >= this.sliceLength / 2) {
+        const wanted = (dispatches * SLICE_MS) / Math.max(busy, 1);
+        this.sliceLength = Math.round(Math.min(1024, Math.max(4, (this.sliceLength + wanted) / 2)));
+      }
+      for (const resume of this.idle.splice(0)) resume();
+    };
+    (this.device as GPUDevice).queue.onSubmittedWorkDone().then(done, done);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Reads out of a WGSL file what a call must know: bindings, the scalars of the `Params` uniform, overrides, entry
+ * points and which bindings each entry reaches. The shader is the only place where a layout is written down; this file
+ * never adds to it.
+ */
+import type { Shader } from './shader.ts';
+
+export type Scalar = 'u32' | 'i32' | 'f32';
+
+export interface Binding {
+  name: string;
+  binding: number;
+  access: 'uniform' | 'read' | 'read_write';
+}
+
+export interface Field {
+  name: string;
+  type: Scalar;
+  /** Byte offset in the uniform struct. */
+  offset: number;
+}
+
+export interface EntryPoint {
+  name: string;
+  /** As written: numbers, or names of constants. */
+  workgroupSize: string[];
+  /** Bindings the entry reaches, directly or through functions. */
+  bindings: Binding[];
+}
+
+export interface Reflection {
+  params: Field[];
+  overrides: Set<string>;
+  /** Module constants and aliases that a caller may replace, with their written value. */
+  constants: Map<string, string>;
+  entries: Map<string, EntryPoint>;
+}
+
+const cache = new WeakMap<Shader, Reflection>();
+
+/** Reflects a shader once. */
+export function reflect(shader: Shader): Reflection {
+  const known = cache.get(shader);
+  if (known) return known;
+  const code = stripComments(shader.code);
+  const bindings = readBindings(code);
+  const functions = readFunctions(code);
+  const entries = new Map<string, EntryPoint>();
+  for (const fn of functions.values()) {
+    if (!fn.workgroupSize) continue;
+    const words = reachableWords(fn.name, functions);
+    entries.set(fn.name, {
+      name: fn.name,
+      workgroupSize: fn.workgroupSize,
+      bindings: bindings.filter((b) => words.has(b.name)),
+    });
+  }
+  const reflection: Reflection = {
+    params: readParams(code, shader.path),
+    overrides: new Set([...code.matchAll(/^\s*override\s+(\w+)/gm)].map((m) => m[1] as string)),
+    constants: new Map(
+      [...code.matchAll(/^(?:const|alias)\s+(\w+)[^=;]*=\s*([^;]+);/gm)].map((m) => [
+        m[1] as string,
+        m[2] as string,
+      ]),
+    ),
+    entries,
+  };
+  cache.set(shader, reflection);
+  return reflection;
+}
+
+function stripComments(code: string): string {
+  return code.replace(/\/\/[^\n]*/g, '').replace(/\/\*[\s\S]*?\*\//g, (text) => text.replace(/[^\n]/g, ' '));
+}
+
+function readBindings(code: string): Binding[] {
+  const pattern = /@group\(0\)\s*@binding\((\d+)\)\s*var<([^>]+)>\s*(\w+)\s*:/g;
+  return [...code.matchAll(pattern)].map((match) => {
+    const space = (match[2] as string).replace(/\s/g, '');
+    const access = space === 'uniform' ? 'uniform' : space === 'storage,read_write' ? 'read_write' : 'read';
+    return { name: match[3] as string, binding: Number(match[1]), access };
+  });
+}
+
+function readParams(code: string, path: string): Field[] {
+  const body = /struct\s+Params\s*\{([^}]*)\}/.exec(code)?.[1];
+  if (body === undefined) return [];
+  return [...body.matchAll(/(\w+)\s*:\s*(\w+)/g)].map((match, index) => {
+    const type = match[2] as string;
+    if (type !== 'u32' && type !== 'i32' && type !== 'f32') {
+      throw new Error(`${path}: Params.${match[1]} is ${type}; only u32, i32 and f32 are allowed`);
+    }
+    return { name: match[1] as string, type, offset: index * 4 };
+  });
+}
+
+interface WgslFunction {
+  name: string;
+  workgroupSize?: string[];
+  words: Set<string>;
+}
+
+function readFunctions(code: string): Map<string, WgslFunction> {
+  const functions = new Map<string, WgslFunction>();
+  const pattern = /((?:@\w+(?:\([^)]*\))?\s*)*)fn\s+(\w+)\s*\(/g;
+  for (const match of code.matchAll(pattern)) {
+    const open = code.indexOf('{', match.index + match[0].length);
+    const body = code.slice(open, closingBrace(code, open));
+    const size = /@workgroup_size\(([^)]*)\)/.exec(match[1] as string)?.[1];
+    functions.set(match[2] as string, {
+      name: match[2] as string,
+      ...(size === undefined
+        ? {}
+        : {
+            workgroupSize: size
+              .split(',')
+              .map((text) => text.trim())
+              .filter(Boolean),
+          }),
+      // A word after a dot is a member, not a name of the module.
+      words: new Set(body.match(/(?<![.\w])[A-Za-z_]\w*/g) ?? []),
+    });
+  }
+  return functions;
+}
+
+function closingBrace(code: string, open: number): number {
+  let depth = 0;
+  for (let i = open; i < code.length; i++) {
+    if (code[i] === '{') depth++;
+    else if (code[i] === '}' && --depth === 0) return i + 1;
+  }
+  return code.length;
+}
+
+function reachableWords(entry: string, functions: Map<string, WgslFunction>): Set<string> {
+  const words = new Set<string>();
+  const seen = new Set<string>();
+  const visit = (name: string) => {
+    if (seen.has(name)) return;
+    seen.add(name);
+    for (const word of functions.get(name)?.words ?? []) {
+      words.add(word);
+      visit(word);
+    }
+  };
+  visit(entry);
+  return words;
+}

@@ -1,0 +1,110 @@
+/**
+ * Where files come from: a model or adapter folder seen as named byte strings, the same in a browser and in Node
+ * (whose folders are in `src/node/`). Reading only; nothing here knows a format.
+ */
+import { InputError, quote, reason } from './errors.ts';
+
+/** A readable folder. Paths are relative to it, with `/`. */
+export interface Files {
+  /** The folder's name in messages. */
+  readonly name: string;
+  /** The whole file; {@link InputError} where it is missing or cannot be read. */
+  read(path: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** The whole file as UTF-8, refused where it is not. */
+  readText(path: string): Promise<string>;
+  exists(path: string): Promise<boolean>;
+}
+
+/** A folder in memory: contents by path. */
+export function memoryFiles(contents: Record<string, Uint8Array | string>, name = 'memory'): Files {
+  return filesOf(name, async (path) => {
+    if (!Object.hasOwn(contents, path)) return undefined;
+    const content = contents[path];
+    return typeof content === 'string' ? new TextEncoder().encode(content) : ownBytes(content);
+  });
+}
+
+/** Files that a person picked or dropped in a page, by path. */
+export function blobFiles(blobs: Record<string, Blob>, name = 'the chosen files'): Files {
+  return filesOf(name, async (path) => {
+    const blob = Object.hasOwn(blobs, path) ? blobs[path] : undefined;
+    return blob && new Uint8Array(await blob.arrayBuffer());
+  });
+}
+
+/** A folder behind HTTP. `exists` asks with HEAD; a server's 404 or 410 means that the file is missing. */
+export function fetchFiles(baseUrl: string): Files {
+  const name = baseUrl.replace(/\/+$/, '');
+  const request = async (path: string, method: string): Promise<Response | undefined> => {
+    let response: Response;
+    try {
+      response = await fetch(`${name}/${path.split('/').map(encodeURIComponent).join('/')}`, { method });
+    } catch (cause) {
+      throw new InputError(`${name}/${path}`, `cannot be fetched: ${reason(cause)}`, 'Check the address', {
+        cause,
+      });
+    }
+    if (response.status === 404 || response.status === 410) return undefined;
+    if (response.ok) return response;
+    throw new InputError(
+      `${name}/${path}`,
+      `the server answered ${response.status}`,
+      'Check the address and access',
+    );
+  };
+  return filesOf(
+    name,
+    async (path) => {
+      const response = await request(path, 'GET');
+      return response && new Uint8Array(await response.arrayBuffer());
+    },
+    async (path) => (await request(path, 'HEAD')) !== undefined,
+  );
+}
+
+/**
+ * A {@link Files} from one function that reads a path or answers `undefined` where there is none. It sees only paths
+ * that stay inside the folder.
+ */
+export function filesOf(
+  name: string,
+  lookup: (path: string) => Promise<Uint8Array<ArrayBuffer> | undefined>,
+  has: (path: string) => Promise<boolean> = async (path) => (await lookup(path)) !== undefined,
+): Files {
+  const read = async (path: string): Promise<Uint8Array<ArrayBuffer>> => {
+    const bytes = await lookup(inside(path, name));
+    if (bytes) return bytes;
+    throw new InputError(`${name}/${path}`, `there is no file "${path}" in ${name}`, 'Check the folder');
+  };
+  const readText = async (path: string): Promise<string> => decodeText(await read(path), `${name}/${path}`);
+  return { name, read, readText, exists: async (path) => has(inside(path, name)) };
+}
+
+/** UTF-8 to text; {@link InputError} where the bytes are not UTF-8. */
+export function decodeText(bytes: Uint8Array, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new InputError(file, 'is not UTF-8 text', 'Save it as UTF-8, or check that it is the right file', {
+      cause,
+    });
+  }
+}
+
+/** The same bytes over an ArrayBuffer of one's own kind (never a shared one); copied only where they must be. */
+export function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
+}
+
+/** A name found in a file may be hostile: absolute paths and `..` are refused. */
+function inside(path: string, folder: string): string {
+  const steps = path.split('/');
+  if (
+    path !== '' &&
+    !/[\\:\0]/.test(path) &&
+    !steps.some((step) => step === '' || step === '.' || step === '..')
+  ) {
+    return path;
+  }
+  throw new InputError(folder, `the path ${quote(path)} leads out of the folder`, 'Use plain relative names');
+}

@@ -1,0 +1,197 @@
+/**
+ * JSON with errors that name the file, the line and the column. The platform's parser does the work; only where it
+ * fails, or where duplicate names matter, our own scanner walks the text. It never recurses, so depth is no attack.
+ */
+import { InputError, quote } from './errors.ts';
+
+/** What JSON can say. */
+export type Json = null | boolean | number | string | Json[] | JsonObject;
+export type JsonObject = { [name: string]: Json };
+
+/** Parses `text`; throws {@link InputError} with file, line and column. */
+export function parseJson(text: string, file: string): Json {
+  const body = text.startsWith('\uFEFF') ? text.slice(1) : text;
+  try {
+    return JSON.parse(body) as Json;
+  } catch (cause) {
+    const { line, column } = lineAndColumn(body, scanJson(body).error ?? body.length);
+    const found = body.trim() === '' ? 'the file is empty' : 'this is not valid JSON';
+    throw new InputError(
+      `${file}, line ${line}, column ${column}`,
+      found,
+      'Repair the file or fetch it again',
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** As {@link parseJson}, and the text must hold an object. */
+export function parseJsonObject(text: string, file: string): JsonObject {
+  const value = parseJson(text, file);
+  if (!isObject(value)) {
+    throw new InputError(
+      file,
+      `holds ${kindOf(value)}, not a JSON object`,
+      'Check that it is the right file',
+    );
+  }
+  return value;
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The kind of a value, for a message: `a string`, `a list`. */
+export function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}
+
+/** One-based line and column of the offset `at`. */
+function lineAndColumn(text: string, at: number): { line: number; column: number } {
+  const before = text.slice(0, at);
+  const start = before.lastIndexOf('\n') + 1;
+  return { line: before.split('\n').length, column: at - start + 1 };
+}
+
+const SPACE = /[ \t\n\r]*/y;
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
+/** A number of more digits than any reader keeps is taken for an error: the pattern's own stack has a limit. */
+const SCALAR = /-?(?:0|[1-9]\d{0,400})(?:\.\d{1,400})?(?:[eE][+-]?\d{1,400})?|true|false|null/y;
+
+/**
+ * Walks a JSON text: `error` is the offset where it stops being valid, `duplicate` the first name that an object
+ * gives twice (which the platform's parser lets pass, keeping the last).
+ */
+export function scanJson(text: string): { error?: number; duplicate?: string } {
+  /** Open containers: the names seen of an object, `null` for a list. */
+  const open: (Set<string> | null)[] = [];
+  let duplicate: string | undefined;
+  let at = 0;
+  const match = (pattern: RegExp): string | undefined => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text)?.[0];
+    if (found !== undefined) at += found.length;
+    return found;
+  };
+  /** A string literal, quotes included; `at` stays where it is broken. */
+  const string = (): string | undefined => {
+    const start = at;
+    if (text.charAt(at) !== '"') return undefined;
+    for (at++; at < text.length; ) {
+      const code = text.charCodeAt(at);
+      if (code === 0x22) return text.slice(start, ++at);
+      if (code < 0x20 || (code === 0x5c && match(ESCAPE) === undefined)) return undefined;
+      if (code !== 0x5c) at++;
+    }
+    return undefined;
+  };
+  const punctuation = (characters: string): string | undefined => {
+    match(SPACE);
+    const next = text.charAt(at);
+    if (next === '' || !characters.includes(next)) return undefined;
+    at++;
+    return next;
+  };
+  /** `"name":`, inside an object. */
+  const name = (names: Set<string>): boolean => {
+    match(SPACE);
+    const key = string();
+    if (key === undefined) return false;
+    const unescaped = JSON.parse(key) as string;
+    if (names.has(unescaped)) duplicate ??= unescaped;
+    names.add(unescaped);
+    return punctuation(':') !== undefined;
+  };
+
+  while (true) {
+    // A value starts here.
+    const opened = punctuation('{[');
+    if (opened !== undefined) {
+      const names = opened === '{' ? new Set<string>() : null;
+      if (punctuation(names ? '}' : ']') === undefined) {
+        open.push(names);
+        if (names && !name(names)) return { error: at };
+        continue;
+      }
+    } else if (text.charAt(at) === '"' ? string() === undefined : match(SCALAR) === undefined) {
+      return { error: at };
+    }
+    // A value has ended: close what closes, go on after a comma.
+    while (true) {
+      const names = open[open.length - 1];
+      if (names === undefined) {
+        match(SPACE);
+        if (at < text.length) return { error: at };
+        return duplicate === undefined ? {} : { duplicate };
+      }
+      const next = punctuation(names ? ',}' : ',]');
+      if (next === undefined) return { error: at };
+      if (next === ',') {
+        if (names && !name(names)) return { error: at };
+        break;
+      }
+      open.pop();
+    }
+  }
+}
+
+/** Reads typed fields out of a JSON object; every error names the file and the field. */
+export class Fields {
+  readonly object: JsonObject;
+  readonly file: string;
+
+  constructor(object: JsonObject, file: string) {
+    this.object = object;
+    this.file = file;
+  }
+
+  /** The field, `undefined` where it is absent or null. */
+  get(name: string): Json | undefined {
+    const value = Object.hasOwn(this.object, name) ? this.object[name] : undefined;
+    return value === null ? undefined : value;
+  }
+
+  /** A whole number in [min, max]. */
+  integer(name: string, fallback?: number, min = 1, max = 2 ** 31 - 1): number {
+    const value = this.get(name) ?? fallback;
+    if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max)
+      return value;
+    throw this.wrong(name, `a whole number from ${min} to ${max}`);
+  }
+
+  /** A finite number greater than zero. */
+  positive(name: string, fallback?: number): number {
+    const value = this.get(name) ?? fallback;
+    if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value;
+    throw this.wrong(name, 'a number greater than 0');
+  }
+
+  boolean(name: string, fallback: boolean): boolean {
+    const value = this.get(name) ?? fallback;
+    if (typeof value === 'boolean') return value;
+    throw this.wrong(name, 'true or false');
+  }
+
+  string(name: string, fallback?: string): string {
+    const value = this.get(name) ?? fallback;
+    if (typeof value === 'string') return value;
+    throw this.wrong(name, 'a string');
+  }
+
+  wrong(name: string, expected: string): InputError {
+    const value = this.get(name);
+    const found = value === undefined ? 'is missing' : `is ${quote(value)}`;
+    return new InputError(`${this.file}, "${name}"`, `${found}, expected ${expected}`, 'Correct the file');
+  }
+
+  /** A value that is well-formed but that nothing here can serve. */
+  unsupported(name: string, wayOut: string): InputError {
+    return new InputError(`${this.file}, "${name}"`, `${quote(this.get(name))} is not supported`, wayOut);
+  }
+}

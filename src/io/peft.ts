@@ -1,0 +1,224 @@
+/**
+ * LoRA adapters in PEFT's files, `adapter_config.json` and `adapter_model.safetensors`, so that an adapter trained
+ * here loads there and the other way round. Reads and writes; it applies nothing, and what it cannot serve (DoRA,
+ * biases, patterns of ranks) it refuses by name instead of dropping it.
+ *
+ * Format: https://huggingface.co/docs/peft/developer_guides/checkpoint
+ */
+import { InputError, listed, quote } from './errors.ts';
+import type { Files } from './files.ts';
+import { toFloat32, toFloat32Bytes } from './float.ts';
+import { Fields, isObject, type Json, parseJsonObject } from './json.ts';
+import { parseSafetensors, type StoredTensor, type TensorToWrite, writeSafetensors } from './safetensors.ts';
+import { isTarget, shortNames } from './target-modules.ts';
+
+export interface LoraConfig {
+  /** Rank r. */
+  r: number;
+  loraAlpha: number;
+  /** Last parts of module names (`q_proj`) or full ones. */
+  targetModules: string[];
+  /** Scale α/√r (rsLoRA) in place of α/r. */
+  useRslora: boolean;
+}
+
+/** One layer's pair: W + scale·B·A. */
+export interface LoraWeights {
+  /** (r, in). */
+  a: Float32Array;
+  /** (out, r). */
+  b: Float32Array;
+  r: number;
+  in: number;
+  out: number;
+}
+
+export interface Adapter {
+  config: LoraConfig;
+  /** What the adapter was trained on, a name or a path; may be empty. */
+  baseModel: string;
+  /** By module: `model.layers.0.self_attn.q_proj`. */
+  weights: Map<string, LoraWeights>;
+}
+
+export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
+export const ADAPTER_CONFIG = 'adapter_config.json';
+export type AdapterFiles = Record<typeof ADAPTER_WEIGHTS | typeof ADAPTER_CONFIG, Uint8Array<ArrayBuffer>>;
+
+const PREFIX = 'base_model.model.';
+const KEY = /^base_model\.model\.(.+)\.lora_(A|B)\.weight$/;
+
+/** What B·A·x is multiplied with: α/r, rsLoRA α/√r. */
+export function loraScale({ r, loraAlpha, useRslora }: LoraConfig): number {
+  return loraAlpha / (useRslora ? Math.sqrt(r) : r);
+}
+
+/** The two files; same adapter, same bytes. */
+export function writeAdapter({ config, baseModel, weights }: Adapter): AdapterFiles {
+  const tensors = new Map<string, TensorToWrite>();
+  for (const [module, { a, b, r, in: width, out }] of weights) {
+    tensors.set(`${PREFIX}${module}.lora_A.weight`, {
+      dtype: 'F32',
+      shape: [r, width],
+      data: toFloat32Bytes(a),
+    });
+    tensors.set(`${PREFIX}${module}.lora_B.weight`, {
+      dtype: 'F32',
+      shape: [out, r],
+      data: toFloat32Bytes(b),
+    });
+  }
+  const json = {
+    alpha_pattern: {},
+    base_model_name_or_path: baseModel,
+    bias: 'none',
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    lora_alpha: config.loraAlpha,
+    lora_dropout: 0,
+    modules_to_save: null,
+    peft_type: 'LORA',
+    r: config.r,
+    rank_pattern: {},
+    target_modules: [...config.targetModules].sort(),
+    task_type: 'CAUSAL_LM',
+    use_dora: false,
+    use_rslora: config.useRslora,
+  };
+  return {
+    [ADAPTER_WEIGHTS]: writeSafetensors(tensors, { format: 'pt' }),
+    [ADAPTER_CONFIG]: new TextEncoder().encode(`${JSON.stringify(json, null, 2)}\n`),
+  };
+}
+
+/** Reads a PEFT folder; {@link InputError} for what is malformed, incomplete or not supported. */
+export async function readAdapter(files: Files): Promise<Adapter> {
+  const configFile = `${files.name}/${ADAPTER_CONFIG}`;
+  const fields = new Fields(parseJsonObject(await files.readText(ADAPTER_CONFIG), configFile), configFile);
+  if (fields.string('peft_type') !== 'LORA')
+    throw fields.unsupported('peft_type', 'Only LORA adapters are read');
+  refuseUnsupported(fields);
+
+  const r = fields.integer('r', undefined, 1, 2 ** 16);
+  const weightsFile = `${files.name}/${ADAPTER_WEIGHTS}`;
+  const { tensors } = parseSafetensors(await files.read(ADAPTER_WEIGHTS), weightsFile);
+  const weights = pairs(tensors, r, weightsFile);
+  const config: LoraConfig = {
+    r,
+    loraAlpha: fields.positive('lora_alpha', 8),
+    targetModules: targetModules(fields, [...weights.keys()]),
+    useRslora: fields.boolean('use_rslora', false),
+  };
+  return { config, baseModel: fields.string('base_model_name_or_path', ''), weights };
+}
+
+/** Settings that change what an adapter computes. Each must be absent, or off as PEFT writes it. */
+const MUST_BE_OFF = [
+  'alora_invocation_tokens', 'alpha_pattern', 'arrow_config', 'fan_in_fan_out', 'kasa_config', 'layer_replication',
+  'lora_bias', 'modules_to_save', 'monteclora_config', 'rank_pattern', 'target_parameters', 'trainable_token_indices',
+  'use_bdlora', 'use_dora', 'use_qalora', 'velora_config',
+]; // biome-ignore format: a list by name
+
+function refuseUnsupported(fields: Fields): void {
+  const wayOut = 'Merge the adapter into its model with PEFT, or train one without it';
+  for (const name of MUST_BE_OFF) if (!isOff(fields.get(name))) throw fields.unsupported(name, wayOut);
+  if (fields.string('bias', 'none') !== 'none') throw fields.unsupported('bias', wayOut);
+  // PiSSA, OLoRA, CorDA and LoftQ change the base weights too.
+  const start = fields.get('init_lora_weights') ?? true;
+  if (typeof start !== 'boolean' && !['gaussian', 'orthogonal', 'eva'].includes(String(start))) {
+    throw fields.unsupported('init_lora_weights', wayOut);
+  }
+}
+
+function isOff(value: Json | undefined): boolean {
+  if (Array.isArray(value)) return value.length === 0;
+  return isObject(value) ? Object.keys(value).length === 0 : value === undefined || value === false;
+}
+
+/** A and B of each module, in the modules' order by name; all odd tensors are listed at once. */
+function pairs(tensors: ReadonlyMap<string, StoredTensor>, r: number, file: string): Adapter['weights'] {
+  const halves = new Map<string, { A?: StoredTensor; B?: StoredTensor }>();
+  const odd: string[] = [];
+  for (const [name, tensor] of tensors) {
+    const [, module, half] = KEY.exec(name) ?? [];
+    if (module === undefined) {
+      odd.push(quote(name));
+      continue;
+    }
+    const { shape } = tensor;
+    if (shape.length !== 2 || shape.includes(0) || shape[half === 'A' ? 0 : 1] !== r) {
+      const expected = half === 'A' ? `(${r}, in)` : `(out, ${r})`;
+      throw new InputError(
+        tensor.where,
+        `shape (${shape.join(', ')}) is not ${expected}`,
+        `The config says r = ${r}`,
+      );
+    }
+    halves.set(module, { ...halves.get(module), [half as 'A' | 'B']: tensor });
+  }
+  if (odd.length > 0) {
+    throw new InputError(
+      file,
+      `not LoRA weights of linear layers: ${listed(odd)}`,
+      'Only those are supported',
+    );
+  }
+  if (halves.size === 0)
+    throw new InputError(file, 'holds no LoRA weights', 'Check that it is the right file');
+  const weights: Adapter['weights'] = new Map();
+  for (const [module, { A, B }] of [...halves].sort(([x], [y]) => (x < y ? -1 : 1))) {
+    if (!A || !B)
+      throw new InputError(file, `${module} has no lora_${A ? 'B' : 'A'}`, 'Fetch the file again');
+    const width = A.shape[1];
+    const out = B.shape[0];
+    weights.set(module, { a: toFloat32(A).slice(), b: toFloat32(B).slice(), r, in: width, out });
+  }
+  return weights;
+}
+
+/** `target_modules` as a list, each in use and none missing. A pattern or "all-linear" is read off the weights. */
+function targetModules(fields: Fields, modules: string[]): string[] {
+  const value = fields.get('target_modules');
+  if (value === undefined || typeof value === 'string') return shortNames(modules);
+  if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) {
+    throw fields.wrong('target_modules', 'a list of names');
+  }
+  const targets = value as string[];
+  const unused = targets.filter((target) => !modules.some((module) => isTarget(module, target)));
+  const unnamed = modules.filter((module) => !targets.some((target) => isTarget(module, target)));
+  if (unused.length > 0 || unnamed.length > 0) {
+    throw new InputError(
+      `${fields.file}, "target_modules"`,
+      `named without weights: ${listed(unused)}; weights without a name: ${listed(unnamed)}`,
+      'The two adapter files do not belong together',
+    );
+  }
+  return targets;
+}
+
+/**
+ * Throws {@link InputError} with every module of `adapter` that the model (`linears`: its linear layers by name)
+ * does not have, or has in another shape.
+ */
+export function checkAdapterFits(
+  adapter: Adapter,
+  linears: ReadonlyMap<string, { in: number; out: number }>,
+  name: string,
+): void {
+  const odd: string[] = [];
+  for (const [module, { in: width, out }] of adapter.weights) {
+    const linear = linears.get(module);
+    if (!linear) odd.push(`${module} is not in the model`);
+    else if (linear.in !== width || linear.out !== out) {
+      odd.push(`${module} is (${out}, ${width}), the model's is (${linear.out}, ${linear.in})`);
+    }
+  }
+  if (odd.length > 0) {
+    throw new InputError(
+      name,
+      `does not fit the model: ${odd.join('; ')}`,
+      `Its base model is ${quote(adapter.baseModel)}`,
+    );
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * Safetensors: eight bytes of header length, a JSON header, then the tensors' bytes, back to back. Reads what anybody
+ * may send and trusts none of it: lengths, names, shapes and offsets are checked before a byte is touched, and each
+ * error names the file and the tensor. Writes files that the Python package reads, the same bytes for the same tensors.
+ * Numbers are little-endian, as on every machine that has WebGPU.
+ *
+ * Format: https://github.com/huggingface/safetensors#format
+ */
+import { InputError, listed, quote, reason } from './errors.ts';
+import { isObject, type JsonObject, kindOf, scanJson } from './json.ts';
+
+/** Bytes for each element, by the format's name of the type. */
+// biome-ignore format: a row for each size
+const ELEMENT_BYTES = {
+  BOOL: 1, U8: 1, I8: 1, F8_E4M3: 1, F8_E5M2: 1, F8_E8M0: 1,
+  U16: 2, I16: 2, F16: 2, BF16: 2,
+  U32: 4, I32: 4, F32: 4,
+  U64: 8, I64: 8, F64: 8, C64: 8,
+} as const;
+
+export type SafetensorsDtype = keyof typeof ELEMENT_BYTES;
+
+/** A tensor as stored. */
+export interface StoredTensor {
+  dtype: SafetensorsDtype;
+  shape: number[];
+  /** A view of the file's bytes, any alignment. */
+  data: Uint8Array<ArrayBuffer>;
+  /** File and tensor, for messages. */
+  where: string;
+}
+
+export interface Safetensors {
+  metadata: Record<string, string>;
+  /** In the order of their bytes. */
+  tensors: Map<string, StoredTensor>;
+}
+
+/** What {@link writeSafetensors} takes. */
+export type TensorToWrite = Pick<StoredTensor, 'dtype' | 'shape'> & { data: Uint8Array };
+
+const LENGTH_BYTES = 8;
+/** The Python package's own limit. */
+const MAX_HEADER_BYTES = 100_000_000;
+const WAY_OUT = 'The file is damaged or incomplete: fetch it again';
+
+/** Reads a whole file; {@link InputError} for anything but a sound one. The tensors are views of `bytes`. */
+export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, file: string): Safetensors {
+  const { header, dataStart } = parseHeader(bytes, file);
+  const metadata = parseMetadata(header.__metadata__, file);
+  const dataBytes = bytes.byteLength - dataStart;
+  const entries = Object.entries(header)
+    .filter(([name]) => name !== '__metadata__')
+    .map(([name, entry]) => ({ name, ...parseEntry(entry, dataBytes, `${file}, tensor ${quote(name)}`) }))
+    .sort((a, b) => a.begin - b.begin || a.end - b.end);
+
+  const tensors: Safetensors['tensors'] = new Map();
+  let covered = 0;
+  for (const { name, dtype, shape, begin, end, where } of entries) {
+    if (begin !== covered) {
+      const what =
+        begin < covered ? 'overlaps the tensor before it' : `leaves a gap of ${begin - covered} bytes`;
+      throw new InputError(where, `${what} (data_offsets [${begin}, ${end}])`, WAY_OUT);
+    }
+    covered = end;
+    tensors.set(name, { dtype, shape, data: bytes.subarray(dataStart + begin, dataStart + end), where });
+  }
+  if (covered !== dataBytes) {
+    throw new InputError(file, `the tensors end at byte ${covered} of ${dataBytes}`, WAY_OUT);
+  }
+  return { metadata, tensors };
+}
+
+function parseHeader(
+  bytes: Uint8Array<ArrayBuffer>,
+  file: string,
+): { header: JsonObject; dataStart: number } {
+  if (bytes.byteLength < LENGTH_BYTES) {
+    throw new InputError(file, `is ${bytes.byteLength} bytes long, too short for safetensors`, WAY_OUT);
+  }
+  const length = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
+  const room = bytes.byteLength - LENGTH_BYTES;
+  if (length > BigInt(Math.min(room, MAX_HEADER_BYTES))) {
+    const most =
+      room < MAX_HEADER_BYTES
+        ? `the file holds ${room} after its length`
+        : `at most ${MAX_HEADER_BYTES} are read`;
+    throw new InputError(file, `the header claims ${length} bytes, ${most}`, WAY_OUT);
+  }
+  const dataStart = LENGTH_BYTES + Number(length);
+  let header: unknown;
+  let scanned: ReturnType<typeof scanJson>;
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+      bytes.subarray(LENGTH_BYTES, dataStart),
+    );
+    header = JSON.parse(text);
+    scanned = scanJson(text);
+  } catch (cause) {
+    throw new InputError(file, `the header is not valid JSON: ${reason(cause)}`, WAY_OUT, { cause });
+  }
+  if (!isObject(header))
+    throw new InputError(file, `the header is ${kindOf(header)}, not an object`, WAY_OUT);
+  if (scanned.error !== undefined) throw new InputError(file, 'the header holds an endless number', WAY_OUT);
+  if (scanned.duplicate !== undefined) {
+    throw new InputError(file, `the header names ${quote(scanned.duplicate)} twice`, WAY_OUT);
+  }
+  return { header, dataStart };
+}
+
+function parseMetadata(metadata: unknown, file: string): Record<string, string> {
+  if (metadata === undefined) return {};
+  if (!isObject(metadata))
+    throw new InputError(file, `__metadata__ is ${kindOf(metadata)}, not an object`, WAY_OUT);
+  for (const [name, value] of Object.entries(metadata)) {
+    if (typeof value === 'string') continue;
+    throw new InputError(file, `__metadata__ ${quote(name)} is ${kindOf(value)}, not a string`, WAY_OUT);
+  }
+  return metadata as Record<string, string>;
+}
+
+/** One header entry, its size checked against its own offsets and the file. */
+function parseEntry(entry: unknown, dataBytes: number, where: string) {
+  if (!isObject(entry)) throw new InputError(where, `its entry is ${kindOf(entry)}, not an object`, WAY_OUT);
+  const { dtype, shape, data_offsets: offsets } = entry;
+  if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
+    const known = listed(Object.keys(ELEMENT_BYTES), 32);
+    throw new InputError(where, `unknown dtype ${quote(dtype)}`, `Known are ${known}; convert the file`);
+  }
+  if (!isSizes(shape)) {
+    throw new InputError(where, `shape ${quote(shape)} is not a list of whole numbers from 0`, WAY_OUT);
+  }
+  if (!isSizes(offsets) || offsets.length !== 2) {
+    throw new InputError(
+      where,
+      `data_offsets ${quote(offsets)} is not a pair of whole numbers from 0`,
+      WAY_OUT,
+    );
+  }
+  const [begin, end] = offsets;
+  if (begin > end || end > dataBytes) {
+    throw new InputError(
+      where,
+      `data_offsets [${begin}, ${end}] lie outside the file's ${dataBytes} data bytes`,
+      WAY_OUT,
+    );
+  }
+  const kind = dtype as SafetensorsDtype;
+  let size: number = ELEMENT_BYTES[kind];
+  for (const dimension of shape) {
+    size *= dimension;
+    if (size > Number.MAX_SAFE_INTEGER)
+      throw new InputError(where, `shape ${quote(shape)} overflows`, WAY_OUT);
+  }
+  if (size !== end - begin) {
+    const what = `${kind} ${quote(shape)} takes ${size} bytes, its data_offsets [${begin}, ${end}] hold ${end - begin}`;
+    throw new InputError(where, what, WAY_OUT);
+  }
+  return { dtype: kind, shape, begin, end, where };
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+/**
+ * A file of `tensors`, ordered as the Python package does (wide types first, then by name), the header padded with
+ * spaces to a multiple of eight. Same tensors and metadata, same bytes.
+ */
+export function writeSafetensors(
+  tensors: ReadonlyMap<string, TensorToWrite>,
+  metadata: Record<string, string> = {},
+): Uint8Array<ArrayBuffer> {
+  const ordered = [...tensors].sort(
+    ([a, x], [b, y]) => ELEMENT_BYTES[y.dtype] - ELEMENT_BYTES[x.dtype] || (a < b ? -1 : 1),
+  );
+  const lines: string[] = [];
+  const keys = Object.keys(metadata).sort();
+  if (keys.length > 0) {
+    lines.push(
+      `"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join()}}`,
+    );
+  }
+  let offset = 0;
+  for (const [name, { dtype, shape, data }] of ordered) {
+    const size = shape.reduce((product, dimension) => product * dimension, ELEMENT_BYTES[dtype]);
+    if (size !== data.byteLength) {
+      throw new RangeError(`tensor ${name}: ${dtype} [${shape}] takes ${size} bytes, got ${data.byteLength}`);
+    }
+    const entry = { dtype, shape, data_offsets: [offset, offset + size] };
+    lines.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
+    offset += size;
+  }
+  const header = new TextEncoder().encode(`{${lines.join()}}`);
+  const headerBytes = Math.ceil(header.byteLength / LENGTH_BYTES) * LENGTH_BYTES;
+  const file = new Uint8Array(LENGTH_BYTES + headerBytes + offset);
+  new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  file.fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerBytes);
+  file.set(header, LENGTH_BYTES);
+  let at = LENGTH_BYTES + headerBytes;
+  for (const [, { data }] of ordered) {
+    file.set(data, at);
+    at += data.byteLength;
+  }
+  return file;
+}

@@ -1,0 +1,33 @@
+/**
+ * The weights of a Hugging Face folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+ * Gives tensors as stored; which of them a model needs, and in which shape, is the model's business.
+ */
+import { InputError, listed, quote } from './errors.ts';
+import type { Files } from './files.ts';
+import { isObject, parseJsonObject } from './json.ts';
+import { parseSafetensors, type StoredTensor } from './safetensors.ts';
+
+const SINGLE = 'model.safetensors';
+const INDEX = 'model.safetensors.index.json';
+
+/** All tensors of the model in `files`, by name. */
+export async function readWeights(files: Files): Promise<Map<string, StoredTensor>> {
+  const read = async (path: string) =>
+    parseSafetensors(await files.read(path), `${files.name}/${path}`).tensors;
+  if (!(await files.exists(INDEX))) return read(SINGLE);
+
+  const index = `${files.name}/${INDEX}`;
+  const places = parseJsonObject(await files.readText(INDEX), index).weight_map;
+  if (!isObject(places)) throw new InputError(index, '"weight_map" is not an object', 'Fetch the file again');
+  const shards = [...new Set(Object.values(places))].map((shard) => {
+    if (typeof shard === 'string') return shard;
+    throw new InputError(index, `"weight_map" names the file ${quote(shard)}`, 'Fetch the file again');
+  });
+  const tensors = new Map<string, StoredTensor>();
+  for (const shard of shards.sort())
+    for (const [name, tensor] of await read(shard)) tensors.set(name, tensor);
+  const missing = Object.keys(places).filter((name) => !tensors.has(name));
+  if (missing.length > 0)
+    throw new InputError(index, `the shards lack ${listed(missing)}`, 'Fetch the shards again');
+  return tensors;
+}

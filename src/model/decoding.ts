@@ -1,0 +1,202 @@
+/**
+ * A batch of sequences being written on the device: the prompts in one packed pass, then a token for every live
+ * sequence a step. Every step is recorded without waiting for the one before; tokens are read late, and sequences that
+ * have ended repeat their last token until their rows are dropped. Policy (what to read when, when to stop) is
+ * generation's.
+ */
+import { packSequences } from '../data/packing.ts';
+import { attention, type Heads } from '../ops/attention.ts';
+import { decodeAttention } from '../ops/decode-attention.ts';
+import { feed } from '../ops/feed.ts';
+import { gather } from '../ops/gather.ts';
+import { linear } from '../ops/linear.ts';
+import { INVALID_TOKEN, type LiveSequences, type SamplingSettings, sample } from '../ops/sample.ts';
+import { Tape } from '../tensor/tape.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import type { AttentionContext, CausalLM } from './causal-lm.ts';
+import { KvCache } from './kv-cache.ts';
+
+/** Most bytes of logits at once. */
+const LOGITS_BYTES = 64 * 2 ** 20;
+
+/** Sequences of one batch. Several may go on from one prompt, which is then computed once. */
+export interface DecodingBatch {
+  prompts: readonly (readonly number[])[];
+  /** For every sequence, the index of its prompt. */
+  sequences: readonly number[];
+  /** Number of the first sequence among all that are generated, for the random numbers. */
+  firstSequence: number;
+}
+
+export interface DecodingSettings extends SamplingSettings {
+  maxNewTokens: number;
+  eosTokenIds: readonly number[];
+}
+
+export class Decoding {
+  /** Tokens chosen so far, for each sequence. */
+  step = 0;
+  private readonly cache: KvCache;
+  private readonly live: LiveSequences & { places: Tensor };
+  private readonly owned = new Set<Tensor>();
+  private readonly heads: Heads;
+  /** Rows of `places` for all sequences, dead ones too. */
+  private readonly allPlaces: Uint32Array;
+
+  constructor(
+    private readonly model: CausalLM,
+    private readonly batch: DecodingBatch,
+    private readonly settings: DecodingSettings,
+  ) {
+    const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = model.config;
+    this.heads = { heads, kvHeads, headDim };
+    const { prompts, sequences, firstSequence } = batch;
+    const { maxNewTokens, eosTokenIds } = settings;
+    const starts = [0];
+    for (const [i, prompt] of prompts.entries()) starts.push((starts[i] as number) + prompt.length);
+    const promptRows = starts[prompts.length] as number;
+    // The last token is never fed, so it needs no row.
+    const ownRows = maxNewTokens - 1;
+    this.allPlaces = Uint32Array.from(
+      sequences.flatMap((prompt, i) => [
+        starts[prompt] as number,
+        starts[prompt + 1] as number,
+        promptRows + i * ownRows,
+        i,
+      ]),
+    );
+    this.cache = new KvCache(model.gpu, model.config, promptRows + sequences.length * ownRows);
+    try {
+      const eos = Uint32Array.from(eosTokenIds.length > 0 ? eosTokenIds : [INVALID_TOKEN]);
+      const tokens = new Uint32Array(maxNewTokens * sequences.length);
+      this.live = {
+        places: this.upload(this.allPlaces, [sequences.length, 4], 'places'),
+        tokens: this.upload(tokens, [maxNewTokens, sequences.length], 'generated tokens'),
+        eos: this.upload(eos, [eos.length], 'end tokens'),
+        firstSequence,
+      };
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  /** Sequences that still take part in a step. */
+  get rows(): number {
+    return this.live.places.rows;
+  }
+
+  /** Records the prompts' pass and the first token of every sequence. */
+  prefill(): void {
+    const { model, heads } = this;
+    const { prompts, sequences } = this.batch;
+    const packed = packSequences(prompts.map((prompt) => ({ prompt: [...prompt], completion: [] })));
+    const tokens = packed.ids.length;
+    const ends = prompts.map(() => 0);
+    let end = 0;
+    for (const [i, prompt] of prompts.entries()) {
+      end += prompt.length;
+      ends[i] = end;
+    }
+    this.run((tape, upload) => {
+      const spans = upload(packed.spans, [tokens, 4], 'spans');
+      const context: AttentionContext = {
+        positions: upload(packed.positions, [tokens], 'positions'),
+        attend: (scope, layer, query, key, value) => {
+          this.cache.storePrompts(layer, key, value);
+          return attention(scope, query, key, value, spans, heads);
+        },
+      };
+      const x = model.embed(tape, upload(packed.ids, [tokens], 'token ids'));
+      const hidden = model.layers(tape, x, context);
+      const last = Uint32Array.from(sequences, (prompt) => (ends[prompt] as number) - 1);
+      return gather(tape, hidden, { indices: upload(last, [last.length], 'last tokens') });
+    });
+  }
+
+  /** Records one more token for every live sequence. */
+  advance(): void {
+    const { model, heads, live, cache, step } = this;
+    this.run((tape) => {
+      const { ids, positions } = feed(tape, live, { step, vocabulary: model.config.vocabSize });
+      const context: AttentionContext = {
+        positions,
+        attend: (scope, layer, query, key, value) => {
+          const options = { ...heads, cached: step - 1 };
+          return decodeAttention(scope, query, key, value, cache.layer(layer), live.places, options);
+        },
+      };
+      return model.layers(tape, model.embed(tape, ids), context);
+    });
+  }
+
+  /** Tokens (to − from, S) of the steps from `from` up to now. Arrives after the next submit; does not force one. */
+  async read(from: number): Promise<Uint32Array> {
+    const { tokens } = this.live;
+    const rowBytes = tokens.cols * 4;
+    const data = this.model.gpu.recorder.read({
+      buffer: tokens.buffer,
+      offset: tokens.offset + from * rowBytes,
+      size: (this.step - from) * rowBytes,
+    });
+    return new Uint32Array(await this.model.gpu.settle(data));
+  }
+
+  /** Goes on with these sequences alone. */
+  keep(sequences: readonly number[]): void {
+    const places = Uint32Array.from(sequences.flatMap((i) => [...this.allPlaces.subarray(i * 4, i * 4 + 4)]));
+    this.release(this.live.places);
+    this.live.places = this.upload(places, [sequences.length, 4], 'places');
+  }
+
+  dispose(): void {
+    this.cache.dispose();
+    for (const tensor of [...this.owned]) this.release(tensor);
+  }
+
+  /** Runs a pass that ends in the hidden states (B, d) of the live sequences, and chooses their next tokens. */
+  private run(pass: (tape: Tape, upload: typeof Decoding.prototype.upload) => Tensor): void {
+    const tape = Tape.forInference(this.model.gpu);
+    const uploaded: Tensor[] = [];
+    try {
+      const hidden = pass(tape, (data, shape, label) => {
+        const tensor = this.upload(data, shape, label);
+        uploaded.push(tensor);
+        return tensor;
+      });
+      this.choose(tape, hidden);
+    } finally {
+      tape.dispose();
+      for (const tensor of uploaded) this.release(tensor);
+    }
+    this.step++;
+  }
+
+  /** Head and choice, for as many rows at a time as the logits' bound allows. */
+  private choose(tape: Tape, hidden: Tensor): void {
+    const { model, live, settings, step } = this;
+    const { vocabSize, hiddenSize } = model.config;
+    const limit = Math.min(LOGITS_BYTES, model.gpu.limits.maxStorageBufferBindingSize);
+    // Views begin at multiples of 256 bytes, which 64 rows always are.
+    const most = Math.max(64, Math.floor(limit / (vocabSize * 4) / 64) * 64);
+    for (let firstRow = 0; firstRow < hidden.rows; firstRow += most) {
+      const rows = Math.min(most, hidden.rows - firstRow);
+      const rowBytes = hiddenSize * 4;
+      const offset = hidden.offset + firstRow * rowBytes;
+      const part = new Tensor({ buffer: hidden.buffer, offset, size: rows * rowBytes }, [rows, hiddenSize]);
+      const logits = linear(tape, part, model.head);
+      sample(model.gpu, logits, live, settings, { step, firstRow });
+      tape.release(logits);
+    }
+  }
+
+  private upload(data: Uint32Array, shape: readonly number[], label: string): Tensor {
+    const tensor = Tensor.from(this.model.gpu, data, shape, label);
+    this.owned.add(tensor);
+    return tensor;
+  }
+
+  private release(tensor: Tensor): void {
+    if (this.owned.delete(tensor)) this.model.gpu.pool.release(tensor);
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Keys and values of all layers during generation: first the rows of the prompts, packed and without padding, each
+ * prompt once however many sequences go on from it; then the rows of the sequences' own tokens. One buffer a layer for
+ * keys and one for values, from the pool and back to it. Which rows are whose is the business of its user.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import type { ModelConfig } from '../io/config.ts';
+import type { LayerCache } from '../ops/decode-attention.ts';
+import { Tensor } from '../tensor/tensor.ts';
+
+export class KvCache {
+  /** Keys and values of layer 0, of layer 1, … */
+  private readonly tensors: Tensor[] = [];
+
+  /** `rows`: tokens of all prompts and own rows of all sequences. Throws {@link MemoryCapError}, leaving nothing. */
+  constructor(
+    private readonly gpu: Gpu,
+    config: ModelConfig,
+    rows: number,
+  ) {
+    const shape = [rows, config.numKeyValueHeads * config.headDim];
+    try {
+      for (let i = 0; i < 2 * config.numHiddenLayers; i++) {
+        const view = gpu.pool.allocate(rows * KvCache.rowBytes(config), 'key-value cache');
+        this.tensors.push(new Tensor(view, shape, 'f32', 'key-value cache'));
+      }
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  /** Bytes of a token in one layer's keys. */
+  static rowBytes({ numKeyValueHeads, headDim }: ModelConfig): number {
+    return numKeyValueHeads * headDim * 4;
+  }
+
+  layer(index: number): LayerCache {
+    return { keys: this.tensors[2 * index] as Tensor, values: this.tensors[2 * index + 1] as Tensor };
+  }
+
+  /** Keys and values of the prompts, (N, kvHeads · headDim), into the first N rows. */
+  storePrompts(index: number, keys: Tensor, values: Tensor): void {
+    const cache = this.layer(index);
+    this.gpu.recorder.copy(keys, cache.keys, keys.length * 4);
+    this.gpu.recorder.copy(values, cache.values, values.length * 4);
+  }
+
+  dispose(): void {
+    for (const tensor of this.tensors.splice(0)) this.gpu.pool.release(tensor);
+  }
+}

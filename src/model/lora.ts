@@ -1,0 +1,105 @@
+/**
+ * Low-rank adapters (Hu et al. 2021) on any linear layer, named and initialised as PEFT does: A Kaiming-uniform, B zero,
+ * so that an untrained adapter changes nothing. An adapter belongs to a model but owns its own numbers; it can be
+ * switched off, which is what makes the model its own reference.
+ */
+import { kaimingUniform, Random } from '../data/random.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { type Adapter, type LoraConfig, type LoraWeights, loraScale } from '../io/peft.ts';
+import type { LowRank } from '../ops/linear.ts';
+import { ParameterStore } from '../tensor/parameters.ts';
+import { Tensor } from '../tensor/tensor.ts';
+
+/** (out, in) of a linear layer. */
+export interface LinearShape {
+  in: number;
+  out: number;
+}
+
+export class LoraAdapter {
+  /** Off: the model computes as if the adapter were not there. */
+  enabled = true;
+  private readonly pairs = new Map<string, LowRank>();
+  private readonly frozen: Tensor[] = [];
+
+  private constructor(
+    private readonly gpu: Gpu,
+    readonly config: LoraConfig,
+    readonly baseModel: string,
+    private readonly shapes: ReadonlyMap<string, LoraWeights>,
+    /** The trained numbers; undefined for an adapter that is only used. */
+    readonly parameters: ParameterStore | undefined,
+  ) {
+    const scale = loraScale(config);
+    for (const [module, weights] of shapes) {
+      const { r, in: inputs, out, a, b } = weights;
+      const tensor = (values: Float32Array, shape: number[], half: 'A' | 'B') => {
+        const name = parameterName(module, half);
+        if (parameters) return parameters.get(name);
+        const frozen = Tensor.from(gpu, values, shape, name);
+        this.frozen.push(frozen);
+        return frozen;
+      };
+      this.pairs.set(module, { a: tensor(a, [r, inputs], 'A'), b: tensor(b, [out, r], 'B'), scale });
+    }
+  }
+
+  /** Puts an adapter on the device, to be trained on or only used. */
+  static from(gpu: Gpu, adapter: Adapter, { trainable }: { trainable: boolean }): LoraAdapter {
+    const specs = [...adapter.weights].flatMap(([module, { a, b, r, in: inputs, out }]) => [
+      { name: parameterName(module, 'A'), shape: [r, inputs], values: a },
+      { name: parameterName(module, 'B'), shape: [out, r], values: b },
+    ]);
+    const store = trainable ? new ParameterStore(gpu, specs) : undefined;
+    return new LoraAdapter(gpu, adapter.config, adapter.baseModel, adapter.weights, store);
+  }
+
+  /** The module's pair, scaled; nothing where the adapter is off or does not reach the module. */
+  lowRank(module: string): readonly LowRank[] {
+    const pair = this.enabled ? this.pairs.get(module) : undefined;
+    return pair ? [pair] : [];
+  }
+
+  /** Reads the trained numbers back, in the form of PEFT's files. */
+  async toAdapter(): Promise<Adapter> {
+    const weights = new Map<string, LoraWeights>();
+    const values = await this.parameters?.read('values');
+    for (const [module, shape] of this.shapes) {
+      weights.set(module, {
+        ...shape,
+        a: values?.get(parameterName(module, 'A')) ?? shape.a,
+        b: values?.get(parameterName(module, 'B')) ?? shape.b,
+      });
+    }
+    return { config: this.config, baseModel: this.baseModel, weights };
+  }
+
+  dispose(): void {
+    this.parameters?.dispose();
+    for (const tensor of this.frozen) this.gpu.pool.release(tensor);
+  }
+}
+
+function parameterName(module: string, half: 'A' | 'B'): string {
+  return `${module}.lora_${half}`;
+}
+
+/** A fresh adapter on the given modules: A Kaiming-uniform from the seed, as PEFT has it, B zero. */
+export function freshAdapter(
+  config: LoraConfig,
+  modules: ReadonlyMap<string, LinearShape>,
+  baseModel: string,
+  seed: number,
+): Adapter {
+  const random = new Random(seed);
+  const weights = new Map<string, LoraWeights>();
+  for (const [module, shape] of modules) {
+    weights.set(module, {
+      ...shape,
+      r: config.r,
+      a: kaimingUniform(new Float32Array(config.r * shape.in), shape.in, random),
+      b: new Float32Array(shape.out * config.r),
+    });
+  }
+  return { config, baseModel, weights };
+}

@@ -1,0 +1,99 @@
+/**
+ * WebGPU in Node: Dawn, from the npm package `webgpu`, on the machine's GPU, or on SwiftShader, a software adapter that
+ * arrives by npm as well, where there is none. The choice is made once a process. Nothing outside `src/node` and
+ * `src/cli` imports this; everything else takes a `GPU`, the browser's or this one.
+ *
+ * A process ends by itself once nothing is awaited from the GPU, with or without `device.destroy()`. One that stops with
+ * a `mapAsync` pending has it rejected (AbortError) on the way out; `process.exit()` ends it at once and cleanly. Waiting
+ * for `device.lost` alone does not keep a process alive.
+ */
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { create, globals } from 'webgpu';
+import { NoAdapterError } from '../gpu/errors.ts';
+import { carried, isCarried } from './carried.ts';
+
+export interface NodeGpu {
+  /** As `navigator.gpu` in a browser. Its constants (`GPUBufferUsage` and so on) are global from now on. */
+  gpu: GPU;
+  /** True where the CPU stands in for a GPU. */
+  software: boolean;
+  /** One line for the user; only where `software`. */
+  notice?: string;
+}
+
+/** glibc's `RTLD_NODELETE`, which Node does not name. */
+const RTLD_NODELETE = 0x1000;
+
+let chosen: Promise<NodeGpu> | undefined;
+
+/**
+ * The GPU of this machine. `WEBALIGN_ADAPTER=native` takes nothing but what the system offers,
+ * `WEBALIGN_ADAPTER=software` SwiftShader even beside a GPU. Throws {@link NoAdapterError} when there is neither.
+ */
+export function requestNodeGpu(): Promise<NodeGpu> {
+  chosen ??= choose(process.env.WEBALIGN_ADAPTER);
+  return chosen;
+}
+
+async function choose(forced: string | undefined): Promise<NodeGpu> {
+  if (forced && forced !== 'native' && forced !== 'software') {
+    throw new NoAdapterError(`WEBALIGN_ADAPTER=${forced} is unknown: it is native or software, or not set.`);
+  }
+  Object.assign(globalThis, globals);
+  const found = (forced !== 'software' && (await native())) || (forced !== 'native' && (await swiftShader()));
+  if (found) return found;
+  throw new NoAdapterError(
+    forced === 'native'
+      ? 'No GPU adapter found, and WEBALIGN_ADAPTER=native allows no other. Install a GPU driver (Vulkan on Linux) or unset it.'
+      : `No GPU adapter found, and the software adapter from npm is for Linux on x64 only (this is ${process.platform} on ` +
+          `${process.arch}). Install a GPU driver (Vulkan on Linux; Mesa's lavapipe needs no GPU), or use a browser.`,
+  );
+}
+
+/** What the system offers, Mesa's lavapipe or Windows' WARP included. */
+async function native(): Promise<NodeGpu | undefined> {
+  // Without a Vulkan loader Dawn would find nothing and write a warning of its own about it.
+  if (process.platform === 'linux' && !load('libvulkan.so.1')) return undefined;
+  const gpu = create([]);
+  const info = (await gpu.requestAdapter({ powerPreference: 'high-performance' }))?.info;
+  if (!info) return undefined;
+  if (!info.isFallbackAdapter) return { gpu, software: false };
+  return { gpu, software: true, notice: notice(info.description || info.architecture) };
+}
+
+/**
+ * SwiftShader. The loader asks for the driver that the environment names whenever an instance is made, so this works
+ * after {@link native} found nothing, in the same process.
+ */
+async function swiftShader(): Promise<NodeGpu | undefined> {
+  if (!isCarried) return undefined;
+  const folder = await carried('swiftshader');
+  process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = join(folder, 'vk_swiftshader_icd.json');
+  if (!load('libvulkan.so.1')) load(join(folder, 'libvulkan.so.1'));
+  const gpu = create([]);
+  if (!(await gpu.requestAdapter())) {
+    throw new NoAdapterError(
+      `The software adapter in ${folder} does not start. Remove that folder and try again.`,
+    );
+  }
+  return { gpu, software: true, notice: notice('SwiftShader', ', from the npm package @sparticuz/chromium') };
+}
+
+function notice(name: string, origin = ''): string {
+  return `No GPU adapter found: running on ${name}, a software adapter on the CPU${origin}. Expect it to be slow.`;
+}
+
+/**
+ * Loads a shared library into this process for good, so that Dawn's own `dlopen` of the same name finds it. Node
+ * expects an addon and complains that the library is none, after it was loaded. Returns whether it is loaded.
+ */
+function load(library: string): boolean {
+  const { RTLD_NOW, RTLD_GLOBAL } = constants.dlopen;
+  try {
+    process.dlopen({ exports: {} }, library, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
+    return true;
+  } catch (error) {
+    return error instanceof Error && error.message.includes('did not self-register');
+  }
+}

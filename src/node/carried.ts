@@ -1,0 +1,87 @@
+/**
+ * What the npm package @sparticuz/chromium carries, unpacked on disk: a Chromium for Linux on x64, the libraries it
+ * needs, and SwiftShader, a Vulkan driver that runs on the CPU. Unpacked once into the user's cache folder and found
+ * there the next time. A folder under its final name is complete: it is unpacked beside it and renamed.
+ */
+import { randomUUID } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
+import { createBrotliDecompress } from 'node:zlib';
+import { extract } from 'tar-fs';
+
+const PACKAGE = '@sparticuz/chromium';
+
+/** What a folder name below `chromium-VERSION/` holds: archives out of the package's `bin/`. */
+const CONTENTS = {
+  swiftshader: ['swiftshader.tar.br'],
+  /** SwiftShader stands beside the browser, where it looks for it; `al2023/lib` and `fonts` are for bare containers. */
+  chromium: ['chromium.br', 'al2023.tar.br', 'fonts.tar.br', 'swiftshader.tar.br'],
+};
+
+/** Whether the package has anything for this machine. */
+export const isCarried = process.platform === 'linux' && process.arch === 'x64';
+
+/** The folder that holds `name`, unpacked if it was not there. */
+export async function carried(name: keyof typeof CONTENTS): Promise<string> {
+  const root = join(dirname(fileURLToPath(import.meta.resolve(PACKAGE))), '..', '..');
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  const folder = join(await cacheFolder(), `chromium-${version}`, name);
+  if (await isFolder(folder)) return folder;
+
+  const partial = `${folder}.${randomUUID()}`;
+  await mkdir(partial, { recursive: true });
+  try {
+    for (const archive of CONTENTS[name]) await unpack(join(root, 'bin', archive), partial);
+    if (name === 'chromium') await writeFile(join(partial, 'fonts.conf'), fontConfiguration(join(folder, 'fonts')));
+    await rename(partial, folder);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    // Another process may have been faster; its folder is as good.
+    if (!(await isFolder(folder))) throw error;
+  }
+  return folder;
+}
+
+/** `name.tar.br` becomes its files (in the folder `name` where it is not SwiftShader), `name.br` an executable `name`. */
+async function unpack(archive: string, folder: string): Promise<void> {
+  const [name = '', kind] = archive.slice(dirname(archive).length + 1).split('.');
+  const source = [createReadStream(archive), createBrotliDecompress()] as const;
+  const target = join(folder, name === 'swiftshader' ? '' : name);
+  if (kind === 'tar') {
+    await pipeline(...source, extract(target));
+  } else {
+    await pipeline(...source, createWriteStream(target));
+    await chmod(target, 0o755);
+  }
+}
+
+/** The system's fonts and those in `folder`: without any font, text has no width and a page no layout. */
+function fontConfiguration(folder: string): string {
+  const include = '<include ignore_missing="yes">/etc/fonts/fonts.conf</include>';
+  return `<?xml version="1.0"?><fontconfig>${include}<dir>${folder}</dir></fontconfig>\n`;
+}
+
+/** `$XDG_CACHE_HOME/webalign`, `~/.cache/webalign`, or a folder of this user's in the one for temporary files. */
+async function cacheFolder(): Promise<string> {
+  const caches = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  const user = process.getuid?.() ?? 0;
+  for (const folder of [join(caches, 'webalign'), join(tmpdir(), `webalign-${user}`)]) {
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const { uid, mode } = await stat(folder);
+      // Code is loaded from here, so nobody else may write to it.
+      if (uid === user && (mode & 0o022) === 0) return folder;
+    } catch {
+      // Not writable: the next one.
+    }
+  }
+  throw new Error(`No folder to unpack ${PACKAGE} into: make ${caches} writable or set XDG_CACHE_HOME.`);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+}

@@ -1,0 +1,188 @@
+/**
+ * A headless Chromium in which WebGPU works, under Playwright, wherever this runs: with the machine's GPU, or with
+ * SwiftShader on the CPU. Every browser is tried with a real page before it is handed out. Downloads nothing; the last
+ * resort is the browser that the npm package @sparticuz/chromium carries.
+ */
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { type Browser, chromium, type LaunchOptions } from 'playwright';
+import { carried, isCarried } from './carried.ts';
+import { serve } from './serve.ts';
+
+export interface ChromiumOptions extends LaunchOptions {
+  /** Take only the machine's GPU, or only SwiftShader. Otherwise the first that works, in this order. */
+  adapter?: 'native' | 'software';
+  /** Hears one line that names the browser and its adapter. */
+  onNotice?: (line: string) => void;
+}
+
+/** What a page sees, as far as tests care. */
+export interface PageAdapter {
+  description: string;
+  software: boolean;
+}
+
+/** No browser with a WebGPU adapter; the message lists what was tried and what became of it. */
+export class NoChromiumError extends Error {
+  override name = 'NoChromiumError';
+}
+
+interface Candidate {
+  origin: string;
+  executablePath: string;
+  env?: Record<string, string>;
+}
+
+/** Nothing phones home. Playwright's own flags do most of it. */
+const QUIET = ['--no-pings', '--disable-domain-reliability', '--disable-breakpad'];
+
+const ADAPTER_FLAGS = {
+  native:
+    process.platform === 'linux'
+      ? [
+          '--enable-unsafe-webgpu',
+          '--ignore-gpu-blocklist',
+          '--enable-features=Vulkan',
+          '--use-angle=vulkan',
+          '--disable-vulkan-surface',
+        ]
+      : ['--enable-unsafe-webgpu'],
+  software: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
+};
+
+/** Launches the browser; see `webalign/testing`. Throws {@link NoChromiumError}. */
+export async function launchChromium(options: ChromiumOptions = {}): Promise<Browser> {
+  const { adapter, onNotice, ...launch } = options;
+  const tried: string[] = [];
+  for await (const candidate of candidates(launch.executablePath)) {
+    for (const kind of adapter ? [adapter] : kindsHere()) {
+      const outcome = await attempt(candidate, kind, launch);
+      if ('browser' in outcome) {
+        onNotice?.(`${candidate.origin}, WebGPU on ${outcome.adapter.description}`);
+        return outcome.browser;
+      }
+      tried.push(`${candidate.origin} (${candidate.executablePath}), ${kind} adapter: ${outcome.failure}`);
+    }
+  }
+  throw new NoChromiumError(
+    `No Chromium with WebGPU found. Install Chrome, or set WEBALIGN_CHROMIUM to the path of one.${tried.map((line) => `\n  ${line}`).join('')}`,
+  );
+}
+
+/** Software alone where Linux shows no device of a GPU: it saves a launch in vain. */
+function kindsHere(): ('native' | 'software')[] {
+  const forced = process.env.WEBALIGN_ADAPTER;
+  if (forced === 'native' || forced === 'software') return [forced];
+  if (process.platform !== 'linux' || existsSync('/dev/nvidiactl')) return ['native', 'software'];
+  const cards = existsSync('/dev/dri') ? readdirSync('/dev/dri') : [];
+  return cards.some((name) => name.startsWith('renderD')) ? ['native', 'software'] : ['software'];
+}
+
+/** Browsers in the order of preference: the one asked for, Playwright's own, an installed one, npm's. */
+async function* candidates(asked: string | undefined): AsyncGenerator<Candidate> {
+  if (asked) {
+    yield { origin: 'the given browser', executablePath: asked };
+    return;
+  }
+  const named = process.env.WEBALIGN_CHROMIUM;
+  if (named) {
+    yield { origin: 'WEBALIGN_CHROMIUM', executablePath: named };
+    return;
+  }
+  if (existsSync(chromium.executablePath())) {
+    yield { origin: "Playwright's Chromium", executablePath: chromium.executablePath() };
+  }
+  for (const executablePath of installed()) yield { origin: 'the installed browser', executablePath };
+  if (!isCarried) return;
+  const folder = await carried('chromium');
+  const libraries = [join(folder, 'al2023', 'lib'), process.env.LD_LIBRARY_PATH]
+    .filter(Boolean)
+    .join(delimiter);
+  yield {
+    origin: 'Chromium from @sparticuz/chromium',
+    executablePath: join(folder, 'chromium'),
+    env: { LD_LIBRARY_PATH: libraries, FONTCONFIG_FILE: join(folder, 'fonts.conf') },
+  };
+}
+
+/** Chrome, Chromium and Edge where each system puts them. */
+function installed(): string[] {
+  const names = ['google-chrome', 'google-chrome-stable', 'chromium', 'chromium-browser', 'microsoft-edge'];
+  const env = (name: string) => process.env[name] ?? '';
+  const paths: Partial<Record<NodeJS.Platform, () => string[]>> = {
+    linux: () =>
+      env('PATH')
+        .split(delimiter)
+        .flatMap((folder) => names.map((name) => join(folder, name))),
+    darwin: () =>
+      ['Google Chrome', 'Chromium', 'Microsoft Edge'].map(
+        (name) => `/Applications/${name}.app/Contents/MacOS/${name}`,
+      ),
+    win32: () =>
+      [env('PROGRAMFILES'), env('PROGRAMFILES(X86)'), env('LOCALAPPDATA')]
+        .filter(Boolean)
+        .flatMap((folder) =>
+          ['Google/Chrome/Application/chrome.exe', 'Microsoft/Edge/Application/msedge.exe'].map((path) =>
+            join(folder, path),
+          ),
+        ),
+  };
+  return (paths[process.platform]?.() ?? []).filter(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+type Outcome = { browser: Browser; adapter: PageAdapter } | { failure: string };
+
+/** Launches one browser and asks it for an adapter. Closes it when it has none. */
+async function attempt(
+  candidate: Candidate,
+  kind: 'native' | 'software',
+  options: LaunchOptions,
+): Promise<Outcome> {
+  let browser: Browser;
+  try {
+    browser = await chromium.launch({
+      ...options,
+      executablePath: candidate.executablePath,
+      args: [...QUIET, ...ADAPTER_FLAGS[kind], ...(options.args ?? [])],
+      env: { ...(process.env as Record<string, string>), ...options.env, ...candidate.env },
+    });
+  } catch (error) {
+    return { failure: `does not start: ${String(error).split('\n')[0]}` };
+  }
+  try {
+    const adapter = await adapterOf(browser);
+    if (adapter && (kind === 'software' || !adapter.software)) return { browser, adapter };
+    await browser.close();
+    return { failure: adapter ? 'offers a software adapter only' : 'offers no WebGPU adapter' };
+  } catch (error) {
+    await browser.close();
+    return { failure: String(error).split('\n')[0] ?? '' };
+  }
+}
+
+/** The adapter that pages of this browser get; `undefined` without one. */
+async function adapterOf(browser: Browser): Promise<PageAdapter | undefined> {
+  const server = await serve({});
+  const page = await browser.newPage();
+  try {
+    await page.goto(`${server.url}/`);
+    return await page.evaluate(async () => {
+      const info = (await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' }))?.info;
+      if (!info) return undefined;
+      const description = [info.vendor, info.architecture, info.description].filter(Boolean).join(' ');
+      return { description, software: info.isFallbackAdapter || info.architecture === 'swiftshader' };
+    });
+  } finally {
+    await page.close();
+    await server.close();
+  }
+}

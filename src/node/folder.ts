@@ -1,0 +1,105 @@
+/**
+ * Folders on disk: reading a model or adapter, and writing so that a file is either the old one or the new one,
+ * whatever happens in between. The only place that touches the file system.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { CheckpointStore } from '../io/checkpoint.ts';
+import { InputError, reason } from '../io/errors.ts';
+import { type Files, filesOf } from '../io/files.ts';
+import { type ReferenceCache, storedReferenceCache } from '../io/reference-cache.ts';
+
+/** Most bytes that one call of the system reads. */
+const READ_BYTES = 2 ** 30;
+
+/** The folder `dir`. */
+export function folderFiles(dir: string): Files {
+  return filesOf(
+    dir.replace(/(?<=.)\/+$/, ''),
+    (path) => readFileIfAny(join(dir, path)),
+    async (path) => (await stat(join(dir, path)).catch(() => undefined))?.isFile() ?? false,
+  );
+}
+
+/** A file's bytes, of any size; `undefined` where there is none, {@link InputError} where it cannot be read. */
+export async function readFileIfAny(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const { size } = await file.stat();
+      const bytes = new Uint8Array(size);
+      let filled = 0;
+      while (filled < size) {
+        const { bytesRead } = await file.read(bytes, filled, Math.min(READ_BYTES, size - filled));
+        if (bytesRead === 0) throw new Error('the file became shorter while it was read');
+        filled += bytesRead;
+      }
+      return bytes;
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (isMissing(cause)) return undefined;
+    throw new InputError(path, `cannot be read: ${reason(cause)}`, 'Check the path and its permissions', {
+      cause,
+    });
+  }
+}
+
+/**
+ * Writes a file whole or not at all: a temporary file in the same folder, flushed to disk, renamed over the old one.
+ * Makes the folder where it is missing, and clears away what a killed writer of the same file left. One writer a file.
+ */
+export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
+  const folder = dirname(path);
+  const prefix = `.${basename(path)}.`;
+  const temporary = join(folder, `${prefix}${randomUUID()}.tmp`);
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const left of await readdir(folder)) {
+      if (left.startsWith(prefix) && left.endsWith('.tmp')) await rm(join(folder, left), { force: true });
+    }
+    const file = await open(temporary, 'wx');
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw new InputError(path, `cannot be written: ${reason(cause)}`, 'Check the folder and its free space', {
+      cause,
+    });
+  }
+  await syncFolder(folder);
+}
+
+/** Writes several files into `dir`, each atomically, in order. */
+export async function writeFiles(dir: string, contents: Record<string, Uint8Array>): Promise<void> {
+  for (const [name, bytes] of Object.entries(contents)) await writeFileAtomic(join(dir, name), bytes);
+}
+
+/** A checkpoint in the file `path`. */
+export function fileCheckpointStore(path: string): CheckpointStore {
+  return { read: () => readFileIfAny(path), write: (bytes) => writeFileAtomic(path, bytes) };
+}
+
+/** Reference log-probabilities in `dir`, a file for each key. */
+export function nodeReferenceCache(dir: string): ReferenceCache {
+  return storedReferenceCache((key) => fileCheckpointStore(join(dir, `reference-${key}.safetensors`)));
+}
+
+/** Makes the rename itself last through a power cut; not every system can flush a folder. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close();
+}
+
+function isMissing(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}

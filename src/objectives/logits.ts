@@ -1,0 +1,108 @@
+/**
+ * A pairwise objective straight from logits, for those who run a model of their own and want the loss and its gradient:
+ * token log-probabilities, sums, objective and the way back, in one call. Holds what it allocates until disposed.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import { sequenceSums } from '../ops/sequence-sum.ts';
+import { tokenLogprobs } from '../ops/token-logprob.ts';
+import { Tape } from '../tensor/tape.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { type PairwiseObjective, sigmoid } from './catalogue.ts';
+import { pairwiseLoss, RECORD } from './pairwise.ts';
+
+export interface PreferenceLogits {
+  /** (N, V): the policy's logits, one row for each completion token, at the position that predicts it. */
+  policy: Tensor;
+  /** (N, V): the reference's logits at the same positions. */
+  reference: Tensor;
+  /** The tokens themselves (N), each below V. */
+  targets: Uint32Array;
+  /** (2P + 1), from 0 to N: pair p's chosen completion owns the rows from offsets[2p], its rejected one from offsets[2p + 1]. */
+  offsets: Uint32Array;
+}
+
+export interface DpoOptions {
+  /** Another pairwise objective than DPO's. */
+  objective?: PairwiseObjective;
+  /** `beta`, `labelSmoothing`, or what else the objective has. */
+  parameters?: Readonly<Record<string, number | undefined>>;
+  /** (N, V) Where the gradient is added; without it there is a new tensor. */
+  gradient?: Tensor;
+}
+
+export interface DpoResult {
+  /** (N, V): d mean loss / d policy logits. */
+  gradient: Tensor;
+  /** (P, 8): what each pair came to, in the columns of {@link RECORD}. */
+  records: Tensor;
+  /** Reads the records and returns the mean loss over the pairs. */
+  loss(): Promise<number>;
+  /** Releases the records, and the gradient unless the caller gave it. */
+  dispose(): void;
+}
+
+/**
+ * Mean loss over P pairs and its gradient to the policy's logits. Recorded, not awaited: the work starts with the next
+ * submit. Throws a RangeError, before any work, for a target outside the vocabulary or offsets that do not fit.
+ */
+export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}): DpoResult {
+  checkRows(inputs);
+  const { policy, reference } = inputs;
+  const { objective = sigmoid, parameters = {}, gradient: given } = options;
+  const shape = policy.shape;
+  const gradient = given ?? new Tensor(gpu.pool.allocate(policy.size, 'd logits'), shape, 'f32', 'd logits');
+  if (!given) gpu.recorder.clear(gradient);
+  // A tensor of our own over the same buffer, so that the caller's keeps its gradient.
+  const source = new Tensor(policy, shape, 'f32', 'policy logits');
+  source.requiresGrad = true;
+  source.grad = gradient;
+
+  const pairs = (inputs.offsets.length - 1) / 2;
+  const kept = Tape.forInference(gpu);
+  const records = kept.empty([pairs, RECORD.width], 'pair records');
+  const targets = Tensor.from(gpu, inputs.targets, [inputs.targets.length], 'targets');
+  const offsets = Tensor.from(gpu, inputs.offsets, [inputs.offsets.length], 'sequence offsets');
+  const scoring = Tape.forInference(gpu);
+  const referenceSums = sequenceSums(scoring, tokenLogprobs(scoring, reference, targets).logprobs, offsets);
+  const tape = Tape.forTraining(gpu);
+  const sums = sequenceSums(tape, tokenLogprobs(tape, source, targets).logprobs, offsets);
+  const result = pairwiseLoss(tape, objective, sums, referenceSums, offsets, parameters);
+  gpu.recorder.copy(result.records, records);
+  tape.backward();
+  scoring.dispose();
+  for (const tensor of [targets, offsets]) gpu.pool.release(tensor);
+
+  return {
+    gradient,
+    records,
+    async loss() {
+      const values = await records.toArray(gpu);
+      let sum = 0;
+      for (let p = 0; p < pairs; p++) sum += values[p * RECORD.width + RECORD.loss] as number;
+      return sum / pairs;
+    },
+    dispose() {
+      kept.dispose();
+      if (!given) gpu.pool.release(gradient);
+    },
+  };
+}
+
+function checkRows({ policy, reference, targets, offsets }: PreferenceLogits): void {
+  const { rows, cols } = policy;
+  if (reference.rows !== rows || reference.cols !== cols) {
+    throw new RangeError(`dpo: ${policy} and ${reference} differ in shape`);
+  }
+  if (targets.length !== rows) throw new RangeError(`dpo: ${targets.length} targets for ${rows} rows of logits`);
+  const outside = targets.findIndex((target) => target >= cols);
+  if (outside >= 0) {
+    throw new RangeError(`dpo: target ${targets[outside]} of row ${outside} is outside the vocabulary of ${cols}`);
+  }
+  if (offsets.length < 3 || offsets.length % 2 === 0) {
+    throw new RangeError(`dpo: ${offsets.length} offsets; two for each pair and one more are needed`);
+  }
+  const ascending = offsets.every((offset, s) => s === 0 || offset >= (offsets[s - 1] as number));
+  if (!ascending || offsets[0] !== 0 || offsets[offsets.length - 1] !== rows) {
+    throw new RangeError(`dpo: the offsets must ascend from 0 to the ${rows} rows`);
+  }
+}

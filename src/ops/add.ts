@@ -1,0 +1,29 @@
+/**
+ * The residual sum.
+ */
+import shader from '../../shaders/layers/add.wgsl';
+import { kernels } from '../gpu/kernel.ts';
+import type { Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+const elements = { threads: (p: Readonly<Record<string, number>>) => p.count as number };
+
+export const addKernels = kernels(shader, { forward: elements, backward: elements });
+
+/** a and b of one shape → a + b. */
+export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
+  const { gpu } = tape;
+  if (a.length !== b.length) throw new RangeError(`add: ${a} and ${b} differ in size`);
+  const y = tape.empty(a.shape, 'sum');
+  addKernels.forward(gpu, { a, b, y }, { count: a.length, accumulate: 0 });
+  const backward = () => {
+    for (const summand of [a, b]) {
+      const slot = tape.gradient(summand);
+      if (!slot) continue;
+      const buffers = { dy: y.grad as Tensor, dx: slot.grad };
+      addKernels.backward(gpu, buffers, { count: a.length, accumulate: slot.accumulate });
+    }
+  };
+  tape.record({ inputs: [a, b], outputs: [y], backward });
+  return y;
+}

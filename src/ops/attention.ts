@@ -1,0 +1,97 @@
+/**
+ * Causal attention over packed sequences: what a query sees is said by its span, so that a pair's prompt is computed
+ * once and both completions attend to it, and nothing is padded.
+ */
+import shader from '../../shaders/layers/attention.wgsl';
+import { type Count, kernels } from '../gpu/kernel.ts';
+import type { GradientSlot, Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+export interface Heads {
+  heads: number;
+  kvHeads: number;
+  /** A multiple of 4. */
+  headDim: number;
+}
+
+const perQueryHead: Count = (p, c) => (p.tokens as number) * (p.heads as number) * (c.PARTS as number);
+const perKeyHead: Count = (p, c) => (p.tokens as number) * (p.kv_heads as number) * (c.PARTS as number);
+
+export const attentionKernels = kernels(shader, {
+  forward: { threads: perQueryHead },
+  backward_rows: { threads: (p) => (p.tokens as number) * (p.heads as number) },
+  backward_query: { threads: perQueryHead },
+  backward_key_value: { threads: perKeyHead },
+});
+
+/** The constants that fit the kernels to a head's width. */
+export function attentionConstants(headDim: number): { HEAD_VECTORS: number; PARTS: number } {
+  return { HEAD_VECTORS: headDim / 4, PARTS: Math.ceil(headDim / 16) };
+}
+
+/**
+ * query (N, heads · headDim), key and value (N, kvHeads · headDim), spans (N, 4) u32 as in a packed batch → (N, heads ·
+ * headDim). Scores are divided by √headDim.
+ */
+export function attention(
+  tape: Tape,
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  spans: Tensor,
+  { heads, kvHeads, headDim }: Heads,
+): Tensor {
+  const { gpu } = tape;
+  const tokens = query.rows;
+  const y = tape.empty(query.shape, 'attention');
+  const lse = tape.empty([tokens, heads], 'attention log-sum-exp');
+  const constants = attentionConstants(headDim);
+  const params = {
+    tokens,
+    heads,
+    kv_heads: kvHeads,
+    scale: 1 / Math.sqrt(headDim),
+    accumulate_query: 0,
+    accumulate_key: 0,
+    accumulate_value: 0,
+  };
+  attentionKernels.forward(gpu, { query, key, value, spans, y, lse }, params, constants);
+  const backward = () => {
+    const dy = y.grad as Tensor;
+    const rowStats = tape.empty([tokens, heads, 2], 'attention row statistics');
+    attentionKernels.backward_rows(
+      gpu,
+      { dy, saved_y: y, saved_lse: lse, row_stats_out: rowStats },
+      params,
+      constants,
+    );
+    const shared = { query, key, value, spans, dy, row_stats: rowStats };
+    const dquery = tape.gradient(query);
+    if (dquery) {
+      attentionKernels.backward_query(
+        gpu,
+        { ...shared, dquery: dquery.grad },
+        { ...params, accumulate_query: dquery.accumulate },
+        constants,
+      );
+    }
+    // One pass makes both; where only one of them is wanted, the other goes to a temporary.
+    const slots = [key, value].map((tensor) => tape.gradient(tensor));
+    if (slots.some(Boolean)) {
+      const [dkey, dvalue] = slots.map(
+        (slot) => slot ?? { grad: tape.empty(key.shape, 'unused gradient'), accumulate: 0 as const },
+      ) as [GradientSlot, GradientSlot];
+      attentionKernels.backward_key_value(
+        gpu,
+        { ...shared, dkey: dkey.grad, dvalue: dvalue.grad },
+        { ...params, accumulate_key: dkey.accumulate, accumulate_value: dvalue.accumulate },
+        constants,
+      );
+      if (!slots[0]) tape.release(dkey.grad);
+      if (!slots[1]) tape.release(dvalue.grad);
+    }
+    tape.release(rowStats);
+  };
+  tape.record({ inputs: [query, key, value], outputs: [y], saved: [lse], backward });
+  return y;
+}

@@ -1,0 +1,27 @@
+/**
+ * The norm of all gradients and the factor that clips it to a maximum, on the device and never read inside a step.
+ */
+import shader from '../../shaders/optimizer/grad-norm.wgsl';
+import type { Gpu } from '../gpu/device.ts';
+import { kernels } from '../gpu/kernel.ts';
+import type { BufferView } from '../gpu/pool.ts';
+
+const CHUNKS = 256;
+
+export const gradNormKernels = kernels(shader, {
+  sum_chunks: { groups: (p) => p.chunks as number },
+  finish: { groups: () => 1 },
+});
+
+/**
+ * gradients (count) → clip (2): the norm, and min(1, maxNorm / (norm + 1e-6)) or −1 where the norm is not finite
+ * (torch.nn.utils.clip_grad_norm_).
+ */
+export function gradNorm(gpu: Gpu, gradients: BufferView, clip: BufferView, maxNorm: number): void {
+  const partials = gpu.pool.allocate(CHUNKS * 4, 'partial squares');
+  const params = { count: gradients.size / 4, chunks: CHUNKS, max_norm: maxNorm };
+  const constants = { WORKGROUP: gpu.rowThreads };
+  gradNormKernels.sum_chunks(gpu, { gradients, partials }, params, constants);
+  gradNormKernels.finish(gpu, { chunk_sums: partials, clip }, params, constants);
+  gpu.pool.release(partials);
+}

@@ -1,0 +1,65 @@
+/**
+ * Kullback–Leibler divergence between a policy's and a reference's logits, exact over the vocabulary, with the gradient to
+ * the policy. The reference is frozen: it never gets a gradient.
+ */
+import shader from '../../shaders/logits/kl.wgsl';
+import { type Grid, kernels } from '../gpu/kernel.ts';
+import type { Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { checkLogits, inRowBlocks } from './logits.ts';
+
+const perRow: Grid = { groups: (p) => p.rows };
+
+export const klKernels = kernels(shader, {
+  reverse: perRow,
+  forward: perRow,
+  backward_reverse: perRow,
+  backward_forward: perRow,
+});
+
+/** `reverse`: KL(policy ‖ reference), that of alignment. `forward`: KL(reference ‖ policy). */
+export type KlDirection = 'reverse' | 'forward';
+
+/**
+ * policy (N, V), reference (N, V) → divergence (N). A token that the first distribution allows and the second masks (−∞)
+ * makes its row +∞, which is its true value; a row masked throughout on either side has 0.
+ */
+export function kl(tape: Tape, policy: Tensor, reference: Tensor, direction: KlDirection = 'reverse'): Tensor {
+  checkLogits('kl', policy);
+  checkLogits('kl', reference);
+  const { rows, cols } = policy;
+  if (reference.rows !== rows || reference.cols !== cols) {
+    throw new RangeError(`kl: ${policy} and ${reference} differ in shape`);
+  }
+  const { gpu } = tape;
+  const constants = { WORKGROUP: gpu.rowThreads };
+  const divergence = tape.empty([rows], 'KL divergence');
+  const states = tape.empty([rows, 8], 'row states');
+  inRowBlocks(gpu, rows, cols, (count, part) => {
+    const buffers = {
+      logits: part(policy),
+      reference: part(reference),
+      kl: part(divergence),
+      states: part(states),
+    };
+    klKernels[direction](gpu, buffers, { rows: count, cols, accumulate: 0 }, constants);
+  });
+  const backward = () => {
+    const slot = tape.gradient(policy);
+    if (!slot) return;
+    inRowBlocks(gpu, rows, cols, (count, part) => {
+      const params = { rows: count, cols, accumulate: slot.accumulate };
+      const buffers = {
+        logits: part(policy),
+        reference: part(reference),
+        saved_states: part(states),
+        dkl: part(divergence.grad as Tensor),
+        dlogits: part(slot.grad),
+      };
+      if (direction === 'forward') klKernels.backward_forward(gpu, buffers, params, constants);
+      else klKernels.backward_reverse(gpu, { ...buffers, saved_kl: part(divergence) }, params, constants);
+    });
+  };
+  tape.record({ inputs: [policy], outputs: [divergence], saved: [states], backward });
+  return divergence;
+}

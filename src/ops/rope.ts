@@ -1,0 +1,41 @@
+/**
+ * Rotary positions (Su et al. 2021), in the half-split order of Hugging Face's weights.
+ */
+import shader from '../../shaders/layers/rope.wgsl';
+import { kernels } from '../gpu/kernel.ts';
+import type { Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+export const ropeKernels = kernels(shader, {
+  rotate: { threads: (p) => ((p.tokens as number) * (p.heads as number) * (p.head_dim as number)) / 2 },
+});
+
+/** Cosines and sines (positions, headDim / 2, 2) for angles position · theta^(−2j / headDim), in float64 until stored. */
+export function ropeTable(positions: number, headDim: number, theta: number): Float32Array {
+  const half = headDim / 2;
+  const table = new Float32Array(positions * half * 2);
+  for (let position = 0; position < positions; position++) {
+    for (let j = 0; j < half; j++) {
+      const angle = position * theta ** ((-2 * j) / headDim);
+      table[(position * half + j) * 2] = Math.cos(angle);
+      table[(position * half + j) * 2 + 1] = Math.sin(angle);
+    }
+  }
+  return table;
+}
+
+/** x (N, heads · headDim), positions (N) u32, turns from {@link ropeTable} → the rotated x. */
+export function rope(tape: Tape, x: Tensor, positions: Tensor, turns: Tensor, headDim: number): Tensor {
+  const { gpu } = tape;
+  const y = tape.empty(x.shape, 'rope');
+  const params = { tokens: x.rows, heads: x.cols / headDim, head_dim: headDim, direction: 1, accumulate: 0 };
+  ropeKernels.rotate(gpu, { x, positions, turns, y }, params);
+  const backward = () => {
+    const dx = tape.gradient(x);
+    if (!dx) return;
+    const buffers = { x: y.grad as Tensor, positions, turns, y: dx.grad };
+    ropeKernels.rotate(gpu, buffers, { ...params, direction: -1, accumulate: dx.accumulate });
+  };
+  tape.record({ inputs: [x], outputs: [y], backward });
+  return y;
+}

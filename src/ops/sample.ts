@@ -1,0 +1,73 @@
+/**
+ * The next token of each live sequence from its logits, on the device, so that no step waits for the host. Which token a sequence gets depends on its logits, the seed, its number and the step
+ * alone, never on who shares its batch. Records nothing: there is no gradient through a choice.
+ */
+import shader from '../../shaders/decode/sample.wgsl';
+import type { Gpu } from '../gpu/device.ts';
+import { kernels } from '../gpu/kernel.ts';
+import type { BufferView } from '../gpu/pool.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+/** Rows of a workgroup where one thread does a row. */
+const SOFTWARE_ROWS = 4;
+
+export const sampleKernels = kernels(shader, {
+  sample: { groups: (p, c) => Math.ceil((p.rows as number) / (c.ROWS as number)) },
+});
+
+/** What stands in `tokens` for a row whose logits are not numbers. */
+export const INVALID_TOKEN = 0xffffffff;
+
+/** How a token is drawn. transformers' names and meanings. */
+export interface SamplingSettings {
+  /** 0 takes the likeliest token. */
+  temperature: number;
+  /** 0: off. */
+  topK: number;
+  /** 1: off. */
+  topP: number;
+  /** A whole number below 2³². */
+  seed: number;
+}
+
+/** The sequences that are being written. */
+export interface LiveSequences {
+  /** (B, 4) u32: the cache rows [0, 1) of the prompt, the first of its own, and its number below S. */
+  places: Tensor;
+  /** (T, S) u32: token of step and sequence. */
+  tokens: Tensor;
+  /** u32: the ids that end a sequence; {@link INVALID_TOKEN} where none does. */
+  eos: BufferView;
+  /** What the sequence numbers are counted from, for the random numbers. */
+  firstSequence: number;
+}
+
+/**
+ * logits (R, V) of the live rows from `firstRow` on → tokens of `step`. `lanes` threads do a row; by default as many as
+ * the adapter likes.
+ */
+export function sample(
+  gpu: Gpu,
+  logits: Tensor,
+  { places, tokens, eos, firstSequence }: LiveSequences,
+  { temperature, topK, topP, seed }: SamplingSettings,
+  { step, firstRow = 0, lanes = gpu.rowThreads }: { step: number; firstRow?: number; lanes?: number },
+): void {
+  sampleKernels.sample(
+    gpu,
+    { logits, places, eos, tokens },
+    {
+      rows: logits.rows,
+      first_row: firstRow,
+      vocabulary: logits.cols,
+      step,
+      sequences: tokens.cols,
+      first_sequence: firstSequence,
+      seed,
+      temperature,
+      top_k: topK < logits.cols ? topK : 0,
+      top_p: topP,
+    },
+    { WORKGROUP: lanes, ROWS: lanes === 1 ? SOFTWARE_ROWS : 1 },
+  );
+}

@@ -1,0 +1,156 @@
+/**
+ * All trained parameters in four long buffers: values, gradients and AdamW's two moments. A parameter is a view of
+ * them, so that clipping and the optimizer are a handful of dispatches whatever the number of tensors, and a checkpoint
+ * is three reads. It knows names and shapes, never what a parameter is for.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import { GpuValidationError } from '../gpu/errors.ts';
+import type { BufferView } from '../gpu/pool.ts';
+import { Tensor } from './tensor.ts';
+
+/** What a parameter is called, its shape and its first values. */
+export interface ParameterSpec {
+  name: string;
+  shape: readonly number[];
+  values: Float32Array;
+  /** Whether weight decay applies; true where it is left out. */
+  decays?: boolean;
+}
+
+/** A run of every slab that is decayed, or not, as one. */
+export interface Section {
+  decays: boolean;
+  /** Bytes from the slab's start. */
+  offset: number;
+  /** Bytes. */
+  size: number;
+}
+
+/** The four buffers, in the order in which a checkpoint names them. */
+export const SLABS = ['values', 'gradients', 'firstMoments', 'secondMoments'] as const;
+export type Slab = (typeof SLABS)[number];
+
+const ALIGNMENT = 256;
+
+interface Slot {
+  spec: ParameterSpec;
+  /** Bytes from the start of each slab. */
+  offset: number;
+}
+
+export class ParameterStore {
+  readonly tensors = new Map<string, Tensor>();
+  /** Elements of a slab, padding included. Padding is zero and stays zero. */
+  readonly length: number;
+  /** Trained numbers. */
+  readonly count: number;
+  readonly sections: readonly Section[];
+  private readonly slabs: Record<Slab, BufferView>;
+  private readonly slots: Slot[] = [];
+
+  constructor(
+    private readonly gpu: Gpu,
+    specs: readonly ParameterSpec[],
+  ) {
+    let bytes = 0;
+    let count = 0;
+    const sections: Section[] = [];
+    for (const decays of [true, false]) {
+      const start = bytes;
+      for (const spec of specs.filter((candidate) => (candidate.decays ?? true) === decays)) {
+        this.slots.push({ spec, offset: bytes });
+        count += spec.values.length;
+        bytes += Math.ceil((spec.values.length * 4) / ALIGNMENT) * ALIGNMENT;
+      }
+      if (bytes > start) sections.push({ decays, offset: start, size: bytes - start });
+    }
+    this.sections = sections;
+    this.count = count;
+    this.length = bytes / 4;
+    if (bytes > gpu.limits.maxStorageBufferBindingSize) {
+      throw new GpuValidationError(
+        `${count} trained parameters need ${bytes} bytes in one buffer, over this device's ` +
+          `maxStorageBufferBindingSize of ${gpu.limits.maxStorageBufferBindingSize}. Train LoRA adapters instead of all weights, or lower their rank.`,
+      );
+    }
+    const slab = (name: string) => gpu.pool.allocate(bytes, name);
+    this.slabs = {
+      values: slab('parameter values'),
+      gradients: slab('parameter gradients'),
+      firstMoments: slab('first moments'),
+      secondMoments: slab('second moments'),
+    };
+    for (const name of SLABS) gpu.recorder.clear({ ...this.slabs[name], size: bytes });
+    const initial = new Float32Array(this.length);
+    for (const { spec, offset } of this.slots) {
+      initial.set(spec.values, offset / 4);
+      const tensor = new Tensor(
+        this.part('values', offset, spec.values.length),
+        spec.shape,
+        'f32',
+        spec.name,
+      );
+      tensor.grad = new Tensor(
+        this.part('gradients', offset, spec.values.length),
+        spec.shape,
+        'f32',
+        `d ${spec.name}`,
+      );
+      tensor.requiresGrad = true;
+      tensor.isParameter = true;
+      this.tensors.set(spec.name, tensor);
+    }
+    gpu.recorder.write(this.slabs.values, initial);
+  }
+
+  /** A parameter by name. */
+  get(name: string): Tensor {
+    const tensor = this.tensors.get(name);
+    if (!tensor) throw new RangeError(`no parameter is called ${name}`);
+    return tensor;
+  }
+
+  /** One of the four buffers, whole. */
+  slab(name: Slab): BufferView {
+    return { ...this.slabs[name], size: this.length * 4 };
+  }
+
+  /** The gradients start every optimizer step at zero. */
+  zeroGradients(): void {
+    this.gpu.recorder.clear(this.slab('gradients'));
+  }
+
+  /** Reads a slab back, split by parameter. */
+  async read(name: Slab): Promise<Map<string, Float32Array>> {
+    const all = new Float32Array(await this.gpu.read(this.slab(name)));
+    return new Map(
+      this.slots.map(({ spec, offset }) => [
+        spec.name,
+        all.slice(offset / 4, offset / 4 + spec.values.length),
+      ]),
+    );
+  }
+
+  /** Fills a slab. Every parameter must be given, in its size. */
+  write(name: Slab, values: ReadonlyMap<string, Float32Array>): void {
+    const all = new Float32Array(this.length);
+    for (const { spec, offset } of this.slots) {
+      const given = values.get(spec.name);
+      if (given?.length !== spec.values.length) {
+        throw new RangeError(
+          `parameter ${spec.name} needs ${spec.values.length} ${name}, ${given ? `${given.length} are given` : 'none are given'}`,
+        );
+      }
+      all.set(given, offset / 4);
+    }
+    this.gpu.recorder.write(this.slab(name), all);
+  }
+
+  dispose(): void {
+    for (const name of SLABS) this.gpu.pool.release(this.slabs[name]);
+  }
+
+  private part(name: Slab, offset: number, length: number): BufferView {
+    return { buffer: this.slabs[name].buffer, offset, size: length * 4 };
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * A tensor: a shape, an element type and a view of a GPU buffer. It holds no host copy, runs nothing and does not own
+ * its buffer; the tape, a parameter store or whoever allocated it does.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import type { BufferView } from '../gpu/pool.ts';
+
+export type DType = 'f32' | 'u32';
+export type TypedArray = Float32Array<ArrayBufferLike> | Uint32Array<ArrayBufferLike>;
+
+export class Tensor implements BufferView {
+  /** The gradient once something has contributed to it; for a parameter, its slot in the store's gradients. */
+  grad: Tensor | undefined;
+  /** Whether the backward pass must reach this tensor. */
+  requiresGrad = false;
+  /** A parameter's gradient always adds; an activation's first gradient sets. */
+  isParameter = false;
+
+  constructor(
+    private readonly view: BufferView,
+    readonly shape: readonly number[],
+    readonly dtype: DType = 'f32',
+    readonly label = 'tensor',
+  ) {}
+
+  get buffer(): GPUBuffer {
+    return this.view.buffer;
+  }
+  get offset(): number {
+    return this.view.offset;
+  }
+  get size(): number {
+    return this.view.size;
+  }
+  /** Number of elements. */
+  get length(): number {
+    return this.shape.reduce((a, b) => a * b, 1);
+  }
+  /** All dimensions but the last, multiplied: N of `(N, d)`. */
+  get rows(): number {
+    return this.shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  }
+  /** The last dimension: d of `(N, d)`. */
+  get cols(): number {
+    return this.shape[this.shape.length - 1] ?? 1;
+  }
+
+  toString(): string {
+    return `${this.label} (${this.shape.join(', ')}) ${this.dtype}`;
+  }
+
+  /** A tensor with host data, on a buffer of its own from the pool. */
+  static from(gpu: Gpu, data: TypedArray, shape: readonly number[], label = 'tensor'): Tensor {
+    const length = shape.reduce((a, b) => a * b, 1);
+    if (data.length !== length) {
+      throw new RangeError(`${label}: ${data.length} values do not fill the shape (${shape.join(', ')})`);
+    }
+    return new Tensor(gpu.upload(data, label), shape, data instanceof Uint32Array ? 'u32' : 'f32', label);
+  }
+
+  /** Reads the values back: submits and waits. */
+  async toArray(gpu: Gpu): Promise<Float32Array> {
+    return new Float32Array(await gpu.read(this), 0, this.length);
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * A run's settings, with TRL's and PEFT's names in camelCase and their defaults. Plain data, checked once: what makes no
+ * sense is refused by name, with the way out. Nothing here reaches a shader except as a uniform.
+ */
+import { InputError, listed, quote } from '../io/errors.ts';
+import type { LoraConfig } from '../io/peft.ts';
+import { SCHEDULES, type SchedulerType } from './schedule.ts';
+
+export interface TrainingConfig {
+  /** Peak learning rate. */
+  learningRate: number;
+  numTrainEpochs: number;
+  /** Optimizer steps; overrides the epochs where it is above 0. */
+  maxSteps: number;
+  perDeviceTrainBatchSize: number;
+  perDeviceEvalBatchSize: number;
+  gradientAccumulationSteps: number;
+  lrSchedulerType: SchedulerType;
+  warmupSteps: number;
+  /** Share of all steps, where `warmupSteps` is 0. */
+  warmupRatio: number;
+  /** Gradient norm to clip to; 0 does not clip. */
+  maxGradNorm: number;
+  weightDecay: number;
+  adamBeta1: number;
+  adamBeta2: number;
+  adamEpsilon: number;
+  seed: number;
+  /** Whether every epoch has an order of its own, from the seed. */
+  shuffleDataset: boolean;
+  /** Steps between evaluations; 0 evaluates at the end alone. */
+  evalSteps: number;
+  /** Steps between checkpoints; 0 writes one when training stops. */
+  saveSteps: number;
+  /** Keep no activations of a layer but run it again: slower, far less memory. */
+  gradientCheckpointing: boolean;
+}
+
+export interface DPOConfig extends TrainingConfig {
+  /** Strength of the pull to the reference. */
+  beta: number;
+  lossType: string;
+  /** cDPO: the share of pairs whose preference is taken to be wrong. */
+  labelSmoothing: number;
+  /** Most tokens of prompt and completion. */
+  maxLength: number;
+}
+
+/** PEFT's LoRA settings; null trains all weights. */
+export type PeftConfig = LoraConfig | null;
+
+/** TRL's defaults. The learning rate is that of full training; adapters take {@link LORA_LEARNING_RATE}. */
+export const DPO_DEFAULTS: Readonly<DPOConfig> = {
+  beta: 0.1,
+  lossType: 'sigmoid',
+  labelSmoothing: 0,
+  maxLength: 1024,
+  learningRate: 1e-6,
+  numTrainEpochs: 3,
+  maxSteps: -1,
+  perDeviceTrainBatchSize: 8,
+  perDeviceEvalBatchSize: 8,
+  gradientAccumulationSteps: 1,
+  lrSchedulerType: 'linear',
+  warmupSteps: 0,
+  warmupRatio: 0,
+  maxGradNorm: 1,
+  weightDecay: 0,
+  adamBeta1: 0.9,
+  adamBeta2: 0.999,
+  adamEpsilon: 1e-8,
+  seed: 42,
+  shuffleDataset: true,
+  evalSteps: 0,
+  saveSteps: 0,
+  gradientCheckpointing: false,
+};
+
+export const LORA_LEARNING_RATE = 1e-5;
+
+export const LORA_DEFAULTS: Readonly<LoraConfig> = {
+  r: 16,
+  loraAlpha: 32,
+  targetModules: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+  useRslora: false,
+};
+
+type Rule = [allowed: (value: number) => boolean, expected: string];
+const wholeFrom = (least: number): Rule => [
+  (v) => Number.isSafeInteger(v) && v >= least,
+  `a whole number from ${least}`,
+];
+const between = (low: number, high: number): Rule => [
+  (v) => v >= low && v < high,
+  `a number from ${low} to below ${high}`,
+];
+const positive: Rule = [(v) => v > 0 && Number.isFinite(v), 'a number above 0'];
+const notNegative: Rule = [(v) => v >= 0 && Number.isFinite(v), 'a number from 0'];
+
+const RULES: Partial<Record<keyof DPOConfig, Rule>> = {
+  beta: positive,
+  labelSmoothing: between(0, 0.5),
+  maxLength: wholeFrom(2),
+  learningRate: notNegative,
+  numTrainEpochs: positive,
+  maxSteps: wholeFrom(-1),
+  perDeviceTrainBatchSize: wholeFrom(1),
+  perDeviceEvalBatchSize: wholeFrom(1),
+  gradientAccumulationSteps: wholeFrom(1),
+  warmupSteps: wholeFrom(0),
+  warmupRatio: [(v) => v >= 0 && v <= 1, 'a number from 0 to 1'],
+  maxGradNorm: notNegative,
+  weightDecay: notNegative,
+  adamBeta1: between(0, 1),
+  adamBeta2: between(0, 1),
+  adamEpsilon: notNegative,
+  seed: wholeFrom(0),
+  evalSteps: wholeFrom(0),
+  saveSteps: wholeFrom(0),
+};
+
+/** Fills in the defaults and checks every value; `lossTypes` are the known objectives. Throws {@link InputError}. */
+export function resolveDPOConfig(
+  given: Partial<DPOConfig>,
+  { lora, lossTypes }: { lora: boolean; lossTypes: readonly string[] },
+): DPOConfig {
+  refuseUnknown(given, DPO_DEFAULTS);
+  const defaults = { ...DPO_DEFAULTS, ...(lora ? { learningRate: LORA_LEARNING_RATE } : {}) };
+  const config: DPOConfig = { ...defaults, ...withoutUndefined(given) };
+  for (const [name, [allowed, expected]] of Object.entries(RULES) as [keyof DPOConfig, Rule][]) {
+    const value = config[name];
+    if (typeof value !== 'number' || !allowed(value)) {
+      throw new InputError('settings', `${name} is ${quote(String(value))}`, `Give ${expected}`);
+    }
+  }
+  if (!(config.lrSchedulerType in SCHEDULES)) {
+    const wayOut = `Known are ${listed(Object.keys(SCHEDULES))}`;
+    throw new InputError('settings', `lrSchedulerType is ${quote(String(config.lrSchedulerType))}`, wayOut);
+  }
+  if (!lossTypes.includes(config.lossType)) {
+    throw new InputError(
+      'settings',
+      `lossType is ${quote(config.lossType)}`,
+      `Known are ${listed(lossTypes)}`,
+    );
+  }
+  return config;
+}
+
+/** Fills in PEFT's settings and checks them. */
+export function resolveLoraConfig(given: Partial<LoraConfig>): LoraConfig {
+  refuseUnknown(given, LORA_DEFAULTS);
+  const config: LoraConfig = { ...LORA_DEFAULTS, ...withoutUndefined(given) };
+  if (!Number.isSafeInteger(config.r) || config.r < 1) {
+    throw new InputError('settings', `r is ${config.r}`, 'Give a whole number from 1');
+  }
+  if (!(config.loraAlpha > 0))
+    throw new InputError('settings', `loraAlpha is ${config.loraAlpha}`, 'Give a number above 0');
+  return config;
+}
+
+function refuseUnknown(given: object, known: object): void {
+  const unknown = Object.keys(given).filter((name) => !(name in known));
+  if (unknown.length > 0) {
+    const wayOut = `Known are ${listed(Object.keys(known), 40)}`;
+    throw new InputError(
+      'settings',
+      `no setting is called ${unknown.map((name) => quote(name)).join(', ')}`,
+      wayOut,
+    );
+  }
+}
+
+function withoutUndefined<T extends object>(given: T): Partial<T> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<T>;
+}

@@ -1,0 +1,47 @@
+/**
+ * What a trainer tells while it runs: one kind of event for each thing a progress bar, a chart or a log shows. Plain
+ * data, safe to send to another thread.
+ */
+import type { MemoryReport } from '../gpu/pool.ts';
+
+/** TRL's names: `loss`, `rewards/margins`, `logps/chosen`, … */
+export type Metrics = Record<string, number>;
+
+export interface RunPlan {
+  totalSteps: number;
+  pairs: number;
+  evalPairs: number;
+  /** Numbers that train. */
+  trainableParameters: number;
+  /** Bytes of GPU memory the run will hold at most, by counting one step ahead of it. */
+  plannedBytes: number;
+}
+
+export type TrainEvent =
+  /** Before anything is trained. `resumedFrom` is the step of the checkpoint. */
+  | { type: 'start'; plan: RunPlan; resumedFrom: number | undefined }
+  /** The reference's log-probabilities, once a dataset. `cached`: they were there already. */
+  | { type: 'reference'; done: number; total: number; cached: boolean }
+  | {
+      type: 'step';
+      step: number;
+      totalSteps: number;
+      epoch: number;
+      metrics: Metrics;
+      tokensPerSecond: number;
+      secondsLeft: number;
+    }
+  | { type: 'evaluate'; step: number; metrics: Metrics }
+  | { type: 'checkpoint'; step: number }
+  /** The last event. `completed` is false where a signal stopped the run. */
+  | {
+      type: 'end';
+      step: number;
+      completed: boolean;
+      tokens: number;
+      tokensPerSecond: number;
+      memory: MemoryReport;
+    };
+
+export type StepEvent = Extract<TrainEvent, { type: 'step' }>;
+export type EvaluateEvent = Extract<TrainEvent, { type: 'evaluate' }>;

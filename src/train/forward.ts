@@ -1,0 +1,74 @@
+/**
+ * The policy's way through a batch: hidden states, the rows that carry loss, their log-probabilities, and what the
+ * metrics want of them. Used with a tape to train, without one to score.
+ */
+import type { BufferView } from '../gpu/pool.ts';
+import type { DeviceBatch } from '../model/batch.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import { gather } from '../ops/gather.ts';
+import { product } from '../ops/matmul.ts';
+import { headLogprobs } from '../ops/token-logprob.ts';
+import type { Tape } from '../tensor/tape.ts';
+import { Tensor } from '../tensor/tensor.ts';
+
+export interface RowScores {
+  /** (R): log π(target | what comes before). */
+  logprobs: Tensor;
+  /** (R, 2): entropy of the prediction, and 1 where the target was its most likely token. */
+  stats: Tensor;
+  /** (R): mean of the row's logits over the vocabulary. */
+  logitMeans: Tensor;
+}
+
+/** Scores every loss row of the batch. */
+export function scoreRows(
+  tape: Tape,
+  model: CausalLM,
+  batch: DeviceBatch,
+  vocabularyMean: VocabularyMean,
+  checkpoint = false,
+): RowScores {
+  const hidden = model.hidden(tape, batch, { checkpoint });
+  const rows = gather(tape, hidden, batch.lossRows);
+  const logitMeans = tape.empty([rows.rows], 'logit means');
+  const size = { m: rows.rows, n: 1, k: rows.cols };
+  product(tape.gpu, 'nt', rows, vocabularyMean.of(tape), logitMeans, size);
+  const { logprobs, stats } = headLogprobs(tape, rows, model.head, batch.targets);
+  return { logprobs, stats, logitMeans };
+}
+
+/**
+ * The mean row of the head, (1, d): a hidden state times it is the mean of that state's logits, so no logits are needed.
+ * Computed once where the head is frozen.
+ */
+export class VocabularyMean {
+  private readonly ones: Tensor;
+  private readonly mean: Tensor;
+  private fresh = false;
+
+  constructor(private readonly model: CausalLM) {
+    const { gpu, head } = model;
+    this.ones = Tensor.from(gpu, new Float32Array(head.rows).fill(1), [1, head.rows], 'ones');
+    this.mean = new Tensor(
+      gpu.pool.allocate(head.cols * 4, 'vocabulary mean'),
+      [1, head.cols],
+      'f32',
+      'vocabulary mean',
+    );
+  }
+
+  of(tape: Tape): BufferView {
+    const { head } = this.model;
+    if (!this.fresh) {
+      const size = { m: 1, n: head.cols, k: head.rows };
+      product(tape.gpu, 'nn', this.ones, head, this.mean, size, { scale: 1 / head.rows });
+      this.fresh = !head.isParameter && !tape.gpu.counting;
+    }
+    return this.mean;
+  }
+
+  dispose(): void {
+    this.model.gpu.pool.release(this.ones);
+    this.model.gpu.pool.release(this.mean);
+  }
+}

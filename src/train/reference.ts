@@ -1,0 +1,72 @@
+/**
+ * The reference's log-probabilities, token by token, computed once for a dataset and kept by the hash of everything they
+ * depend on. The reference is the model itself with the trained adapter switched off, or with all its first weights.
+ */
+import { packPairs, type TokenizedPair } from '../data/packing.ts';
+import { contentHash } from '../io/hash.ts';
+import type { ReferenceCache } from '../io/reference-cache.ts';
+import { DeviceBatch } from '../model/batch.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import { Tape } from '../tensor/tape.ts';
+import type { TrainEvent } from './events.ts';
+import { scoreRows, type VocabularyMean } from './forward.ts';
+
+/** Changes when the way of computing changes, so that no stale value is read. */
+const VERSION = 'reference-1';
+
+/** For each pair the log-probabilities of its chosen tokens, then of its rejected ones. */
+export type ReferenceLogprobs = readonly Float32Array[];
+
+/** Computes or fetches them, `batchSize` pairs at a time, telling how far it is. */
+export async function* referenceLogprobs(
+  model: CausalLM,
+  pairs: readonly TokenizedPair[],
+  batchSize: number,
+  vocabularyMean: VocabularyMean,
+  cache?: ReferenceCache,
+): AsyncGenerator<TrainEvent, ReferenceLogprobs> {
+  const total = pairs.length;
+  const key = await contentHash(VERSION, model.fingerprint, JSON.stringify(pairs));
+  const lengths = pairs.map((pair) => pair.chosen.length + pair.rejected.length);
+  const wanted = lengths.reduce((a, b) => a + b, 0);
+  const kept = await cache?.get(key);
+  if (kept?.length === wanted) {
+    yield { type: 'reference', done: total, total, cached: true };
+    return split(kept, lengths);
+  }
+  const all = new Float32Array(wanted);
+  let filled = 0;
+  for (let start = 0; start < total; start += batchSize) {
+    const values = await scorePairs(model, pairs.slice(start, start + batchSize), vocabularyMean);
+    all.set(values, filled);
+    filled += values.length;
+    yield { type: 'reference', done: Math.min(start + batchSize, total), total, cached: false };
+  }
+  await cache?.put(key, all);
+  return split(all, lengths);
+}
+
+/** Log-probabilities of all completion tokens of some pairs, in packed order. */
+async function scorePairs(
+  model: CausalLM,
+  pairs: readonly TokenizedPair[],
+  vocabularyMean: VocabularyMean,
+): Promise<Float32Array> {
+  const { gpu } = model;
+  const batch = new DeviceBatch(gpu, packPairs(pairs));
+  const tape = Tape.forInference(gpu);
+  const { logprobs } = scoreRows(tape, model, batch, vocabularyMean);
+  const values = gpu.recorder.read(logprobs);
+  tape.dispose();
+  batch.dispose();
+  gpu.recorder.flush();
+  return new Float32Array(await gpu.settle(values));
+}
+
+function split(all: Float32Array, lengths: readonly number[]): ReferenceLogprobs {
+  let at = 0;
+  return lengths.map((length) => {
+    at += length;
+    return all.subarray(at - length, at);
+  });
+}

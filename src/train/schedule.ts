@@ -1,0 +1,36 @@
+/**
+ * Learning-rate schedules with warm-up, as transformers' `get_scheduler` has them. Functions of the step alone, so that
+ * a resumed run needs no state of theirs.
+ */
+
+interface Shape {
+  /** What is left of the peak rate after the warm-up, by progress from 0 to 1. */
+  decay: (progress: number) => number;
+  /** Whether warm-up steps count. */
+  warms: boolean;
+}
+
+export const SCHEDULES = {
+  linear: { decay: (progress) => Math.max(0, 1 - progress), warms: true },
+  cosine: { decay: (progress) => Math.max(0, 0.5 * (1 + Math.cos(Math.PI * progress))), warms: true },
+  constant: { decay: () => 1, warms: false },
+  constant_with_warmup: { decay: () => 1, warms: true },
+} as const satisfies Record<string, Shape>;
+
+export type SchedulerType = keyof typeof SCHEDULES;
+
+export interface Schedule {
+  type: SchedulerType;
+  peak: number;
+  warmupSteps: number;
+  totalSteps: number;
+}
+
+/** The rate of a step, counted from 1; the first step of a warm-up has rate 0, as in transformers. */
+export function learningRate({ type, peak, warmupSteps, totalSteps }: Schedule, step: number): number {
+  const { decay, warms } = SCHEDULES[type];
+  const warmup = warms ? warmupSteps : 0;
+  const done = step - 1;
+  if (done < warmup) return (peak * done) / Math.max(1, warmup);
+  return peak * decay((done - warmup) / Math.max(1, totalSteps - warmup));
+}

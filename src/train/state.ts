@@ -1,0 +1,76 @@
+/**
+ * What a run must remember to go on bit for bit: trained numbers and both moments, the step, and with it schedule, order
+ * of the data and position, which are functions of the step and the seed. Everything random derives from the seed, so
+ * there is no generator to save.
+ */
+import {
+  type Checkpoint,
+  type CheckpointStore,
+  decodeCheckpoint,
+  encodeCheckpoint,
+} from '../io/checkpoint.ts';
+import { InputError } from '../io/errors.ts';
+import { isObject, type JsonObject } from '../io/json.ts';
+import type { ParameterStore, Slab } from '../tensor/parameters.ts';
+import type { EvaluateEvent, StepEvent } from './events.ts';
+
+const SAVED: readonly Slab[] = ['values', 'firstMoments', 'secondMoments'];
+
+/** What has been told so far, for reports; times are left out, because they are never the same twice. */
+export type LogEntry =
+  | Pick<StepEvent, 'type' | 'step' | 'epoch' | 'metrics'>
+  | Pick<EvaluateEvent, 'type' | 'step' | 'metrics'>;
+
+export interface RunState {
+  /** Optimizer steps done. */
+  step: number;
+  /** Tokens trained on. */
+  tokens: number;
+  /** Tokens as TRL counts them, for `num_tokens`. */
+  numTokens: number;
+  log: LogEntry[];
+}
+
+/** Writes the state, atomically by the store's contract. */
+export async function saveRun(
+  store: CheckpointStore,
+  configHash: string,
+  parameters: ParameterStore,
+  state: RunState,
+): Promise<void> {
+  const tensors: Checkpoint['tensors'] = new Map();
+  for (const slab of SAVED) {
+    for (const [name, values] of await parameters.read(slab)) tensors.set(`${slab}/${name}`, values);
+  }
+  await store.write(
+    await encodeCheckpoint({ configHash, state: { ...state } as unknown as JsonObject, tensors }),
+  );
+}
+
+/** Reads the state, undefined where none was written. {@link InputError} where it belongs to another run. */
+export async function loadRun(
+  store: CheckpointStore,
+  configHash: string,
+): Promise<{ state: RunState; checkpoint: Checkpoint } | undefined> {
+  const bytes = await store.read();
+  if (!bytes) return undefined;
+  const checkpoint = await decodeCheckpoint(bytes, 'checkpoint');
+  if (checkpoint.configHash !== configHash) {
+    throw new InputError(
+      'checkpoint',
+      'belongs to a run with another model, other data or other settings',
+      'Resume with the same ones, or write to another folder',
+    );
+  }
+  if (!isObject(checkpoint.state)) throw new InputError('checkpoint', 'has no state', 'Start again');
+  return { state: checkpoint.state as unknown as RunState, checkpoint };
+}
+
+/** Puts the trained numbers of a checkpoint back. */
+export function restoreParameters(parameters: ParameterStore, checkpoint: Checkpoint): void {
+  for (const slab of SAVED) {
+    const prefix = `${slab}/`;
+    const values = [...checkpoint.tensors].filter(([name]) => name.startsWith(prefix));
+    parameters.write(slab, new Map(values.map(([name, array]) => [name.slice(prefix.length), array])));
+  }
+}

@@ -1,0 +1,141 @@
+import { expect } from 'chai';
+import { requireTokenIds, requireVocabulary, Tokenizer } from '../../src/data/tokenizer.ts';
+import { memoryFiles } from '../../src/io/files.ts';
+import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
+import { expectRefused } from '../io/refused.ts';
+
+const json = JSON.stringify(trl.tokenizer);
+const read = (files: Record<string, unknown>) =>
+  Tokenizer.fromFiles(
+    memoryFiles(
+      Object.fromEntries(
+        Object.entries(files).map(([name, value]) => [
+          name,
+          typeof value === 'string' ? value : JSON.stringify(value),
+        ]),
+      ),
+      'tiny',
+    ),
+  );
+const messages = [{ role: 'user', content: ' hi ' }];
+
+describe('data/tokenizer', () => {
+  it('knows its special tokens and the size of its vocabulary', async () => {
+    const tokenizer = await read({ 'tokenizer.json': json, 'tokenizer_config.json': trl.tokenizerConfig });
+    expect(tokenizer).to.include({
+      bosId: 1,
+      eosId: 2,
+      bosToken: '<s>',
+      eosToken: '</s>',
+      vocabSize: 80,
+      addsEos: false,
+    });
+  });
+
+  it('reads special tokens given as objects, and from the map beside', async () => {
+    const config = { eos_token: { content: '</s>', lstrip: false } };
+    const tokenizer = await read({
+      'tokenizer.json': json,
+      'tokenizer_config.json': config,
+      'special_tokens_map.json': { bos_token: '<s>' },
+    });
+    expect(tokenizer).to.include({ bosId: 1, eosId: 2 });
+    expect((await read({ 'tokenizer.json': json })).eosId).to.equal(undefined);
+  });
+
+  it('encodes with and without special tokens, and decodes', async () => {
+    const tokenizer = await read({ 'tokenizer.json': json });
+    expect(tokenizer.encode('the sky')).to.deep.equal([1, 67, 72]);
+    expect(tokenizer.encode('the sky', { addSpecialTokens: false })).to.deep.equal([67, 72]);
+    expect(tokenizer.decode([1, 67, 72, 2])).to.equal('the sky');
+    expect(tokenizer.decode(Uint32Array.of(67, 2), { skipSpecialTokens: false })).to.equal('the</s>');
+    expect(tokenizer.decode([])).to.equal('');
+    expect(tokenizer.token(67)).to.equal('▁the');
+    expect(tokenizer.encode('')).to.deep.equal([1]);
+  });
+
+  it('leaves spaces before punctuation where they are, unless the file says otherwise', async () => {
+    const plain = await read({ 'tokenizer.json': json });
+    const ids = plain.encode('the sky .', { addSpecialTokens: false });
+    expect(plain.decode(ids)).to.equal('the sky .');
+    const cleaning = await read({
+      'tokenizer.json': json,
+      'tokenizer_config.json': { clean_up_tokenization_spaces: true },
+    });
+    expect(cleaning.decode(ids)).to.equal('the sky.');
+  });
+
+  it('takes the chat template from the file, the configuration, or its list', async () => {
+    const templates: Record<string, unknown>[] = [
+      {
+        'chat_template.jinja': trl.tokenizerConfig.chat_template,
+        'tokenizer_config.json': { ...trl.tokenizerConfig, chat_template: 'x' },
+      },
+      { 'tokenizer_config.json': trl.tokenizerConfig },
+      {
+        'tokenizer_config.json': {
+          ...trl.tokenizerConfig,
+          chat_template: [
+            { name: 'tools', template: 'x' },
+            { name: 'default', template: trl.tokenizerConfig.chat_template },
+          ],
+        },
+      },
+    ];
+    for (const files of templates) {
+      const tokenizer = await read({ 'tokenizer.json': json, ...files });
+      expect(tokenizer.hasChatTemplate).to.equal(true);
+      expect(tokenizer.applyChatTemplate(messages)).to.equal('<s><|user|>hi</s>');
+      expect(tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true })).to.equal(
+        '<s><|user|>hi</s><|assistant|>',
+      );
+      expect(tokenizer.encodeChat(messages).slice(0, 2)).to.deep.equal([1, 3]);
+    }
+  });
+
+  it('passes on what a template refuses', async () => {
+    const chat_template = "{{ raise_exception('roles must alternate') }}";
+    const tokenizer = await read({ 'tokenizer.json': json, 'tokenizer_config.json': { chat_template } });
+    await expectRefused(() => tokenizer.applyChatTemplate(messages), 'tiny', 'roles must alternate');
+    await expectRefused(
+      () => read({ 'tokenizer.json': json, 'tokenizer_config.json': { chat_template: '{% for' } }),
+      'tiny',
+      'chat template',
+    );
+  });
+
+  it('names the file that is missing or cannot be used', async () => {
+    await expectRefused(() => read({}), 'tiny/tokenizer.json');
+    await expectRefused(() => read({ 'tokenizer.json': '{"a": 1' }), 'tiny/tokenizer.json', 'line 1');
+    await expectRefused(
+      () => read({ 'tokenizer.json': '{"a": 1}' }),
+      'tiny/tokenizer.json',
+      'not a tokenizer',
+    );
+    await expectRefused(
+      () => read({ 'tokenizer.json': json, 'tokenizer_config.json': '[]' }),
+      'tokenizer_config.json',
+    );
+    const odd = { ...trl.tokenizer, model: { ...trl.tokenizer.model, type: 'Magic', vocab: null } };
+    await expectRefused(() => read({ 'tokenizer.json': odd }), 'tiny/tokenizer.json');
+  });
+
+  it('is held against the model’s vocabulary', async () => {
+    requireVocabulary({ name: 'tiny', vocabSize: 80 }, 80);
+    await expectRefused(
+      () => requireVocabulary({ name: 'tiny', vocabSize: 81 }, 80),
+      'tiny/tokenizer.json',
+      '81',
+      '80',
+    );
+    requireTokenIds([0, 79], 80, 'x.jsonl, line 1');
+    for (const id of [80, -1, 1.5, '3', null, undefined]) {
+      await expectRefused(
+        () => requireTokenIds([0, id], 80, 'x.jsonl, line 1'),
+        'x.jsonl, line 1',
+        'token id',
+        'to 79',
+      );
+    }
+  });
+});

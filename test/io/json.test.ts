@@ -1,0 +1,73 @@
+import { expect } from 'chai';
+import { InputError, listed, quote } from '../../src/io/errors.ts';
+import { parseJson, parseJsonObject, scanJson } from '../../src/io/json.ts';
+import { expectRefused } from './refused.ts';
+
+describe('io/json', () => {
+  it('reads what the platform reads, a byte order mark included', () => {
+    expect(parseJson('\uFEFF{"a": [1, -2.5e3, "x\\n\\u00e9", true, null, {}, []]}', 'a.json')).to.deep.equal({
+      a: [1, -2500, 'x\n\u00e9', true, null, {}, []],
+    });
+  });
+
+  const broken: [string, string][] = [
+    ['', 'line 1, column 1'],
+    ['{"a": 1,}', 'line 1, column 9'],
+    ['{"a": nope}', 'line 1, column 7'],
+    ['{\n  "a": 1\n  "b": 2\n}', 'line 3, column 3'],
+    ['[1, 2', 'line 1, column 6'],
+    ['[1, 2]]', 'line 1, column 7'],
+    ['["a\nb"]', 'line 1, column 4'],
+    ['["\\x"]', 'line 1, column 3'],
+    ['{"a" 1}', 'line 1, column 6'],
+    ['{1: 2}', 'line 1, column 2'],
+    ['[01]', 'line 1, column 3'],
+    ['[1 2]', 'line 1, column 4'],
+    ['{"a": 1]', 'line 1, column 8'],
+  ];
+  for (const [text, place] of broken) {
+    it(`tells where ${JSON.stringify(text)} breaks`, () =>
+      expectRefused(() => parseJson(text, 'a.json'), 'a.json', place));
+  }
+
+  it('agrees with the platform on what is valid, for texts damaged at every place', () => {
+    const text = '{"a": [1, -0.5e+3, "x\\u00e9\\n"], "b": {"c": true, "d": null, "e": false}, "f": []}';
+    for (let at = 0; at < text.length; at++) {
+      for (const damage of ['', ',', '"', '}', ']', '0', ' ', '\\', 'e']) {
+        const damaged = text.slice(0, at) + damage + text.slice(at + 1);
+        let valid = true;
+        try {
+          JSON.parse(damaged);
+        } catch {
+          valid = false;
+        }
+        expect(scanJson(damaged).error === undefined, damaged).to.equal(valid);
+      }
+    }
+  });
+
+  it('finds names that come twice, escaped or not, in the same object only', () => {
+    expect(scanJson('{"a": {"b": 1}, "c": {"b": 1}}').duplicate).to.equal(undefined);
+    expect(scanJson('{"a": 1, "b": [{"c": 1, "\\u0063": 2}]}').duplicate).to.equal('c');
+  });
+
+  it('walks a million levels without a stack of its own', () => {
+    expect(scanJson('['.repeat(1e6)).error).to.equal(1e6);
+    expect(scanJson(`${'['.repeat(1e6)}${']'.repeat(1e6)}`)).to.deep.equal({});
+  });
+
+  it('refuses what is no object', () =>
+    expectRefused(() => parseJsonObject('[1]', 'config.json'), 'config.json', 'a list'));
+
+  it('keeps hostile values short and on one line in messages', () => {
+    expect(quote('a\nb')).to.equal('"a\\nb"');
+    expect(quote('x'.repeat(1000))).to.have.length(80);
+    let deep: unknown = 0;
+    for (let level = 0; level < 200_000; level++) deep = [deep];
+    expect(quote(deep).length).to.be.at.most(80);
+    expect(listed(Array.from({ length: 12 }, (_, i) => i))).to.equal('0, 1, 2, 3, 4, 5, 6, 7 and 4 more');
+    expect(new InputError('a.jsonl, line 3', 'is empty', 'Fill it').message).to.equal(
+      'a.jsonl, line 3: is empty. Fill it.',
+    );
+  });
+});

@@ -1,0 +1,197 @@
+import { expect } from 'chai';
+import { Random } from '../../src/data/random.ts';
+import { memoryFiles } from '../../src/io/files.ts';
+import { toFloat32Bytes } from '../../src/io/float.ts';
+import {
+  ADAPTER_CONFIG,
+  ADAPTER_WEIGHTS,
+  type Adapter,
+  checkAdapterFits,
+  loraScale,
+  readAdapter,
+  writeAdapter,
+} from '../../src/io/peft.ts';
+import { parseSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
+import { resolveTargetModules } from '../../src/io/target-modules.ts';
+import { expectRefused } from './refused.ts';
+
+function random(length: number, seed: number): Float32Array {
+  const from = new Random(seed);
+  return Float32Array.from({ length }, () => from.normal());
+}
+
+function layer(r: number, width: number, out: number, seed: number) {
+  return { a: random(r * width, seed), b: random(out * r, seed + 1), r, in: width, out };
+}
+
+const adapter: Adapter = {
+  config: { r: 2, loraAlpha: 4, targetModules: ['v_proj', 'down_proj'], useRslora: true },
+  baseModel: 'base/model',
+  weights: new Map([
+    ['model.layers.0.self_attn.v_proj', layer(2, 6, 4, 1)],
+    ['model.layers.0.mlp.down_proj', layer(2, 8, 6, 3)],
+  ]),
+};
+const written = writeAdapter(adapter);
+const writtenConfig = JSON.parse(new TextDecoder().decode(written[ADAPTER_CONFIG]));
+
+/** The adapter with its configuration changed. */
+function withConfig(fields: Record<string, unknown>) {
+  return memoryFiles(
+    { ...written, [ADAPTER_CONFIG]: JSON.stringify({ ...writtenConfig, ...fields }) },
+    'adapter',
+  );
+}
+
+/** The adapter with its tensors changed. */
+function withTensors(change: (tensors: Map<string, TensorToWrite>) => void) {
+  const tensors = new Map<string, TensorToWrite>(parseSafetensors(written[ADAPTER_WEIGHTS], '').tensors);
+  change(tensors);
+  return memoryFiles({ ...written, [ADAPTER_WEIGHTS]: writeSafetensors(tensors) }, 'adapter');
+}
+
+const PREFIX = 'base_model.model.model.layers.0.self_attn.v_proj';
+
+describe('io/peft', () => {
+  it('reads back what it writes', async () => {
+    const read = await readAdapter(memoryFiles(written));
+    expect(read.baseModel).to.equal('base/model');
+    expect(read.config).to.deep.equal({ ...adapter.config, targetModules: ['down_proj', 'v_proj'] });
+    expect([...read.weights].sort()).to.deep.equal([...adapter.weights].sort());
+  });
+
+  it('writes PEFT’s names, shapes and metadata', () => {
+    const { metadata, tensors } = parseSafetensors(written[ADAPTER_WEIGHTS], 'adapter');
+    expect(metadata).to.deep.equal({ format: 'pt' });
+    expect(tensors.get(`${PREFIX}.lora_A.weight`)!.shape).to.deep.equal([2, 6]);
+    expect(tensors.get(`${PREFIX}.lora_B.weight`)!.shape).to.deep.equal([4, 2]);
+    expect(writtenConfig).to.include({
+      peft_type: 'LORA',
+      r: 2,
+      lora_alpha: 4,
+      base_model_name_or_path: 'base/model',
+      task_type: 'CAUSAL_LM',
+      bias: 'none',
+      fan_in_fan_out: false,
+      inference_mode: true,
+      use_rslora: true,
+      use_dora: false,
+    });
+    expect(writtenConfig.target_modules).to.deep.equal(['down_proj', 'v_proj']);
+  });
+
+  it('gives the same bytes for the same adapter, whatever the order of its layers', () => {
+    expect(writeAdapter({ ...adapter, weights: new Map([...adapter.weights].reverse()) })).to.deep.equal(
+      written,
+    );
+  });
+
+  it('scales by α/r, rsLoRA by α/√r', () => {
+    expect(loraScale({ ...adapter.config, useRslora: false })).to.equal(2);
+    expect(loraScale(adapter.config)).to.equal(4 / Math.sqrt(2));
+  });
+
+  it('reads target modules given as a pattern off the weights', async () => {
+    const read = await readAdapter(withConfig({ target_modules: '.*_proj' }));
+    expect(read.config.targetModules).to.have.members(['v_proj', 'down_proj']);
+  });
+
+  const unsupported: [string, unknown][] = [
+    ['peft_type', 'IA3'],
+    ['bias', 'all'],
+    ['use_dora', true],
+    ['modules_to_save', ['lm_head']],
+    ['alpha_pattern', { v_proj: 3 }],
+    ['rank_pattern', { v_proj: 3 }],
+    ['fan_in_fan_out', true],
+    ['lora_bias', true],
+    ['init_lora_weights', 'pissa'],
+    ['trainable_token_indices', [1]],
+    ['layer_replication', [[0, 1]]],
+  ];
+  for (const [name, value] of unsupported) {
+    it(`refuses ${name} by name`, () =>
+      expectRefused(() => readAdapter(withConfig({ [name]: value })), 'adapter', `"${name}"`));
+  }
+
+  it('refuses files that do not belong together', async () => {
+    await expectRefused(() => readAdapter(withConfig({ r: 4 })), 'lora_A', '(2, 8) is not (4, in)', 'r = 4');
+    await expectRefused(() => readAdapter(withConfig({ r: 0 })), '"r"');
+    await expectRefused(
+      () => readAdapter(withConfig({ target_modules: ['v_proj'] })),
+      'model.layers.0.mlp.down_proj',
+    );
+    await expectRefused(
+      () => readAdapter(withConfig({ target_modules: ['v_proj', 'down_proj', 'o_proj'] })),
+      'o_proj',
+    );
+    await expectRefused(() => readAdapter(withConfig({ target_modules: [3] })), '"target_modules"');
+    await expectRefused(
+      () => readAdapter(memoryFiles({ [ADAPTER_CONFIG]: written[ADAPTER_CONFIG] }, 'x')),
+      ADAPTER_WEIGHTS,
+    );
+    await expectRefused(() => readAdapter(memoryFiles({}, 'x')), 'x/adapter_config.json');
+  });
+
+  it('refuses tensors that are missing, odd or of another kind, listing them', async () => {
+    const f32 = (shape: number[]): TensorToWrite => ({
+      dtype: 'F32',
+      shape,
+      data: toFloat32Bytes(new Float32Array(shape.reduce((a, b) => a * b, 1))),
+    });
+    await expectRefused(
+      () => readAdapter(withTensors((t) => t.delete(`${PREFIX}.lora_B.weight`))),
+      'v_proj has no lora_B',
+    );
+    await expectRefused(
+      () => readAdapter(withTensors((t) => t.set('other', f32([1])).set('more', f32([1])))),
+      '"other"',
+      '"more"',
+    );
+    await expectRefused(
+      () => readAdapter(withTensors((t) => t.set(`${PREFIX}.lora_B.weight`, f32([2, 4])))),
+      '(2, 4) is not (out, 2)',
+    );
+    await expectRefused(
+      () => readAdapter(withTensors((t) => t.set(`${PREFIX}.lora_B.weight`, f32([8])))),
+      'lora_B',
+    );
+    await expectRefused(() => readAdapter(withTensors((t) => t.clear())), 'no LoRA weights');
+  });
+
+  it('lists everything that does not fit the model', async () => {
+    const fits = new Map([
+      ['model.layers.0.self_attn.v_proj', { in: 6, out: 4 }],
+      ['model.layers.0.mlp.down_proj', { in: 8, out: 6 }],
+    ]);
+    checkAdapterFits(adapter, fits, 'adapter');
+    const other = new Map([['model.layers.0.self_attn.v_proj', { in: 6, out: 8 }]]);
+    await expectRefused(
+      () => checkAdapterFits(adapter, other, 'adapter'),
+      "v_proj is (4, 6), the model's is (8, 6)",
+      'down_proj is not in the model',
+      '"base/model"',
+    );
+  });
+
+  it('matches target modules as PEFT does and lists all the unknown ones with the valid ones', async () => {
+    const modules = [
+      'model.layers.0.self_attn.q_proj',
+      'model.layers.1.self_attn.q_proj',
+      'model.layers.0.mlp.up_proj',
+      'lm_head',
+    ];
+    expect(resolveTargetModules(['q_proj'], modules)).to.deep.equal(modules.slice(0, 2));
+    expect(resolveTargetModules(['layers.1.self_attn.q_proj', 'up_proj'], modules)).to.deep.equal(
+      modules.slice(1, 3),
+    );
+    expect(resolveTargetModules('all-linear', modules)).to.deep.equal(modules.slice(0, 3));
+    expect(resolveTargetModules(['lm_head'], modules)).to.deep.equal(['lm_head']);
+    await expectRefused(
+      () => resolveTargetModules(['proj', 'q_proj', 'wq'], modules),
+      '"proj", "wq"',
+      'q_proj, up_proj, lm_head',
+    );
+    await expectRefused(() => resolveTargetModules([], modules), 'no module');
+  });
+});

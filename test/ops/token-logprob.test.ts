@@ -1,0 +1,135 @@
+/** Log-probabilities of targets from logits, against their float64 reference: values, statistics, gradients, refusals. */
+import { expect } from 'chai';
+import { logitsOf } from '../../src/ops/logits.ts';
+import { tokenLogprobs } from '../../src/ops/token-logprob.ts';
+import { Tape } from '../../src/tensor/tape.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
+import { expectClose, random } from '../reference/compare.ts';
+import * as reference from '../reference/token-logprob.ts';
+import { device } from '../support/device.ts';
+import { KINDS, type Kind } from '../support/logits.ts';
+import { checkRowOp, type RowOpTolerance, WIDTHS } from '../support/row-op.ts';
+
+// (z − m) is exact to the last place of a difference up to 20,000; log and a sum of exponentials add 3e-6 at most.
+const TOLERANCE: RowOpTolerance = {
+  value: { absolute: 3e-6, relative: 1e-6 },
+  gradient: { absolute: 3e-7, relative: 1e-5 },
+};
+
+describe('tokenLogprobs', () => {
+  for (const kind of Object.keys(KINDS) as Kind[]) {
+    for (const width of WIDTHS) {
+      it(`of ${kind} logits, ${width} threads a row`, async () => {
+        await checkRowOp(await device(), kind, width, TOLERANCE, (logits, shape, seed) => {
+          const targets = random(seed).ints(shape.rows, shape.cols);
+          return {
+            run: (tape, z, gpu) =>
+              tokenLogprobs(tape, z, Tensor.from(gpu, targets, [shape.rows], 'targets')).logprobs,
+            value: () => reference.tokenLogprob(logits, targets, shape).logprob,
+            gradient: (dy) => reference.tokenLogprobBackward(dy, logits, targets, shape),
+          };
+        });
+      });
+    }
+
+    it(`statistics of ${kind} logits`, async () => {
+      const gpu = await device();
+      const shape = { rows: 123, cols: 42 };
+      const logits = KINDS[kind](9, shape);
+      // Every other target is the argmax.
+      const targets = Uint32Array.from({ length: shape.rows }, (_, n) => {
+        const row = logits.subarray(n * shape.cols, (n + 1) * shape.cols);
+        return n % 2 === 0 ? Math.max(0, row.indexOf(Math.max(...row))) : n % shape.cols;
+      });
+      const tape = Tape.forInference(gpu);
+      const [z, t] = [Tensor.from(gpu, logits, [123, 42]), Tensor.from(gpu, targets, [123])];
+      const stats = await tokenLogprobs(tape, z, t).stats.toArray(gpu);
+      for (const tensor of [z, t]) gpu.pool.release(tensor);
+      tape.dispose();
+      const expected = reference.tokenLogprob(logits, targets, shape);
+      const [entropy, correct] = [0, 1].map((column) => stats.filter((_, i) => i % 2 === column));
+      expectClose(entropy as Float32Array, expected.entropy, { absolute: 3e-6, relative: 1e-6 });
+      // A masked target is never the argmax, even in a row that has none.
+      const top1 = expected.top1.map((hit, n) => (expected.logprob[n] === -Infinity ? 0 : hit));
+      expectClose(correct as Float32Array, top1, { absolute: 0 });
+    });
+  }
+
+  it('gives a tie to the lowest index', async () => {
+    const gpu = await device();
+    const tape = Tape.forInference(gpu);
+    const rows = [[2, 5, 5], [2, 5, 5], [0, 0, 0], [0, 0, 0]];
+    const z = Tensor.from(gpu, Float32Array.from(rows.flat()), [4, 3]);
+    const t = Tensor.from(gpu, Uint32Array.of(1, 2, 0, 2), [4]);
+    const stats = await tokenLogprobs(tape, z, t).stats.toArray(gpu);
+    for (const tensor of [z, t]) gpu.pool.release(tensor);
+    tape.dispose();
+    expect([1, 3, 5, 7].map((i) => stats[i])).to.deep.equal([1, 0, 1, 0]);
+  });
+
+  it('takes a buffer of the caller’s own and leaves it as it is', async () => {
+    const gpu = await device();
+    const shape = { rows: 6, cols: 123 };
+    const values = KINDS.ordinary(11, shape);
+    const targets = random(12).ints(6, 123);
+    // STORAGE | COPY_SRC | COPY_DST, with room before the logits.
+    const buffer = gpu.device.createBuffer({ size: 512 + values.byteLength, usage: 0x80 | 0x04 | 0x08 });
+    gpu.device.queue.writeBuffer(buffer, 512, values);
+    const logits = logitsOf({ buffer, offset: 512, size: values.byteLength }, 6, 123, { requiresGrad: true });
+    logits.grad = Tensor.from(gpu, new Float32Array(values.length), [6, 123]);
+    const gradient = logits.grad;
+    const tape = Tape.forTraining(gpu);
+    const t = Tensor.from(gpu, targets, [6]);
+    const { logprobs } = tokenLogprobs(tape, logits, t);
+    const upstream = Float32Array.from(random(13).normals(6));
+    logprobs.grad = Tensor.from(gpu, upstream, [6]);
+    const up = logprobs.grad;
+    const result = await logprobs.toArray(gpu);
+    tape.backward();
+    expectClose(result, reference.tokenLogprob(values, targets, shape).logprob, TOLERANCE.value);
+    const expected = reference.tokenLogprobBackward(upstream, values, targets, shape);
+    expectClose(await gradient.toArray(gpu), expected, TOLERANCE.gradient);
+    expect(new Float32Array(await gpu.read(logits))).to.deep.equal(values);
+    for (const tensor of [gradient, up, t]) gpu.pool.release(tensor);
+    buffer.destroy();
+    expect(() => logitsOf(buffer, 100, 123)).to.throw(RangeError, '(100, 123) float32 needs 49200 bytes');
+    expect(() => logitsOf({ buffer, offset: 4, size: 512 }, 1, 2)).to.throw(RangeError, 'offset 4');
+  });
+
+  it('takes more rows than one dimension of a dispatch holds', async () => {
+    const gpu = await device();
+    const shape = { rows: 70_000, cols: 2 };
+    const values = KINDS.ordinary(14, shape);
+    const targets = random(15).ints(shape.rows, shape.cols);
+    const tape = Tape.forInference(gpu);
+    const [z, t] = [Tensor.from(gpu, values, [shape.rows, shape.cols]), Tensor.from(gpu, targets, [shape.rows])];
+    const result = await tokenLogprobs(tape, z, t).logprobs.toArray(gpu);
+    for (const tensor of [z, t]) gpu.pool.release(tensor);
+    tape.dispose();
+    expectClose(result, reference.tokenLogprob(values, targets, shape).logprob, TOLERANCE.value);
+  });
+
+  it('lets a NaN and an overflow show', async () => {
+    const gpu = await device();
+    const rows = [[0, Number.NaN, 500], [Number.NaN, 0, 500], [0, Infinity, 500]];
+    const tape = Tape.forInference(gpu);
+    const z = Tensor.from(gpu, Float32Array.from(rows.flat()), [3, 3]);
+    const t = Tensor.from(gpu, Uint32Array.of(2, 2, 2), [3]);
+    const result = await tokenLogprobs(tape, z, t).logprobs.toArray(gpu);
+    for (const tensor of [z, t]) gpu.pool.release(tensor);
+    tape.dispose();
+    expect([...result].map(Number.isNaN)).to.deep.equal([true, true, true]);
+  });
+
+  it('refuses what does not fit', async () => {
+    const gpu = await device();
+    const tape = Tape.forInference(gpu);
+    const logits = tape.empty([2, 3], 'logits');
+    const three = tape.empty([3], 'targets', 'u32');
+    const floats = tape.empty([2], 'targets');
+    expect(() => tokenLogprobs(tape, logits, three)).to.throw(RangeError, 'one u32 for each of 2 rows');
+    expect(() => tokenLogprobs(tape, logits, floats)).to.throw(RangeError, 'one u32 for each of 2 rows');
+    expect(() => tokenLogprobs(tape, tape.empty([2, 0], 'nothing'), floats)).to.throw(RangeError, '(N, V)');
+    tape.dispose();
+  });
+});

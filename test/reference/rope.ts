@@ -1,0 +1,51 @@
+/**
+ * Rotary positions (Su et al. 2021) in the half-split layout of Hugging Face checkpoints: elements i and i + D/2 of a
+ * head turn together by the angle position · frequency[i].
+ */
+import type { Reals } from './arrays.ts';
+
+/** x is (rows, heads · headDim); `frequencies` has headDim / 2 entries, see {@link ropeFrequencies}. */
+export interface RopeShape {
+  rows: number;
+  heads: number;
+  headDim: number;
+  frequencies: Reals;
+}
+
+/** theta^(−2i/D) for i in [0, D/2), in radians per position. */
+export function ropeFrequencies(headDim: number, theta: number): Float64Array {
+  return Float64Array.from({ length: headDim / 2 }, (_, i) => theta ** ((-2 * i) / headDim));
+}
+
+/** y = x with every head turned to its token's position. `positions` (rows). */
+export function rope(x: Reals, positions: Reals, shape: RopeShape): Float64Array {
+  return rotate(x, positions, shape, 1);
+}
+
+/** dx: a rotation's transpose turns back. */
+export function ropeBackward(dy: Reals, positions: Reals, shape: RopeShape): Float64Array {
+  return rotate(dy, positions, shape, -1);
+}
+
+function rotate(
+  x: Reals,
+  positions: Reals,
+  { rows, heads, headDim, frequencies }: RopeShape,
+  direction: 1 | -1,
+) {
+  const y = new Float64Array(rows * heads * headDim);
+  const half = headDim / 2;
+  for (let n = 0; n < rows; n++) {
+    for (let i = 0; i < half; i++) {
+      const cos = Math.cos(positions[n] * frequencies[i]);
+      const sin = direction * Math.sin(positions[n] * frequencies[i]);
+      for (let h = 0; h < heads; h++) {
+        const low = (n * heads + h) * headDim + i;
+        const high = low + half;
+        y[low] = x[low] * cos - x[high] * sin;
+        y[high] = x[high] * cos + x[low] * sin;
+      }
+    }
+  }
+  return y;
+}

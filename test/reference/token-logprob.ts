@@ -1,0 +1,114 @@
+/**
+ * The log-probability of one target a row: from a logits buffer (N, V), and fused with the head, from hidden states and
+ * the head's weight, as training does it. Both return the per-row statistics that TRL logs.
+ */
+import { dot, type Matrix, type Reals } from './arrays.ts';
+import { gather, gatherBackward } from './gather.ts';
+import { linear, linearBackwardInput, linearBackwardWeight } from './linear.ts';
+import { entropy, logSumExp, softmax } from './softmax.ts';
+
+/** One number a row. `meanLogit` is the plain mean over the vocabulary; `top1` is 1 where the target is the argmax. */
+export interface TokenLogprobs {
+  logprob: Float64Array;
+  lse: Float64Array;
+  entropy: Float64Array;
+  meanLogit: Float64Array;
+  /** Ties go to the lowest index, as argmax does: a target tied with an earlier token is not the first choice. */
+  top1: Float64Array;
+}
+
+/** log p(targets[n]) for each row n; −∞ where the target is masked. */
+export function tokenLogprob(logits: Reals, targets: Reals, shape: Matrix): TokenLogprobs {
+  const { rows, cols } = shape;
+  const lse = logSumExp(logits, shape);
+  const logprob = new Float64Array(rows);
+  const meanLogit = new Float64Array(rows);
+  const top1 = new Float64Array(rows);
+  for (let n = 0; n < rows; n++) {
+    const target = logits[n * cols + targets[n]];
+    logprob[n] = target > -Infinity ? target - lse[n] : -Infinity;
+    top1[n] = 1;
+    for (let v = 0; v < cols; v++) {
+      const logit = logits[n * cols + v];
+      meanLogit[n] += logit / cols;
+      if (logit > target || (logit === target && v < targets[n])) top1[n] = 0;
+    }
+  }
+  return { logprob, lse, entropy: entropy(logits, shape), meanLogit, top1 };
+}
+
+/** dlogits = dlogprob · (1[v = target] − p); a row whose target is masked gets 0. */
+export function tokenLogprobBackward(
+  dlogprob: Reals,
+  logits: Reals,
+  targets: Reals,
+  shape: Matrix,
+): Float64Array {
+  const { rows, cols } = shape;
+  const p = softmax(logits, shape);
+  const dlogits = new Float64Array(rows * cols);
+  for (let n = 0; n < rows; n++) {
+    if (!(logits[n * cols + targets[n]] > -Infinity)) continue;
+    for (let v = 0; v < cols; v++) {
+      dlogits[n * cols + v] = dlogprob[n] * ((v === targets[n] ? 1 : 0) - p[n * cols + v]);
+    }
+  }
+  return dlogits;
+}
+
+/** hidden (tokens, width), weight (vocabulary, width); rows (R) picks hidden states, targets (R) what they predict. */
+export interface HeadShape {
+  tokens: number;
+  width: number;
+  vocabulary: number;
+}
+
+/** Token log-probabilities straight from hidden states. */
+export function headLogprob(
+  hidden: Reals,
+  weight: Reals,
+  rows: Reals,
+  targets: Reals,
+  { width, vocabulary }: HeadShape,
+): TokenLogprobs {
+  const logits = linear(gather(hidden, rows, width), weight, headLinear(rows, width, vocabulary));
+  return tokenLogprob(logits, targets, { rows: rows.length, cols: vocabulary });
+}
+
+/** dhidden (tokens, width) and dweight (vocabulary, width); a hidden state named by several rows adds up. */
+export function headLogprobBackward(
+  dlogprob: Reals,
+  hidden: Reals,
+  weight: Reals,
+  rows: Reals,
+  targets: Reals,
+  { tokens, width, vocabulary }: HeadShape,
+) {
+  const shape = headLinear(rows, width, vocabulary);
+  const picked = gather(hidden, rows, width);
+  const logits = linear(picked, weight, shape);
+  const dlogits = tokenLogprobBackward(dlogprob, logits, targets, { rows: rows.length, cols: vocabulary });
+  return {
+    dhidden: gatherBackward(linearBackwardInput(dlogits, weight, shape), rows, tokens, width),
+    dweight: linearBackwardWeight(dlogits, picked, shape),
+  };
+}
+
+/** `meanLogit` without the logits: h · (mean row of the head's weight). (R) */
+export function meanLogitFromHidden(
+  hidden: Reals,
+  weight: Reals,
+  rows: Reals,
+  { width, vocabulary }: HeadShape,
+) {
+  const meanRow = new Float64Array(width);
+  for (let v = 0; v < vocabulary; v++) {
+    for (let i = 0; i < width; i++) meanRow[i] += weight[v * width + i] / vocabulary;
+  }
+  const picked = gather(hidden, rows, width);
+  return Float64Array.from(rows, (_, r) => dot(picked.subarray(r * width, (r + 1) * width), meanRow));
+}
+
+function headLinear(rows: Reals, width: number, vocabulary: number) {
+  return { rows: rows.length, inFeatures: width, outFeatures: vocabulary };
+}

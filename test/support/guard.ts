@@ -1,0 +1,56 @@
+/**
+ * A device on which every tensor lies between guard regions and starts out as NaN, so that a kernel which writes past its
+ * buffer, or reads what nobody wrote, is caught whatever its results look like. Stands in for the `Gpu` in any op, with the
+ * reduction width that a test asks for.
+ */
+import type { Gpu } from '../../src/gpu/device.ts';
+import type { BufferPool, BufferView } from '../../src/gpu/pool.ts';
+
+/** Bytes before and after each view, a multiple of the binding alignment. */
+const MARGIN = 256;
+/** A NaN that no kernel computes. */
+const SENTINEL = 0x7fc0dead;
+
+interface Guarded {
+  whole: BufferView;
+  view: BufferView;
+  label: string;
+}
+
+export interface Guards {
+  /** Use it in place of the real one. */
+  gpu: Gpu;
+  /** Throws if a guard region has changed; then gives all buffers back. */
+  check(): Promise<void>;
+}
+
+/** `rowThreads`: threads of a workgroup that reduces a row, the device's own by default. */
+export function guards(real: Gpu, rowThreads = real.rowThreads): Guards {
+  const all: Guarded[] = [];
+  const pool: BufferPool = Object.create(real.pool, {
+    allocate: {
+      value: (size: number, label: string): BufferView => {
+        const inner = Math.max(4, Math.ceil(size / 4) * 4);
+        const whole = real.pool.allocate(inner + 2 * MARGIN, `guarded ${label}`);
+        real.recorder.write(whole, new Uint32Array(whole.size / 4).fill(SENTINEL));
+        const view = { buffer: whole.buffer, offset: whole.offset + MARGIN, size: inner };
+        all.push({ whole, view, label });
+        return view;
+      },
+    },
+    // A buffer used again would have its guards written again.
+    release: { value: () => {} },
+  });
+  const gpu: Gpu = Object.create(real, { pool: { value: pool }, rowThreads: { value: rowThreads } });
+  const check = async () => {
+    for (const { whole, view, label } of all.splice(0)) {
+      const words = new Uint32Array(await real.read(whole));
+      real.pool.release(whole);
+      const first = MARGIN / 4;
+      const last = first + view.size / 4;
+      const changed = words.findIndex((word, i) => (i < first || i >= last) && word !== SENTINEL);
+      if (changed >= 0) throw new Error(`${label}: the guard at word ${changed - first} of ${view.size / 4} was written`);
+    }
+  };
+  return { gpu, check };
+}

@@ -1,0 +1,73 @@
+/**
+ * Runs one op over the rows of a logits buffer against its float64 reference: values, the gradient for a random upstream
+ * gradient, and the accumulation law, between guard regions and for several widths of the reduction.
+ */
+import type { Gpu } from '../../src/gpu/device.ts';
+import { Tape } from '../../src/tensor/tape.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
+import type { Matrix, Reals } from '../reference/arrays.ts';
+import { expectClose, random, type Tolerance } from '../reference/compare.ts';
+import { guards } from './guard.ts';
+import { KINDS, type Kind, SHAPES } from './logits.ts';
+
+/** One thread, a few, and a GPU's many. */
+export const WIDTHS: readonly number[] = [1, 4, 64];
+/** Larger buffers are tried with the device's own width alone. */
+const SMALL = 60_000;
+
+/** An op and its truth on the same logits. */
+export interface RowOp {
+  run(tape: Tape, logits: Tensor, gpu: Gpu): Tensor;
+  value(): Reals;
+  gradient(upstream: Reals): Reals;
+}
+
+export interface RowOpTolerance {
+  value: Tolerance;
+  gradient: Tolerance;
+}
+
+/** Checks `make(logits, shape, seed)` for every shape of one kind of logits. */
+export async function checkRowOp(
+  real: Gpu,
+  kind: Kind,
+  width: number,
+  tolerance: RowOpTolerance,
+  make: (logits: Float32Array, shape: Matrix, seed: number) => RowOp,
+): Promise<void> {
+  for (const [index, shape] of SHAPES.entries()) {
+    const { rows, cols } = shape;
+    if (rows * cols > SMALL && width !== real.rowThreads) continue;
+    const seed = 100 * index + 1;
+    const values = KINDS[kind](seed, shape);
+    const op = make(values, shape, seed + 1);
+    const { gpu, check } = guards(real, width);
+    const label = `${kind} (${rows}, ${cols})`;
+    const logits = Tensor.from(gpu, values, [rows, cols], 'logits');
+    logits.requiresGrad = true;
+
+    const keep = Tape.forInference(gpu);
+    const run = async (before?: Float32Array) => {
+      logits.grad = before && Tensor.from(gpu, before, [rows, cols], 'gradient so far');
+      const tape = Tape.forTraining(gpu);
+      const y = op.run(tape, logits, gpu);
+      const upstream = Float32Array.from(random(seed + 2).normals(y.length));
+      y.grad = Tensor.from(gpu, upstream, y.shape, 'upstream');
+      const forward = await y.toArray(gpu);
+      tape.backward(logits, keep);
+      const gradient = await (logits.grad as unknown as Tensor).toArray(gpu);
+      return { forward, gradient, upstream };
+    };
+    const first = await run();
+    expectClose(first.forward, op.value(), { ...tolerance.value, label: `${label} value` });
+    const expected = op.gradient(first.upstream);
+    expectClose(first.gradient, expected, { ...tolerance.gradient, label: `${label} gradient`, cols });
+
+    // The second run finds a gradient there and adds; both passes are the same kernels, so rounding is all that differs.
+    const before = Float32Array.from(random(seed + 3).normals(rows * cols));
+    const second = await run(before);
+    const sum = first.gradient.map((value, i) => value + (before[i] as number));
+    expectClose(second.gradient, sum, { absolute: 1e-6, relative: 1e-6, label: `${label} accumulated gradient` });
+    await check();
+  }
+}
