@@ -36,12 +36,14 @@ const library = () => ({
   ...common,
   outdir: 'dist',
   packages: 'external',
-  entryPoints: {
-    index: 'src/index.ts',
-    node: 'src/node.ts',
-    testing: 'src/testing.ts',
-    cli: 'src/cli/main.ts',
-  },
+  entryPoints: Object.fromEntries(
+    Object.entries({
+      index: './src/index.ts',
+      node: './src/node.ts',
+      testing: './src/testing.ts',
+      cli: './src/cli/main.ts',
+    }).filter(([, file]) => existsSync(join(root, file))),
+  ),
 });
 
 /**
@@ -92,10 +94,7 @@ const chromiumTests = (files) => ({
   ...common,
   outdir: 'dist/test/chromium',
   external: ['node:*', 'webgpu', 'tar-fs', 'playwright'],
-  entryPoints: entries(
-    'test',
-    files.filter((file) => !nodeOnly.test(file)),
-  ),
+  entryPoints: entries('test', [...files.filter((file) => !nodeOnly.test(file)), 'run/page.ts']),
 });
 
 /** Entry points for the files that exist, written under the same names. @param {string} folder @param {string[]} files */

@@ -5,11 +5,14 @@
 //
 // Everything is relative to the largest entry m, so that logits of any size keep their full precision:
 //   largest = m,  sum = Σ e^(z − m),  spread = Σ e^(z − m) (z − m),  arg = the lowest index of m.
-// Then log p = (z − m) − log(sum) and the entropy is log(sum) − spread / sum. A NaN in a row makes its sum NaN.
+// Then log p = (z − m) − log(sum) and the entropy is log(sum) − spread / sum. A NaN or +∞ in a row makes its sum NaN, and
+// so everything that is divided by it: an overflow upstream must show, even on devices whose exp makes a number of a NaN.
 
 #include "lib/reduce.wgsl"
 
 const MASKED: u32 = 0xff800000u; // the bits of −∞
+const EXPONENT: u32 = 0x7f800000u; // all of it is set in −∞, +∞ and NaN, and in no number
+const QUIET_NAN: u32 = 0x7fc00000u;
 const LOWEST: f32 = -3.4028234e38;
 const NEGLIGIBLE: f32 = -104.0; // e to the power of less is 0 in f32
 const BLOCK: u32 = 256u; // entries a thread adds before it merges: rounding grows with the block, not with the row
@@ -36,7 +39,10 @@ fn online_raised(state: Online, largest: f32) -> Online {
 
 // One more entry. A first entry at the lowest number is still an entry.
 fn online_push(state: ptr<function, Online>, bits: u32, index: u32) {
-  if (bits == MASKED) {
+  if ((bits & EXPONENT) == EXPONENT) {
+    if (bits != MASKED) {
+      (*state).sum = bitcast<f32>(bits | QUIET_NAN);
+    }
     return;
   }
   let z = bitcast<f32>(bits);
@@ -115,10 +121,23 @@ fn online_weight(state: Online, bits: u32) -> f32 {
   return exp(bitcast<f32>(bits) - state.largest);
 }
 
+// log(sum), a NaN passed on. Only for rows that are not masked throughout.
+fn online_log_sum(state: Online) -> f32 {
+  if ((bitcast<u32>(state.sum) & EXPONENT) == EXPONENT) {
+    return state.sum;
+  }
+  return log(state.sum);
+}
+
+// log p = (z − m) − log(sum), for an entry that is not masked.
+fn online_logprob(state: Online, bits: u32) -> f32 {
+  return bitcast<f32>(bits) - state.largest - online_log_sum(state);
+}
+
 // −Σ p log p in nats; 0 for a row that is masked throughout.
 fn online_entropy(state: Online) -> f32 {
   if (state.sum == 0.0) {
     return 0.0;
   }
-  return log(state.sum) - state.spread / state.sum;
+  return online_log_sum(state) - state.spread / state.sum;
 }

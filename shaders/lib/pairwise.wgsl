@@ -94,20 +94,24 @@ fn evaluate_pair(p: u32) -> PairResult {
   let chosen_tokens = f32(offsets[r] - offsets[c]);
   let rejected_tokens = f32(offsets[r + 1u] - offsets[r]);
   let pair = Pair(sums[c], sums[r], reference[c], reference[r], chosen_tokens, rejected_tokens);
-  let result = objective(pair);
+  var result = objective(pair);
   let chosen = params.beta * (pair.chosen - pair.chosen_reference);
   let rejected = params.beta * (pair.rejected - pair.rejected_reference);
   let accuracy = select(0.0, 1.0, chosen > rejected);
   let tokens = chosen_tokens + rejected_tokens;
-  records[p] =
-    PairRecord(result.loss, chosen, rejected, chosen - rejected, accuracy, pair.chosen, pair.rejected, tokens);
+  let margin = chosen - rejected;
+  // A NaN must reach the loss, though exp and min may make a number of it.
+  if ((bitcast<u32>(margin) & 0x7fffffffu) > 0x7f800000u) {
+    result = PairResult(margin, margin, margin);
+  }
+  records[p] = PairRecord(result.loss, chosen, rejected, margin, accuracy, pair.chosen, pair.rejected, tokens);
   return result;
 }
 
 // What formulas are made of.
 
 // Δ = r₊ − r₋, the margin before β.
-fn margin(pair: Pair) -> f32 {
+fn log_ratio(pair: Pair) -> f32 {
   return (pair.chosen - pair.chosen_reference) - (pair.rejected - pair.rejected_reference);
 }
 

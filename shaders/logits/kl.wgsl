@@ -112,7 +112,7 @@ fn backward_reverse(
     var gradient = 0.0;
     if (defined && bits != MASKED) {
       let p = online_weight(state.policy, bits) * inverse;
-      let difference = logprob(state.policy, bits) - logprob(state.reference, reference[start + i]);
+      let difference = online_logprob(state.policy, bits) - online_logprob(state.reference, reference[start + i]);
       gradient = dkl[row] * p * (difference - bitcast<f32>(saved_kl[row]));
     }
     store(start + i, gradient);
@@ -164,10 +164,6 @@ fn is_comparable(state: KlState) -> bool {
   return state.policy.sum != 0.0 && state.reference.sum != 0.0;
 }
 
-fn logprob(state: Online, bits: u32) -> f32 {
-  return bitcast<f32>(bits) - state.largest - log(state.sum);
-}
-
 // a log(a / b) − a + b, for one entry.
 fn term(a_state: Online, a_bits: u32, b_state: Online, b_bits: u32) -> f32 {
   let b = online_weight(b_state, b_bits) * online_inverse(b_state);
@@ -175,7 +171,7 @@ fn term(a_state: Online, a_bits: u32, b_state: Online, b_bits: u32) -> f32 {
     return b;
   }
   let a = online_weight(a_state, a_bits) * online_inverse(a_state);
-  let d = logprob(a_state, a_bits) - logprob(b_state, b_bits);
+  let d = online_logprob(a_state, a_bits) - online_logprob(b_state, b_bits);
   if (abs(d) < 0.25) {
     // e^−d − 1 + d by its series, in which nothing cancels.
     return a * d * d * (0.5 - d * (1.0 / 6.0 - d * (1.0 / 24.0 - d * (1.0 / 120.0 - d * (1.0 / 720.0)))));

@@ -34,7 +34,7 @@ fn forward(
     if (state.sum == 0.0) {
       lse[row] = MASKED;
     } else {
-      lse[row] = bitcast<u32>(state.largest + log(state.sum));
+      lse[row] = bitcast<u32>(state.largest + online_log_sum(state));
     }
   }
 }

@@ -57,7 +57,7 @@ fn forward_log(
     if (bits == MASKED) {
       logprobs[start + i] = MASKED;
     } else {
-      logprobs[start + i] = bitcast<u32>(bitcast<f32>(bits) - state.largest - log(state.sum));
+      logprobs[start + i] = bitcast<u32>(online_logprob(state, bits));
     }
   }
 }

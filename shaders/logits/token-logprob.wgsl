@@ -79,7 +79,7 @@ fn finish(
     stats[row] = vec2f(entropy, 0.0);
     return;
   }
-  logprobs[row] = bitcast<u32>(bitcast<f32>(state.target_logit) - state.row.largest - log(state.row.sum));
+  logprobs[row] = bitcast<u32>(online_logprob(state.row, state.target_logit));
   stats[row] = vec2f(entropy, select(0.0, 1.0, state.row.arg == targets[row]));
 }
 

@@ -11,7 +11,7 @@ struct Params {
 }
 
 fn objective(pair: Pair) -> PairResult {
-  let z = params.beta * margin(pair);
+  let z = params.beta * log_ratio(pair);
   let flipped = params.label_smoothing;
   let loss = -(1.0 - flipped) * log_sigmoid(z) - flipped * log_sigmoid(-z);
   let slope = params.beta * (flipped * sigmoid(z) - (1.0 - flipped) * sigmoid(-z));

@@ -26,7 +26,9 @@ export interface MemoryReport {
 }
 
 export class BufferPool {
+  /** Waiting buffers by size class, the oldest last: a step that asks in the same order gets the same buffers. */
   private readonly free = new Map<number, GPUBuffer[]>();
+  private readonly ages = new WeakMap<GPUBuffer, number>();
   private live = 0;
   private peak = 0;
   private reserved = 0;
@@ -47,7 +49,7 @@ export class BufferPool {
       if (this.reserved + bytes > this.cap) this.trim();
       if (this.reserved + bytes > this.cap) throw new MemoryCapError(this.reserved + bytes, this.cap, label);
       buffer = this.create(bytes, label);
-      this.created++;
+      this.ages.set(buffer, this.created++);
       this.reserved += bytes;
       this.peak = Math.max(this.peak, this.reserved);
     }
@@ -59,9 +61,12 @@ export class BufferPool {
   release(view: BufferView): void {
     const bytes = view.buffer.size;
     this.live -= bytes;
-    const waiting = this.free.get(bytes);
-    if (waiting) waiting.push(view.buffer);
-    else this.free.set(bytes, [view.buffer]);
+    const waiting = this.free.get(bytes) ?? [];
+    const age = this.age(view.buffer);
+    let at = waiting.length;
+    while (at > 0 && this.age(waiting[at - 1]) < age) at--;
+    waiting.splice(at, 0, view.buffer);
+    this.free.set(bytes, waiting);
   }
 
   /** Destroys the waiting buffers. */
@@ -81,6 +86,10 @@ export class BufferPool {
   /** Starts a new peak from what is held now. */
   resetPeak(): void {
     this.peak = this.reserved;
+  }
+
+  private age(buffer: GPUBuffer): number {
+    return this.ages.get(buffer) ?? 0;
   }
 }
 

@@ -114,11 +114,12 @@ export async function readAdapter(files: Files): Promise<Adapter> {
 }
 
 /** Settings that change what an adapter computes. Each must be absent, or off as PEFT writes it. */
+// biome-ignore format: a list by name
 const MUST_BE_OFF = [
   'alora_invocation_tokens', 'alpha_pattern', 'arrow_config', 'fan_in_fan_out', 'kasa_config', 'layer_replication',
   'lora_bias', 'modules_to_save', 'monteclora_config', 'rank_pattern', 'target_parameters', 'trainable_token_indices',
   'use_bdlora', 'use_dora', 'use_qalora', 'velora_config',
-]; // biome-ignore format: a list by name
+];
 
 function refuseUnsupported(fields: Fields): void {
   const wayOut = 'Merge the adapter into its model with PEFT, or train one without it';

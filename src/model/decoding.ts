@@ -52,19 +52,12 @@ export class Decoding {
     this.heads = { heads, kvHeads, headDim };
     const { prompts, sequences, firstSequence } = batch;
     const { maxNewTokens, eosTokenIds } = settings;
-    const starts = [0];
-    for (const [i, prompt] of prompts.entries()) starts.push((starts[i] as number) + prompt.length);
-    const promptRows = starts[prompts.length] as number;
+    let promptRows = 0;
+    const spans = prompts.map(({ length }) => [promptRows, (promptRows += length)]);
     // The last token is never fed, so it needs no row.
     const ownRows = maxNewTokens - 1;
-    this.allPlaces = Uint32Array.from(
-      sequences.flatMap((prompt, i) => [
-        starts[prompt] as number,
-        starts[prompt + 1] as number,
-        promptRows + i * ownRows,
-        i,
-      ]),
-    );
+    const places = sequences.flatMap((prompt, i) => [...(spans[prompt] as number[]), promptRows + i * ownRows, i]);
+    this.allPlaces = Uint32Array.from(places);
     this.cache = new KvCache(model.gpu, model.config, promptRows + sequences.length * ownRows);
     try {
       const eos = Uint32Array.from(eosTokenIds.length > 0 ? eosTokenIds : [INVALID_TOKEN]);
@@ -92,12 +85,6 @@ export class Decoding {
     const { prompts, sequences } = this.batch;
     const packed = packSequences(prompts.map((prompt) => ({ prompt: [...prompt], completion: [] })));
     const tokens = packed.ids.length;
-    const ends = prompts.map(() => 0);
-    let end = 0;
-    for (const [i, prompt] of prompts.entries()) {
-      end += prompt.length;
-      ends[i] = end;
-    }
     this.run((tape, upload) => {
       const spans = upload(packed.spans, [tokens, 4], 'spans');
       const context: AttentionContext = {
@@ -109,7 +96,7 @@ export class Decoding {
       };
       const x = model.embed(tape, upload(packed.ids, [tokens], 'token ids'));
       const hidden = model.layers(tape, x, context);
-      const last = Uint32Array.from(sequences, (prompt) => (ends[prompt] as number) - 1);
+      const last = Uint32Array.from(sequences, (_, i) => (this.allPlaces[4 * i + 1] as number) - 1);
       return gather(tape, hidden, { indices: upload(last, [last.length], 'last tokens') });
     });
   }

@@ -7,7 +7,7 @@ import { sequenceSums } from '../ops/sequence-sum.ts';
 import { tokenLogprobs } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { type PairwiseObjective, sigmoid } from './catalogue.ts';
+import { objectiveParameters, type PairwiseObjective, sigmoid } from './catalogue.ts';
 import { pairwiseLoss, RECORD } from './pairwise.ts';
 
 export interface PreferenceLogits {
@@ -46,9 +46,10 @@ export interface DpoResult {
  * submit. Throws a RangeError, before any work, for a target outside the vocabulary or offsets that do not fit.
  */
 export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}): DpoResult {
-  checkRows(inputs);
   const { policy, reference } = inputs;
-  const { objective = sigmoid, parameters = {}, gradient: given } = options;
+  const { objective = sigmoid, gradient: given } = options;
+  checkRows(inputs);
+  const parameters = objectiveParameters(objective, options.parameters);
   const shape = policy.shape;
   const gradient = given ?? new Tensor(gpu.pool.allocate(policy.size, 'd logits'), shape, 'f32', 'd logits');
   if (!given) gpu.recorder.clear(gradient);
@@ -93,10 +94,13 @@ function checkRows({ policy, reference, targets, offsets }: PreferenceLogits): v
   if (reference.rows !== rows || reference.cols !== cols) {
     throw new RangeError(`dpo: ${policy} and ${reference} differ in shape`);
   }
-  if (targets.length !== rows) throw new RangeError(`dpo: ${targets.length} targets for ${rows} rows of logits`);
+  if (targets.length !== rows)
+    throw new RangeError(`dpo: ${targets.length} targets for ${rows} rows of logits`);
   const outside = targets.findIndex((target) => target >= cols);
   if (outside >= 0) {
-    throw new RangeError(`dpo: target ${targets[outside]} of row ${outside} is outside the vocabulary of ${cols}`);
+    throw new RangeError(
+      `dpo: target ${targets[outside]} of row ${outside} is outside the vocabulary of ${cols}`,
+    );
   }
   if (offsets.length < 3 || offsets.length % 2 === 0) {
     throw new RangeError(`dpo: ${offsets.length} offsets; two for each pair and one more are needed`);

@@ -79,7 +79,11 @@ export function pairwiseLoss(
   const records = tape.empty([pairs, RECORD.width], 'pair records');
   const buffers = { sums, reference, offsets, records };
   const values = Object.entries(objectiveParameters(objective, parameters));
-  const params = { pairs, scale, ...Object.fromEntries(values.map(([name, value]) => [snakeCase(name), value])) };
+  const params = {
+    pairs,
+    scale,
+    ...Object.fromEntries(values.map(([name, value]) => [snakeCase(name), value])),
+  };
   const { forward, forward_add, evaluate } = kernelsOf(objective);
   const slot = tape.recording ? tape.gradient(sums) : undefined;
   if (!slot) evaluate(tape.gpu, buffers, params);

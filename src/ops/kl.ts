@@ -24,7 +24,12 @@ export type KlDirection = 'reverse' | 'forward';
  * policy (N, V), reference (N, V) → divergence (N). A token that the first distribution allows and the second masks (−∞)
  * makes its row +∞, which is its true value; a row masked throughout on either side has 0.
  */
-export function kl(tape: Tape, policy: Tensor, reference: Tensor, direction: KlDirection = 'reverse'): Tensor {
+export function kl(
+  tape: Tape,
+  policy: Tensor,
+  reference: Tensor,
+  direction: KlDirection = 'reverse',
+): Tensor {
   checkLogits('kl', policy);
   checkLogits('kl', reference);
   const { rows, cols } = policy;

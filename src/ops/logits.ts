@@ -23,7 +23,9 @@ export function logitsOf(
   const view = 'buffer' in source ? source : { buffer: source, offset: 0, size: source.size };
   const size = rows * cols * 4;
   if (view.size < size) {
-    throw new RangeError(`${label}: (${rows}, ${cols}) float32 needs ${size} bytes, the buffer has ${view.size}`);
+    throw new RangeError(
+      `${label}: (${rows}, ${cols}) float32 needs ${size} bytes, the buffer has ${view.size}`,
+    );
   }
   if (view.offset % 256 !== 0) {
     throw new RangeError(`${label}: offset ${view.offset} is not a multiple of 256, as bindings must be`);

@@ -22,7 +22,12 @@ export function sequenceSums(tape: Tape, logprobs: Tensor, offsets: Tensor): Ten
   const count = offsets.length - 1;
   const constants = { WORKGROUP: gpu.rowThreads };
   const sums = tape.empty([count], 'sequence sums');
-  sequenceSumKernels.forward(gpu, { logprobs, offsets, sums }, { sequences: count, accumulate: 0 }, constants);
+  sequenceSumKernels.forward(
+    gpu,
+    { logprobs, offsets, sums },
+    { sequences: count, accumulate: 0 },
+    constants,
+  );
   const backward = () => {
     const slot = tape.gradient(logprobs);
     if (!slot) return;

@@ -57,7 +57,12 @@ export function logSoftmax(tape: Tape, logits: Tensor): Tensor {
     const dy = logprobs.grad as Tensor;
     inRowBlocks(gpu, rows, cols, (count, part) => {
       const buffers = { saved_logprobs: part(logprobs), dy: part(dy), dlogits: part(slot.grad) };
-      softmaxKernels.backward_log(gpu, buffers, { rows: count, cols, accumulate: slot.accumulate }, constants);
+      softmaxKernels.backward_log(
+        gpu,
+        buffers,
+        { rows: count, cols, accumulate: slot.accumulate },
+        constants,
+      );
     });
   };
   tape.record({ inputs: [logits], outputs: [logprobs], backward });

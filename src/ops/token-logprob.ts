@@ -75,7 +75,8 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
   const { gpu } = tape;
   const [vocabulary, width] = head.shape as [number, number];
   const count = hidden.rows;
-  if (hidden.cols !== width) throw new RangeError(`headLogprobs: hidden is ${hidden}, but the head is ${head}`);
+  if (hidden.cols !== width)
+    throw new RangeError(`headLogprobs: hidden is ${hidden}, but the head is ${head}`);
   checkPerRow('headLogprobs', targets, count, 'u32');
   const constants = { WORKGROUP: gpu.rowThreads };
   const strips = vocabularyStrips(count, vocabulary);

@@ -51,9 +51,9 @@ describe('io/json', () => {
     expect(scanJson('{"a": 1, "b": [{"c": 1, "\\u0063": 2}]}').duplicate).to.equal('c');
   });
 
-  it('walks a million levels without a stack of its own', () => {
-    expect(scanJson('['.repeat(1e6)).error).to.equal(1e6);
-    expect(scanJson(`${'['.repeat(1e6)}${']'.repeat(1e6)}`)).to.deep.equal({});
+  it('walks 200,000 levels without a stack of its own', () => {
+    expect(scanJson('['.repeat(2e5)).error).to.equal(2e5);
+    expect(scanJson(`${'['.repeat(2e5)}${']'.repeat(2e5)}`)).to.deep.equal({});
   });
 
   it('refuses what is no object', () =>

@@ -1,7 +1,7 @@
 /** Entropy against its float64 reference, values and gradients. */
 import { entropy } from '../../src/ops/entropy.ts';
 import * as reference from '../reference/softmax.ts';
-import { device } from '../support/device.ts';
+import { testGpu } from '../support/gpu.ts';
 import { KINDS, type Kind } from '../support/logits.ts';
 import { checkRowOp, type RowOpTolerance, WIDTHS } from '../support/row-op.ts';
 
@@ -15,7 +15,7 @@ describe('entropy', () => {
   for (const kind of Object.keys(KINDS) as Kind[]) {
     for (const width of WIDTHS) {
       it(`of ${kind} logits, ${width} threads a row`, async () => {
-        await checkRowOp(await device(), kind, width, TOLERANCE, (logits, shape) => ({
+        await checkRowOp(await testGpu(), kind, width, TOLERANCE, (logits, shape) => ({
           run: entropy,
           value: () => reference.entropy(logits, shape),
           gradient: (dy) => reference.entropyBackward(dy, logits, shape),

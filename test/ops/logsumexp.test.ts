@@ -4,7 +4,7 @@ import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose } from '../reference/compare.ts';
 import * as reference from '../reference/softmax.ts';
-import { device } from '../support/device.ts';
+import { testGpu } from '../support/gpu.ts';
 import { KINDS, type Kind } from '../support/logits.ts';
 import { checkRowOp, type RowOpTolerance, WIDTHS } from '../support/row-op.ts';
 
@@ -18,7 +18,7 @@ describe('logSumExp', () => {
   for (const kind of Object.keys(KINDS) as Kind[]) {
     for (const width of WIDTHS) {
       it(`of ${kind} logits, ${width} threads a row`, async () => {
-        await checkRowOp(await device(), kind, width, TOLERANCE, (logits, shape) => ({
+        await checkRowOp(await testGpu(), kind, width, TOLERANCE, (logits, shape) => ({
           run: logSumExp,
           value: () => reference.logSumExp(logits, shape),
           gradient: (dy) =>
@@ -30,7 +30,7 @@ describe('logSumExp', () => {
 
   it('keeps its precision over 200,000 nearly equal logits', async () => {
     // One thread that added each e^z to one growing sum would be wrong by almost a hundredth.
-    const gpu = await device();
+    const gpu = await testGpu();
     const values = new Float32Array(200_000).fill(-0.001);
     values[0] = 0;
     const tape = Tape.forInference(gpu);
@@ -43,7 +43,7 @@ describe('logSumExp', () => {
   });
 
   it('takes a buffer over the binding limit in blocks of rows', async () => {
-    const real = await device();
+    const real = await testGpu();
     const shape = { rows: 431, cols: 123 };
     const limits = { maxStorageBufferBindingSize: 130 * shape.cols * 4 };
     const gpu: typeof real = Object.create(real, { limits: { value: limits } });

@@ -1,7 +1,7 @@
 /** Softmax and log-softmax against their float64 references, values and gradients. */
 import { logSoftmax, softmax } from '../../src/ops/softmax.ts';
 import * as reference from '../reference/softmax.ts';
-import { device } from '../support/device.ts';
+import { testGpu } from '../support/gpu.ts';
 import { KINDS, type Kind } from '../support/logits.ts';
 import { checkRowOp, type RowOpTolerance, WIDTHS } from '../support/row-op.ts';
 
@@ -20,7 +20,7 @@ describe('softmax', () => {
   for (const kind of Object.keys(KINDS) as Kind[]) {
     for (const width of WIDTHS) {
       it(`softmax of ${kind} logits, ${width} threads a row`, async () => {
-        await checkRowOp(await device(), kind, width, PROBABILITIES, (logits, shape) => {
+        await checkRowOp(await testGpu(), kind, width, PROBABILITIES, (logits, shape) => {
           const p = reference.softmax(logits, shape);
           return {
             run: softmax,
@@ -31,7 +31,7 @@ describe('softmax', () => {
       });
 
       it(`log-softmax of ${kind} logits, ${width} threads a row`, async () => {
-        await checkRowOp(await device(), kind, width, LOGPROBS, (logits, shape) => ({
+        await checkRowOp(await testGpu(), kind, width, LOGPROBS, (logits, shape) => ({
           run: logSoftmax,
           value: () => reference.logSoftmax(logits, shape),
           gradient: (dy) => reference.logSoftmaxBackward(dy, logits, shape),

@@ -6,7 +6,7 @@ import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import * as reference from '../reference/token-logprob.ts';
-import { device } from '../support/device.ts';
+import { testGpu } from '../support/gpu.ts';
 import { KINDS, type Kind } from '../support/logits.ts';
 import { checkRowOp, type RowOpTolerance, WIDTHS } from '../support/row-op.ts';
 
@@ -20,7 +20,7 @@ describe('tokenLogprobs', () => {
   for (const kind of Object.keys(KINDS) as Kind[]) {
     for (const width of WIDTHS) {
       it(`of ${kind} logits, ${width} threads a row`, async () => {
-        await checkRowOp(await device(), kind, width, TOLERANCE, (logits, shape, seed) => {
+        await checkRowOp(await testGpu(), kind, width, TOLERANCE, (logits, shape, seed) => {
           const targets = random(seed).ints(shape.rows, shape.cols);
           return {
             run: (tape, z, gpu) =>
@@ -33,7 +33,7 @@ describe('tokenLogprobs', () => {
     }
 
     it(`statistics of ${kind} logits`, async () => {
-      const gpu = await device();
+      const gpu = await testGpu();
       const shape = { rows: 123, cols: 42 };
       const logits = KINDS[kind](9, shape);
       // Every other target is the argmax.
@@ -56,9 +56,14 @@ describe('tokenLogprobs', () => {
   }
 
   it('gives a tie to the lowest index', async () => {
-    const gpu = await device();
+    const gpu = await testGpu();
     const tape = Tape.forInference(gpu);
-    const rows = [[2, 5, 5], [2, 5, 5], [0, 0, 0], [0, 0, 0]];
+    const rows = [
+      [2, 5, 5],
+      [2, 5, 5],
+      [0, 0, 0],
+      [0, 0, 0],
+    ];
     const z = Tensor.from(gpu, Float32Array.from(rows.flat()), [4, 3]);
     const t = Tensor.from(gpu, Uint32Array.of(1, 2, 0, 2), [4]);
     const stats = await tokenLogprobs(tape, z, t).stats.toArray(gpu);
@@ -68,7 +73,7 @@ describe('tokenLogprobs', () => {
   });
 
   it('takes a buffer of the caller’s own and leaves it as it is', async () => {
-    const gpu = await device();
+    const gpu = await testGpu();
     const shape = { rows: 6, cols: 123 };
     const values = KINDS.ordinary(11, shape);
     const targets = random(12).ints(6, 123);
@@ -97,12 +102,15 @@ describe('tokenLogprobs', () => {
   });
 
   it('takes more rows than one dimension of a dispatch holds', async () => {
-    const gpu = await device();
+    const gpu = await testGpu();
     const shape = { rows: 70_000, cols: 2 };
     const values = KINDS.ordinary(14, shape);
     const targets = random(15).ints(shape.rows, shape.cols);
     const tape = Tape.forInference(gpu);
-    const [z, t] = [Tensor.from(gpu, values, [shape.rows, shape.cols]), Tensor.from(gpu, targets, [shape.rows])];
+    const [z, t] = [
+      Tensor.from(gpu, values, [shape.rows, shape.cols]),
+      Tensor.from(gpu, targets, [shape.rows]),
+    ];
     const result = await tokenLogprobs(tape, z, t).logprobs.toArray(gpu);
     for (const tensor of [z, t]) gpu.pool.release(tensor);
     tape.dispose();
@@ -110,8 +118,12 @@ describe('tokenLogprobs', () => {
   });
 
   it('lets a NaN and an overflow show', async () => {
-    const gpu = await device();
-    const rows = [[0, Number.NaN, 500], [Number.NaN, 0, 500], [0, Infinity, 500]];
+    const gpu = await testGpu();
+    const rows = [
+      [0, Number.NaN, 500],
+      [Number.NaN, 0, 500],
+      [0, Infinity, 500],
+    ];
     const tape = Tape.forInference(gpu);
     const z = Tensor.from(gpu, Float32Array.from(rows.flat()), [3, 3]);
     const t = Tensor.from(gpu, Uint32Array.of(2, 2, 2), [3]);
@@ -122,7 +134,7 @@ describe('tokenLogprobs', () => {
   });
 
   it('refuses what does not fit', async () => {
-    const gpu = await device();
+    const gpu = await testGpu();
     const tape = Tape.forInference(gpu);
     const logits = tape.empty([2, 3], 'logits');
     const three = tape.empty([3], 'targets', 'u32');

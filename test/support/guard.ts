@@ -49,7 +49,8 @@ export function guards(real: Gpu, rowThreads = real.rowThreads): Guards {
       const first = MARGIN / 4;
       const last = first + view.size / 4;
       const changed = words.findIndex((word, i) => (i < first || i >= last) && word !== SENTINEL);
-      if (changed >= 0) throw new Error(`${label}: the guard at word ${changed - first} of ${view.size / 4} was written`);
+      if (changed >= 0)
+        throw new Error(`${label}: the guard at word ${changed - first} of ${view.size / 4} was written`);
     }
   };
   return { gpu, check };

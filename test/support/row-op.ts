@@ -67,7 +67,11 @@ export async function checkRowOp(
     const before = Float32Array.from(random(seed + 3).normals(rows * cols));
     const second = await run(before);
     const sum = first.gradient.map((value, i) => value + (before[i] as number));
-    expectClose(second.gradient, sum, { absolute: 1e-6, relative: 1e-6, label: `${label} accumulated gradient` });
+    expectClose(second.gradient, sum, {
+      absolute: 1e-6,
+      relative: 1e-6,
+      label: `${label} accumulated gradient`,
+    });
     await check();
   }
 }

@@ -1,0 +1,68 @@
+/**
+ * The fixture models on the device, and a pass through them, for the tests of this folder and of test/train.
+ */
+import { type PackedBatch, packPairs, packSequences } from '../../src/data/packing.ts';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { memoryFiles } from '../../src/io/files.ts';
+import type { Adapter, LoraWeights } from '../../src/io/peft.ts';
+import { DeviceBatch } from '../../src/model/batch.ts';
+import { CausalLM } from '../../src/model/causal-lm.ts';
+import { gather } from '../../src/ops/gather.ts';
+import { headLogprobs } from '../../src/ops/token-logprob.ts';
+import { Tape } from '../../src/tensor/tape.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
+import { random } from '../reference/compare.ts';
+import { type ModelFixture, tinyLlama } from '../reference/fixtures.ts';
+import type { LoraAdapter } from '../reference/linear.ts';
+
+export function loadFixture(gpu: Gpu, fixture: ModelFixture = tinyLlama, trainable = false): Promise<CausalLM> {
+  return CausalLM.load(gpu, memoryFiles(Object.fromEntries(fixture.files), 'fixture'), { trainable });
+}
+
+/** An adapter of the reference in the form of the product. */
+export function productAdapter(model: CausalLM, adapters: ReadonlyMap<string, LoraAdapter>, loraAlpha: number): Adapter {
+  const { linears } = model;
+  const weights = new Map<string, LoraWeights>();
+  for (const [module, { a, b, rank }] of adapters) {
+    const shape = linears.get(module);
+    if (!shape) throw new Error(`the fixture has no ${module}`);
+    weights.set(module, { ...shape, r: rank, a: Float32Array.from(a), b: Float32Array.from(b) });
+  }
+  const r = [...adapters.values()][0].rank;
+  const targetModules = [...new Set([...adapters.keys()].map((name) => name.slice(name.lastIndexOf('.') + 1)))];
+  return { config: { r, loraAlpha, targetModules, useRslora: false }, baseModel: 'fixture', weights };
+}
+
+/** Token log-probabilities of a batch, and with `upstream` the gradients of Σ upstream · logprobs in the parameters. */
+export async function pass(
+  gpu: Gpu,
+  model: CausalLM,
+  packed: PackedBatch,
+  upstream?: Float32Array,
+  checkpoint = false,
+): Promise<Float32Array> {
+  const batch = new DeviceBatch(gpu, packed, model.parameters && model.config.vocabSize);
+  const tape = upstream ? Tape.forTraining(gpu) : Tape.forInference(gpu);
+  const rows = gather(tape, model.hidden(tape, batch, { checkpoint }), batch.lossRows);
+  const { logprobs } = headLogprobs(tape, rows, model.head, batch.targets);
+  const values = gpu.recorder.read(logprobs);
+  if (upstream) {
+    const given = Tensor.from(gpu, upstream, [upstream.length], 'upstream');
+    logprobs.grad = given;
+    tape.backward();
+    gpu.pool.release(given);
+  }
+  tape.dispose();
+  batch.dispose();
+  gpu.recorder.flush();
+  return new Float32Array(await gpu.settle(values));
+}
+
+/** Pairs of random ids: prompts of 1 to 7 tokens, completions of 1 to 9. */
+export function randomPairs(count: number, seed: number, vocabulary = tinyLlama.config.vocabSize) {
+  const { int, ints } = random(seed);
+  const ids = (most: number) => [...ints(1 + int(most), vocabulary)];
+  return Array.from({ length: count }, () => ({ prompt: ids(7), chosen: ids(9), rejected: ids(9) }));
+}
+
+export { packPairs, packSequences };

@@ -1,0 +1,179 @@
+/** The head fused with its log-probabilities against the float64 reference, and against the logits that it never holds. */
+import { expect } from 'chai';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { product } from '../../src/ops/matmul.ts';
+import { headLogprobs, tokenLogprobs, vocabularyStrips } from '../../src/ops/token-logprob.ts';
+import { Tape } from '../../src/tensor/tape.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
+import { expectClose, random } from '../reference/compare.ts';
+import * as reference from '../reference/token-logprob.ts';
+import { testGpu } from '../support/gpu.ts';
+import { guards } from '../support/guard.ts';
+
+interface Shape {
+  rows: number;
+  width: number;
+  vocabulary: number;
+}
+
+// One strip, whole or narrow, and several; widths that the tiled products take and that they refuse.
+const SHAPES: readonly Shape[] = [
+  { rows: 1, width: 1, vocabulary: 1 },
+  { rows: 6, width: 42, vocabulary: 6 },
+  { rows: 42, width: 123, vocabulary: 64 },
+  { rows: 6, width: 64, vocabulary: 65 },
+  { rows: 123, width: 42, vocabulary: 431 },
+  { rows: 431, width: 64, vocabulary: 512 },
+  { rows: 2, width: 4, vocabulary: 200_000 },
+];
+
+interface Inputs {
+  hidden: Tensor;
+  head: Tensor;
+  targets: Tensor;
+}
+
+function draw(seed: number, { rows, width, vocabulary }: Shape) {
+  const { normals, ints } = random(seed);
+  return {
+    hidden: Float32Array.from(normals(rows * width)),
+    head: Float32Array.from(normals(vocabulary * width, 2 / Math.sqrt(width))),
+    targets: ints(rows, vocabulary),
+    upstream: Float32Array.from(normals(rows)),
+  };
+}
+
+function upload(gpu: Gpu, data: ReturnType<typeof draw>, { rows, width, vocabulary }: Shape): Inputs {
+  return {
+    hidden: Tensor.from(gpu, data.hidden, [rows, width], 'hidden'),
+    head: Tensor.from(gpu, data.head, [vocabulary, width], 'head'),
+    targets: Tensor.from(gpu, data.targets, [rows], 'targets'),
+  };
+}
+
+/** Makes a parameter of it: a gradient slot that holds `before`. */
+function train(gpu: Gpu, tensor: Tensor, before: Float32Array): Tensor {
+  tensor.grad = Tensor.from(gpu, before, tensor.shape, `d ${tensor.label}`);
+  tensor.requiresGrad = true;
+  tensor.isParameter = true;
+  return tensor.grad;
+}
+
+describe('headLogprobs', () => {
+  for (const shape of SHAPES) {
+    const { rows, width, vocabulary } = shape;
+    for (const threads of [1, 64]) {
+      it(`values and gradients, (${rows}, ${width}) by ${vocabulary}, ${threads} threads a row`, async () => {
+        const data = draw(rows + vocabulary, shape);
+        const { gpu, check } = guards(await testGpu(), threads);
+        const { hidden, head, targets } = upload(gpu, data, shape);
+        hidden.requiresGrad = true;
+        const dhead = train(gpu, head, data.head);
+        const [tape, keep] = [Tape.forTraining(gpu), Tape.forInference(gpu)];
+        const { logprobs, stats } = headLogprobs(tape, hidden, head, targets);
+        logprobs.grad = Tensor.from(gpu, data.upstream, [rows], 'upstream');
+        const [values, statistics] = [await logprobs.toArray(gpu), await stats.toArray(gpu)];
+        tape.backward(hidden, keep);
+        const dhidden = hidden.grad as unknown as Tensor;
+
+        const index = Uint32Array.from({ length: rows }, (_, i) => i);
+        const size = { tokens: rows, width, vocabulary };
+        const expected = reference.headLogprob(data.hidden, data.head, index, data.targets, size);
+        // A logit is a product of up to 123 terms in float32.
+        expectClose(values, expected.logprob, { absolute: 1e-5, relative: 2e-6, label: 'log-probabilities' });
+        const entropy = statistics.filter((_, i) => i % 2 === 0);
+        expectClose(entropy, expected.entropy, { absolute: 1e-5, relative: 2e-6, label: 'entropy' });
+        expectClose(
+          statistics.filter((_, i) => i % 2 === 1),
+          expected.top1,
+          { absolute: 0, label: 'correct' },
+        );
+        const slopes = reference.headLogprobBackward(
+          data.upstream,
+          data.hidden,
+          data.head,
+          index,
+          data.targets,
+          size,
+        );
+        // A product over a strip adds up to 100,000 terms one after another.
+        const tolerance = { absolute: 1e-5, l2: 5e-6 };
+        expectClose(await dhidden.toArray(gpu), slopes.dhidden, { ...tolerance, label: 'd hidden' });
+        const added = slopes.dweight.map((d, i) => d + (data.head[i] as number));
+        expectClose(await dhead.toArray(gpu), added, { ...tolerance, label: 'd head' });
+        await check();
+      });
+    }
+  }
+
+  it('leaves a frozen head and a frozen hidden state without a gradient', async () => {
+    const gpu = await testGpu();
+    const shape = { rows: 6, width: 42, vocabulary: 123 };
+    const data = draw(1, shape);
+    for (const trained of ['hidden', 'head', 'none'] as const) {
+      const live = gpu.memory().live;
+      const { hidden, head, targets } = upload(gpu, data, shape);
+      const owned = [hidden, head, targets];
+      if (trained === 'hidden') owned.push(train(gpu, hidden, data.hidden));
+      if (trained === 'head') owned.push(train(gpu, head, data.head));
+      const tape = Tape.forTraining(gpu);
+      const { logprobs } = headLogprobs(tape, hidden, head, targets);
+      expect(logprobs.requiresGrad).to.equal(trained !== 'none');
+      logprobs.grad = tape.empty([6], 'upstream');
+      gpu.recorder.write(logprobs.grad, data.upstream);
+      tape.backward();
+      for (const tensor of owned) gpu.pool.release(tensor);
+      expect(gpu.memory().live).to.equal(live);
+      await gpu.recorder.finish();
+    }
+  });
+
+  it('agrees with the logits it never holds, and holds less', async () => {
+    const gpu = await testGpu();
+    const shape = { rows: 42, width: 64, vocabulary: 6000 };
+    const { rows, width, vocabulary } = shape;
+    const { hidden, head, targets } = upload(gpu, draw(2, shape), shape);
+    gpu.pool.trim();
+    gpu.pool.resetPeak();
+    const before = gpu.memory().reserved;
+    const fused = Tape.forInference(gpu);
+    const values = await headLogprobs(fused, hidden, head, targets).logprobs.toArray(gpu);
+    const peak = gpu.memory().peak - before;
+    fused.dispose();
+    expect(peak).to.be.below(rows * vocabulary * 4 * 0.6);
+
+    const plain = Tape.forInference(gpu);
+    const logits = plain.empty([rows, vocabulary], 'logits');
+    product(gpu, 'nt', hidden, head, logits, { m: rows, n: vocabulary, k: width });
+    const expected = await tokenLogprobs(plain, logits, targets).logprobs.toArray(gpu);
+    plain.dispose();
+    for (const tensor of [hidden, head, targets]) gpu.pool.release(tensor);
+    expectClose(values, expected, { absolute: 2e-6, relative: 1e-6 });
+  });
+
+  it('cuts the vocabulary into aligned strips that are never the whole', () => {
+    for (const rows of [1, 6, 431, 20_000, 1_000_000]) {
+      for (const vocabulary of [1, 63, 64, 65, 128, 129, 431, 49_152, 200_000]) {
+        const strips = vocabularyStrips(rows, vocabulary);
+        const widest = Math.max(...strips.map(({ cols }) => cols));
+        expect(strips.map(({ start }) => start % 64)).to.deep.equal(strips.map(() => 0));
+        expect(
+          strips.reduce((end, { start, cols }) => (start === end ? end + cols : Number.NaN), 0),
+        ).to.equal(vocabulary);
+        if (vocabulary > 64) expect(widest).to.be.below(vocabulary);
+        expect(rows * widest * 4 <= 16 * 1024 * 1024 || widest <= 64).to.equal(true);
+      }
+    }
+  });
+
+  it('refuses what does not fit', async () => {
+    const tape = Tape.forInference(await testGpu());
+    const [hidden, head] = [tape.empty([2, 4], 'hidden'), tape.empty([8, 3], 'head')];
+    const targets = tape.empty([2], 'targets', 'u32');
+    expect(() => headLogprobs(tape, hidden, head, targets)).to.throw(
+      RangeError,
+      'hidden is hidden (2, 4) f32',
+    );
+    tape.dispose();
+  });
+});

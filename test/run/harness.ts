@@ -1,0 +1,60 @@
+/**
+ * Runs test files under mocha and tells what becomes of each test. The same code in Node and in a page, so that a suite
+ * means the same in both; who prints and who counts is not decided here.
+ */
+
+export type TestEvent = { file: string; title: string } & (
+  | { kind: 'pass'; milliseconds: number }
+  | { kind: 'skip' }
+  | { kind: 'fail'; error: string }
+);
+
+export interface HarnessOptions {
+  /** Text that the full title must hold. */
+  grep?: string | undefined;
+  /** Milliseconds a test may take unless it says otherwise. Generous: a software adapter is slow. */
+  timeout: number;
+}
+
+/** Runs the files in order; `load` imports one. Resolves when the last test has ended. */
+export async function runFiles(
+  MochaClass: typeof Mocha,
+  files: readonly string[],
+  load: (file: string) => Promise<unknown>,
+  emit: (event: TestEvent) => void,
+  { grep, timeout }: HarnessOptions,
+): Promise<void> {
+  const mocha = new MochaClass({
+    ui: 'bdd',
+    reporter: MochaClass.reporters.Base,
+    timeout,
+    forbidOnly: true,
+    ...(grep && { fgrep: grep }),
+  });
+  for (const file of files) {
+    // Gives the file `describe` and `it`, and notes its name in every test.
+    mocha.suite.emit('pre-require', globalThis, file, mocha);
+    try {
+      await load(file);
+    } catch (error) {
+      emit({ kind: 'fail', file, title: 'loading the file', error: describeError(error) });
+    }
+  }
+  await new Promise<void>((resolve) => {
+    const runner = mocha.run(() => resolve());
+    const where = (test: Mocha.Runnable) => ({
+      file: test.file ?? test.parent?.file ?? '',
+      title: test.fullTitle(),
+    });
+    runner.on('pass', (test) => emit({ kind: 'pass', ...where(test), milliseconds: test.duration ?? 0 }));
+    runner.on('pending', (test) => emit({ kind: 'skip', ...where(test) }));
+    runner.on('fail', (test, error) => emit({ kind: 'fail', ...where(test), error: describeError(error) }));
+  });
+}
+
+/** Message and stack; chai's expected and actual values are in its message. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const stack = error.stack ?? '';
+  return stack.includes(error.message) ? stack : `${error.name}: ${error.message}\n${stack}`;
+}

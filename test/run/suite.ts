@@ -1,0 +1,125 @@
+/**
+ * Runs the suite in both worlds, one after the other, and ends with the one line of counts. A world that breaks off, a
+ * page that crashes or stands still, counts as a failure; so does a run without a test.
+ */
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import MochaClass from 'mocha';
+import { gpuPage, launchChromium } from '../../src/testing.ts';
+import { describeError, type HarnessOptions, runFiles, type TestEvent } from './harness.ts';
+import { Report } from './report.ts';
+
+const TIMEOUT = 120_000;
+/** A page that says nothing for this long hangs: even a test with a long timeout of its own ends before. */
+const STANDSTILL = 900_000;
+
+export interface SuiteOptions {
+  /** Test files to run in Node, relative to `test/`. */
+  node: readonly string[];
+  /** Those to run in Chromium. */
+  chromium: readonly string[];
+  grep?: string | undefined;
+}
+
+/** Returns the exit code. */
+export async function runSuite({ node, chromium, grep }: SuiteOptions): Promise<number> {
+  process.setSourceMapsEnabled(true);
+  const reports: Report[] = [];
+  const breakOff = () => {
+    process.exitCode = conclude(reports, 1);
+  };
+  process.once('exit', breakOff);
+  const worlds = [
+    { name: 'node', files: node, run: runInNode },
+    { name: 'chromium', files: chromium, run: runInChromium },
+  ];
+  for (const { name, files, run } of worlds.filter((world) => world.files.length > 0)) {
+    const report = new Report(name);
+    reports.push(report);
+    try {
+      await run(files, report, { grep, timeout: TIMEOUT });
+    } catch (error) {
+      report.add(stray(error));
+    }
+    report.end();
+  }
+  process.off('exit', breakOff);
+  return conclude(reports);
+}
+
+/** Prints the counts and returns the exit code. `brokenOff` is 1 where the process ends before the suite does. */
+function conclude(reports: readonly Report[], brokenOff = 0): number {
+  const sum = (kind: TestEvent['kind']) => reports.reduce((total, { counts }) => total + counts[kind], 0);
+  if (brokenOff) console.log('The run was broken off.');
+  const failed = sum('fail') + brokenOff;
+  console.log(`${sum('pass')} passed, ${failed} failed, ${sum('skip')} skipped`);
+  return failed > 0 || sum('pass') === 0 ? 1 : 0;
+}
+
+async function runInNode(files: readonly string[], report: Report, options: HarnessOptions): Promise<void> {
+  const load = (file: string) =>
+    import(pathToFileURL(resolve('dist/test/node', file.replace(/\.ts$/, '.js'))).href);
+  // Mocha catches stray exceptions by itself; rejections it only repeats, to the same listeners.
+  const seen = new Set<unknown>();
+  process.on('unhandledRejection', (error, promise) => {
+    if (!seen.has(promise)) report.add(stray(error));
+    seen.add(promise);
+  });
+  await runFiles(MochaClass, files, load, report.add, options);
+}
+
+async function runInChromium(
+  files: readonly string[],
+  report: Report,
+  options: HarnessOptions,
+): Promise<void> {
+  const browser = await launchChromium({ onNotice: (line) => console.log(`chromium  ${line}`) });
+  try {
+    const page = await gpuPage(browser, {
+      serve: {
+        '/': 'dist/test/chromium',
+        '/fixtures/': 'test/fixtures',
+        '/shared/': '../shared',
+        '/mocha/': 'node_modules/mocha',
+      },
+    });
+    await page.exposeFunction('emitTestEvent', report.add);
+    page.on('console', (message) => {
+      // A file that is not there is for the test to judge.
+      const isNews =
+        /^(error|warning)$/.test(message.type()) && !message.text().startsWith('Failed to load resource');
+      if (isNews) console.log(`chromium  console: ${message.text()}`);
+    });
+    page.on('pageerror', (error) =>
+      report.add({
+        kind: 'fail',
+        file: 'the page',
+        title: 'an error outside of any test',
+        error: describeError(error),
+      }),
+    );
+    const crash = new Promise<never>((_, reject) => {
+      page.once('crash', () => reject(new Error('The page crashed.')));
+      setInterval(() => {
+        if (Date.now() - report.lastEvent > STANDSTILL) reject(new Error('The page stands still.'));
+      }, 1000).unref();
+    });
+    await page.addScriptTag({ url: '/mocha/mocha.js' });
+    await page.addScriptTag({ url: '/run/page.js', type: 'module' });
+    await Promise.race([
+      crash,
+      page.evaluate(([names, how]) => runTestFiles(names, how), [files, options] as const),
+    ]);
+  } finally {
+    await browser.close();
+  }
+}
+
+function stray(error: unknown): TestEvent {
+  return {
+    kind: 'fail',
+    file: 'the run',
+    title: 'an error outside of any test',
+    error: describeError(error),
+  };
+}

@@ -1,0 +1,28 @@
+/**
+ * The device that tests share: one for the whole run, under Dawn in Node or the browser's own. Where there is none, every
+ * test that asks for it fails; nothing is skipped for want of a GPU.
+ */
+import { Gpu } from '../../src/gpu/device.ts';
+
+/** Whether the tests run in Node and not in a browser. */
+export const inNode = typeof process === 'object' && typeof process.versions?.node === 'string';
+
+let shared: Promise<Gpu> | undefined;
+
+/** The shared device. A test that breaks or loses its device asks for one of its own: {@link freshGpu}. */
+export function testGpu(): Promise<Gpu> {
+  shared ??= freshGpu();
+  return shared;
+}
+
+/** A device of the test's own, which it disposes of. */
+export async function freshGpu(options?: Parameters<typeof Gpu.request>[1]): Promise<Gpu> {
+  return Gpu.request(await platformGpu(), options);
+}
+
+/** `navigator.gpu`, or what stands for it in Node. */
+export async function platformGpu(): Promise<GPU> {
+  if (!inNode) return navigator.gpu;
+  const { requestNodeGpu } = await import('../../src/node/adapter.ts');
+  return (await requestNodeGpu()).gpu;
+}
