@@ -57,7 +57,12 @@ function demos() {
     const from = join(root, 'demos', folder);
     if (existsSync(from)) cpSync(from, join(root, 'dist/demos', folder), { recursive: true });
   }
-  const files = names.flatMap((name) => [`${name}/index.html`, `${name}/page.ts`, `${name}/worker.ts`]);
+  const files = names.flatMap((name) => [
+    `${name}/index.html`,
+    `${name}/style.css`,
+    `${name}/page.ts`,
+    `${name}/worker.ts`,
+  ]);
   return {
     ...common,
     outdir: 'dist/demos',

@@ -3,13 +3,19 @@
  * and the reference's log-probabilities. One tab at a time owns it; a second one, or a browser that keeps nothing, works
  * on memory alone. Every write is one transaction: old or new, never half.
  */
-import { clear, createStore, get, set } from 'idb-keyval';
+import { createStore, delMany, get, set } from 'idb-keyval';
 import { type CheckpointStore, decodeCheckpoint, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
-import { type ReferenceCache, memoryReferenceCache, storedReferenceCache } from '../../src/io/reference-cache.ts';
+import {
+  memoryReferenceCache,
+  type ReferenceCache,
+  storedReferenceCache,
+} from '../../src/io/reference-cache.ts';
 import type { RunState } from '../../src/train/state.ts';
 import type { Measurement, Settings } from './messages.ts';
 
 const DATABASE = 'webalign-align';
+/** Milliseconds to wait for another tab to give it up. */
+const LOCK_PATIENCE = 1500;
 
 export interface RunRecord {
   settings: Settings;
@@ -48,7 +54,7 @@ export async function openKept(): Promise<Kept> {
       referenceCache: storedReferenceCache((key) => bytesAt(`reference ${key}`)),
       readRecord: () => get<RunRecord>('run', store),
       writeRecord: (record) => set('run', record, store),
-      clear: () => clear(store),
+      clear: () => delMany(['run', 'checkpoint'], store),
     };
   } catch {
     return inMemory();
@@ -81,14 +87,14 @@ function inMemory(): Kept {
   return kept;
 }
 
-/** Takes the lock that this tab then holds for as long as it lives. */
+/** Takes the lock that this tab then holds for as long as it lives. A page that was just reloaded frees its own late. */
 function isOnlyTab(): Promise<boolean> {
   return new Promise((resolve, reject) => {
     navigator.locks
-      .request(DATABASE, { ifAvailable: true }, (lock) => {
-        resolve(lock !== null);
-        return lock ? new Promise<never>(() => {}) : undefined;
+      .request(DATABASE, { signal: AbortSignal.timeout(LOCK_PATIENCE) }, () => {
+        resolve(true);
+        return new Promise<never>(() => {});
       })
-      .catch(reject);
+      .catch((error: DOMException) => (error.name === 'TimeoutError' ? resolve(false) : reject(error)));
   });
 }

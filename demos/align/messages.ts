@@ -2,6 +2,7 @@
  * The contract between the page and its worker: what the page may ask for, and what the worker tells. Plain data on both
  * sides, so that either can be read, tested or replaced alone. Numbers of a step travel in bundles, a few times a second.
  */
+import type { RatedWord } from '../../src/data/sentiment.ts';
 import type { AdapterReport } from '../../src/gpu/device.ts';
 import type { AdapterFiles } from '../../src/io/peft.ts';
 
@@ -38,15 +39,8 @@ export interface Opened {
   defaults: Settings;
   /** Openings of held-out stories, to try. */
   openings: string[];
-  kept: KeptRun | undefined;
-}
-
-export interface KeptRun {
-  settings: Settings;
-  /** Milliseconds since 1970. */
-  startedAt: number;
-  step: number;
-  totalSteps: number;
+  /** False where this browser keeps nothing, or another tab has the store: a run then ends with its tab. */
+  durable: boolean;
 }
 
 /** One dot on every chart. */
@@ -58,17 +52,12 @@ export interface Point {
   kl: number;
 }
 
-/** A word that the sentiment lexicon knows, as a place in the text. */
-export interface Mark {
-  start: number;
-  end: number;
-  score: number;
-}
-
 export interface ScoredText {
   text: string;
+  /** Sum of the ratings. */
   score: number;
-  marks: Mark[];
+  /** The words that count. */
+  words: RatedWord[];
 }
 
 /** Stories written on the held-out openings, by the model as it was or as it has become. */
@@ -95,9 +84,12 @@ export interface Pace {
 
 /** What the worker tells without being asked. */
 export type Update =
-  | { type: 'phase'; phase: Phase; step: number; totalSteps: number }
-  /** A run begins, or goes on, with everything that is known of it. */
+  /** `startedAt`: milliseconds since 1970. */
+  | { type: 'phase'; phase: Phase; step: number; totalSteps: number; startedAt: number }
+  /** A run begins, or goes on: everything that is known of it so far. */
   | { type: 'run'; settings: Settings; totalSteps: number; train: Point[]; heldOut: Point[] }
+  /** What the run will take, before its first step. */
+  | { type: 'plan'; totalSteps: number; trainableParameters: number; plannedBytes: number }
   | { type: 'progress'; done: number; total: number }
   | { type: 'steps'; points: Point[]; pace: Pace }
   | { type: 'heldOut'; point: Point }
@@ -118,10 +110,9 @@ export interface WriteOptions {
 /** The story so far on one side; `done` with the last of it. */
 export type WriteListener = (side: Side, story: ScoredText, done: boolean) => void;
 
-/** What the page may ask for. Whatever goes wrong in a run is told as `failed`; the others reject. */
+/** What the page may ask for once everything is loaded. What goes wrong in a run is told as `failed`; the rest rejects. */
 export interface AlignJob {
-  /** Loads model and data and finds the GPU. Nothing is fetched after it. */
-  open(listener: Listener): Promise<Opened>;
+  readonly opened: Opened;
   start(settings: Settings): Promise<void>;
   /** Stops after the step under way and keeps a checkpoint. */
   pause(): Promise<void>;
@@ -131,8 +122,14 @@ export interface AlignJob {
   stop(): Promise<void>;
   /** Forgets the run that is kept in this browser. */
   discard(): Promise<void>;
-  /** Continues a prompt without the adapter and, where there is one, with it; a new call ends the one before. */
+  /** Continues a prompt without the adapter and, where there is one, with it. A new call ends the one before. */
   write(options: WriteOptions, listener: WriteListener): Promise<void>;
   /** The adapter as it stands, in PEFT's files. */
   adapterFiles(): Promise<AdapterFiles>;
+}
+
+/** What the worker offers at first. */
+export interface AlignWorker {
+  /** Loads model and data and finds the GPU; nothing is fetched after it. Rejects where there is no adapter. */
+  open(listener: Listener): Promise<AlignJob>;
 }

@@ -1,8 +1,10 @@
-// Matrix products in the three layouts that a linear layer and its gradients need, a 4 × 4 tile of the result per
-// thread in registers and no barrier. Dimensions read as vectors must be multiples of 4; matmul-any.wgsl has no such
-// condition.
+// Matrix products in the three layouts that a linear layer and its gradients need. A thread holds DOWN × ACROSS blocks
+// of 4 × 4 of the result in registers, and no thread waits for another. Dimensions read as vectors must be multiples of
+// 4; matmul-any.wgsl has no such condition.
 //   nt: c (m, n) = a (m, k) · b (n, k)ᵀ     nn: c (m, n) = a (m, k) · b (k, n)     tn: c (m, n) = a (k, m)ᵀ · b (k, n)
-// The result is scaled, and added to what c holds where accumulate is 1.
+// A block is a matrix whose columns are rows of its buffer, so that a layout is a matter of transposing. A long k with
+// few results is cut into slices, c (slices, m, n) one after the other; sum_slices adds them in order. The result is
+// scaled, and added to what c holds where accumulate is 1.
 
 #include "lib/dispatch.wgsl"
 
@@ -10,6 +12,7 @@ struct Params {
   m: u32,
   n: u32,
   k: u32,
+  slices: u32,
   scale: f32,
   accumulate: u32,
 }
@@ -18,138 +21,230 @@ struct Params {
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> c: array<vec4f>;
+@group(0) @binding(4) var<storage, read> parts: array<vec4f>; // (slices, m, n)
 
 const WORKGROUP: u32 = 64;
+const DOWN: u32 = 1; // blocks in a thread's tile: 1, 2 or 4
+const ACROSS: u32 = 1;
+const A_BY_ROWS: bool = true; // a (m, k), not (k, m)
+const B_BY_ROWS: bool = true; // b (n, k), not (k, n)
 
-// Row and column of a thread's tile, in tiles of 4. Neighbouring threads share the rows of a.
-fn tile_of(group: vec3u, groups: vec3u, lane: u32) -> vec2u {
-  let id = linear_group(group, groups) * WORKGROUP + lane;
-  let across = params.n / 4u;
-  return vec2u(id / across, id % across);
+const CORNER = vec4u(0u, 1u, 2u, 3u);
+
+// A block of a factor: where its four rows start. Rows past the end are the last row again, whose results are not kept.
+fn rows_at(row: u32, rows: u32, width: u32) -> vec4u {
+  return min(row + CORNER, vec4u(rows - 1u)) * width;
 }
 
-fn store(row: u32, column: u32, value: vec4f) {
-  if (row >= params.m) {
+fn block_a(at: vec4u) -> mat4x4f {
+  return mat4x4f(a[at.x], a[at.y], a[at.z], a[at.w]);
+}
+
+fn block_b(at: vec4u) -> mat4x4f {
+  return mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]);
+}
+
+// Blocks such that right · left is a block of the result with the rows of c as columns. `stays` are the addresses of a
+// factor whose rows lie along k, `column` and `moves` those of one whose rows lie across it; `inside` is 0 past the end of k.
+fn left(stays: vec4u, column: u32, moves: vec4u, i: u32) -> mat4x4f {
+  if (A_BY_ROWS) {
+    return block_a(stays + i);
+  }
+  return transpose(block_a(moves + column));
+}
+
+fn right(stays: vec4u, column: u32, moves: vec4u, i: u32, inside: vec4f) -> mat4x4f {
+  if (B_BY_ROWS) {
+    return transpose(block_b(stays + i));
+  }
+  let block = block_b(moves + column);
+  if (A_BY_ROWS) {
+    return block; // k is read as vectors: all of it is inside
+  }
+  return mat4x4f(block[0] * inside.x, block[1] * inside.y, block[2] * inside.z, block[3] * inside.w);
+}
+
+fn store_row(slice: u32, row: u32, column: u32, values: vec4f) {
+  let width = params.n / 4u;
+  if (row >= params.m || column >= width) {
     return;
   }
-  let at = row * (params.n / 4u) + column;
-  var result = value * params.scale;
+  let at = (slice * params.m + row) * width + column;
+  var result = values * params.scale;
   if (params.accumulate == 1u) {
     result += c[at];
   }
   c[at] = result;
 }
 
-fn store_tile(tile: vec2u, c0: vec4f, c1: vec4f, c2: vec4f, c3: vec4f) {
-  store(tile.x * 4u, tile.y, c0);
-  store(tile.x * 4u + 1u, tile.y, c1);
-  store(tile.x * 4u + 2u, tile.y, c2);
-  store(tile.x * 4u + 3u, tile.y, c3);
-}
-
-// The last tile of rows reads its last row again rather than past the end.
-fn row_start(row: u32, stride: u32) -> u32 {
-  return min(row, params.m - 1u) * stride;
+fn store(slice: u32, row: u32, column: u32, block: mat4x4f) {
+  store_row(slice, row, column, block[0]);
+  store_row(slice, row + 1u, column, block[1]);
+  store_row(slice, row + 2u, column, block[2]);
+  store_row(slice, row + 3u, column, block[3]);
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn nt(
+fn product(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let tile = tile_of(group, groups, lane);
-  if (tile.x * 4u >= params.m) {
+  // Neighbouring threads share the rows of a.
+  let id = linear_group(group, groups) * WORKGROUP + lane;
+  let across = (params.n + 4u * ACROSS - 1u) / (4u * ACROSS);
+  let down = (params.m + 4u * DOWN - 1u) / (4u * DOWN);
+  let slice = id / (across * down);
+  if (slice >= params.slices) {
     return;
   }
-  let depth = params.k / 4u;
-  var a0 = row_start(tile.x * 4u, depth);
-  var a1 = row_start(tile.x * 4u + 1u, depth);
-  var a2 = row_start(tile.x * 4u + 2u, depth);
-  var a3 = row_start(tile.x * 4u + 3u, depth);
-  var b0 = tile.y * 4u * depth;
-  var c0 = vec4f();
-  var c1 = vec4f();
-  var c2 = vec4f();
-  var c3 = vec4f();
-  for (var i = 0u; i < depth; i++) {
-    let p = b[b0 + i];
-    let q = b[b0 + depth + i];
-    let r = b[b0 + 2u * depth + i];
-    let s = b[b0 + 3u * depth + i];
-    let x0 = a[a0 + i];
-    let x1 = a[a1 + i];
-    let x2 = a[a2 + i];
-    let x3 = a[a3 + i];
-    c0 += vec4f(dot(x0, p), dot(x0, q), dot(x0, r), dot(x0, s));
-    c1 += vec4f(dot(x1, p), dot(x1, q), dot(x1, r), dot(x1, s));
-    c2 += vec4f(dot(x2, p), dot(x2, q), dot(x2, r), dot(x2, s));
-    c3 += vec4f(dot(x3, p), dot(x3, q), dot(x3, r), dot(x3, s));
+  let row = id / across % down * DOWN * 4u;
+  let column = id % across * ACROSS;
+
+  // What of the addresses stays along k: rows of a factor stored by rows, the column of one that is not.
+  let depth = (params.k + 3u) / 4u;
+  let a0 = rows_at(row, params.m, depth);
+  let a1 = rows_at(row + 4u, params.m, depth);
+  let a2 = rows_at(row + 8u, params.m, depth);
+  let a3 = rows_at(row + 12u, params.m, depth);
+  let b0 = rows_at(column * 4u, params.n, depth);
+  let b1 = rows_at(column * 4u + 4u, params.n, depth);
+  let b2 = rows_at(column * 4u + 8u, params.n, depth);
+  let b3 = rows_at(column * 4u + 12u, params.n, depth);
+  let a_width = params.m / 4u;
+  let b_width = params.n / 4u;
+  let x = min(row / 4u + CORNER, vec4u(a_width - 1u));
+  let y = min(column + CORNER, vec4u(b_width - 1u));
+
+  var c00 = mat4x4f();
+  var c01 = mat4x4f();
+  var c02 = mat4x4f();
+  var c03 = mat4x4f();
+  var c10 = mat4x4f();
+  var c11 = mat4x4f();
+  var c12 = mat4x4f();
+  var c13 = mat4x4f();
+  var c20 = mat4x4f();
+  var c21 = mat4x4f();
+  var c22 = mat4x4f();
+  var c23 = mat4x4f();
+  var c30 = mat4x4f();
+  var c31 = mat4x4f();
+  var c32 = mat4x4f();
+  var c33 = mat4x4f();
+  var l1 = mat4x4f();
+  var l2 = mat4x4f();
+  var l3 = mat4x4f();
+
+  let length = (depth + params.slices - 1u) / params.slices;
+  let end = min((slice + 1u) * length, depth);
+  for (var i = slice * length; i < end; i++) {
+    let a_rows = rows_at(i * 4u, params.k, a_width);
+    let b_rows = rows_at(i * 4u, params.k, b_width);
+    let inside = vec4f(i * 4u + CORNER < vec4u(params.k));
+    let l0 = left(a0, x.x, a_rows, i);
+    if (DOWN > 1u) {
+      l1 = left(a1, x.y, a_rows, i);
+    }
+    if (DOWN > 2u) {
+      l2 = left(a2, x.z, a_rows, i);
+      l3 = left(a3, x.w, a_rows, i);
+    }
+    let r0 = right(b0, y.x, b_rows, i, inside);
+    c00 += r0 * l0;
+    if (DOWN > 1u) {
+      c10 += r0 * l1;
+    }
+    if (DOWN > 2u) {
+      c20 += r0 * l2;
+      c30 += r0 * l3;
+    }
+    if (ACROSS > 1u) {
+      let r1 = right(b1, y.y, b_rows, i, inside);
+      c01 += r1 * l0;
+      if (DOWN > 1u) {
+        c11 += r1 * l1;
+      }
+      if (DOWN > 2u) {
+        c21 += r1 * l2;
+        c31 += r1 * l3;
+      }
+    }
+    if (ACROSS > 2u) {
+      let r2 = right(b2, y.z, b_rows, i, inside);
+      c02 += r2 * l0;
+      if (DOWN > 1u) {
+        c12 += r2 * l1;
+      }
+      if (DOWN > 2u) {
+        c22 += r2 * l2;
+        c32 += r2 * l3;
+      }
+      let r3 = right(b3, y.w, b_rows, i, inside);
+      c03 += r3 * l0;
+      if (DOWN > 1u) {
+        c13 += r3 * l1;
+      }
+      if (DOWN > 2u) {
+        c23 += r3 * l2;
+        c33 += r3 * l3;
+      }
+    }
   }
-  store_tile(tile, c0, c1, c2, c3);
+
+  store(slice, row, column, c00);
+  if (ACROSS > 1u) {
+    store(slice, row, column + 1u, c01);
+  }
+  if (ACROSS > 2u) {
+    store(slice, row, column + 2u, c02);
+    store(slice, row, column + 3u, c03);
+  }
+  if (DOWN > 1u) {
+    store(slice, row + 4u, column, c10);
+    if (ACROSS > 1u) {
+      store(slice, row + 4u, column + 1u, c11);
+    }
+    if (ACROSS > 2u) {
+      store(slice, row + 4u, column + 2u, c12);
+      store(slice, row + 4u, column + 3u, c13);
+    }
+  }
+  if (DOWN > 2u) {
+    store(slice, row + 8u, column, c20);
+    store(slice, row + 12u, column, c30);
+    if (ACROSS > 1u) {
+      store(slice, row + 8u, column + 1u, c21);
+      store(slice, row + 12u, column + 1u, c31);
+    }
+    if (ACROSS > 2u) {
+      store(slice, row + 8u, column + 2u, c22);
+      store(slice, row + 8u, column + 3u, c23);
+      store(slice, row + 12u, column + 2u, c32);
+      store(slice, row + 12u, column + 3u, c33);
+    }
+  }
 }
 
+// c = scale · Σ parts, slice by slice.
 @compute @workgroup_size(WORKGROUP)
-fn nn(
+fn sum_slices(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let tile = tile_of(group, groups, lane);
-  if (tile.x * 4u >= params.m) {
+  let id = linear_group(group, groups) * WORKGROUP + lane;
+  let size = params.m * (params.n / 4u);
+  if (id >= size) {
     return;
   }
-  let depth = params.k / 4u;
-  let across = params.n / 4u;
-  let a0 = row_start(tile.x * 4u, depth);
-  let a1 = row_start(tile.x * 4u + 1u, depth);
-  let a2 = row_start(tile.x * 4u + 2u, depth);
-  let a3 = row_start(tile.x * 4u + 3u, depth);
-  var c0 = vec4f();
-  var c1 = vec4f();
-  var c2 = vec4f();
-  var c3 = vec4f();
-  for (var i = 0u; i < depth; i++) {
-    let at = i * 4u * across + tile.y;
-    let p = b[at];
-    let q = b[at + across];
-    let r = b[at + 2u * across];
-    let s = b[at + 3u * across];
-    let x0 = a[a0 + i];
-    let x1 = a[a1 + i];
-    let x2 = a[a2 + i];
-    let x3 = a[a3 + i];
-    c0 += x0.x * p + x0.y * q + x0.z * r + x0.w * s;
-    c1 += x1.x * p + x1.y * q + x1.z * r + x1.w * s;
-    c2 += x2.x * p + x2.y * q + x2.z * r + x2.w * s;
-    c3 += x3.x * p + x3.y * q + x3.z * r + x3.w * s;
+  var sum = vec4f();
+  for (var slice = 0u; slice < params.slices; slice++) {
+    sum += parts[slice * size + id];
   }
-  store_tile(tile, c0, c1, c2, c3);
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn tn(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let tile = tile_of(group, groups, lane);
-  if (tile.x * 4u >= params.m) {
-    return;
+  sum *= params.scale;
+  if (params.accumulate == 1u) {
+    sum += c[id];
   }
-  let down = params.m / 4u;
-  let across = params.n / 4u;
-  var c0 = vec4f();
-  var c1 = vec4f();
-  var c2 = vec4f();
-  var c3 = vec4f();
-  for (var i = 0u; i < params.k; i++) {
-    let x = a[i * down + tile.x];
-    let p = b[i * across + tile.y];
-    c0 += x.x * p;
-    c1 += x.y * p;
-    c2 += x.z * p;
-    c3 += x.w * p;
-  }
-  store_tile(tile, c0, c1, c2, c3);
+  c[id] = sum;
 }

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { create, globals } from 'webgpu';
 import { NoAdapterError } from '../gpu/errors.ts';
 import { carried, isCarried } from './carried.ts';
+import { yieldCpuWhileWaiting } from './yield-cpu.ts';
 
 export interface NodeGpu {
   /** As `navigator.gpu` in a browser. Its constants (`GPUBufferUsage` and so on) are global from now on. */
@@ -42,7 +43,10 @@ async function choose(forced: string | undefined): Promise<NodeGpu> {
   }
   Object.assign(globalThis, globals);
   const found = (forced !== 'software' && (await native())) || (forced !== 'native' && (await swiftShader()));
-  if (found) return found;
+  if (found) {
+    if (found.software) yieldCpuWhileWaiting(globals);
+    return found;
+  }
   throw new NoAdapterError(
     forced === 'native'
       ? 'No GPU adapter found, and WEBALIGN_ADAPTER=native allows no other. Install a GPU driver (Vulkan on Linux) or unset it.'

@@ -6,6 +6,7 @@
 import driver from '../../shaders/lib/pairwise.wgsl';
 import sigmoidShader from '../../shaders/objectives/sigmoid.wgsl';
 import type { Shader } from '../gpu/shader.ts';
+import { type MetricColumns, REWARD_METRICS } from './record.ts';
 
 /** Parameters of a formula by name: `beta`, which scales the rewards, and whatever else its `Params` declares. */
 export type ObjectiveParameters = Readonly<Record<string, number> & { beta: number }>;
@@ -19,6 +20,8 @@ export interface PairwiseObjective {
   readonly defaults: ObjectiveParameters;
   /** What a parameter may be, where that is not any finite number: [from, up to]. */
   readonly ranges: Readonly<Record<string, readonly [number, number]>>;
+  /** What is logged of the records that the objective writes. */
+  readonly metrics: MetricColumns;
 }
 
 /** DPO (Rafailov et al. 2023), with cDPO's label smoothing. */
@@ -27,6 +30,7 @@ export const sigmoid: PairwiseObjective = {
   shader: sigmoidShader,
   defaults: { beta: 0.1, labelSmoothing: 0 },
   ranges: { beta: [0, Number.MAX_VALUE], labelSmoothing: [0, 0.5] },
+  metrics: REWARD_METRICS,
 };
 
 /** All of them, by name. */

@@ -8,7 +8,8 @@ import { tokenLogprobs } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { objectiveParameters, type PairwiseObjective, sigmoid } from './catalogue.ts';
-import { pairwiseLoss, RECORD } from './pairwise.ts';
+import { pairwiseLoss } from './pairwise.ts';
+import { meanRecords, RECORD } from './record.ts';
 
 export interface PreferenceLogits {
   /** (N, V): the policy's logits, one row for each completion token, at the position that predicts it. */
@@ -35,8 +36,8 @@ export interface DpoResult {
   gradient: Tensor;
   /** (P, 8): what each pair came to, in the columns of {@link RECORD}. */
   records: Tensor;
-  /** Reads the records and returns the mean loss over the pairs. */
-  loss(): Promise<number>;
+  /** Reads the records and returns their means over the pairs: `loss`, `rewards/margins` and the others. */
+  metrics(): Promise<Record<string, number>>;
   /** Releases the records, and the gradient unless the caller gave it. */
   dispose(): void;
 }
@@ -76,11 +77,8 @@ export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}
   return {
     gradient,
     records,
-    async loss() {
-      const values = await records.toArray(gpu);
-      let sum = 0;
-      for (let p = 0; p < pairs; p++) sum += values[p * RECORD.width + RECORD.loss] as number;
-      return sum / pairs;
+    async metrics() {
+      return meanRecords(objective.metrics, await records.toArray(gpu));
     },
     dispose() {
       kept.dispose();

@@ -3,30 +3,14 @@
  * the backward pass. Serves every descriptor of the catalogue and those of users; knows no formula.
  */
 import { type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
-import type { PipelineKey } from '../gpu/pipelines.ts';
 import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { objectiveParameters, type PairwiseObjective } from './catalogue.ts';
+import { RECORD } from './record.ts';
 
-/** Columns of a pair's record, `PairRecord` in the shader, and how many there are. */
-export const RECORD = {
-  loss: 0,
-  /** β r₊ */
-  chosenReward: 1,
-  /** β r₋ */
-  rejectedReward: 2,
-  margin: 3,
-  /** 1 where the chosen reward is larger; a tie is 0. */
-  accuracy: 4,
-  /** log π of the chosen completion, summed. */
-  chosenLogp: 5,
-  rejectedLogp: 6,
-  /** Of both completions. */
-  tokens: 7,
-  width: 8,
-} as const;
+export { RECORD };
 
 export interface PairwiseResult {
   /** (P, 8): {@link RECORD}. Lives as long as the tape: read it before the backward pass, or copy it. */
@@ -45,12 +29,6 @@ function kernelsOf({ shader }: PairwiseObjective): Record<Entry, Kernel> {
     known.set(shader, found);
   }
   return found;
-}
-
-/** The pipelines of an objective, to compile ahead. */
-export function pairwisePipelines(objective: PairwiseObjective): PipelineKey[] {
-  const { forward, evaluate } = kernelsOf(objective);
-  return [forward.key(), evaluate.key()];
 }
 
 /**

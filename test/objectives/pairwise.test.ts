@@ -7,7 +7,8 @@ import {
   type PairwiseObjective,
   sigmoid,
 } from '../../src/objectives/catalogue.ts';
-import { pairwiseLoss, RECORD } from '../../src/objectives/pairwise.ts';
+import { pairwiseLoss } from '../../src/objectives/pairwise.ts';
+import { meanRecords, RECORD, REWARD_METRICS } from '../../src/objectives/record.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import trl from '../fixtures/dpo-loss.json' with { type: 'json' };
@@ -206,6 +207,7 @@ describe('pairwiseLoss', () => {
       ),
       defaults: { beta: 0.1, wantedMargin: 1 },
       ranges: {},
+      metrics: REWARD_METRICS,
     };
     const pairs = pairsUpTo(5, 0.2, 42, 9);
     const z = dpo(pairs, { beta: 0.2 }).chosenRewards.map(
@@ -287,6 +289,14 @@ describe('the catalogue of objectives', () => {
     );
     expect(() => objectiveParameters(sigmoid, { labelSmoothing: 0.6 })).to.throw(RangeError, 'from 0 to 0.5');
     expect(() => objectiveParameters(sigmoid, { beta: Number.NaN })).to.throw(RangeError, 'beta is NaN');
+  });
+
+  it('means records under the names of their metrics', () => {
+    const records = Float32Array.from({ length: 2 * RECORD.width }, (_, i) => i);
+    expect(meanRecords({ loss: RECORD.loss, 'rewards/margins': RECORD.margin }, records)).to.deep.equal({
+      loss: 4,
+      'rewards/margins': 7,
+    });
   });
 
   it('knows every objective by its name', () => {

@@ -7,6 +7,7 @@ import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import * as reference from '../reference/token-logprob.ts';
 import { testGpu } from '../support/gpu.ts';
+import { guards } from '../support/guard.ts';
 import { KINDS, type Kind } from '../support/logits.ts';
 import { checkRowOp, type RowOpTolerance, WIDTHS } from '../support/row-op.ts';
 
@@ -55,22 +56,26 @@ describe('tokenLogprobs', () => {
     });
   }
 
-  it('gives a tie to the lowest index', async () => {
-    const gpu = await testGpu();
-    const tape = Tape.forInference(gpu);
-    const rows = [
-      [2, 5, 5],
-      [2, 5, 5],
-      [0, 0, 0],
-      [0, 0, 0],
-    ];
-    const z = Tensor.from(gpu, Float32Array.from(rows.flat()), [4, 3]);
-    const t = Tensor.from(gpu, Uint32Array.of(1, 2, 0, 2), [4]);
-    const stats = await tokenLogprobs(tape, z, t).stats.toArray(gpu);
-    for (const tensor of [z, t]) gpu.pool.release(tensor);
-    tape.dispose();
-    expect([1, 3, 5, 7].map((i) => stats[i])).to.deep.equal([1, 0, 1, 0]);
-  });
+  for (const width of WIDTHS) {
+    it(`gives a tie to the lowest index, ${width} threads a row`, async () => {
+      const { gpu, check } = guards(await testGpu(), width);
+      // Ties within a thread and between threads; all entries but the first share the maximum, then all do.
+      const cols = 123;
+      const rows = [0, 0, 0, 5, 5].map((first) =>
+        Float32Array.from({ length: cols }, (_, i) => (i ? 5 : first)),
+      );
+      const logits = Tensor.from(
+        gpu,
+        Float32Array.from(rows.flatMap((row) => [...row])),
+        [5, cols],
+        'logits',
+      );
+      const targets = Tensor.from(gpu, Uint32Array.of(1, 2, 122, 0, 64), [5], 'targets');
+      const stats = await tokenLogprobs(Tape.forInference(gpu), logits, targets).stats.toArray(gpu);
+      expect([1, 3, 5, 7, 9].map((i) => stats[i])).to.deep.equal([1, 0, 0, 1, 0]);
+      await check();
+    });
+  }
 
   it('takes a buffer of the caller’s own and leaves it as it is', async () => {
     const gpu = await testGpu();
@@ -102,19 +107,20 @@ describe('tokenLogprobs', () => {
   });
 
   it('takes more rows than one dimension of a dispatch holds', async () => {
-    const gpu = await testGpu();
-    const shape = { rows: 70_000, cols: 2 };
+    // Two lines of 35,001 groups: one more than there are rows.
+    const { gpu, check } = guards(await testGpu());
+    const shape = { rows: 70_001, cols: 2 };
     const values = KINDS.ordinary(14, shape);
     const targets = random(15).ints(shape.rows, shape.cols);
-    const tape = Tape.forInference(gpu);
-    const [z, t] = [
-      Tensor.from(gpu, values, [shape.rows, shape.cols]),
-      Tensor.from(gpu, targets, [shape.rows]),
-    ];
-    const result = await tokenLogprobs(tape, z, t).logprobs.toArray(gpu);
-    for (const tensor of [z, t]) gpu.pool.release(tensor);
-    tape.dispose();
-    expectClose(result, reference.tokenLogprob(values, targets, shape).logprob, TOLERANCE.value);
+    const logits = Tensor.from(gpu, values, [shape.rows, shape.cols], 'logits');
+    const { logprobs } = tokenLogprobs(
+      Tape.forInference(gpu),
+      logits,
+      Tensor.from(gpu, targets, [shape.rows], 'targets'),
+    );
+    const expected = reference.tokenLogprob(values, targets, shape).logprob;
+    expectClose(await logprobs.toArray(gpu), expected, TOLERANCE.value);
+    await check();
   });
 
   it('lets a NaN and an overflow show', async () => {

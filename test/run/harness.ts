@@ -2,6 +2,10 @@
  * Runs test files under mocha and tells what becomes of each test. The same code in Node and in a page, so that a suite
  * means the same in both; who prints and who counts is not decided here.
  */
+import { config } from 'chai';
+
+// Lists in a failure are shown whole, not as [ …(3) ].
+config.truncateThreshold = 4000;
 
 export type TestEvent = { file: string; title: string } & (
   | { kind: 'pass'; milliseconds: number }
@@ -41,7 +45,11 @@ export async function runFiles(
     }
   }
   await new Promise<void>((resolve) => {
-    const runner = mocha.run(() => resolve());
+    const runner = mocha.run(() => {
+      // Else mocha's own listeners would end the process over an error that comes late.
+      runner.dispose();
+      resolve();
+    });
     const where = (test: Mocha.Runnable) => ({
       file: test.file ?? test.parent?.file ?? '',
       title: test.fullTitle(),

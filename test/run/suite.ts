@@ -90,14 +90,7 @@ async function runInChromium(
         /^(error|warning)$/.test(message.type()) && !message.text().startsWith('Failed to load resource');
       if (isNews) console.log(`chromium  console: ${message.text()}`);
     });
-    page.on('pageerror', (error) =>
-      report.add({
-        kind: 'fail',
-        file: 'the page',
-        title: 'an error outside of any test',
-        error: describeError(error),
-      }),
-    );
+    page.on('pageerror', (error) => report.add(stray(error)));
     const crash = new Promise<never>((_, reject) => {
       page.once('crash', () => reject(new Error('The page crashed.')));
       setInterval(() => {

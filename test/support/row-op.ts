@@ -12,7 +12,7 @@ import { KINDS, type Kind, SHAPES } from './logits.ts';
 
 /** One thread, a few, and a GPU's many. */
 export const WIDTHS: readonly number[] = [1, 4, 64];
-/** Larger buffers are tried with the device's own width alone. */
+/** Larger buffers are tried once, with the device's own width. */
 const SMALL = 60_000;
 
 /** An op and its truth on the same logits. */
@@ -64,14 +64,13 @@ export async function checkRowOp(
     expectClose(first.gradient, expected, { ...tolerance.gradient, label: `${label} gradient`, cols });
 
     // The second run finds a gradient there and adds; both passes are the same kernels, so rounding is all that differs.
-    const before = Float32Array.from(random(seed + 3).normals(rows * cols));
-    const second = await run(before);
-    const sum = first.gradient.map((value, i) => value + (before[i] as number));
-    expectClose(second.gradient, sum, {
-      absolute: 1e-6,
-      relative: 1e-6,
-      label: `${label} accumulated gradient`,
-    });
+    if (rows * cols <= SMALL) {
+      const before = Float32Array.from(random(seed + 3).normals(rows * cols));
+      const second = await run(before);
+      const sum = first.gradient.map((value, i) => value + before[i]);
+      const rounding = { absolute: 1e-6, relative: 1e-6 };
+      expectClose(second.gradient, sum, { ...rounding, label: `${label} accumulated gradient` });
+    }
     await check();
   }
 }

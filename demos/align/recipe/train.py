@@ -4,7 +4,7 @@ Rows are packed pieces of shuffled stories (BOS story EOS ...), drawn from the r
 stories and from sampled ones in a fixed proportion. Muon moves the matrices, Adam the
 embedding and the norms; the rate is held, then falls to zero over the last --decay steps.
 The state before that fall is kept in --state, so that a longer run can go on from there.
-It never reads the held-out stories except to print their bits per byte.
+It never trains on the held-out stories: they only give the bits per byte that it prints.
 """
 import argparse
 import json
@@ -71,9 +71,11 @@ class Muon(torch.optim.Optimizer):
                     p.add_(update, alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
 
 
-def export(model, cfg, folder, name="model.safetensors"):
+def export(model, cfg, folder):
+    """The model as f16 safetensors and its two config files."""
     weights = {f"model.{k}": v.half().contiguous() for k, v in model.state_dict().items()}
-    save_file(weights, Path(folder) / name, metadata={"format": "pt"})
+    save_file(weights, Path(folder) / "model.safetensors", metadata={"format": "pt"})
+    (Path(folder) / "model.safetensors").chmod(0o644)
     (Path(folder) / "config.json").write_text(json.dumps(cfg, indent=2) + "\n")
     ids = {"bos_token_id": cfg["bos_token_id"], "eos_token_id": cfg["eos_token_id"], "pad_token_id": cfg["pad_token_id"]}
     wanted = {"do_sample": True, "temperature": 0.8, "top_p": 0.95, **ids}
@@ -91,28 +93,35 @@ def config(args, vocab):
     }  # fmt: skip
 
 
+def part_left(args, step, start):
+    """How much of the rate is left: above 1 before the fall, 0 at the end."""
+    if args.minutes:
+        return (args.minutes - (time.time() - start) / 60) / args.decay_minutes
+    return (args.steps - step) / max(1, args.decay)
+
+
 def main():
     cli = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     cli.add_argument("--stories", default="../shared/data/tinystories.txt")
     cli.add_argument("--samples", nargs="*", default=[], help="files of teacher.py")
     cli.add_argument("--out", default="demos/align/model", help="holds tokenizer.json; the model goes there")
     cli.add_argument("--state", help="file of the state before the fall; continued when it exists")
-    cli.add_argument("--width", type=int, default=96)
+    cli.add_argument("--width", type=int, default=128)
     cli.add_argument("--inner", type=int, default=256)
-    cli.add_argument("--layers", type=int, default=6)
+    cli.add_argument("--layers", type=int, default=4)
     cli.add_argument("--head", type=int, default=32, help="width of a head")
-    cli.add_argument("--kv", type=int, default=2)
-    cli.add_argument("--length", type=int, default=512)
-    cli.add_argument("--rows", type=int, default=16, help="rows a step")
-    cli.add_argument("--steps", type=int, default=1000, help="in all, the fall included")
-    cli.add_argument("--decay", type=int, default=250, help="steps of the fall")
-    cli.add_argument("--real", type=float, default=0.5, help="part of the rows from real stories")
-    cli.add_argument("--real-last", type=float, help="the same during the fall")
+    cli.add_argument("--kv", type=int, default=2, help="key/value heads")
+    cli.add_argument("--length", type=int, default=512, help="tokens a row")
+    cli.add_argument("--rows", type=int, default=8, help="rows a step")
+    cli.add_argument("--steps", type=int, default=1000, help="in all, earlier ones and the fall included")
+    cli.add_argument("--decay", type=int, default=250, help="steps of the fall; 0 for none")
+    cli.add_argument("--minutes", type=float, help="end by the clock instead of --steps, where others share the machine")
+    cli.add_argument("--decay-minutes", type=float, default=10, help="the fall's length then")
+    cli.add_argument("--real", type=float, default=0.9, help="part of the rows from real stories")
     cli.add_argument("--lr", type=float, default=0.02, help="Muon's rate")
     cli.add_argument("--lr-embed", type=float, default=0.005, help="Adam's rate")
     cli.add_argument("--weight-decay", type=float, default=0.1)
-    cli.add_argument("--average", type=float, default=0.0, help="decay of the weight average; 0 for none")
-    cli.add_argument("--compile", action="store_true")
+    cli.add_argument("--compile", action="store_true", help="torch.compile: slower to start, then about a fifth faster")
     cli.add_argument("--threads", type=int, default=2)
     cli.add_argument("--seed", type=int, default=1)
     cli.add_argument("--every", type=int, default=250, help="steps between reports")
@@ -130,54 +139,56 @@ def main():
     model.start(generator)
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.dim() == 1 or "embed" in n]
-    muon = Muon(matrices, args.lr, decay=args.weight_decay)
-    adam = torch.optim.AdamW(others, args.lr_embed, betas=(0.9, 0.98), weight_decay=0.0)
+    parts = {
+        "model": model,
+        "muon": Muon(matrices, args.lr, decay=args.weight_decay),
+        "adam": torch.optim.AdamW(others, args.lr_embed, betas=(0.9, 0.98), weight_decay=0.0),
+    }
     first = 0
     if args.state and Path(args.state).exists():
         kept = torch.load(args.state)
-        model.load_state_dict(kept["model"])
-        muon.load_state_dict(kept["muon"])
-        adam.load_state_dict(kept["adam"])
+        for name, part in parts.items():
+            part.load_state_dict(kept[name])
         first = kept["step"]
         generator.manual_seed(args.seed + first)
-    mean = {k: v.clone() for k, v in model.state_dict().items()}
     hidden = torch.compile(model.hidden) if args.compile else model.hidden
     count = sum(p.numel() for p in model.parameters())
     print(f"{count} parameters; real {real.tokens}, sampled {sampled.tokens if sampled else 0} tokens", flush=True)
 
-    start, losses = time.time(), []
-    for step in range(first, args.steps):
-        falling = step >= args.steps - args.decay
-        if args.state and (step == args.steps - args.decay or (not falling and step % args.every == 0)):
-            torch.save({"model": model.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(), "step": step}, args.state)
-        rate = min(1.0, (step + 1) / 50, (args.steps - step) / max(1, args.decay))
-        muon.param_groups[0]["lr"], adam.param_groups[0]["lr"] = args.lr * rate, args.lr_embed * rate
-        part = args.real_last if falling and args.real_last is not None else args.real
-        wanted = part * args.rows if sampled else args.rows
+    def keep():
+        if args.state:
+            torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, args.state)
+
+    def report(stories):
+        seconds, tokens = time.time() - start, (step - first) * args.rows * args.length
+        print(f"step {step}: loss {sum(losses) / max(1, len(losses)):.3f}, held-out {bits_per_byte(model, tokenizer, stories):.4f} "
+              f"bits per byte, {seconds:.0f} s, {tokens} tokens, real passes {real.passes}", flush=True)  # fmt: skip
+
+    start, step, losses, held = time.time(), first, [], True
+    while (left := part_left(args, step, start)) > 0:
+        if held and (left < 1 or step % args.every == 0):
+            keep()
+        held = held and left >= 1
+        rate = min(1.0, (step + 1) / 50, left)
+        parts["muon"].param_groups[0]["lr"], parts["adam"].param_groups[0]["lr"] = args.lr * rate, args.lr_embed * rate
+        wanted = args.real * args.rows if sampled else args.rows
         mine = math.floor(wanted * (step + 1)) - math.floor(wanted * step)
-        rows = real.take(mine)
-        if args.rows > mine:
-            rows = torch.cat([rows, sampled.take(args.rows - mine)])
+        rows = real.take(mine) if mine == args.rows else torch.cat([real.take(mine), sampled.take(args.rows - mine)])
         logits = F.linear(hidden(rows[:, :-1]).flatten(0, 1), model.embed_tokens.weight)
         loss = F.cross_entropy(logits, rows[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
-        muon.step()
-        adam.step()
+        parts["muon"].step()
+        parts["adam"].step()
         model.zero_grad()
         losses.append(loss.item())
-        for k, v in model.state_dict().items():
-            mean[k].lerp_(v, 1 - min(args.average, (step - first + 1) / (step - first + 10)))
-        if (step + 1) % args.every == 0 or step + 1 == args.steps:
-            took, tokens = time.time() - start, (step + 1 - first) * args.rows * args.length
-            bits = bits_per_byte(model, tokenizer, held_out[::4] if step + 1 < args.steps else held_out)
-            print(f"step {step + 1}: loss {sum(losses) / len(losses):.3f}, held-out {bits:.4f} bits per byte, "
-                  f"{took:.0f} s, {tokens / took:.0f} tokens/s, real passes {real.passes}", flush=True)  # fmt: skip
+        step += 1
+        if step % args.every == 0:
+            report(held_out[::4])
             losses = []
-            start += time.time() - start - took
-    if args.average:
-        model.load_state_dict(mean)
-        print(f"averaged: held-out {bits_per_byte(model, tokenizer, held_out):.4f} bits per byte")
+    report(held_out)
+    if held:
+        keep()
     export(model, cfg, args.out)
 
 

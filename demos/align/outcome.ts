@@ -1,0 +1,119 @@
+/**
+ * What became of the model on openings it never trained on: the mean score before and after, how the scores lie, and some
+ * of the stories side by side. The places are laid out from the start, so that nothing moves when they fill.
+ */
+import { byId, make, setText, signed } from './dom.ts';
+import type { Measurement, Side } from './messages.ts';
+import { showScore, showStory } from './story.ts';
+
+/** Scores beyond are counted in the outermost bars. */
+const REACH = 12;
+const BAR = 2;
+const SIDES: readonly Side[] = ['before', 'after'];
+/** Stories shown side by side. */
+const SHOWN = 6;
+
+type Cells = Record<Side, { story: HTMLElement; score: HTMLElement }>;
+
+export class Outcome {
+  private readonly list = byId('samples', HTMLOListElement);
+  private readonly histogram = byId('histogram', HTMLDivElement);
+  private readonly means = figures('mean');
+  private readonly errors = figures('error');
+  private rows: Cells[] = [];
+  private measured: Partial<Record<Side, Measurement>> = {};
+
+  constructor() {
+    this.drawHistogram();
+  }
+
+  /** Lays out the rows of the first openings. */
+  layOut(openings: readonly string[]): void {
+    this.rows = openings.slice(0, SHOWN).map((opening) => {
+      const cells: Partial<Cells> = {};
+      const row = make('li');
+      for (const side of SIDES) {
+        const story = make('p', 'story', make('span', 'opening', opening), make('span', 'hint', ' …'));
+        const score = make('span', 'score');
+        cells[side] = { story, score };
+        row.append(
+          make(
+            'div',
+            side,
+            make('header', '', make('h3', '', side === 'before' ? 'Before' : 'After'), score),
+            story,
+          ),
+        );
+      }
+      this.list.append(row);
+      return cells as Cells;
+    });
+  }
+
+  /** Forgets a run that is over. */
+  clear(openings: readonly string[]): void {
+    this.measured = {};
+    for (const side of SIDES) {
+      setText(this.means[side], '–');
+      setText(this.errors[side], 'mean score');
+    }
+    this.list.replaceChildren();
+    this.layOut(openings);
+    this.drawHistogram();
+  }
+
+  show(side: Side, measurement: Measurement): void {
+    this.measured[side] = measurement;
+    const { mean, standardError, scores, samples } = measurement;
+    setText(this.means[side], signed(mean));
+    setText(this.errors[side], `± ${standardError.toFixed(1)}, ${scores.length} stories`);
+    this.means[side].dataset.feeling = mean > 0 ? 'glad' : 'sad';
+    samples.forEach(({ prompt, story }, i) => {
+      const cell = this.rows[i]?.[side];
+      if (!cell) return;
+      showStory(cell.story, prompt, story);
+      showScore(cell.score, story.score);
+    });
+    this.drawHistogram();
+  }
+
+  /** Bars side by side for every range of scores, as high as the share of stories in it. */
+  private drawHistogram(): void {
+    const shares = SIDES.map((side) => sharesOf(this.measured[side]?.scores ?? []));
+    const highest = Math.max(0.05, ...shares.flat());
+    const bins = Array.from({ length: (2 * REACH) / BAR + 1 }, (_, bin) => {
+      const bars = SIDES.map((side, i) => {
+        const bar = make('i', side);
+        bar.style.setProperty('--share', String((shares[i]?.[bin] ?? 0) / highest));
+        return bar;
+      });
+      return make('div', 'bin', ...bars);
+    });
+    const scale = make('div', 'scale', ...[-REACH, 0, REACH].map((value) => make('span', '', tick(value))));
+    this.histogram.replaceChildren(make('div', 'bins', ...bins), scale);
+    const { before, after } = this.measured;
+    if (!before) return;
+    const was = `Scores of ${before.scores.length} stories: mean ${signed(before.mean)} before`;
+    this.histogram.setAttribute('aria-label', after ? `${was}, ${signed(after.mean)} after.` : `${was}.`);
+  }
+}
+
+/** Share of the scores in every bin, from −REACH to REACH. */
+function sharesOf(scores: readonly number[]): number[] {
+  const bins = new Array<number>((2 * REACH) / BAR + 1).fill(0);
+  for (const score of scores) {
+    const bounded = Math.max(-REACH, Math.min(REACH, score));
+    const bin = Math.round((bounded + REACH) / BAR);
+    bins[bin] = (bins[bin] ?? 0) + 1 / scores.length;
+  }
+  return bins;
+}
+
+function tick(value: number): string {
+  return value < 0 ? `−${-value} or less` : value > 0 ? `+${value} or more` : '0';
+}
+
+function figures(name: string): Record<Side, HTMLElement> {
+  const of = (side: Side) => byId(`${name}-${side}`, HTMLElement);
+  return { before: of('before'), after: of('after') };
+}

@@ -1,0 +1,112 @@
+/**
+ * The GPU and what lives on it: the model, and the trainer of the run under way with its adapter. When the device is
+ * lost all of it is gone, and {@link Runtime.renew} builds it again from memory; the run then goes on from its
+ * checkpoint.
+ */
+import { ratedWords, sentiment } from '../../src/data/sentiment.ts';
+import {
+  CausalLM,
+  DPOTrainer,
+  type GenerationUpdate,
+  type Gpu,
+  requestGpu,
+  type StreamOptions,
+  streamGeneration,
+  Tokenizer,
+} from '../../src/index.ts';
+import type { Assets } from './assets.ts';
+import type { Kept } from './kept.ts';
+import type { ScoredText, Settings, Side } from './messages.ts';
+import { FIXED } from './task.ts';
+import { type Around, Turns } from './turns.ts';
+
+/** A browser starts its GPU process again in about a second. */
+const RENEWALS = 10;
+const RENEWAL_PAUSE = 500;
+
+export class Runtime {
+  readonly turns = new Turns();
+  trainer: DPOTrainer | undefined;
+
+  private constructor(
+    private readonly assets: Assets,
+    private readonly tokenizer: Tokenizer,
+    public gpu: Gpu,
+    public model: CausalLM,
+  ) {}
+
+  /** Throws `NoAdapterError`. */
+  static async open(assets: Assets): Promise<Runtime> {
+    const gpu = await requestGpu();
+    const [tokenizer, model] = await Promise.all([
+      Tokenizer.fromFiles(assets.model),
+      CausalLM.load(gpu, assets.model),
+    ]);
+    return new Runtime(assets, tokenizer, gpu, model);
+  }
+
+  /** A new device with the model on it, in place of one that is lost. */
+  async renew(): Promise<void> {
+    this.trainer = undefined;
+    this.gpu.dispose();
+    for (let tries = 1; ; tries++) {
+      try {
+        this.gpu = await requestGpu();
+        this.model = await CausalLM.load(this.gpu, this.assets.model);
+        return;
+      } catch (error) {
+        if (tries === RENEWALS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RENEWAL_PAUSE));
+      }
+    }
+  }
+
+  /** The trainer of a run, with a fresh adapter on the model. Throws `InputError` for settings that make no sense. */
+  createTrainer({ r, ...args }: Settings, kept: Kept): DPOTrainer {
+    this.removeTrainer();
+    this.trainer = new DPOTrainer({
+      model: this.model,
+      processingClass: this.tokenizer,
+      trainDataset: this.assets.train,
+      evalDataset: this.assets.heldOut,
+      args: { ...args, ...FIXED },
+      peftConfig: { r, loraAlpha: 2 * r },
+      checkpoint: kept.checkpoint,
+      referenceCache: kept.referenceCache,
+    });
+    return this.trainer;
+  }
+
+  removeTrainer(): void {
+    if (!this.trainer) return;
+    this.trainer.dispose();
+    if (this.trainer.adapter) this.model.detach(this.trainer.adapter);
+    this.trainer = undefined;
+  }
+
+  /** Stories on these openings, as they are written. The adapter is used on the side `after` alone. */
+  write(side: Side, openings: readonly string[], options: StreamOptions): AsyncGenerator<GenerationUpdate[]> {
+    const prompts = openings.map((opening) => this.tokenizer.encode(opening));
+    return this.turns.each(streamGeneration(this.model, prompts, options), this.on(side));
+  }
+
+  /** The text of a story's new tokens, which continues its opening, and how glad or sad it is. */
+  scored(ids: readonly number[]): ScoredText {
+    const text = this.tokenizer.decode(ids);
+    return { text, score: sentiment(text), words: ratedWords(text) };
+  }
+
+  private on(side: Side): Around {
+    return async (work) => {
+      const adapter = this.trainer?.adapter;
+      if (!adapter) return work();
+      const was = adapter.enabled;
+      adapter.enabled = side === 'after';
+      try {
+        return await work();
+      } finally {
+        adapter.enabled = was;
+      }
+    };
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * `webalign generate`: continues prompts, with or without an adapter.
+ */
+import { type Generation, streamGeneration } from '../../model/generation.ts';
+import { command } from '../command.ts';
+import { textAfter } from '../continuations.ts';
+import { adapterJson, openModel, withGpu } from '../open.ts';
+
+export const generateCommand = command({
+  name: 'generate',
+  summary: 'continue a prompt',
+  description: 'Continues prompts on the GPU. The same seed writes the same text, whatever else is in the batch.',
+  example: 'generate --model SmolLM2-135M --adapter adapter --prompt "Once upon a time" --max-tokens 100 --seed 1',
+  options: ['model', 'adapter', 'prompt', 'maxTokens', 'temperature', 'topK', 'topP', 'n', 'seed'],
+  required: ['model', 'prompt'],
+  defaults: { maxTokens: 64, temperature: 1, topK: 0, topP: 1, n: 1, seed: 42 },
+  async run({ settings, terminal, signal }) {
+    const { model: path, adapter, prompt: prompts, maxTokens, temperature, topK, topP, n, seed, memoryCap } = settings;
+    return withGpu(terminal, memoryCap, async (gpu) => {
+      const { model, tokenizer } = await openModel(gpu, path, { adapter });
+      const ids = prompts.map((prompt) => tokenizer.encode(prompt));
+      const options = { maxNewTokens: maxTokens, temperature, topK, topP, seed, numReturnSequences: n, signal };
+      const written: Generation[] = Array.from({ length: ids.length * n }, () => ({ ids: [], finished: 'length' }));
+      const started = performance.now();
+      let tokens = 0;
+      for await (const updates of streamGeneration(model, ids, options)) {
+        for (const update of updates) {
+          const sequence = written[update.sequence] as Generation;
+          sequence.ids.push(...update.ids);
+          if (update.finished) sequence.finished = update.finished;
+          tokens += update.ids.length;
+        }
+        terminal.progress('Writing', tokens, written.length * maxTokens, 'tokens');
+      }
+      const seconds = (performance.now() - started) / 1000;
+      const results = written.map((sequence, i) => {
+        const prompt = prompts[Math.floor(i / n)] as string;
+        const text = textAfter(tokenizer, ids[Math.floor(i / n)] as number[], sequence.ids);
+        return { prompt, text, ids: sequence.ids, finished: sequence.finished };
+      });
+      for (const { prompt, text } of results) terminal.print(`${prompt}${text}\n`);
+      const tokensPerSecond = tokens / seconds;
+      return { json: { results, tokensPerSecond, peakBytes: gpu.memory().peak, adapter: adapterJson(gpu.adapter) } };
+    });
+  },
+});

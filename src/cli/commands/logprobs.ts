@@ -1,0 +1,61 @@
+/**
+ * `webalign logprobs`: the log-probability of every token of given texts.
+ */
+import { parseRows } from '../../data/jsonl.ts';
+import type { TokenizedSequence } from '../../data/packing.ts';
+import { requireTokenIds, type Tokenizer } from '../../data/tokenizer.ts';
+import { InputError, listed, quote } from '../../io/errors.ts';
+import type { JsonObject } from '../../io/json.ts';
+import type { CausalLM } from '../../model/causal-lm.ts';
+import { sequenceLogprobs } from '../../train/sequence-logprobs.ts';
+import { command } from '../command.ts';
+import { adapterJson, openModel, readText, withGpu } from '../open.ts';
+
+export const logprobs = command({
+  name: 'logprobs',
+  summary: 'score texts token by token',
+  description:
+    'Scores every token of the given texts: log π(token | all before it). The first token of a text has\n' +
+    'nothing before it and no score, so there is one log-probability fewer than there are ids.',
+  example: 'logprobs --model SmolLM2-135M --input texts.jsonl --json',
+  options: ['model', 'adapter', 'input'],
+  required: ['model', 'input'],
+  defaults: {},
+  async run({ settings, terminal, signal }) {
+    const { model: path, adapter, input, memoryCap } = settings;
+    const rows = parseRows(await readText(input), input);
+    return withGpu(terminal, memoryCap, async (gpu) => {
+      const { model, tokenizer } = await openModel(gpu, path, { adapter });
+      const texts = rows.map(({ value, where }) => tokensOf(value, where, tokenizer, model));
+      const onProgress = (done: number, total: number) => terminal.progress('Scoring', done, total, 'texts');
+      const scores = await sequenceLogprobs(model, texts.map(toSequence), { signal, onProgress });
+      const results = texts.map((ids, i) => ({ ids, logprobs: [...(scores[i] as Float32Array)] }));
+      for (const { ids, logprobs: values } of results) {
+        const sum = values.reduce((a, b) => a + b, 0);
+        const perToken = values.length > 0 ? (sum / values.length).toFixed(4) : '–';
+        terminal.print(`${ids.length} tokens, sum ${sum.toFixed(4)}, mean ${perToken}`);
+      }
+      return { json: { results, peakBytes: gpu.memory().peak, adapter: adapterJson(gpu.adapter) } };
+    });
+  },
+});
+
+/** The ids of a row, checked against the model. */
+function tokensOf(row: JsonObject, where: string, tokenizer: Tokenizer, { config, name }: CausalLM): number[] {
+  const tokens = typeof row.text === 'string' ? tokenizer.encode(row.text) : row.ids;
+  if (!Array.isArray(tokens)) {
+    const found = listed(Object.keys(row).map((key) => quote(key)));
+    throw new InputError(where, `has no "text" that is text and no "ids" that is a list, only ${found}`, 'Give one of them');
+  }
+  requireTokenIds(tokens, config.vocabSize, where);
+  if (tokens.length === 0) throw new InputError(where, 'has no tokens', 'Give at least one, or remove the row');
+  if (tokens.length - 1 > config.maxPositionEmbeddings) {
+    const what = `has ${tokens.length} tokens, ${name} has positions for ${config.maxPositionEmbeddings}`;
+    throw new InputError(where, what, 'Shorten it, or cut it in two');
+  }
+  return tokens;
+}
+
+function toSequence([first, ...rest]: number[]): TokenizedSequence {
+  return { prompt: [first as number], completion: rest };
+}

@@ -1,0 +1,46 @@
+/**
+ * How a command ends when it cannot do what it was asked: the exit code and the sentence for each kind of error. Errors
+ * that know their way out are shown as they are, without a trace; anything else is a fault of ours and says so.
+ */
+import { GpuError } from '../gpu/errors.ts';
+import { InputError } from '../io/errors.ts';
+import { NonFiniteLossError } from '../train/errors.ts';
+
+/** Exit codes, as shells know them. */
+export const EXIT = { done: 0, failed: 1, usage: 2, SIGINT: 130, SIGTERM: 143 } as const;
+export type StopSignal = 'SIGINT' | 'SIGTERM';
+
+/** Flags or arguments that do not fit together; the message names them. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+/** A person or the system asked the program to stop. The message says what is left behind. */
+export class InterruptedError extends Error {
+  override name = 'InterruptedError';
+  constructor(
+    readonly signal: StopSignal,
+    message = `Stopped by ${signal}.`,
+  ) {
+    super(message);
+  }
+}
+
+const EXPECTED = [InputError, GpuError, NonFiniteLossError, UsageError, InterruptedError];
+
+/** Exit code, and what to tell. */
+export function failureOf(error: unknown): { code: number; name: string; message: string; stack: string } {
+  const { name, message, stack = '' } = error instanceof Error ? error : new Error(String(error));
+  const isExpected = EXPECTED.some((kind) => error instanceof kind);
+  return {
+    code: exitCode(error),
+    name,
+    message: isExpected ? message : `${message} (an error of webalign itself; --debug shows where)`,
+    stack,
+  };
+}
+
+function exitCode(error: unknown): number {
+  if (error instanceof InterruptedError) return EXIT[error.signal];
+  return error instanceof UsageError ? EXIT.usage : EXIT.failed;
+}

@@ -1,0 +1,78 @@
+/**
+ * What commands open before they work: text files, the GPU of this machine, a model with its tokenizer and adapters; and
+ * the device again when it was lost. Says what is wrong before it starts what is slow.
+ */
+import { requireVocabulary, Tokenizer } from '../data/tokenizer.ts';
+import type { AdapterReport, Gpu } from '../gpu/device.ts';
+import { DeviceLostError } from '../gpu/errors.ts';
+import { InputError } from '../io/errors.ts';
+import { decodeText } from '../io/files.ts';
+import { readAdapter } from '../io/peft.ts';
+import { CausalLM } from '../model/causal-lm.ts';
+import { folderFiles, readFileIfAny } from '../node/folder.ts';
+import { requestGpu } from '../node.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Lost devices that are made up for; after that something is wrong for good. */
+const MOST_RECOVERIES = 3;
+
+/** The whole of a text file. Throws {@link InputError}. */
+export async function readText(path: string): Promise<string> {
+  const bytes = await readFileIfAny(path);
+  if (bytes) return decodeText(bytes, path);
+  throw new InputError(path, 'there is no such file', 'Check the path');
+}
+
+/**
+ * Does `work` on a device and gives it back. Where the device is lost on the way, makes a new one and does the work
+ * again, which has its checkpoints to go on from.
+ */
+export async function withGpu<T>(
+  terminal: Terminal,
+  memoryCap: number | undefined,
+  work: (gpu: Gpu) => Promise<T>,
+): Promise<T> {
+  for (let lost = 1; ; lost++) {
+    const gpu = await requestGpu({ memoryCap, onNotice: (line) => lost === 1 && terminal.info(line) });
+    try {
+      return await work(gpu);
+    } catch (error) {
+      if (!(error instanceof DeviceLostError) || lost > MOST_RECOVERIES) throw error;
+      const [what] = error.message.split('. ');
+      terminal.info(`${what}. Going on with a new one from the last checkpoint (${lost} of ${MOST_RECOVERIES}).`);
+    } finally {
+      gpu.dispose();
+    }
+  }
+}
+
+export interface OpenModel {
+  model: CausalLM;
+  tokenizer: Tokenizer;
+}
+
+/** The model in the folder `path` with its tokenizer, and an adapter on it where one is named. */
+export async function openModel(
+  gpu: Gpu,
+  path: string,
+  { adapter, trainable = false }: { adapter?: string | undefined; trainable?: boolean } = {},
+): Promise<OpenModel> {
+  const files = folderFiles(path);
+  const onTop = adapter === undefined ? undefined : await readAdapter(folderFiles(adapter));
+  const tokenizer = await Tokenizer.fromFiles(files);
+  const model = await CausalLM.load(gpu, files, { trainable });
+  requireVocabulary(tokenizer, model.config.vocabSize);
+  if (onTop) model.attach(onTop, { name: adapter as string });
+  return { model, tokenizer };
+}
+
+/** What `--json` says of the adapter. */
+export function adapterJson({ vendor, architecture, software }: AdapterReport) {
+  return { vendor, architecture, software };
+}
+
+/** The adapter in a few words. */
+export function adapterName({ vendor, architecture, description, software }: AdapterReport): string {
+  const name = description || [vendor, architecture].filter(Boolean).join(' ') || 'unknown';
+  return software ? `${name} (software, on the CPU)` : name;
+}

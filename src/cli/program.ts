@@ -1,0 +1,119 @@
+/**
+ * The command line as a whole: commands and options out of their tables into commander, one run of one command, and its
+ * end. However a command ends, stdout has been flushed and `--json` has its last line.
+ */
+import { Command as Commander, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { Command } from './command.ts';
+
+import { doctor } from './commands/doctor.ts';
+import { dpo } from './commands/dpo.ts';
+import { generateCommand } from './commands/generate.ts';
+import { logprobs } from './commands/logprobs.ts';
+import { preferences } from './commands/preferences.ts';
+import { EXIT, failureOf, UsageError } from './failures.ts';
+import { GROUPS, KINDS, OPTIONS, type OptionName, type OptionRow, type Settings } from './options.ts';
+import { mergeSettings } from './settings.ts';
+import { Terminal } from './terminal.ts';
+
+const COMMANDS: readonly Command[] = [dpo, generateCommand, logprobs, doctor, preferences];
+/** Every command has these. */
+const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'json', 'debug'];
+const HELP_WIDTH = 100;
+
+/** Runs the command that `args` (without `node` and the script) name; resolves to the exit code. */
+export async function runProgram(args: readonly string[], signal: AbortSignal, version: string): Promise<number> {
+  // Known before anything is parsed, so that a wrong flag is told in the same form.
+  const terminal = new Terminal(args.includes('--json'));
+  let code: number = EXIT.done;
+  const run = async (command: Command, flags: Settings): Promise<void> => {
+    const settings = await mergeSettings(flags, [...command.options, ...COMMON], command.defaults);
+    const missing = command.required.filter((name) => settings[name] === undefined);
+    if (missing.length > 0) {
+      const flagsMissing = missing.map((name) => OPTIONS[name].flag).join(', ');
+      throw new UsageError(`${command.name} needs ${flagsMissing}. See webalign ${command.name} --help.`);
+    }
+    const { json, failed } = await command.run({ settings, terminal, signal });
+    terminal.result(json);
+    if (failed) code = EXIT.failed;
+  };
+  try {
+    await build(run, terminal, version).parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    code = report(error, terminal, args.includes('--debug'));
+  }
+  await terminal.flush();
+  return code;
+}
+
+/** Tells an error and returns its exit code. */
+function report(error: unknown, terminal: Terminal, debug: boolean): number {
+  if (error instanceof CommanderError) {
+    // Help and version were asked for; else commander has written what is wrong to stderr.
+    if (error.exitCode === 0) return EXIT.done;
+    terminal.result({ error: { name: 'UsageError', message: error.message.replace(/^error: /, '') } });
+    return EXIT.usage;
+  }
+  const { code, name, message, stack } = failureOf(error);
+  terminal.info(`webalign: ${message}`);
+  if (debug) terminal.info(stack);
+  terminal.result({ error: { name, message } });
+  return code;
+}
+
+function build(run: (command: Command, flags: Settings) => Promise<void>, terminal: Terminal, version: string): Commander {
+  const program = new Commander('webalign')
+    .description('Align small language models with DPO on the GPU, through WebGPU.')
+    .version(version, '--version')
+    .helpCommand(false)
+    .showHelpAfterError('Add --help for what there is.');
+  for (const command of COMMANDS) {
+    const sub = program
+      .command(command.name)
+      .summary(command.summary)
+      .description(command.description)
+      .allowExcessArguments(false)
+      .addHelpText('after', `\nExample:\n  $ webalign ${command.example}`)
+      .action((values: Settings, self: Commander) => run(command, given(values, self)));
+    for (const name of inGroups([...command.options, ...COMMON])) sub.addOption(commanderOption(name, command));
+  }
+  for (const each of [program, ...program.commands]) {
+    each
+      .exitOverride()
+      .configureHelp({ helpWidth: HELP_WIDTH, optionTerm: ({ flags }) => flags.replace(/, --\S+/, '') })
+      .configureOutput({ writeErr: (text) => terminal.info(text.trimEnd()), writeOut: (text) => terminal.print(text.trimEnd()) });
+  }
+  return program;
+}
+
+/** What stands on the command line, without commander's own defaults for switches. */
+function given(values: Settings, self: Commander): Settings {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => self.getOptionValueSource(name) === 'cli'));
+}
+
+function inGroups(names: readonly OptionName[]): OptionName[] {
+  const order = Object.keys(GROUPS);
+  return [...names].sort((a, b) => order.indexOf(OPTIONS[a].group) - order.indexOf(OPTIONS[b].group));
+}
+
+function commanderOption(name: OptionName, command: Command): Option {
+  const { flag, alias, kind, group, help }: OptionRow = OPTIONS[name];
+  const { placeholder, fromText, read, expected } = KINDS[kind];
+  const flags = [flag, alias].filter(Boolean).join(', ');
+  const about = `${help}${aside(name, command)}`;
+  const option = new Option(placeholder ? `${flags} ${placeholder}` : flags, about).helpGroup(`${GROUPS[group]}:`);
+  option.attributeName = () => name;
+  if (kind === 'switch') return option;
+  return option.argParser((text: string, before: unknown) => {
+    const value = read(fromText(text));
+    if (value === undefined) throw new InvalidArgumentError(`Give ${expected}.`);
+    return kind === 'texts' ? [...((before as string[] | undefined) ?? []), ...(value as string[])] : value;
+  });
+}
+
+/** What the help says behind an option: required, or its default. */
+function aside(name: OptionName, { required, defaults, shown }: Command): string {
+  if (required.includes(name)) return ' (required)';
+  const value = defaults[name] ?? shown?.[name];
+  if (value === undefined || typeof value === 'boolean') return '';
+  return ` (default: ${Array.isArray(value) ? value.join(',') : value})`;
+}

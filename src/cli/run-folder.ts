@@ -1,0 +1,65 @@
+/**
+ * The folder that a run writes to: what an earlier run may have left there, and the rule that nothing of it is mixed
+ * with this one's. The checkpoint and the cached reference stay, so that a finished run can be looked at again; the file
+ * that is written last says that the run is complete.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CheckpointStore } from '../io/checkpoint.ts';
+import { InputError } from '../io/errors.ts';
+import { UsageError } from './failures.ts';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../io/peft.ts';
+import type { ReferenceCache } from '../io/reference-cache.ts';
+import { fileCheckpointStore, folderFiles, nodeReferenceCache } from '../node/folder.ts';
+
+export const CHECKPOINT = 'checkpoint.safetensors';
+/** What a run leaves, the one written last first: without it the others are not taken for a result. */
+const LEFT_BEHIND = {
+  adapter: [ADAPTER_CONFIG, ADAPTER_WEIGHTS, 'report.html', CHECKPOINT],
+  model: ['config.json', 'model.safetensors', CHECKPOINT],
+} as const;
+
+export interface RunFolderOptions {
+  /** What the run will write. */
+  writes: keyof typeof LEFT_BEHIND;
+  resume?: boolean | undefined;
+  overwrite?: boolean | undefined;
+}
+
+export interface RunFolder {
+  path: string;
+  checkpoint: CheckpointStore;
+  referenceCache: ReferenceCache;
+  /** Whether there was a checkpoint to go on from. */
+  resumes: boolean;
+  /** Removes what an earlier run left, where that was asked for. Call it once all input has been found good. */
+  clear(): Promise<void>;
+}
+
+/** Looks at the folder; {@link InputError} where it holds a run that this one is not allowed to touch. */
+export async function openRunFolder(
+  path: string,
+  { writes, resume = false, overwrite = false }: RunFolderOptions,
+): Promise<RunFolder> {
+  if (resume && overwrite) throw new UsageError('--resume goes on with a run, --overwrite replaces it: give one of them.');
+  const files = folderFiles(path);
+  const found: string[] = [];
+  for (const name of LEFT_BEHIND[writes]) if (await files.exists(name)) found.push(name);
+  if (found.length > 0 && !resume && !overwrite) {
+    const stopped = found.length === 1 && found[0] === CHECKPOINT;
+    throw new InputError(
+      join(path, found[0] as string),
+      stopped ? 'a run was stopped here' : 'a run has been here',
+      'Add --resume to go on with it, --overwrite to replace it, or choose another --out',
+    );
+  }
+  return {
+    path,
+    checkpoint: fileCheckpointStore(join(path, CHECKPOINT)),
+    referenceCache: nodeReferenceCache(path),
+    resumes: resume && found.includes(CHECKPOINT),
+    clear: async () => {
+      if (overwrite) for (const name of found) await rm(join(path, name), { force: true });
+    },
+  };
+}

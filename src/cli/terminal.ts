@@ -1,0 +1,81 @@
+/**
+ * What a command says and where: results on stdout, everything else on stderr, and with `--json` one JSON object as the
+ * last line of stdout and nothing beside it. A progress bar where a person watches, a line now and then where nobody does.
+ */
+import { Presets, SingleBar } from 'cli-progress';
+
+/** Without a terminal, milliseconds between two lines of progress. */
+const QUIET_MS = 10_000;
+
+export class Terminal {
+  private bar: SingleBar | undefined;
+  private stage = '';
+  private lastLine = 0;
+
+  constructor(
+    /** Whether stdout is for a program. */
+    readonly json: boolean,
+    private readonly stdout: NodeJS.WriteStream = process.stdout,
+    private readonly stderr: NodeJS.WriteStream = process.stderr,
+  ) {}
+
+  /** A line for the person who watches. */
+  info(line: string): void {
+    this.endProgress();
+    this.stderr.write(`${line}\n`);
+  }
+
+  /** Part of the result, for a person: on stdout, unless a program reads that. */
+  print(text: string): void {
+    this.endProgress();
+    (this.json ? this.stderr : this.stdout).write(`${text}\n`);
+  }
+
+  /** The result for a program. */
+  result(value: object): void {
+    this.endProgress();
+    if (this.json) this.stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** How far a stage is; `details` stand beside it. */
+  progress(stage: string, done: number, total: number, details = ''): void {
+    if (this.stderr.isTTY) this.draw(stage, done, total, details);
+    else this.tell(stage, done, total, details);
+  }
+
+  /** Leaves the bar as it stands; the next line begins below it. */
+  endProgress(): void {
+    this.bar?.stop();
+    this.bar = undefined;
+    this.stage = '';
+  }
+
+  /** Resolves when everything has been handed to the system: `process.exit` would drop what waits. */
+  async flush(): Promise<void> {
+    this.endProgress();
+    const streams = [this.stdout, this.stderr];
+    await Promise.all(streams.map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))));
+  }
+
+  private draw(stage: string, done: number, total: number, details: string): void {
+    if (!this.bar || this.stage !== stage) {
+      this.endProgress();
+      const format = '{stage} {bar} {value}/{total}  {details}';
+      const look = { format, stream: this.stderr, hideCursor: true, linewrap: false, barsize: 24, fps: 10 };
+      this.bar = new SingleBar({ ...look, gracefulExit: false }, Presets.shades_classic);
+      this.bar.start(total, done, { stage, details });
+      this.stage = stage;
+    }
+    this.bar.update(done, { stage, details });
+    if (done >= total) this.endProgress();
+  }
+
+  private tell(stage: string, done: number, total: number, details: string): void {
+    const now = performance.now();
+    const isNew = stage !== this.stage;
+    if (!isNew && done < total && now - this.lastLine < QUIET_MS) return;
+    this.stage = done < total ? stage : '';
+    this.lastLine = now;
+    this.stderr.write(`${stage} ${done}/${total}${details && `  ${details}`}\n`);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * One run of the trainer as a command sees it: settings in, progress on the way, what is worth telling at the end. Shared
+ * by every command that trains; what is trained on and what is written is theirs.
+ */
+import { join } from 'node:path';
+import type { PreferenceRow } from '../data/preference-dataset.ts';
+import { formatBytes } from '../gpu/errors.ts';
+import type { LoraConfig } from '../io/peft.ts';
+import { ALL_LINEAR, shortNames } from '../io/target-modules.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import type { DPOConfig } from '../train/config.ts';
+import { DPOTrainer } from '../train/dpo-trainer.ts';
+import type { Metrics, RunPlan, StepEvent, TrainEvent } from '../train/events.ts';
+import { InterruptedError, type StopSignal } from './failures.ts';
+import { adapterJson, type OpenModel } from './open.ts';
+import { DPO_OPTIONS, LORA_OPTIONS, type OptionName, pick, type Settings } from './options.ts';
+import { CHECKPOINT, type RunFolder } from './run-folder.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Everything that configures a trainer from the command line. */
+export const TRAINING_OPTIONS: readonly OptionName[] = [...DPO_OPTIONS, ...LORA_OPTIONS];
+
+export interface TrainingJob {
+  train: readonly PreferenceRow[];
+  evaluation: readonly PreferenceRow[];
+  settings: Settings;
+  folder: RunFolder;
+}
+
+export interface TrainingResult {
+  trainer: DPOTrainer;
+  plan: RunPlan;
+  /** What `--json` says of the run. */
+  json: ReturnType<typeof summary>;
+}
+
+type EndEvent = Extract<TrainEvent, { type: 'end' }>;
+
+/**
+ * Trains to the end. Throws an {@link InterruptedError} that says how to go on where the signal stops it, and whatever
+ * the trainer throws. The caller disposes of the trainer.
+ */
+export async function runTraining(
+  { model, tokenizer }: OpenModel,
+  { train, evaluation, settings, folder }: TrainingJob,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<TrainingResult> {
+  const trainer = new DPOTrainer({
+    model,
+    args: pick(settings, DPO_OPTIONS) as Partial<DPOConfig>,
+    trainDataset: train,
+    evalDataset: evaluation,
+    processingClass: tokenizer,
+    peftConfig: settings.full ? null : loraConfig(settings, model),
+    checkpoint: folder.checkpoint,
+    referenceCache: folder.referenceCache,
+  });
+  for (const line of trainer.notices) terminal.info(line);
+  await folder.clear();
+  if (settings.resume && !folder.resumes) terminal.info(`No checkpoint in ${folder.path}: starting from the beginning.`);
+
+  let plan: RunPlan | undefined;
+  let end: EndEvent | undefined;
+  for await (const event of trainer.train({ signal })) {
+    if (event.type === 'start') plan = event.plan;
+    if (event.type === 'end') end = event;
+    // Before the first step there is nothing that a checkpoint could keep.
+    if (event.type === 'reference' && signal.aborted) throw interrupted(signal, 'Stopped before the first step.');
+    tell(event, terminal);
+  }
+  if (!end?.completed) {
+    const where = join(folder.path, CHECKPOINT);
+    const done = `Stopped after step ${trainer.step} of ${plan?.totalSteps}; ${where} keeps the run.`;
+    throw interrupted(signal, `${done} Give the same command with --resume to go on.`);
+  }
+  return { trainer, plan: plan as RunPlan, json: summary(trainer, plan as RunPlan, end, model, folder.path) };
+}
+
+function interrupted(signal: AbortSignal, message: string): InterruptedError {
+  const cause = signal.reason instanceof InterruptedError ? signal.reason.signal : ('SIGINT' satisfies StopSignal);
+  return new InterruptedError(cause, message);
+}
+
+function loraConfig(settings: Settings, model: CausalLM): Partial<LoraConfig> {
+  const given = pick(settings, LORA_OPTIONS) as Partial<LoraConfig>;
+  const isAll = given.targetModules?.length === 1 && given.targetModules[0] === ALL_LINEAR;
+  return isAll ? { ...given, targetModules: shortNames(model.linears.keys()) } : given;
+}
+
+const TELLERS: { [Type in TrainEvent['type']]?: (event: Extract<TrainEvent, { type: Type }>, to: Terminal) => void } = {
+  start: ({ plan, resumedFrom }, to) => {
+    const { pairs, evalPairs, totalSteps, trainableParameters, plannedBytes } = plan;
+    to.info(
+      `${pairs} pairs, ${evalPairs} held out; ${totalSteps} steps; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
+        `at most ${formatBytes(plannedBytes)} of GPU memory`,
+    );
+    if (resumedFrom !== undefined) to.info(`Going on after step ${resumedFrom}`);
+  },
+  reference: ({ done, total, cached }, to) => {
+    if (!cached) to.progress('Reference', done, total, 'pairs');
+  },
+  step: (event, to) => to.progress('Training', event.step, event.totalSteps, stepDetails(event)),
+  evaluate: ({ step, metrics }, to) => to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
+};
+
+function tell<Type extends TrainEvent['type']>(event: Extract<TrainEvent, { type: Type }>, to: Terminal): void {
+  const teller = TELLERS[event.type as Type] as ((event: Extract<TrainEvent, { type: Type }>, to: Terminal) => void) | undefined;
+  teller?.(event, to);
+}
+
+function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent): string {
+  const speed = `${tokensPerSecond.toFixed(0)} tokens/s`;
+  return `${figures(metrics)} · ${speed} · ${clock(secondsLeft)} left`;
+}
+
+/** Loss, margin, accuracy and KL in a line. */
+function figures(metrics: Metrics, prefix = ''): string {
+  const value = (name: string) => metrics[`${prefix}${name}`] as number;
+  const accuracy = `${(100 * value('rewards/accuracies')).toFixed(0)}%`;
+  return `loss ${value('loss').toFixed(3)} · margin ${value('rewards/margins').toFixed(2)} · accuracy ${accuracy} · KL ${value('kl').toFixed(2)}`;
+}
+
+function clock(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
+}
+
+function summary(trainer: DPOTrainer, plan: RunPlan, end: EndEvent, { gpu }: CausalLM, out: string) {
+  const steps = trainer.logHistory.filter((entry) => entry.type === 'step');
+  const held = trainer.logHistory.findLast((entry) => entry.type === 'evaluate')?.metrics;
+  return {
+    steps: end.step,
+    pairs: plan.pairs,
+    tokens: end.tokens,
+    loss: { first: steps.at(0)?.metrics.loss, last: steps.at(-1)?.metrics.loss },
+    eval: held
+      ? {
+          loss: held.eval_loss,
+          'rewards/accuracies': held['eval_rewards/accuracies'],
+          'rewards/margins': held['eval_rewards/margins'],
+          kl: held.eval_kl,
+        }
+      : null,
+    tokensPerSecond: end.tokensPerSecond,
+    peakBytes: end.memory.peak,
+    adapter: adapterJson(gpu.adapter),
+    out,
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * `webalign`: everything that runs wherever WebGPU does, a page, a worker or Node. Load a model, train an adapter on
+ * preferences, generate, score; or use the kernels alone on logits of one's own. Touches neither files nor a document;
+ * folders on disk and a GPU in Node are in `webalign/node`.
+ */
+import { Gpu, type GpuOptions } from './gpu/device.ts';
+import { NoAdapterError } from './gpu/errors.ts';
+
+// A device, its memory and what can go wrong with it.
+export { type AdapterReport, Gpu, type GpuOptions } from './gpu/device.ts';
+export {
+  DeviceLostError,
+  formatBytes,
+  GpuError,
+  GpuValidationError,
+  MemoryCapError,
+  NoAdapterError,
+  OutOfMemoryError,
+  ShaderError,
+} from './gpu/errors.ts';
+export type { BufferView, MemoryReport } from './gpu/pool.ts';
+export type { Shader } from './gpu/shader.ts';
+
+// Models and adapters.
+export { CausalLM, type LoadOptions } from './model/causal-lm.ts';
+export {
+  type Generation,
+  type GenerationOptions,
+  type GenerationUpdate,
+  generate,
+  type StreamOptions,
+  streamGeneration,
+} from './model/generation.ts';
+export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
+
+// Training and scoring.
+export { DPO_DEFAULTS, type DPOConfig, LORA_DEFAULTS, LORA_LEARNING_RATE, type PeftConfig } from './train/config.ts';
+export { DPOTrainer, type DPOTrainerOptions } from './train/dpo-trainer.ts';
+export { NonFiniteLossError } from './train/errors.ts';
+export type { EvaluateEvent, Metrics, RunPlan, StepEvent, TrainEvent } from './train/events.ts';
+export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
+
+// Objectives, those of the catalogue and one's own.
+export {
+  objectiveShader,
+  PAIRWISE_OBJECTIVES,
+  type PairwiseObjective,
+} from './objectives/catalogue.ts';
+export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './objectives/logits.ts';
+export { RECORD } from './objectives/pairwise.ts';
+
+// Operations on any float32 logits (N, V), a GPUBuffer of one's own included.
+export { entropy } from './ops/entropy.ts';
+export { type KlDirection, kl } from './ops/kl.ts';
+export { logitsOf } from './ops/logits.ts';
+export { logSumExp } from './ops/logsumexp.ts';
+export { logSoftmax, softmax } from './ops/softmax.ts';
+export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
+export { Tape } from './tensor/tape.ts';
+export { Tensor } from './tensor/tensor.ts';
+
+// Data, as people have it.
+export { type PackedBatch, packPairs, packSequences, type TokenizedPair, type TokenizedSequence } from './data/packing.ts';
+export {
+  type Message,
+  type PreferenceRow,
+  readPreferenceRows,
+  toPreferenceRow,
+  trainEvalSplit,
+} from './data/preference-dataset.ts';
+export { type TokenizeOptions, tokenizePairs } from './data/tokenize-pairs.ts';
+export { requireVocabulary, Tokenizer } from './data/tokenizer.ts';
+
+// Files and formats.
+export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';
+export type { ModelConfig } from './io/config.ts';
+export { InputError } from './io/errors.ts';
+export { blobFiles, type Files, fetchFiles, memoryFiles } from './io/files.ts';
+export { type Adapter, type AdapterFiles, type LoraConfig, readAdapter, writeAdapter } from './io/peft.ts';
+export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
+export { parseSafetensors, writeSafetensors } from './io/safetensors.ts';
+
+/** A device of this page or worker. Throws {@link NoAdapterError} with what a person can do about it. */
+export async function requestGpu(options?: GpuOptions): Promise<Gpu> {
+  const source = globalThis.navigator?.gpu;
+  if (source) return Gpu.request(source, options);
+  throw new NoAdapterError(
+    'This browser has no WebGPU here. Use a current Chrome, Edge, Safari or Firefox, over HTTPS or from localhost; ' +
+      'in Node take requestGpu from webalign/node.',
+  );
+}

@@ -1,0 +1,21 @@
+/**
+ * `webalign/node`: what a program in Node needs beside `webalign`: a GPU, or SwiftShader where there is none, and folders
+ * on disk as places to read models from and to keep adapters, checkpoints and caches in.
+ */
+import { Gpu, type GpuOptions } from './gpu/device.ts';
+import { requestNodeGpu } from './node/adapter.ts';
+
+export { type NodeGpu, requestNodeGpu } from './node/adapter.ts';
+export { fileCheckpointStore, folderFiles, nodeReferenceCache, writeFileAtomic, writeFiles } from './node/folder.ts';
+
+export interface NodeGpuOptions extends GpuOptions {
+  /** Hears one line where the CPU stands in for a GPU. */
+  onNotice?: (line: string) => void;
+}
+
+/** A device of this machine. Throws `NoAdapterError`. The process ends by itself once nothing is awaited from it. */
+export async function requestGpu({ onNotice, ...options }: NodeGpuOptions = {}): Promise<Gpu> {
+  const { gpu, notice } = await requestNodeGpu();
+  if (notice) onNotice?.(notice);
+  return Gpu.request(gpu, options);
+}

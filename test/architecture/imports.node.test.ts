@@ -1,0 +1,108 @@
+/**
+ * The floors of the house: imports go downwards only, rooms of one floor do not know each other, and what needs Node or
+ * one package stays behind one door. Reads the sources; nothing is executed.
+ */
+import { expect } from 'chai';
+import { filesBelow, importsOf } from './sources.ts';
+
+/** Floor of each room; a file of `src/` itself is a room of its own. */
+const FLOORS: Record<string, number> = {
+  shaders: 0,
+  gpu: 1,
+  tensor: 2,
+  ops: 3,
+  model: 4,
+  objectives: 4,
+  theory: 4,
+  data: 4,
+  io: 4,
+  train: 5,
+  node: 5,
+  'index.ts': 6,
+  'node.ts': 6,
+  'testing.ts': 6,
+  cli: 6,
+};
+
+/** Steps sideways that the house allows: weights and text come out of files, and the command line is a user of the library. */
+const SIDEWAYS = ['model -> io', 'data -> io', 'cli -> index.ts', 'cli -> node.ts'];
+
+/** Pure TypeScript: knows no floor below either. */
+const PURE = ['data', 'io'];
+
+/** Where Node's own modules may be imported. */
+const NODE_ONLY = ['node', 'node.ts', 'testing.ts', 'cli'];
+
+/** Packages that have one door. */
+const DOORS: Record<string, string[]> = {
+  webgpu: ['src/node/adapter.ts'],
+  'tar-fs': ['src/node/carried.ts'],
+  playwright: ['src/node/chromium.ts', 'src/testing.ts'],
+  commander: ['src/cli/'],
+  'cli-progress': ['src/cli/'],
+};
+
+function roomOf(file: string): string | undefined {
+  const [top, room] = file.split('/');
+  return top === 'shaders' ? top : top === 'src' ? room : undefined;
+}
+
+/** `from -> to` for every import of a file of ours. */
+function steps(): { file: string; target: string; from: string; to: string | undefined }[] {
+  return filesBelow('src', '.ts')
+    .filter((file) => !file.endsWith('.d.ts'))
+    .flatMap((file) =>
+      importsOf(file)
+        .filter((target) => target.includes('/') && /\.(ts|wgsl|mjs|json)$/.test(target))
+        .map((target) => ({ file, target, from: roomOf(file)!, to: roomOf(target) })),
+    );
+}
+
+/** Every package or Node module that a file imports. */
+function packages(): { file: string; name: string }[] {
+  return filesBelow('src', '.ts').flatMap((file) =>
+    importsOf(file)
+      .filter((target) => !/^(src|shaders|demos|test)\//.test(target))
+      .map((name) => ({ file, name })),
+  );
+}
+
+describe('the floors', () => {
+  it('hold every room', () => {
+    const rooms = filesBelow('src', '.ts')
+      .filter((file) => !file.endsWith('.d.ts'))
+      .map(roomOf);
+    expect(Object.keys(FLOORS)).to.include.members([...new Set(rooms)]);
+    expect(steps()).to.not.be.empty;
+  });
+
+  it('are imported downwards only', () => {
+    const climbs = steps().filter(({ from, to }) => {
+      if (to === undefined) return true;
+      if (from === to || SIDEWAYS.includes(`${from} -> ${to}`)) return false;
+      return FLOORS[to]! >= FLOORS[from]!;
+    });
+    expect(climbs.map(({ file, target }) => `${file} imports ${target}`)).to.deep.equal([]);
+  });
+
+  it('keep formats and data free of the GPU', () => {
+    const impure = steps().filter(({ from, to }) => PURE.includes(from) && !PURE.includes(to!));
+    expect(impure.map(({ file, target }) => `${file} imports ${target}`)).to.deep.equal([]);
+  });
+
+  it("keep Node's side out of the browser's", () => {
+    const leaks = steps().filter(({ from, to }) => to === 'node' && !NODE_ONLY.includes(from));
+    expect(leaks.map(({ file, target }) => `${file} imports ${target}`)).to.deep.equal([]);
+    const builtins = packages().filter(
+      ({ file, name }) => name.startsWith('node:') && !NODE_ONLY.includes(roomOf(file)!),
+    );
+    expect(builtins.map(({ file, name }) => `${file} imports ${name}`)).to.deep.equal([]);
+  });
+
+  it('have one door for each package of Node', () => {
+    const others = packages().filter(({ file, name }) =>
+      DOORS[name]?.every((door) => !file.startsWith(door)),
+    );
+    expect(others.map(({ file, name }) => `${file} imports ${name}`)).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,95 @@
+/**
+ * One name in every tree, and what no file may hold: `shaders/layers/rms-norm.wgsl` is run by `src/ops/rms-norm.ts` and
+ * tried by `test/ops/rms-norm.test.ts`; files open by saying what they are.
+ */
+import { existsSync } from 'node:fs';
+import { expect } from 'chai';
+import { filesBelow, importsOf, textOf } from './sources.ts';
+
+const shaders = filesBelow('shaders', '.wgsl');
+const sources = ['src', 'demos', 'test'].flatMap((folder) => filesBelow(folder, '.ts'));
+const scripts = [
+  ...['shaders', 'test'].flatMap((folder) => filesBelow(folder, '.mjs')),
+  'esbuild.config.mjs',
+];
+
+/** The op of a kernel: of its name, or of the name's beginning where the file is a variant (`matmul-any`, `matmul`). */
+function opOf(shader: string): string | undefined {
+  const parts = shader.replace(/^.*\/|\.wgsl$/g, '').split('-');
+  const names = parts.map((_, i) => parts.slice(0, parts.length - i).join('-'));
+  return names.find((name) => existsSync(`src/ops/${name}.ts`));
+}
+
+describe('names', () => {
+  it('lead from a kernel to its op and the test of it', () => {
+    const lost = shaders
+      .filter((shader) => !/^shaders\/(lib|objectives)\//.test(shader))
+      .filter((shader) => {
+        const op = opOf(shader);
+        return (
+          !op || !importsOf(`src/ops/${op}.ts`).includes(shader) || !existsSync(`test/ops/${op}.test.ts`)
+        );
+      });
+    expect(lost).to.deep.equal([]);
+  });
+
+  it('lead from a formula to the catalogue', () => {
+    const formulas = shaders.filter((shader) => shader.startsWith('shaders/objectives/'));
+    expect(importsOf('src/objectives/catalogue.ts')).to.include.members(formulas);
+  });
+
+  it('leave no library shader unused', () => {
+    const texts = shaders.map(textOf);
+    const imported = sources.flatMap(importsOf);
+    const unused = shaders
+      .filter((shader) => shader.startsWith('shaders/lib/'))
+      .filter((shader) => {
+        const include = `#include "${shader.slice('shaders/'.length)}"`;
+        return !imported.includes(shader) && !texts.some((text) => text.includes(include));
+      });
+    expect(unused).to.deep.equal([]);
+  });
+});
+
+describe('files', () => {
+  it('open with what they are', () => {
+    // A test file says it in its first `describe`.
+    const told = [...sources, ...scripts].filter((file) => !file.endsWith('.test.ts'));
+    const silent = told.filter((file) => !/^(#!.*\n)?(\/\/\/ .*\n)*\/\*\*/.test(textOf(file)));
+    const silentShaders = shaders.filter((file) => !textOf(file).startsWith('//'));
+    expect([...silent, ...silentShaders]).to.deep.equal([]);
+  });
+
+  it('hold no marks of unfinished or hidden things', () => {
+    // In pieces, so that this file does not hold them.
+    const marks = [
+      'TO' + 'DO',
+      'FIX' + 'ME',
+      '@ts-' + 'ignore',
+      '@ts-' + 'nocheck',
+      '\\bas' + ' any\\b',
+      ': ' + 'any\\b',
+      '\\.on' + 'ly\\(',
+    ];
+    const pattern = new RegExp(marks.join('|'));
+    const found = [...sources, ...scripts, ...shaders].flatMap((file) =>
+      textOf(file)
+        .split('\n')
+        .map((line, i) => (pattern.test(line) ? `${file}:${i + 1}: ${line.trim()}` : ''))
+        .filter(Boolean),
+    );
+    expect(found).to.deep.equal([]);
+  });
+
+  it('print nothing from the library', () => {
+    const printing = filesBelow('src', '.ts')
+      .filter((file) => !file.startsWith('src/cli/'))
+      .filter((file) => /\bconsole\.|process\.std/.test(textOf(file).replace(/\/\*[\s\S]*?\*\//g, '')));
+    expect(printing).to.deep.equal([]);
+  });
+
+  it('fit one screen of thought', () => {
+    const long = [...sources, ...shaders].filter((file) => textOf(file).split('\n').length > 320);
+    expect(long).to.deep.equal([]);
+  });
+});

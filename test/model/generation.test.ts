@@ -1,0 +1,277 @@
+/**
+ * Generation with a cache against the model run anew for every token, and what a caller is promised: the same tokens
+ * whatever the batches, an end where the model ends, a stop when asked, and all memory given back.
+ */
+import { expect } from 'chai';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { InputError } from '../../src/io/errors.ts';
+import { memoryFiles } from '../../src/io/files.ts';
+import { DeviceBatch } from '../../src/model/batch.ts';
+import { CausalLM } from '../../src/model/causal-lm.ts';
+import { type Generation, type GenerationOptions, generate, streamGeneration } from '../../src/model/generation.ts';
+import { linear } from '../../src/ops/linear.ts';
+import { Tape } from '../../src/tensor/tape.ts';
+import { random } from '../reference/compare.ts';
+import { tinyLlama, tinyLlamaAdapter, tinyLlamaTied } from '../reference/fixtures.ts';
+import { argmax } from '../reference/sampling.ts';
+import { sharedFile } from '../support/files.ts';
+import { testGpu } from '../support/gpu.ts';
+import { loadFixture, packSequences, productAdapter } from './tiny.ts';
+
+const VOCABULARY = tinyLlama.config.vocabSize;
+
+/** Prompts of odd lengths, one token among them. */
+function prompts(seed = 1, vocabulary = VOCABULARY): number[][] {
+  const { ints } = random(seed);
+  return [6, 1, 13, 3, 1, 31].map((length) => [...ints(length, vocabulary)]);
+}
+
+/** The likeliest next token of each sequence, from all its tokens at once. */
+async function nextTokens(gpu: Gpu, model: CausalLM, sequences: readonly number[][]): Promise<number[]> {
+  const packed = packSequences(sequences.map((prompt) => ({ prompt: [...prompt], completion: [] })));
+  const batch = new DeviceBatch(gpu, packed);
+  const tape = Tape.forInference(gpu);
+  const logits = await linear(tape, model.hidden(tape, batch), model.head).toArray(gpu);
+  tape.dispose();
+  batch.dispose();
+  const V = model.config.vocabSize;
+  let end = 0;
+  return sequences.map(({ length }) => {
+    end += length;
+    return argmax(logits.subarray((end - 1) * V, end * V));
+  });
+}
+
+/** Greedy tokens without a cache. */
+async function greedy(gpu: Gpu, model: CausalLM, from: readonly number[][], count: number): Promise<number[][]> {
+  const sequences = from.map((prompt) => [...prompt]);
+  for (let step = 0; step < count; step++) {
+    const next = await nextTokens(gpu, model, sequences);
+    for (const [i, token] of next.entries()) sequences[i].push(token);
+  }
+  return sequences.map((ids, i) => ids.slice(from[i].length));
+}
+
+const ids = (generations: readonly Generation[]) => generations.map((generation) => generation.ids);
+
+async function refusal(model: CausalLM, from: number[][], options: GenerationOptions): Promise<string> {
+  try {
+    await generate(model, from, options);
+  } catch (error) {
+    expect(error).to.be.instanceOf(InputError);
+    return (error as InputError).message;
+  }
+  throw new Error('it was not refused');
+}
+
+describe('generation', () => {
+  for (const [name, fixture] of Object.entries({ tinyLlama, tinyLlamaTied })) {
+    it(`${name}: greedy tokens are those of the model without a cache`, async () => {
+      const gpu = await testGpu();
+      const model = await loadFixture(gpu, fixture);
+      const from = prompts(1, fixture.config.vocabSize);
+      const options = { maxNewTokens: 12, temperature: 0, eosTokenIds: [] };
+      expect(ids(await generate(model, from, options))).to.deep.equal(await greedy(gpu, model, from, 12));
+      expect(await generate(model, from, { ...options, temperature: 1, doSample: false })).to.deep.equal(
+        await generate(model, from, options),
+      );
+      model.dispose();
+    });
+  }
+
+  it('adapters apply while they are on', async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const options = { maxNewTokens: 8, temperature: 0, eosTokenIds: [] };
+    const plain = await generate(model, prompts(), options);
+    const adapter = model.attach(productAdapter(model, tinyLlamaAdapter.adapters, tinyLlama.reference.lora.alpha));
+    const adapted = await generate(model, prompts(), options);
+    expect(ids(adapted)).to.deep.equal(await greedy(gpu, model, prompts(), 8));
+    expect(adapted).to.not.deep.equal(plain);
+    adapter.enabled = false;
+    expect(await generate(model, prompts(), options)).to.deep.equal(plain);
+    model.dispose();
+  });
+
+  it('stories260K: greedy tokens are those of the model without a cache', async function () {
+    const names = ['config.json', 'model.safetensors'];
+    const files = await Promise.all(names.map((name) => sharedFile(`models/stories260K/${name}`)));
+    if (files.some((file) => file === undefined)) this.skip();
+    const gpu = await testGpu();
+    const contents = Object.fromEntries(names.map((name, i) => [name, files[i] as Uint8Array]));
+    const model = await CausalLM.load(gpu, memoryFiles(contents, 'stories260K'));
+    const from = [[1], [1, 403, 407, 261, 378], [1, 410]];
+    const found = await generate(model, from, { maxNewTokens: 40, temperature: 0, eosTokenIds: [] });
+    expect(ids(found)).to.deep.equal(await greedy(gpu, model, from, 40));
+    model.dispose();
+  });
+
+  it('the same seed gives the same tokens whatever the batches', async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const options = { maxNewTokens: 9, temperature: 0.9, topK: 40, topP: 0.95, seed: 5, numReturnSequences: 3 };
+    const together = await generate(model, prompts(), options);
+    expect(together).to.have.length(18);
+    // A batch of 4 cuts through the copies of a prompt.
+    for (const batchSize of [1, 4, 100]) {
+      expect(await generate(model, prompts(), { ...options, batchSize })).to.deep.equal(together);
+    }
+    expect(await generate(model, prompts(), options)).to.deep.equal(together);
+    const [a, b, c] = ids(together);
+    expect(a).to.not.deep.equal(b);
+    expect(b).to.not.deep.equal(c);
+    const others = await Promise.all([6, 5 + 2 ** 32].map((seed) => generate(model, prompts(), { ...options, seed })));
+    for (const other of others) expect(other).to.not.deep.equal(together);
+    model.dispose();
+  });
+
+  it('ends at an end token, drops ended rows, and leaves the others as they were', async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const options = { maxNewTokens: 30, seed: 3, numReturnSequences: 2 };
+    const whole = await generate(model, prompts(), { ...options, eosTokenIds: [] });
+    for (const { finished, ids } of whole) {
+      expect(finished).to.equal('length');
+      expect(ids).to.have.length(30);
+    }
+    // A model this small draws nearly evenly: a set of ends large enough that sequences end all along the way.
+    const eosTokenIds = Array.from({ length: 8 }, (_, i) => i * 11);
+    const ended = await generate(model, prompts(), { ...options, eosTokenIds });
+    for (const [i, { ids, finished }] of ended.entries()) {
+      const at = whole[i].ids.findIndex((id) => eosTokenIds.includes(id));
+      expect(finished).to.equal(at < 0 ? 'length' : 'eos');
+      expect(ids).to.deep.equal(at < 0 ? whole[i].ids : whole[i].ids.slice(0, at));
+    }
+    expect(ended.some(({ finished }) => finished === 'eos')).to.equal(true);
+    expect(ended.some(({ ids }) => ids.length > 12)).to.equal(true);
+    model.dispose();
+  });
+
+  it('stops early when every sequence has ended', async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const all = Array.from({ length: VOCABULARY }, (_, i) => i);
+    const before = gpu.recorder.report.dispatches;
+    const found = await generate(model, prompts(), { maxNewTokens: 30, eosTokenIds: all });
+    for (const generation of found) expect(generation).to.deep.equal({ ids: [], finished: 'eos' });
+    const short = gpu.recorder.report.dispatches - before;
+    await generate(model, prompts(), { maxNewTokens: 30, eosTokenIds: [] });
+    expect(short).to.be.below((gpu.recorder.report.dispatches - before - short) / 2);
+    model.dispose();
+  });
+
+  it("ends at the configuration's end token by default", async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const options = { maxNewTokens: 25, seed: 8, numReturnSequences: 10 };
+    const [given, byDefault] = [
+      await generate(model, prompts(), { ...options, eosTokenIds: model.config.eosTokenIds }),
+      await generate(model, prompts(), options),
+    ];
+    expect(byDefault).to.deep.equal(given);
+    expect(model.config.eosTokenIds).to.deep.equal([2]);
+    expect(byDefault.some(({ finished }) => finished === 'eos')).to.equal(true);
+    for (const { ids } of byDefault) expect(ids).to.not.include(2);
+    model.dispose();
+  });
+
+  it('streams the same tokens in pieces', async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const options = { maxNewTokens: 10, seed: 2, eosTokenIds: [5, 50, 70] };
+    const whole = await generate(model, prompts(), options);
+    for (const every of [1, 3, 100]) {
+      const pieces: Generation[] = whole.map(() => ({ ids: [], finished: 'length' }));
+      const ends = whole.map(() => 0);
+      let updates = 0;
+      for await (const news of streamGeneration(model, prompts(), { ...options, every })) {
+        updates++;
+        for (const { sequence, ids, finished } of news) {
+          pieces[sequence].ids.push(...ids);
+          if (finished) pieces[sequence].finished = finished;
+          if (finished) ends[sequence]++;
+        }
+      }
+      expect(pieces).to.deep.equal(whole);
+      expect(ends).to.deep.equal(whole.map(() => 1));
+      expect(updates).to.equal(Math.ceil(10 / every));
+    }
+    model.dispose();
+  });
+
+  it('gives its memory back: at the end, when stopped, when a stream is left, after an error', async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const options = { maxNewTokens: 20, eosTokenIds: [] };
+    const before = gpu.memory().live;
+    await generate(model, prompts(), options);
+    expect(gpu.memory().live).to.equal(before);
+
+    for await (const _ of streamGeneration(model, prompts(), { ...options, every: 2 })) break;
+    expect(gpu.memory().live).to.equal(before);
+
+    const controller = new AbortController();
+    let caught: unknown;
+    try {
+      for await (const _ of streamGeneration(model, prompts(), { ...options, signal: controller.signal })) {
+        controller.abort();
+      }
+    } catch (error) {
+      caught = error;
+    }
+    expect(caught).to.equal(controller.signal.reason);
+    expect(gpu.memory().live).to.equal(before);
+
+    const stopped = await generate(model, prompts(), { ...options, signal: AbortSignal.abort('enough') }).catch(
+      (reason) => reason,
+    );
+    expect(stopped).to.equal('enough');
+    expect(gpu.memory().live).to.equal(before);
+    model.dispose();
+  });
+
+  it('takes prompts up to the last position', async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const long = [...random(4).ints(60, VOCABULARY)];
+    const options = { temperature: 0, eosTokenIds: [] };
+    const [{ ids }] = await generate(model, [long], { ...options, maxNewTokens: 4 });
+    expect([ids]).to.deep.equal(await greedy(gpu, model, [long], 4));
+    expect(await generate(model, [long], { ...options, maxNewTokens: 1 })).to.deep.equal([
+      { ids: ids.slice(0, 1), finished: 'length' },
+    ]);
+    expect(await generate(model, [], { ...options, maxNewTokens: 1 })).to.deep.equal([]);
+
+    const message = await refusal(model, [[1], long], { maxNewTokens: 5 });
+    expect(message).to.match(/^prompt 2: .*60 tokens.*5 new.*64 positions.*maxNewTokens to 4/);
+    model.dispose();
+  });
+
+  it('refuses what it cannot do, by name', async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const before = gpu.memory().live;
+    const options = { maxNewTokens: 3 };
+    expect(await refusal(model, [[1], []], options)).to.match(/^prompt 2: it has no tokens/);
+    expect(await refusal(model, [[1, VOCABULARY]], options)).to.match(/^prompt 1: token 97 is not among the 97/);
+    expect(await refusal(model, [[1, -1]], options)).to.match(/^prompt 1: token -1/);
+    const wrong: Partial<GenerationOptions>[] = [
+      { maxNewTokens: 0 },
+      { temperature: -1 },
+      { temperature: Number.NaN },
+      { topK: -1 },
+      { topK: 1.5 },
+      { topP: 0 },
+      { topP: 1.1 },
+      { seed: -1 },
+      { numReturnSequences: 0 },
+      { batchSize: 0 },
+    ];
+    for (const option of wrong) {
+      const [name] = Object.keys(option);
+      expect(await refusal(model, [[1]], { ...options, ...option })).to.contain(`generation option ${name}`);
+    }
+    expect(gpu.memory().live).to.equal(before);
+    model.dispose();
+  });
+});
