@@ -36,14 +36,12 @@ const library = () => ({
   ...common,
   outdir: 'dist',
   packages: 'external',
-  entryPoints: Object.fromEntries(
-    Object.entries({
-      index: './src/index.ts',
-      node: './src/node.ts',
-      testing: './src/testing.ts',
-      cli: './src/cli/main.ts',
-    }).filter(([, file]) => existsSync(join(root, file))),
-  ),
+  entryPoints: {
+    index: './src/index.ts',
+    node: './src/node.ts',
+    testing: './src/testing.ts',
+    cli: './src/cli/main.ts',
+  },
 });
 
 /**

@@ -2,9 +2,10 @@
  * Four curves of the run, drawn by uPlot: loss, margin, accuracy and KL, on the training batches and on the held-out
  * pairs. Dots are collected as they come and drawn once a frame, so that a fast GPU does not keep the page busy.
  */
-import uPlot from 'uplot';
 import { byId, make, setText } from './dom.ts';
+import { language } from './language.ts';
 import type { Point } from './messages.ts';
+import uPlot from './uplot.ts';
 
 type Measure = Exclude<keyof Point, 'step'>;
 
@@ -47,43 +48,46 @@ const SPECS: readonly ChartSpec[] = [
   },
 ];
 
-/** Weight of what came before in the smoothed curve. */
+/** Weight of what came before in the smoothed curve, a running mean that forgets. */
 const SMOOTHING = 0.8;
-const HEIGHT = 168;
+
+const wholeNumber = new Intl.NumberFormat(language);
 
 type Column = (number | null)[];
 
 class Chart {
   private readonly plot: uPlot;
-  private readonly value: HTMLElement;
+  private readonly now = { train: make('span', 'train'), held: make('span', 'held') };
   private readonly figure: HTMLElement;
   private steps: number[] = [];
   private raw: Column = [];
   private smooth: Column = [];
   private heldOut: Column = [];
+  /** Of the smoothed curve. */
+  private sum = 0;
+  private weight = 0;
 
   constructor(
     private readonly spec: ChartSpec,
     private readonly range: { steps: number },
     parent: HTMLElement,
   ) {
-    this.value = make('span', 'now', '–');
-    const head = make(
-      'figcaption',
-      '',
-      make('strong', '', spec.title),
-      make('small', '', spec.meaning),
-      this.value,
-    );
+    const now = make('span', 'now', this.now.train, this.now.held);
+    const head = make('figcaption', '', make('strong', '', spec.title), make('small', '', spec.meaning), now);
     const canvas = make('div', 'plot');
     canvas.setAttribute('role', 'img');
     this.figure = canvas;
     parent.append(make('figure', 'card chart', head, canvas));
-    this.plot = new uPlot(this.options(canvas.clientWidth || 300), [[], [], [], []], canvas);
+    this.plot = new uPlot(
+      this.options(canvas.clientWidth || 300, canvas.clientHeight || 168),
+      [[], [], [], []],
+      canvas,
+    );
     this.describe();
     new ResizeObserver(() => {
-      const width = canvas.clientWidth;
-      if (width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+      const { clientWidth: width, clientHeight: height } = canvas;
+      if (width > 0 && (width !== this.plot.width || height !== this.plot.height))
+        this.plot.setSize({ width, height });
     }).observe(canvas);
   }
 
@@ -92,14 +96,18 @@ class Chart {
     this.raw = [];
     this.smooth = [];
     this.heldOut = [];
+    this.sum = 0;
+    this.weight = 0;
+    this.describe();
   }
 
   addTraining(point: Point): void {
     const at = this.place(point.step);
     const value = point[this.spec.measure];
-    const last = this.smooth.slice(0, at).findLast((each) => each !== null);
     this.raw[at] = value;
-    this.smooth[at] = last == null ? value : SMOOTHING * last + (1 - SMOOTHING) * value;
+    this.sum = SMOOTHING * this.sum + value;
+    this.weight = SMOOTHING * this.weight + 1;
+    this.smooth[at] = this.sum / this.weight;
   }
 
   addHeldOut(point: Point): void {
@@ -136,7 +144,8 @@ class Chart {
       index === undefined ? this.smooth.findLast((value) => value !== null) : this.raw[at],
     );
     const held = format(this.heldOut.slice(0, at + 1).findLast((value) => value !== null));
-    setText(this.value, [train, held].filter(Boolean).join(' · ') || '–');
+    setText(this.now.train, train);
+    setText(this.now.held, held);
   }
 
   private describe(): void {
@@ -150,7 +159,7 @@ class Chart {
     this.figure.setAttribute('aria-label', text);
   }
 
-  private options(width: number): uPlot.Options {
+  private options(width: number, height: number): uPlot.Options {
     const { floor, ceiling } = this.spec;
     const axis: uPlot.Axis = {
       stroke: () => color('--muted'),
@@ -168,7 +177,7 @@ class Chart {
     });
     return {
       width,
-      height: HEIGHT,
+      height,
       padding: [8, 8, 0, 0],
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, y: false, points: { size: 6 }, sync: { key: 'run' } },
@@ -177,7 +186,13 @@ class Chart {
         y: { range: (_, low, high) => padded(low ?? floor, high ?? ceiling, floor, ceiling) },
       },
       axes: [
-        { ...axis, size: 26, space: 60, incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000, 5000] },
+        {
+          ...axis,
+          size: 26,
+          space: 60,
+          incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000, 5000],
+          values: (_, ticks) => ticks.map((tick) => wholeNumber.format(tick)),
+        },
         {
           ...axis,
           size: 44,

@@ -17,7 +17,7 @@ export function toPoint(step: number, metrics: Metrics, prefix = ''): Point {
     loss: value('loss'),
     margin: value('rewards/margins'),
     accuracy: value('rewards/accuracies'),
-    kl: value('kl'),
+    kl: value('kl/k3'),
   };
 }
 

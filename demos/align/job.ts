@@ -50,6 +50,8 @@ export class Job implements AlignJob {
   private phase: Phase = 'idle';
   private record: RunRecord | undefined;
   private step = 0;
+  /** Pairs whose reference is there. */
+  private referenced = 0;
   /** The run under way. */
   private running: Promise<void> | undefined;
   /** Ends the stage under way; `wanted` says what then. */
@@ -188,6 +190,7 @@ export class Job implements AlignJob {
     this.step = state?.step ?? 0;
     const { settings, totalSteps } = record;
     this.tell({ type: 'run', settings, totalSteps, ...historyOf(state?.log) });
+    this.referenced = 0;
     const stage = this.beginStage('reference');
     if (record.stopped) stage.abort();
     for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
@@ -204,10 +207,9 @@ export class Job implements AlignJob {
       record.totalSteps = totalSteps;
       this.tell({ type: 'plan', totalSteps, trainableParameters, plannedBytes });
     } else if (event.type === 'reference') {
-      if (!event.cached) this.tell({ type: 'progress', done: event.done, total: event.total });
+      this.reportReference(event);
     } else if (event.type === 'step') {
       this.step = event.step;
-      if (this.phase === 'reference') this.enter('training');
       const { step, metrics, tokensPerSecond, secondsLeft } = event;
       const { live, peak } = this.runtime.gpu.memory();
       const { totalSteps } = record;
@@ -217,6 +219,20 @@ export class Job implements AlignJob {
     } else if (event.type === 'end') {
       this.step = event.step;
     }
+  }
+
+  /** The two parts of the data come one after the other, and are one thing to the reader. */
+  private reportReference({ done, total, cached }: Extract<TrainEvent, { type: 'reference' }>): void {
+    const { train, heldOut } = this.opened.pairs;
+    if (done === total) this.referenced += total;
+    const all = train + heldOut;
+    if (!cached)
+      this.tell({
+        type: 'progress',
+        done: done === total ? this.referenced : this.referenced + done,
+        total: all,
+      });
+    if (this.referenced === all) this.enter('training');
   }
 
   /** Works again on a new device whenever one is lost, as long as steps are made in between. */

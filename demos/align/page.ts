@@ -82,19 +82,20 @@ async function act(action: Action): Promise<void> {
 }
 
 function welcome({ adapter, parameters, pairs, defaults, openings }: Opened): void {
-  const name =
-    adapter.description || [adapter.vendor, adapter.architecture].filter(Boolean).join(' ') || 'GPU';
   const pill = byId('adapter', HTMLElement);
   pill.dataset.kind = adapter.software ? 'software' : 'native';
-  setText(
-    byId('adapter-text', HTMLElement),
-    adapter.software ? `${name}: the CPU stands in for a GPU` : name,
-  );
+  setText(byId('adapter-text', HTMLElement), nameOf(adapter));
   setText(byId('parameters', HTMLElement), parameters.toLocaleString('en'));
   setText(byId('pairs', HTMLElement), String(pairs.train));
   controls.show(defaults);
   outcome.layOut(openings);
   tryout.ready(openings);
+}
+
+/** Browsers tell little: `nvidia`, `ampere`. */
+function nameOf({ vendor, architecture, description, software }: Opened['adapter']): string {
+  const name = description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed';
+  return software ? `Software adapter on the CPU (${name}), slow` : `Native GPU (${name})`;
 }
 
 function showMissing(text: string): void {

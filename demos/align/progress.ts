@@ -4,6 +4,7 @@
  */
 import { formatBytes } from '../../src/gpu/errors.ts';
 import { byId, duration, setText } from './dom.ts';
+import { language } from './language.ts';
 import type { Pace, Update } from './messages.ts';
 
 type PhaseUpdate = Extract<Update, { type: 'phase' }>;
@@ -77,7 +78,7 @@ function sentence(
       return durable ? 'Ready.' : 'Ready. This browser keeps nothing for this tab, so a run ends with it.';
     case 'kept': {
       const date = new Date(startedAt);
-      const when = date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+      const when = date.toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
       return `A run of ${when} is kept in this browser, at step ${step} of ${totalSteps}. Resume it, or discard it to begin anew.`;
     }
     case 'before':

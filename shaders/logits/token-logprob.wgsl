@@ -3,6 +3,10 @@
 // states into results, and the gradient dlogits = dlogprob · (1[target] − p) goes to a buffer (`backward`) or takes the
 // strip's own place (`backward_strip`). A whole buffer is one strip of width V. A masked target (−∞), or one outside the
 // vocabulary, has log-probability −∞, written as bits, and a row of zeros for its gradient.
+//
+// Where the head W is frozen, d logprob / d hidden = W[target] − Σ p W needs no second look at the logits: `weigh` puts
+// e^(z − m) in the strip's place, a product adds them up with W's rows into `pull`, which follows m as m rises, and
+// `backward_pull` turns that into the gradient.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
@@ -12,24 +16,30 @@ struct Params {
   cols: u32, // width of the strip
   start: u32, // its first token
   accumulate: u32, // forward: 0 for the first strip. backward: 1 adds to the gradient
+  width: u32, // of a hidden state; only for pull
 }
 
 // What is known of a row after some strips; all four bytes wide.
 struct TargetState {
   row: Online,
   target_logit: u32, // bits
+  rise: f32, // m before the last strip − m now
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, cols)
 @group(0) @binding(2) var<storage, read> targets: array<u32>; // (rows)
-@group(0) @binding(3) var<storage, read_write> states: array<TargetState>; // (rows, 5)
-@group(0) @binding(4) var<storage, read> saved_states: array<TargetState>; // (rows, 5)
+@group(0) @binding(3) var<storage, read_write> states: array<TargetState>; // (rows, 6)
+@group(0) @binding(4) var<storage, read> saved_states: array<TargetState>; // (rows, 6)
 @group(0) @binding(5) var<storage, read_write> logprobs: array<u32>; // (rows)
 @group(0) @binding(6) var<storage, read_write> stats: array<vec2f>; // (rows, 2): entropy, 1 where the target is the argmax
 @group(0) @binding(7) var<storage, read> dlogprobs: array<f32>; // (rows)
 @group(0) @binding(8) var<storage, read_write> dlogits: array<f32>; // (rows, cols)
-@group(0) @binding(9) var<storage, read_write> strip: array<u32>; // (rows, cols): logits in, gradient out
+@group(0) @binding(9) var<storage, read_write> strip: array<u32>; // (rows, cols): logits in, gradient or weights out
+@group(0) @binding(10) var<storage, read_write> pull: array<f32>; // (rows, width): Σ e^(z − m) W over the strips so far
+@group(0) @binding(11) var<storage, read> saved_pull: array<f32>; // (rows, width)
+@group(0) @binding(12) var<storage, read> head: array<f32>; // (cols, width): W's rows of the strip
+@group(0) @binding(13) var<storage, read_write> dhidden: array<f32>; // (rows, width)
 
 @compute @workgroup_size(WORKGROUP)
 fn forward(
@@ -42,7 +52,7 @@ fn forward(
     return;
   }
   let start = row * params.cols;
-  var state = TargetState(online_row(start, params.cols, lane), MASKED);
+  var state = TargetState(online_row(start, params.cols, lane), MASKED, 0.0);
   if (lane > 0u) {
     return;
   }
@@ -54,11 +64,37 @@ fn forward(
   if (params.accumulate == 1u) {
     let before = states[row];
     state.row = online_merge(before.row, state.row);
+    state.rise = before.row.largest - state.row.largest;
     if (column >= params.cols) {
       state.target_logit = before.target_logit;
     }
   }
   states[row] = state;
+}
+
+// The strip becomes e^(z − m), and what the strips before have added up follows m.
+@compute @workgroup_size(WORKGROUP)
+fn weigh(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let start = row * params.cols;
+  let state = saved_states[row];
+  for (var i = lane; i < params.cols; i += WORKGROUP) {
+    strip[start + i] = bitcast<u32>(online_weight(state.row, strip[start + i]));
+  }
+  if (params.accumulate == 0u) {
+    return;
+  }
+  let factor = exp(max(state.rise, NEGLIGIBLE));
+  for (var i = lane; i < params.width; i += WORKGROUP) {
+    pull[row * params.width + i] *= factor;
+  }
 }
 
 // One thread a row.
@@ -123,6 +159,37 @@ fn backward_strip(
   for (var i = lane; i < params.cols; i += WORKGROUP) {
     let gradient = slope(state, inverse, strip[start + i], i == column) * dlogprobs[row];
     strip[start + i] = bitcast<u32>(gradient);
+  }
+}
+
+// dhidden = dlogprob · (W[target] − pull / Σ), for the rows of W from `start` on: mostly all of them at once.
+@compute @workgroup_size(WORKGROUP)
+fn backward_pull(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let state = saved_states[row];
+  let inverse = select(0.0, online_inverse(state.row), params.start == 0u);
+  let column = targets[row] - params.start;
+  for (var i = lane; i < params.width; i += WORKGROUP) {
+    let at = row * params.width + i;
+    var gradient = 0.0;
+    if (state.target_logit != MASKED) {
+      gradient = -saved_pull[at] * inverse;
+      if (column < params.cols) {
+        gradient += head[column * params.width + i];
+      }
+      gradient *= dlogprobs[row];
+    }
+    if (params.accumulate == 1u) {
+      gradient += dhidden[at];
+    }
+    dhidden[at] = gradient;
   }
 }
 

@@ -79,7 +79,7 @@ function build(run: (command: Command, flags: Settings) => Promise<void>, termin
   for (const each of [program, ...program.commands]) {
     each
       .exitOverride()
-      .configureHelp({ helpWidth: HELP_WIDTH, optionTerm: ({ flags }) => flags.replace(/, --\S+/, '') })
+      .configureHelp({ helpWidth: HELP_WIDTH, optionTerm: ({ flags }) => flags.replace(/^(--\S+), --\S+/, '$1') })
       .configureOutput({ writeErr: (text) => terminal.info(text.trimEnd()), writeOut: (text) => terminal.print(text.trimEnd()) });
   }
   return program;

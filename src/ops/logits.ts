@@ -54,21 +54,25 @@ export type Part = (tensor: Tensor) => BufferView;
 
 /**
  * Calls `run` once for each block of rows of (rows, cols) that a single binding can hold; mostly there is one. `part`
- * cuts the block out of any tensor with `rows` rows.
+ * cuts the block out of any tensor with `rows` rows; `start` is the block's first row.
  */
 export function inRowBlocks(
   gpu: Gpu,
   rows: number,
   cols: number,
-  run: (count: number, part: Part) => void,
+  run: (count: number, part: Part, start: number) => void,
 ): void {
   const fitting = Math.floor(gpu.limits.maxStorageBufferBindingSize / (cols * 4));
   const step = Math.max(ROW_STEP, Math.floor(fitting / ROW_STEP) * ROW_STEP);
   for (let start = 0; start < rows; start += step) {
     const count = Math.min(step, rows - start);
-    run(count, (tensor) => {
-      const stride = (tensor.length / rows) * 4;
-      return { buffer: tensor.buffer, offset: tensor.offset + start * stride, size: count * stride };
-    });
+    run(
+      count,
+      (tensor) => {
+        const stride = (tensor.length / rows) * 4;
+        return { buffer: tensor.buffer, offset: tensor.offset + start * stride, size: count * stride };
+      },
+      start,
+    );
   }
 }

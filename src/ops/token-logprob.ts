@@ -1,7 +1,8 @@
 /**
  * The log-probability of one target a row. `tokenLogprobs` takes logits that exist; `headLogprobs`, which training uses,
- * takes hidden states and the head and makes the logits in vocabulary strips, so that no buffer of N × V is ever held:
- * forward keeps five numbers a row, backward makes each strip again and turns it into its own gradient.
+ * takes hidden states and the head and makes the logits in vocabulary strips, so that no buffer of N × V is ever held.
+ * Forward keeps six numbers a row. Backward makes each strip again and turns it into its own gradient; with a frozen head
+ * it need not, because forward has left the vocabulary's pull on each hidden state.
  */
 import shader from '../../shaders/logits/token-logprob.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';
@@ -15,9 +16,11 @@ const perRow: Grid = { groups: (p) => p.rows };
 
 export const tokenLogprobKernels = kernels(shader, {
   forward: perRow,
+  weigh: perRow,
   finish: { threads: (p) => p.rows },
   backward: perRow,
   backward_strip: perRow,
+  backward_pull: perRow,
 });
 
 export interface TokenLogprobs {
@@ -28,7 +31,7 @@ export interface TokenLogprobs {
 }
 
 /** Numbers that the shader keeps for a row: `TargetState`. */
-const STATE_WIDTH = 5;
+const STATE_WIDTH = 6;
 /** A strip's buffer holds at most this many bytes, as long as that leaves it {@link STRIP_STEP} wide. */
 const STRIP_BYTES = 16 * 1024 * 1024;
 /** Strips start at multiples of this, which keeps a view of the head on a 256-byte border. */
@@ -41,13 +44,14 @@ export function tokenLogprobs(tape: Tape, logits: Tensor, targets: Tensor): Toke
   const { gpu } = tape;
   const { rows, cols } = logits;
   const constants = { WORKGROUP: gpu.rowThreads };
-  const { logprobs, stats, states } = resultsFor(tape, rows);
+  const results = resultsFor(tape, rows);
+  const { logprobs, stats, states } = results;
   inRowBlocks(gpu, rows, cols, (count, part) => {
-    const params = { rows: count, cols, start: 0, accumulate: 0 };
+    const params = { rows: count, cols, start: 0, accumulate: 0, width: 0 };
     const ofBlock = { targets: part(targets), states: part(states) };
     tokenLogprobKernels.forward(gpu, { logits: part(logits), ...ofBlock }, params, constants);
   });
-  finish(tape, targets, states, { logprobs, stats });
+  finish(tape, targets, results);
   const backward = () => {
     const slot = tape.gradient(logits);
     if (!slot) return;
@@ -59,7 +63,7 @@ export function tokenLogprobs(tape: Tape, logits: Tensor, targets: Tensor): Toke
         dlogprobs: part(logprobs.grad as Tensor),
         dlogits: part(slot.grad),
       };
-      const params = { rows: count, cols, start: 0, accumulate: slot.accumulate };
+      const params = { rows: count, cols, start: 0, accumulate: slot.accumulate, width: 0 };
       tokenLogprobKernels.backward(gpu, buffers, params, constants);
     });
   };
@@ -73,54 +77,85 @@ export function tokenLogprobs(tape: Tape, logits: Tensor, targets: Tensor): Toke
  */
 export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: Tensor): TokenLogprobs {
   const { gpu } = tape;
-  const [vocabulary, width] = head.shape as [number, number];
+  const [vocabulary, width] = head.shape;
   const count = hidden.rows;
   if (hidden.cols !== width)
     throw new RangeError(`headLogprobs: hidden is ${hidden}, but the head is ${head}`);
   checkPerRow('headLogprobs', targets, count, 'u32');
   const constants = { WORKGROUP: gpu.rowThreads };
-  const strips = vocabularyStrips(count, vocabulary);
-  const { logprobs, stats, states } = resultsFor(tape, count);
+  const results = resultsFor(tape, count);
+  const { logprobs, stats, states } = results;
+  const rowsAndWidth = { rows: count, width };
 
   /** Makes the logits of each strip in turn and hands them over. */
-  const eachStrip = (visit: (logits: Tensor, strip: Strip) => void) => {
-    const buffer = tape.empty([count, strips[0]?.cols ?? 0], 'strip of logits');
-    for (const strip of strips) {
-      const size = { m: count, n: strip.cols, k: width };
-      product(gpu, 'nt', hidden, rowsOf(head, strip, width), buffer, size);
-      visit(buffer, strip);
+  const eachStrip = (visit: (strip: Tensor, at: Strip, ofHead: BufferView) => void) => {
+    const strips = vocabularyStrips(count, vocabulary);
+    const strip = tape.empty([count, strips[0].cols], 'strip of logits');
+    for (const at of strips) {
+      const ofHead = rowsOf(head, at);
+      product(gpu, 'nt', hidden, ofHead, strip, { m: count, n: at.cols, k: width });
+      visit(strip, at, ofHead);
     }
-    tape.release(buffer);
+    tape.release(strip);
   };
 
-  eachStrip((logits, { start, cols }) => {
-    const params = { rows: count, cols, start, accumulate: start > 0 ? 1 : 0 };
-    tokenLogprobKernels.forward(gpu, { logits, targets, states }, params, constants);
+  // With a frozen head the forward pass can leave all that the gradient needs, at one product instead of two.
+  const pulls = tape.recording && hidden.requiresGrad && !head.requiresGrad;
+  const pull = pulls ? tape.empty([count, width], 'pull of the vocabulary') : undefined;
+  eachStrip((strip, { start, cols }, ofHead) => {
+    const accumulate = start > 0 ? 1 : 0;
+    const params = { ...rowsAndWidth, cols, start, accumulate };
+    tokenLogprobKernels.forward(gpu, { logits: strip, targets, states }, params, constants);
+    if (!pull) return;
+    tokenLogprobKernels.weigh(gpu, { strip, saved_states: states, pull }, params, constants);
+    product(gpu, 'nn', strip, ofHead, pull, { m: count, n: width, k: cols }, { accumulate });
   });
-  finish(tape, targets, states, { logprobs, stats });
+  finish(tape, targets, results);
 
-  const backward = () => {
+  const backwardFromPull = (saved_pull: Tensor) => {
+    const slot = tape.gradient(hidden);
+    if (!slot) return;
+    const dhidden = slot.grad;
+    const buffers = {
+      targets,
+      saved_states: states,
+      saved_pull,
+      dlogprobs: logprobs.grad as Tensor,
+      dhidden,
+    };
+    inRowBlocks(gpu, vocabulary, width, (cols, part, start) => {
+      const accumulate = start > 0 ? 1 : slot.accumulate;
+      const params = { ...rowsAndWidth, cols, start, accumulate };
+      tokenLogprobKernels.backward_pull(gpu, { ...buffers, head: part(head) }, params, constants);
+    });
+  };
+
+  const backwardFromStrips = () => {
     const dhidden = tape.gradient(hidden);
     const dhead = tape.gradient(head);
     if (!dhidden && !dhead) return;
-    const dlogprobs = logprobs.grad as Tensor;
-    eachStrip((strip, { start, cols }) => {
-      const buffers = { strip, targets, saved_states: states, dlogprobs };
-      const params = { rows: count, cols, start, accumulate: 0 };
-      tokenLogprobKernels.backward_strip(gpu, buffers, params, constants);
+    const buffers = { targets, saved_states: states, dlogprobs: logprobs.grad as Tensor };
+    eachStrip((strip, at, ofHead) => {
+      const { start, cols } = at;
+      const params = { ...rowsAndWidth, cols, start, accumulate: 0 };
+      tokenLogprobKernels.backward_strip(gpu, { ...buffers, strip }, params, constants);
       if (dhidden) {
         const accumulate = start > 0 ? 1 : dhidden.accumulate;
-        const size = { m: count, n: width, k: cols };
-        product(gpu, 'nn', strip, rowsOf(head, { start, cols }, width), dhidden.grad, size, { accumulate });
+        product(gpu, 'nn', strip, ofHead, dhidden.grad, { m: count, n: width, k: cols }, { accumulate });
       }
       if (dhead) {
         const { grad, accumulate } = dhead;
-        const size = { m: cols, n: width, k: count };
-        product(gpu, 'tn', strip, hidden, rowsOf(grad, { start, cols }, width), size, { accumulate });
+        product(gpu, 'tn', strip, hidden, rowsOf(grad, at), { m: cols, n: width, k: count }, { accumulate });
       }
     });
   };
-  tape.record({ inputs: [hidden, head], outputs: [logprobs], saved: [stats, states], backward });
+
+  tape.record({
+    inputs: [hidden, head],
+    outputs: [logprobs],
+    saved: pull ? [stats, states, pull] : [stats, states],
+    backward: pull ? () => backwardFromPull(pull) : backwardFromStrips,
+  });
   return { logprobs, stats };
 }
 
@@ -145,8 +180,10 @@ export function vocabularyStrips(rows: number, vocabulary: number): Strip[] {
   }));
 }
 
-function rowsOf(matrix: Tensor, { start, cols }: Strip, width: number): BufferView {
-  return { buffer: matrix.buffer, offset: matrix.offset + start * width * 4, size: cols * width * 4 };
+/** The rows of a (V, d) matrix that belong to a strip. */
+function rowsOf(matrix: Tensor, { start, cols }: Strip): BufferView {
+  const stride = matrix.cols * 4;
+  return { buffer: matrix.buffer, offset: matrix.offset + start * stride, size: cols * stride };
 }
 
 function resultsFor(tape: Tape, rows: number) {
@@ -157,9 +194,13 @@ function resultsFor(tape: Tape, rows: number) {
   };
 }
 
-function finish(tape: Tape, targets: Tensor, states: Tensor, { logprobs, stats }: TokenLogprobs): void {
+function finish(
+  tape: Tape,
+  targets: Tensor,
+  { logprobs, stats, states }: ReturnType<typeof resultsFor>,
+): void {
   const { gpu } = tape;
   const buffers = { targets, saved_states: states, logprobs, stats };
-  const params = { rows: targets.length, cols: 0, start: 0, accumulate: 0 };
+  const params = { rows: targets.length, cols: 0, start: 0, accumulate: 0, width: 0 };
   tokenLogprobKernels.finish(gpu, buffers, params, { WORKGROUP: gpu.rowThreads });
 }

@@ -4,30 +4,30 @@
  * two late, and a loss that is not finite stops the run before a checkpoint could keep it.
  */
 import type { TokenizedPair } from '../data/packing.ts';
-import type { PreferenceRow } from '../data/preference-dataset.ts';
-import { tokenizePairs } from '../data/tokenize-pairs.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
-import { MemoryCapError } from '../gpu/errors.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
 import { InputError } from '../io/errors.ts';
-import { contentHash } from '../io/hash.ts';
 import type { Adapter, LoraConfig } from '../io/peft.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
 import { objectiveParameters, PAIRWISE_OBJECTIVES } from '../objectives/catalogue.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
+import { Clock } from './clock.ts';
 import { type DPOConfig, resolveDPOConfig, resolveLoraConfig } from './config.ts';
 import { NonFiniteLossError } from './errors.ts';
+import { evaluatePairs } from './evaluation.ts';
 import type { Metrics, RunPlan, TrainEvent } from './events.ts';
 import { VocabularyMean } from './forward.ts';
 import { evalMetrics, meanMetrics } from './metrics.ts';
 import { Optimizer } from './optimizer.ts';
 import { examplesOfStep, type Order, stepsPerEpoch } from './order.ts';
-import { type PairBatch, type PairStepContext, runPairs } from './pair-step.ts';
+import { type PairDataset, preparePairs } from './pair-dataset.ts';
+import { type PairStepContext, pairBatch, runPairs } from './pair-step.ts';
+import { planRun } from './plan.ts';
 import { type ReferenceLogprobs, referenceLogprobs } from './reference.ts';
-import { learningRate, type Schedule } from './schedule.ts';
-import { loadRun, type RunState, restoreParameters, saveRun } from './state.ts';
+import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
+import { loadRun, type RunState, restoreParameters, runHash, saveRun } from './state.ts';
 
 /** Steps whose metrics may be on their way. */
 const METRICS_LATE = 2;
@@ -36,9 +36,8 @@ export interface DPOTrainerOptions {
   model: CausalLM;
   /** Settings; TRL's defaults for what is left out. */
   args?: Partial<DPOConfig>;
-  /** Rows as read, or token ids. */
-  trainDataset: readonly PreferenceRow[] | readonly TokenizedPair[];
-  evalDataset?: readonly PreferenceRow[] | readonly TokenizedPair[];
+  trainDataset: PairDataset;
+  evalDataset?: PairDataset;
   /** The model's tokenizer; needed for rows. */
   processingClass?: Tokenizer;
   /** LoRA settings, an adapter to continue, or null to train all weights (load the model with `trainable`). */
@@ -68,6 +67,7 @@ export class DPOTrainer {
   private readonly vocabularyMean: VocabularyMean;
   private readonly order: Order;
   private readonly schedule: Schedule;
+  private readonly references = new Map<readonly TokenizedPair[], ReferenceLogprobs>();
   private state: RunState = { step: 0, tokens: 0, numTokens: 0, log: [] };
 
   constructor(private readonly options: DPOTrainerOptions) {
@@ -77,11 +77,10 @@ export class DPOTrainer {
       lora: peftConfig !== null,
       lossTypes: Object.keys(PAIRWISE_OBJECTIVES),
     });
-    this.trainPairs = this.tokenize(options.trainDataset);
-    this.evalPairs = this.tokenize(options.evalDataset ?? []);
+    this.trainPairs = this.prepare(options.trainDataset);
+    this.evalPairs = this.prepare(options.evalDataset ?? []);
     if (this.trainPairs.length === 0)
       throw new InputError('training data', 'has no rows', 'Give at least one pair');
-    checkIds([...this.trainPairs, ...this.evalPairs], model);
 
     if (peftConfig) this.adapter = model.attach(this.initialAdapter(peftConfig), { trainable: true });
     const parameters = this.adapter?.parameters ?? model.parameters;
@@ -103,7 +102,7 @@ export class DPOTrainer {
       seed,
       shuffle: shuffleDataset,
     };
-    this.schedule = this.makeSchedule();
+    this.schedule = scheduleOf(this.config, stepsPerEpoch(this.order));
   }
 
   /** Optimizer steps done so far. */
@@ -124,7 +123,12 @@ export class DPOTrainer {
   async *train({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<TrainEvent> {
     const { model, config } = this;
     const { gpu } = model;
-    const configHash = await this.configHash();
+    const configHash = await runHash(model, this.parameters, [
+      config,
+      this.adapter?.config ?? null,
+      this.trainPairs,
+      this.evalPairs,
+    ]);
     const resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
     yield { type: 'start', plan: await this.plan(), resumedFrom: resumed?.state.step };
 
@@ -171,30 +175,17 @@ export class DPOTrainer {
     const reference = this.reference(this.evalPairs);
     let next = await reference.next();
     while (!next.done) next = await reference.next();
-    return this.evaluatePairs(next.value);
+    return this.metricsOf(next.value);
   }
 
-  /** What the run will hold at most, and how much of it there is to do; compiles the kernels it will use. */
+  /** What there is to do and what it will need; compiles the kernels. Throws {@link MemoryCapError}. */
   async plan(): Promise<RunPlan> {
-    const { model, config } = this;
-    const counting = model.gpu.countingCopy();
-    const size = (pair: TokenizedPair) => pair.prompt.length + pair.chosen.length + pair.rejected.length;
-    const largest = [...this.trainPairs]
-      .sort((a, b) => size(b) - size(a))
-      .slice(0, config.perDeviceTrainBatchSize);
-    const reference = largest.map((pair) => new Float32Array(pair.chosen.length + pair.rejected.length));
-    runPairs(counting, this.context, { pairs: largest, reference }, 1);
-    new Optimizer(counting, this.parameters, config).step(1, 0);
-    const plannedBytes = model.gpu.memory().live + counting.memory().peak;
-    const { cap } = model.gpu.pool;
-    if (plannedBytes > cap) throw new MemoryCapError(plannedBytes, cap, 'Training');
-    await model.gpu.compile(counting.wantedPipelines);
     return {
       totalSteps: this.schedule.totalSteps,
       pairs: this.trainPairs.length,
       evalPairs: this.evalPairs.length,
       trainableParameters: this.parameters.count,
-      plannedBytes,
+      plannedBytes: await planRun(this.context, this.parameters, this.trainPairs, this.config),
     };
   }
 
@@ -210,7 +201,7 @@ export class DPOTrainer {
     const { perDeviceTrainBatchSize } = this.config;
     const results = [];
     for (let start = 0; start < examples.length; start += perDeviceTrainBatchSize) {
-      const batch = take(
+      const batch = pairBatch(
         examples.subarray(start, start + perDeviceTrainBatchSize),
         this.trainPairs,
         reference,
@@ -260,24 +251,14 @@ export class DPOTrainer {
   private async *evaluateNow(reference: ReferenceLogprobs): AsyncGenerator<TrainEvent> {
     if (this.evalPairs.length === 0) return;
     const { step } = this.state;
-    const metrics = evalMetrics(await this.evaluatePairs(reference));
+    const metrics = evalMetrics(await this.metricsOf(reference));
     this.state.log.push({ type: 'evaluate', step, metrics });
     yield { type: 'evaluate', step, metrics };
   }
 
-  private async evaluatePairs(reference: ReferenceLogprobs): Promise<Metrics> {
-    const { gpu } = this.model;
-    const { perDeviceEvalBatchSize } = this.config;
-    const all = Uint32Array.from(this.evalPairs, (_, i) => i);
-    const parts = [];
-    for (let start = 0; start < all.length; start += perDeviceEvalBatchSize) {
-      const batch = take(all.subarray(start, start + perDeviceEvalBatchSize), this.evalPairs, reference);
-      const { metrics } = runPairs(gpu, this.context, batch);
-      metrics.catch(() => undefined);
-      await gpu.settle(gpu.recorder.throttle());
-      parts.push(metrics);
-    }
-    return meanMetrics(await gpu.settle(Promise.all(parts)));
+  private metricsOf(reference: ReferenceLogprobs): Promise<Metrics> {
+    const { context, evalPairs: pairs, config } = this;
+    return evaluatePairs(context, { pairs, reference }, config.perDeviceEvalBatchSize);
   }
 
   private async *save(configHash: string): AsyncGenerator<TrainEvent> {
@@ -288,12 +269,15 @@ export class DPOTrainer {
 
   /** The reference is this model with the trained adapter off; with all weights in training, as it stands at step 0. */
   private async *reference(pairs: readonly TokenizedPair[]): AsyncGenerator<TrainEvent, ReferenceLogprobs> {
-    if (pairs.length === 0) return [];
-    const { model, adapter, vocabularyMean, options, config } = this;
+    const kept = this.references.get(pairs);
+    if (kept || pairs.length === 0) return kept ?? [];
+    const { model, adapter, options, config } = this;
     if (adapter) adapter.enabled = false;
     try {
       const size = config.perDeviceEvalBatchSize;
-      return yield* referenceLogprobs(model, pairs, size, vocabularyMean, options.referenceCache);
+      const computed = yield* referenceLogprobs(model, pairs, size, options.referenceCache);
+      this.references.set(pairs, computed);
+      return computed;
     } finally {
       if (adapter) adapter.enabled = true;
     }
@@ -311,35 +295,13 @@ export class DPOTrainer {
     };
   }
 
-  private makeSchedule(): Schedule {
-    const {
-      maxSteps,
-      numTrainEpochs,
-      warmupSteps,
-      warmupRatio,
-      lrSchedulerType,
-      learningRate: peak,
-    } = this.config;
-    const totalSteps = maxSteps > 0 ? maxSteps : Math.ceil(numTrainEpochs * stepsPerEpoch(this.order));
-    const warmup = warmupSteps > 0 ? warmupSteps : Math.ceil(warmupRatio * totalSteps);
-    return { type: lrSchedulerType, peak, warmupSteps: warmup, totalSteps };
-  }
-
-  private tokenize(rows: readonly PreferenceRow[] | readonly TokenizedPair[]): readonly TokenizedPair[] {
-    if (
-      rows.length === 0 ||
-      (Array.isArray((rows[0] as TokenizedPair).prompt) &&
-        typeof (rows[0] as TokenizedPair).prompt[0] === 'number')
-    ) {
-      return rows as readonly TokenizedPair[];
-    }
-    const { processingClass } = this.options;
-    if (!processingClass)
-      throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
-    const maxLength = Math.min(this.config.maxLength, this.model.config.maxPositionEmbeddings);
-    const { pairs, notices } = tokenizePairs(rows as readonly PreferenceRow[], processingClass, {
-      maxLength,
-    });
+  private prepare(dataset: PairDataset): readonly TokenizedPair[] {
+    const { pairs, notices } = preparePairs(
+      dataset,
+      this.model,
+      this.options.processingClass,
+      this.config.maxLength,
+    );
     this.notices.push(...notices);
     return pairs;
   }
@@ -353,72 +315,8 @@ export class DPOTrainer {
   private hasEvaluated(): boolean {
     return this.state.log.some((entry) => entry.type === 'evaluate' && entry.step === this.state.step);
   }
-
-  private async configHash(): Promise<string> {
-    const { adapter, model, config, trainPairs, evalPairs } = this;
-    const parameters = [...this.parameters.tensors].map(([name, tensor]) => [name, tensor.shape]);
-    const about = { config, lora: adapter?.config ?? null, parameters };
-    return contentHash(
-      model.fingerprint,
-      JSON.stringify(about),
-      JSON.stringify(trainPairs),
-      JSON.stringify(evalPairs),
-    );
-  }
-}
-
-/** Tokens per second and time left, from the steps that have arrived. */
-class Clock {
-  private readonly started = performance.now();
-  private tokens = 0;
-  private steps = 0;
-
-  constructor(private readonly totalSteps: number) {}
-
-  tick(tokens: number): void {
-    this.tokens += tokens;
-    this.steps++;
-  }
-
-  get tokensPerSecond(): number {
-    return this.tokens === 0 ? 0 : this.tokens / this.seconds;
-  }
-
-  get secondsLeft(): number {
-    return (this.seconds / Math.max(1, this.steps)) * (this.totalSteps - this.steps);
-  }
-
-  private get seconds(): number {
-    return (performance.now() - this.started) / 1000;
-  }
 }
 
 function isDue(step: number, every: number): boolean {
   return every > 0 && step % every === 0;
-}
-
-function take(
-  examples: Uint32Array,
-  pairs: readonly TokenizedPair[],
-  reference: ReferenceLogprobs,
-): PairBatch {
-  const chosen = [...examples];
-  return { pairs: chosen.map((i) => pairs[i]), reference: chosen.map((i) => reference[i]) };
-}
-
-/** Ids that the model has no row for would read past the end of its embedding. */
-function checkIds(pairs: readonly TokenizedPair[], { config, name }: CausalLM): void {
-  pairs.forEach(({ prompt, chosen, rejected }, i) => {
-    for (const ids of [prompt, chosen, rejected]) {
-      const bad = ids.find((id) => id >= config.vocabSize || id < 0);
-      if (bad === undefined) continue;
-      const what = `token id ${bad} is not in the vocabulary of ${name}, which has ${config.vocabSize} entries`;
-      throw new InputError(`pair ${i + 1}`, what, 'Use the tokenizer that belongs to the model');
-    }
-    const longest = prompt.length + Math.max(chosen.length, rejected.length);
-    if (longest > config.maxPositionEmbeddings) {
-      const what = `has ${longest} tokens, the model has positions for ${config.maxPositionEmbeddings}`;
-      throw new InputError(`pair ${i + 1}`, what, 'Lower maxLength');
-    }
-  });
 }

@@ -7,34 +7,38 @@ import type { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { gather } from '../ops/gather.ts';
 import { product } from '../ops/matmul.ts';
-import { headLogprobs } from '../ops/token-logprob.ts';
+import { headLogprobs, type TokenLogprobs } from '../ops/token-logprob.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
-export interface RowScores {
-  /** (R): log π(target | what comes before). */
-  logprobs: Tensor;
-  /** (R, 2): entropy of the prediction, and 1 where the target was its most likely token. */
-  stats: Tensor;
+/** The hidden states that carry loss, (R, d). */
+function lossRows(tape: Tape, model: CausalLM, batch: DeviceBatch, checkpoint = false): Tensor {
+  return gather(tape, model.hidden(tape, batch, { checkpoint }), batch.lossRows);
+}
+
+/** log π(target | what comes before) of every loss row of the batch, (R). */
+export function rowLogprobs(tape: Tape, model: CausalLM, batch: DeviceBatch): Tensor {
+  return headLogprobs(tape, lossRows(tape, model, batch), model.head, batch.targets).logprobs;
+}
+
+export interface RowScores extends TokenLogprobs {
   /** (R): mean of the row's logits over the vocabulary. */
   logitMeans: Tensor;
 }
 
-/** Scores every loss row of the batch. */
+/** The same with all that the metrics want. */
 export function scoreRows(
   tape: Tape,
   model: CausalLM,
   batch: DeviceBatch,
   vocabularyMean: VocabularyMean,
-  checkpoint = false,
+  checkpoint: boolean,
 ): RowScores {
-  const hidden = model.hidden(tape, batch, { checkpoint });
-  const rows = gather(tape, hidden, batch.lossRows);
+  const rows = lossRows(tape, model, batch, checkpoint);
   const logitMeans = tape.empty([rows.rows], 'logit means');
   const size = { m: rows.rows, n: 1, k: rows.cols };
   product(tape.gpu, 'nt', rows, vocabularyMean.of(tape), logitMeans, size);
-  const { logprobs, stats } = headLogprobs(tape, rows, model.head, batch.targets);
-  return { logprobs, stats, logitMeans };
+  return { logitMeans, ...headLogprobs(tape, rows, model.head, batch.targets) };
 }
 
 /**

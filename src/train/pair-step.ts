@@ -99,3 +99,13 @@ export function runPairs(
     }),
   };
 }
+
+/** The pairs of the given numbers, with their reference. */
+export function pairBatch(
+  examples: Uint32Array,
+  pairs: readonly TokenizedPair[],
+  reference: PairBatch['reference'],
+): PairBatch {
+  const chosen = [...examples];
+  return { pairs: chosen.map((i) => pairs[i]), reference: chosen.map((i) => reference[i]) };
+}

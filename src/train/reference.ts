@@ -9,7 +9,7 @@ import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { TrainEvent } from './events.ts';
-import { scoreRows, type VocabularyMean } from './forward.ts';
+import { rowLogprobs } from './forward.ts';
 
 /** Changes when the way of computing changes, so that no stale value is read. */
 const VERSION = 'reference-1';
@@ -22,7 +22,6 @@ export async function* referenceLogprobs(
   model: CausalLM,
   pairs: readonly TokenizedPair[],
   batchSize: number,
-  vocabularyMean: VocabularyMean,
   cache?: ReferenceCache,
 ): AsyncGenerator<TrainEvent, ReferenceLogprobs> {
   const total = pairs.length;
@@ -37,7 +36,7 @@ export async function* referenceLogprobs(
   const all = new Float32Array(wanted);
   let filled = 0;
   for (let start = 0; start < total; start += batchSize) {
-    const values = await scorePairs(model, pairs.slice(start, start + batchSize), vocabularyMean);
+    const values = await scorePairs(model, pairs.slice(start, start + batchSize));
     all.set(values, filled);
     filled += values.length;
     yield { type: 'reference', done: Math.min(start + batchSize, total), total, cached: false };
@@ -47,16 +46,11 @@ export async function* referenceLogprobs(
 }
 
 /** Log-probabilities of all completion tokens of some pairs, in packed order. */
-async function scorePairs(
-  model: CausalLM,
-  pairs: readonly TokenizedPair[],
-  vocabularyMean: VocabularyMean,
-): Promise<Float32Array> {
+async function scorePairs(model: CausalLM, pairs: readonly TokenizedPair[]): Promise<Float32Array> {
   const { gpu } = model;
   const batch = new DeviceBatch(gpu, packPairs(pairs));
   const tape = Tape.forInference(gpu);
-  const { logprobs } = scoreRows(tape, model, batch, vocabularyMean);
-  const values = gpu.recorder.read(logprobs);
+  const values = gpu.recorder.read(rowLogprobs(tape, model, batch));
   tape.dispose();
   batch.dispose();
   gpu.recorder.flush();

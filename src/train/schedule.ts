@@ -26,6 +26,28 @@ export interface Schedule {
   totalSteps: number;
 }
 
+/** What a run's settings say of its schedule. `maxSteps` above 0 overrides the epochs. */
+export function scheduleOf(
+  config: {
+    lrSchedulerType: SchedulerType;
+    learningRate: number;
+    maxSteps: number;
+    numTrainEpochs: number;
+    warmupSteps: number;
+    warmupRatio: number;
+  },
+  stepsPerEpoch: number,
+): Schedule {
+  const { maxSteps, numTrainEpochs, warmupSteps, warmupRatio } = config;
+  const totalSteps = maxSteps > 0 ? maxSteps : Math.ceil(numTrainEpochs * stepsPerEpoch);
+  return {
+    type: config.lrSchedulerType,
+    peak: config.learningRate,
+    warmupSteps: warmupSteps > 0 ? warmupSteps : Math.ceil(warmupRatio * totalSteps),
+    totalSteps,
+  };
+}
+
 /** The rate of a step, counted from 1; the first step of a warm-up has rate 0, as in transformers. */
 export function learningRate({ type, peak, warmupSteps, totalSteps }: Schedule, step: number): number {
   const { decay, warms } = SCHEDULES[type];

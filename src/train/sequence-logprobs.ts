@@ -8,9 +8,8 @@ import { requireTokenIds } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import { gather } from '../ops/gather.ts';
-import { headLogprobs } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';
+import { rowLogprobs } from './forward.ts';
 
 export interface ScoreOptions {
   /** Most tokens at a time, default 2048; a longer sequence has a batch of its own. */
@@ -46,9 +45,7 @@ async function score(model: CausalLM, sequences: readonly TokenizedSequence[]): 
   if (packed.rows.length === 0) return sequences.map(() => new Float32Array(0));
   const batch = new DeviceBatch(gpu, packed);
   const tape = Tape.forInference(gpu);
-  const rows = gather(tape, model.hidden(tape, batch), batch.lossRows);
-  const { logprobs } = headLogprobs(tape, rows, model.head, batch.targets);
-  const pending = gpu.read(logprobs);
+  const pending = gpu.read(rowLogprobs(tape, model, batch));
   tape.dispose();
   batch.dispose();
   const values = new Float32Array(await pending);
@@ -73,7 +70,8 @@ function cut(sequences: readonly TokenizedSequence[], batchTokens: number): Toke
 }
 
 function check({ config, name }: CausalLM, { prompt, completion }: TokenizedSequence, where: string): void {
-  if (prompt.length === 0) throw new InputError(where, 'has no token to predict from', 'Begin it with a token');
+  if (prompt.length === 0)
+    throw new InputError(where, 'has no token to predict from', 'Begin it with a token');
   requireTokenIds(prompt, config.vocabSize, where);
   requireTokenIds(completion, config.vocabSize, where);
   const inputs = prompt.length + Math.max(0, completion.length - 1);

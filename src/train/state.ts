@@ -10,7 +10,9 @@ import {
   encodeCheckpoint,
 } from '../io/checkpoint.ts';
 import { InputError } from '../io/errors.ts';
+import { contentHash } from '../io/hash.ts';
 import { isObject, type JsonObject } from '../io/json.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
 import type { ParameterStore, Slab } from '../tensor/parameters.ts';
 import type { EvaluateEvent, StepEvent } from './events.ts';
 
@@ -29,6 +31,16 @@ export interface RunState {
   /** Tokens as TRL counts them, for `num_tokens`. */
   numTokens: number;
   log: LogEntry[];
+}
+
+/** Hash of what must be the same for a run to go on: model, trained shapes, settings and data. */
+export function runHash(
+  model: CausalLM,
+  parameters: ParameterStore,
+  about: readonly unknown[],
+): Promise<string> {
+  const shapes = [...parameters.tensors].map(([name, { shape }]) => [name, shape]);
+  return contentHash(model.fingerprint, ...[shapes, ...about].map((part) => JSON.stringify(part)));
 }
 
 /** Writes the state, atomically by the store's contract. */

@@ -1,0 +1,150 @@
+/**
+ * `webalign align`: the project's main job from beginning to end. The embedded model writes stories, learns from pairs of
+ * its own stories to prefer the glad ones, and writes again; what changed is printed, written as an adapter and as a page.
+ */
+import { type PreferenceRow, readPreferenceRows } from '../../data/preference-dataset.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { writeAdapter } from '../../io/peft.ts';
+import type { CausalLM } from '../../model/causal-lm.ts';
+import { writeFiles } from '../../node/folder.ts';
+import { sequenceLogprobs } from '../../train/sequence-logprobs.ts';
+import { ALIGN_LORA, ALIGN_QUICK, ALIGN_SAMPLING, ALIGN_SHOWN, ALIGN_TRAINING } from '../align-task.ts';
+import { inColumns } from '../columns.ts';
+import { command } from '../command.ts';
+import { type Continuation, continueOpenings } from '../continuations.ts';
+import { adapterName, type OpenModel, openModel, readText, withGpu } from '../open.ts';
+import { EMBEDDED } from '../package.ts';
+import { reportPage } from '../report/page.ts';
+import { openRunFolder } from '../run-folder.ts';
+import { errorOfDifference, estimate } from '../statistics.ts';
+import { runTraining, TRAINING_OPTIONS } from '../training.ts';
+
+const OUT = 'webalign-out';
+
+export const align = command({
+  name: 'align',
+  summary: 'the whole job on the embedded model: look, train, look again',
+  description:
+    'Aligns the embedded story model to glad stories with DPO: samples and their mean sentiment before, training,\n' +
+    `the same after. Writes a PEFT adapter and report.html. Without --out it writes to ./${OUT}, over what an\n` +
+    'earlier run left there; --resume goes on with that one instead.',
+  example: 'align --out adapter --seed 1',
+  options: ['out', 'quick', 'resume', 'overwrite', ...TRAINING_OPTIONS],
+  required: [],
+  defaults: { ...ALIGN_TRAINING, ...ALIGN_LORA },
+  async run({ settings, terminal, signal }) {
+    const { out = OUT, quick = false, resume, memoryCap } = settings;
+    const overwrite = settings.overwrite ?? (settings.out === undefined && !resume);
+    const [train, evaluation] = await Promise.all([readRows(EMBEDDED.train), readRows(EMBEDDED.evaluation)]);
+    const folder = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
+    const job = {
+      train: quick ? train.slice(0, ALIGN_QUICK.pairs) : train,
+      evaluation: quick ? evaluation.slice(0, ALIGN_QUICK.heldOut) : evaluation,
+      settings: quick ? { ...settings, maxSteps: ALIGN_QUICK.maxSteps } : settings,
+      folder,
+    };
+    const openings = evaluation.slice(0, quick ? ALIGN_QUICK.openings : ALIGN_SAMPLING.openings).map(({ prompt }) => prompt as string);
+
+    return withGpu(terminal, memoryCap, async (gpu) => {
+      const started = performance.now();
+      const open = await openModel(gpu, EMBEDDED.model);
+      const write = () => continueOpenings(open.model, open.tokenizer, openings, { ...ALIGN_SAMPLING, signal });
+      terminal.info(`Writing ${openings.length} stories as the model is`);
+      const before = await write();
+      const { trainer, json: summary } = await runTraining(open, job, terminal, signal);
+      terminal.info(`Writing ${openings.length} stories as it has become`);
+      const after = await write();
+      const kl = estimate(await divergences(open, trainer.adapter, after, signal));
+
+      const reward = { before: estimate(before.map((story) => story.sentiment)), after: estimate(after.map((story) => story.sentiment)) };
+      const standardError = errorOfDifference(reward.before, reward.after);
+      const seconds = (performance.now() - started) / 1000;
+      const page = reportPage({
+        summary,
+        log: trainer.logHistory,
+        config: { ...trainer.config, ...trainer.adapter?.config },
+        openings,
+        before,
+        after,
+        shown: ALIGN_SHOWN,
+        kl,
+        seconds,
+        parameters: parametersOf(open.model),
+        machine: machineOf(gpu),
+      });
+      if (trainer.adapter) await writeFiles(out, writeAdapter(await trainer.adapter.toAdapter()));
+      await writeFiles(out, { 'report.html': new TextEncoder().encode(page) });
+      trainer.dispose();
+
+      showStories(openings, before, after, (line) => terminal.print(line));
+      const rise = reward.after.mean - reward.before.mean;
+      terminal.print(`Mean sentiment     ${plusMinus(reward.before)} before, ${plusMinus(reward.after)} after: ${(rise / standardError).toFixed(1)} standard errors`);
+      terminal.print(`Held-out accuracy  ${((summary.eval?.['rewards/accuracies'] ?? Number.NaN) * 100).toFixed(1)}% of ${job.evaluation.length} pairs`);
+      terminal.print(`KL to the model    ${plusMinus(kl)} nats a story`);
+      terminal.print(`Adapter, report    ${out}, after ${seconds.toFixed(0)} s`);
+      return { json: { ...summary, reward: { before: reward.before.mean, after: reward.after.mean, standardError }, kl, seconds } };
+    });
+  },
+});
+
+async function readRows(path: string): Promise<PreferenceRow[]> {
+  return readPreferenceRows(await readText(path), path);
+}
+
+/** For every story log π − log π_ref, summed over its tokens: one sample each of KL(π ‖ π_ref). */
+async function divergences(
+  { model, tokenizer }: OpenModel,
+  adapter: { enabled: boolean } | undefined,
+  stories: readonly Continuation[],
+  signal: AbortSignal,
+): Promise<number[]> {
+  const end = tokenizer.eosId;
+  const sequences = stories.map(({ prompt, ids, finished }) => ({
+    prompt,
+    completion: finished === 'eos' && end !== undefined ? [...ids, end] : ids,
+  }));
+  const sums = async () => (await sequenceLogprobs(model, sequences, { signal })).map((values) => values.reduce((a, b) => a + b, 0));
+  const policy = await sums();
+  if (adapter) adapter.enabled = false;
+  const reference = await sums();
+  if (adapter) adapter.enabled = true;
+  return policy.map((value, i) => value - (reference[i] as number));
+}
+
+/** The first stories in two columns. */
+function showStories(
+  openings: readonly string[],
+  before: readonly Continuation[],
+  after: readonly Continuation[],
+  print: (line: string) => void,
+): void {
+  const cell = (story: Continuation | undefined) => `[${signed(story?.sentiment ?? 0)}]${story?.text.replace(/\s+/g, ' ')}`;
+  print('');
+  for (const [i, opening] of openings.slice(0, ALIGN_SHOWN).entries()) {
+    print(`${opening} …`);
+    print(inColumns(cell(before[i]), cell(after[i]), process.stdout.columns ?? 100));
+    print('');
+  }
+}
+
+function parametersOf({ config, linears, head }: CausalLM): number {
+  let count = head.length * (config.tieWordEmbeddings ? 1 : 2) + config.hiddenSize * (2 * config.numHiddenLayers + 1);
+  for (const { in: inputs, out } of linears.values()) count += inputs * out;
+  return count;
+}
+
+function machineOf({ adapter }: Gpu): [string, string][] {
+  return [
+    ['Adapter', adapterName(adapter)],
+    ['Features', adapter.features.join(', ') || 'none'],
+    ['Runtime', `Node ${process.versions.node} on ${process.platform}, ${process.arch}`],
+  ];
+}
+
+function plusMinus({ mean, standardError }: { mean: number; standardError: number }): string {
+  return `${mean.toFixed(2)} ± ${standardError.toFixed(2)}`;
+}
+
+function signed(value: number): string {
+  return `${value > 0 ? '+' : value < 0 ? '−' : ''}${Math.abs(value)}`;
+}

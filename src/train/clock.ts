@@ -1,0 +1,30 @@
+/**
+ * Tokens per second and time left, from the steps that have arrived. For people to look at; nothing depends on it.
+ */
+export class Clock {
+  private readonly started = performance.now();
+  private tokens = 0;
+  private steps = 0;
+  private readonly totalSteps: number;
+
+  constructor(totalSteps: number) {
+    this.totalSteps = totalSteps;
+  }
+
+  tick(tokens: number): void {
+    this.tokens += tokens;
+    this.steps++;
+  }
+
+  get tokensPerSecond(): number {
+    return this.tokens / Math.max(this.seconds, 1e-3);
+  }
+
+  get secondsLeft(): number {
+    return (this.seconds / Math.max(1, this.steps)) * (this.totalSteps - this.steps);
+  }
+
+  private get seconds(): number {
+    return (performance.now() - this.started) / 1000;
+  }
+}
