@@ -1,12 +1,13 @@
 // Largest entry, sum of exponentials and argmax of a row in one pass (Milakov and Gimelshein 2018), with what entropy
-// needs beside them. The including file binds the rows as `logits: array<u32>`: they are read as bits, because WGSL lets
-// an implementation assume that no f32 is infinite, and −∞ is how an entry is masked. A masked entry changes nothing; a
-// row of nothing else keeps the empty state, whose sum is 0. No infinity is ever computed with.
+// needs beside them. The including file binds the rows as `logits: array<u32>`: they are read as bits, because WGSL
+// lets an implementation assume that no f32 is infinite, and −∞ is how an entry is masked. A masked entry changes
+// nothing; a row of nothing else keeps the empty state, whose sum is 0. No infinity is ever computed with.
 //
 // Everything is relative to the largest entry m, so that logits of any size keep their full precision:
 //   largest = m,  sum = Σ e^(z − m),  spread = Σ e^(z − m) (z − m),  arg = the lowest index of m.
-// Then log p = (z − m) − log(sum) and the entropy is log(sum) − spread / sum. A NaN or +∞ in a row makes its sum NaN, and
-// so everything that is divided by it: an overflow upstream must show, even on devices whose exp makes a number of a NaN.
+// Then log p = (z − m) − log(sum) and the entropy is log(sum) − spread / sum. A NaN or +∞ in a row makes its sum NaN,
+// and so everything that is divided by it: an overflow upstream must show, even on devices whose exp makes a number
+// of a NaN.
 
 #include "lib/reduce.wgsl"
 

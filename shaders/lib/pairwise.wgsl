@@ -1,5 +1,5 @@
-// Drives a pairwise objective: one thread a pair gathers what the pair's two sequences are worth, calls the formula and
-// writes the derivative and a record. Sequence 2p is pair p's chosen completion, 2p + 1 its rejected one.
+// Drives a pairwise objective: one thread a pair gathers what the pair's two sequences are worth, calls the formula
+// and writes the derivative and a record. Sequence 2p is pair p's chosen completion, 2p + 1 its rejected one.
 //
 // An objective file includes this one and adds two things:
 //   struct Params { pairs: u32, scale: f32, beta: f32, … }       its parameters, these three among them

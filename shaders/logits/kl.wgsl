@@ -1,13 +1,14 @@
 // Kullback–Leibler divergences between two logits buffers (N, V), row by row and exact: the reverse KL(π ‖ π_ref) of
-// alignment and the forward KL(π_ref ‖ π), with their gradients to the policy's logits. One workgroup a row, two passes.
+// alignment and the forward KL(π_ref ‖ π), with their gradients to the policy's logits. One workgroup a row, two
+// passes.
 //
 // With d = log a − log b, KL(a ‖ b) is summed as Σ a (d − 1 + e^−d) = Σ a d − a + b: the same number, because a and b
-// sum to 1, but every term is ≥ 0 and an error in the normalisers enters squared, so that the divergence of two policies
-// that hardly differ is not lost in rounding.
+// sum to 1, but every term is ≥ 0 and an error in the normalisers enters squared, so that the divergence of two
+// policies that hardly differ is not lost in rounding.
 //
-// Masks (−∞): where both sides are masked, an entry adds nothing; where a alone is, its share of a is 0; where b alone is,
-// the divergence is +∞, written as bits. A row masked throughout on either side has divergence 0 and gradient 0. A row of
-// infinite divergence has no reverse gradient and gets 0.
+// Masks (−∞): where both sides are masked, an entry adds nothing; where a alone is, its share of a is 0; where b
+// alone is, the divergence is +∞, written as bits. A row masked throughout on either side has divergence 0 and
+// gradient 0. A row of infinite divergence has no reverse gradient and gets 0.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"

@@ -1,6 +1,6 @@
-// Sums of token log-probabilities by sequence, one workgroup a sequence: sums[s] = Σ logprobs[offsets[s] … offsets[s + 1]).
-// The order of a sum depends on its sequence alone, so that packing does not change it. A log-probability of −∞ makes its
-// sum −∞.
+// Sums of token log-probabilities by sequence, one workgroup a sequence: sums[s] = Σ logprobs[offsets[s] … offsets[s
+// + 1]). The order of a sum depends on its sequence alone, so that packing does not change it. A log-probability of
+// −∞ makes its sum −∞.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"

@@ -1,12 +1,12 @@
 // The log-probability of one target a row, for a logits buffer (N, V) and for the head fused with it, which sees the
 // logits in vocabulary strips and never as a whole: `forward` adds a strip to the state of every row, `finish` turns
-// states into results, and the gradient dlogits = dlogprob · (1[target] − p) goes to a buffer (`backward`) or takes the
-// strip's own place (`backward_strip`). A whole buffer is one strip of width V. A masked target (−∞), or one outside the
-// vocabulary, has log-probability −∞, written as bits, and a row of zeros for its gradient.
+// states into results, and the gradient dlogits = dlogprob · (1[target] − p) goes to a buffer (`backward`) or takes
+// the strip's own place (`backward_strip`). A whole buffer is one strip of width V. A masked target (−∞), or one
+// outside the vocabulary, has log-probability −∞, written as bits, and a row of zeros for its gradient.
 //
-// Where the head W is frozen, d logprob / d hidden = W[target] − Σ p W needs no second look at the logits: `weigh` puts
-// e^(z − m) in the strip's place, a product adds them up with W's rows into `pull`, which follows m as m rises, and
-// `backward_pull` turns that into the gradient.
+// Where the head W is frozen, d logprob / d hidden = W[target] − Σ p W needs no second look at the logits: `weigh`
+// puts e^(z − m) in the strip's place, a product adds them up with W's rows into `pull`, which follows m as m rises,
+// and `backward_pull` turns that into the gradient.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
@@ -32,11 +32,11 @@ struct TargetState {
 @group(0) @binding(3) var<storage, read_write> states: array<TargetState>; // (rows, 6)
 @group(0) @binding(4) var<storage, read> saved_states: array<TargetState>; // (rows, 6)
 @group(0) @binding(5) var<storage, read_write> logprobs: array<u32>; // (rows)
-@group(0) @binding(6) var<storage, read_write> stats: array<vec2f>; // (rows, 2): entropy, 1 where the target is the argmax
+@group(0) @binding(6) var<storage, read_write> stats: array<vec2f>; // (rows, 2): entropy, correct
 @group(0) @binding(7) var<storage, read> dlogprobs: array<f32>; // (rows)
 @group(0) @binding(8) var<storage, read_write> dlogits: array<f32>; // (rows, cols)
 @group(0) @binding(9) var<storage, read_write> strip: array<u32>; // (rows, cols): logits in, gradient or weights out
-@group(0) @binding(10) var<storage, read_write> pull: array<f32>; // (rows, width): Σ e^(z − m) W over the strips so far
+@group(0) @binding(10) var<storage, read_write> pull: array<f32>; // (rows, width): Σ e^(z − m) W so far
 @group(0) @binding(11) var<storage, read> saved_pull: array<f32>; // (rows, width)
 @group(0) @binding(12) var<storage, read> head: array<f32>; // (cols, width): W's rows of the strip
 @group(0) @binding(13) var<storage, read_write> dhidden: array<f32>; // (rows, width)

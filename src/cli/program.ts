@@ -5,6 +5,7 @@
 import { Command as Commander, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Command } from './command.ts';
 
+import { align } from './commands/align.ts';
 import { doctor } from './commands/doctor.ts';
 import { dpo } from './commands/dpo.ts';
 import { generateCommand } from './commands/generate.ts';
@@ -15,7 +16,7 @@ import { GROUPS, KINDS, OPTIONS, type OptionName, type OptionRow, type Settings 
 import { mergeSettings } from './settings.ts';
 import { Terminal } from './terminal.ts';
 
-const COMMANDS: readonly Command[] = [dpo, generateCommand, logprobs, doctor, preferences];
+const COMMANDS: readonly Command[] = [align, dpo, generateCommand, logprobs, doctor, preferences];
 /** Every command has these. */
 const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'json', 'debug'];
 const HELP_WIDTH = 100;

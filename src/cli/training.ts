@@ -30,9 +30,11 @@ export interface TrainingJob {
 export interface TrainingResult {
   trainer: DPOTrainer;
   plan: RunPlan;
-  /** What `--json` says of the run. */
-  json: ReturnType<typeof summary>;
+  json: RunSummary;
 }
+
+/** What `--json` says of a run. */
+export type RunSummary = ReturnType<typeof summary>;
 
 type EndEvent = Extract<TrainEvent, { type: 'end' }>;
 

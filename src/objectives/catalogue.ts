@@ -1,7 +1,7 @@
 /**
  * The preference objectives on pairs, as data: a formula in WGSL, its parameters and its way into the metrics. A new
- * objective is one `.wgsl` file and one row here; a user's own is the same row, made outside with {@link objectiveShader}.
- * Nothing in the library asks an objective for its name.
+ * objective is one `.wgsl` file and one row here; a user's own is the same row, made outside with {@link
+ * objectiveShader}. Nothing in the library asks an objective for its name.
  */
 import driver from '../../shaders/lib/pairwise.wgsl';
 import sigmoidShader from '../../shaders/objectives/sigmoid.wgsl';
@@ -39,8 +39,9 @@ export const PAIRWISE_OBJECTIVES: Readonly<Record<string, PairwiseObjective>> = 
 );
 
 /**
- * The shader of an objective written outside the library: WGSL with `struct Params` and `fn objective`, which may use all
- * that `lib/pairwise.wgsl` declares. `path` names it in errors. The line that includes the library file may stand or not.
+ * The shader of an objective written outside the library: WGSL with `struct Params` and `fn objective`, which may use
+ * all that `lib/pairwise.wgsl` declares. `path` names it in errors. The line that includes the library file may stand
+ * or not.
  */
 export function objectiveShader(path: string, formula: string): Shader {
   const own = formula.replace(/^[ \t]*#include[ \t]+"lib\/pairwise\.wgsl"[^\n]*$/m, '').replace(/\n?$/, '\n');
@@ -53,8 +54,8 @@ export function objectiveShader(path: string, formula: string): Shader {
 }
 
 /**
- * The parameters of an objective with its defaults filled in. Throws a RangeError for a name that the objective does not
- * have, listing those it has, and for a value out of range.
+ * The parameters of an objective with its defaults filled in. Throws a RangeError for a name that the objective does
+ * not have, listing those it has, and for a value out of range.
  */
 export function objectiveParameters(
   { name, defaults, ranges }: PairwiseObjective,

@@ -1,6 +1,7 @@
 /**
- * A pairwise objective straight from logits, for those who run a model of their own and want the loss and its gradient:
- * token log-probabilities, sums, objective and the way back, in one call. Holds what it allocates until disposed.
+ * A pairwise objective straight from logits, for those who run a model of their own and want the loss and its
+ * gradient: token log-probabilities, sums, objective and the way back, in one call. Holds what it allocates until
+ * disposed.
  */
 import type { Gpu } from '../gpu/device.ts';
 import { sequenceSums } from '../ops/sequence-sum.ts';
@@ -18,7 +19,10 @@ export interface PreferenceLogits {
   reference: Tensor;
   /** The tokens themselves (N), each below V. */
   targets: Uint32Array;
-  /** (2P + 1), from 0 to N: pair p's chosen completion owns the rows from offsets[2p], its rejected one from offsets[2p + 1]. */
+  /**
+   * (2P + 1), from 0 to N: pair p's chosen completion owns the rows from offsets[2p], its rejected one from
+   * offsets[2p + 1].
+   */
   offsets: Uint32Array;
 }
 
@@ -38,13 +42,15 @@ export interface DpoResult {
   records: Tensor;
   /** Reads the records and returns their means over the pairs: `loss`, `rewards/margins` and the others. */
   metrics(): Promise<Record<string, number>>;
+  /** The first of them: the mean loss. */
+  loss(): Promise<number>;
   /** Releases the records, and the gradient unless the caller gave it. */
   dispose(): void;
 }
 
 /**
- * Mean loss over P pairs and its gradient to the policy's logits. Recorded, not awaited: the work starts with the next
- * submit. Throws a RangeError, before any work, for a target outside the vocabulary or offsets that do not fit.
+ * Mean loss over P pairs and its gradient to the policy's logits. Recorded, not awaited: the work starts with the
+ * next submit. Throws a RangeError, before any work, for a target outside the vocabulary or offsets that do not fit.
  */
 export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}): DpoResult {
   const { policy, reference } = inputs;
@@ -74,12 +80,12 @@ export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}
   scoring.dispose();
   for (const tensor of [targets, offsets]) gpu.pool.release(tensor);
 
+  const metrics = async () => meanRecords(objective.metrics, await records.toArray(gpu));
   return {
     gradient,
     records,
-    async metrics() {
-      return meanRecords(objective.metrics, await records.toArray(gpu));
-    },
+    metrics,
+    loss: async () => (await metrics()).loss,
     dispose() {
       kept.dispose();
       if (!given) gpu.pool.release(gradient);

@@ -1,6 +1,6 @@
 /**
- * Runs a pairwise objective: from sums of token log-probabilities to a record for each pair and the derivative that starts
- * the backward pass. Serves every descriptor of the catalogue and those of users; knows no formula.
+ * Runs a pairwise objective: from sums of token log-probabilities to a record for each pair and the derivative that
+ * starts the backward pass. Serves every descriptor of the catalogue and those of users; knows no formula.
  */
 import { type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
 import type { Shader } from '../gpu/shader.ts';
@@ -33,9 +33,9 @@ function kernelsOf({ shader }: PairwiseObjective): Record<Entry, Kernel> {
 
 /**
  * sums (2P), reference (2P): log-probabilities of the completions under policy and reference, chosen before rejected;
- * offsets (2P + 1) u32: where each completion's tokens start. Where `sums` needs a gradient, `scale` (1 / pairs of the
- * optimizer step) times the derivative goes into it at once, so that `tape.backward()` continues from there. A second
- * objective on the same sums adds to the first.
+ * offsets (2P + 1) u32: where each completion's tokens start. Where `sums` needs a gradient, `scale` (1 / pairs of
+ * the optimizer step) times the derivative goes into it at once, so that `tape.backward()` continues from there. A
+ * second objective on the same sums adds to the first.
  *
  * Throws a RangeError for shapes that do not fit and for unknown parameters.
  */

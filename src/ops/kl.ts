@@ -1,6 +1,6 @@
 /**
- * Kullback–Leibler divergence between a policy's and a reference's logits, exact over the vocabulary, with the gradient to
- * the policy. The reference is frozen: it never gets a gradient.
+ * Kullback–Leibler divergence between a policy's and a reference's logits, exact over the vocabulary, with the
+ * gradient to the policy. The reference is frozen: it never gets a gradient.
  */
 import shader from '../../shaders/logits/kl.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';
@@ -21,8 +21,8 @@ export const klKernels = kernels(shader, {
 export type KlDirection = 'reverse' | 'forward';
 
 /**
- * policy (N, V), reference (N, V) → divergence (N). A token that the first distribution allows and the second masks (−∞)
- * makes its row +∞, which is its true value; a row masked throughout on either side has 0.
+ * policy (N, V), reference (N, V) → divergence (N). A token that the first distribution allows and the second masks
+ * (−∞) makes its row +∞, which is its true value; a row masked throughout on either side has 0.
  */
 export function kl(
   tape: Tape,

@@ -10,9 +10,9 @@ import { Tensor } from '../tensor/tensor.ts';
 const ROW_STEP = 64;
 
 /**
- * The (rows, cols) float32 logits in a buffer of the caller's, which must belong to the same device and allow STORAGE.
- * The tensor does not own the buffer. With `requiresGrad` the backward pass reaches it: into `grad` where the caller has
- * set one (it is added to), else into a tensor of the tape's.
+ * The (rows, cols) float32 logits in a buffer of the caller's, which must belong to the same device and allow
+ * STORAGE. The tensor does not own the buffer. With `requiresGrad` the backward pass reaches it: into `grad` where
+ * the caller has set one (it is added to), else into a tensor of the tape's.
  */
 export function logitsOf(
   source: GPUBuffer | BufferView,

@@ -1,5 +1,6 @@
 /**
- * Softmax and log-softmax over the rows of a logits buffer, with their gradients. Entries of −∞ are masked: see the shader.
+ * Softmax and log-softmax over the rows of a logits buffer, with their gradients. Entries of −∞ are masked: see the
+ * shader.
  */
 import shader from '../../shaders/logits/softmax.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';

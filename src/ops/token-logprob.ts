@@ -1,8 +1,8 @@
 /**
- * The log-probability of one target a row. `tokenLogprobs` takes logits that exist; `headLogprobs`, which training uses,
- * takes hidden states and the head and makes the logits in vocabulary strips, so that no buffer of N × V is ever held.
- * Forward keeps six numbers a row. Backward makes each strip again and turns it into its own gradient; with a frozen head
- * it need not, because forward has left the vocabulary's pull on each hidden state.
+ * The log-probability of one target a row. `tokenLogprobs` takes logits that exist; `headLogprobs`, which training
+ * uses, takes hidden states and the head and makes the logits in vocabulary strips, so that no buffer of N × V is
+ * ever held. Forward keeps six numbers a row. Backward makes each strip again and turns it into its own gradient;
+ * with a frozen head it need not, because forward has left the vocabulary's pull on each hidden state.
  */
 import shader from '../../shaders/logits/token-logprob.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';
@@ -26,7 +26,10 @@ export const tokenLogprobKernels = kernels(shader, {
 export interface TokenLogprobs {
   /** (R) log p of each target; −∞ where it is masked. */
   logprobs: Tensor;
-  /** (R, 2): entropy in nats, and 1 where the target is the argmax (the lowest index of the largest logit). No gradient. */
+  /**
+   * (R, 2): entropy in nats, and 1 where the target is the argmax (the lowest index of the largest logit). No
+   * gradient.
+   */
   stats: Tensor;
 }
 
@@ -72,8 +75,8 @@ export function tokenLogprobs(tape: Tape, logits: Tensor, targets: Tensor): Toke
 }
 
 /**
- * hidden (R, d), head (V, d), targets (R) u32, each below V → the log-probabilities under logits = hidden · headᵀ. The
- * results' `stats` live as long as the tape: read them before its backward pass.
+ * hidden (R, d), head (V, d), targets (R) u32, each below V → the log-probabilities under logits = hidden · headᵀ.
+ * The results' `stats` live as long as the tape: read them before its backward pass.
  */
 export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: Tensor): TokenLogprobs {
   const { gpu } = tape;
@@ -166,8 +169,8 @@ export interface Strip {
 }
 
 /**
- * Cuts the vocabulary into strips of one width, the last one narrower: at most half of it, so that the whole is never held,
- * and at most {@link STRIP_BYTES} for so many rows.
+ * Cuts the vocabulary into strips of one width, the last one narrower: at most half of it, so that the whole is never
+ * held, and at most {@link STRIP_BYTES} for so many rows.
  */
 export function vocabularyStrips(rows: number, vocabulary: number): Strip[] {
   const half = Math.ceil(vocabulary / 2 / STRIP_STEP) * STRIP_STEP;

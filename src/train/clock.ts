@@ -16,15 +16,11 @@ export class Clock {
     this.steps++;
   }
 
-  get tokensPerSecond(): number {
-    return this.tokens / Math.max(this.seconds, 1e-3);
-  }
-
-  get secondsLeft(): number {
-    return (this.seconds / Math.max(1, this.steps)) * (this.totalSteps - this.steps);
-  }
-
-  private get seconds(): number {
-    return (performance.now() - this.started) / 1000;
+  report(): { tokensPerSecond: number; secondsLeft: number } {
+    const seconds = Math.max((performance.now() - this.started) / 1000, 1e-3);
+    return {
+      tokensPerSecond: this.tokens / seconds,
+      secondsLeft: (seconds / Math.max(1, this.steps)) * (this.totalSteps - this.steps),
+    };
   }
 }

@@ -165,7 +165,7 @@ export class DPOTrainer {
       step: this.state.step,
       completed,
       tokens: this.state.tokens,
-      tokensPerSecond: clock.tokensPerSecond,
+      tokensPerSecond: clock.report().tokensPerSecond,
       memory: gpu.memory(),
     };
   }
@@ -233,19 +233,10 @@ export class DPOTrainer {
     const values = await this.model.gpu.settle(metrics);
     if (!Number.isFinite(values.loss) || !Number.isFinite(values.grad_norm))
       throw new NonFiniteLossError(step, values);
-    const epoch = step / stepsPerEpoch(this.order);
     clock.tick(tokens);
-    this.state.log.push({ type: 'step', step, epoch, metrics: values });
-    const { tokensPerSecond, secondsLeft } = clock;
-    return {
-      type: 'step',
-      step,
-      totalSteps: this.schedule.totalSteps,
-      epoch,
-      metrics: values,
-      tokensPerSecond,
-      secondsLeft,
-    };
+    const entry = { type: 'step', step, epoch: step / stepsPerEpoch(this.order), metrics: values } as const;
+    this.state.log.push(entry);
+    return { ...entry, totalSteps: this.schedule.totalSteps, ...clock.report() };
   }
 
   private async *evaluateNow(reference: ReferenceLogprobs): AsyncGenerator<TrainEvent> {

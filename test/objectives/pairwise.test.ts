@@ -1,4 +1,6 @@
-/** DPO's loss, derivative and records against the float64 reference and TRL's own numbers, at every size of margin. */
+/**
+ * DPO's loss, derivative and records against the float64 reference and TRL's own numbers, at every size of margin.
+ */
 import { expect } from 'chai';
 import {
   objectiveParameters,

@@ -1,4 +1,7 @@
-/** The head fused with its log-probabilities against the float64 reference, and against the logits that it never holds. */
+/**
+ * The head fused with its log-probabilities against the float64 reference, and against the logits that it never
+ * holds.
+ */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { product } from '../../src/ops/matmul.ts';

@@ -1,4 +1,7 @@
-/** Both Kullback–Leibler divergences against their float64 references: values, gradients, masks on one side, and closeness. */
+/**
+ * Both Kullback–Leibler divergences against their float64 references: values, gradients, masks on one side, and
+ * closeness.
+ */
 import { expect } from 'chai';
 import { type KlDirection, kl } from '../../src/ops/kl.ts';
 import { Tape } from '../../src/tensor/tape.ts';

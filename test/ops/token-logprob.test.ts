@@ -1,4 +1,6 @@
-/** Log-probabilities of targets from logits, against their float64 reference: values, statistics, gradients, refusals. */
+/**
+ * Log-probabilities of targets from logits, against their float64 reference: values, statistics, gradients, refusals.
+ */
 import { expect } from 'chai';
 import { logitsOf } from '../../src/ops/logits.ts';
 import { tokenLogprobs } from '../../src/ops/token-logprob.ts';

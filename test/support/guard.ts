@@ -1,7 +1,7 @@
 /**
- * A device on which every tensor lies between guard regions and starts out as NaN, so that a kernel which writes past its
- * buffer, or reads what nobody wrote, is caught whatever its results look like. Stands in for the `Gpu` in any op, with the
- * reduction width that a test asks for.
+ * A device on which every tensor lies between guard regions and starts out as NaN, so that a kernel which writes past
+ * its buffer, or reads what nobody wrote, is caught whatever its results look like. Stands in for the `Gpu` in any
+ * op, with the reduction width that a test asks for.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
 import type { BufferPool, BufferView } from '../../src/gpu/pool.ts';

@@ -1,6 +1,6 @@
 /**
- * Logits to test with: shapes that divide nothing evenly, values that overflow a naive sum, masks in every place. All from
- * seeds, float32 already, so that kernel and reference see the same numbers.
+ * Logits to test with: shapes that divide nothing evenly, values that overflow a naive sum, masks in every place. All
+ * from seeds, float32 already, so that kernel and reference see the same numbers.
  */
 import type { Matrix } from '../reference/arrays.ts';
 import { random } from '../reference/compare.ts';

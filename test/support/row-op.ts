@@ -1,6 +1,6 @@
 /**
- * Runs one op over the rows of a logits buffer against its float64 reference: values, the gradient for a random upstream
- * gradient, and the accumulation law, between guard regions and for several widths of the reduction.
+ * Runs one op over the rows of a logits buffer against its float64 reference: values, the gradient for a random
+ * upstream gradient, and the accumulation law, between guard regions and for several widths of the reduction.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -63,7 +63,8 @@ export async function checkRowOp(
     const expected = op.gradient(first.upstream);
     expectClose(first.gradient, expected, { ...tolerance.gradient, label: `${label} gradient`, cols });
 
-    // The second run finds a gradient there and adds; both passes are the same kernels, so rounding is all that differs.
+    // The second run finds a gradient there and adds; both passes are the same kernels, so rounding is all that
+    // differs.
     if (rows * cols <= SMALL) {
       const before = Float32Array.from(random(seed + 3).normals(rows * cols));
       const second = await run(before);

@@ -15,6 +15,7 @@ import { type Continuation, continueOpenings } from '../continuations.ts';
 import { adapterName, type OpenModel, openModel, readText, withGpu } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
 import { reportPage } from '../report/page.ts';
+import { chartLibrary } from '../report/uplot.ts';
 import { openRunFolder } from '../run-folder.ts';
 import { errorOfDifference, estimate } from '../statistics.ts';
 import { runTraining, TRAINING_OPTIONS } from '../training.ts';
@@ -48,10 +49,11 @@ export const align = command({
     return withGpu(terminal, memoryCap, async (gpu) => {
       const started = performance.now();
       const open = await openModel(gpu, EMBEDDED.model);
-      const write = () => continueOpenings(open.model, open.tokenizer, openings, { ...ALIGN_SAMPLING, signal });
+      const { maxNewTokens, temperature, seed } = ALIGN_SAMPLING;
+      const write = () => continueOpenings(open.model, open.tokenizer, openings, { maxNewTokens, temperature, seed, signal });
       terminal.info(`Writing ${openings.length} stories as the model is`);
       const before = await write();
-      const { trainer, json: summary } = await runTraining(open, job, terminal, signal);
+      const { trainer, plan, json: summary } = await runTraining(open, job, terminal, signal);
       terminal.info(`Writing ${openings.length} stories as it has become`);
       const after = await write();
       const kl = estimate(await divergences(open, trainer.adapter, after, signal));
@@ -59,19 +61,23 @@ export const align = command({
       const reward = { before: estimate(before.map((story) => story.sentiment)), after: estimate(after.map((story) => story.sentiment)) };
       const standardError = errorOfDifference(reward.before, reward.after);
       const seconds = (performance.now() - started) / 1000;
-      const page = reportPage({
-        summary,
-        log: trainer.logHistory,
-        config: { ...trainer.config, ...trainer.adapter?.config },
-        openings,
-        before,
-        after,
-        shown: ALIGN_SHOWN,
-        kl,
-        seconds,
-        parameters: parametersOf(open.model),
-        machine: machineOf(gpu),
-      });
+      const page = reportPage(
+        {
+          summary,
+          log: trainer.logHistory,
+          evalPairs: plan.evalPairs,
+          openings,
+          before,
+          after,
+          shown: ALIGN_SHOWN,
+          kl,
+          seconds,
+          parameters: parametersOf(open.model),
+          config: { ...trainer.config, ...trainer.adapter?.config },
+          machine: machineOf(gpu),
+        },
+        await chartLibrary(),
+      );
       if (trainer.adapter) await writeFiles(out, writeAdapter(await trainer.adapter.toAdapter()));
       await writeFiles(out, { 'report.html': new TextEncoder().encode(page) });
       trainer.dispose();
@@ -79,7 +85,7 @@ export const align = command({
       showStories(openings, before, after, (line) => terminal.print(line));
       const rise = reward.after.mean - reward.before.mean;
       terminal.print(`Mean sentiment     ${plusMinus(reward.before)} before, ${plusMinus(reward.after)} after: ${(rise / standardError).toFixed(1)} standard errors`);
-      terminal.print(`Held-out accuracy  ${((summary.eval?.['rewards/accuracies'] ?? Number.NaN) * 100).toFixed(1)}% of ${job.evaluation.length} pairs`);
+      terminal.print(`Held-out accuracy  ${((summary.eval?.['rewards/accuracies'] ?? Number.NaN) * 100).toFixed(1)}% of ${plan.evalPairs} pairs`);
       terminal.print(`KL to the model    ${plusMinus(kl)} nats a story`);
       terminal.print(`Adapter, report    ${out}, after ${seconds.toFixed(0)} s`);
       return { json: { ...summary, reward: { before: reward.before.mean, after: reward.after.mean, standardError }, kl, seconds } };
