@@ -21,7 +21,7 @@ import type {
   WriteOptions,
 } from './messages.ts';
 import { Runtime } from './runtime.ts';
-import { DEFAULTS } from './task.ts';
+import { DEFAULTS, MEASURED } from './task.ts';
 
 /** Devices that may be lost in a row without a step of progress. */
 const MOST_LOSSES = 3;
@@ -41,6 +41,7 @@ export class Job implements AlignJob {
       pairs: { train: assets.train.length, heldOut: assets.heldOut.length },
       defaults: { ...DEFAULTS },
       openings: this.openings.slice(0, SUGGESTED),
+      measured: this.openings.length,
       durable: kept.durable,
     };
   }
@@ -113,7 +114,7 @@ export class Job implements AlignJob {
         for (const update of updates) ids.push(...update.ids);
         listener(
           side,
-          this.runtime.scored(ids),
+          this.runtime.scored(prompt, ids),
           updates.some(({ finished }) => finished),
         );
       }
@@ -134,7 +135,7 @@ export class Job implements AlignJob {
   }
 
   private get openings(): string[] {
-    return this.assets.heldOut.map(({ prompt }) => prompt as string);
+    return this.assets.heldOut.slice(0, MEASURED).map(({ prompt }) => prompt as string);
   }
 
   private refuseWhileRunning(): void {
@@ -245,11 +246,8 @@ export class Job implements AlignJob {
         losses = this.step > from ? 1 : losses + 1;
         if (!(error instanceof DeviceLostError) || losses > MOST_LOSSES) throw error;
         const step = (await readState(this.kept))?.step ?? 0;
-        const from0 = step > 0 ? `from the checkpoint at step ${step}` : 'from the start';
-        this.tell({
-          type: 'notice',
-          text: `The GPU device was lost. The run goes on ${from0}, on a new device.`,
-        });
+        const place = step > 0 ? `the checkpoint at step ${step}` : 'the start';
+        this.tell({ type: 'notice', text: `The GPU device was lost. Going on from ${place}, on a new one.` });
         await this.runtime.renew();
       }
     }

@@ -1,13 +1,13 @@
 /**
  * What the model writes on openings that it was not trained on, all at once, and how glad its stories are: the same
- * openings and the same random numbers before training and after, so that what differs is the adapter's doing.
+ * openings and the same random numbers before training and after, so that what differs is the adapter's doing. After
+ * training also how far the policy has moved, which its own stories tell without bias.
  */
+import { ALIGN_SHOWN } from '../../src/cli/align-task.ts';
+import { estimate } from '../../src/cli/statistics.ts';
 import type { Measurement, Side } from './messages.ts';
-import type { Runtime } from './runtime.ts';
+import type { Runtime, Story } from './runtime.ts';
 import { SAMPLING } from './task.ts';
-
-/** Stories that are shown in full. */
-const SHOWN = 6;
 
 /** Writes one story an opening, telling how many are done. Rejects with the signal's reason. */
 export async function measure(
@@ -17,30 +17,37 @@ export async function measure(
   signal: AbortSignal,
   onProgress: (done: number) => void,
 ): Promise<Measurement> {
-  const ids: number[][] = openings.map(() => []);
+  const stories: Story[] = openings.map((opening) => ({ opening, ids: [], finished: 'length' }));
   let done = 0;
+  let written = 0;
   for await (const updates of runtime.write(side, openings, { ...SAMPLING, signal, every: 8 })) {
-    for (const { sequence, ids: more, finished } of updates) {
-      ids[sequence]?.push(...more);
-      if (finished) done++;
+    for (const { sequence, ids, finished } of updates) {
+      const story = stories[sequence] as Story;
+      story.ids.push(...ids);
+      written += ids.length;
+      if (!finished) continue;
+      story.finished = finished;
+      done++;
     }
-    const written = ids.reduce((sum, each) => sum + each.length, 0);
-    // A story may end early; those still open are as far along as their tokens.
+    // All are written side by side, so before the end none is done but all are on their way.
     onProgress(Math.max(done, Math.floor(written / SAMPLING.maxNewTokens)));
   }
-  const stories = ids.map((each) => runtime.scored(each));
-  const scores = stories.map(({ score }) => score);
-  const mean = average(scores);
-  const variance =
-    average(scores.map((score) => (score - mean) ** 2)) * (scores.length / (scores.length - 1));
-  return {
-    scores,
-    mean,
-    standardError: Math.sqrt(variance / scores.length),
-    samples: stories.slice(0, SHOWN).map((story, i) => ({ prompt: openings[i] ?? '', story })),
-  };
+  const scored = stories.map(({ opening, ids }) => ({
+    prompt: opening,
+    story: runtime.scored(opening, ids),
+  }));
+  const scores = scored.map(({ story }) => story.score);
+  const measurement: Measurement = { scores, ...estimate(scores), samples: scored.slice(0, ALIGN_SHOWN) };
+  return side === 'before' ? measurement : { ...measurement, kl: await divergence(runtime, stories, signal) };
 }
 
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+/** KL(π ‖ π_ref) in nats a story: the mean of log π − log π_ref over the policy's own stories. */
+async function divergence(
+  runtime: Runtime,
+  stories: readonly Story[],
+  signal: AbortSignal,
+): Promise<Measurement['kl']> {
+  const policy = await runtime.logprobs('after', stories, signal);
+  const reference = await runtime.logprobs('before', stories, signal);
+  return estimate(policy.map((value, i) => value - (reference[i] as number)));
 }

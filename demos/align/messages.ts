@@ -2,6 +2,7 @@
  * The contract between the page and its worker: what the page may ask for, and what the worker tells. Plain data on both
  * sides, so that either can be read, tested or replaced alone. Numbers of a step travel in bundles, a few times a second.
  */
+import type { Estimate } from '../../src/cli/statistics.ts';
 import type { RatedWord } from '../../src/data/sentiment.ts';
 import type { AdapterReport } from '../../src/gpu/device.ts';
 import type { AdapterFiles } from '../../src/io/peft.ts';
@@ -37,8 +38,10 @@ export interface Opened {
   parameters: number;
   pairs: { train: number; heldOut: number };
   defaults: Settings;
-  /** Openings of held-out stories, to try. */
+  /** Openings of held-out stories, to try; the first ones are measured and shown. */
   openings: string[];
+  /** Stories that are written before and after. */
+  measured: number;
   /** False where this browser keeps nothing, or another tab has the store: a run then ends with its tab. */
   durable: boolean;
 }
@@ -60,12 +63,12 @@ export interface ScoredText {
   words: RatedWord[];
 }
 
-/** Stories written on the held-out openings, by the model as it was or as it has become. */
-export interface Measurement {
+/** Stories written on the held-out openings, by the model as it was or as it has become, and their mean score. */
+export interface Measurement extends Estimate {
   /** Score of every story. */
   scores: number[];
-  mean: number;
-  standardError: number;
+  /** After training: how far the model has moved from what it was, in nats a story. */
+  kl?: Estimate | undefined;
   /** The first few, in the same order before and after. */
   samples: { prompt: string; story: ScoredText }[];
 }

@@ -2,16 +2,14 @@
  * What became of the model on openings it never trained on: the mean score before and after, how the scores lie, and some
  * of the stories side by side. The places are laid out from the start, so that nothing moves when they fill.
  */
+import { ALIGN_SHOWN } from '../../src/cli/align-task.ts';
 import { byId, make, setText, signed } from './dom.ts';
 import type { Measurement, Side } from './messages.ts';
 import { showScore, showStory } from './story.ts';
 
 /** Scores beyond are counted in the outermost bars. */
-const REACH = 12;
-const BAR = 2;
+const REACH = 10;
 const SIDES: readonly Side[] = ['before', 'after'];
-/** Stories shown side by side. */
-const SHOWN = 6;
 
 type Cells = Record<Side, { story: HTMLElement; score: HTMLElement }>;
 
@@ -20,6 +18,8 @@ export class Outcome {
   private readonly histogram = byId('histogram', HTMLDivElement);
   private readonly means = figures('mean');
   private readonly errors = figures('error');
+  private readonly kl = byId('kl', HTMLElement);
+  private readonly klError = byId('kl-error', HTMLElement);
   private rows: Cells[] = [];
   private measured: Partial<Record<Side, Measurement>> = {};
 
@@ -29,7 +29,7 @@ export class Outcome {
 
   /** Lays out the rows of the first openings. */
   layOut(openings: readonly string[]): void {
-    this.rows = openings.slice(0, SHOWN).map((opening) => {
+    this.rows = openings.slice(0, ALIGN_SHOWN).map((opening) => {
       const cells: Partial<Cells> = {};
       const row = make('li');
       for (const side of SIDES) {
@@ -55,8 +55,10 @@ export class Outcome {
     this.measured = {};
     for (const side of SIDES) {
       setText(this.means[side], '–');
-      setText(this.errors[side], 'mean score');
+      setText(this.errors[side], '\u00a0');
     }
+    setText(this.kl, '–');
+    setText(this.klError, 'nats a story');
     this.list.replaceChildren();
     this.layOut(openings);
     this.drawHistogram();
@@ -64,9 +66,13 @@ export class Outcome {
 
   show(side: Side, measurement: Measurement): void {
     this.measured[side] = measurement;
-    const { mean, standardError, scores, samples } = measurement;
+    const { mean, standardError, scores, samples, kl } = measurement;
     setText(this.means[side], signed(mean));
-    setText(this.errors[side], `± ${standardError.toFixed(1)}, ${scores.length} stories`);
+    setText(this.errors[side], `± ${standardError.toFixed(2)}, ${scores.length} stories`);
+    if (kl) {
+      setText(this.kl, kl.mean.toFixed(1));
+      setText(this.klError, `± ${kl.standardError.toFixed(1)} nats a story`);
+    }
     this.means[side].dataset.feeling = mean > 0 ? 'glad' : 'sad';
     samples.forEach(({ prompt, story }, i) => {
       const cell = this.rows[i]?.[side];
@@ -81,7 +87,7 @@ export class Outcome {
   private drawHistogram(): void {
     const shares = SIDES.map((side) => sharesOf(this.measured[side]?.scores ?? []));
     const highest = Math.max(0.05, ...shares.flat());
-    const bins = Array.from({ length: (2 * REACH) / BAR + 1 }, (_, bin) => {
+    const bins = Array.from({ length: 2 * REACH + 1 }, (_, bin) => {
       const bars = SIDES.map((side, i) => {
         const bar = make('i', side);
         bar.style.setProperty('--share', String((shares[i]?.[bin] ?? 0) / highest));
@@ -100,10 +106,10 @@ export class Outcome {
 
 /** Share of the scores in every bin, from −REACH to REACH. */
 function sharesOf(scores: readonly number[]): number[] {
-  const bins = new Array<number>((2 * REACH) / BAR + 1).fill(0);
+  const bins = new Array<number>(2 * REACH + 1).fill(0);
   for (const score of scores) {
     const bounded = Math.max(-REACH, Math.min(REACH, score));
-    const bin = Math.round((bounded + REACH) / BAR);
+    const bin = Math.round(bounded + REACH);
     bins[bin] = (bins[bin] ?? 0) + 1 / scores.length;
   }
   return bins;

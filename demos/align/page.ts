@@ -54,14 +54,14 @@ function show(update: Update): void {
     setUsable(downloadButton, true);
   } else if (type === 'heldOut') charts.addHeldOut(update.point);
   else if (type === 'measured') outcome.show(update.side, update.measurement);
-  else if (type === 'notice') progress.say(update.text);
+  else if (type === 'notice') progress.note(update.text);
   else progress.complain(update.message);
 }
 
-function enter(update: Extract<Update, { type: 'phase' }>, { openings, pairs, durable }: Opened): void {
+function enter(update: Extract<Update, { type: 'phase' }>, { openings, measured, durable }: Opened): void {
   const { phase, step } = update;
   controls.enter(phase);
-  progress.enter(update, { heldOut: pairs.heldOut, durable });
+  progress.enter(update, { measured, durable });
   setUsable(downloadButton, WITH_ADAPTER.includes(phase) && step > 0);
   document.body.dataset.phase = phase;
   const isNew = phase === 'idle' || (phase === 'before' && step === 0);

@@ -5,7 +5,9 @@
 import { formatBytes } from '../../src/gpu/errors.ts';
 import { byId, duration, setText } from './dom.ts';
 import { language } from './language.ts';
-import type { Pace, Update } from './messages.ts';
+import type { Pace, Phase, Update } from './messages.ts';
+
+const UNDER_WAY: readonly Phase[] = ['before', 'reference', 'training', 'pausing', 'after'];
 
 type PhaseUpdate = Extract<Update, { type: 'phase' }>;
 
@@ -16,9 +18,18 @@ export class Progress {
   private readonly bar = byId('progress', HTMLProgressElement);
   private readonly tiles = Object.fromEntries(TILES.map((name) => [name, byId(`tile-${name}`, HTMLElement)]));
 
+  /** Said before what the phases say, until the run ends or is taken up anew. */
+  private notice = '';
+
   say(text: string): void {
-    setText(this.status, text);
+    setText(this.status, this.notice + text);
     delete this.status.dataset.kind;
+  }
+
+  /** Something happened that a person should know, and the run goes on. */
+  note(text: string): void {
+    this.notice = `${text} `;
+    this.say('');
   }
 
   /** Something went wrong, in a sentence. */
@@ -27,9 +38,10 @@ export class Progress {
     this.status.dataset.kind = 'problem';
   }
 
-  enter(update: PhaseUpdate, { heldOut, durable }: { heldOut: number; durable: boolean }): void {
+  enter(update: PhaseUpdate, { measured, durable }: { measured: number; durable: boolean }): void {
     const { phase, step, totalSteps } = update;
-    this.say(sentence(update, heldOut, durable));
+    if (!UNDER_WAY.includes(phase)) this.notice = '';
+    this.say(sentence(update, measured, durable));
     this.tile('step', totalSteps > 0 ? `${step} of ${totalSteps}` : '–');
     if (phase !== 'training') this.tile('left', '–');
     if (phase === 'idle') for (const name of TILES) this.tile(name, '–');
@@ -67,7 +79,7 @@ export class Progress {
 
 function sentence(
   { phase, step, totalSteps, startedAt }: PhaseUpdate,
-  heldOut: number,
+  measured: number,
   durable: boolean,
 ): string {
   const keeping = durable
@@ -82,7 +94,7 @@ function sentence(
       return `A run of ${when} is kept in this browser, at step ${step} of ${totalSteps}. Resume it, or discard it to begin anew.`;
     }
     case 'before':
-      return `Before: writing ${heldOut} stories with the model as it is.`;
+      return `Before: writing ${measured} stories with the model as it is.`;
     case 'reference':
       return 'Preparing: how likely the model finds every story as it is.';
     case 'training':
@@ -92,7 +104,7 @@ function sentence(
     case 'paused':
       return `Paused at step ${step} of ${totalSteps}. ${keeping}`;
     case 'after':
-      return `After: writing the same ${heldOut} stories with the adapter.`;
+      return `After: writing the same ${measured} stories with the adapter.`;
     case 'done':
       return `Done after ${step} steps. Compare the stories below, and take the adapter with you.`;
     case 'failed':

@@ -3,6 +3,7 @@
  * lost all of it is gone, and {@link Runtime.renew} builds it again from memory; the run then goes on from its
  * checkpoint.
  */
+import { textAfter } from '../../src/cli/continuations.ts';
 import { ratedWords, sentiment } from '../../src/data/sentiment.ts';
 import {
   CausalLM,
@@ -11,18 +12,26 @@ import {
   type Gpu,
   requestGpu,
   type StreamOptions,
+  sequenceLogprobs,
   streamGeneration,
   Tokenizer,
 } from '../../src/index.ts';
 import type { Assets } from './assets.ts';
 import type { Kept } from './kept.ts';
 import type { ScoredText, Settings, Side } from './messages.ts';
-import { FIXED } from './task.ts';
+import { loraConfig, trainingArgs } from './task.ts';
 import { type Around, Turns } from './turns.ts';
 
 /** A browser starts its GPU process again in about a second. */
 const RENEWALS = 10;
 const RENEWAL_PAUSE = 500;
+
+/** What was written on an opening. */
+export interface Story {
+  opening: string;
+  ids: number[];
+  finished: 'eos' | 'length';
+}
 
 export class Runtime {
   readonly turns = new Turns();
@@ -62,15 +71,15 @@ export class Runtime {
   }
 
   /** The trainer of a run, with a fresh adapter on the model. Throws `InputError` for settings that make no sense. */
-  createTrainer({ r, ...args }: Settings, kept: Kept): DPOTrainer {
+  createTrainer(settings: Settings, kept: Kept): DPOTrainer {
     this.removeTrainer();
     this.trainer = new DPOTrainer({
       model: this.model,
       processingClass: this.tokenizer,
       trainDataset: this.assets.train,
       evalDataset: this.assets.heldOut,
-      args: { ...args, ...FIXED },
-      peftConfig: { r, loraAlpha: 2 * r },
+      args: trainingArgs(settings),
+      peftConfig: loraConfig(settings),
       checkpoint: kept.checkpoint,
       referenceCache: kept.referenceCache,
     });
@@ -90,10 +99,22 @@ export class Runtime {
     return this.turns.each(streamGeneration(this.model, prompts, options), this.on(side));
   }
 
-  /** The text of a story's new tokens, which continues its opening, and how glad or sad it is. */
-  scored(ids: readonly number[]): ScoredText {
-    const text = this.tokenizer.decode(ids);
+  /** What a story's new tokens say after its opening, and how glad or sad it is. */
+  scored(opening: string, ids: readonly number[]): ScoredText {
+    const text = textAfter(this.tokenizer, this.tokenizer.encode(opening), ids);
     return { text, score: sentiment(text), words: ratedWords(text) };
+  }
+
+  /** log π of every story under one side's model, in nats. */
+  async logprobs(side: Side, stories: readonly Story[], signal: AbortSignal): Promise<number[]> {
+    const { eosId } = this.tokenizer;
+    const sequences = stories.map(({ opening, ids, finished }) => ({
+      prompt: this.tokenizer.encode(opening),
+      completion: finished === 'eos' && eosId !== undefined ? [...ids, eosId] : [...ids],
+    }));
+    const score = () => sequenceLogprobs(this.model, sequences, { signal });
+    const scores = await this.turns.run(() => this.on(side)(score));
+    return scores.map((tokens) => tokens.reduce((sum, value) => sum + value, 0));
   }
 
   private on(side: Side): Around {

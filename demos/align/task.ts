@@ -1,20 +1,34 @@
 /**
- * The task's numbers: how the adapter is trained and how stories are sampled to see what it changed. Those of the
- * command line's `align`.
+ * The task's numbers: those of the command line's `align`, of which a person can change a few here.
  */
+import { ALIGN_LORA, ALIGN_SAMPLING, ALIGN_TRAINING } from '../../src/cli/align-task.ts';
+import type { DPOConfig, LoraConfig } from '../../src/index.ts';
 import type { Settings } from './messages.ts';
 
+/** Steps between two looks at the held-out pairs, which the charts show. */
+const EVAL_STEPS = 10;
+
 export const DEFAULTS: Readonly<Settings> = {
-  beta: 0.1,
-  learningRate: 1e-3,
-  numTrainEpochs: 1,
-  perDeviceTrainBatchSize: 16,
-  r: 16,
-  seed: 42,
+  beta: ALIGN_TRAINING.beta,
+  learningRate: ALIGN_TRAINING.learningRate,
+  numTrainEpochs: ALIGN_TRAINING.numTrainEpochs,
+  perDeviceTrainBatchSize: ALIGN_TRAINING.perDeviceTrainBatchSize,
+  r: ALIGN_LORA.r,
+  seed: ALIGN_TRAINING.seed,
 };
 
-/** What a person does not set. */
-export const FIXED = { evalSteps: 10, saveSteps: 10, perDeviceEvalBatchSize: 32 } as const;
+/** The trainer's settings. */
+export function trainingArgs({ r: _, ...settings }: Settings): Partial<DPOConfig> {
+  return { ...ALIGN_TRAINING, evalSteps: EVAL_STEPS, ...settings };
+}
 
-/** How stories are sampled, before and after alike. */
-export const SAMPLING = { maxNewTokens: 64, temperature: 1, seed: 0 } as const;
+/** The adapter's settings; its scale is the same at every rank. */
+export function loraConfig({ r }: Settings): Partial<LoraConfig> {
+  return { ...ALIGN_LORA, r, loraAlpha: (ALIGN_LORA.loraAlpha / ALIGN_LORA.r) * r };
+}
+
+const { openings, ...sampling } = ALIGN_SAMPLING;
+/** Stories that are written before and after alike. */
+export const MEASURED = openings;
+/** How they are sampled. */
+export const SAMPLING = sampling;

@@ -49,6 +49,11 @@ fn ordered(x: f32) -> u32 {
   return select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
 }
 
+// The logit that an ordered integer comes from.
+fn logit_of(rank: u32) -> f32 {
+  return bitcast<f32>(select(~rank, rank & 0x7fffffffu, rank >= 0x80000000u));
+}
+
 // Unnormalised. The floor is 0 in f32 and takes in the −infinity of a mask.
 fn weight_of(block: Block, x: f32) -> f32 {
   return exp(max((x - block.highest) / params.temperature, -200.0));
@@ -99,17 +104,16 @@ fn find_edge(block: Block, lane: u32, start: Edge, goal: f32, weighted: bool) ->
   for (var round = 0u; round < NARROWINGS; round++) {
     let width = edge.high - edge.low;
     let is_wide = width > 1u && edge.number > 1.0;
-    let step = (width + 4u) / 5u;
-    let limits = edge.low + min(vec4u(1u, 2u, 3u, 4u) * step, vec4u(max(width, 1u) - 1u));
+    let limits = edge.low + min(vec4u(1u, 2u, 3u, 4u) * ((width + 4u) / 5u), vec4u(max(width, 1u) - 1u));
     var number = vec4f();
     var amount = vec4f();
     // Threads that are done stay in step for the sums.
     let end = select(block.first, block.end, is_wide);
     for (var v = block.first; v < end; v++) {
       let x = logits[block.row + v];
-      let place = ordered(x);
-      if (place >= limits.x && place < edge.high) {
-        let passes = select(vec4f(), vec4f(1.0), vec4u(place) >= limits);
+      let rank = ordered(x);
+      if (rank >= limits.x && rank < edge.high) {
+        let passes = select(vec4f(), vec4f(1.0), vec4u(rank) >= limits);
         number += passes;
         if (weighted) {
           amount += passes * weight_of(block, x);
@@ -151,27 +155,27 @@ fn sum_kept(block: Block, kept: Kept) -> f32 {
   var skip = kept.skip;
   for (var v = block.first; v < block.end; v++) {
     let x = logits[block.row + v];
-    let place = ordered(x);
-    if (place == kept.low && skip > 0.0) {
+    let rank = ordered(x);
+    if (rank == kept.low && skip > 0.0) {
       skip -= 1.0;
-    } else if (place >= kept.low) {
+    } else if (rank >= kept.low) {
       sum += weight_of(block, x);
     }
   }
   return sum;
 }
 
-fn count_of(block: Block, place: u32) -> f32 {
+fn count_of(block: Block, rank: u32) -> f32 {
   var count = 0.0;
   for (var v = block.first; v < block.end; v++) {
-    count += select(0.0, 1.0, ordered(logits[block.row + v]) == place);
+    count += select(0.0, 1.0, ordered(logits[block.row + v]) == rank);
   }
   return count;
 }
 
 fn filter_tokens(block: Block, lane: u32) -> Kept {
   var low = 0u;
-  let whole = Edge(0u, ordered(block.highest) + 1u, 0.0, f32(params.vocabulary));
+  let whole = Edge(low, ordered(block.highest) + 1u, 0.0, f32(params.vocabulary));
   if (params.top_k > 0u) {
     low = find_edge(block, lane, whole, f32(params.top_k), false).low;
   }
@@ -183,8 +187,7 @@ fn filter_tokens(block: Block, lane: u32) -> Kept {
   // Several tokens of one logit at the edge: as many as the goal needs, and at least one.
   let is_tied = edge.high - edge.low == 1u && edge.number > 1.0;
   let ties = running_sum(count_of(block, edge.low), lane);
-  let tied = bitcast<f32>(select(~edge.low, edge.low & 0x7fffffffu, edge.low >= 0x80000000u));
-  let needed = clamp(ceil((goal - edge.above) / weight_of(block, tied)), 1.0, ties.y);
+  let needed = clamp(ceil((goal - edge.above) / weight_of(block, logit_of(edge.low))), 1.0, ties.y);
   return Kept(edge.low, select(0.0, ties.y - needed - ties.x, is_tied));
 }
 
@@ -279,10 +282,10 @@ fn token_at(block: Block, kept: Kept, goal: f32, before: f32) -> u32 {
   var skip = kept.skip;
   for (var v = block.first; v < block.end; v++) {
     let x = logits[block.row + v];
-    let place = ordered(x);
-    if (place == kept.low && skip > 0.0) {
+    let rank = ordered(x);
+    if (rank == kept.low && skip > 0.0) {
       skip -= 1.0;
-    } else if (place >= kept.low) {
+    } else if (rank >= kept.low) {
       sum += weight_of(block, x);
       if (before + sum > goal) {
         return v;

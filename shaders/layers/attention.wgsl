@@ -1,9 +1,11 @@
 // Causal attention over packed sequences with shared prefixes and grouped query heads. Query i sees the keys of its
 // prefix [spans.x, spans.y) and of its own segment [spans.z, i]; key j is seen by exactly the queries [j, spans.w).
 // Online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): the scores are never stored, one log-sum-exp a query
-// is. A thread owns 16 coordinates of one head of one token, in named registers. head_dim must be a multiple of 4.
+// is. A thread owns 16 coordinates of one head as a matrix in registers, for one token or for four neighbours that share
+// every load; what it holds of token t is component t of a vector. head_dim must be a multiple of 4.
 
 #include "lib/dispatch.wgsl"
+#include "lib/held-heads.wgsl"
 
 struct Params {
   tokens: u32,
@@ -31,61 +33,6 @@ struct Params {
 @group(0) @binding(13) var<storage, read_write> dkey: array<vec4f>;
 @group(0) @binding(14) var<storage, read_write> dvalue: array<vec4f>;
 
-const WORKGROUP: u32 = 64;
-const HEAD_VECTORS: u32 = 4; // head_dim / 4
-const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 4): threads that share a head
-
-// What a thread owns: token, head and the first of its four vectors.
-struct Place {
-  token: u32,
-  head: u32,
-  first: u32,
-  valid: bool,
-}
-
-fn place_of(group: vec3u, groups: vec3u, lane: u32, heads: u32) -> Place {
-  let id = linear_group(group, groups) * WORKGROUP + lane;
-  let head = id / PARTS;
-  return Place(head / heads, head % heads, (id % PARTS) * 4u, head / heads < params.tokens);
-}
-
-fn query_at(token: u32, head: u32) -> u32 {
-  return (token * params.heads + head) * HEAD_VECTORS;
-}
-
-fn key_at(token: u32, head: u32) -> u32 {
-  return (token * params.kv_heads + head) * HEAD_VECTORS;
-}
-
-fn score(q: u32, k: u32) -> f32 {
-  var sum = 0.0;
-  for (var i = 0u; i < HEAD_VECTORS; i++) {
-    sum += dot(query[q + i], key[k + i]);
-  }
-  return sum * params.scale;
-}
-
-// dp of one query and key: dy · value.
-fn upstream(q: u32, k: u32) -> f32 {
-  var sum = 0.0;
-  for (var i = 0u; i < HEAD_VECTORS; i++) {
-    sum += dot(dy[q + i], value[k + i]);
-  }
-  return sum;
-}
-
-// A head whose width is no multiple of 16 has fewer than four vectors in its last part: those are read again and
-// never stored.
-fn part(first: u32, i: u32) -> u32 {
-  return min(first + i, HEAD_VECTORS - 1u);
-}
-
-// The t-th key that a query sees.
-fn seen_key(span: vec4u, t: u32) -> u32 {
-  let prefix = span.y - span.x;
-  return select(span.z + t - prefix, span.x + t, t < prefix);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
@@ -96,46 +43,65 @@ fn forward(
   if (!place.valid) {
     return;
   }
-  let span = spans[place.token];
-  let q = query_at(place.token, place.head);
   let kv_head = place.head / (params.heads / params.kv_heads);
-  let p0 = part(place.first, 0u);
-  let p1 = part(place.first, 1u);
-  let p2 = part(place.first, 2u);
-  let p3 = part(place.first, 3u);
-  let count = span.y - span.x + place.token + 1u - span.z;
-  var highest = -3.0e38;
-  var total = 0.0;
-  var y0 = vec4f();
-  var y1 = vec4f();
-  var y2 = vec4f();
-  var y3 = vec4f();
-  for (var t = 0u; t < count; t++) {
-    let k = key_at(seen_key(span, t), kv_head);
-    let s = score(q, k);
-    let above = max(highest, s);
-    let shrink = exp(highest - above);
-    let weight = exp(s - above);
-    highest = above;
-    total = total * shrink + weight;
-    y0 = y0 * shrink + weight * value[k + p0];
-    y1 = y1 * shrink + weight * value[k + p1];
-    y2 = y2 * shrink + weight * value[k + p2];
-    y3 = y3 * shrink + weight * value[k + p3];
+  let q = query_at(place.tokens, place.head);
+  let held_query = whole_query(q);
+  var highest = vec4f(LOWEST);
+  var total = vec4f();
+  var sums: Held;
+  for (var pass_index = 0u; pass_index < 2u; pass_index++) {
+    let seen = seen_keys(place.tokens, pass_index);
+    for (var j = seen.first; j < seen.end; j++) {
+      let k = key_at(vec4u(j), kv_head).x;
+      var s = query_products(held_query, q, k, key_block(k, 0u));
+      let visible = covers(seen, j);
+      s = select(vec4f(LOWEST), s * params.scale, visible);
+      let above = max(highest, s);
+      let shrink = exp(highest - above);
+      let weight = select(vec4f(), exp(s - above), visible);
+      highest = above;
+      total = total * shrink + weight;
+      scale_held(&sums, shrink);
+      add_multiples(&sums, weight, value_block(k, place.first));
+    }
   }
-  let inverse = 1.0 / total;
-  y[q + place.first] = y0 * inverse;
+  scale_held(&sums, 1.0 / total);
+  let logs = highest + log(total);
+  store_forward(place, 0u, q.x, sums.t0, logs.x);
+  if (TOKENS == 4u) {
+    store_forward(place, 1u, q.y, sums.t1, logs.y);
+    store_forward(place, 2u, q.z, sums.t2, logs.z);
+    store_forward(place, 3u, q.w, sums.t3, logs.w);
+  }
+}
+
+fn scale_held(sums: ptr<function, Held>, factors: vec4f) {
+  (*sums).t0 *= factors.x;
+  if (TOKENS == 4u) {
+    (*sums).t1 *= factors.y;
+    (*sums).t2 *= factors.z;
+    (*sums).t3 *= factors.w;
+  }
+}
+
+fn store_forward(place: Place, t: u32, start: u32, block: mat4x4f, log_sum: f32) {
+  let token = place.first_token + t;
+  if (token >= params.tokens) {
+    return;
+  }
+  let at = start + place.first;
+  y[at] = block[0];
   if (place.first + 1u < HEAD_VECTORS) {
-    y[q + place.first + 1u] = y1 * inverse;
+    y[at + 1u] = block[1];
   }
   if (place.first + 2u < HEAD_VECTORS) {
-    y[q + place.first + 2u] = y2 * inverse;
+    y[at + 2u] = block[2];
   }
   if (place.first + 3u < HEAD_VECTORS) {
-    y[q + place.first + 3u] = y3 * inverse;
+    y[at + 3u] = block[3];
   }
   if (place.first == 0u) {
-    lse[place.token * params.heads + place.head] = highest + log(total);
+    lse[token * params.heads + place.head] = log_sum;
   }
 }
 
@@ -157,7 +123,7 @@ fn backward_rows(
   row_stats_out[id] = vec2f(saved_lse[id], sum);
 }
 
-// dq = scale · Σ over seen keys of p · (dp − delta) · k
+// dq = scale · Σ over seen keys of p · (dp − delta) · k, dp = dy · value
 @compute @workgroup_size(WORKGROUP)
 fn backward_query(
   @builtin(workgroup_id) group: vec3u,
@@ -168,43 +134,59 @@ fn backward_query(
   if (!place.valid) {
     return;
   }
-  let span = spans[place.token];
-  let q = query_at(place.token, place.head);
-  let stats = row_stats[place.token * params.heads + place.head];
   let kv_head = place.head / (params.heads / params.kv_heads);
-  let p0 = part(place.first, 0u);
-  let p1 = part(place.first, 1u);
-  let p2 = part(place.first, 2u);
-  let p3 = part(place.first, 3u);
-  let count = span.y - span.x + place.token + 1u - span.z;
-  var d0 = vec4f();
-  var d1 = vec4f();
-  var d2 = vec4f();
-  var d3 = vec4f();
-  for (var t = 0u; t < count; t++) {
-    let k = key_at(seen_key(span, t), kv_head);
-    let weight = exp(score(q, k) - stats.x);
-    let ds = weight * (upstream(q, k) - stats.y) * params.scale;
-    d0 += ds * key[k + p0];
-    d1 += ds * key[k + p1];
-    d2 += ds * key[k + p2];
-    d3 += ds * key[k + p3];
+  let q = query_at(place.tokens, place.head);
+  let held_query = whole_query(q);
+  let held_dy = whole_dy(q);
+  let r = place.tokens * params.heads + place.head;
+  let r0 = row_stats[r.x];
+  let r1 = row_stats[r.y];
+  let r2 = row_stats[r.z];
+  let r3 = row_stats[r.w];
+  let log_sums = vec4f(r0.x, r1.x, r2.x, r3.x);
+  let deltas = vec4f(r0.y, r1.y, r2.y, r3.y);
+  var sums: Held;
+  for (var pass_index = 0u; pass_index < 2u; pass_index++) {
+    let seen = seen_keys(place.tokens, pass_index);
+    for (var j = seen.first; j < seen.end; j++) {
+      let k = key_at(vec4u(j), kv_head).x;
+      var own_key = key_block(k, 0u);
+      let s = query_products(held_query, q, k, own_key);
+      let dp = dy_products(held_dy, q, k, value_block(k, 0u));
+      if (PARTS > 1u) {
+        own_key = key_block(k, place.first);
+      }
+      let weight = select(vec4f(), exp(s * params.scale - log_sums), covers(seen, j));
+      add_multiples(&sums, weight * (dp - deltas) * params.scale, own_key);
+    }
   }
-  add_query(q, place.first, d0);
-  add_query(q, place.first + 1u, d1);
-  add_query(q, place.first + 2u, d2);
-  add_query(q, place.first + 3u, d3);
+  add_query(place, 0u, q.x, sums.t0);
+  if (TOKENS == 4u) {
+    add_query(place, 1u, q.y, sums.t1);
+    add_query(place, 2u, q.z, sums.t2);
+    add_query(place, 3u, q.w, sums.t3);
+  }
 }
 
-fn add_query(at: u32, vector: u32, gradient: vec4f) {
+fn add_query(place: Place, t: u32, start: u32, block: mat4x4f) {
+  if (place.first_token + t >= params.tokens) {
+    return;
+  }
+  add_query_vector(start, place.first, block[0]);
+  add_query_vector(start, place.first + 1u, block[1]);
+  add_query_vector(start, place.first + 2u, block[2]);
+  add_query_vector(start, place.first + 3u, block[3]);
+}
+
+fn add_query_vector(start: u32, vector: u32, gradient: vec4f) {
   if (vector >= HEAD_VECTORS) {
     return;
   }
   var sum = gradient;
   if (params.accumulate_query == 1u) {
-    sum += dquery[at + vector];
+    sum += dquery[start + vector];
   }
-  dquery[at + vector] = sum;
+  dquery[start + vector] = sum;
 }
 
 // dk = scale · Σ p · (dp − delta) · q and dv = Σ p · dy, over the queries that see the key and the heads that share it.
@@ -219,55 +201,59 @@ fn backward_key_value(
     return;
   }
   let shared_by = params.heads / params.kv_heads;
-  let k = key_at(place.token, place.head);
-  let end = spans[place.token].w;
-  let p0 = part(place.first, 0u);
-  let p1 = part(place.first, 1u);
-  let p2 = part(place.first, 2u);
-  let p3 = part(place.first, 3u);
-  var k0 = vec4f();
-  var k1 = vec4f();
-  var k2 = vec4f();
-  var k3 = vec4f();
-  var v0 = vec4f();
-  var v1 = vec4f();
-  var v2 = vec4f();
-  var v3 = vec4f();
-  for (var h = 0u; h < shared_by; h++) {
-    let head = place.head * shared_by + h;
-    for (var i = place.token; i < end; i++) {
-      let q = query_at(i, head);
+  let k = key_at(place.tokens, place.head);
+  let held_key = whole_key(k);
+  let held_value = whole_value(k);
+  let seeing = seeing_queries(place.tokens);
+  var key_sums: Held;
+  var value_sums: Held;
+  for (var head = place.head * shared_by; head < (place.head + 1u) * shared_by; head++) {
+    for (var i = seeing.first; i < seeing.end; i++) {
+      let q = query_at(vec4u(i), head).x;
       let stats = row_stats[i * params.heads + head];
-      let weight = exp(score(q, k) - stats.x);
-      let ds = weight * (upstream(q, k) - stats.y) * params.scale;
-      k0 += ds * query[q + p0];
-      k1 += ds * query[q + p1];
-      k2 += ds * query[q + p2];
-      k3 += ds * query[q + p3];
-      v0 += weight * dy[q + p0];
-      v1 += weight * dy[q + p1];
-      v2 += weight * dy[q + p2];
-      v3 += weight * dy[q + p3];
+      var own_query = query_block(q, 0u);
+      var own_dy = dy_block(q, 0u);
+      let s = key_products(held_key, k, q, own_query);
+      let dp = value_products(held_value, k, q, own_dy);
+      if (PARTS > 1u) {
+        own_query = query_block(q, place.first);
+        own_dy = dy_block(q, place.first);
+      }
+      let weight = select(vec4f(), exp(s * params.scale - stats.x), covers(seeing, i));
+      add_multiples(&key_sums, weight * (dp - stats.y) * params.scale, own_query);
+      add_multiples(&value_sums, weight, own_dy);
     }
   }
-  add_key_value(k, place.first, k0, v0);
-  add_key_value(k, place.first + 1u, k1, v1);
-  add_key_value(k, place.first + 2u, k2, v2);
-  add_key_value(k, place.first + 3u, k3, v3);
+  add_key_value(place, 0u, k.x, key_sums.t0, value_sums.t0);
+  if (TOKENS == 4u) {
+    add_key_value(place, 1u, k.y, key_sums.t1, value_sums.t1);
+    add_key_value(place, 2u, k.z, key_sums.t2, value_sums.t2);
+    add_key_value(place, 3u, k.w, key_sums.t3, value_sums.t3);
+  }
 }
 
-fn add_key_value(at: u32, vector: u32, to_key: vec4f, to_value: vec4f) {
+fn add_key_value(place: Place, t: u32, start: u32, to_key: mat4x4f, to_value: mat4x4f) {
+  if (place.first_token + t >= params.tokens) {
+    return;
+  }
+  add_vectors(start, place.first, to_key[0], to_value[0]);
+  add_vectors(start, place.first + 1u, to_key[1], to_value[1]);
+  add_vectors(start, place.first + 2u, to_key[2], to_value[2]);
+  add_vectors(start, place.first + 3u, to_key[3], to_value[3]);
+}
+
+fn add_vectors(start: u32, vector: u32, to_key: vec4f, to_value: vec4f) {
   if (vector >= HEAD_VECTORS) {
     return;
   }
   var key_sum = to_key;
   var value_sum = to_value;
   if (params.accumulate_key == 1u) {
-    key_sum += dkey[at + vector];
+    key_sum += dkey[start + vector];
   }
   if (params.accumulate_value == 1u) {
-    value_sum += dvalue[at + vector];
+    value_sum += dvalue[start + vector];
   }
-  dkey[at + vector] = key_sum;
-  dvalue[at + vector] = value_sum;
+  dkey[start + vector] = key_sum;
+  dvalue[start + vector] = value_sum;
 }

@@ -1,5 +1,6 @@
 // Root-mean-square normalisation (Zhang and Sennrich 2019): y = x · rstd · weight, rstd = 1 / sqrt(mean(x²) + eps).
-// One workgroup a row; rstd (rows) is kept for the backward pass.
+// WORKGROUP threads share a row and a workgroup takes ROWS of them: one of many threads where a GPU reduces, many of one
+// where the CPU stands in for it. rstd (rows) is kept for the backward pass.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"
@@ -21,50 +22,51 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> dx: array<f32>; // (rows, cols)
 @group(0) @binding(8) var<storage, read_write> dweight: array<f32>; // (cols)
 
-@compute @workgroup_size(WORKGROUP)
+const ROWS: u32 = 1; // more only where WORKGROUP is 1
+
+@compute @workgroup_size(WORKGROUP, ROWS)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_id) thread: vec3u,
 ) {
-  let row = linear_group(group, groups);
-  if (row >= params.rows) {
-    return;
-  }
+  // Every thread stays for the sum, so a row past the end counts as one without columns.
+  let row = linear_group(group, groups) * ROWS + thread.y;
+  let lane = thread.x;
+  let cols = select(0u, params.cols, row < params.rows);
   let start = row * params.cols;
   var squares = 0.0;
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = lane; i < cols; i += WORKGROUP) {
     let value = x[start + i];
     squares += value * value;
   }
   let inverse = inverseSqrt(reduce_sum(squares, lane) / f32(params.cols) + params.eps);
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = lane; i < cols; i += WORKGROUP) {
     y[start + i] = x[start + i] * inverse * weight[i];
   }
-  if (lane == 0u) {
+  if (lane == 0u && cols > 0u) {
     rstd[row] = inverse;
   }
 }
 
 // dx = rstd · (w·dy − x · rstd² · mean(w·dy·x))
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(WORKGROUP, ROWS)
 fn backward_input(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_id) thread: vec3u,
 ) {
-  let row = linear_group(group, groups);
-  if (row >= params.rows) {
-    return;
-  }
+  let row = linear_group(group, groups) * ROWS + thread.y;
+  let lane = thread.x;
+  let cols = select(0u, params.cols, row < params.rows);
   let start = row * params.cols;
   var products = 0.0;
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = lane; i < cols; i += WORKGROUP) {
     products += weight[i] * dy[start + i] * x[start + i];
   }
   let inverse = saved_rstd[row];
   let pull = reduce_sum(products, lane) / f32(params.cols) * inverse * inverse;
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = lane; i < cols; i += WORKGROUP) {
     var gradient = inverse * (weight[i] * dy[start + i] - x[start + i] * pull);
     if (params.accumulate == 1u) {
       gradient += dx[start + i];

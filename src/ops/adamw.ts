@@ -19,10 +19,20 @@ export interface AdamWOptions {
 export const adamwKernels = kernels(shader, { step: { threads: (p) => p.count as number } });
 
 /** Updates every parameter. `step` counts from 1; `clip` comes from {@link gradNorm}. */
-export function adamw(gpu: Gpu, store: ParameterStore, clip: BufferView, step: number, options: AdamWOptions): void {
+export function adamw(
+  gpu: Gpu,
+  store: ParameterStore,
+  clip: BufferView,
+  step: number,
+  options: AdamWOptions,
+): void {
   const { learningRate, beta1, beta2, epsilon, weightDecay } = options;
   for (const { decays, offset, size } of store.sections) {
-    const part = (view: BufferView): BufferView => ({ buffer: view.buffer, offset: view.offset + offset, size });
+    const part = (view: BufferView): BufferView => ({
+      buffer: view.buffer,
+      offset: view.offset + offset,
+      size,
+    });
     adamwKernels.step(
       gpu,
       {

@@ -5,6 +5,7 @@ import shader from '../../shaders/layers/add.wgsl';
 import { kernels } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { inVectors } from './elementwise.ts';
 
 const elements = { threads: (p: Readonly<Record<string, number>>) => p.count as number };
 
@@ -15,13 +16,14 @@ export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   const { gpu } = tape;
   if (a.length !== b.length) throw new RangeError(`add: ${a} and ${b} differ in size`);
   const y = tape.empty(a.shape, 'sum');
-  addKernels.forward(gpu, { a, b, y }, { count: a.length, accumulate: 0 });
+  const { count, constants } = inVectors(a.length);
+  addKernels.forward(gpu, { a, b, y }, { count, accumulate: 0 }, constants);
   const backward = () => {
     for (const summand of [a, b]) {
       const slot = tape.gradient(summand);
       if (!slot) continue;
       const buffers = { dy: y.grad as Tensor, dx: slot.grad };
-      addKernels.backward(gpu, buffers, { count: a.length, accumulate: slot.accumulate });
+      addKernels.backward(gpu, buffers, { count, accumulate: slot.accumulate }, constants);
     }
   };
   tape.record({ inputs: [a, b], outputs: [y], backward });

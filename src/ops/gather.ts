@@ -6,7 +6,9 @@ import { kernels } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-const elements = { threads: (p: Readonly<Record<string, number>>) => (p.rows as number) * (p.cols as number) };
+const elements = {
+  threads: (p: Readonly<Record<string, number>>) => (p.rows as number) * (p.cols as number),
+};
 
 export const gatherKernels = kernels(shader, { forward: elements, backward: elements });
 
@@ -29,7 +31,8 @@ export function gather(tape: Tape, table: Tensor, { indices, offsets, entries }:
   const backward = () => {
     const slot = tape.gradient(table);
     if (!slot) return;
-    if (!offsets || !entries) throw new Error(`gather: ${table} needs a gradient, but the index has no inverse`);
+    if (!offsets || !entries)
+      throw new Error(`gather: ${table} needs a gradient, but the index has no inverse`);
     gatherKernels.backward(
       gpu,
       { dy: y.grad as Tensor, offsets, entries, dtable: slot.grad },

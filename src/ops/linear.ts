@@ -43,7 +43,8 @@ export function linear(tape: Tape, x: Tensor, weight: Tensor, adapters: readonly
       const du = tape.empty([n, r], `d ${u.label}`);
       product(gpu, 'nn', dy, b, du, { m: n, n: r, k: out }, { scale });
       const db = tape.gradient(b);
-      if (db) product(gpu, 'tn', dy, u, db.grad, { m: out, n: r, k: n }, { scale, accumulate: db.accumulate });
+      if (db)
+        product(gpu, 'tn', dy, u, db.grad, { m: out, n: r, k: n }, { scale, accumulate: db.accumulate });
       const da = tape.gradient(a);
       if (da) product(gpu, 'tn', du, x, da.grad, { m: r, n: inputs, k: n }, { accumulate: da.accumulate });
       // The first product has set dx.

@@ -3,8 +3,9 @@
  * where the dimensions allow and the general one elsewhere, and cuts a long sum with few results into slices. Not an op:
  * it records nothing on the tape.
  */
-import anyShader from '../../shaders/layers/matmul-any.wgsl';
+
 import tiledShader from '../../shaders/layers/matmul.wgsl';
+import anyShader from '../../shaders/layers/matmul-any.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { type Count, type Grid, kernels } from '../gpu/kernel.ts';
 import type { BufferView } from '../gpu/pool.ts';

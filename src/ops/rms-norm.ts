@@ -2,11 +2,13 @@
  * Root-mean-square normalisation (Zhang and Sennrich 2019), y = x · rstd · weight.
  */
 import shader from '../../shaders/layers/rms-norm.wgsl';
-import { kernels } from '../gpu/kernel.ts';
+import { type Grid, kernels } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-const rows = { groups: (p: Readonly<Record<string, number>>) => p.rows as number };
+const rows: Grid = { groups: (p, c) => Math.ceil((p.rows as number) / (c.ROWS as number)) };
+/** Rows of a workgroup where one thread does a row: enough to fill a processor's vectors. */
+const ROWS_OF_ONE_THREAD = 16;
 
 export const rmsNormKernels = kernels(shader, {
   forward: rows,
@@ -21,7 +23,7 @@ export function rmsNorm(tape: Tape, x: Tensor, weight: Tensor, eps: number): Ten
   const y = tape.empty(x.shape, 'rms norm');
   const rstd = tape.empty([x.rows], 'rstd');
   const params = { rows: x.rows, cols: x.cols, eps, accumulate: 0 };
-  const constants = { WORKGROUP: gpu.rowThreads };
+  const constants = { WORKGROUP: gpu.rowThreads, ROWS: gpu.rowThreads === 1 ? ROWS_OF_ONE_THREAD : 1 };
   rmsNormKernels.forward(gpu, { x, weight, y, rstd }, params, constants);
   const backward = () => {
     const dy = y.grad as Tensor;
@@ -32,7 +34,7 @@ export function rmsNorm(tape: Tape, x: Tensor, weight: Tensor, eps: number): Ten
     }
     const dweight = tape.gradient(weight);
     if (dweight) {
-      rmsNormKernels.backward_weight(gpu, { x, dy, saved_rstd: rstd, dweight: dweight.grad }, params, constants);
+      rmsNormKernels.backward_weight(gpu, { x, dy, saved_rstd: rstd, dweight: dweight.grad }, params);
     }
   };
   tape.record({ inputs: [x, weight], outputs: [y], saved: [rstd], backward });

@@ -9,7 +9,7 @@ import type { BufferView } from '../gpu/pool.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** Rows of a workgroup where one thread does a row. */
-const SOFTWARE_ROWS = 1;
+const SOFTWARE_ROWS = 4;
 
 export const sampleKernels = kernels(shader, {
   sample: { groups: (p, c) => Math.ceil((p.rows as number) / (c.ROWS as number)) },

@@ -43,15 +43,19 @@ export function guards(real: Gpu, rowThreads = real.rowThreads): Guards {
   });
   const gpu: Gpu = Object.create(real, { pool: { value: pool }, rowThreads: { value: rowThreads } });
   const check = async () => {
-    for (const { whole, view, label } of all.splice(0)) {
-      const words = new Uint32Array(await real.read(whole));
+    const taken = all.splice(0);
+    const reads = Promise.all(taken.map(({ whole }) => real.recorder.read(whole)));
+    real.recorder.flush();
+    const contents = await real.settle(reads);
+    taken.forEach(({ whole, view, label }, at) => {
       real.pool.release(whole);
+      const words = new Uint32Array(contents[at]);
       const first = MARGIN / 4;
       const last = first + view.size / 4;
       const changed = words.findIndex((word, i) => (i < first || i >= last) && word !== SENTINEL);
       if (changed >= 0)
         throw new Error(`${label}: the guard at word ${changed - first} of ${view.size / 4} was written`);
-    }
+    });
   };
   return { gpu, check };
 }

@@ -1,0 +1,319 @@
+// What a thread of attention.wgsl holds: heads of one token or of four neighbours, in registers, as 4 × 4 blocks of 16
+// coordinates. Which keys a query sees, and which queries see a key, is told by the spans. The including file binds
+// query, key, value, dy and spans. A value of token t is component t of a vector, so the number of tokens is a constant
+// and not another copy of the kernel.
+
+const WORKGROUP: u32 = 64;
+const HEAD_VECTORS: u32 = 4; // head_dim / 4
+const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 4): threads that share a head
+const TOKENS: u32 = 1; // tokens of a thread, 1 or 4
+
+const LOWEST: f32 = -3.0e38;
+const FOUR = vec4u(0u, 1u, 2u, 3u);
+
+// What a thread owns: its tokens, the head and the first of its four vectors.
+struct Place {
+  first_token: u32,
+  tokens: vec4u,
+  head: u32,
+  first: u32,
+  valid: bool,
+}
+
+// Tokens past the last are the last again; nothing of theirs is stored.
+fn place_of(group: vec3u, groups: vec3u, lane: u32, heads: u32) -> Place {
+  let id = linear_group(group, groups) * WORKGROUP + lane;
+  let head = id / PARTS;
+  let token = head / heads * TOKENS;
+  let tokens = min(token + FOUR * (TOKENS / 4u), vec4u(params.tokens - 1u));
+  return Place(token, tokens, head % heads, (id % PARTS) * 4u, token < params.tokens);
+}
+
+fn query_at(token: vec4u, head: u32) -> vec4u {
+  return (token * params.heads + head) * HEAD_VECTORS;
+}
+
+fn key_at(token: vec4u, head: u32) -> vec4u {
+  return (token * params.kv_heads + head) * HEAD_VECTORS;
+}
+
+// Four vectors of a head. A width that is no multiple of 16 has fewer in its last part: what lies past it reads as zero.
+fn vectors_at(start: u32, first: u32) -> vec4u {
+  return start + min(first + FOUR, vec4u(HEAD_VECTORS - 1u));
+}
+
+fn trimmed(block: mat4x4f, first: u32) -> mat4x4f {
+  if (HEAD_VECTORS % 4u == 0u) {
+    return block;
+  }
+  let keep = vec4f(first + FOUR < vec4u(HEAD_VECTORS));
+  return mat4x4f(block[0] * keep.x, block[1] * keep.y, block[2] * keep.z, block[3] * keep.w);
+}
+
+fn query_block(start: u32, first: u32) -> mat4x4f {
+  let at = vectors_at(start, first);
+  return trimmed(mat4x4f(query[at.x], query[at.y], query[at.z], query[at.w]), first);
+}
+
+fn key_block(start: u32, first: u32) -> mat4x4f {
+  let at = vectors_at(start, first);
+  return trimmed(mat4x4f(key[at.x], key[at.y], key[at.z], key[at.w]), first);
+}
+
+fn value_block(start: u32, first: u32) -> mat4x4f {
+  let at = vectors_at(start, first);
+  return trimmed(mat4x4f(value[at.x], value[at.y], value[at.z], value[at.w]), first);
+}
+
+fn dy_block(start: u32, first: u32) -> mat4x4f {
+  let at = vectors_at(start, first);
+  return trimmed(mat4x4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]), first);
+}
+
+fn inner(a: mat4x4f, b: mat4x4f) -> f32 {
+  return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3]);
+}
+
+// A range [starts, ends) for each token, and the least range around those that are not empty.
+struct Ranges {
+  starts: vec4u,
+  ends: vec4u,
+  first: u32,
+  end: u32,
+}
+
+fn ranges(starts: vec4u, ends: vec4u) -> Ranges {
+  let empty = ends <= starts;
+  let low = select(starts, vec4u(0xffffffffu), empty);
+  let high = select(ends, vec4u(), empty);
+  return Ranges(starts, ends, min(min(low.x, low.y), min(low.z, low.w)), max(max(high.x, high.y), max(high.z, high.w)));
+}
+
+fn covers(range: Ranges, i: u32) -> vec4<bool> {
+  return (range.starts <= vec4u(i)) & (vec4u(i) < range.ends);
+}
+
+// The keys that the queries of a thread see: in pass 0 those of their prefixes, in pass 1 those of their segments.
+fn seen_keys(tokens: vec4u, pass_index: u32) -> Ranges {
+  let s0 = spans[tokens.x];
+  let s1 = spans[tokens.y];
+  let s2 = spans[tokens.z];
+  let s3 = spans[tokens.w];
+  if (pass_index == 0u) {
+    return ranges(vec4u(s0.x, s1.x, s2.x, s3.x), vec4u(s0.y, s1.y, s2.y, s3.y));
+  }
+  return ranges(vec4u(s0.z, s1.z, s2.z, s3.z), tokens + 1u);
+}
+
+// The queries that see the keys of a thread.
+fn seeing_queries(tokens: vec4u) -> Ranges {
+  return ranges(tokens, vec4u(spans[tokens.x].w, spans[tokens.y].w, spans[tokens.z].w, spans[tokens.w].w));
+}
+
+// Four tokens' own blocks of one tensor.
+struct Held {
+  t0: mat4x4f,
+  t1: mat4x4f,
+  t2: mat4x4f,
+  t3: mat4x4f,
+}
+
+fn inners(held: Held, block: mat4x4f) -> vec4f {
+  if (TOKENS == 1u) {
+    return vec4f(inner(held.t0, block));
+  }
+  return vec4f(inner(held.t0, block), inner(held.t1, block), inner(held.t2, block), inner(held.t3, block));
+}
+
+fn add_multiples(sums: ptr<function, Held>, factors: vec4f, block: mat4x4f) {
+  (*sums).t0 += factors.x * block;
+  if (TOKENS == 4u) {
+    (*sums).t1 += factors.y * block;
+    (*sums).t2 += factors.z * block;
+    (*sums).t3 += factors.w * block;
+  }
+}
+
+// The first 64 coordinates of a head for scores; wider heads read the rest again for every score.
+struct Whole {
+  c0: Held,
+  c1: Held,
+  c2: Held,
+  c3: Held,
+}
+
+fn whole_query(starts: vec4u) -> Whole {
+  var whole: Whole;
+  whole.c0 = hold_query(starts, 0u);
+  if (PARTS > 1u) {
+    whole.c1 = hold_query(starts, 4u);
+  }
+  if (PARTS > 2u) {
+    whole.c2 = hold_query(starts, 8u);
+  }
+  if (PARTS > 3u) {
+    whole.c3 = hold_query(starts, 12u);
+  }
+  return whole;
+}
+
+fn whole_key(starts: vec4u) -> Whole {
+  var whole: Whole;
+  whole.c0 = hold_key(starts, 0u);
+  if (PARTS > 1u) {
+    whole.c1 = hold_key(starts, 4u);
+  }
+  if (PARTS > 2u) {
+    whole.c2 = hold_key(starts, 8u);
+  }
+  if (PARTS > 3u) {
+    whole.c3 = hold_key(starts, 12u);
+  }
+  return whole;
+}
+
+fn whole_value(starts: vec4u) -> Whole {
+  var whole: Whole;
+  whole.c0 = hold_value(starts, 0u);
+  if (PARTS > 1u) {
+    whole.c1 = hold_value(starts, 4u);
+  }
+  if (PARTS > 2u) {
+    whole.c2 = hold_value(starts, 8u);
+  }
+  if (PARTS > 3u) {
+    whole.c3 = hold_value(starts, 12u);
+  }
+  return whole;
+}
+
+fn whole_dy(starts: vec4u) -> Whole {
+  var whole: Whole;
+  whole.c0 = hold_dy(starts, 0u);
+  if (PARTS > 1u) {
+    whole.c1 = hold_dy(starts, 4u);
+  }
+  if (PARTS > 2u) {
+    whole.c2 = hold_dy(starts, 8u);
+  }
+  if (PARTS > 3u) {
+    whole.c3 = hold_dy(starts, 12u);
+  }
+  return whole;
+}
+
+// query · key of four tokens and the head that starts at `at`, whose first block is given.
+fn query_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f {
+  var sum = inners(whole.c0, block);
+  if (PARTS > 1u) {
+    sum += inners(whole.c1, key_block(at, 4u));
+  }
+  if (PARTS > 2u) {
+    sum += inners(whole.c2, key_block(at, 8u));
+  }
+  if (PARTS > 3u) {
+    sum += inners(whole.c3, key_block(at, 12u));
+  }
+  for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
+    sum += inners(hold_query(starts, first), key_block(at, first));
+  }
+  return sum;
+}
+
+// key · query of four tokens and the head that starts at `at`, whose first block is given.
+fn key_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f {
+  var sum = inners(whole.c0, block);
+  if (PARTS > 1u) {
+    sum += inners(whole.c1, query_block(at, 4u));
+  }
+  if (PARTS > 2u) {
+    sum += inners(whole.c2, query_block(at, 8u));
+  }
+  if (PARTS > 3u) {
+    sum += inners(whole.c3, query_block(at, 12u));
+  }
+  for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
+    sum += inners(hold_key(starts, first), query_block(at, first));
+  }
+  return sum;
+}
+
+// value · dy of four tokens and the head that starts at `at`, whose first block is given.
+fn value_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f {
+  var sum = inners(whole.c0, block);
+  if (PARTS > 1u) {
+    sum += inners(whole.c1, dy_block(at, 4u));
+  }
+  if (PARTS > 2u) {
+    sum += inners(whole.c2, dy_block(at, 8u));
+  }
+  if (PARTS > 3u) {
+    sum += inners(whole.c3, dy_block(at, 12u));
+  }
+  for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
+    sum += inners(hold_value(starts, first), dy_block(at, first));
+  }
+  return sum;
+}
+
+// dy · value of four tokens and the head that starts at `at`, whose first block is given.
+fn dy_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f {
+  var sum = inners(whole.c0, block);
+  if (PARTS > 1u) {
+    sum += inners(whole.c1, value_block(at, 4u));
+  }
+  if (PARTS > 2u) {
+    sum += inners(whole.c2, value_block(at, 8u));
+  }
+  if (PARTS > 3u) {
+    sum += inners(whole.c3, value_block(at, 12u));
+  }
+  for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
+    sum += inners(hold_dy(starts, first), value_block(at, first));
+  }
+  return sum;
+}
+
+fn hold_query(starts: vec4u, first: u32) -> Held {
+  var held: Held;
+  held.t0 = query_block(starts.x, first);
+  if (TOKENS == 4u) {
+    held.t1 = query_block(starts.y, first);
+    held.t2 = query_block(starts.z, first);
+    held.t3 = query_block(starts.w, first);
+  }
+  return held;
+}
+
+fn hold_key(starts: vec4u, first: u32) -> Held {
+  var held: Held;
+  held.t0 = key_block(starts.x, first);
+  if (TOKENS == 4u) {
+    held.t1 = key_block(starts.y, first);
+    held.t2 = key_block(starts.z, first);
+    held.t3 = key_block(starts.w, first);
+  }
+  return held;
+}
+
+fn hold_value(starts: vec4u, first: u32) -> Held {
+  var held: Held;
+  held.t0 = value_block(starts.x, first);
+  if (TOKENS == 4u) {
+    held.t1 = value_block(starts.y, first);
+    held.t2 = value_block(starts.z, first);
+    held.t3 = value_block(starts.w, first);
+  }
+  return held;
+}
+
+fn hold_dy(starts: vec4u, first: u32) -> Held {
+  var held: Held;
+  held.t0 = dy_block(starts.x, first);
+  if (TOKENS == 4u) {
+    held.t1 = dy_block(starts.y, first);
+    held.t2 = dy_block(starts.z, first);
+    held.t3 = dy_block(starts.w, first);
+  }
+  return held;
+}
