@@ -139,7 +139,7 @@ class Chart {
   private showValue(index: number | undefined): void {
     const at = index ?? this.steps.length - 1;
     const format = (value: number | null | undefined) =>
-      value == null ? '' : value.toFixed(this.spec.digits).replace('-', '−');
+      value == null ? '' : fixed(value, this.spec.digits);
     const train = format(
       index === undefined ? this.smooth.findLast((value) => value !== null) : this.raw[at],
     );
@@ -197,7 +197,7 @@ class Chart {
           ...axis,
           size: 44,
           space: 34,
-          values: (_, ticks) => ticks.map((tick) => String(+tick.toFixed(2)).replace('-', '−')),
+          values: (_, ticks) => ticks.map((tick) => fixed(tick)),
         },
       ],
       series: [
@@ -269,6 +269,12 @@ export class Charts {
 function padded(low: number, high: number, floor: number, ceiling: number): [number, number] {
   const room = 0.06 * (high - low);
   return [Math.min(floor, low - room), Math.max(ceiling, high + room)];
+}
+
+/** With a true minus, and none before a zero. */
+function fixed(value: number, digits?: number): string {
+  const rounded = Number(value.toFixed(digits ?? 2)) || 0;
+  return (digits === undefined ? String(rounded) : rounded.toFixed(digits)).replace('-', '−');
 }
 
 function color(name: string): string {

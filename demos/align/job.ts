@@ -6,7 +6,6 @@
 import { DeviceLostError, type DPOTrainer, type TrainEvent, writeAdapter } from '../../src/index.ts';
 import type { AdapterFiles } from '../../src/io/peft.ts';
 import { type Assets, fetchAssets } from './assets.ts';
-import { Bundle, historyOf, toPoint } from './history.ts';
 import { type Kept, openKept, type RunRecord, readState } from './kept.ts';
 import { measure } from './measure.ts';
 import type {
@@ -16,12 +15,12 @@ import type {
   Phase,
   Settings,
   Side,
-  Update,
   WriteListener,
   WriteOptions,
 } from './messages.ts';
 import { Runtime } from './runtime.ts';
 import { DEFAULTS, MEASURED } from './task.ts';
+import { historyOf, Teller, toPoint } from './telling.ts';
 
 /** Devices that may be lost in a row without a step of progress. */
 const MOST_LOSSES = 3;
@@ -33,7 +32,7 @@ export class Job implements AlignJob {
     private readonly assets: Assets,
     private readonly kept: Kept,
     private readonly runtime: Runtime,
-    private readonly listener: Listener,
+    listener: Listener,
   ) {
     this.opened = {
       adapter: runtime.gpu.adapter,
@@ -44,22 +43,20 @@ export class Job implements AlignJob {
       measured: this.openings.length,
       durable: kept.durable,
     };
+    this.teller = new Teller(listener, assets.train.length + assets.heldOut.length);
   }
 
   readonly opened: Opened;
-
+  private readonly teller: Teller;
   private phase: Phase = 'idle';
   private record: RunRecord | undefined;
   private step = 0;
-  /** Pairs whose reference is there. */
-  private referenced = 0;
   /** The run under way. */
   private running: Promise<void> | undefined;
   /** Ends the stage under way; `wanted` says what then. */
   private stage = new AbortController();
   private wanted: 'pause' | 'stop' | undefined;
   private writing = new AbortController();
-  private readonly bundle = new Bundle((update) => this.listener(update));
 
   /** Fetches everything from the folder `base`, and finds the GPU and what an earlier visit left. */
   static async open(base: string, listener: Listener): Promise<Job> {
@@ -175,12 +172,13 @@ export class Job implements AlignJob {
 
   private async measure(record: RunRecord, side: Side): Promise<void> {
     const { signal } = this.beginStage(side);
-    const progress = (done: number) => this.tell({ type: 'progress', done, total: this.openings.length });
+    const progress = (done: number) =>
+      this.teller.tell({ type: 'progress', done, total: this.openings.length });
     try {
       const measurement = await measure(this.runtime, side, this.openings, signal, progress);
       record[side] = measurement;
       await this.kept.writeRecord(record);
-      this.tell({ type: 'measured', side, measurement });
+      this.teller.tell({ type: 'measured', side, measurement });
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -190,8 +188,8 @@ export class Job implements AlignJob {
     const state = await readState(this.kept);
     this.step = state?.step ?? 0;
     const { settings, totalSteps } = record;
-    this.tell({ type: 'run', settings, totalSteps, ...historyOf(state?.log) });
-    this.referenced = 0;
+    this.teller.tell({ type: 'run', settings, totalSteps, ...historyOf(state?.log) });
+    this.teller.begin();
     const stage = this.beginStage('reference');
     if (record.stopped) stage.abort();
     for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
@@ -206,34 +204,19 @@ export class Job implements AlignJob {
     if (event.type === 'start') {
       const { totalSteps, trainableParameters, plannedBytes } = event.plan;
       record.totalSteps = totalSteps;
-      this.tell({ type: 'plan', totalSteps, trainableParameters, plannedBytes });
+      this.teller.tell({ type: 'plan', totalSteps, trainableParameters, plannedBytes });
     } else if (event.type === 'reference') {
-      this.reportReference(event);
+      if (this.teller.reference(event)) this.enter('training');
     } else if (event.type === 'step') {
       this.step = event.step;
-      const { step, metrics, tokensPerSecond, secondsLeft } = event;
-      const { live, peak } = this.runtime.gpu.memory();
-      const { totalSteps } = record;
-      this.bundle.add(toPoint(step, metrics), { step, totalSteps, tokensPerSecond, secondsLeft, live, peak });
+      // A trainer that goes on has its reference and says nothing of it.
+      if (this.phase === 'reference') this.enter('training');
+      this.teller.step(event, this.runtime.gpu);
     } else if (event.type === 'evaluate') {
-      this.tell({ type: 'heldOut', point: toPoint(event.step, event.metrics, 'eval_') });
+      this.teller.tell({ type: 'heldOut', point: toPoint(event.step, event.metrics, 'eval_') });
     } else if (event.type === 'end') {
       this.step = event.step;
     }
-  }
-
-  /** The two parts of the data come one after the other, and are one thing to the reader. */
-  private reportReference({ done, total, cached }: Extract<TrainEvent, { type: 'reference' }>): void {
-    const { train, heldOut } = this.opened.pairs;
-    if (done === total) this.referenced += total;
-    const all = train + heldOut;
-    if (!cached)
-      this.tell({
-        type: 'progress',
-        done: done === total ? this.referenced : this.referenced + done,
-        total: all,
-      });
-    if (this.referenced === all) this.enter('training');
   }
 
   /** Works again on a new device whenever one is lost, as long as steps are made in between. */
@@ -247,7 +230,10 @@ export class Job implements AlignJob {
         if (!(error instanceof DeviceLostError) || losses > MOST_LOSSES) throw error;
         const step = (await readState(this.kept))?.step ?? 0;
         const place = step > 0 ? `the checkpoint at step ${step}` : 'the start';
-        this.tell({ type: 'notice', text: `The GPU device was lost. Going on from ${place}, on a new one.` });
+        this.teller.tell({
+          type: 'notice',
+          text: `The GPU device was lost. Going on from ${place}, on a new one.`,
+        });
         await this.runtime.renew();
       }
     }
@@ -258,7 +244,8 @@ export class Job implements AlignJob {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof DeviceLostError) || this.running) throw error;
+      if (!(error instanceof DeviceLostError)) throw error;
+      if (this.running) throw new Error('The GPU device was lost meanwhile. Try again in a moment.');
       const hadTrainer = this.runtime.trainer !== undefined;
       await this.runtime.renew();
       if (this.record && hadTrainer) {
@@ -277,9 +264,9 @@ export class Job implements AlignJob {
     this.record = record;
     this.step = state.step;
     const { settings, totalSteps, before, after } = record;
-    this.tell({ type: 'run', settings, totalSteps, ...historyOf(state.log) });
-    if (before) this.tell({ type: 'measured', side: 'before', measurement: before });
-    if (after) this.tell({ type: 'measured', side: 'after', measurement: after });
+    this.teller.tell({ type: 'run', settings, totalSteps, ...historyOf(state.log) });
+    if (before) this.teller.tell({ type: 'measured', side: 'before', measurement: before });
+    if (after) this.teller.tell({ type: 'measured', side: 'after', measurement: after });
     this.enter('kept');
   }
 
@@ -293,7 +280,7 @@ export class Job implements AlignJob {
 
   private fail(error: unknown): void {
     this.enter('failed');
-    this.tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+    this.teller.tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
   }
 
   private beginStage(phase: Phase): AbortController {
@@ -307,11 +294,6 @@ export class Job implements AlignJob {
   private enter(phase: Phase): void {
     this.phase = phase;
     const { startedAt = 0, totalSteps = 0 } = this.record ?? {};
-    this.tell({ type: 'phase', phase, step: this.step, totalSteps, startedAt });
-  }
-
-  private tell(update: Update): void {
-    this.bundle.flush();
-    this.listener(update);
+    this.teller.tell({ type: 'phase', phase, step: this.step, totalSteps, startedAt });
   }
 }

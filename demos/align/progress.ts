@@ -91,6 +91,9 @@ function sentence(
     case 'kept': {
       const date = new Date(startedAt);
       const when = date.toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
+      if (step === totalSteps) {
+        return `A finished run of ${when} is kept in this browser. Resume it to use its adapter, or discard it.`;
+      }
       return `A run of ${when} is kept in this browser, at step ${step} of ${totalSteps}. Resume it, or discard it to begin anew.`;
     }
     case 'before':
@@ -102,6 +105,7 @@ function sentence(
     case 'pausing':
       return 'Finishing the step under way.';
     case 'paused':
+      if (step === 0) return 'Paused before the first step.';
       return `Paused at step ${step} of ${totalSteps}. ${keeping}`;
     case 'after':
       return `After: writing the same ${measured} stories with the adapter.`;

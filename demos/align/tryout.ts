@@ -7,7 +7,7 @@ import { byId, onPress, setText, setUsable } from './dom.ts';
 import type { AlignJob, ScoredText, Side } from './messages.ts';
 import { showScore, showStory } from './story.ts';
 
-const SAMPLING = { temperature: 0.8, maxNewTokens: 96 };
+const SAMPLING = { temperature: 0.8, maxNewTokens: 80 };
 const SIDES: readonly Side[] = ['before', 'after'];
 
 export class Tryout {

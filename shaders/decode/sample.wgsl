@@ -4,8 +4,8 @@
 // number. Temperature 0 takes the likeliest token, of tied ones the first. Nothing is sorted: the edge of what stays is
 // found by narrowing a range of ordered integers, five ways at a time, exact in the logits' bits.
 //
-// A workgroup does a row; where WORKGROUP is 1, ROWS of them with a thread each. A thread has a block of consecutive
-// tokens. A sequence that has ended repeats its last token. A row with a NaN or without a finite sum gives INVALID.
+// A workgroup does a row, a thread of it a block of consecutive tokens. A sequence that has ended repeats its last token.
+// A row with a NaN or without a finite sum gives INVALID.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"
@@ -29,7 +29,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read> eos: array<u32>; // ids that end a sequence
 @group(0) @binding(4) var<storage, read_write> tokens: array<u32>; // (steps, sequences)
 
-const ROWS: u32 = 1;
 const LOWEST: f32 = -3.4e38;
 const INVALID: u32 = 0xffffffff;
 const INFINITY_BITS: u32 = 0x7f800000;
@@ -218,21 +217,22 @@ fn has_ended(sequence: u32) -> bool {
   return ended;
 }
 
-@compute @workgroup_size(WORKGROUP, ROWS)
+@compute @workgroup_size(WORKGROUP)
 fn sample(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
 ) {
-  let lane = local.x;
-  let row = linear_group(group, groups) * ROWS + local.y;
-  // A row too many does nothing, in step with the others.
-  let is_row = row < params.rows;
-  let sequence = places[params.first_row + min(row, params.rows - 1u)].w;
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let sequence = places[params.first_row + row].w;
   let ended = has_ended(sequence);
   let size = (params.vocabulary + WORKGROUP - 1u) / WORKGROUP;
   let first = min(lane * size, params.vocabulary);
-  let end = select(first, min(first + size, params.vocabulary), is_row && !ended);
+  // An ended sequence has nothing to look at, but its threads stay in step.
+  let end = select(min(first + size, params.vocabulary), first, ended);
   var block = Block(row * params.vocabulary, first, end, LOWEST);
 
   var likeliest = first;
@@ -264,14 +264,16 @@ fn sample(
     let is_valid = !has_nan && sums.y > 0.0 && (bitcast<u32>(sums.y) & INFINITY_BITS) != INFINITY_BITS;
     if (is_valid) {
       is_chosen = sums.x <= goal && goal < sums.x + own;
-      token = select(0u, token_at(block, kept, goal, sums.x), is_chosen);
+    }
+    if (is_valid && is_chosen) {
+      token = token_at(block, kept, goal, sums.x);
     }
   }
   if (ended) {
     is_chosen = lane == 0u;
     token = last_token(sequence);
   }
-  if (is_row && is_chosen) {
+  if (is_chosen) {
     tokens[params.step * params.sequences + sequence] = token;
   }
 }

@@ -75,7 +75,7 @@ fn backward_input(
   }
 }
 
-// dweight[i] += Σ over rows of dy · x · rstd. One thread a column, rows in order.
+// dweight[i] = Σ over rows of dy · x · rstd. One thread a column, rows in order.
 @compute @workgroup_size(WORKGROUP)
 fn backward_weight(
   @builtin(workgroup_id) group: vec3u,
@@ -91,5 +91,8 @@ fn backward_weight(
     let at = row * params.cols + column;
     sum += dy[at] * x[at] * saved_rstd[row];
   }
-  dweight[column] += sum;
+  if (params.accumulate == 1u) {
+    sum += dweight[column];
+  }
+  dweight[column] = sum;
 }

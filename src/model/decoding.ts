@@ -5,6 +5,8 @@
  * generation's.
  */
 import { packSequences } from '../data/packing.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { PipelineKey } from '../gpu/pipelines.ts';
 import { attention, type Heads } from '../ops/attention.ts';
 import { decodeAttention } from '../ops/decode-attention.ts';
 import { feed } from '../ops/feed.ts';
@@ -33,6 +35,11 @@ export interface DecodingSettings extends SamplingSettings {
   eosTokenIds: readonly number[];
 }
 
+export interface DecodingPlan {
+  bytes: number;
+  pipelines: readonly PipelineKey[];
+}
+
 export class Decoding {
   /** Tokens chosen so far, for each sequence. */
   step = 0;
@@ -47,6 +54,7 @@ export class Decoding {
     private readonly model: CausalLM,
     private readonly batch: DecodingBatch,
     private readonly settings: DecodingSettings,
+    private readonly gpu: Gpu = model.gpu,
   ) {
     const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = model.config;
     this.heads = { heads, kvHeads, headDim };
@@ -56,9 +64,13 @@ export class Decoding {
     const spans = prompts.map(({ length }) => [promptRows, (promptRows += length)]);
     // The last token is never fed, so it needs no row.
     const ownRows = maxNewTokens - 1;
-    const places = sequences.flatMap((prompt, i) => [...(spans[prompt] as number[]), promptRows + i * ownRows, i]);
+    const places = sequences.flatMap((prompt, i) => [
+      ...(spans[prompt] as number[]),
+      promptRows + i * ownRows,
+      i,
+    ]);
     this.allPlaces = Uint32Array.from(places);
-    this.cache = new KvCache(model.gpu, model.config, promptRows + sequences.length * ownRows);
+    this.cache = new KvCache(gpu, model.config, promptRows + sequences.length * ownRows);
     try {
       const eos = Uint32Array.from(eosTokenIds.length > 0 ? eosTokenIds : [INVALID_TOKEN]);
       const tokens = new Uint32Array(maxNewTokens * sequences.length);
@@ -72,6 +84,15 @@ export class Decoding {
       this.dispose();
       throw error;
     }
+  }
+
+  /** Bytes that a batch will hold at most and the kernels that it will run, by going through its first two steps. */
+  static plan(model: CausalLM, batch: DecodingBatch, settings: DecodingSettings): DecodingPlan {
+    const counting = model.gpu.countingCopy();
+    const rehearsal = new Decoding(model, batch, settings, counting);
+    rehearsal.prefill();
+    if (settings.maxNewTokens > 1) rehearsal.advance();
+    return { bytes: counting.memory().peak, pipelines: counting.wantedPipelines };
   }
 
   /** Sequences that still take part in a step. */
@@ -121,12 +142,12 @@ export class Decoding {
   async read(from: number): Promise<Uint32Array> {
     const { tokens } = this.live;
     const rowBytes = tokens.cols * 4;
-    const data = this.model.gpu.recorder.read({
+    const data = this.gpu.recorder.read({
       buffer: tokens.buffer,
       offset: tokens.offset + from * rowBytes,
       size: (this.step - from) * rowBytes,
     });
-    return new Uint32Array(await this.model.gpu.settle(data));
+    return new Uint32Array(await this.gpu.settle(data));
   }
 
   /** Goes on with these sequences alone. */
@@ -143,7 +164,7 @@ export class Decoding {
 
   /** Runs a pass that ends in the hidden states (B, d) of the live sequences, and chooses their next tokens. */
   private run(pass: (tape: Tape, upload: typeof Decoding.prototype.upload) => Tensor): void {
-    const tape = Tape.forInference(this.model.gpu);
+    const tape = Tape.forInference(this.gpu);
     const uploaded: Tensor[] = [];
     try {
       const hidden = pass(tape, (data, shape, label) => {
@@ -161,9 +182,9 @@ export class Decoding {
 
   /** Head and choice, for as many rows at a time as the logits' bound allows. */
   private choose(tape: Tape, hidden: Tensor): void {
-    const { model, live, settings, step } = this;
+    const { model, gpu, live, settings, step } = this;
     const { vocabSize, hiddenSize } = model.config;
-    const limit = Math.min(LOGITS_BYTES, model.gpu.limits.maxStorageBufferBindingSize);
+    const limit = Math.min(LOGITS_BYTES, gpu.limits.maxStorageBufferBindingSize);
     // Views begin at multiples of 256 bytes, which 64 rows always are.
     const most = Math.max(64, Math.floor(limit / (vocabSize * 4) / 64) * 64);
     for (let firstRow = 0; firstRow < hidden.rows; firstRow += most) {
@@ -172,18 +193,18 @@ export class Decoding {
       const offset = hidden.offset + firstRow * rowBytes;
       const part = new Tensor({ buffer: hidden.buffer, offset, size: rows * rowBytes }, [rows, hiddenSize]);
       const logits = linear(tape, part, model.head);
-      sample(model.gpu, logits, live, settings, { step, firstRow });
+      sample(gpu, logits, live, settings, { step, firstRow });
       tape.release(logits);
     }
   }
 
   private upload(data: Uint32Array, shape: readonly number[], label: string): Tensor {
-    const tensor = Tensor.from(this.model.gpu, data, shape, label);
+    const tensor = Tensor.from(this.gpu, data, shape, label);
     this.owned.add(tensor);
     return tensor;
   }
 
   private release(tensor: Tensor): void {
-    if (this.owned.delete(tensor)) this.model.gpu.pool.release(tensor);
+    if (this.owned.delete(tensor)) this.gpu.pool.release(tensor);
   }
 }

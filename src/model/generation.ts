@@ -3,11 +3,11 @@
  * at a time, and when to look at what has been written. Token ids in and out; text is the caller's business. What a
  * sequence becomes depends on its prompt, the seed and its number, never on the batches.
  */
+import { MemoryCapError } from '../gpu/errors.ts';
 import { InputError } from '../io/errors.ts';
 import { INVALID_TOKEN } from '../ops/sample.ts';
 import type { CausalLM } from './causal-lm.ts';
 import { Decoding, type DecodingBatch, type DecodingSettings } from './decoding.ts';
-import { KvCache } from './kv-cache.ts';
 
 export interface GenerationOptions {
   maxNewTokens: number;
@@ -51,7 +51,8 @@ export interface StreamOptions extends GenerationOptions {
   every?: number | undefined;
 }
 
-/** Bytes that a batch may take by default. */
+/** Most sequences and bytes of a batch, as far as nothing else is asked for. */
+const BATCH_SEQUENCES = 1024;
 const BATCH_BYTES = 256 * 2 ** 20;
 
 /**
@@ -82,13 +83,48 @@ export async function* streamGeneration(
   options: StreamOptions,
 ): AsyncGenerator<GenerationUpdate[], void> {
   const settings = checkOptions(model, options);
-  const { numReturnSequences = 1, batchSize = Number.POSITIVE_INFINITY, signal, every = 4 } = options;
-  checkCount('numReturnSequences', numReturnSequences);
+  const { numReturnSequences: copies = 1, batchSize = BATCH_SEQUENCES, signal, every = 4 } = options;
+  checkCount('numReturnSequences', copies);
+  checkCount('batchSize', batchSize);
   checkCount('every', every);
-  if (options.batchSize !== undefined) checkCount('batchSize', batchSize);
   checkPrompts(model, prompts, settings.maxNewTokens);
-  for (const batch of planBatches(model, prompts, settings.maxNewTokens, numReturnSequences, batchSize)) {
+  let size = batchSize;
+  for (let first = 0; first < prompts.length * copies; first += size) {
+    signal?.throwIfAborted();
+    const batch = await largestBatch(model, prompts, copies, first, size, settings);
+    size = batch.sequences.length;
     yield* writeBatch(model, batch, settings, every, signal);
+  }
+}
+
+/** Up to `size` sequences from `first` on, as many as there is room for; their kernels are compiled then. */
+async function largestBatch(
+  model: CausalLM,
+  prompts: readonly (readonly number[])[],
+  copies: number,
+  first: number,
+  size: number,
+  settings: DecodingSettings,
+): Promise<DecodingBatch> {
+  const { gpu } = model;
+  const { live } = gpu.memory();
+  const left = gpu.pool.cap - live;
+  const room = Math.min(BATCH_BYTES, left, gpu.limits.maxStorageBufferBindingSize);
+  let end = Math.min(first + size, prompts.length * copies);
+  for (;;) {
+    const from = Math.floor(first / copies);
+    const batch = {
+      prompts: prompts.slice(from, Math.ceil(end / copies)),
+      sequences: Array.from({ length: end - first }, (_, i) => Math.floor((first + i) / copies) - from),
+      firstSequence: first,
+    };
+    const { bytes, pipelines } = Decoding.plan(model, batch, settings);
+    if (bytes <= room || batch.sequences.length === 1) {
+      if (bytes > left) throw new MemoryCapError(live + bytes, gpu.pool.cap, 'Generation');
+      await gpu.compile(pipelines);
+      return batch;
+    }
+    end = first + Math.ceil((end - first) / 2);
   }
 }
 
@@ -100,7 +136,6 @@ async function* writeBatch(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<GenerationUpdate[], void> {
   const { maxNewTokens } = settings;
-  signal?.throwIfAborted();
   const decoding = new Decoding(model, batch, settings);
   let open = batch.sequences.map((_, i) => i);
   // One look at the tokens is always under way while the device writes the next ones.
@@ -166,53 +201,11 @@ function follow(
   });
 }
 
-/** Sequences in their order, cut where the next one would pass the memory bound or the batch size. */
-function planBatches(
-  { gpu, config }: CausalLM,
+function checkPrompts(
+  { config, name }: CausalLM,
   prompts: readonly (readonly number[])[],
   maxNewTokens: number,
-  copies: number,
-  batchSize: number,
-): DecodingBatch[] {
-  const { numHiddenLayers, hiddenSize, intermediateSize, vocabSize } = config;
-  const rowBytes = KvCache.rowBytes(config);
-  // Of a token in the prompts' pass: the cache, and what a layer holds at its widest.
-  const promptBytes = 2 * numHiddenLayers * rowBytes + 4 * (6 * hiddenSize + 3 * intermediateSize);
-  const ownBytes = 2 * numHiddenLayers * rowBytes * maxNewTokens + 4 * (6 * hiddenSize + 3 * intermediateSize + vocabSize);
-  const room = Math.min(BATCH_BYTES, 0.75 * (gpu.pool.cap - gpu.memory().live));
-  const mostRows = gpu.limits.maxStorageBufferBindingSize / Math.max(rowBytes, 4 * Math.max(hiddenSize, intermediateSize));
-  const batches: (DecodingBatch & { prompts: (readonly number[])[]; sequences: number[] })[] = [];
-  let bytes = 0;
-  let rows = 0;
-  for (let number = 0; number < prompts.length * copies; number++) {
-    const prompt = prompts[Math.floor(number / copies)] as readonly number[];
-    let batch = batches.at(-1);
-    const isShared = batch?.prompts.at(-1) === prompt && number % copies > 0;
-    const added = isShared ? 0 : prompt.length;
-    const isFull =
-      !batch ||
-      batch.sequences.length >= batchSize ||
-      bytes + ownBytes + added * promptBytes > room ||
-      rows + maxNewTokens + added > mostRows;
-    if (!batch || isFull) {
-      batch = { prompts: [], sequences: [], firstSequence: number };
-      batches.push(batch);
-      bytes = 0;
-      rows = 0;
-    }
-    if (isFull || !isShared) {
-      batch.prompts.push(prompt);
-      bytes += prompt.length * promptBytes;
-      rows += prompt.length;
-    }
-    batch.sequences.push(batch.prompts.length - 1);
-    bytes += ownBytes;
-    rows += maxNewTokens;
-  }
-  return batches;
-}
-
-function checkPrompts({ config, name }: CausalLM, prompts: readonly (readonly number[])[], maxNewTokens: number): void {
+): void {
   const { maxPositionEmbeddings, vocabSize } = config;
   for (const [i, prompt] of prompts.entries()) {
     const where = `prompt ${i + 1}`;
@@ -239,7 +232,12 @@ function checkPrompts({ config, name }: CausalLM, prompts: readonly (readonly nu
 function checkOptions({ config }: CausalLM, options: GenerationOptions): DecodingSettings {
   const { maxNewTokens, doSample = true, temperature = 1, topK = 0, topP = 1, seed = 0 } = options;
   checkCount('maxNewTokens', maxNewTokens);
-  check('temperature', temperature, temperature >= 0 && temperature < Number.POSITIVE_INFINITY, 'a number from 0');
+  check(
+    'temperature',
+    temperature,
+    temperature >= 0 && temperature < Number.POSITIVE_INFINITY,
+    'a number from 0',
+  );
   check('topK', topK, Number.isSafeInteger(topK) && topK >= 0, 'a whole number, 0 for all tokens');
   check('topP', topP, topP > 0 && topP <= 1, 'a number above 0 and up to 1');
   check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number from 0');
@@ -259,5 +257,6 @@ function checkCount(name: string, value: number): void {
 }
 
 function check(name: string, value: unknown, isGood: boolean, wanted: string): void {
-  if (!isGood) throw new InputError(`generation option ${name}`, `${value} is not ${wanted}`, `Set it to ${wanted}`);
+  if (!isGood)
+    throw new InputError(`generation option ${name}`, `${value} is not ${wanted}`, `Set it to ${wanted}`);
 }

@@ -18,21 +18,16 @@ export class KvCache {
     config: ModelConfig,
     rows: number,
   ) {
-    const shape = [rows, config.numKeyValueHeads * config.headDim];
+    const width = config.numKeyValueHeads * config.headDim;
     try {
       for (let i = 0; i < 2 * config.numHiddenLayers; i++) {
-        const view = gpu.pool.allocate(rows * KvCache.rowBytes(config), 'key-value cache');
-        this.tensors.push(new Tensor(view, shape, 'f32', 'key-value cache'));
+        const view = gpu.pool.allocate(rows * width * 4, 'key-value cache');
+        this.tensors.push(new Tensor(view, [rows, width], 'f32', 'key-value cache'));
       }
     } catch (error) {
       this.dispose();
       throw error;
     }
-  }
-
-  /** Bytes of a token in one layer's keys. */
-  static rowBytes({ numKeyValueHeads, headDim }: ModelConfig): number {
-    return numKeyValueHeads * headDim * 4;
   }
 
   layer(index: number): LayerCache {

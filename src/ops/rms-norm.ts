@@ -7,8 +7,12 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 const rows: Grid = { groups: (p, c) => Math.ceil((p.rows as number) / (c.ROWS as number)) };
-/** Rows of a workgroup where one thread does a row: enough to fill a processor's vectors. */
-const ROWS_OF_ONE_THREAD = 16;
+/**
+ * Rows are short, so where a row would have no more than four threads, each row has one and a workgroup takes 16 of them:
+ * that keeps a processor's vectors full without a barrier, and takes half the time at (900, 96).
+ */
+const groupFor = (rowThreads: number) =>
+  rowThreads <= 4 ? { WORKGROUP: 1, ROWS: 16 } : { WORKGROUP: rowThreads, ROWS: 1 };
 
 export const rmsNormKernels = kernels(shader, {
   forward: rows,
@@ -23,7 +27,7 @@ export function rmsNorm(tape: Tape, x: Tensor, weight: Tensor, eps: number): Ten
   const y = tape.empty(x.shape, 'rms norm');
   const rstd = tape.empty([x.rows], 'rstd');
   const params = { rows: x.rows, cols: x.cols, eps, accumulate: 0 };
-  const constants = { WORKGROUP: gpu.rowThreads, ROWS: gpu.rowThreads === 1 ? ROWS_OF_ONE_THREAD : 1 };
+  const constants = groupFor(gpu.rowThreads);
   rmsNormKernels.forward(gpu, { x, weight, y, rstd }, params, constants);
   const backward = () => {
     const dy = y.grad as Tensor;
@@ -34,7 +38,8 @@ export function rmsNorm(tape: Tape, x: Tensor, weight: Tensor, eps: number): Ten
     }
     const dweight = tape.gradient(weight);
     if (dweight) {
-      rmsNormKernels.backward_weight(gpu, { x, dy, saved_rstd: rstd, dweight: dweight.grad }, params);
+      const buffers = { x, dy, saved_rstd: rstd, dweight: dweight.grad };
+      rmsNormKernels.backward_weight(gpu, buffers, { ...params, accumulate: dweight.accumulate });
     }
   };
   tape.record({ inputs: [x, weight], outputs: [y], saved: [rstd], backward });

@@ -8,12 +8,7 @@ import { kernels } from '../gpu/kernel.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** Rows of a workgroup where one thread does a row. */
-const SOFTWARE_ROWS = 4;
-
-export const sampleKernels = kernels(shader, {
-  sample: { groups: (p, c) => Math.ceil((p.rows as number) / (c.ROWS as number)) },
-});
+export const sampleKernels = kernels(shader, { sample: { groups: (p) => p.rows as number } });
 
 /** What stands in `tokens` for a row whose logits are not numbers. */
 export const INVALID_TOKEN = 0xffffffff;
@@ -42,16 +37,13 @@ export interface LiveSequences {
   firstSequence: number;
 }
 
-/**
- * logits (R, V) of the live rows from `firstRow` on → tokens of `step`. `lanes` threads do a row; by default as many as
- * the adapter likes.
- */
+/** logits (R, V) of the live rows from `firstRow` on → tokens of `step`. */
 export function sample(
   gpu: Gpu,
   logits: Tensor,
   { places, tokens, eos, firstSequence }: LiveSequences,
   { temperature, topK, topP, seed }: SamplingSettings,
-  { step, firstRow = 0, lanes = gpu.rowThreads }: { step: number; firstRow?: number; lanes?: number },
+  { step, firstRow = 0 }: { step: number; firstRow?: number },
 ): void {
   sampleKernels.sample(
     gpu,
@@ -68,6 +60,6 @@ export function sample(
       top_k: topK < logits.cols ? topK : 0,
       top_p: topP,
     },
-    { WORKGROUP: lanes, ROWS: lanes === 1 ? SOFTWARE_ROWS : 1 },
+    { WORKGROUP: gpu.rowThreads },
   );
 }

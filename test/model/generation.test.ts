@@ -4,18 +4,24 @@
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
+import { MemoryCapError } from '../../src/gpu/errors.ts';
 import { InputError } from '../../src/io/errors.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import { DeviceBatch } from '../../src/model/batch.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
-import { type Generation, type GenerationOptions, generate, streamGeneration } from '../../src/model/generation.ts';
+import {
+  type Generation,
+  type GenerationOptions,
+  generate,
+  streamGeneration,
+} from '../../src/model/generation.ts';
 import { linear } from '../../src/ops/linear.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { random } from '../reference/compare.ts';
 import { tinyLlama, tinyLlamaAdapter, tinyLlamaTied } from '../reference/fixtures.ts';
 import { argmax } from '../reference/sampling.ts';
 import { sharedFile } from '../support/files.ts';
-import { testGpu } from '../support/gpu.ts';
+import { freshGpu, testGpu } from '../support/gpu.ts';
 import { loadFixture, packSequences, productAdapter } from './tiny.ts';
 
 const VOCABULARY = tinyLlama.config.vocabSize;
@@ -43,7 +49,12 @@ async function nextTokens(gpu: Gpu, model: CausalLM, sequences: readonly number[
 }
 
 /** Greedy tokens without a cache. */
-async function greedy(gpu: Gpu, model: CausalLM, from: readonly number[][], count: number): Promise<number[][]> {
+async function greedy(
+  gpu: Gpu,
+  model: CausalLM,
+  from: readonly number[][],
+  count: number,
+): Promise<number[][]> {
   const sequences = from.map((prompt) => [...prompt]);
   for (let step = 0; step < count; step++) {
     const next = await nextTokens(gpu, model, sequences);
@@ -84,7 +95,9 @@ describe('generation', () => {
     const model = await loadFixture(gpu);
     const options = { maxNewTokens: 8, temperature: 0, eosTokenIds: [] };
     const plain = await generate(model, prompts(), options);
-    const adapter = model.attach(productAdapter(model, tinyLlamaAdapter.adapters, tinyLlama.reference.lora.alpha));
+    const adapter = model.attach(
+      productAdapter(model, tinyLlamaAdapter.adapters, tinyLlama.reference.lora.alpha),
+    );
     const adapted = await generate(model, prompts(), options);
     expect(ids(adapted)).to.deep.equal(await greedy(gpu, model, prompts(), 8));
     expect(adapted).to.not.deep.equal(plain);
@@ -109,7 +122,14 @@ describe('generation', () => {
   it('the same seed gives the same tokens whatever the batches', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
-    const options = { maxNewTokens: 9, temperature: 0.9, topK: 40, topP: 0.95, seed: 5, numReturnSequences: 3 };
+    const options = {
+      maxNewTokens: 9,
+      temperature: 0.9,
+      topK: 40,
+      topP: 0.95,
+      seed: 5,
+      numReturnSequences: 3,
+    };
     const together = await generate(model, prompts(), options);
     expect(together).to.have.length(18);
     // A batch of 4 cuts through the copies of a prompt.
@@ -120,7 +140,9 @@ describe('generation', () => {
     const [a, b, c] = ids(together);
     expect(a).to.not.deep.equal(b);
     expect(b).to.not.deep.equal(c);
-    const others = await Promise.all([6, 5 + 2 ** 32].map((seed) => generate(model, prompts(), { ...options, seed })));
+    const others = await Promise.all(
+      [6, 5 + 2 ** 32].map((seed) => generate(model, prompts(), { ...options, seed })),
+    );
     for (const other of others) expect(other).to.not.deep.equal(together);
     model.dispose();
   });
@@ -222,10 +244,47 @@ describe('generation', () => {
     expect(caught).to.equal(controller.signal.reason);
     expect(gpu.memory().live).to.equal(before);
 
-    const stopped = await generate(model, prompts(), { ...options, signal: AbortSignal.abort('enough') }).catch(
+    const stopped = await generate(model, prompts(), {
+      ...options,
+      signal: AbortSignal.abort('enough'),
+    }).catch((reason) => reason);
+    expect(stopped).to.equal('enough');
+    expect(gpu.memory().live).to.equal(before);
+    model.dispose();
+  });
+
+  it('makes batches that fit under the memory cap, and says so where one sequence does not', async () => {
+    const roomy = await testGpu();
+    const model = await loadFixture(roomy);
+    const options = { maxNewTokens: 9, seed: 5, numReturnSequences: 4, eosTokenIds: [] };
+    const expected = await generate(model, prompts(), options);
+    model.dispose();
+
+    const tight = await freshGpu({ memoryCap: 700_000 });
+    const small = await loadFixture(tight);
+    expect(await generate(small, prompts(), options)).to.deep.equal(expected);
+    expect(tight.memory().peak).to.be.below(700_000);
+    tight.dispose();
+
+    const tighter = await freshGpu({ memoryCap: 250_000 });
+    const smallest = await loadFixture(tighter);
+    const { live } = tighter.memory();
+    const error = await generate(smallest, prompts(), { ...options, maxNewTokens: 33 }).catch(
       (reason) => reason,
     );
-    expect(stopped).to.equal('enough');
+    expect(error).to.be.instanceOf(MemoryCapError);
+    expect(tighter.memory().live).to.equal(live);
+    tighter.dispose();
+  });
+
+  it('says which sequence has logits that are not numbers', async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const before = gpu.memory().live;
+    gpu.recorder.write(model.head, Float32Array.of(Number.NaN));
+    expect(await refusal(model, prompts(), { maxNewTokens: 6 })).to.match(
+      /^sequence 1, new token 1: the model's logits are not numbers/,
+    );
     expect(gpu.memory().live).to.equal(before);
     model.dispose();
   });
@@ -253,7 +312,9 @@ describe('generation', () => {
     const before = gpu.memory().live;
     const options = { maxNewTokens: 3 };
     expect(await refusal(model, [[1], []], options)).to.match(/^prompt 2: it has no tokens/);
-    expect(await refusal(model, [[1, VOCABULARY]], options)).to.match(/^prompt 1: token 97 is not among the 97/);
+    expect(await refusal(model, [[1, VOCABULARY]], options)).to.match(
+      /^prompt 1: token 97 is not among the 97/,
+    );
     expect(await refusal(model, [[1, -1]], options)).to.match(/^prompt 1: token -1/);
     const wrong: Partial<GenerationOptions>[] = [
       { maxNewTokens: 0 },

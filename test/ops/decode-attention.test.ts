@@ -3,8 +3,8 @@ import { expect } from 'chai';
 import { decodeAttention } from '../../src/ops/decode-attention.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
-import { expectClose, random } from '../reference/compare.ts';
 import { attention } from '../reference/attention.ts';
+import { expectClose, random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 
@@ -41,11 +41,16 @@ describe('decode attention', () => {
         const starts = PROMPTS.map((_, i) => PROMPTS.slice(0, i).reduce((a, b) => a + b, 0));
         const cacheRows = promptRows + SEQUENCES.length * CAPACITY;
         // Scores of a spread that makes the softmax matter.
-        const [keys, values] = [Float32Array.from(normals(cacheRows * width, 2)), Float32Array.from(normals(cacheRows * width))];
+        const [keys, values] = [
+          Float32Array.from(normals(cacheRows * width, 2)),
+          Float32Array.from(normals(cacheRows * width)),
+        ];
         // Live rows in an order of their own, one sequence left out.
         const live = [4, 0, 5, 1, 2];
         const B = live.length;
-        const [query, key, value] = [heads * headDim, width, width].map((cols) => Float32Array.from(normals(B * cols)));
+        const [query, key, value] = [heads * headDim, width, width].map((cols) =>
+          Float32Array.from(normals(B * cols)),
+        );
         const ownStart = (s: number) => promptRows + s * CAPACITY;
         const places = live.flatMap((s) => {
           const p = SEQUENCES[s];
@@ -88,11 +93,15 @@ describe('decode attention', () => {
           const spans = Array.from({ length: tokens }, () => [0, 0, 0, tokens]).flat();
           const shape = { tokens, heads, kvHeads, headDim };
           const { out } = attention(q, take(keys, key), take(values, value), spans, shape);
-          expectClose(found.subarray(row * heads * headDim, (row + 1) * heads * headDim), out.subarray(last), {
-            absolute: 1e-5,
-            relative: 1e-5,
-            label: `sequence ${s}`,
-          });
+          expectClose(
+            found.subarray(row * heads * headDim, (row + 1) * heads * headDim),
+            out.subarray(last),
+            {
+              absolute: 1e-5,
+              relative: 1e-5,
+              label: `sequence ${s}`,
+            },
+          );
           keys.set(key.subarray(row * width, (row + 1) * width), (ownStart(s) + cached) * width);
           values.set(value.subarray(row * width, (row + 1) * width), (ownStart(s) + cached) * width);
         }

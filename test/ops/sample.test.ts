@@ -34,9 +34,17 @@ interface Draw extends Partial<SamplingSettings> {
 
 /** The tokens of all sequences after one call. Every row has its own logits. */
 async function draw(real: Gpu, rows: readonly Reals[], options: Draw = {}): Promise<Uint32Array> {
-  const { temperature = 1, topK = 0, topP = 1, seed = 0, firstSequence = 0, lanes = 1, eos = NO_END } = options;
+  const {
+    temperature = 1,
+    topK = 0,
+    topP = 1,
+    seed = 0,
+    firstSequence = 0,
+    lanes = 1,
+    eos = NO_END,
+  } = options;
   const { before = [], sequences = rows.map((_, i) => i) } = options;
-  const { gpu, check } = guards(real);
+  const { gpu, check } = guards(real, lanes);
   const V = rows[0].length;
   const S = Math.max(...sequences) + 1;
   const step = options.step ?? before.length;
@@ -55,7 +63,7 @@ async function draw(real: Gpu, rows: readonly Reals[], options: Draw = {}): Prom
     firstSequence,
   };
   const given = Tensor.from(gpu, logits, [rows.length, V]);
-  sample(gpu, given, live, { temperature, topK, topP, seed }, { step, lanes });
+  sample(gpu, given, live, { temperature, topK, topP, seed }, { step });
   const result = new Uint32Array(await gpu.read(live.tokens));
   await check();
   return result.slice(step * S, (step + 1) * S);
@@ -79,7 +87,9 @@ function uniform(seed: number, sequence: number, step: number): number {
 function expectDraws(found: Uint32Array, probabilities: Reals, seed: number, label: string): void {
   found.forEach((token, sequence) => {
     const u = uniform(seed, sequence, 0);
-    const near = [u, u - 1e-6, u + 1e-6].map((v) => sampleToken(probabilities, Math.min(Math.max(v, 0), 1 - 2 ** -30)));
+    const near = [u, u - 1e-6, u + 1e-6].map((v) =>
+      sampleToken(probabilities, Math.min(Math.max(v, 0), 1 - 2 ** -30)),
+    );
     expect(near, `${label}, u = ${u}`).to.include(token);
   });
 }
@@ -146,18 +156,18 @@ describe('sample', () => {
     });
   }
 
-  for (const setting of [
-    { topK: 0, topP: 1 },
-    { topK: 50, topP: 1 },
-    { topK: 1000, topP: 0.9 },
-    { topK: 0, topP: 0.3 },
+  for (const { lanes, ...setting } of [
+    { topK: 0, topP: 1, lanes: 4 },
+    { topK: 50, topP: 1, lanes: 4 },
+    { topK: 1000, topP: 0.9, lanes: 4 },
+    { topK: 0, topP: 0.3, lanes: 64 },
   ]) {
     it(`draws from a vocabulary of 200,000, top-k ${setting.topK}, top-p ${setting.topP}`, async () => {
       const gpu = await testGpu();
       const row = Float32Array.from(random(5).normals(200_000, 2.5));
       const probabilities = samplingProbabilities(row, setting);
       const kept = probabilities.filter((p) => p > 0).length;
-      const found = await draw(gpu, repeated(3, row), { ...setting, seed: 1 });
+      const found = await draw(gpu, repeated(3, row), { ...setting, seed: 1, lanes });
       for (const [sequence, token] of found.entries()) {
         // Sums of so many terms are rounded: the token may be off by a few, but it is one of those that stay.
         expect(probabilities[token], `${kept} tokens stay`).to.be.above(0);
@@ -199,7 +209,11 @@ describe('sample', () => {
     const rows = Array.from({ length: 6 }, () => normals(42));
     const together = await draw(gpu, rows, { seed: 9, topP: 0.9 });
     const order = [4, 1, 5];
-    const alone = await draw(gpu, order.map((s) => rows[s]), { seed: 9, topP: 0.9, sequences: order });
+    const alone = await draw(
+      gpu,
+      order.map((s) => rows[s]),
+      { seed: 9, topP: 0.9, sequences: order },
+    );
     for (const s of order) expect(alone[s]).to.equal(together[s]);
     const later = await draw(gpu, rows.slice(2), { seed: 9, topP: 0.9, firstSequence: 2 });
     expect([...later]).to.deep.equal([...together.subarray(2)]);

@@ -127,7 +127,7 @@ function showStories(
   const cell = (story: Continuation | undefined) => `[${signed(story?.sentiment ?? 0)}]${story?.text.replace(/\s+/g, ' ')}`;
   print('');
   for (const [i, opening] of openings.slice(0, ALIGN_SHOWN).entries()) {
-    print(`${opening} …`);
+    print(opening);
     print(inColumns(cell(before[i]), cell(after[i]), process.stdout.columns ?? 100));
     print('');
   }

@@ -31,7 +31,7 @@ export const preferences = command({
   example: 'preferences --model demos/align/model --openings demos/align/recipe/openings.txt --out pairs',
   options: ['model', 'openings', 'out', 'pairs', 'heldOut', 'completions', 'margin', 'maxTokens', 'temperature', 'topK', 'topP', 'seed'],
   required: ['model', 'openings', 'out'],
-  defaults: { pairs: 800, heldOut: 170, completions: 6, margin: 3, maxTokens: 40, temperature: 1, topK: 0, topP: 1, seed: 42 },
+  defaults: { pairs: 800, heldOut: 170, completions: 6, margin: 5, maxTokens: 40, temperature: 1, topK: 0, topP: 1, seed: 42 },
   async run({ settings, terminal, signal }) {
     const { model: path, openings: openingsPath, out, pairs, heldOut, completions, margin, seed, memoryCap } = settings;
     const openings = [...new Set((await readText(openingsPath)).split('\n').map((line) => line.trim()))].filter(Boolean);

@@ -5,6 +5,18 @@
 import type uPlotType from 'uplot';
 import type { ChartData, Series } from './figures.ts';
 
+/**
+ * Runs before uPlot, which asks for number formats in the browser's language as it loads: a headless one may name a
+ * language that is none (`en-US@posix`).
+ */
+export function mendLanguage(): void {
+  try {
+    new Intl.NumberFormat(navigator.language);
+  } catch {
+    Object.defineProperty(navigator, 'language', { value: 'en' });
+  }
+}
+
 /** Draws every chart of `charts` into the element `#chart-{i}`, and the values under the cursor into its caption. */
 export function drawCharts(uPlot: typeof uPlotType, charts: ChartData[]): void {
   const style = getComputedStyle(document.documentElement);

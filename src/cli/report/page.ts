@@ -10,7 +10,7 @@ import type { LogEntry } from '../../train/state.ts';
 import type { Continuation } from '../continuations.ts';
 import { errorOfDifference, type Estimate, estimate } from '../statistics.ts';
 import type { RunSummary } from '../training.ts';
-import { drawCharts } from './charts.ts';
+import { drawCharts, mendLanguage } from './charts.ts';
 import { type ChartData, curves, histogram } from './figures.ts';
 import { Html, html, scriptJson } from './html.ts';
 import { STYLE } from './style.ts';
@@ -42,7 +42,7 @@ export function reportPage(data: ReportData, library: ChartLibrary): string {
   const sentiments = (stories: readonly Continuation[]) => stories.map((story) => story.sentiment);
   const charts = [...curves(data.log), histogram(sentiments(data.before), sentiments(data.after))];
   const style = `${library.style}${STYLE}`;
-  const script = `${library.script}\n(${drawCharts})(uPlot, ${scriptJson(charts)});`;
+  const script = `(${mendLanguage})();\n${library.script}\n(${drawCharts})(uPlot, ${scriptJson(charts)});`;
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${sha256(script)}'`;
   const histogramAt = charts.length - 1;
   return html`<!doctype html>
@@ -102,7 +102,7 @@ of its own stories, to prefer the gladder one. Everything took <strong>${duratio
 ${headline('Mean sentiment', html`<small>${fixed(was.mean, 1)} →</small> <em>${fixed(is.mean, 1)}</em>`, `${rise >= 0 ? '+' : ''}${fixed(rise, 2)} ± ${fixed(error, 2)}, ${fixed(rise / error, 0)} standard errors`)}
 ${headline('Held-out accuracy', html`<em>${accuracy === undefined ? '–' : `${fixed(100 * accuracy, 1)}%`}</em>`, `of ${evalPairs} pairs it was not trained on`)}
 ${headline('KL to the model it was', html`<em>${fixed(kl.mean, 1)}</em> <small>± ${fixed(kl.standardError, 1)}</small>`, 'nats a story, on its own stories')}
-${headline('Speed', html`<em>${whole(summary.tokensPerSecond)}</em> <small>tokens/s</small>`, `training, with ${formatBytes(summary.peakBytes)} of GPU memory at most`)}
+${headline('Speed', html`<em>${whole(summary.tokensPerSecond)}</em> <span>tokens/s</span>`, `training, with ${formatBytes(summary.peakBytes)} of GPU memory at most`)}
 </dl>
 </header>`;
 }
@@ -127,7 +127,7 @@ function key(color: string, shape = ''): Html {
 }
 
 function story(text: string, before: Continuation | undefined, after: Continuation | undefined): Html {
-  return html`<article class="card story"><h3>${text} …</h3>${side('Before', 'before', before)}${side('After', 'after', after)}</article>`;
+  return html`<article class="card story"><h3>${text}</h3>${side('Before', 'before', before)}${side('After', 'after', after)}</article>`;
 }
 
 function side(title: string, name: string, written: Continuation | undefined): Html {
@@ -209,5 +209,5 @@ function signed(value: number): string {
 function duration(seconds: number): string {
   const rounded = Math.round(seconds);
   const minutes = Math.floor(rounded / 60);
-  return minutes > 0 ? `${minutes} min ${rounded % 60} s` : `${rounded} s`;
+  return minutes > 0 ? `${minutes}\u00a0min ${rounded % 60}\u00a0s` : `${rounded}\u00a0s`;
 }

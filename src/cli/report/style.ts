@@ -39,6 +39,7 @@ section > p { max-width: 68ch; margin-top: 6px; color: var(--muted); }
 .heads .figure { margin-top: 6px; font: 600 2.1rem/1.15 var(--serif); letter-spacing: -0.02em; font-variant-numeric: tabular-nums lining-nums; white-space: nowrap; }
 .heads .figure small { font: inherit; color: var(--muted); }
 .heads .figure em { font-style: normal; color: var(--train); }
+.heads .figure span { font: 500 1rem system-ui, sans-serif; letter-spacing: 0; color: var(--muted); }
 .heads .note { margin-top: 4px; font-size: .9rem; color: var(--muted); }
 
 .charts { grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }

@@ -1,0 +1,92 @@
+/** The buffer pool by itself: what is used again, what is counted, and what the cap refuses. */
+import { expect } from 'chai';
+import { MemoryCapError } from '../../src/gpu/errors.ts';
+import { BufferPool } from '../../src/gpu/pool.ts';
+
+function makePool(cap?: number) {
+  const destroyed: string[] = [];
+  let flushed = 0;
+  const create = (size: number, label: string) =>
+    ({ size, label, destroy: () => destroyed.push(label) }) as unknown as GPUBuffer;
+  const pool = new BufferPool(
+    create,
+    () => {
+      flushed++;
+    },
+    cap,
+  );
+  return { pool, destroyed, flushes: () => flushed };
+}
+
+describe('the buffer pool', () => {
+  it('uses a released buffer again for a request of its size', () => {
+    const { pool } = makePool();
+    const a = pool.allocate(1000, 'a');
+    pool.release(a);
+    const b = pool.allocate(1001, 'b');
+    expect(b.buffer).to.equal(a.buffer);
+    expect(pool.allocate(1000, 'c').buffer).not.to.equal(a.buffer);
+    expect(pool.report().created).to.equal(2);
+  });
+
+  it('gives buffers in the same order in every step', () => {
+    const { pool } = makePool();
+    const step = () => {
+      const views = ['a', 'b', 'c'].map((label) => pool.allocate(512, label));
+      const later = views[1];
+      pool.release(views[2]);
+      pool.release(views[0]);
+      const again = pool.allocate(512, 'd');
+      pool.release(later);
+      pool.release(again);
+      return [...views, again].map(({ buffer }) => buffer);
+    };
+    const first = step();
+    step().forEach((buffer, i) => {
+      expect(buffer).to.equal(first[i]);
+    });
+  });
+
+  it('counts live, reserved and peak bytes', () => {
+    const { pool, destroyed, flushes } = makePool();
+    const a = pool.allocate(256, 'a');
+    const b = pool.allocate(256, 'b');
+    expect(pool.report()).to.deep.equal({ live: 512, peak: 512, reserved: 512, created: 2 });
+    pool.release(a);
+    pool.release(b);
+    expect(pool.report()).to.deep.equal({ live: 0, peak: 512, reserved: 512, created: 2 });
+    pool.trim();
+    expect(pool.report()).to.deep.equal({ live: 0, peak: 512, reserved: 0, created: 2 });
+    expect(destroyed).to.have.members(['a', 'b']);
+    expect(flushes()).to.equal(1);
+    pool.resetPeak();
+    expect(pool.report().peak).to.equal(0);
+  });
+
+  it('gives a view of the bytes that were asked for, in whole words', () => {
+    const { pool } = makePool();
+    expect(pool.allocate(5, 'a')).to.include({ offset: 0, size: 8 });
+    expect(pool.allocate(0, 'b')).to.include({ offset: 0, size: 4 });
+  });
+
+  it('wastes at most a quarter of a large buffer', () => {
+    for (let size = 4097; size < 3e6; size = Math.ceil(size * 1.37)) {
+      const { buffer } = makePool().pool.allocate(size, 'large');
+      expect(buffer.size).to.be.within(size, 1.25 * size + 256);
+      expect(buffer.size % 256).to.equal(0);
+    }
+  });
+
+  it('gives waiting buffers up before it refuses, and then says what helps', () => {
+    const { pool, destroyed } = makePool(1024);
+    pool.release(pool.allocate(512, 'early'));
+    const late = pool.allocate(1024, 'late');
+    expect(destroyed).to.deep.equal(['early']);
+    expect(() => pool.allocate(256, 'too much')).to.throw(
+      MemoryCapError,
+      'too much needs 1.3 KiB of GPU memory, over the cap of 1.0 KiB. Lower the batch size',
+    );
+    pool.release(late);
+    expect(pool.allocate(256, 'fits').size).to.equal(256);
+  });
+});

@@ -1,0 +1,194 @@
+/**
+ * Attention against its float64 reference: head widths that fill a block of 16 and that do not, grouped heads, prefixes
+ * shared by two completions, sequences that end anywhere between the tokens of a thread, single tokens.
+ */
+import { expect } from 'chai';
+import { attention, type Heads } from '../../src/ops/attention.ts';
+import { Tape } from '../../src/tensor/tape.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
+import * as reference from '../reference/attention.ts';
+import { expectClose, random } from '../reference/compare.ts';
+import { testGpu } from '../support/gpu.ts';
+import { guards } from '../support/guard.ts';
+import { asDevices, checkOp } from '../support/op.ts';
+
+/** Prompt, chosen and rejected lengths of one pair; two zeros make a plain sequence. */
+type Pair = readonly [number, number, number];
+
+/** Pairs in a row, the completions of each behind the prompt that both see. */
+function spansOf(pairs: readonly Pair[]): Uint32Array {
+  const spans: number[] = [];
+  let first = 0;
+  for (const [prompt, chosen, rejected] of pairs) {
+    const [promptEnd, chosenEnd] = [first + prompt, first + prompt + chosen];
+    const end = chosenEnd + rejected;
+    for (let i = 0; i < prompt; i++) spans.push(first, first, first, end);
+    for (let i = 0; i < chosen; i++) spans.push(first, promptEnd, promptEnd, chosenEnd);
+    for (let i = 0; i < rejected; i++) spans.push(first, promptEnd, chosenEnd, end);
+    first = end;
+  }
+  return Uint32Array.from(spans);
+}
+
+const LAYOUTS: Record<string, readonly Pair[]> = {
+  'one token': [[1, 0, 0]],
+  'one sequence': [[42, 0, 0]],
+  'sequences of 1, 6 and 42': [
+    [1, 0, 0],
+    [6, 0, 0],
+    [42, 0, 0],
+  ],
+  'a pair': [[5, 6, 7]],
+  'pairs and single tokens': [
+    [1, 1, 1],
+    [3, 1, 9],
+    [1, 0, 0],
+    [17, 11, 6],
+    [2, 5, 0],
+  ],
+  'a long pair': [[31, 42, 50]],
+};
+
+const HEADS: readonly Heads[] = [
+  { heads: 1, kvHeads: 1, headDim: 4 },
+  { heads: 2, kvHeads: 1, headDim: 8 },
+  { heads: 6, kvHeads: 2, headDim: 16 },
+  { heads: 3, kvHeads: 3, headDim: 20 },
+  { heads: 4, kvHeads: 2, headDim: 64 },
+  { heads: 1, kvHeads: 1, headDim: 80 },
+];
+
+// Weights come from exp, which may be wrong by 3 + 2|x| units in the last place; a gradient of a key or a value sums up
+// to 123 queries of up to 3 heads.
+const tolerance = {
+  value: { absolute: 2e-6, relative: 1e-5 },
+  gradient: { absolute: 2e-5, relative: 2e-5 },
+};
+
+function makeCase(pairs: readonly Pair[], { heads, kvHeads, headDim }: Heads, scale = 1) {
+  const spans = spansOf(pairs);
+  const tokens = spans.length / 4;
+  const { normals } = random(tokens + headDim);
+  const draw = (width: number, factor: number) => Float32Array.from(normals(tokens * width, factor));
+  return {
+    spans,
+    tokens,
+    query: draw(heads * headDim, scale),
+    key: draw(kvHeads * headDim, scale),
+    value: draw(kvHeads * headDim, 1),
+    shape: { tokens, heads, kvHeads, headDim },
+  };
+}
+
+type Case = ReturnType<typeof makeCase>;
+
+async function check({ spans, tokens, query, key, value, shape }: Case, heads: Heads): Promise<void> {
+  const forward = reference.attention(query, key, value, spans, shape);
+  await checkOp(await testGpu(), {
+    label: 'attention',
+    inputs: {
+      query: { values: query, shape: [tokens, heads.heads * heads.headDim], trained: true },
+      key: { values: key, shape: [tokens, heads.kvHeads * heads.headDim], trained: true },
+      value: { values: value, shape: [tokens, heads.kvHeads * heads.headDim], trained: true },
+      spans: { values: spans, shape: [tokens, 4] },
+    },
+    run: (tape, t) => attention(tape, t.query, t.key, t.value, t.spans, heads),
+    value: () => forward.out,
+    gradients: (dy) => {
+      const { dq, dk, dv } = reference.attentionBackward(dy, query, key, value, forward, spans, shape);
+      return { query: dq, key: dk, value: dv };
+    },
+    tolerance,
+  });
+}
+
+describe('attention', () => {
+  for (const heads of HEADS) {
+    // Wide heads differ from others by how a score is summed, not by what is seen.
+    const layouts = Object.entries(LAYOUTS).filter(
+      ([name]) => heads.headDim < 64 || name.startsWith('pairs'),
+    );
+    for (const [name, pairs] of layouts) {
+      it(`${heads.heads} heads over ${heads.kvHeads} of ${heads.headDim}: ${name}`, async () => {
+        await check(makeCase(pairs, heads), heads);
+      });
+    }
+  }
+
+  it('stays exact where one score is far above the others', async () => {
+    // Scores of about ±400: without the running maximum they overflow. Only the values stay small, so that gradients do.
+    const heads = { heads: 2, kvHeads: 2, headDim: 16 };
+    const extreme = makeCase([[6, 9, 9]], heads, 12);
+    const { out } = reference.attention(
+      extreme.query,
+      extreme.key,
+      extreme.value,
+      extreme.spans,
+      extreme.shape,
+    );
+    const gpu = await testGpu();
+    const tape = Tape.forInference(gpu);
+    const tensor = (values: Float32Array) => Tensor.from(gpu, values, [extreme.tokens, 32]);
+    const [q, k, v] = [extreme.query, extreme.key, extreme.value].map(tensor);
+    const y = attention(tape, q, k, v, Tensor.from(gpu, extreme.spans, [extreme.tokens, 4]), heads);
+    // A score near 400 is rounded by 2e-5, and so is the logarithm of a weight.
+    expectClose(await y.toArray(gpu), out, { absolute: 5e-4 });
+    tape.dispose();
+  });
+
+  it('leaves out what need not be computed: gradients of the key alone, of the value alone', async () => {
+    const heads = { heads: 4, kvHeads: 2, headDim: 8 };
+    const { query, key, value, spans, tokens, shape } = makeCase(LAYOUTS['a pair'], heads);
+    const forward = reference.attention(query, key, value, spans, shape);
+    for (const { gpu: device } of asDevices(await testGpu())) {
+      for (const trained of ['query', 'key', 'value'] as const) {
+        const { gpu, check: checkGuards } = guards(device);
+        const tape = Tape.forTraining(gpu);
+        const tensors = {
+          query: Tensor.from(gpu, query, [tokens, 32], 'query'),
+          key: Tensor.from(gpu, key, [tokens, 16], 'key'),
+          value: Tensor.from(gpu, value, [tokens, 16], 'value'),
+        };
+        tensors[trained].requiresGrad = true;
+        const spansTensor = Tensor.from(gpu, spans, [tokens, 4]);
+        const y = attention(tape, tensors.query, tensors.key, tensors.value, spansTensor, heads);
+        const dy = Float32Array.from(random(3).normals(y.length));
+        y.grad = Tensor.from(gpu, dy, y.shape);
+        tape.backward();
+        const { dq, dk, dv } = reference.attentionBackward(dy, query, key, value, forward, spans, shape);
+        const expected = { query: dq, key: dk, value: dv }[trained];
+        expectClose(await tensors[trained].grad!.toArray(gpu), expected, tolerance.gradient);
+        for (const other of Object.values(tensors)) {
+          if (other !== tensors[trained]) expect(other.grad).to.equal(undefined);
+        }
+        await checkGuards();
+      }
+    }
+  });
+
+  it('gives a completion the bits it has beside another one', async () => {
+    // The rejected completion of a pair and the same tokens as the chosen one of a pair without another.
+    const heads = { heads: 2, kvHeads: 1, headDim: 16 };
+    const [prompt, length] = [6, 7];
+    const width = 32;
+    const { normals } = random(11);
+    const draw = (count: number, columns: number) => Float32Array.from(normals(count * columns));
+    const parts = [prompt, 5, length].map((count) => [draw(count, width), draw(count, 16), draw(count, 16)]);
+    const run = async (pairs: readonly Pair[], chosen: readonly Float32Array[][]) => {
+      const gpu = await testGpu();
+      const tape = Tape.forInference(gpu);
+      const spans = spansOf(pairs);
+      const tokens = spans.length / 4;
+      const [q, k, v] = [width, 16, 16].map((columns, which) => {
+        const all = Float32Array.from(chosen.flatMap((part) => [...part[which]]));
+        return Tensor.from(gpu, all, [tokens, columns]);
+      });
+      const y = await attention(tape, q, k, v, Tensor.from(gpu, spans, [tokens, 4]), heads).toArray(gpu);
+      tape.dispose();
+      return y.slice(-length * width);
+    };
+    const beside = await run([[prompt, 5, length]], parts);
+    const alone = await run([[prompt, length, 0]], [parts[0], parts[2]]);
+    expect([...beside]).to.deep.equal([...alone]);
+  });
+});

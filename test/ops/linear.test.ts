@@ -1,0 +1,142 @@
+/** Linear layers with and without low-rank adapters: values, all gradients, and what a frozen weight must not cost. */
+import { expect } from 'chai';
+import { linear as linearLayer } from '../../src/ops/linear.ts';
+import { Tape } from '../../src/tensor/tape.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
+import { accumulate } from '../reference/arrays.ts';
+import { expectClose, random } from '../reference/compare.ts';
+import {
+  linear,
+  linearBackwardInput,
+  linearBackwardWeight,
+  loraLinear,
+  loraLinearBackward,
+} from '../reference/linear.ts';
+import { testGpu } from '../support/gpu.ts';
+import { checkOp } from '../support/op.ts';
+
+/** (N, in, out), odd ones for the general kernel and multiples of 4 for the tiled one. */
+const SHAPES: readonly [number, number, number][] = [
+  [1, 1, 1],
+  [6, 42, 123],
+  [42, 431, 6],
+  [1, 8, 4],
+  [123, 48, 20],
+  [431, 16, 44],
+];
+
+// Inputs, weights and upstream gradients are standard normals, sums have up to 431 terms of size 1: rounding errors are
+// near √431 · √431 · 2^-24.
+const SUMS = { absolute: 1e-4, relative: 1e-5 };
+
+const normals = (seed: number, length: number): Float32Array =>
+  Float32Array.from(random(seed).normals(length));
+
+describe('linear', () => {
+  for (const [rows, inFeatures, outFeatures] of SHAPES) {
+    const shape = { rows, inFeatures, outFeatures };
+    const title = `(${rows}, ${inFeatures}) to ${outFeatures}`;
+    const x = normals(rows, rows * inFeatures);
+    const weight = normals(rows + 1, outFeatures * inFeatures);
+
+    it(`${title}: value and gradients`, async () => {
+      await checkOp(await testGpu(), {
+        label: title,
+        inputs: {
+          x: { values: x, shape: [rows, inFeatures], trained: true },
+          weight: { values: weight, shape: [outFeatures, inFeatures], trained: true },
+        },
+        run: (tape, inputs) => linearLayer(tape, inputs.x, inputs.weight),
+        value: () => linear(x, weight, shape),
+        gradients: (dy) => ({
+          x: linearBackwardInput(dy, weight, shape),
+          weight: linearBackwardWeight(dy, x, shape),
+        }),
+        tolerance: { value: SUMS, gradient: SUMS },
+      });
+    });
+
+    for (const rank of [1, 4]) {
+      it(`${title}: an adapter of rank ${rank}, the weight frozen`, async () => {
+        const a = normals(rank + 2, rank * inFeatures);
+        const b = normals(rank + 3, outFeatures * rank);
+        const adapter = { a, b, rank, scale: 0.75 };
+        const { y, narrow } = loraLinear(x, weight, adapter, shape);
+        await checkOp(await testGpu(), {
+          label: title,
+          inputs: {
+            x: { values: x, shape: [rows, inFeatures], trained: true },
+            weight: { values: weight, shape: [outFeatures, inFeatures] },
+            a: { values: a, shape: [rank, inFeatures], trained: true },
+            b: { values: b, shape: [outFeatures, rank], trained: true },
+          },
+          run: (tape, t) => linearLayer(tape, t.x, t.weight, [{ a: t.a, b: t.b, scale: 0.75 }]),
+          value: () => y,
+          gradients: (dy) => {
+            const { dx, da, db } = loraLinearBackward(dy, x, narrow, weight, adapter, shape);
+            return { x: dx, a: da, b: db };
+          },
+          // A gradient of A goes through two sums.
+          tolerance: { value: { ...SUMS, l2: 1e-5 }, gradient: { absolute: 3e-3, relative: 1e-4, l2: 3e-6 } },
+        });
+      });
+    }
+  }
+
+  it('adds up several adapters', async () => {
+    const shape = { rows: 6, inFeatures: 8, outFeatures: 12 };
+    const [x, weight] = [normals(1, 48), normals(2, 96)];
+    const adapters = [3, 4].map((rank) => ({
+      rank,
+      a: normals(rank, rank * 8),
+      b: normals(rank + 10, 12 * rank),
+      scale: 1 / rank,
+    }));
+    const y = linear(x, weight, shape);
+    for (const adapter of adapters) {
+      accumulate(y, loraLinear(x, new Float32Array(96), adapter, shape).y);
+    }
+    const gpu = await testGpu();
+    const tape = Tape.forInference(gpu);
+    const result = linearLayer(
+      tape,
+      Tensor.from(gpu, x, [6, 8]),
+      Tensor.from(gpu, weight, [12, 8]),
+      adapters.map(({ a, b, rank, scale }) => ({
+        a: Tensor.from(gpu, a, [rank, 8]),
+        b: Tensor.from(gpu, b, [12, rank]),
+        scale,
+      })),
+    );
+    expectClose(await result.toArray(gpu), y, SUMS);
+    tape.dispose();
+  });
+
+  it('starts no gradient kernel for a frozen weight', async () => {
+    const gpu = await testGpu();
+    const dispatches = (trained: boolean): number => {
+      const tape = Tape.forTraining(gpu);
+      const x = Tensor.from(gpu, normals(1, 48), [6, 8]);
+      const weight = Tensor.from(gpu, normals(2, 96), [12, 8]);
+      x.requiresGrad = true;
+      weight.requiresGrad = trained;
+      const y = linearLayer(tape, x, weight);
+      y.grad = Tensor.from(gpu, normals(3, 72), [6, 12]);
+      const before = gpu.recorder.report.dispatches;
+      tape.backward();
+      return gpu.recorder.report.dispatches - before;
+    };
+    expect(dispatches(false)).to.equal(1);
+    expect(dispatches(true)).to.equal(2);
+  });
+
+  it('names the shapes that do not fit', async () => {
+    const gpu = await testGpu();
+    const tape = Tape.forInference(gpu);
+    const x = Tensor.from(gpu, new Float32Array(12), [2, 6], 'hidden');
+    const weight = Tensor.from(gpu, new Float32Array(12), [3, 4], 'w');
+    expect(() => linearLayer(tape, x, weight)).to.throw(
+      'linear: x is hidden (2, 6) f32, but the weight is w (3, 4) f32',
+    );
+  });
+});

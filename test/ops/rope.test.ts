@@ -1,0 +1,48 @@
+/** Rotary positions against their float64 reference. */
+import { rope, ropeTable } from '../../src/ops/rope.ts';
+import { expectClose, random } from '../reference/compare.ts';
+import * as reference from '../reference/rope.ts';
+import { testGpu } from '../support/gpu.ts';
+import { checkOp } from '../support/op.ts';
+
+const SHAPES: readonly [number, number, number][] = [
+  [1, 1, 4],
+  [6, 3, 8],
+  [42, 2, 20],
+  [123, 1, 64],
+  [431, 6, 16],
+];
+
+describe('rope', () => {
+  for (const [rows, heads, headDim] of SHAPES) {
+    it(`${rows} tokens, ${heads} heads of ${headDim}`, async () => {
+      const { normals, ints } = random(rows);
+      const x = Float32Array.from(normals(rows * heads * headDim));
+      const positions = ints(rows, 2048);
+      const turns = ropeTable(2048, headDim, 10_000);
+      const shape = { rows, heads, headDim, frequencies: reference.ropeFrequencies(headDim, 10_000) };
+      // The table is rounded once from float64, so that an angle of 2047 is as exact as one of 0: two products and a sum.
+      const tolerance = { absolute: 5e-7, relative: 1e-6 };
+      await checkOp(await testGpu(), {
+        label: 'rope',
+        inputs: {
+          x: { values: x, shape: [rows, heads * headDim], trained: true },
+          positions: { values: positions, shape: [rows] },
+          turns: { values: turns, shape: [2048, headDim / 2, 2] },
+        },
+        run: (tape, t) => rope(tape, t.x, t.positions, t.turns, headDim),
+        value: () => reference.rope(x, positions, shape),
+        gradients: (dy) => ({ x: reference.ropeBackward(dy, positions, shape) }),
+        tolerance: { value: tolerance, gradient: tolerance },
+      });
+    });
+  }
+
+  it('tabulates cosines and sines that lie on the circle', () => {
+    const table = ropeTable(5000, 16, 500_000);
+    const radii = Float64Array.from({ length: table.length / 2 }, (_, i) =>
+      Math.hypot(table[2 * i], table[2 * i + 1]),
+    );
+    expectClose(radii, new Float64Array(radii.length).fill(1), { absolute: 1e-7 });
+  });
+});
