@@ -61,7 +61,10 @@ export class Decoding {
     const { prompts, sequences, firstSequence } = batch;
     const { maxNewTokens, eosTokenIds } = settings;
     let promptRows = 0;
-    const spans = prompts.map(({ length }) => [promptRows, (promptRows += length)]);
+    const spans = prompts.map(({ length }) => {
+      promptRows += length;
+      return [promptRows - length, promptRows];
+    });
     // The last token is never fed, so it needs no row.
     const ownRows = maxNewTokens - 1;
     const places = sequences.flatMap((prompt, i) => [
