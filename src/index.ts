@@ -6,6 +6,23 @@
 import { Gpu, type GpuOptions } from './gpu/device.ts';
 import { NoAdapterError } from './gpu/errors.ts';
 
+// Data, as people have it.
+export {
+  type PackedBatch,
+  packPairs,
+  packSequences,
+  type TokenizedPair,
+  type TokenizedSequence,
+} from './data/packing.ts';
+export {
+  type Message,
+  type PreferenceRow,
+  readPreferenceRows,
+  toPreferenceRow,
+  trainEvalSplit,
+} from './data/preference-dataset.ts';
+export { type TokenizeOptions, tokenizePairs } from './data/tokenize-pairs.ts';
+export { requireVocabulary, Tokenizer } from './data/tokenizer.ts';
 // A device, its memory and what can go wrong with it.
 export { type AdapterReport, Gpu, type GpuOptions } from './gpu/device.ts';
 export {
@@ -20,7 +37,14 @@ export {
 } from './gpu/errors.ts';
 export type { BufferView, MemoryReport } from './gpu/pool.ts';
 export type { Shader } from './gpu/shader.ts';
-
+// Files and formats.
+export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';
+export type { ModelConfig } from './io/config.ts';
+export { InputError } from './io/errors.ts';
+export { blobFiles, type Files, fetchFiles, memoryFiles } from './io/files.ts';
+export { type Adapter, type AdapterFiles, type LoraConfig, readAdapter, writeAdapter } from './io/peft.ts';
+export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
+export { parseSafetensors, writeSafetensors } from './io/safetensors.ts';
 // Models and adapters.
 export { CausalLM, type LoadOptions } from './model/causal-lm.ts';
 export {
@@ -32,14 +56,6 @@ export {
   streamGeneration,
 } from './model/generation.ts';
 export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
-
-// Training and scoring.
-export { DPO_DEFAULTS, type DPOConfig, LORA_DEFAULTS, LORA_LEARNING_RATE, type PeftConfig } from './train/config.ts';
-export { DPOTrainer, type DPOTrainerOptions } from './train/dpo-trainer.ts';
-export { NonFiniteLossError } from './train/errors.ts';
-export type { EvaluateEvent, Metrics, RunPlan, StepEvent, TrainEvent } from './train/events.ts';
-export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
-
 // Objectives, those of the catalogue and one's own.
 export {
   objectiveShader,
@@ -48,7 +64,6 @@ export {
 } from './objectives/catalogue.ts';
 export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './objectives/logits.ts';
 export { RECORD } from './objectives/pairwise.ts';
-
 // Operations on any float32 logits (N, V), a GPUBuffer of one's own included.
 export { entropy } from './ops/entropy.ts';
 export { type KlDirection, kl } from './ops/kl.ts';
@@ -58,27 +73,18 @@ export { logSoftmax, softmax } from './ops/softmax.ts';
 export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
 export { Tape } from './tensor/tape.ts';
 export { Tensor } from './tensor/tensor.ts';
-
-// Data, as people have it.
-export { type PackedBatch, packPairs, packSequences, type TokenizedPair, type TokenizedSequence } from './data/packing.ts';
+// Training and scoring.
 export {
-  type Message,
-  type PreferenceRow,
-  readPreferenceRows,
-  toPreferenceRow,
-  trainEvalSplit,
-} from './data/preference-dataset.ts';
-export { type TokenizeOptions, tokenizePairs } from './data/tokenize-pairs.ts';
-export { requireVocabulary, Tokenizer } from './data/tokenizer.ts';
-
-// Files and formats.
-export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';
-export type { ModelConfig } from './io/config.ts';
-export { InputError } from './io/errors.ts';
-export { blobFiles, type Files, fetchFiles, memoryFiles } from './io/files.ts';
-export { type Adapter, type AdapterFiles, type LoraConfig, readAdapter, writeAdapter } from './io/peft.ts';
-export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
-export { parseSafetensors, writeSafetensors } from './io/safetensors.ts';
+  DPO_DEFAULTS,
+  type DPOConfig,
+  LORA_DEFAULTS,
+  LORA_LEARNING_RATE,
+  type PeftConfig,
+} from './train/config.ts';
+export { DPOTrainer, type DPOTrainerOptions } from './train/dpo-trainer.ts';
+export { NonFiniteLossError } from './train/errors.ts';
+export type { EvaluateEvent, Metrics, RunPlan, StepEvent, TrainEvent } from './train/events.ts';
+export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
 
 /** A device of this page or worker. Throws {@link NoAdapterError} with what a person can do about it. */
 export async function requestGpu(options?: GpuOptions): Promise<Gpu> {

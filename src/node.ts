@@ -6,7 +6,13 @@ import { Gpu, type GpuOptions } from './gpu/device.ts';
 import { requestNodeGpu } from './node/adapter.ts';
 
 export { type NodeGpu, requestNodeGpu } from './node/adapter.ts';
-export { fileCheckpointStore, folderFiles, nodeReferenceCache, writeFileAtomic, writeFiles } from './node/folder.ts';
+export {
+  fileCheckpointStore,
+  folderFiles,
+  nodeReferenceCache,
+  writeFileAtomic,
+  writeFiles,
+} from './node/folder.ts';
 
 export interface NodeGpuOptions extends GpuOptions {
   /** Hears one line where the CPU stands in for a GPU. */

@@ -40,8 +40,8 @@ const SPECS: readonly ChartSpec[] = [
   { measure: 'accuracy', title: 'Accuracy', meaning: 'pairs told apart', digits: 2, floor: 0.4, ceiling: 1 },
   {
     measure: 'kl',
-    title: 'KL to the original',
-    meaning: 'how far it has moved',
+    title: 'KL',
+    meaning: 'how far from the original',
     digits: 2,
     floor: 0,
     ceiling: 1,
@@ -98,7 +98,6 @@ class Chart {
     this.heldOut = [];
     this.sum = 0;
     this.weight = 0;
-    this.describe();
   }
 
   addTraining(point: Point): void {
@@ -112,12 +111,12 @@ class Chart {
 
   addHeldOut(point: Point): void {
     this.heldOut[this.place(point.step)] = point[this.spec.measure];
-    this.describe();
   }
 
   draw(): void {
     this.plot.setData([this.steps, this.raw, this.smooth, this.heldOut]);
     this.showValue(this.plot.cursor.idx ?? undefined);
+    this.describe();
   }
 
   /** Colours come from the style sheet and are read with every drawing. */

@@ -67,11 +67,15 @@ fn forward(
   }
   scale_held(&sums, 1.0 / total);
   let logs = highest + log(total);
-  store_forward(place, 0u, q.x, sums.t0, logs.x);
-  if (TOKENS == 4u) {
-    store_forward(place, 1u, q.y, sums.t1, logs.y);
-    store_forward(place, 2u, q.z, sums.t2, logs.z);
-    store_forward(place, 3u, q.w, sums.t3, logs.w);
+  // Stores go by loops: written out they are most of what a pipeline takes to compile.
+  let blocks = array<mat4x4f, 4>(sums.t0, sums.t1, sums.t2, sums.t3);
+  for (var t = 0u; t < TOKENS && place.first_token + t < params.tokens; t++) {
+    for (var v = 0u; v < 4u && place.first + v < HEAD_VECTORS; v++) {
+      y[q[t] + place.first + v] = blocks[t][v];
+    }
+    if (place.first == 0u) {
+      lse[(place.first_token + t) * params.heads + place.head] = logs[t];
+    }
   }
 }
 
@@ -81,27 +85,6 @@ fn scale_held(sums: ptr<function, Held>, factors: vec4f) {
     (*sums).t1 *= factors.y;
     (*sums).t2 *= factors.z;
     (*sums).t3 *= factors.w;
-  }
-}
-
-fn store_forward(place: Place, t: u32, start: u32, block: mat4x4f, log_sum: f32) {
-  let token = place.first_token + t;
-  if (token >= params.tokens) {
-    return;
-  }
-  let at = start + place.first;
-  y[at] = block[0];
-  if (place.first + 1u < HEAD_VECTORS) {
-    y[at + 1u] = block[1];
-  }
-  if (place.first + 2u < HEAD_VECTORS) {
-    y[at + 2u] = block[2];
-  }
-  if (place.first + 3u < HEAD_VECTORS) {
-    y[at + 3u] = block[3];
-  }
-  if (place.first == 0u) {
-    lse[token * params.heads + place.head] = log_sum;
   }
 }
 
@@ -160,33 +143,17 @@ fn backward_query(
       add_multiples(&sums, weight * (dp - deltas) * params.scale, own_key);
     }
   }
-  add_query(place, 0u, q.x, sums.t0);
-  if (TOKENS == 4u) {
-    add_query(place, 1u, q.y, sums.t1);
-    add_query(place, 2u, q.z, sums.t2);
-    add_query(place, 3u, q.w, sums.t3);
+  let blocks = array<mat4x4f, 4>(sums.t0, sums.t1, sums.t2, sums.t3);
+  for (var t = 0u; t < TOKENS && place.first_token + t < params.tokens; t++) {
+    for (var v = 0u; v < 4u && place.first + v < HEAD_VECTORS; v++) {
+      let at = q[t] + place.first + v;
+      var gradient = blocks[t][v];
+      if (params.accumulate_query == 1u) {
+        gradient += dquery[at];
+      }
+      dquery[at] = gradient;
+    }
   }
-}
-
-fn add_query(place: Place, t: u32, start: u32, block: mat4x4f) {
-  if (place.first_token + t >= params.tokens) {
-    return;
-  }
-  add_query_vector(start, place.first, block[0]);
-  add_query_vector(start, place.first + 1u, block[1]);
-  add_query_vector(start, place.first + 2u, block[2]);
-  add_query_vector(start, place.first + 3u, block[3]);
-}
-
-fn add_query_vector(start: u32, vector: u32, gradient: vec4f) {
-  if (vector >= HEAD_VECTORS) {
-    return;
-  }
-  var sum = gradient;
-  if (params.accumulate_query == 1u) {
-    sum += dquery[start + vector];
-  }
-  dquery[start + vector] = sum;
 }
 
 // dk = scale · Σ p · (dp − delta) · q and dv = Σ p · dy, over the queries that see the key and the heads that share it.
@@ -224,36 +191,21 @@ fn backward_key_value(
       add_multiples(&value_sums, weight, own_dy);
     }
   }
-  add_key_value(place, 0u, k.x, key_sums.t0, value_sums.t0);
-  if (TOKENS == 4u) {
-    add_key_value(place, 1u, k.y, key_sums.t1, value_sums.t1);
-    add_key_value(place, 2u, k.z, key_sums.t2, value_sums.t2);
-    add_key_value(place, 3u, k.w, key_sums.t3, value_sums.t3);
+  let key_blocks = array<mat4x4f, 4>(key_sums.t0, key_sums.t1, key_sums.t2, key_sums.t3);
+  let value_blocks = array<mat4x4f, 4>(value_sums.t0, value_sums.t1, value_sums.t2, value_sums.t3);
+  for (var t = 0u; t < TOKENS && place.first_token + t < params.tokens; t++) {
+    for (var v = 0u; v < 4u && place.first + v < HEAD_VECTORS; v++) {
+      let at = k[t] + place.first + v;
+      var to_key = key_blocks[t][v];
+      var to_value = value_blocks[t][v];
+      if (params.accumulate_key == 1u) {
+        to_key += dkey[at];
+      }
+      if (params.accumulate_value == 1u) {
+        to_value += dvalue[at];
+      }
+      dkey[at] = to_key;
+      dvalue[at] = to_value;
+    }
   }
-}
-
-fn add_key_value(place: Place, t: u32, start: u32, to_key: mat4x4f, to_value: mat4x4f) {
-  if (place.first_token + t >= params.tokens) {
-    return;
-  }
-  add_vectors(start, place.first, to_key[0], to_value[0]);
-  add_vectors(start, place.first + 1u, to_key[1], to_value[1]);
-  add_vectors(start, place.first + 2u, to_key[2], to_value[2]);
-  add_vectors(start, place.first + 3u, to_key[3], to_value[3]);
-}
-
-fn add_vectors(start: u32, vector: u32, to_key: vec4f, to_value: vec4f) {
-  if (vector >= HEAD_VECTORS) {
-    return;
-  }
-  var key_sum = to_key;
-  var value_sum = to_value;
-  if (params.accumulate_key == 1u) {
-    key_sum += dkey[start + vector];
-  }
-  if (params.accumulate_value == 1u) {
-    value_sum += dvalue[start + vector];
-  }
-  dkey[start + vector] = key_sum;
-  dvalue[start + vector] = value_sum;
 }

@@ -77,13 +77,6 @@ fn store_row(slice: u32, row: u32, column: u32, values: vec4f) {
   c[at] = result;
 }
 
-fn store(slice: u32, row: u32, column: u32, block: mat4x4f) {
-  store_row(slice, row, column, block[0]);
-  store_row(slice, row + 1u, column, block[1]);
-  store_row(slice, row + 2u, column, block[2]);
-  store_row(slice, row + 3u, column, block[3]);
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn product(
   @builtin(workgroup_id) group: vec3u,
@@ -192,37 +185,28 @@ fn product(
     }
   }
 
-  store(slice, row, column, c00);
-  if (ACROSS > 1u) {
-    store(slice, row, column + 1u, c01);
-  }
-  if (ACROSS > 2u) {
-    store(slice, row, column + 2u, c02);
-    store(slice, row, column + 3u, c03);
-  }
-  if (DOWN > 1u) {
-    store(slice, row + 4u, column, c10);
-    if (ACROSS > 1u) {
-      store(slice, row + 4u, column + 1u, c11);
-    }
-    if (ACROSS > 2u) {
-      store(slice, row + 4u, column + 2u, c12);
-      store(slice, row + 4u, column + 3u, c13);
-    }
-  }
-  if (DOWN > 2u) {
-    store(slice, row + 8u, column, c20);
-    store(slice, row + 12u, column, c30);
-    if (ACROSS > 1u) {
-      store(slice, row + 8u, column + 1u, c21);
-      store(slice, row + 12u, column + 1u, c31);
-    }
-    if (ACROSS > 2u) {
-      store(slice, row + 8u, column + 2u, c22);
-      store(slice, row + 8u, column + 3u, c23);
-      store(slice, row + 12u, column + 2u, c32);
-      store(slice, row + 12u, column + 3u, c33);
-    }
+  // By a loop over an array, because written out these stores are most of the kernel, and of its compile time.
+  var blocks: array<mat4x4f, 16>;
+  blocks[0] = c00;
+  blocks[1] = c01;
+  blocks[2] = c02;
+  blocks[3] = c03;
+  blocks[4] = c10;
+  blocks[5] = c11;
+  blocks[6] = c12;
+  blocks[7] = c13;
+  blocks[8] = c20;
+  blocks[9] = c21;
+  blocks[10] = c22;
+  blocks[11] = c23;
+  blocks[12] = c30;
+  blocks[13] = c31;
+  blocks[14] = c32;
+  blocks[15] = c33;
+  for (var t = 0u; t < DOWN * ACROSS * 4u; t++) {
+    let d = t / (ACROSS * 4u);
+    let q = t / 4u % ACROSS;
+    store_row(slice, row + 4u * d + t % 4u, column + q, blocks[4u * d + q][t % 4u]);
   }
 }
 

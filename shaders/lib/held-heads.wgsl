@@ -143,63 +143,35 @@ struct Whole {
 }
 
 fn whole_query(starts: vec4u) -> Whole {
-  var whole: Whole;
-  whole.c0 = hold_query(starts, 0u);
-  if (PARTS > 1u) {
-    whole.c1 = hold_query(starts, 4u);
+  var held: array<Held, 4>;
+  for (var c = 0u; c < min(PARTS, 4u); c++) {
+    held[c] = hold_query(starts, 4u * c);
   }
-  if (PARTS > 2u) {
-    whole.c2 = hold_query(starts, 8u);
-  }
-  if (PARTS > 3u) {
-    whole.c3 = hold_query(starts, 12u);
-  }
-  return whole;
+  return Whole(held[0], held[1], held[2], held[3]);
 }
 
 fn whole_key(starts: vec4u) -> Whole {
-  var whole: Whole;
-  whole.c0 = hold_key(starts, 0u);
-  if (PARTS > 1u) {
-    whole.c1 = hold_key(starts, 4u);
+  var held: array<Held, 4>;
+  for (var c = 0u; c < min(PARTS, 4u); c++) {
+    held[c] = hold_key(starts, 4u * c);
   }
-  if (PARTS > 2u) {
-    whole.c2 = hold_key(starts, 8u);
-  }
-  if (PARTS > 3u) {
-    whole.c3 = hold_key(starts, 12u);
-  }
-  return whole;
+  return Whole(held[0], held[1], held[2], held[3]);
 }
 
 fn whole_value(starts: vec4u) -> Whole {
-  var whole: Whole;
-  whole.c0 = hold_value(starts, 0u);
-  if (PARTS > 1u) {
-    whole.c1 = hold_value(starts, 4u);
+  var held: array<Held, 4>;
+  for (var c = 0u; c < min(PARTS, 4u); c++) {
+    held[c] = hold_value(starts, 4u * c);
   }
-  if (PARTS > 2u) {
-    whole.c2 = hold_value(starts, 8u);
-  }
-  if (PARTS > 3u) {
-    whole.c3 = hold_value(starts, 12u);
-  }
-  return whole;
+  return Whole(held[0], held[1], held[2], held[3]);
 }
 
 fn whole_dy(starts: vec4u) -> Whole {
-  var whole: Whole;
-  whole.c0 = hold_dy(starts, 0u);
-  if (PARTS > 1u) {
-    whole.c1 = hold_dy(starts, 4u);
+  var held: array<Held, 4>;
+  for (var c = 0u; c < min(PARTS, 4u); c++) {
+    held[c] = hold_dy(starts, 4u * c);
   }
-  if (PARTS > 2u) {
-    whole.c2 = hold_dy(starts, 8u);
-  }
-  if (PARTS > 3u) {
-    whole.c3 = hold_dy(starts, 12u);
-  }
-  return whole;
+  return Whole(held[0], held[1], held[2], held[3]);
 }
 
 // query · key of four tokens and the head that starts at `at`, whose first block is given.
@@ -214,8 +186,10 @@ fn query_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f
   if (PARTS > 3u) {
     sum += inners(whole.c3, key_block(at, 12u));
   }
-  for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
-    sum += inners(hold_query(starts, first), key_block(at, first));
+  if (HEAD_VECTORS > 16u) {
+    for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
+      sum += inners(hold_query(starts, first), key_block(at, first));
+    }
   }
   return sum;
 }
@@ -232,8 +206,10 @@ fn key_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f {
   if (PARTS > 3u) {
     sum += inners(whole.c3, query_block(at, 12u));
   }
-  for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
-    sum += inners(hold_key(starts, first), query_block(at, first));
+  if (HEAD_VECTORS > 16u) {
+    for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
+      sum += inners(hold_key(starts, first), query_block(at, first));
+    }
   }
   return sum;
 }
@@ -250,8 +226,10 @@ fn value_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f
   if (PARTS > 3u) {
     sum += inners(whole.c3, dy_block(at, 12u));
   }
-  for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
-    sum += inners(hold_value(starts, first), dy_block(at, first));
+  if (HEAD_VECTORS > 16u) {
+    for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
+      sum += inners(hold_value(starts, first), dy_block(at, first));
+    }
   }
   return sum;
 }
@@ -268,52 +246,42 @@ fn dy_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f {
   if (PARTS > 3u) {
     sum += inners(whole.c3, value_block(at, 12u));
   }
-  for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
-    sum += inners(hold_dy(starts, first), value_block(at, first));
+  if (HEAD_VECTORS > 16u) {
+    for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
+      sum += inners(hold_dy(starts, first), value_block(at, first));
+    }
   }
   return sum;
 }
 
 fn hold_query(starts: vec4u, first: u32) -> Held {
-  var held: Held;
-  held.t0 = query_block(starts.x, first);
-  if (TOKENS == 4u) {
-    held.t1 = query_block(starts.y, first);
-    held.t2 = query_block(starts.z, first);
-    held.t3 = query_block(starts.w, first);
+  var blocks: array<mat4x4f, 4>;
+  for (var t = 0u; t < TOKENS; t++) {
+    blocks[t] = query_block(starts[t], first);
   }
-  return held;
+  return Held(blocks[0], blocks[1], blocks[2], blocks[3]);
 }
 
 fn hold_key(starts: vec4u, first: u32) -> Held {
-  var held: Held;
-  held.t0 = key_block(starts.x, first);
-  if (TOKENS == 4u) {
-    held.t1 = key_block(starts.y, first);
-    held.t2 = key_block(starts.z, first);
-    held.t3 = key_block(starts.w, first);
+  var blocks: array<mat4x4f, 4>;
+  for (var t = 0u; t < TOKENS; t++) {
+    blocks[t] = key_block(starts[t], first);
   }
-  return held;
+  return Held(blocks[0], blocks[1], blocks[2], blocks[3]);
 }
 
 fn hold_value(starts: vec4u, first: u32) -> Held {
-  var held: Held;
-  held.t0 = value_block(starts.x, first);
-  if (TOKENS == 4u) {
-    held.t1 = value_block(starts.y, first);
-    held.t2 = value_block(starts.z, first);
-    held.t3 = value_block(starts.w, first);
+  var blocks: array<mat4x4f, 4>;
+  for (var t = 0u; t < TOKENS; t++) {
+    blocks[t] = value_block(starts[t], first);
   }
-  return held;
+  return Held(blocks[0], blocks[1], blocks[2], blocks[3]);
 }
 
 fn hold_dy(starts: vec4u, first: u32) -> Held {
-  var held: Held;
-  held.t0 = dy_block(starts.x, first);
-  if (TOKENS == 4u) {
-    held.t1 = dy_block(starts.y, first);
-    held.t2 = dy_block(starts.z, first);
-    held.t3 = dy_block(starts.w, first);
+  var blocks: array<mat4x4f, 4>;
+  for (var t = 0u; t < TOKENS; t++) {
+    blocks[t] = dy_block(starts[t], first);
   }
-  return held;
+  return Held(blocks[0], blocks[1], blocks[2], blocks[3]);
 }

@@ -39,7 +39,9 @@ export async function withGpu<T>(
     } catch (error) {
       if (!(error instanceof DeviceLostError) || lost > MOST_RECOVERIES) throw error;
       const [what] = error.message.split('. ');
-      terminal.info(`${what}. Going on with a new one from the last checkpoint (${lost} of ${MOST_RECOVERIES}).`);
+      terminal.info(
+        `${what}. Going on with a new one from the last checkpoint (${lost} of ${MOST_RECOVERIES}).`,
+      );
     } finally {
       gpu.dispose();
     }

@@ -28,17 +28,28 @@ interface KindRule {
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
-const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.length > 0 && value.every(isText);
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.length > 0 && value.every(isText);
 
 export const KINDS: Readonly<Record<Kind, KindRule>> = {
-  text: { placeholder: '<text>', expected: 'text', fromText: (t) => t, read: (v) => (isText(v) ? v : undefined) },
+  text: {
+    placeholder: '<text>',
+    expected: 'text',
+    fromText: (t) => t,
+    read: (v) => (isText(v) ? v : undefined),
+  },
   texts: {
     placeholder: '<text>',
     expected: 'text, or a list of texts',
     fromText: (t) => t,
     read: (v) => (isText(v) ? [v] : isTexts(v) ? v : undefined),
   },
-  path: { placeholder: '<path>', expected: 'a path', fromText: (t) => t, read: (v) => (isText(v) ? v : undefined) },
+  path: {
+    placeholder: '<path>',
+    expected: 'a path',
+    fromText: (t) => t,
+    read: (v) => (isText(v) ? v : undefined),
+  },
   number: {
     placeholder: '<n>',
     expected: 'a number',
@@ -57,7 +68,12 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
     fromText: parseBytes,
     read: (v) => (typeof v === 'string' ? parseBytes(v) : typeof v === 'number' && v > 0 ? v : undefined),
   },
-  switch: { placeholder: '', expected: 'true or false', fromText: () => true, read: (v) => (typeof v === 'boolean' ? v : undefined) },
+  switch: {
+    placeholder: '',
+    expected: 'true or false',
+    fromText: () => true,
+    read: (v) => (typeof v === 'boolean' ? v : undefined),
+  },
 };
 
 export interface OptionRow {
@@ -80,7 +96,13 @@ export const GROUPS = {
   output: 'Output',
 } as const;
 
-const row = <K extends Kind>(flag: string, kind: K, group: OptionRow['group'], help: string, alias?: string) => ({
+const row = <K extends Kind>(
+  flag: string,
+  kind: K,
+  group: OptionRow['group'],
+  help: string,
+  alias?: string,
+) => ({
   flag,
   kind,
   group,
@@ -161,14 +183,19 @@ export const DPO_OPTIONS = Object.keys(DPO_DEFAULTS) as (OptionName & keyof type
 export const LORA_OPTIONS = Object.keys(LORA_DEFAULTS) as (OptionName & keyof typeof LORA_DEFAULTS)[];
 
 /** The settings of these names that were given. */
-export function pick<Name extends OptionName>(settings: Settings, names: readonly Name[]): Pick<Settings, Name> {
+export function pick<Name extends OptionName>(
+  settings: Settings,
+  names: readonly Name[],
+): Pick<Settings, Name> {
   const given = names.filter((name) => settings[name] !== undefined);
   return Object.fromEntries(given.map((name) => [name, settings[name]])) as Pick<Settings, Name>;
 }
 
 /** What a configuration file may call an option: its own name, or its flag's in camelCase. */
 export function namesInFile(name: OptionName): string[] {
-  const flag = OPTIONS[name].flag.replace(/^--(no-)?/, '').replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+  const flag = OPTIONS[name].flag
+    .replace(/^--(no-)?/, '')
+    .replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
   return flag === name ? [name] : [name, flag];
 }
 

@@ -22,7 +22,11 @@ const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'json', 'debug'];
 const HELP_WIDTH = 100;
 
 /** Runs the command that `args` (without `node` and the script) name; resolves to the exit code. */
-export async function runProgram(args: readonly string[], signal: AbortSignal, version: string): Promise<number> {
+export async function runProgram(
+  args: readonly string[],
+  signal: AbortSignal,
+  version: string,
+): Promise<number> {
   // Known before anything is parsed, so that a wrong flag is told in the same form.
   const terminal = new Terminal(args.includes('--json'));
   let code: number = EXIT.done;
@@ -61,7 +65,11 @@ function report(error: unknown, terminal: Terminal, debug: boolean): number {
   return code;
 }
 
-function build(run: (command: Command, flags: Settings) => Promise<void>, terminal: Terminal, version: string): Commander {
+function build(
+  run: (command: Command, flags: Settings) => Promise<void>,
+  terminal: Terminal,
+  version: string,
+): Commander {
   const program = new Commander('webalign')
     .description('Align small language models with DPO on the GPU, through WebGPU.')
     .version(version, '--version')
@@ -75,20 +83,29 @@ function build(run: (command: Command, flags: Settings) => Promise<void>, termin
       .allowExcessArguments(false)
       .addHelpText('after', `\nExample:\n  $ webalign ${command.example}`)
       .action((values: Settings, self: Commander) => run(command, given(values, self)));
-    for (const name of inGroups([...command.options, ...COMMON])) sub.addOption(commanderOption(name, command));
+    for (const name of inGroups([...command.options, ...COMMON]))
+      sub.addOption(commanderOption(name, command));
   }
   for (const each of [program, ...program.commands]) {
     each
       .exitOverride()
-      .configureHelp({ helpWidth: HELP_WIDTH, optionTerm: ({ flags }) => flags.replace(/^(--\S+), --\S+/, '$1') })
-      .configureOutput({ writeErr: (text) => terminal.info(text.trimEnd()), writeOut: (text) => terminal.print(text.trimEnd()) });
+      .configureHelp({
+        helpWidth: HELP_WIDTH,
+        optionTerm: ({ flags }) => flags.replace(/^(--\S+), --\S+/, '$1'),
+      })
+      .configureOutput({
+        writeErr: (text) => terminal.info(text.trimEnd()),
+        writeOut: (text) => terminal.print(text.trimEnd()),
+      });
   }
   return program;
 }
 
 /** What stands on the command line, without commander's own defaults for switches. */
 function given(values: Settings, self: Commander): Settings {
-  return Object.fromEntries(Object.entries(values).filter(([name]) => self.getOptionValueSource(name) === 'cli'));
+  return Object.fromEntries(
+    Object.entries(values).filter(([name]) => self.getOptionValueSource(name) === 'cli'),
+  );
 }
 
 function inGroups(names: readonly OptionName[]): OptionName[] {
@@ -101,7 +118,9 @@ function commanderOption(name: OptionName, command: Command): Option {
   const { placeholder, fromText, read, expected } = KINDS[kind];
   const flags = [flag, alias].filter(Boolean).join(', ');
   const about = `${help}${aside(name, command)}`;
-  const option = new Option(placeholder ? `${flags} ${placeholder}` : flags, about).helpGroup(`${GROUPS[group]}:`);
+  const option = new Option(placeholder ? `${flags} ${placeholder}` : flags, about).helpGroup(
+    `${GROUPS[group]}:`,
+  );
   option.attributeName = () => name;
   if (kind === 'switch') return option;
   return option.argParser((text: string, before: unknown) => {

@@ -7,10 +7,10 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CheckpointStore } from '../io/checkpoint.ts';
 import { InputError } from '../io/errors.ts';
-import { UsageError } from './failures.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../io/peft.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
 import { fileCheckpointStore, folderFiles, nodeReferenceCache } from '../node/folder.ts';
+import { UsageError } from './failures.ts';
 
 export const CHECKPOINT = 'checkpoint.safetensors';
 /** What a run leaves, the one written last first: without it the others are not taken for a result. */
@@ -41,7 +41,8 @@ export async function openRunFolder(
   path: string,
   { writes, resume = false, overwrite = false }: RunFolderOptions,
 ): Promise<RunFolder> {
-  if (resume && overwrite) throw new UsageError('--resume goes on with a run, --overwrite replaces it: give one of them.');
+  if (resume && overwrite)
+    throw new UsageError('--resume goes on with a run, --overwrite replaces it: give one of them.');
   const files = folderFiles(path);
   const found: string[] = [];
   for (const name of LEFT_BEHIND[writes]) if (await files.exists(name)) found.push(name);

@@ -30,8 +30,16 @@ interface Case {
 const BETA = 0.1;
 
 const CASES: readonly Case[] = [
-  { name: 'matrix product', tolerance: 1e-5, run: (gpu, tape, random) => matrixProduct(gpu, tape, random, 13, 24, 32) },
-  { name: 'matrix product, odd sizes', tolerance: 1e-5, run: (gpu, tape, random) => matrixProduct(gpu, tape, random, 5, 7, 11) },
+  {
+    name: 'matrix product',
+    tolerance: 1e-5,
+    run: (gpu, tape, random) => matrixProduct(gpu, tape, random, 13, 24, 32),
+  },
+  {
+    name: 'matrix product, odd sizes',
+    tolerance: 1e-5,
+    run: (gpu, tape, random) => matrixProduct(gpu, tape, random, 5, 7, 11),
+  },
   {
     name: 'softmax',
     tolerance: 1e-5,
@@ -102,7 +110,9 @@ async function causalAttention(gpu: Gpu, tape: Tape, random: Random) {
   const expected = rowsOf(query, headDim).flatMap((q, row) => {
     const seen = Math.floor(row / heads) + 1;
     const weights = logSoftmax(keys.slice(0, seen).map((k) => dot(q, k) / Math.sqrt(headDim))).map(Math.exp);
-    return Array.from({ length: headDim }, (_, d) => weights.reduce((sum, w, j) => sum + w * (values[j]?.[d] as number), 0));
+    return Array.from({ length: headDim }, (_, d) =>
+      weights.reduce((sum, w, j) => sum + w * (values[j]?.[d] as number), 0),
+    );
   });
   return { found: await y.toArray(gpu), expected };
 }
@@ -127,7 +137,10 @@ async function dpoGradient(gpu: Gpu, _tape: Tape, random: Random) {
   const rows = rowsOf(policy, vocabulary).map(logSoftmax);
   const ratio = (i: number) => {
     const target = targets[i] as number;
-    return (rows[i]?.[target] as number) - (logSoftmax(rowsOf(reference, vocabulary)[i] as number[])[target] as number);
+    return (
+      (rows[i]?.[target] as number) -
+      (logSoftmax(rowsOf(reference, vocabulary)[i] as number[])[target] as number)
+    );
   };
   const z = BETA * (ratio(0) + ratio(1) - ratio(2) - ratio(3));
   const push = BETA / (1 + Math.exp(z));
@@ -142,7 +155,9 @@ function normal(random: Random, length: number, scale = 1): Float32Array {
 }
 
 function rowsOf(values: Float32Array, width: number): number[][] {
-  return Array.from({ length: values.length / width }, (_, i) => [...values.subarray(i * width, (i + 1) * width)]);
+  return Array.from({ length: values.length / width }, (_, i) => [
+    ...values.subarray(i * width, (i + 1) * width),
+  ]);
 }
 
 function dot(a: readonly number[], b: readonly number[]): number {

@@ -42,8 +42,10 @@ export function settingsFrom(json: JsonObject, file: string, options: readonly O
     const name = known.get(key) as OptionName;
     const { read, expected } = KINDS[OPTIONS[name].kind];
     const value = read(given);
-    if (value === undefined) throw new InputError(`${file}, "${key}"`, `is ${quote(given)}`, `Give ${expected}`);
-    if (name in settings) throw new InputError(file, `gives ${quote(name)} twice, under two names`, 'Leave one out');
+    if (value === undefined)
+      throw new InputError(`${file}, "${key}"`, `is ${quote(given)}`, `Give ${expected}`);
+    if (name in settings)
+      throw new InputError(file, `gives ${quote(name)} twice, under two names`, 'Leave one out');
     settings[name] = value;
   }
   return settings;

@@ -54,7 +54,9 @@ export class Terminal {
   async flush(): Promise<void> {
     this.endProgress();
     const streams = [this.stdout, this.stderr];
-    await Promise.all(streams.map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))));
+    await Promise.all(
+      streams.map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),
+    );
   }
 
   private draw(stage: string, done: number, total: number, details: string): void {

@@ -60,7 +60,8 @@ export async function runTraining(
   });
   for (const line of trainer.notices) terminal.info(line);
   await folder.clear();
-  if (settings.resume && !folder.resumes) terminal.info(`No checkpoint in ${folder.path}: starting from the beginning.`);
+  if (settings.resume && !folder.resumes)
+    terminal.info(`No checkpoint in ${folder.path}: starting from the beginning.`);
 
   let plan: RunPlan | undefined;
   let end: EndEvent | undefined;
@@ -68,7 +69,8 @@ export async function runTraining(
     if (event.type === 'start') plan = event.plan;
     if (event.type === 'end') end = event;
     // Before the first step there is nothing that a checkpoint could keep.
-    if (event.type === 'reference' && signal.aborted) throw interrupted(signal, 'Stopped before the first step.');
+    if (event.type === 'reference' && signal.aborted)
+      throw interrupted(signal, 'Stopped before the first step.');
     tell(event, terminal);
   }
   if (!end?.completed) {
@@ -80,7 +82,8 @@ export async function runTraining(
 }
 
 function interrupted(signal: AbortSignal, message: string): InterruptedError {
-  const cause = signal.reason instanceof InterruptedError ? signal.reason.signal : ('SIGINT' satisfies StopSignal);
+  const cause =
+    signal.reason instanceof InterruptedError ? signal.reason.signal : ('SIGINT' satisfies StopSignal);
   return new InterruptedError(cause, message);
 }
 
@@ -90,7 +93,9 @@ function loraConfig(settings: Settings, model: CausalLM): Partial<LoraConfig> {
   return isAll ? { ...given, targetModules: shortNames(model.linears.keys()) } : given;
 }
 
-const TELLERS: { [Type in TrainEvent['type']]?: (event: Extract<TrainEvent, { type: Type }>, to: Terminal) => void } = {
+const TELLERS: {
+  [Type in TrainEvent['type']]?: (event: Extract<TrainEvent, { type: Type }>, to: Terminal) => void;
+} = {
   start: ({ plan, resumedFrom }, to) => {
     const { pairs, evalPairs, totalSteps, trainableParameters, plannedBytes } = plan;
     to.info(
@@ -106,8 +111,13 @@ const TELLERS: { [Type in TrainEvent['type']]?: (event: Extract<TrainEvent, { ty
   evaluate: ({ step, metrics }, to) => to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
 };
 
-function tell<Type extends TrainEvent['type']>(event: Extract<TrainEvent, { type: Type }>, to: Terminal): void {
-  const teller = TELLERS[event.type as Type] as ((event: Extract<TrainEvent, { type: Type }>, to: Terminal) => void) | undefined;
+function tell<Type extends TrainEvent['type']>(
+  event: Extract<TrainEvent, { type: Type }>,
+  to: Terminal,
+): void {
+  const teller = TELLERS[event.type as Type] as
+    | ((event: Extract<TrainEvent, { type: Type }>, to: Terminal) => void)
+    | undefined;
   teller?.(event, to);
 }
 

@@ -31,6 +31,8 @@ export async function modelFiles(model: CausalLM, source: Files): Promise<Record
 
   const config = parseJsonObject(await source.readText('config.json'), `${source.name}/config.json`);
   const type = config.dtype === undefined ? 'torch_dtype' : 'dtype';
-  contents['config.json'] = new TextEncoder().encode(`${JSON.stringify({ ...config, [type]: 'float32' }, null, 2)}\n`);
+  contents['config.json'] = new TextEncoder().encode(
+    `${JSON.stringify({ ...config, [type]: 'float32' }, null, 2)}\n`,
+  );
   return contents;
 }

@@ -3,7 +3,14 @@
  * adapter for all the limits and features it can use, keeps the first failure and throws it at the next point where a
  * caller waits, so that no error is swallowed. Knows no machine learning.
  */
-import { DeviceLostError, GpuError, GpuValidationError, NoAdapterError, OutOfMemoryError } from './errors.ts';
+import {
+  DeviceLostError,
+  GpuError,
+  GpuValidationError,
+  NoAdapterError,
+  OutOfMemoryError,
+  ShaderError,
+} from './errors.ts';
 import { PipelineCache, type PipelineKey } from './pipelines.ts';
 import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
 import { Profiler } from './profiler.ts';
@@ -143,7 +150,11 @@ export class Gpu {
 
   /** Compiles pipelines in parallel, ahead of their first use. */
   async compile(keys: readonly PipelineKey[]): Promise<void> {
-    await this.pipelines.compile(keys);
+    try {
+      await this.pipelines.compile(keys);
+    } catch (error) {
+      throw this.failure ?? error;
+    }
     this.check();
   }
 
@@ -210,7 +221,10 @@ export class Gpu {
   }
 
   private fail(error: Error): void {
-    this.failure ??= error;
+    // A shader that does not compile is the cause of what else is refused, and may be told later.
+    if (!this.failure || (error instanceof ShaderError && !(this.failure instanceof ShaderError))) {
+      this.failure = error;
+    }
   }
 }
 

@@ -113,7 +113,10 @@ export class PipelineCache {
     for (const [name, value] of Object.entries(replaced)) {
       code = code.replace(new RegExp(`^((?:const|alias)\\s+${name}\\b[^=;]*=)[^;]+;`, 'm'), `$1 ${value};`);
     }
+    // What the scope catches is told again by the compilation info, with the place in the file.
+    this.device.pushErrorScope('validation');
     const module = this.device.createShaderModule({ label: shader.path, code });
+    this.device.popErrorScope().catch(() => {});
     ofShader.set(key, module);
     const check = describeFindings(module, shader, code)
       .then((text) => {

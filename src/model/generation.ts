@@ -1,7 +1,8 @@
 /**
  * Text generation, batched, with transformers' names: what may be asked for, how many sequences go through the device
  * at a time, and when to look at what has been written. Token ids in and out; text is the caller's business. What a
- * sequence becomes depends on its prompt, the seed and its number, never on the batches.
+ * sequence becomes is a matter of its prompt, the seed and its number; who shares its batch touches no more than the
+ * rounding of sums.
  */
 import { MemoryCapError } from '../gpu/errors.ts';
 import { InputError } from '../io/errors.ts';

@@ -36,7 +36,8 @@ export async function carried(name: keyof typeof CONTENTS): Promise<string> {
   await mkdir(partial, { recursive: true });
   try {
     for (const archive of CONTENTS[name]) await unpack(join(root, 'bin', archive), partial);
-    if (name === 'chromium') await writeFile(join(partial, 'fonts.conf'), fontConfiguration(join(folder, 'fonts')));
+    if (name === 'chromium')
+      await writeFile(join(partial, 'fonts.conf'), fontConfiguration(join(folder, 'fonts')));
     await rename(partial, folder);
   } catch (error) {
     await rm(partial, { recursive: true, force: true });

@@ -37,8 +37,8 @@ describe('the recorder', () => {
     const gpu = await testGpu();
     const views = Array.from({ length: 1500 }, (_, i) => gpu.pool.allocate(4, `y ${i}`));
     const result = gpu.pool.allocate(4 * views.length, 'all');
-    views.forEach((y, i) => fill(gpu, { y }, { count: 1, a: 0, b: i }));
-    views.forEach((y, i) => gpu.recorder.copy(y, { ...result, offset: 4 * i, size: 4 }));
+    for (const [i, y] of views.entries()) fill(gpu, { y }, { count: 1, a: 0, b: i });
+    for (const [i, y] of views.entries()) gpu.recorder.copy(y, { ...result, offset: 4 * i, size: 4 });
     const values = new Float32Array(await gpu.read(result));
     expect(values.findIndex((value, i) => value !== i)).to.equal(-1);
     for (const view of [...views, result]) gpu.pool.release(view);

@@ -24,7 +24,9 @@ describe('causal-lm', () => {
       const gpu = await testGpu();
       const model = await loadFixture(gpu, fixture, true);
       const { sequences, base } = fixture.reference;
-      const packed = packSequences(sequences.map((ids) => ({ prompt: ids.slice(0, 1), completion: ids.slice(1) })));
+      const packed = packSequences(
+        sequences.map((ids) => ({ prompt: ids.slice(0, 1), completion: ids.slice(1) })),
+      );
       // PyTorch's loss is the mean of −log p over all targets.
       const count = packed.targets.length;
       const logprobs = await pass(gpu, model, packed, new Float32Array(count).fill(-1 / count));
@@ -42,7 +44,9 @@ describe('causal-lm', () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const { dpo, lora } = tinyLlama.reference;
-    const adapter = model.attach(productAdapter(model, tinyLlamaAdapter.adapters, lora.alpha), { trainable: true });
+    const adapter = model.attach(productAdapter(model, tinyLlamaAdapter.adapters, lora.alpha), {
+      trainable: true,
+    });
     const packed = packPairs(dpo.pairs);
     const logprobs = await pass(gpu, model, packed);
     const expected = dpo.pairs.flatMap((_, i) => [...dpo.policy.chosen[i], ...dpo.policy.rejected[i]]);
@@ -51,13 +55,15 @@ describe('causal-lm', () => {
     // dL/dlogp of DPO: ∓β σ(−z) / P on every token of the chosen and the rejected completion.
     const upstream = dpo.pairs.flatMap((pair, i) => {
       const z = dpo.rewards.chosen[i] - dpo.rewards.rejected[i];
-      const slope = (dpo.beta / (1 + Math.exp(z))) / dpo.pairs.length;
+      const slope = dpo.beta / (1 + Math.exp(z)) / dpo.pairs.length;
       return [...pair.chosen.map(() => -slope), ...pair.rejected.map(() => slope)];
     });
     await pass(gpu, model, packed, Float32Array.from(upstream));
     const gradients = await adapter.parameters?.read('gradients');
     for (const [name, values] of decodeArrays(dpo.gradients)) {
-      expect(relativeL2(gradients?.get(name.replace('.weight', '')) ?? [], values), name).to.be.below(GRADIENT);
+      expect(relativeL2(gradients?.get(name.replace('.weight', '')) ?? [], values), name).to.be.below(
+        GRADIENT,
+      );
     }
     model.dispose();
   });
@@ -66,7 +72,9 @@ describe('causal-lm', () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const { lora } = tinyLlama.reference;
-    const adapter = model.attach(productAdapter(model, tinyLlamaAdapter.adapters, lora.alpha), { trainable: true });
+    const adapter = model.attach(productAdapter(model, tinyLlamaAdapter.adapters, lora.alpha), {
+      trainable: true,
+    });
     const packed = packPairs(randomPairs(2, 3));
     const upstream = Float32Array.from(packed.targets, (_, i) => Math.sin(i));
     await pass(gpu, model, packed, upstream);
@@ -82,7 +90,13 @@ describe('causal-lm', () => {
       };
       const samples = finiteDifferences(loss, Float64Array.from(own.a), { samples: 6, seed: 1 });
       const found = samples.map(({ index }) => gradients?.get(`${module}.lora_A`)?.[index] ?? Number.NaN);
-      expect(relativeL2(found, samples.map(({ value }) => value)), module).to.be.below(GRADIENT);
+      expect(
+        relativeL2(
+          found,
+          samples.map(({ value }) => value),
+        ),
+        module,
+      ).to.be.below(GRADIENT);
     }
     model.dispose();
   });

@@ -15,12 +15,20 @@ import { random } from '../reference/compare.ts';
 import { type ModelFixture, tinyLlama } from '../reference/fixtures.ts';
 import type { LoraAdapter } from '../reference/linear.ts';
 
-export function loadFixture(gpu: Gpu, fixture: ModelFixture = tinyLlama, trainable = false): Promise<CausalLM> {
+export function loadFixture(
+  gpu: Gpu,
+  fixture: ModelFixture = tinyLlama,
+  trainable = false,
+): Promise<CausalLM> {
   return CausalLM.load(gpu, memoryFiles(Object.fromEntries(fixture.files), 'fixture'), { trainable });
 }
 
 /** An adapter of the reference in the form of the product. */
-export function productAdapter(model: CausalLM, adapters: ReadonlyMap<string, LoraAdapter>, loraAlpha: number): Adapter {
+export function productAdapter(
+  model: CausalLM,
+  adapters: ReadonlyMap<string, LoraAdapter>,
+  loraAlpha: number,
+): Adapter {
   const { linears } = model;
   const weights = new Map<string, LoraWeights>();
   for (const [module, { a, b, rank }] of adapters) {
@@ -29,7 +37,9 @@ export function productAdapter(model: CausalLM, adapters: ReadonlyMap<string, Lo
     weights.set(module, { ...shape, r: rank, a: Float32Array.from(a), b: Float32Array.from(b) });
   }
   const r = [...adapters.values()][0].rank;
-  const targetModules = [...new Set([...adapters.keys()].map((name) => name.slice(name.lastIndexOf('.') + 1)))];
+  const targetModules = [
+    ...new Set([...adapters.keys()].map((name) => name.slice(name.lastIndexOf('.') + 1))),
+  ];
   return { config: { r, loraAlpha, targetModules, useRslora: false }, baseModel: 'fixture', weights };
 }
 

@@ -42,7 +42,10 @@ interface RunOptions {
 }
 
 /** Trains to the end or to `stopAfter`; returns the events and the adapter's bytes. */
-async function run(gpu: Gpu, { args, pairs = PAIRS, evalPairs = [], stopAfter, model, ...stores }: RunOptions = {}) {
+async function run(
+  gpu: Gpu,
+  { args, pairs = PAIRS, evalPairs = [], stopAfter, model, ...stores }: RunOptions = {},
+) {
   const loaded = model ?? (await loadFixture(gpu));
   const trainer = new DPOTrainer({
     model: loaded,
@@ -80,7 +83,12 @@ const NAMES: Record<string, string> = {
 };
 
 /** Sums of tens of log-probabilities carry more rounding than a loss; everything is float32 on both sides. */
-const BOUNDS: Record<string, number> = { 'logps/chosen': 2e-4, 'logps/rejected': 2e-4, grad_norm: 1e-3, num_tokens: 0 };
+const BOUNDS: Record<string, number> = {
+  'logps/chosen': 2e-4,
+  'logps/rejected': 2e-4,
+  grad_norm: 1e-3,
+  num_tokens: 0,
+};
 const BOUND = 1e-4;
 
 async function followTrl(
@@ -166,7 +174,9 @@ describe('dpo-trainer', () => {
       const stopped = await run(gpu, { ...options, checkpoint, stopAfter });
       expect(stopped.events.at(-1)).to.include({ type: 'end', completed: false });
       const resumed = await run(gpu, { ...options, checkpoint });
-      expect(resumed.events[0]).to.have.property('resumedFrom').within(stopAfter, stopAfter + 3);
+      expect(resumed.events[0])
+        .to.have.property('resumedFrom')
+        .within(stopAfter, stopAfter + 3);
       expect(resumed.bytes).to.deep.equal(whole.bytes);
       expect(resumed.log).to.deep.equal(whole.log);
     });
@@ -307,7 +317,10 @@ describe('dpo-trainer', () => {
     const bad = [{ prompt: [1], chosen: [97], rejected: [2] }];
     expect(() => new DPOTrainer({ model, trainDataset: bad })).to.throw(InputError, /pair 1.*token id 97/);
     const targets = { peftConfig: { targetModules: ['q_proj', 'w_proj', 'z_proj'] }, trainDataset: PAIRS };
-    expect(() => new DPOTrainer({ model, ...targets })).to.throw(InputError, /w_proj.*z_proj.*q_proj.*down_proj/s);
+    expect(() => new DPOTrainer({ model, ...targets })).to.throw(
+      InputError,
+      /w_proj.*z_proj.*q_proj.*down_proj/s,
+    );
     model.dispose();
   });
 });

@@ -44,13 +44,16 @@ export const align = command({
       settings: quick ? { ...settings, maxSteps: ALIGN_QUICK.maxSteps } : settings,
       folder,
     };
-    const openings = evaluation.slice(0, quick ? ALIGN_QUICK.openings : ALIGN_SAMPLING.openings).map(({ prompt }) => prompt as string);
+    const openings = evaluation
+      .slice(0, quick ? ALIGN_QUICK.openings : ALIGN_SAMPLING.openings)
+      .map(({ prompt }) => prompt as string);
 
     return withGpu(terminal, memoryCap, async (gpu) => {
       const started = performance.now();
       const open = await openModel(gpu, EMBEDDED.model);
       const { maxNewTokens, temperature, seed } = ALIGN_SAMPLING;
-      const write = () => continueOpenings(open.model, open.tokenizer, openings, { maxNewTokens, temperature, seed, signal });
+      const write = () =>
+        continueOpenings(open.model, open.tokenizer, openings, { maxNewTokens, temperature, seed, signal });
       terminal.info(`Writing ${openings.length} stories as the model is`);
       const before = await write();
       const { trainer, plan, json: summary } = await runTraining(open, job, terminal, signal);
@@ -58,7 +61,10 @@ export const align = command({
       const after = await write();
       const kl = estimate(await divergences(open, trainer.adapter, after, signal));
 
-      const reward = { before: estimate(before.map((story) => story.sentiment)), after: estimate(after.map((story) => story.sentiment)) };
+      const reward = {
+        before: estimate(before.map((story) => story.sentiment)),
+        after: estimate(after.map((story) => story.sentiment)),
+      };
       const standardError = errorOfDifference(reward.before, reward.after);
       const seconds = (performance.now() - started) / 1000;
       const page = reportPage(
@@ -84,11 +90,22 @@ export const align = command({
 
       showStories(openings, before, after, (line) => terminal.print(line));
       const rise = reward.after.mean - reward.before.mean;
-      terminal.print(`Mean sentiment     ${plusMinus(reward.before)} before, ${plusMinus(reward.after)} after: ${(rise / standardError).toFixed(1)} standard errors`);
-      terminal.print(`Held-out accuracy  ${((summary.eval?.['rewards/accuracies'] ?? Number.NaN) * 100).toFixed(1)}% of ${plan.evalPairs} pairs`);
+      terminal.print(
+        `Mean sentiment     ${plusMinus(reward.before)} before, ${plusMinus(reward.after)} after: ${(rise / standardError).toFixed(1)} standard errors`,
+      );
+      terminal.print(
+        `Held-out accuracy  ${((summary.eval?.['rewards/accuracies'] ?? Number.NaN) * 100).toFixed(1)}% of ${plan.evalPairs} pairs`,
+      );
       terminal.print(`KL to the model    ${plusMinus(kl)} nats a story`);
       terminal.print(`Adapter, report    ${out}, after ${seconds.toFixed(0)} s`);
-      return { json: { ...summary, reward: { before: reward.before.mean, after: reward.after.mean, standardError }, kl, seconds } };
+      return {
+        json: {
+          ...summary,
+          reward: { before: reward.before.mean, after: reward.after.mean, standardError },
+          kl,
+          seconds,
+        },
+      };
     });
   },
 });
@@ -109,7 +126,8 @@ async function divergences(
     prompt,
     completion: finished === 'eos' && end !== undefined ? [...ids, end] : ids,
   }));
-  const sums = async () => (await sequenceLogprobs(model, sequences, { signal })).map((values) => values.reduce((a, b) => a + b, 0));
+  const sums = async () =>
+    (await sequenceLogprobs(model, sequences, { signal })).map((values) => values.reduce((a, b) => a + b, 0));
   const policy = await sums();
   if (adapter) adapter.enabled = false;
   const reference = await sums();
@@ -124,7 +142,8 @@ function showStories(
   after: readonly Continuation[],
   print: (line: string) => void,
 ): void {
-  const cell = (story: Continuation | undefined) => `[${signed(story?.sentiment ?? 0)}]${story?.text.replace(/\s+/g, ' ')}`;
+  const cell = (story: Continuation | undefined) =>
+    `[${signed(story?.sentiment ?? 0)}]${story?.text.replace(/\s+/g, ' ')}`;
   print('');
   for (const [i, opening] of openings.slice(0, ALIGN_SHOWN).entries()) {
     print(opening);
@@ -134,7 +153,8 @@ function showStories(
 }
 
 function parametersOf({ config, linears, head }: CausalLM): number {
-  let count = head.length * (config.tieWordEmbeddings ? 1 : 2) + config.hiddenSize * (2 * config.numHiddenLayers + 1);
+  let count =
+    head.length * (config.tieWordEmbeddings ? 1 : 2) + config.hiddenSize * (2 * config.numHiddenLayers + 1);
   for (const { in: inputs, out } of linears.values()) count += inputs * out;
   return count;
 }

@@ -15,12 +15,15 @@ const LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
   'maxComputeWorkgroupsPerDimension',
 ] as const;
-const IN_BYTES: readonly string[] = LIMITS.filter((name) => /(?:BindingSize|BufferSize|StorageSize)$/.test(name));
+const IN_BYTES: readonly string[] = LIMITS.filter((name) =>
+  /(?:BindingSize|BufferSize|StorageSize)$/.test(name),
+);
 
 export const doctor = command({
   name: 'doctor',
   summary: 'look at the GPU and test its kernels',
-  description: 'Says which adapter is used, what it offers, and whether its kernels agree with float64 on the CPU.',
+  description:
+    'Says which adapter is used, what it offers, and whether its kernels agree with float64 on the CPU.',
   example: 'doctor',
   options: [],
   required: [],
@@ -38,10 +41,14 @@ export const doctor = command({
       const tests = await runSelfTest(gpu);
       for (const { name, passed, error, tolerance } of tests) {
         const verdict = passed ? 'passed' : 'FAILED';
-        terminal.print(`${name.padEnd(34)} ${verdict}, error ${error.toExponential(1)} of ${tolerance.toExponential(0)} allowed`);
+        terminal.print(
+          `${name.padEnd(34)} ${verdict}, error ${error.toExponential(1)} of ${tolerance.toExponential(0)} allowed`,
+        );
       }
       const ok = tests.every(({ passed }) => passed);
-      terminal.print(ok ? 'All kernels agree.' : 'Some kernels are wrong here: do not train on this adapter.');
+      terminal.print(
+        ok ? 'All kernels agree.' : 'Some kernels are wrong here: do not train on this adapter.',
+      );
       return {
         json: { adapter: { vendor, architecture, description, software, features }, limits, tests, ok },
         failed: !ok,

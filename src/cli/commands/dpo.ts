@@ -22,7 +22,8 @@ export const dpo = command({
     'Trains a LoRA adapter on preference pairs with DPO (Rafailov et al. 2023) and writes it as PEFT files.\n' +
     "Settings have TRL's and PEFT's names and defaults. A tenth of the pairs is held out, so that the\n" +
     'accuracy, margin and KL of the result can be seen. Stopped by Ctrl-C or killed, it goes on with --resume.',
-  example: 'dpo --model SmolLM2-135M --data pairs.jsonl --out adapter --lora-r 16 --learning-rate 1e-4 --epochs 1',
+  example:
+    'dpo --model SmolLM2-135M --data pairs.jsonl --out adapter --lora-r 16 --learning-rate 1e-4 --epochs 1',
   options: [
     ...(['model', 'data', 'evalData', 'evalSplit', 'out', 'full', 'resume', 'overwrite', 'profile'] as const),
     ...TRAINING_OPTIONS,
@@ -37,7 +38,9 @@ export const dpo = command({
   async run({ settings, terminal, signal }) {
     const { model: modelPath, out, full = false, resume, overwrite, memoryCap } = settings;
     if (full && resolve(out) === resolve(modelPath)) {
-      throw new UsageError('--out is the folder of --model, which --full would overwrite: choose another --out.');
+      throw new UsageError(
+        '--out is the folder of --model, which --full would overwrite: choose another --out.',
+      );
     }
     const { train, evaluation } = await readPairs(settings);
     const folder = await openRunFolder(out, { writes: full ? 'model' : 'adapter', resume, overwrite });
@@ -48,7 +51,9 @@ export const dpo = command({
       const { adapter } = result.trainer;
       await writeFiles(
         out,
-        adapter ? writeAdapter(await adapter.toAdapter()) : await modelFiles(open.model, folderFiles(modelPath)),
+        adapter
+          ? writeAdapter(await adapter.toAdapter())
+          : await modelFiles(open.model, folderFiles(modelPath)),
       );
       if (profiler) for (const line of await kernelTimes(gpu, profiler)) terminal.info(line);
       result.trainer.dispose();

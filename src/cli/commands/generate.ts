@@ -9,18 +9,42 @@ import { adapterJson, openModel, withGpu } from '../open.ts';
 export const generateCommand = command({
   name: 'generate',
   summary: 'continue a prompt',
-  description: 'Continues prompts on the GPU. The same seed writes the same text, whatever else is in the batch.',
-  example: 'generate --model SmolLM2-135M --adapter adapter --prompt "Once upon a time" --max-tokens 100 --seed 1',
+  description:
+    'Continues prompts on the GPU. The same seed writes the same text, whatever else is in the batch.',
+  example:
+    'generate --model SmolLM2-135M --adapter adapter --prompt "Once upon a time" --max-tokens 100 --seed 1',
   options: ['model', 'adapter', 'prompt', 'maxTokens', 'temperature', 'topK', 'topP', 'n', 'seed'],
   required: ['model', 'prompt'],
   defaults: { maxTokens: 64, temperature: 1, topK: 0, topP: 1, n: 1, seed: 42 },
   async run({ settings, terminal, signal }) {
-    const { model: path, adapter, prompt: prompts, maxTokens, temperature, topK, topP, n, seed, memoryCap } = settings;
+    const {
+      model: path,
+      adapter,
+      prompt: prompts,
+      maxTokens,
+      temperature,
+      topK,
+      topP,
+      n,
+      seed,
+      memoryCap,
+    } = settings;
     return withGpu(terminal, memoryCap, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, path, { adapter });
       const ids = prompts.map((prompt) => tokenizer.encode(prompt));
-      const options = { maxNewTokens: maxTokens, temperature, topK, topP, seed, numReturnSequences: n, signal };
-      const written: Generation[] = Array.from({ length: ids.length * n }, () => ({ ids: [], finished: 'length' }));
+      const options = {
+        maxNewTokens: maxTokens,
+        temperature,
+        topK,
+        topP,
+        seed,
+        numReturnSequences: n,
+        signal,
+      };
+      const written: Generation[] = Array.from({ length: ids.length * n }, () => ({
+        ids: [],
+        finished: 'length',
+      }));
       const started = performance.now();
       let tokens = 0;
       for await (const updates of streamGeneration(model, ids, options)) {
@@ -40,7 +64,9 @@ export const generateCommand = command({
       });
       for (const { prompt, text } of results) terminal.print(`${prompt}${text}\n`);
       const tokensPerSecond = tokens / seconds;
-      return { json: { results, tokensPerSecond, peakBytes: gpu.memory().peak, adapter: adapterJson(gpu.adapter) } };
+      return {
+        json: { results, tokensPerSecond, peakBytes: gpu.memory().peak, adapter: adapterJson(gpu.adapter) },
+      };
     });
   },
 });

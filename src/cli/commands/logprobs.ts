@@ -41,14 +41,24 @@ export const logprobs = command({
 });
 
 /** The ids of a row, checked against the model. */
-function tokensOf(row: JsonObject, where: string, tokenizer: Tokenizer, { config, name }: CausalLM): number[] {
+function tokensOf(
+  row: JsonObject,
+  where: string,
+  tokenizer: Tokenizer,
+  { config, name }: CausalLM,
+): number[] {
   const tokens = typeof row.text === 'string' ? tokenizer.encode(row.text) : row.ids;
   if (!Array.isArray(tokens)) {
     const found = listed(Object.keys(row).map((key) => quote(key)));
-    throw new InputError(where, `has no "text" that is text and no "ids" that is a list, only ${found}`, 'Give one of them');
+    throw new InputError(
+      where,
+      `has no "text" that is text and no "ids" that is a list, only ${found}`,
+      'Give one of them',
+    );
   }
   requireTokenIds(tokens, config.vocabSize, where);
-  if (tokens.length === 0) throw new InputError(where, 'has no tokens', 'Give at least one, or remove the row');
+  if (tokens.length === 0)
+    throw new InputError(where, 'has no tokens', 'Give at least one, or remove the row');
   if (tokens.length - 1 > config.maxPositionEmbeddings) {
     const what = `has ${tokens.length} tokens, ${name} has positions for ${config.maxPositionEmbeddings}`;
     throw new InputError(where, what, 'Shorten it, or cut it in two');

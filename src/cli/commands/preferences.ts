@@ -3,9 +3,10 @@
  * For each opening the model writes several continuations; the gladdest and the saddest become a pair. Made this way, the
  * pairs are the model's own words, so nothing but their order is new to it.
  */
-import { sentiment } from '../../data/sentiment.ts';
-import { wholeSentences } from '../../data/sentences.ts';
+
 import { shuffle } from '../../data/random.ts';
+import { wholeSentences } from '../../data/sentences.ts';
+import { sentiment } from '../../data/sentiment.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
 import { InputError } from '../../io/errors.ts';
 import { writeFiles } from '../../node/folder.ts';
@@ -29,50 +30,127 @@ export const preferences = command({
     'Continues every opening several times and pairs the gladdest continuation with the saddest, by the words of\n' +
     'AFINN-165. Writes train.jsonl and eval.jsonl, which share no opening, and a README.md that says how.',
   example: 'preferences --model demos/align/model --openings demos/align/recipe/openings.txt --out pairs',
-  options: ['model', 'openings', 'out', 'pairs', 'heldOut', 'completions', 'margin', 'maxTokens', 'temperature', 'topK', 'topP', 'seed'],
+  options: [
+    'model',
+    'openings',
+    'out',
+    'pairs',
+    'heldOut',
+    'completions',
+    'margin',
+    'maxTokens',
+    'temperature',
+    'topK',
+    'topP',
+    'seed',
+  ],
   required: ['model', 'openings', 'out'],
-  defaults: { pairs: 800, heldOut: 170, completions: 6, margin: 5, maxTokens: 40, temperature: 1, topK: 0, topP: 1, seed: 42 },
+  defaults: {
+    pairs: 640,
+    heldOut: 160,
+    completions: 6,
+    margin: 5,
+    maxTokens: 40,
+    temperature: 1,
+    topK: 0,
+    topP: 1,
+    seed: 42,
+  },
   async run({ settings, terminal, signal }) {
-    const { model: path, openings: openingsPath, out, pairs, heldOut, completions, margin, seed, memoryCap } = settings;
-    const openings = [...new Set((await readText(openingsPath)).split('\n').map((line) => line.trim()))].filter(Boolean);
+    const {
+      model: path,
+      openings: openingsPath,
+      out,
+      pairs,
+      heldOut,
+      completions,
+      margin,
+      seed,
+      memoryCap,
+    } = settings;
+    const openings = [
+      ...new Set((await readText(openingsPath)).split('\n').map((line) => line.trim())),
+    ].filter(Boolean);
     const order = [...shuffle(openings.length, seed, 0)].map((i) => openings[i] as string);
     return withGpu(terminal, memoryCap, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, path);
       const { maxTokens, temperature, topK, topP } = settings;
-      const options = { maxNewTokens: maxTokens, temperature, topK, topP, numReturnSequences: completions, signal };
+      const options = {
+        maxNewTokens: maxTokens,
+        temperature,
+        topK,
+        topP,
+        numReturnSequences: completions,
+        signal,
+      };
       const made: Pair[] = [];
       let tried = 0;
       while (made.length < pairs + heldOut && tried < order.length) {
         const some = order.slice(tried, tried + AT_A_TIME);
         // Every group has random numbers of its own.
-        const written = await continueOpenings(model, tokenizer, some, { ...options, seed: seed + 2 ** 32 * tried });
+        const written = await continueOpenings(model, tokenizer, some, {
+          ...options,
+          seed: seed + 2 ** 32 * tried,
+        });
         for (const [i, prompt] of some.entries()) {
-          const pair = bestAndWorst(prompt, written.slice(i * completions, (i + 1) * completions), margin, tokenizer);
+          const pair = bestAndWorst(
+            prompt,
+            written.slice(i * completions, (i + 1) * completions),
+            margin,
+            tokenizer,
+          );
           if (pair) made.push(pair);
         }
         tried += some.length;
-        terminal.progress('Pairs', Math.min(made.length, pairs + heldOut), pairs + heldOut, `from ${tried} openings`);
+        terminal.progress(
+          'Pairs',
+          Math.min(made.length, pairs + heldOut),
+          pairs + heldOut,
+          `from ${tried} openings`,
+        );
       }
       if (made.length < pairs + heldOut) {
         const what = `its ${tried} openings gave ${made.length} pairs of the ${pairs + heldOut} asked for`;
-        throw new InputError(openingsPath, what, 'Lower --margin or --pairs, raise --completions, or give more openings');
+        throw new InputError(
+          openingsPath,
+          what,
+          'Lower --margin or --pairs, raise --completions, or give more openings',
+        );
       }
       const [train, evaluation] = [made.slice(0, pairs), made.slice(pairs, pairs + heldOut)];
-      const about = { model: model.fingerprint, openings: openings.length, tried, completions, margin, maxTokens, temperature, topK, topP, seed };
+      const about = {
+        model: model.fingerprint,
+        openings: openings.length,
+        tried,
+        completions,
+        margin,
+        maxTokens,
+        temperature,
+        topK,
+        topP,
+        seed,
+      };
       const encode = (text: string) => new TextEncoder().encode(text);
       await writeFiles(out, {
         'train.jsonl': encode(jsonLines(train)),
         'eval.jsonl': encode(jsonLines(evaluation)),
         'README.md': encode(readme(train, evaluation, about)),
       });
-      terminal.print(`${train.length} pairs for training and ${evaluation.length} held out written to ${out}`);
+      terminal.print(
+        `${train.length} pairs for training and ${evaluation.length} held out written to ${out}`,
+      );
       return { json: { pairs: train.length, heldOut: evaluation.length, ...about, out } };
     });
   },
 });
 
 /** The two continuations that differ most, ended at a sentence; undefined where they differ by less than `margin`. */
-function bestAndWorst(prompt: string, written: readonly Continuation[], margin: number, tokenizer: Tokenizer): Pair | undefined {
+function bestAndWorst(
+  prompt: string,
+  written: readonly Continuation[],
+  margin: number,
+  tokenizer: Tokenizer,
+): Pair | undefined {
   const candidates = written
     .map(({ text }) => wholeSentences(text))
     .filter((text) => text !== undefined && tokenizesApart(prompt, text, tokenizer))
@@ -98,7 +176,11 @@ function jsonLines(rows: readonly object[]): string {
   return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 }
 
-function readme(train: readonly Pair[], evaluation: readonly Pair[], about: Record<string, string | number>): string {
+function readme(
+  train: readonly Pair[],
+  evaluation: readonly Pair[],
+  about: Record<string, string | number>,
+): string {
   const mean = (side: 'chosen' | 'rejected') =>
     (train.reduce((sum, pair) => sum + sentiment(pair[side]), 0) / train.length).toFixed(2);
   return `# Preference pairs by sentiment

@@ -27,9 +27,25 @@ export function drawCharts(uPlot: typeof uPlotType, charts: ChartData[]): void {
   const looks: Record<Series['kind'], Partial<uPlotType.Series>> = {
     faint: { stroke: color('train-faint'), width: 1.5, points: { show: false } },
     line: { stroke: color('train'), width: 2.25, points: { show: false } },
-    points: { stroke: color('held'), paths: () => null, points: { show: true, size: 9, fill: color('held'), stroke: color('card'), width: 2 } },
-    before: { fill: color('before'), stroke: color('before'), width: 0, paths: bars({ size: [0.42, 22], align: -1, radius: 0.2 }), points: { show: false } },
-    after: { fill: color('train'), stroke: color('train'), width: 0, paths: bars({ size: [0.42, 22], align: 1, radius: 0.2 }), points: { show: false } },
+    points: {
+      stroke: color('held'),
+      paths: () => null,
+      points: { show: true, size: 9, fill: color('held'), stroke: color('card'), width: 2 },
+    },
+    before: {
+      fill: color('before'),
+      stroke: color('before'),
+      width: 0,
+      paths: bars({ size: [0.42, 22], align: -1, radius: 0.2 }),
+      points: { show: false },
+    },
+    after: {
+      fill: color('train'),
+      stroke: color('train'),
+      width: 0,
+      paths: bars({ size: [0.42, 22], align: 1, radius: 0.2 }),
+      points: { show: false },
+    },
   };
 
   charts.forEach((chart, number) => {
@@ -47,7 +63,8 @@ export function drawCharts(uPlot: typeof uPlotType, charts: ChartData[]): void {
       const where = at == null ? '' : `${chart.axis} ${String(chart.x[at]).replace('-', '−')}: `;
       now.textContent = isHistogram && at == null ? '' : where + parts.filter(Boolean).join(', ');
     };
-    const height = () => Math.round(Math.min(isHistogram ? 260 : 190, Math.max(150, place.clientWidth * 0.5)));
+    const height = () =>
+      Math.round(Math.min(isHistogram ? 260 : 190, Math.max(150, place.clientWidth * 0.5)));
     const half = isHistogram ? ((chart.x[1] ?? 1) - (chart.x[0] ?? 0)) * 0.75 : 0;
     const plot = new uPlot(
       {
@@ -58,11 +75,33 @@ export function drawCharts(uPlot: typeof uPlotType, charts: ChartData[]): void {
         cursor: { y: false, drag: { x: false, y: false }, points: { show: !isHistogram, size: 7 } },
         scales: {
           x: { time: false, range: (_, from, to) => [from - half, to + half] },
-          y: { range: (_, from, to) => uPlot.rangeNum(Math.min(from, chart.range[0]), Math.max(to, chart.range[1]), { min: { pad: 0, soft: 0, mode: 1 }, max: { pad: 0.08, soft: chart.range[1], mode: 1 } }) },
+          y: {
+            range: (_, from, to) =>
+              uPlot.rangeNum(Math.min(from, chart.range[0]), Math.max(to, chart.range[1]), {
+                min: { pad: 0, soft: 0, mode: 1 },
+                max: { pad: 0.08, soft: chart.range[1], mode: 1 },
+              }),
+          },
         },
         axes: [
-          { stroke: color('muted'), font, size: 30, gap: 6, grid: { show: false }, ticks: { show: false }, space: 44 },
-          { stroke: color('muted'), font, size: 44, gap: 6, grid: { stroke: color('grid'), width: 1 }, ticks: { show: false }, space: 36 },
+          {
+            stroke: color('muted'),
+            font,
+            size: 30,
+            gap: 6,
+            grid: { show: false },
+            ticks: { show: false },
+            space: 44,
+          },
+          {
+            stroke: color('muted'),
+            font,
+            size: 44,
+            gap: 6,
+            grid: { stroke: color('grid'), width: 1 },
+            ticks: { show: false },
+            space: 36,
+          },
         ],
         series: [{}, ...chart.series.map(({ label, kind }) => ({ label, ...looks[kind] }))],
         hooks: { setCursor: [(self) => tell(self.cursor.idx)] },

@@ -44,7 +44,9 @@ export function curves(log: readonly LogEntry[]): ChartData[] {
   const x = [...new Set(log.map(({ step }) => step))].sort((a, b) => a - b);
   return CURVES.map(({ metric, title, meaning, digits, range }) => {
     const values = (type: LogEntry['type'], name: string) => {
-      const found = new Map(log.filter((entry) => entry.type === type).map(({ step, metrics }) => [step, metrics[name]]));
+      const found = new Map(
+        log.filter((entry) => entry.type === type).map(({ step, metrics }) => [step, metrics[name]]),
+      );
       return x.map((step) => found.get(step) ?? null);
     };
     const raw = values('step', metric);
@@ -76,7 +78,10 @@ export function histogram(before: readonly number[], after: readonly number[]): 
     x.map((from) => values.filter((value) => value >= from && value < from + width).length);
   return {
     title: 'Sentiment of the stories',
-    meaning: width === 1 ? 'stories by the sum of their words’ ratings' : `stories by the sum of their words’ ratings, in steps of ${width}`,
+    meaning:
+      width === 1
+        ? 'stories by the sum of their words’ ratings'
+        : `stories by the sum of their words’ ratings, in steps of ${width}`,
     axis: 'sentiment',
     x,
     series: [

@@ -8,7 +8,7 @@ import { ratedWords } from '../../data/sentiment.ts';
 import { formatBytes } from '../../gpu/errors.ts';
 import type { LogEntry } from '../../train/state.ts';
 import type { Continuation } from '../continuations.ts';
-import { errorOfDifference, type Estimate, estimate } from '../statistics.ts';
+import { type Estimate, errorOfDifference, estimate } from '../statistics.ts';
 import type { RunSummary } from '../training.ts';
 import { drawCharts, mendLanguage } from './charts.ts';
 import { type ChartData, curves, histogram } from './figures.ts';
@@ -77,7 +77,13 @@ sentiment is the sum of its words’ ratings in AFINN-165.</p>
 ${tables(charts, histogramAt)}
 </section>
 <section class="grid facts" aria-label="Settings and machine">
-${facts('Settings', Object.entries(data.config).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : String(value)]))}
+${facts(
+  'Settings',
+  Object.entries(data.config).map(([name, value]) => [
+    name,
+    Array.isArray(value) ? value.join(', ') : String(value),
+  ]),
+)}
 ${facts('Machine', [...data.machine, ...running(data)])}
 </section>
 </main>
@@ -90,7 +96,10 @@ ${facts('Machine', [...data.machine, ...running(data)])}
 
 /** Title, a sentence, and the headline figures. */
 function opening({ summary, before, after, kl, seconds, parameters, evalPairs }: ReportData): Html {
-  const [was, is] = [before, after].map((stories) => estimate(stories.map((each) => each.sentiment))) as [Estimate, Estimate];
+  const [was, is] = [before, after].map((stories) => estimate(stories.map((each) => each.sentiment))) as [
+    Estimate,
+    Estimate,
+  ];
   const error = errorOfDifference(was, is);
   const rise = is.mean - was.mean;
   const accuracy = summary.eval?.['rewards/accuracies'];
@@ -115,7 +124,9 @@ function figure({ title, meaning, series, digits }: ChartData, number: number): 
   const ends = series
     .map(({ label, values }) => {
       const numbers = values.filter((value) => value !== null);
-      return numbers.length === 0 ? '' : `${label} from ${fixed(numbers[0] as number, digits)} to ${fixed(numbers.at(-1) as number, digits)}`;
+      return numbers.length === 0
+        ? ''
+        : `${label} from ${fixed(numbers[0] as number, digits)} to ${fixed(numbers.at(-1) as number, digits)}`;
     })
     .filter(Boolean);
   return html`<figure class="card"><figcaption><strong>${title}</strong><small>${meaning}</small><span class="now" id="now-${number}"></span></figcaption>
@@ -142,7 +153,10 @@ function marked(text: string): (Html | string)[] {
   const parts: (Html | string)[] = [];
   let at = 0;
   for (const { start, end, rating } of ratedWords(text)) {
-    parts.push(text.slice(at, start), html`<mark class="${rating > 0 ? 'glad' : 'sad'}" title="${signed(rating)}">${text.slice(start, end)}</mark>`);
+    parts.push(
+      text.slice(at, start),
+      html`<mark class="${rating > 0 ? 'glad' : 'sad'}" title="${signed(rating)}">${text.slice(start, end)}</mark>`,
+    );
     at = end;
   }
   return [...parts, text.slice(at)];
@@ -152,7 +166,9 @@ function marked(text: string): (Html | string)[] {
 function tables(charts: readonly ChartData[], histogramAt: number): Html {
   const lines = charts.slice(0, histogramAt);
   const columns = lines.flatMap(({ title, series, digits }) =>
-    series.filter(({ kind }) => kind !== 'line').map(({ label, values }) => ({ name: `${title}, ${label}`, values, digits })),
+    series
+      .filter(({ kind }) => kind !== 'line')
+      .map(({ label, values }) => ({ name: `${title}, ${label}`, values, digits })),
   );
   const bars = charts[histogramAt] as ChartData;
   const counted = bars.series.map(({ label, values }) => ({ name: label, values, digits: 0 }));
@@ -167,7 +183,8 @@ interface Column {
 }
 
 function table(caption: string, axis: string, x: readonly number[], columns: readonly Column[]): Html {
-  const cell = ({ values, digits }: Column, row: number) => (values[row] == null ? '' : fixed(values[row] as number, digits));
+  const cell = ({ values, digits }: Column, row: number) =>
+    values[row] == null ? '' : fixed(values[row] as number, digits);
   return html`<div class="scroll" tabindex="0"><table><caption>${caption}</caption>
 <thead><tr><th scope="col">${axis}</th>${columns.map(({ name }) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${x.map((value, row) => html`<tr><th scope="row">${signedPlain(value)}</th>${columns.map((column) => html`<td>${cell(column, row)}</td>`)}</tr>`)}</tbody></table></div>`;

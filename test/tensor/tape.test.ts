@@ -1,0 +1,258 @@
+/** The tape's laws, with ops so simple that every number can be told: what sets, what adds, what is released and when. */
+import { expect } from 'chai';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { add } from '../../src/ops/add.ts';
+import { linear } from '../../src/ops/linear.ts';
+import { swiglu } from '../../src/ops/swiglu.ts';
+import { ParameterStore } from '../../src/tensor/parameters.ts';
+import { Tape } from '../../src/tensor/tape.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
+import { random } from '../reference/compare.ts';
+import { freshGpu, testGpu } from '../support/gpu.ts';
+import { requireSameBytes } from '../support/op.ts';
+
+const SHAPE = [3, 4];
+
+function leaf(gpu: Gpu, values: ArrayLike<number>, shape: readonly number[] = SHAPE, label = 'x'): Tensor {
+  const tensor = Tensor.from(gpu, Float32Array.from(values), shape, label);
+  tensor.requiresGrad = true;
+  return tensor;
+}
+
+const filled = (value: number): number[] => Array(12).fill(value);
+const numbers = async (gpu: Gpu, tensor: Tensor | undefined): Promise<number[]> => [
+  ...(await (tensor as Tensor).toArray(gpu)),
+];
+
+describe('the tape', () => {
+  it('sets the first gradient of an activation and adds later ones', async () => {
+    const gpu = await testGpu();
+    const [tape, keep] = [Tape.forTraining(gpu), Tape.forInference(gpu)];
+    const x = leaf(gpu, filled(1));
+    // x is read three times, its double twice: dx = 3 · 2 · dy.
+    const y = add(tape, add(tape, x, x), x);
+    const z = add(tape, y, y);
+    z.grad = leaf(gpu, filled(0.5));
+    tape.backward(x, keep);
+    expect(await numbers(gpu, x.grad)).to.deep.equal(filled(3));
+    keep.dispose();
+  });
+
+  it('always adds to the gradient of a parameter, and never to a frozen one', async () => {
+    const gpu = await testGpu();
+    const store = new ParameterStore(gpu, [
+      { name: 'w', shape: SHAPE, values: Float32Array.from(filled(1)) },
+    ]);
+    const w = store.get('w');
+    const frozen = Tensor.from(gpu, Float32Array.from(filled(1)), SHAPE);
+    for (const sum of [2, 4]) {
+      const tape = Tape.forTraining(gpu);
+      const y = add(tape, w, frozen);
+      y.grad = Tensor.from(gpu, Float32Array.from(filled(2)), SHAPE);
+      tape.backward();
+      expect(await numbers(gpu, w.grad)).to.deep.equal(filled(sum));
+    }
+    expect(frozen.grad).to.equal(undefined);
+    store.zeroGradients();
+    expect(await numbers(gpu, w.grad)).to.deep.equal(filled(0));
+    store.dispose();
+  });
+
+  it('replays in reverse, each op once its own gradient is whole', async () => {
+    const gpu = await testGpu();
+    const tape = Tape.forTraining(gpu);
+    const order: string[] = [];
+    const op = (name: string, inputs: Tensor[]): Tensor => {
+      const output = tape.empty(SHAPE, name);
+      tape.record({
+        inputs,
+        outputs: [output],
+        backward: () => {
+          order.push(name);
+          for (const input of inputs) {
+            const slot = tape.gradient(input);
+            if (slot) order.push(`${input.label} ${slot.accumulate ? 'adds' : 'sets'}`);
+          }
+        },
+      });
+      return output;
+    };
+    const x = leaf(gpu, filled(1));
+    const a = op('a', [x]);
+    const b = op('b', [a]);
+    const c = op('c', [a, b]);
+    c.grad = leaf(gpu, filled(1));
+    tape.backward();
+    expect(order).to.deep.equal(['c', 'a sets', 'b sets', 'b', 'a adds', 'a', 'x sets']);
+  });
+
+  it('runs no closure that no gradient reaches', async () => {
+    const gpu = await testGpu();
+    const tape = Tape.forTraining(gpu);
+    const frozen = Tensor.from(gpu, Float32Array.from(filled(1)), SHAPE);
+    const x = leaf(gpu, filled(1));
+    const withoutTrained = add(tape, frozen, frozen);
+    const unused = add(tape, x, x);
+    const y = add(tape, x, withoutTrained);
+    expect([withoutTrained, unused, y].map((tensor) => tensor.requiresGrad)).to.deep.equal([
+      false,
+      true,
+      true,
+    ]);
+    y.grad = leaf(gpu, filled(1));
+    const before = gpu.recorder.report.dispatches;
+    tape.backward();
+    expect(gpu.recorder.report.dispatches - before).to.equal(1);
+  });
+
+  it('gives everything back, whichever way it ends', async () => {
+    const gpu = await freshGpu();
+    const x = leaf(gpu, filled(1));
+    const weight = leaf(gpu, filled(0.5), [3, 4], 'w');
+    const upstream = leaf(gpu, Array(9).fill(1), [3, 3]);
+    const { live } = gpu.memory();
+    const forward = (tape: Tape) => {
+      const y = linear(tape, swiglu(tape, x, x), weight);
+      y.grad = upstream;
+    };
+    const ends: Record<string, (tape: Tape) => void> = {
+      backward: (tape) => tape.backward(),
+      dispose: (tape) => tape.dispose(),
+    };
+    for (const [name, end] of Object.entries(ends)) {
+      for (const tape of [Tape.forTraining(gpu), Tape.forInference(gpu)]) {
+        forward(tape);
+        expect(gpu.memory().live).to.be.above(live);
+        end(tape);
+        expect(gpu.memory().live, name).to.equal(live);
+        for (const tensor of [x, weight]) tensor.grad = undefined;
+      }
+    }
+    gpu.dispose();
+  });
+
+  it('releases an activation as soon as its closure has run', async () => {
+    const gpu = await freshGpu();
+    const tape = Tape.forTraining(gpu);
+    const x = leaf(gpu, filled(1));
+    const seen: number[] = [];
+    let y: Tensor = x;
+    for (let i = 0; i < 5; i++) {
+      const input = y;
+      const output = tape.empty([1000], `y ${i}`);
+      const backward = () => {
+        seen.push(gpu.memory().live);
+        tape.gradient(input);
+      };
+      tape.record({ inputs: [input], outputs: [output], backward });
+      y = output;
+    }
+    y.grad = tape.empty([1000], 'upstream');
+    tape.backward();
+    // Each closure frees an output and its gradient and takes one new gradient.
+    for (let i = 1; i < seen.length; i++) expect(seen[i]).to.be.below(seen[i - 1]);
+    gpu.dispose();
+  });
+
+  it('hands the gradient of one input to another tape', async () => {
+    const gpu = await freshGpu();
+    const [tape, heir] = [Tape.forTraining(gpu), Tape.forInference(gpu)];
+    const x = leaf(gpu, filled(1));
+    const { live } = gpu.memory();
+    add(tape, x, x).grad = Tensor.from(gpu, Float32Array.from(filled(1)), SHAPE);
+    tape.backward(x, heir);
+    expect(await numbers(gpu, x.grad)).to.deep.equal(filled(2));
+    heir.dispose();
+    // All that is left is the upstream gradient of the test itself.
+    expect(gpu.memory().live - live).to.equal(256);
+    gpu.dispose();
+  });
+
+  it('releases what an inference scope does not return', async () => {
+    const gpu = await freshGpu();
+    const tape = Tape.forInference(gpu);
+    const x = tape.empty(SHAPE, 'x');
+    const y = tape.scope(() => add(tape, add(tape, x, x), x));
+    expect(gpu.memory().live).to.equal(2 * 256);
+    const z = tape.scope(() => add(tape, y, y), [y]);
+    expect(gpu.memory().live).to.equal(2 * 256);
+    tape.release(z);
+    tape.release(z);
+    expect(gpu.memory().live).to.equal(256);
+    tape.dispose();
+    expect(gpu.memory().live).to.equal(0);
+    gpu.dispose();
+  });
+
+  it('says that a parameter has no gradient slot', async () => {
+    const gpu = await testGpu();
+    const w = leaf(gpu, filled(1), SHAPE, 'w');
+    w.isParameter = true;
+    expect(() => Tape.forTraining(gpu).gradient(w)).to.throw(
+      'w (3, 4) f32: a trained parameter has no gradient slot',
+    );
+  });
+});
+
+describe('checkpoint', () => {
+  const width = 16;
+  const [rows, layers] = [40, 4];
+
+  async function run(checkpointed: boolean) {
+    const gpu = await freshGpu();
+    const { normals } = random(3);
+    const store = new ParameterStore(
+      gpu,
+      Array.from({ length: layers }, (_, i) => ({
+        name: `layer ${i}`,
+        shape: [width, width],
+        values: Float32Array.from(normals(width * width, 0.3)),
+      })),
+    );
+    const tape = Tape.forTraining(gpu);
+    const x = leaf(gpu, normals(rows * width), [rows, width]);
+    const layer = (i: number) => (inner: Tape, input: Tensor) => {
+      const projected = linear(inner, input, store.get(`layer ${i}`));
+      return add(inner, input, swiglu(inner, projected, input));
+    };
+    let y = x;
+    for (let i = 0; i < layers; i++) y = checkpointed ? tape.checkpoint(layer(i), y) : layer(i)(tape, y);
+    const value = await y.toArray(gpu);
+    y.grad = Tensor.from(gpu, Float32Array.from(normals(rows * width)), [rows, width]);
+    const held = gpu.memory().live;
+    const keep = Tape.forInference(gpu);
+    tape.backward(x, keep);
+    const dx = await (x.grad as Tensor).toArray(gpu);
+    const gradients = await store.read('gradients');
+    keep.dispose();
+    store.dispose();
+    const left = gpu.memory().live;
+    gpu.dispose();
+    return { value, dx, gradients, held, left };
+  }
+
+  it('gives the same bytes and holds less', async () => {
+    const [plain, saving] = [await run(false), await run(true)];
+    requireSameBytes(saving.value, plain.value, 'value');
+    requireSameBytes(saving.dx, plain.dx, 'dx');
+    for (const [name, gradient] of plain.gradients) {
+      requireSameBytes(saving.gradients.get(name) as Float32Array, gradient, name);
+    }
+    expect(saving.held).to.be.below(plain.held);
+    expect(saving.left).to.equal(plain.left);
+  });
+
+  it('reaches the parameters of a layer whose input is frozen', async () => {
+    const gpu = await testGpu();
+    const store = new ParameterStore(gpu, [
+      { name: 'w', shape: SHAPE, values: new Float32Array(12).fill(1) },
+    ]);
+    const tape = Tape.forTraining(gpu);
+    const x = Tensor.from(gpu, new Float32Array(8).fill(1), [2, 4]);
+    const y = tape.checkpoint((inner, input) => linear(inner, input, store.get('w')), x);
+    y.grad = Tensor.from(gpu, new Float32Array(6).fill(1), [2, 3]);
+    tape.backward();
+    expect(await numbers(gpu, store.get('w').grad)).to.deep.equal(filled(2));
+    store.dispose();
+  });
+});
