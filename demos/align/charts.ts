@@ -41,7 +41,7 @@ const SPECS: readonly ChartSpec[] = [
   {
     measure: 'kl',
     title: 'KL',
-    meaning: 'how far from the original',
+    meaning: 'from the original, nats a story',
     digits: 2,
     floor: 0,
     ceiling: 1,

@@ -52,6 +52,7 @@ export interface Point {
   loss: number;
   margin: number;
   accuracy: number;
+  /** KL(π_ref ‖ π) on the pairs, nats a story. */
   kl: number;
 }
 
@@ -67,7 +68,7 @@ export interface ScoredText {
 export interface Measurement extends Estimate {
   /** Score of every story. */
   scores: number[];
-  /** After training: how far the model has moved from what it was, in nats a story. */
+  /** After training: KL(π ‖ π_ref) in nats a story, from the policy's own. */
   kl?: Estimate | undefined;
   /** The first few, in the same order before and after. */
   samples: { prompt: string; story: ScoredText }[];

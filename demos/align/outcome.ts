@@ -8,7 +8,7 @@ import type { Measurement, Side } from './messages.ts';
 import { showScore, showStory } from './story.ts';
 
 /** Scores beyond are counted in the outermost bars. */
-const REACH = 10;
+const REACH = 14;
 const SIDES: readonly Side[] = ['before', 'after'];
 
 type Cells = Record<Side, { story: HTMLElement; score: HTMLElement }>;

@@ -67,8 +67,8 @@ export function toPoint(step: number, metrics: Metrics, prefix = ''): Point {
     loss: value('loss'),
     margin: value('rewards/margins'),
     accuracy: value('rewards/accuracies'),
-    // The estimator that is never negative: the stories are not the policy's own.
-    kl: value('kl/k3'),
+    // The pairs are the original's own stories, so log π_ref − log π over them estimates KL(π_ref ‖ π).
+    kl: -value('kl'),
   };
 }
 

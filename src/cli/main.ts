@@ -15,6 +15,6 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const satisfies StopSignal[]) {
   });
 }
 
-const code = await runProgram(process.argv.slice(2), stop.signal, packageVersion);
+const code = await runProgram(process.argv.slice(2), { signal: stop.signal, version: packageVersion });
 // The device may still have work under way, which would keep the process alive.
 process.exit(code);

@@ -14,7 +14,7 @@ import { preferences } from './commands/preferences.ts';
 import { EXIT, failureOf, UsageError } from './failures.ts';
 import { GROUPS, KINDS, OPTIONS, type OptionName, type OptionRow, type Settings } from './options.ts';
 import { mergeSettings } from './settings.ts';
-import { Terminal } from './terminal.ts';
+import { type Streams, Terminal } from './terminal.ts';
 
 const COMMANDS: readonly Command[] = [align, dpo, generateCommand, logprobs, doctor, preferences];
 /** Every command has these. */
@@ -24,11 +24,10 @@ const HELP_WIDTH = 100;
 /** Runs the command that `args` (without `node` and the script) name; resolves to the exit code. */
 export async function runProgram(
   args: readonly string[],
-  signal: AbortSignal,
-  version: string,
+  { signal, version, streams = process }: { signal: AbortSignal; version: string; streams?: Streams },
 ): Promise<number> {
   // Known before anything is parsed, so that a wrong flag is told in the same form.
-  const terminal = new Terminal(args.includes('--json'));
+  const terminal = new Terminal(args.includes('--json'), streams);
   let code: number = EXIT.done;
   const run = async (command: Command, flags: Settings): Promise<void> => {
     const settings = await mergeSettings(flags, [...command.options, ...COMMON], command.defaults);

@@ -7,6 +7,13 @@ import { Presets, SingleBar } from 'cli-progress';
 /** Without a terminal, milliseconds between two lines of progress. */
 const QUIET_MS = 10_000;
 
+/** Where output goes; `process`, or something that only looks like it. */
+export interface Streams {
+  stdout: Stream;
+  stderr: Stream;
+}
+type Stream = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+
 export class Terminal {
   private bar: SingleBar | undefined;
   private stage = '';
@@ -15,31 +22,35 @@ export class Terminal {
   constructor(
     /** Whether stdout is for a program. */
     readonly json: boolean,
-    private readonly stdout: NodeJS.WriteStream = process.stdout,
-    private readonly stderr: NodeJS.WriteStream = process.stderr,
+    private readonly streams: Streams = process,
   ) {}
 
   /** A line for the person who watches. */
   info(line: string): void {
     this.endProgress();
-    this.stderr.write(`${line}\n`);
+    this.streams.stderr.write(`${line}\n`);
+  }
+
+  /** Characters that fit into a line. */
+  get width(): number {
+    return this.streams.stdout.columns ?? 100;
   }
 
   /** Part of the result, for a person: on stdout, unless a program reads that. */
   print(text: string): void {
     this.endProgress();
-    (this.json ? this.stderr : this.stdout).write(`${text}\n`);
+    (this.json ? this.streams.stderr : this.streams.stdout).write(`${text}\n`);
   }
 
   /** The result for a program. */
   result(value: object): void {
     this.endProgress();
-    if (this.json) this.stdout.write(`${JSON.stringify(value)}\n`);
+    if (this.json) this.streams.stdout.write(`${JSON.stringify(value)}\n`);
   }
 
   /** How far a stage is; `details` stand beside it. */
   progress(stage: string, done: number, total: number, details = ''): void {
-    if (this.stderr.isTTY) this.draw(stage, done, total, details);
+    if (this.streams.stderr.isTTY) this.draw(stage, done, total, details);
     else this.tell(stage, done, total, details);
   }
 
@@ -53,7 +64,7 @@ export class Terminal {
   /** Resolves when everything has been handed to the system: `process.exit` would drop what waits. */
   async flush(): Promise<void> {
     this.endProgress();
-    const streams = [this.stdout, this.stderr];
+    const streams = [this.streams.stdout, this.streams.stderr];
     await Promise.all(
       streams.map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),
     );
@@ -63,7 +74,14 @@ export class Terminal {
     if (!this.bar || this.stage !== stage) {
       this.endProgress();
       const format = '{stage} {bar} {value}/{total}  {details}';
-      const look = { format, stream: this.stderr, hideCursor: true, linewrap: false, barsize: 24, fps: 10 };
+      const look = {
+        format,
+        stream: this.streams.stderr,
+        hideCursor: true,
+        linewrap: false,
+        barsize: 24,
+        fps: 10,
+      };
       this.bar = new SingleBar({ ...look, gracefulExit: false }, Presets.shades_classic);
       this.bar.start(total, done, { stage, details });
       this.stage = stage;
@@ -78,6 +96,6 @@ export class Terminal {
     if (!isNew && done < total && now - this.lastLine < QUIET_MS) return;
     this.stage = done < total ? stage : '';
     this.lastLine = now;
-    this.stderr.write(`${stage} ${done}/${total}${details && `  ${details}`}\n`);
+    this.streams.stderr.write(`${stage} ${done}/${total}${details && `  ${details}`}\n`);
   }
 }

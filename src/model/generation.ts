@@ -245,7 +245,8 @@ function checkOptions({ config }: CausalLM, options: GenerationOptions): Decodin
   const high = Math.floor(seed / 2 ** 32);
   return {
     maxNewTokens,
-    temperature: doSample ? temperature : 0,
+    // What f32 holds as 0 is 0.
+    temperature: doSample && temperature > 1e-30 ? temperature : 0,
     topK,
     topP,
     seed: (seed ^ Math.imul(high, 0x9e3779b9)) >>> 0,

@@ -1,6 +1,7 @@
 /**
- * The next token of each live sequence from its logits, on the device, so that no step waits for the host. Which token a sequence gets depends on its logits, the seed, its number and the step
- * alone, never on who shares its batch. Records nothing: there is no gradient through a choice.
+ * The next token of each live sequence from its logits, on the device, so that no step waits for the host. Which token a
+ * sequence gets is a matter of its logits, the seed, its number and the step, never of who shares its batch. Records
+ * nothing: there is no gradient through a choice.
  */
 import shader from '../../shaders/decode/sample.wgsl';
 import type { Gpu } from '../gpu/device.ts';

@@ -89,7 +89,9 @@ describe('files', () => {
   });
 
   it('fit one screen of thought', () => {
-    const long = [...sources, ...shaders].filter((file) => textOf(file).split('\n').length > 320);
+    // A test is a list of cases and reads like one: it may be a little longer.
+    const most = (file: string) => (file.startsWith('test/') ? 350 : 320);
+    const long = [...sources, ...shaders].filter((file) => textOf(file).split('\n').length > most(file));
     expect(long).to.deep.equal([]);
   });
 });

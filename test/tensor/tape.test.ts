@@ -144,13 +144,14 @@ describe('the tape', () => {
         seen.push(gpu.memory().live);
         tape.gradient(input);
       };
-      tape.record({ inputs: [input], outputs: [output], backward });
+      const saved = [tape.empty([1000], `saved ${i}`)];
+      tape.record({ inputs: [input], outputs: [output], saved, backward });
       y = output;
     }
     y.grad = tape.empty([1000], 'upstream');
     tape.backward();
-    // Each closure frees an output and its gradient and takes one new gradient.
-    for (let i = 1; i < seen.length; i++) expect(seen[i]).to.be.below(seen[i - 1]);
+    // Each closure frees an output, its gradient and what was saved, and takes one new gradient.
+    for (let i = 1; i < seen.length; i++) expect(seen[i]).to.equal(seen[i - 1] - 2 * 4096);
     gpu.dispose();
   });
 

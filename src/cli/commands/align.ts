@@ -18,6 +18,7 @@ import { reportPage } from '../report/page.ts';
 import { chartLibrary } from '../report/uplot.ts';
 import { openRunFolder } from '../run-folder.ts';
 import { errorOfDifference, estimate } from '../statistics.ts';
+import type { Terminal } from '../terminal.ts';
 import { runTraining, TRAINING_OPTIONS } from '../training.ts';
 
 const OUT = 'webalign-out';
@@ -88,7 +89,7 @@ export const align = command({
       await writeFiles(out, { 'report.html': new TextEncoder().encode(page) });
       trainer.dispose();
 
-      showStories(openings, before, after, (line) => terminal.print(line));
+      showStories(openings, before, after, terminal);
       const rise = reward.after.mean - reward.before.mean;
       terminal.print(
         `Mean sentiment     ${plusMinus(reward.before)} before, ${plusMinus(reward.after)} after: ${(rise / standardError).toFixed(1)} standard errors`,
@@ -140,15 +141,14 @@ function showStories(
   openings: readonly string[],
   before: readonly Continuation[],
   after: readonly Continuation[],
-  print: (line: string) => void,
+  terminal: Terminal,
 ): void {
   const cell = (story: Continuation | undefined) =>
     `[${signed(story?.sentiment ?? 0)}]${story?.text.replace(/\s+/g, ' ')}`;
-  print('');
+  terminal.print('');
   for (const [i, opening] of openings.slice(0, ALIGN_SHOWN).entries()) {
-    print(opening);
-    print(inColumns(cell(before[i]), cell(after[i]), process.stdout.columns ?? 100));
-    print('');
+    terminal.print(opening);
+    terminal.print(`${inColumns(cell(before[i]), cell(after[i]), terminal.width)}\n`);
   }
 }
 

@@ -1,0 +1,29 @@
+/**
+ * What a step of generation is fed: the token each live sequence was given last, at its place after the prompt.
+ */
+import { expect } from 'chai';
+import { feed } from '../../src/ops/feed.ts';
+import { Tape } from '../../src/tensor/tape.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
+import { testGpu } from '../support/gpu.ts';
+
+describe('feed', () => {
+  it('gives the last token and the next position of the live sequences, whichever they are', async () => {
+    const gpu = await testGpu();
+    const sequences = 3;
+    // Prompts of 4 and 2 tokens; sequence 1 has ended and has no row. An invalid token is fed as the last of the vocabulary.
+    const places = Tensor.from(gpu, Uint32Array.of(0, 4, 6, 0, 4, 6, 20, 2), [2, 4], 'places');
+    const tokens = Tensor.from(gpu, Uint32Array.of(7, 8, 9, 10, 11, 0xffffffff), [2, sequences], 'tokens');
+    for (const { step, ids, positions } of [
+      { step: 1, ids: [7, 9], positions: [4, 2] },
+      { step: 2, ids: [10, 49], positions: [5, 3] },
+    ]) {
+      const tape = Tape.forInference(gpu);
+      const fed = feed(tape, { places, tokens } as Parameters<typeof feed>[1], { step, vocabulary: 50 });
+      expect([...new Uint32Array(await gpu.read(fed.ids))]).to.deep.equal(ids);
+      expect([...new Uint32Array(await gpu.read(fed.positions))]).to.deep.equal(positions);
+      tape.dispose();
+    }
+    for (const tensor of [places, tokens]) gpu.pool.release(tensor);
+  });
+});
