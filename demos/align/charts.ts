@@ -41,7 +41,7 @@ const SPECS: readonly ChartSpec[] = [
   {
     measure: 'kl',
     title: 'KL',
-    meaning: 'from the original, nats a story',
+    meaning: 'how far it has moved, on the pairs',
     digits: 2,
     floor: 0,
     ceiling: 1,

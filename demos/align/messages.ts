@@ -52,7 +52,7 @@ export interface Point {
   loss: number;
   margin: number;
   accuracy: number;
-  /** KL(π_ref ‖ π) on the pairs, nats a story. */
+  /** Mean of log π − log π_ref over the stories of the pairs, nats. */
   kl: number;
 }
 

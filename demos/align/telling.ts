@@ -67,8 +67,7 @@ export function toPoint(step: number, metrics: Metrics, prefix = ''): Point {
     loss: value('loss'),
     margin: value('rewards/margins'),
     accuracy: value('rewards/accuracies'),
-    // The pairs are the original's own stories, so log π_ref − log π over them estimates KL(π_ref ‖ π).
-    kl: -value('kl'),
+    kl: value('kl'),
   };
 }
 
