@@ -140,7 +140,9 @@ describe('the demo page', function () {
     expect(Math.min(...wall), `longest tasks, ms, by window: ${wall.join(', ')}`).to.be.at.most(LONGEST);
 
     for (const label of await page.locator('.plot').evaluateAll((all) => all.map((each) => each.ariaLabel))) {
-      expect(label).to.match(new RegExp(`after step ${STEPS}: −?[\\d.]+ in training, −?[\\d.]+ held out`));
+      expect(label).to.match(
+        new RegExp(`after step ${STEPS}: [−-]?[\\d.]+ in training, [−-]?[\\d.]+ held out`),
+      );
     }
     expect(await text('tile-step')).to.equal(`${STEPS} of ${STEPS}`);
   });
