@@ -70,7 +70,8 @@ export class Outcome {
     setText(this.means[side], signed(mean));
     setText(this.errors[side], `± ${standardError.toFixed(2)}, ${scores.length} stories`);
     if (kl) {
-      setText(this.kl, kl.mean.toFixed(1));
+      // Before anything is learnt the mean may be a hair below 0: no '-0.0'.
+      setText(this.kl, (Math.round(kl.mean * 10) / 10 + 0).toFixed(1).replace('-', '−'));
       setText(this.klError, `± ${kl.standardError.toFixed(1)} nats a story`);
     }
     this.means[side].dataset.feeling = mean > 0 ? 'glad' : 'sad';
