@@ -57,13 +57,13 @@ export {
 } from './model/generation.ts';
 export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
 // Objectives, those of the catalogue and one's own.
-export {
-  objectiveShader,
-  PAIRWISE_OBJECTIVES,
-  type PairwiseObjective,
-} from './objectives/catalogue.ts';
+export { OBJECTIVES, type Objective, type ObjectiveOptions } from './objectives/catalogue.ts';
+export { DIVERGENCES, type Divergence } from './objectives/divergences.ts';
+export { FAMILIES, type Family, type LossSettings } from './objectives/families.ts';
 export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './objectives/logits.ts';
-export { RECORD } from './objectives/pairwise.ts';
+export { objectiveLoss, type Term } from './objectives/objective-loss.ts';
+export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD } from './objectives/record.ts';
+export { objectiveShader } from './objectives/shader.ts';
 // Operations on any float32 logits (N, V), a GPUBuffer of one's own included.
 export { entropy } from './ops/entropy.ts';
 export { type KlDirection, kl } from './ops/kl.ts';

@@ -1,6 +1,6 @@
 // Sums of token log-probabilities by sequence, one workgroup a sequence: sums[s] = Σ logprobs[offsets[s] … offsets[s
 // + 1]). The order of a sum depends on its sequence alone, so that packing does not change it. A log-probability of
-// −∞ makes its sum −∞.
+// −∞ makes its sum −∞. Tokens beyond the length of the sequence's partner weigh `tail`; at 1 there are no partners.
 
 #include "lib/dispatch.wgsl"
 #include "lib/reduce.wgsl"
@@ -8,6 +8,7 @@
 struct Params {
   sequences: u32,
   accumulate: u32,
+  tail: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -27,9 +28,10 @@ fn forward(
   if (sequence >= params.sequences) {
     return;
   }
+  let shared_end = end_of_shared(sequence);
   var part = 0.0;
   for (var i = offsets[sequence] + lane; i < offsets[sequence + 1u]; i += WORKGROUP) {
-    part += logprobs[i];
+    part += logprobs[i] * select(params.tail, 1.0, i < shared_end);
   }
   let sum = reduce_sum(part, lane);
   if (lane == 0u) {
@@ -37,7 +39,7 @@ fn forward(
   }
 }
 
-// Every row of a sequence gets the gradient of its sum.
+// Every row of a sequence gets the gradient of its sum, as often as it counts.
 @compute @workgroup_size(WORKGROUP)
 fn backward(
   @builtin(workgroup_id) group: vec3u,
@@ -48,11 +50,23 @@ fn backward(
   if (sequence >= params.sequences) {
     return;
   }
+  let shared_end = end_of_shared(sequence);
   for (var i = offsets[sequence] + lane; i < offsets[sequence + 1u]; i += WORKGROUP) {
-    var gradient = dsums[sequence];
+    var gradient = dsums[sequence] * select(params.tail, 1.0, i < shared_end);
     if (params.accumulate == 1u) {
       gradient += dlogprobs[i];
     }
     dlogprobs[i] = gradient;
   }
+}
+
+// Where the rows end that count in full: as many as the partner has.
+fn end_of_shared(sequence: u32) -> u32 {
+  let start = offsets[sequence];
+  let end = offsets[sequence + 1u];
+  if (params.tail == 1.0) {
+    return end;
+  }
+  let partner = sequence ^ 1u;
+  return min(end, start + offsets[partner + 1u] - offsets[partner]);
 }

@@ -130,7 +130,7 @@ async function dpoGradient(gpu: Gpu, _tape: Tape, random: Random) {
       targets,
       offsets: Uint32Array.from([0, 2, 4]),
     },
-    { parameters: { beta: BETA } },
+    { options: { beta: BETA } },
   );
   const found = [await result.loss(), ...(await result.gradient.toArray(gpu))];
   result.dispose();

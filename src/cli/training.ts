@@ -97,9 +97,9 @@ const TELLERS: {
   [Type in TrainEvent['type']]?: (event: Extract<TrainEvent, { type: Type }>, to: Terminal) => void;
 } = {
   start: ({ plan, resumedFrom }, to) => {
-    const { pairs, evalPairs, totalSteps, trainableParameters, plannedBytes } = plan;
+    const { examples, evalExamples, totalSteps, trainableParameters, plannedBytes } = plan;
     to.info(
-      `${pairs} pairs, ${evalPairs} held out; ${totalSteps} steps; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
+      `${examples} pairs, ${evalExamples} held out; ${totalSteps} steps; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
         `at most ${formatBytes(plannedBytes)} of GPU memory`,
     );
     if (resumedFrom !== undefined) to.info(`Going on after step ${resumedFrom}`);
@@ -143,7 +143,7 @@ function summary(trainer: DPOTrainer, plan: RunPlan, end: EndEvent, { gpu }: Cau
   const held = trainer.logHistory.findLast((entry) => entry.type === 'evaluate')?.metrics;
   return {
     steps: end.step,
-    pairs: plan.pairs,
+    pairs: plan.examples,
     tokens: end.tokens,
     loss: { first: steps.at(0)?.metrics.loss, last: steps.at(-1)?.metrics.loss },
     eval: held

@@ -10,6 +10,14 @@ export interface TokenizedPair {
   rejected: number[];
 }
 
+/** Token ids of what a step learns from: a prompt and the completions that follow it, of a pair the chosen one first. */
+export interface TokenizedExample {
+  prompt: number[];
+  completions: number[][];
+  /** The label, where examples have one. */
+  desirable?: boolean;
+}
+
 /** Token ids of one sequence. The prompt is not empty; an empty completion carries no loss. */
 export interface TokenizedSequence {
   prompt: number[];
@@ -17,7 +25,8 @@ export interface TokenizedSequence {
 }
 
 /**
- * N tokens, R loss rows, S sequences (of pair p: 2p the chosen, 2p + 1 the rejected).
+ * N tokens, R loss rows, S sequences: the completions of each example in turn (of pair p: 2p the chosen, 2p + 1 the
+ * rejected).
  *
  * The last token of a completion is a target only: nothing is predicted from it, so it is not among the N. The first
  * token of a completion is predicted from the prompt's last token, for both completions of a pair.
@@ -42,12 +51,12 @@ export interface PackedBatch {
 
 /** Pairs with their prompt shared: prompt, chosen, rejected, one after the other. */
 export function packPairs(pairs: readonly TokenizedPair[]): PackedBatch {
-  return pack(pairs.map(({ prompt, chosen, rejected }) => ({ prompt, completions: [chosen, rejected] })));
+  return packExamples(pairs.map(exampleOf));
 }
 
 /** Sequences each by itself, a prompt for every completion. */
 export function packSequences(sequences: readonly TokenizedSequence[]): PackedBatch {
-  return pack(sequences.map(({ prompt, completion }) => ({ prompt, completions: [completion] })));
+  return packExamples(sequences.map(({ prompt, completion }) => ({ prompt, completions: [completion] })));
 }
 
 /** The two sequences of a pair, chosen first, for {@link packSequences}. */
@@ -55,24 +64,30 @@ export function sequencesOf({ prompt, chosen, rejected }: TokenizedPair): Tokeni
   return [chosen, rejected].map((completion) => ({ prompt, completion }));
 }
 
-function pack(groups: readonly { prompt: number[]; completions: number[][] }[]): PackedBatch {
+/** A pair as an example. */
+export function exampleOf({ prompt, chosen, rejected }: TokenizedPair): TokenizedExample {
+  return { prompt, completions: [chosen, rejected] };
+}
+
+/** Examples with their prompts shared: prompt, then its completions, one after the other. */
+export function packExamples(examples: readonly TokenizedExample[]): PackedBatch {
   const ids: number[] = [];
   const positions: number[] = [];
   const spans: number[] = [];
   const rows: number[] = [];
   const targets: number[] = [];
   const sequenceOffsets = [0];
-  for (const { prompt, completions } of groups) {
+  for (const { prompt, completions } of examples) {
     if (prompt.length === 0)
       throw new RangeError('a prompt needs at least one token: the first target has no predictor');
     const inputs = completions.map((completion) => completion.slice(0, -1));
     const prefixStart = ids.length;
     const prefixEnd = prefixStart + prompt.length;
-    const groupEnd = inputs.reduce((end, input) => end + input.length, prefixEnd);
+    const exampleEnd = inputs.reduce((end, input) => end + input.length, prefixEnd);
     prompt.forEach((id, place) => {
       ids.push(id);
       positions.push(place);
-      spans.push(prefixStart, prefixStart, prefixStart, groupEnd);
+      spans.push(prefixStart, prefixStart, prefixStart, exampleEnd);
     });
     completions.forEach((completion, index) => {
       const start = ids.length;

@@ -36,6 +36,9 @@ export interface Reflection {
   entries: Map<string, EntryPoint>;
 }
 
+/** Where a struct within a uniform struct begins and ends, in bytes: WGSL wants it marked with `@align(16)`. */
+const STRUCT_ALIGNMENT = 16;
+
 const cache = new WeakMap<Shader, Reflection>();
 
 /** Reflects a shader once. */
@@ -83,16 +86,37 @@ function readBindings(code: string): Binding[] {
   });
 }
 
+/** The scalars of `Params` in their layout; a member that is itself a struct of the file gives its own scalars. */
 function readParams(code: string, path: string): Field[] {
-  const body = /struct\s+Params\s*\{([^}]*)\}/.exec(code)?.[1];
-  if (body === undefined) return [];
-  return [...body.matchAll(/(\w+)\s*:\s*(\w+)/g)].map((match, index) => {
-    const type = match[2] as string;
-    if (type !== 'u32' && type !== 'i32' && type !== 'f32') {
-      throw new Error(`${path}: Params.${match[1]} is ${type}; only u32, i32 and f32 are allowed`);
-    }
-    return { name: match[1] as string, type, offset: index * 4 };
-  });
+  const fields = (struct: string, start: number): Field[] | undefined => {
+    const body = new RegExp(`struct\\s+${struct}\\s*\\{([^}]*)\\}`).exec(code)?.[1];
+    if (body === undefined) return undefined;
+    let next = start;
+    return [...body.matchAll(/(\w+)\s*:\s*(\w+)/g)].flatMap((match) => {
+      const [, name, type] = match as unknown as [string, string, string];
+      if (isScalar(type)) {
+        next += 4;
+        return [{ name, type, offset: next - 4 }];
+      }
+      const inner = fields(type, roundUp(next, STRUCT_ALIGNMENT));
+      if (!inner?.length) {
+        throw new Error(
+          `${path}: ${struct}.${name} is ${type}; only u32, i32, f32 and structs of them are allowed`,
+        );
+      }
+      next = roundUp((inner.at(-1) as Field).offset + 4, STRUCT_ALIGNMENT);
+      return inner;
+    });
+  };
+  return fields('Params', 0) ?? [];
+}
+
+function isScalar(type: string): type is Scalar {
+  return type === 'u32' || type === 'i32' || type === 'f32';
+}
+
+function roundUp(offset: number, alignment: number): number {
+  return Math.ceil(offset / alignment) * alignment;
 }
 
 interface WgslFunction {

@@ -8,9 +8,9 @@ import { sequenceSums } from '../ops/sequence-sum.ts';
 import { tokenLogprobs } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { objectiveParameters, type PairwiseObjective, sigmoid } from './catalogue.ts';
-import { pairwiseLoss } from './pairwise.ts';
-import { meanRecords, RECORD } from './record.ts';
+import { type Objective, objectiveOptions, sigmoid } from './catalogue.ts';
+import { objectiveLoss } from './objective-loss.ts';
+import { PAIR_RECORD, recordMeans, valuesOf } from './record.ts';
 
 export interface PreferenceLogits {
   /** (N, V): the policy's logits, one row for each completion token, at the position that predicts it. */
@@ -28,9 +28,9 @@ export interface PreferenceLogits {
 
 export interface DpoOptions {
   /** Another pairwise objective than DPO's. */
-  objective?: PairwiseObjective;
+  objective?: Objective;
   /** `beta`, `labelSmoothing`, or what else the objective has. */
-  parameters?: Readonly<Record<string, number | undefined>>;
+  options?: Readonly<Record<string, number | undefined>>;
   /** (N, V) Where the gradient is added; without it there is a new tensor. */
   gradient?: Tensor;
 }
@@ -38,7 +38,7 @@ export interface DpoOptions {
 export interface DpoResult {
   /** (N, V): d mean loss / d policy logits. */
   gradient: Tensor;
-  /** (P, 8): what each pair came to, in the columns of {@link RECORD}. */
+  /** (P, 13): what each pair came to, in the columns of {@link PAIR_RECORD}. */
   records: Tensor;
   /** Reads the records and returns their means over the pairs: `loss`, `rewards/margins` and the others. */
   metrics(): Promise<Record<string, number>>;
@@ -56,7 +56,7 @@ export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}
   const { policy, reference } = inputs;
   const { objective = sigmoid, gradient: given } = options;
   checkRows(inputs);
-  const parameters = objectiveParameters(objective, options.parameters);
+  objectiveOptions(objective, options.options);
   const shape = policy.shape;
   const gradient = given ?? new Tensor(gpu.pool.allocate(policy.size, 'd logits'), shape, 'f32', 'd logits');
   if (!given) gpu.recorder.clear(gradient);
@@ -67,20 +67,22 @@ export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}
 
   const pairs = (inputs.offsets.length - 1) / 2;
   const kept = Tape.forInference(gpu);
-  const records = kept.empty([pairs, RECORD.width], 'pair records');
+  const records = kept.empty([pairs, PAIR_RECORD.width], 'pair records');
   const targets = Tensor.from(gpu, inputs.targets, [inputs.targets.length], 'targets');
   const offsets = Tensor.from(gpu, inputs.offsets, [inputs.offsets.length], 'sequence offsets');
   const scoring = Tape.forInference(gpu);
   const referenceSums = sequenceSums(scoring, tokenLogprobs(scoring, reference, targets).logprobs, offsets);
   const tape = Tape.forTraining(gpu);
   const sums = sequenceSums(tape, tokenLogprobs(tape, source, targets).logprobs, offsets);
-  const result = pairwiseLoss(tape, objective, sums, referenceSums, offsets, parameters);
+  const term = { objective, options: options.options };
+  const result = objectiveLoss(tape, [term], { sums, reference: referenceSums, offsets });
   gpu.recorder.copy(result.records, records);
   tape.backward();
   scoring.dispose();
   for (const tensor of [targets, offsets]) gpu.pool.release(tensor);
 
-  const metrics = async () => meanRecords(objective.metrics, await records.toArray(gpu));
+  const metrics = async () =>
+    valuesOf(recordMeans(objective.metrics, await records.toArray(gpu), PAIR_RECORD.width));
   return {
     gradient,
     records,

@@ -13,26 +13,32 @@ export const sequenceSumKernels = kernels(shader, { forward: sequences, backward
 /**
  * logprobs (R), offsets (S + 1) u32 ascending from 0 to R → sums (S): sequence s owns the rows from offsets[s] up to
  * offsets[s + 1].
+ *
+ * `tail` is the weight of a token beyond the length of the sequence's partner, sequences 2p and 2p + 1 being partners:
+ * α of LD-DPO (Liu et al. 2024, Length Desensitization in DPO). At 1, the default, there are no partners.
  */
-export function sequenceSums(tape: Tape, logprobs: Tensor, offsets: Tensor): Tensor {
+export function sequenceSums(tape: Tape, logprobs: Tensor, offsets: Tensor, tail = 1): Tensor {
   if (offsets.dtype !== 'u32' || offsets.length < 1) {
     throw new RangeError(`sequenceSums: offsets must be (S + 1) u32, not ${offsets}`);
   }
   const { gpu } = tape;
   const count = offsets.length - 1;
+  if (tail !== 1 && count % 2 !== 0)
+    throw new RangeError(`sequenceSums: ${count} sequences are not partners two by two`);
   const constants = { WORKGROUP: gpu.rowThreads };
   const sums = tape.empty([count], 'sequence sums');
   sequenceSumKernels.forward(
     gpu,
     { logprobs, offsets, sums },
-    { sequences: count, accumulate: 0 },
+    { sequences: count, accumulate: 0, tail },
     constants,
   );
   const backward = () => {
     const slot = tape.gradient(logprobs);
     if (!slot) return;
     const buffers = { offsets, dsums: sums.grad as Tensor, dlogprobs: slot.grad };
-    sequenceSumKernels.backward(gpu, buffers, { sequences: count, accumulate: slot.accumulate }, constants);
+    const params = { sequences: count, accumulate: slot.accumulate, tail };
+    sequenceSumKernels.backward(gpu, buffers, params, constants);
   };
   tape.record({ inputs: [logprobs], outputs: [sums], backward });
   return sums;

@@ -4,6 +4,13 @@
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { LoraConfig } from '../io/peft.ts';
+import {
+  type Family,
+  type Loss,
+  type LossSettings,
+  LossSettingsError,
+  lossOf,
+} from '../objectives/families.ts';
 import { SCHEDULES, type SchedulerType } from './schedule.ts';
 
 export interface TrainingConfig {
@@ -36,25 +43,62 @@ export interface TrainingConfig {
   gradientCheckpointing: boolean;
 }
 
-export interface DPOConfig extends TrainingConfig {
-  /** Strength of the pull to the reference. */
+/** What trainers on prompts and completions have in common. */
+export interface CompletionConfig extends TrainingConfig {
+  /** Strength of the pull to the reference, and the scale of the rewards. */
   beta: number;
-  lossType: string;
-  /** cDPO: the share of pairs whose preference is taken to be wrong. */
-  labelSmoothing: number;
   /** Most tokens of prompt and completion. */
   maxLength: number;
+}
+
+export interface DPOConfig extends CompletionConfig {
+  /** An objective of the catalogue, or several whose weighted losses add up. */
+  lossType: string | readonly string[];
+  /** A weight for each of several objectives; null weighs them alike. */
+  lossWeights: readonly number[] | null;
+  /** cDPO, robust DPO and EXO: the share of pairs whose preference is taken to be wrong. */
+  labelSmoothing: number;
+  /** DiscoPOP's temperature. */
+  discopopTau: number;
+  /** Which f-divergence holds the policy to the reference. */
+  fDivergence: string;
+  /** α of the α-divergence. */
+  fAlphaDivergenceCoef: number;
+  /** LD-DPO: the weight of tokens beyond the shorter completion's length; null is plain DPO. */
+  ldAlpha: number | null;
+  /** WPO: whether pairs weigh by how likely the policy finds them. */
+  useWeighting: boolean;
+}
+
+export interface CPOConfig extends CompletionConfig {
+  /** `sigmoid`, `hinge`, `ipo` or `simpo`. */
+  lossType: string;
+  labelSmoothing: number;
+  /** Weight of the chosen completion's cross-entropy; 0 with `simpo` is SimPO. */
+  cpoAlpha: number;
+  /** SimPO's target margin γ. */
+  simpoGamma: number;
+}
+
+export type ORPOConfig = CompletionConfig;
+
+export interface KTOConfig extends CompletionConfig {
+  /** `kto` or `apo_zero_unpaired`. */
+  lossType: string;
+  desirableWeight: number;
+  undesirableWeight: number;
+}
+
+export interface SFTConfig extends TrainingConfig {
+  maxLength: number;
+  /** Whether prompts are not learned; null learns completions alone where there are prompts. */
+  completionOnlyLoss: boolean | null;
 }
 
 /** PEFT's LoRA settings; null trains all weights. */
 export type PeftConfig = LoraConfig | null;
 
-/** TRL's defaults. The learning rate is that of full training; adapters take {@link LORA_LEARNING_RATE}. */
-export const DPO_DEFAULTS: Readonly<DPOConfig> = {
-  beta: 0.1,
-  lossType: 'sigmoid',
-  labelSmoothing: 0,
-  maxLength: 1024,
+const TRAINING_DEFAULTS: Readonly<TrainingConfig> = {
   learningRate: 1e-6,
   numTrainEpochs: 3,
   maxSteps: -1,
@@ -74,6 +118,46 @@ export const DPO_DEFAULTS: Readonly<DPOConfig> = {
   evalSteps: 0,
   saveSteps: 0,
   gradientCheckpointing: false,
+};
+
+const COMPLETION_DEFAULTS: Readonly<CompletionConfig> = { ...TRAINING_DEFAULTS, beta: 0.1, maxLength: 1024 };
+
+// TRL's defaults. The learning rates are those of full training; adapters take {@link LORA_LEARNING_RATE}.
+
+export const DPO_DEFAULTS: Readonly<DPOConfig> = {
+  ...COMPLETION_DEFAULTS,
+  lossType: 'sigmoid',
+  lossWeights: null,
+  labelSmoothing: 0,
+  discopopTau: 0.05,
+  fDivergence: 'reverse_kl',
+  fAlphaDivergenceCoef: 0.5,
+  ldAlpha: null,
+  useWeighting: false,
+};
+
+export const CPO_DEFAULTS: Readonly<CPOConfig> = {
+  ...COMPLETION_DEFAULTS,
+  lossType: 'sigmoid',
+  labelSmoothing: 0,
+  cpoAlpha: 1,
+  simpoGamma: 0.5,
+};
+
+export const ORPO_DEFAULTS: Readonly<ORPOConfig> = COMPLETION_DEFAULTS;
+
+export const KTO_DEFAULTS: Readonly<KTOConfig> = {
+  ...COMPLETION_DEFAULTS,
+  lossType: 'kto',
+  desirableWeight: 1,
+  undesirableWeight: 1,
+};
+
+export const SFT_DEFAULTS: Readonly<SFTConfig> = {
+  ...TRAINING_DEFAULTS,
+  learningRate: 2e-5,
+  maxLength: 1024,
+  completionOnlyLoss: null,
 };
 
 export const LORA_LEARNING_RATE = 1e-5;
@@ -97,9 +181,8 @@ const between = (low: number, high: number): Rule => [
 const positive: Rule = [(v) => v > 0 && Number.isFinite(v), 'a number above 0'];
 const notNegative: Rule = [(v) => v >= 0 && Number.isFinite(v), 'a number from 0'];
 
-const RULES: Partial<Record<keyof DPOConfig, Rule>> = {
+const RULES: Readonly<Record<string, Rule>> = {
   beta: positive,
-  labelSmoothing: between(0, 0.5),
   maxLength: wholeFrom(2),
   learningRate: notNegative,
   numTrainEpochs: positive,
@@ -117,34 +200,38 @@ const RULES: Partial<Record<keyof DPOConfig, Rule>> = {
   seed: wholeFrom(0),
   evalSteps: wholeFrom(0),
   saveSteps: wholeFrom(0),
+  cpoAlpha: notNegative,
 };
 
-/** Fills in the defaults and checks every value; `lossTypes` are the known objectives. Throws {@link InputError}. */
-export function resolveDPOConfig(
-  given: Partial<DPOConfig>,
-  { lora, lossTypes }: { lora: boolean; lossTypes: readonly string[] },
-): DPOConfig {
-  refuseUnknown(given, DPO_DEFAULTS);
-  const defaults = { ...DPO_DEFAULTS, ...(lora ? { learningRate: LORA_LEARNING_RATE } : {}) };
-  const config: DPOConfig = { ...defaults, ...withoutUndefined(given) };
-  for (const [name, [allowed, expected]] of Object.entries(RULES) as [keyof DPOConfig, Rule][]) {
-    const value = config[name];
-    if (typeof value !== 'number' || !allowed(value)) {
-      throw new InputError('settings', `${name} is ${quote(String(value))}`, `Give ${expected}`);
-    }
+/** Fills in the defaults and checks every value. Throws {@link InputError}. */
+export function resolveConfig<Config extends TrainingConfig>(
+  given: Partial<Config>,
+  defaults: Readonly<Config>,
+  { lora }: { lora: boolean },
+): Config {
+  refuseUnknown(given, defaults);
+  const rate = lora ? { learningRate: LORA_LEARNING_RATE } : {};
+  const config: Config = { ...defaults, ...rate, ...withoutUndefined(given) };
+  for (const [name, value] of Object.entries(config)) {
+    const rule = RULES[name];
+    if (!rule || (typeof value === 'number' && rule[0](value))) continue;
+    throw new InputError('settings', `${name} is ${quote(String(value))}`, `Give ${rule[1]}`);
   }
   if (!(config.lrSchedulerType in SCHEDULES)) {
     const wayOut = `Known are ${listed(Object.keys(SCHEDULES))}`;
     throw new InputError('settings', `lrSchedulerType is ${quote(String(config.lrSchedulerType))}`, wayOut);
   }
-  if (!lossTypes.includes(config.lossType)) {
-    throw new InputError(
-      'settings',
-      `lossType is ${quote(config.lossType)}`,
-      `Known are ${listed(lossTypes)}`,
-    );
-  }
   return config;
+}
+
+/** The loss that a family makes of a configuration. Throws {@link InputError}. */
+export function resolveLoss(family: Family, config: LossSettings): Loss {
+  try {
+    return lossOf(family, config);
+  } catch (error) {
+    if (!(error instanceof LossSettingsError)) throw error;
+    throw new InputError('settings', error.what, error.wayOut, { cause: error });
+  }
 }
 
 /** Fills in PEFT's settings and checks them. */

@@ -1,25 +1,25 @@
 /**
- * Metrics of pairs without training on them: TRL's names, means over pairs.
+ * Metrics of examples without training on them: TRL's names, means over examples.
  */
 import type { Metrics } from './events.ts';
-import { meanMetrics } from './metrics.ts';
-import { type PairBatch, type PairStepContext, runPairs } from './pair-step.ts';
+import { joinMeans } from './metrics.ts';
+import { type ExampleBatch, runBatch, type StepContext } from './step.ts';
 
-/** Runs the pairs `batchSize` at a time; the device works on a batch while the next is being recorded. */
-export async function evaluatePairs(
-  context: PairStepContext,
-  { pairs, reference }: PairBatch,
+/** Runs the examples `batchSize` at a time; the device works on a batch while the next is being recorded. */
+export async function evaluateExamples(
+  context: StepContext,
+  { examples, reference }: ExampleBatch,
   batchSize: number,
 ): Promise<Metrics> {
   const { gpu } = context.model;
   const parts = [];
-  for (let start = 0; start < pairs.length; start += batchSize) {
+  for (let start = 0; start < examples.length; start += batchSize) {
     const end = start + batchSize;
-    const batch = { pairs: pairs.slice(start, end), reference: reference.slice(start, end) };
-    const { metrics } = runPairs(gpu, context, batch);
-    metrics.catch(() => undefined); // awaited below
-    parts.push(metrics);
+    const batch = { examples: examples.slice(start, end), reference: reference.slice(start, end) };
+    const { means } = runBatch(gpu, context, batch);
+    means.catch(() => undefined); // awaited below
+    parts.push(means);
     await gpu.settle(gpu.recorder.throttle());
   }
-  return meanMetrics(await gpu.settle(Promise.all(parts)));
+  return joinMeans(await gpu.settle(Promise.all(parts)));
 }

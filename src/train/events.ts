@@ -9,8 +9,9 @@ export type Metrics = Record<string, number>;
 
 export interface RunPlan {
   totalSteps: number;
-  pairs: number;
-  evalPairs: number;
+  /** Pairs, labelled completions or texts. */
+  examples: number;
+  evalExamples: number;
   /** Numbers that train. */
   trainableParameters: number;
   /** Bytes of GPU memory the run will hold at most, by counting one step ahead of it. */

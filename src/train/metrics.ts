@@ -1,14 +1,13 @@
 /**
  * From what a batch left on the device to the numbers that TRL logs, under TRL's names. Works on the host, in float64,
- * on arrays that were read late. The loss and the rewards come from the objective's own records; no formula of it
- * stands here.
+ * on arrays that were read late. Loss and rewards come from the objective's own records; no formula of it stands here.
  */
-import { RECORD } from '../objectives/pairwise.ts';
+import { type MetricColumns, recordMeans, type WeightedMean } from '../objectives/record.ts';
 import type { Metrics } from './events.ts';
 
-/** Read back for one batch of P pairs with S = 2P sequences and R loss rows. */
+/** Read back for one batch of n records with S completions and R loss rows. */
 export interface BatchReadback {
-  /** (P, RECORD.width): what the objective wrote for each pair. */
+  /** (n, width): what the objective wrote. */
   records: Float32Array;
   /** (R) */
   logprobs: Float32Array;
@@ -16,77 +15,67 @@ export interface BatchReadback {
   stats: Float32Array;
   /** (R) */
   logitMeans: Float32Array;
-  /** (R) */
-  reference: Float32Array;
+  /** (R); undefined without a reference. */
+  reference: Float32Array | undefined;
   /** (S + 1) */
   sequenceOffsets: Uint32Array;
 }
 
-/** Metrics of one batch, with the number of pairs they stand for. */
-export interface WeightedMetrics {
-  metrics: Metrics;
-  pairs: number;
-}
+/** What each completion of a batch is, or undefined for one that only serves a baseline. */
+export type Side = 'chosen' | 'rejected' | undefined;
+
+/** Means of one batch, each with the weight that it has beside those of others. */
+export type BatchMeans = Readonly<Record<string, WeightedMean>>;
 
 /**
  * TRL's metrics. Sequence sums for `logps`, token means for `logits`, `entropy` and `mean_token_accuracy` (chosen
- * alone). `kl` (k1) and `kl/k3` are Schulman's estimators per sequence, on the batch's completions.
+ * alone). `kl` (k1) and `kl/k3` are Schulman's estimators per sequence, on the batch's completions; an objective that
+ * logs a `kl` of its own keeps it.
  */
-export function batchMetrics(batch: BatchReadback): WeightedMetrics {
+export function batchMeans(
+  batch: BatchReadback,
+  columns: MetricColumns,
+  width: number,
+  sides: readonly Side[],
+): BatchMeans {
   const { records, logprobs, stats, logitMeans, reference, sequenceOffsets } = batch;
-  const pairs = records.length / RECORD.width;
-  const column = (index: number) => mean(pairs, (p) => records[p * RECORD.width + index] as number);
-  const total = logprobs.length;
-  const isChosen = sideOfRows(sequenceOffsets, total);
-  const overRows = (side: 0 | 1, value: (row: number) => number) => {
-    let sum = 0;
-    let count = 0;
-    for (let row = 0; row < total; row++) {
-      if (isChosen[row] !== side) continue;
-      sum += value(row);
-      count++;
-    }
-    return sum / count;
+  const count = records.length / width;
+  const own = recordMeans(columns, records, width);
+  const rowsOf = (wanted: (side: Side) => boolean) =>
+    sides.flatMap((side, s) => (wanted(side) ? range(sequenceOffsets[s], sequenceOffsets[s + 1]) : []));
+  const completions = sides.filter(Boolean).length;
+  const all = rowsOf((side) => side !== undefined);
+  const chosen = rowsOf((side) => side === 'chosen');
+  const rejected = rowsOf((side) => side === 'rejected');
+  const means: Record<string, WeightedMean> = {};
+  const log = (name: string, rows: readonly number[], value: (row: number) => number, over = rows.length) => {
+    if (rows.length > 0) means[name] = { value: sum(rows, value) / over, weight: count };
   };
-  let k1 = 0;
-  let k3 = 0;
-  let entropy = 0;
-  for (let row = 0; row < total; row++) {
-    const difference = (reference[row] as number) - (logprobs[row] as number);
-    k1 -= difference;
-    k3 += Math.expm1(difference) - difference;
-    entropy += stats[2 * row] as number;
+  log('logits/chosen', chosen, (row) => logitMeans[row] as number);
+  log('logits/rejected', rejected, (row) => logitMeans[row] as number);
+  log('mean_token_accuracy', chosen, (row) => stats[2 * row + 1] as number);
+  log('entropy', all, (row) => stats[2 * row] as number);
+  if (reference) {
+    const d = (row: number) => (reference[row] as number) - (logprobs[row] as number);
+    log('kl', all, (row) => -d(row), completions);
+    log('kl/k3', all, (row) => Math.expm1(d(row)) - d(row), completions);
   }
-  return {
-    pairs,
-    metrics: {
-      loss: column(RECORD.loss),
-      'rewards/chosen': column(RECORD.chosenReward),
-      'rewards/rejected': column(RECORD.rejectedReward),
-      'rewards/margins': column(RECORD.margin),
-      'rewards/accuracies': column(RECORD.accuracy),
-      'logps/chosen': column(RECORD.chosenLogp),
-      'logps/rejected': column(RECORD.rejectedLogp),
-      'logits/chosen': overRows(1, (row) => logitMeans[row] as number),
-      'logits/rejected': overRows(0, (row) => logitMeans[row] as number),
-      mean_token_accuracy: overRows(1, (row) => stats[2 * row + 1] as number),
-      entropy: entropy / total,
-      kl: k1 / (2 * pairs),
-      'kl/k3': k3 / (2 * pairs),
-    },
-  };
+  const [chosenReward, rejectedReward] = [own['rewards/chosen'], own['rewards/rejected']];
+  if (chosenReward && rejectedReward) {
+    means['rewards/margins'] = { value: chosenReward.value - rejectedReward.value, weight: count };
+  }
+  return { ...means, ...own };
 }
 
-/** The mean of several batches' metrics, each by its pairs. */
-export function meanMetrics(parts: readonly WeightedMetrics[]): Metrics {
-  const pairs = parts.reduce((sum, part) => sum + part.pairs, 0);
-  const names = Object.keys(parts[0]?.metrics ?? {});
-  return Object.fromEntries(
-    names.map((name) => [
-      name,
-      parts.reduce((sum, part) => sum + (part.metrics[name] as number) * part.pairs, 0) / pairs,
-    ]),
-  );
+/** The means of several batches joined, each by its weight. */
+export function joinMeans(parts: readonly BatchMeans[]): Metrics {
+  const names = new Set(parts.flatMap((part) => Object.keys(part)));
+  const joined = [...names].map((name): [string, number] => {
+    const given = parts.flatMap((part) => part[name] ?? []);
+    const weight = sum(given, (mean) => mean.weight);
+    return [name, sum(given, (mean) => mean.value * mean.weight) / weight];
+  });
+  return Object.fromEntries(joined);
 }
 
 /** The same metrics under TRL's prefix for evaluations. */
@@ -94,17 +83,10 @@ export function evalMetrics(metrics: Metrics): Metrics {
   return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]));
 }
 
-/** 1 for a row of a chosen completion, 0 for one of a rejected. */
-function sideOfRows(sequenceOffsets: Uint32Array, rows: number): Uint8Array {
-  const side = new Uint8Array(rows);
-  for (let s = 0; s + 1 < sequenceOffsets.length; s += 2) {
-    side.fill(1, sequenceOffsets[s], sequenceOffsets[s + 1]);
-  }
-  return side;
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
 }
 
-function mean(count: number, value: (index: number) => number): number {
-  let sum = 0;
-  for (let i = 0; i < count; i++) sum += value(i);
-  return sum / count;
+function range(start: number, end: number): number[] {
+  return Array.from({ length: end - start }, (_, i) => start + i);
 }

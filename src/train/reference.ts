@@ -2,7 +2,7 @@
  * The reference's log-probabilities, token by token, computed once for a dataset and kept by the hash of everything they
  * depend on. The reference is the model itself with the trained adapter switched off, or with all its first weights.
  */
-import { packPairs, type TokenizedPair } from '../data/packing.ts';
+import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import { contentHash } from '../io/hash.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
 import { DeviceBatch } from '../model/batch.ts';
@@ -12,21 +12,21 @@ import type { TrainEvent } from './events.ts';
 import { rowLogprobs } from './forward.ts';
 
 /** Changes when the way of computing changes, so that no stale value is read. */
-const VERSION = 'reference-1';
+const VERSION = 'reference-2';
 
-/** For each pair the log-probabilities of its chosen tokens, then of its rejected ones. */
+/** For each example the log-probabilities of its completions' tokens, one completion after the other. */
 export type ReferenceLogprobs = readonly Float32Array[];
 
-/** Computes or fetches them, `batchSize` pairs at a time, telling how far it is. */
+/** Computes or fetches them, `batchSize` examples at a time, telling how far it is. */
 export async function* referenceLogprobs(
   model: CausalLM,
-  pairs: readonly TokenizedPair[],
+  examples: readonly TokenizedExample[],
   batchSize: number,
   cache?: ReferenceCache,
 ): AsyncGenerator<TrainEvent, ReferenceLogprobs> {
-  const total = pairs.length;
-  const key = await contentHash(VERSION, model.fingerprint, JSON.stringify(pairs));
-  const lengths = pairs.map((pair) => pair.chosen.length + pair.rejected.length);
+  const total = examples.length;
+  const key = await contentHash(VERSION, model.fingerprint, JSON.stringify(examples));
+  const lengths = examples.map(({ completions }) => completions.reduce((n, { length }) => n + length, 0));
   const wanted = lengths.reduce((a, b) => a + b, 0);
   const kept = await cache?.get(key);
   if (kept?.length === wanted) {
@@ -36,7 +36,7 @@ export async function* referenceLogprobs(
   const all = new Float32Array(wanted);
   let filled = 0;
   for (let start = 0; start < total; start += batchSize) {
-    const values = await scorePairs(model, pairs.slice(start, start + batchSize));
+    const values = await scoreExamples(model, examples.slice(start, start + batchSize));
     all.set(values, filled);
     filled += values.length;
     yield { type: 'reference', done: Math.min(start + batchSize, total), total, cached: false };
@@ -45,10 +45,10 @@ export async function* referenceLogprobs(
   return split(all, lengths);
 }
 
-/** Log-probabilities of all completion tokens of some pairs, in packed order. */
-async function scorePairs(model: CausalLM, pairs: readonly TokenizedPair[]): Promise<Float32Array> {
+/** Log-probabilities of all completion tokens of some examples, in packed order. */
+async function scoreExamples(model: CausalLM, examples: readonly TokenizedExample[]): Promise<Float32Array> {
   const { gpu } = model;
-  const batch = new DeviceBatch(gpu, packPairs(pairs));
+  const batch = new DeviceBatch(gpu, packExamples(examples));
   const tape = Tape.forInference(gpu);
   const values = gpu.recorder.read(rowLogprobs(tape, model, batch));
   tape.dispose();

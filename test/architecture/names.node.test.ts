@@ -23,7 +23,7 @@ function opOf(shader: string): string | undefined {
 describe('names', () => {
   it('lead from a kernel to its op and the test of it', () => {
     const lost = shaders
-      .filter((shader) => !/^shaders\/(lib|objectives)\//.test(shader))
+      .filter((shader) => !/^shaders\/(lib|objectives|divergences)\//.test(shader))
       .filter((shader) => {
         const op = opOf(shader);
         return (
@@ -36,6 +36,8 @@ describe('names', () => {
   it('lead from a formula to the catalogue', () => {
     const formulas = shaders.filter((shader) => shader.startsWith('shaders/objectives/'));
     expect(importsOf('src/objectives/catalogue.ts')).to.include.members(formulas);
+    const divergences = shaders.filter((shader) => shader.startsWith('shaders/divergences/'));
+    expect(importsOf('src/objectives/divergences.ts')).to.include.members(divergences);
   });
 
   it('leave no library shader unused', () => {

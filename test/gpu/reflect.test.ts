@@ -57,6 +57,18 @@ describe('reflect', () => {
     ]);
   });
 
+  it('lays out a struct within the parameters by its scalars, on borders of 16 bytes', () => {
+    const nested = shaderOf(`
+struct Inner { low: f32, high: u32 }
+struct Params { rows: u32, @align(16) inner: Inner, @align(16) last: f32 }`);
+    expect(reflect(nested).params.map(({ name, offset }) => [name, offset])).to.deep.equal([
+      ['rows', 0],
+      ['low', 16],
+      ['high', 20],
+      ['last', 32],
+    ]);
+  });
+
   it('lists what a caller may replace', () => {
     expect([...reflection.overrides]).to.include('FAST');
     expect(reflection.constants.get('WORKGROUP')).to.equal('64');
@@ -72,7 +84,7 @@ describe('reflect', () => {
   it('refuses parameters that are no scalars', () => {
     const vectors = shaderOf('struct Params { size: vec2u }', 'layers/odd.wgsl');
     expect(() => reflect(vectors)).to.throw(
-      'layers/odd.wgsl: Params.size is vec2u; only u32, i32 and f32 are allowed',
+      'layers/odd.wgsl: Params.size is vec2u; only u32, i32, f32 and structs of them are allowed',
     );
   });
 });

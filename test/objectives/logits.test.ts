@@ -61,7 +61,7 @@ describe('dpo on logits', () => {
       const policy = Tensor.from(gpu, data.policy, [rows, cols], 'policy');
       const other = Tensor.from(gpu, data.reference, [rows, cols], 'reference');
       const inputs = { policy, reference: other, targets: data.targets, offsets: OFFSETS };
-      const result = dpo(gpu, inputs, { parameters: { beta: BETA, labelSmoothing } });
+      const result = dpo(gpu, inputs, { options: { beta: BETA, labelSmoothing } });
       const { loss } = await result.metrics();
       expectClose([loss], [meanLoss(data.policy, data, labelSmoothing)], { relative: 1e-5, label: 'loss' });
 
@@ -81,7 +81,7 @@ describe('dpo on logits', () => {
       // A second call adds to the gradient that it is given.
       const again = dpo(gpu, inputs, {
         objective: sigmoid,
-        parameters: { beta: BETA, labelSmoothing },
+        options: { beta: BETA, labelSmoothing },
         gradient: result.gradient,
       });
       expectClose(
@@ -134,7 +134,7 @@ describe('dpo on logits', () => {
     refused({ offsets: Uint32Array.of(0, 30, 20, 25, 42) }, 'must ascend from 0 to the 42 rows');
     refused({ offsets: Uint32Array.of(0, 20, 41) }, 'must ascend from 0 to the 42 rows');
     refused({ reference: logitsOf(policy, 41, cols) }, 'differ in shape');
-    expect(() => dpo(gpu, good, { parameters: { gamma: 1 } })).to.throw(RangeError, 'has no gamma');
+    expect(() => dpo(gpu, good, { options: { gamma: 1 } })).to.throw(RangeError, 'has no gamma');
     gpu.pool.release(policy);
     expect(gpu.memory().live).to.equal(live);
   });

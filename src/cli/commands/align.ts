@@ -72,7 +72,7 @@ export const align = command({
         {
           summary,
           log: trainer.logHistory,
-          evalPairs: plan.evalPairs,
+          evalPairs: plan.evalExamples,
           openings,
           before,
           after,
@@ -95,7 +95,7 @@ export const align = command({
         `Mean sentiment     ${plusMinus(reward.before)} before, ${plusMinus(reward.after)} after: ${(rise / standardError).toFixed(1)} standard errors`,
       );
       terminal.print(
-        `Held-out accuracy  ${((summary.eval?.['rewards/accuracies'] ?? Number.NaN) * 100).toFixed(1)}% of ${plan.evalPairs} pairs`,
+        `Held-out accuracy  ${((summary.eval?.['rewards/accuracies'] ?? Number.NaN) * 100).toFixed(1)}% of ${plan.evalExamples} pairs`,
       );
       terminal.print(`KL to the model    ${plusMinus(kl)} nats a story`);
       terminal.print(`Adapter, report    ${out}, after ${seconds.toFixed(0)} s`);

@@ -2,15 +2,10 @@
  * DPO's loss, derivative and records against the float64 reference and TRL's own numbers, at every size of margin.
  */
 import { expect } from 'chai';
-import {
-  objectiveParameters,
-  objectiveShader,
-  PAIRWISE_OBJECTIVES,
-  type PairwiseObjective,
-  sigmoid,
-} from '../../src/objectives/catalogue.ts';
-import { pairwiseLoss } from '../../src/objectives/pairwise.ts';
-import { meanRecords, RECORD, REWARD_METRICS } from '../../src/objectives/record.ts';
+import { OBJECTIVES, type Objective, objectiveOptions, sigmoid } from '../../src/objectives/catalogue.ts';
+import { objectiveLoss } from '../../src/objectives/objective-loss.ts';
+import { PAIR_METRICS, PAIR_RECORD, recordMeans, valuesOf } from '../../src/objectives/record.ts';
+import { objectiveShader } from '../../src/objectives/shader.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import trl from '../fixtures/dpo-loss.json' with { type: 'json' };
@@ -22,8 +17,8 @@ import { guards } from '../support/guard.ts';
 /** Runs an objective on pairs; the derivative comes back as `dchosen` and `drejected`. */
 async function run(
   pairs: PairLogprobs,
-  parameters: Record<string, number>,
-  { objective = sigmoid, scale = 1 }: { objective?: PairwiseObjective; scale?: number } = {},
+  options: Record<string, number>,
+  { objective = sigmoid, scale = 1 }: { objective?: Objective; scale?: number } = {},
 ) {
   const { gpu, check } = guards(await testGpu());
   const count = pairs.policyChosen.length;
@@ -44,15 +39,15 @@ async function run(
   );
   sums.requiresGrad = true;
   const tape = Tape.forTraining(gpu);
-  const { records } = pairwiseLoss(tape, objective, sums, reference, offsets, parameters, scale);
+  const { records } = objectiveLoss(tape, [{ objective, options }], { sums, reference, offsets }, { scale });
   const table = await records.toArray(gpu);
   const derivative = await (sums.grad as unknown as Tensor).toArray(gpu);
   await check();
   const column = (index: number) =>
-    Float32Array.from({ length: count }, (_, p) => table[p * RECORD.width + index] as number);
+    Float32Array.from({ length: count }, (_, p) => table[p * PAIR_RECORD.width + index] as number);
   return {
     column,
-    losses: column(RECORD.loss),
+    losses: column(PAIR_RECORD.loss),
     dchosen: derivative.filter((_, s) => s % 2 === 0),
     drejected: derivative.filter((_, s) => s % 2 === 1),
   };
@@ -89,27 +84,37 @@ function expectDpo(
   expectClose(actual.dchosen, expected.dchosen, { ...slope, label: 'd chosen' });
   expectClose(actual.drejected, expected.drejected, { ...slope, label: 'd rejected' });
   const reward = { absolute, relative: 1e-6 };
-  expectClose(actual.column(RECORD.chosenReward), expected.chosenRewards, { ...reward, label: 'chosen' });
-  expectClose(actual.column(RECORD.rejectedReward), expected.rejectedRewards, {
+  expectClose(actual.column(PAIR_RECORD.chosenReward), expected.chosenRewards, {
+    ...reward,
+    label: 'chosen',
+  });
+  expectClose(actual.column(PAIR_RECORD.rejectedReward), expected.rejectedRewards, {
     ...reward,
     label: 'rejected',
   });
   const margins = expected.chosenRewards.map((r, p) => r - (expected.rejectedRewards[p] as number));
-  expectClose(actual.column(RECORD.margin), margins, { ...reward, label: 'margin' });
+  expectClose(actual.column(PAIR_RECORD.margin), margins, { ...reward, label: 'margin' });
   expectClose(
-    actual.column(RECORD.accuracy),
+    actual.column(PAIR_RECORD.accuracy),
     margins.map((m) => (m > 0 ? 1 : 0)),
     { absolute: 0, label: 'accuracy' },
   );
-  expectClose(actual.column(RECORD.chosenLogp), pairs.policyChosen, { absolute: 0, label: 'log p chosen' });
-  expectClose(actual.column(RECORD.rejectedLogp), pairs.policyRejected, {
+  expectClose(actual.column(PAIR_RECORD.chosenLogp), pairs.policyChosen, {
+    absolute: 0,
+    label: 'log p chosen',
+  });
+  expectClose(actual.column(PAIR_RECORD.rejectedLogp), pairs.policyRejected, {
     absolute: 0,
     label: 'log p rejected',
   });
-  expectClose(actual.column(RECORD.tokens), pairs.policyChosen.length ? actual.losses.map(() => 6) : [], {
-    absolute: 0,
-    label: 'tokens',
-  });
+  expectClose(
+    actual.column(PAIR_RECORD.chosenTokens),
+    pairs.policyChosen.length ? actual.losses.map(() => 3) : [],
+    {
+      absolute: 0,
+      label: 'tokens',
+    },
+  );
 }
 
 describe('pairwiseLoss', () => {
@@ -147,7 +152,7 @@ describe('pairwiseLoss', () => {
       const slope = { ...tolerance, absolute: beta * tolerance.absolute };
       expectClose(actual.dchosen, column('dLossDChosen'), { ...slope, label: `d chosen, β ${beta}` });
       expectClose(actual.drejected, column('dLossDRejected'), { ...slope, label: `d rejected, β ${beta}` });
-      expectClose(actual.column(RECORD.margin), column('margin'), {
+      expectClose(actual.column(PAIR_RECORD.margin), column('margin'), {
         ...tolerance,
         label: `margin, β ${beta}`,
       });
@@ -155,7 +160,7 @@ describe('pairwiseLoss', () => {
       const [margins, rewards] = [column('margin'), column('rewardChosen')];
       const clear = (_: number, p: number) => Math.abs(margins[p]) > tolerance.absolute || rewards[p] === 0;
       const accuracies = [...column('accuracy')].filter(clear);
-      expect([...actual.column(RECORD.accuracy)].filter(clear)).to.deep.equal(accuracies);
+      expect([...actual.column(PAIR_RECORD.accuracy)].filter(clear)).to.deep.equal(accuracies);
     }
   });
 
@@ -179,8 +184,8 @@ describe('pairwiseLoss', () => {
       dchosen.map(() => -0.05),
       { absolute: 4e-9 },
     );
-    expectClose(column(RECORD.margin), new Float32Array(42), { absolute: 0 });
-    expectClose(column(RECORD.accuracy), new Float32Array(42), { absolute: 0 });
+    expectClose(column(PAIR_RECORD.margin), new Float32Array(42), { absolute: 0 });
+    expectClose(column(PAIR_RECORD.accuracy), new Float32Array(42), { absolute: 0 });
   });
 
   it('scales the derivative and not the loss', async () => {
@@ -194,22 +199,23 @@ describe('pairwiseLoss', () => {
     );
   });
 
-  it('takes an objective from outside, with parameters of its own', async () => {
-    const hinge: PairwiseObjective = {
+  it('takes an objective from outside, with options of its own', async () => {
+    const hinge: Objective = {
       name: 'hinge',
+      unit: 'pair',
       shader: objectiveShader(
         'my-hinge.wgsl',
         `#include "lib/pairwise.wgsl"
-        struct Params { pairs: u32, scale: f32, beta: f32, wanted_margin: f32 }
-        fn objective(pair: Pair) -> PairResult {
-          let z = params.beta * log_ratio(pair);
-          let slope = select(0.0, -params.beta, z < params.wanted_margin);
-          return PairResult(max(0.0, params.wanted_margin - z), slope, -slope);
+        struct Options { beta: f32, wanted_margin: f32 }
+        fn objective(pair: Pair, options: Options) -> PairResult {
+          let z = options.beta * score_margin(pair);
+          let slope = select(0.0, -options.beta, z < options.wanted_margin);
+          return of_margin(pair, max(0.0, options.wanted_margin - z), slope);
         }`,
       ),
       defaults: { beta: 0.1, wantedMargin: 1 },
       ranges: {},
-      metrics: REWARD_METRICS,
+      metrics: PAIR_METRICS,
     };
     const pairs = pairsUpTo(5, 0.2, 42, 9);
     const z = dpo(pairs, { beta: 0.2 }).chosenRewards.map(
@@ -228,7 +234,7 @@ describe('pairwiseLoss', () => {
     );
   });
 
-  it('adds a second objective on the same sums, and derives nothing without a tape that records', async () => {
+  it('adds up a weighted list, and derives nothing without a tape that records', async () => {
     const gpu = await testGpu();
     const live = gpu.memory().live;
     const values = Float32Array.of(-10, -12, -9, -8);
@@ -239,23 +245,28 @@ describe('pairwiseLoss', () => {
         [4],
         label,
       ),
-    );
+    ) as [Tensor, Tensor];
     const offsets = Tensor.from(gpu, Uint32Array.of(0, 1, 2, 3, 4), [5]);
-    const policy = sums as Tensor;
-    policy.requiresGrad = true;
+    const completions = { sums, reference, offsets };
+    sums.requiresGrad = true;
     const silent = Tape.forInference(gpu);
-    pairwiseLoss(silent, sigmoid, policy, reference as Tensor, offsets);
-    expect(policy.grad).to.equal(undefined);
+    objectiveLoss(silent, [{ objective: sigmoid }], completions);
+    expect(sums.grad).to.equal(undefined);
     silent.dispose();
 
     const tape = Tape.forTraining(gpu);
-    for (const beta of [0.1, 0.3])
-      pairwiseLoss(tape, sigmoid, policy, reference as Tensor, offsets, { beta }, 1);
-    const derivative = await (policy.grad as unknown as Tensor).toArray(gpu);
+    const terms = [
+      { objective: sigmoid, options: { beta: 0.1 } },
+      { objective: sigmoid, options: { beta: 0.3 }, weight: 0.5 },
+    ];
+    const { records } = objectiveLoss(tape, terms, completions, { scale: 1 });
+    const losses = (await records.toArray(gpu)).filter((_, i) => i % PAIR_RECORD.width === PAIR_RECORD.loss);
+    expectClose(losses, [1.5 * Math.LN2, 1.5 * Math.LN2], { absolute: 2e-7 });
+    const derivative = await (sums.grad as unknown as Tensor).toArray(gpu);
     // At margin 0 each slope is −β / 2.
-    expectClose(derivative, [-0.2, 0.2, -0.2, 0.2], { absolute: 1e-7 });
+    expectClose(derivative, [-0.125, 0.125, -0.125, 0.125], { absolute: 1e-7 });
     tape.backward();
-    for (const tensor of [policy, reference as Tensor, offsets]) gpu.pool.release(tensor);
+    for (const tensor of [sums, reference, offsets]) gpu.pool.release(tensor);
     expect(gpu.memory().live).to.equal(live);
   });
 
@@ -271,38 +282,38 @@ describe('pairwiseLoss', () => {
     const tape = Tape.forInference(await testGpu());
     const [three, four] = [tape.empty([3], 'sums'), tape.empty([4], 'sums')];
     const offsets = tape.empty([5], 'offsets', 'u32');
-    expect(() => pairwiseLoss(tape, sigmoid, three, three, offsets)).to.throw(
-      RangeError,
-      'whole number of pairs',
-    );
-    expect(() => pairwiseLoss(tape, sigmoid, four, three, offsets)).to.throw(RangeError, 'reference');
-    expect(() => pairwiseLoss(tape, sigmoid, four, four, three)).to.throw(RangeError, 'offsets');
+    const refused = (sums: Tensor, reference: Tensor, starts: Tensor, what: string) =>
+      expect(() =>
+        objectiveLoss(tape, [{ objective: sigmoid }], { sums, reference, offsets: starts }),
+      ).to.throw(RangeError, what);
+    refused(three, three, offsets, 'whole number of pairs');
+    refused(four, three, offsets, 'reference');
+    refused(four, four, three, 'offsets');
     tape.dispose();
   });
 });
 
 describe('the catalogue of objectives', () => {
   it('fills in defaults and refuses unknown names and values out of range', () => {
-    expect(objectiveParameters(sigmoid)).to.deep.equal({ beta: 0.1, labelSmoothing: 0 });
-    expect(objectiveParameters(sigmoid, { beta: 0.5, labelSmoothing: undefined }).beta).to.equal(0.5);
-    expect(() => objectiveParameters(sigmoid, { gamma: 1 })).to.throw(
+    expect(objectiveOptions(sigmoid)).to.deep.equal({ beta: 0.1, labelSmoothing: 0 });
+    expect(objectiveOptions(sigmoid, { beta: 0.5, labelSmoothing: undefined }).beta).to.equal(0.5);
+    expect(() => objectiveOptions(sigmoid, { gamma: 1 })).to.throw(
       RangeError,
-      'objective sigmoid has no gamma; its parameters are beta, labelSmoothing',
+      'objective sigmoid has no gamma; its options are beta, labelSmoothing',
     );
-    expect(() => objectiveParameters(sigmoid, { labelSmoothing: 0.6 })).to.throw(RangeError, 'from 0 to 0.5');
-    expect(() => objectiveParameters(sigmoid, { beta: Number.NaN })).to.throw(RangeError, 'beta is NaN');
+    expect(() => objectiveOptions(sigmoid, { labelSmoothing: 0.6 })).to.throw(RangeError, 'from 0 to 0.5');
+    expect(() => objectiveOptions(sigmoid, { beta: Number.NaN })).to.throw(RangeError, 'beta is NaN');
   });
 
-  it('means records under the names of their metrics', () => {
-    const records = Float32Array.from({ length: 2 * RECORD.width }, (_, i) => i);
-    expect(meanRecords({ loss: RECORD.loss, 'rewards/margins': RECORD.margin }, records)).to.deep.equal({
-      loss: 4,
-      'rewards/margins': 7,
-    });
+  it('means records under the names of their metrics, weighed where a column weighs them', () => {
+    const { loss, margin, width } = PAIR_RECORD;
+    const records = Float32Array.from({ length: 2 * width }, (_, i) => i);
+    const means = recordMeans({ loss, 'rewards/margins': [margin, loss] }, records, width);
+    expect(valuesOf(means)).to.deep.equal({ loss: width / 2, 'rewards/margins': width + 3 });
+    expect(recordMeans({ loss: [margin, loss] }, records.subarray(0, width), width)).to.deep.equal({});
   });
 
   it('knows every objective by its name', () => {
-    for (const [name, objective] of Object.entries(PAIRWISE_OBJECTIVES))
-      expect(objective.name).to.equal(name);
+    for (const [name, objective] of Object.entries(OBJECTIVES)) expect(objective.name).to.equal(name);
   });
 });

@@ -1,0 +1,183 @@
+/**
+ * Families of objectives as TRL's trainers know them, as data, and the way from settings to a loss: which terms with which
+ * weights, under which divergence, with or without a reference. The one place that says which settings go together.
+ */
+import { OBJECTIVES, type Objective, objectiveOptions } from './catalogue.ts';
+import { DIVERGENCES, type Divergence, REVERSE_KL } from './divergences.ts';
+import type { Term } from './objective-loss.ts';
+import type { MetricColumns } from './record.ts';
+
+/** Settings of a loss, under TRL's names in camelCase. */
+export interface LossSettings {
+  /** An objective of the family, or several whose weighted losses add up. */
+  lossType: string | readonly string[];
+  /** A weight for each of several; 1 where it is left out. */
+  lossWeights?: readonly number[] | null;
+  /** Which f-divergence holds the policy to the reference. */
+  fDivergence?: string;
+  /** α of the α-divergence. */
+  fAlphaDivergenceCoef?: number;
+  /** LD-DPO: the weight of tokens beyond the shorter completion's length; null is plain DPO. */
+  ldAlpha?: number | null;
+  /** WPO: whether pairs weigh by how likely the policy finds them. */
+  useWeighting?: boolean;
+  /** Options of the objectives: `beta`, `labelSmoothing`, … */
+  [option: string]: unknown;
+}
+
+/** What is minimised: a weighted list of objectives on examples of one kind. */
+export interface Loss {
+  terms: readonly Term[];
+  divergence: Divergence;
+  /** 1 is plain. */
+  ldAlpha: number;
+  weighted: boolean;
+  /** Whether π_ref has a part in it. */
+  usesReference: boolean;
+  metrics: MetricColumns;
+}
+
+export interface Family {
+  /** Which of the catalogue's objectives belong. */
+  readonly includes: (objective: Objective) => boolean;
+  /** TRL's default `loss_type`. */
+  readonly lossType: string;
+  readonly usesReference: boolean;
+  /** A term that comes on top, and the setting that is its weight. */
+  readonly plus?: { readonly lossType: string; readonly weight: string };
+}
+
+const CPO_LOSSES = ['sigmoid', 'hinge', 'ipo', 'simpo'];
+
+/** The families, by the name of their command. */
+export const FAMILIES = {
+  dpo: {
+    includes: ({ unit, referenceFree }) => unit === 'pair' && !referenceFree,
+    lossType: 'sigmoid',
+    usesReference: true,
+  },
+  cpo: {
+    includes: ({ name }) => CPO_LOSSES.includes(name),
+    lossType: 'sigmoid',
+    usesReference: false,
+    plus: { lossType: 'sft', weight: 'cpoAlpha' },
+  },
+  orpo: { includes: ({ name }) => name === 'orpo', lossType: 'orpo', usesReference: false },
+  kto: {
+    includes: ({ unit, referenceFree }) => unit === 'example' && !referenceFree,
+    lossType: 'kto',
+    usesReference: true,
+  },
+  sft: { includes: ({ name }) => name === 'nll', lossType: 'nll', usesReference: false },
+} as const satisfies Readonly<Record<string, Family>>;
+
+export type FamilyName = keyof typeof FAMILIES;
+
+/** Settings that do not go together, or that nothing knows; says which, and the way out. */
+export class LossSettingsError extends RangeError {
+  override name = 'LossSettingsError';
+  constructor(
+    readonly what: string,
+    readonly wayOut: string,
+  ) {
+    super(`${what}. ${wayOut}.`);
+  }
+}
+
+/** The names of a family's objectives. */
+export function lossTypes(family: Family): string[] {
+  return Object.values(OBJECTIVES)
+    .filter((objective) => family.includes(objective))
+    .map(({ name }) => name);
+}
+
+/** The loss that the settings describe. Throws {@link LossSettingsError}. */
+export function lossOf(family: Family, settings: LossSettings): Loss {
+  const names = [settings.lossType].flat() as string[];
+  const known = lossTypes(family);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined || names.length === 0) {
+    throw new LossSettingsError(
+      `no objective is called "${unknown ?? ''}" here`,
+      `Known are ${known.join(', ')}`,
+    );
+  }
+  const weights = settings.lossWeights ?? names.map(() => 1);
+  if (weights.length !== names.length || !weights.every(Number.isFinite)) {
+    const what = `lossWeights has ${weights.length} entries for ${names.length} objectives (${names.join(', ')})`;
+    throw new LossSettingsError(what, 'Give a number for each');
+  }
+  const terms = names.map((name, i) => term(OBJECTIVES[name], settings, weights[i] as number));
+  if (family.plus) {
+    const weight = settings[family.plus.weight] as number;
+    if (weight !== 0) terms.push(term(OBJECTIVES[family.plus.lossType], settings, weight));
+  }
+  const divergence = divergenceOf(settings);
+  const ldAlpha = settings.ldAlpha ?? 1;
+  if (!(ldAlpha >= 0 && ldAlpha <= 1)) {
+    throw new LossSettingsError(`ldAlpha is ${ldAlpha}`, 'Give a number from 0 to 1, or null');
+  }
+  const loss: Loss = {
+    terms,
+    divergence,
+    ldAlpha,
+    weighted: settings.useWeighting ?? false,
+    usesReference: family.usesReference,
+    metrics: Object.assign({}, ...terms.toReversed().map(({ objective }) => objective.metrics)),
+  };
+  for (const refuse of REFUSALS) refuse(loss);
+  return loss;
+}
+
+function term(objective: Objective, settings: LossSettings, weight: number): Term {
+  const own = Object.keys(objective.defaults).filter((name) => settings[name] !== undefined);
+  const options = Object.fromEntries(own.map((name) => [name, settings[name] as number]));
+  try {
+    return { objective, options: objectiveOptions(objective, options), weight };
+  } catch (error) {
+    throw new LossSettingsError((error as Error).message, 'Change it, or take another objective');
+  }
+}
+
+function divergenceOf({ fDivergence, fAlphaDivergenceCoef }: LossSettings): Divergence {
+  const type = fDivergence ?? REVERSE_KL.type;
+  if (!(type in DIVERGENCES)) {
+    throw new LossSettingsError(
+      `no divergence is called "${type}"`,
+      `Known are ${Object.keys(DIVERGENCES).join(', ')}`,
+    );
+  }
+  return { type, alpha: fAlphaDivergenceCoef ?? REVERSE_KL.alpha };
+}
+
+/** Combinations that make no sense. */
+const REFUSALS: readonly ((loss: Loss) => void)[] = [
+  ({ divergence, usesReference }) => {
+    if (divergence.type === REVERSE_KL.type || usesReference) return;
+    throw new LossSettingsError(
+      `fDivergence ${divergence.type} is a distance to the reference, and this loss has none`,
+      'Leave it out, or take an objective of dpo',
+    );
+  },
+  ({ divergence, terms }) => {
+    const unfit = terms.find(({ objective }) => !objective.divergences);
+    if (divergence.type === REVERSE_KL.type || !unfit) return;
+    const fit = lossTypes(FAMILIES.dpo).filter((name) => OBJECTIVES[name].divergences);
+    throw new LossSettingsError(
+      `${unfit.objective.name} is derived for the reverse KL, and fDivergence is ${divergence.type}`,
+      `Leave it out, or take one of ${fit.join(', ')}`,
+    );
+  },
+  ({ ldAlpha, terms }) => {
+    if (ldAlpha === 1 || terms.every(({ objective }) => objective.unit === 'pair')) return;
+    throw new LossSettingsError('ldAlpha compares the lengths of a pair, and here are none', 'Leave it out');
+  },
+  ({ weighted, terms }) => {
+    const joint = terms.find(({ objective }) => objective.joint || objective.unit !== 'pair');
+    if (!weighted || !joint) return;
+    throw new LossSettingsError(
+      `useWeighting weighs pairs, and ${joint.objective.name} has no loss of a single pair`,
+      'Leave it out, or take another objective',
+    );
+  },
+];

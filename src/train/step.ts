@@ -1,0 +1,155 @@
+/**
+ * One micro-batch, forward and backward: the step as the data flows. Examples are packed, the policy scores them, the
+ * objective gives loss and derivative, the tape runs backwards into the parameters' gradients. Nothing is awaited; what
+ * the metrics need is copied for a late read.
+ */
+import { packExamples, type TokenizedExample } from '../data/packing.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { DeviceBatch } from '../model/batch.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import type { Loss } from '../objectives/families.ts';
+import { completionsOf, objectiveLoss, recordWidth, type Term } from '../objectives/objective-loss.ts';
+import { sequenceSums } from '../ops/sequence-sum.ts';
+import { Tape } from '../tensor/tape.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { scoreRows, type VocabularyMean } from './forward.ts';
+import { type BatchMeans, batchMeans, type Side } from './metrics.ts';
+
+export interface StepContext {
+  model: CausalLM;
+  loss: Loss;
+  vocabularyMean: VocabularyMean;
+  gradientCheckpointing: boolean;
+}
+
+export interface ExampleBatch {
+  examples: readonly TokenizedExample[];
+  /** Per example, as {@link ReferenceLogprobs} has them; unread where the loss has no reference. */
+  reference: readonly Float32Array[];
+}
+
+/** What the batch is a part of. */
+export interface StepShare {
+  /** 1 / examples of the optimizer step. */
+  scale: number;
+  /** What token means divide by: the mean length over the optimizer step. The batch's own where it is left out. */
+  meanTokens?: number;
+}
+
+/** What a micro-batch promises. */
+export interface StepResult {
+  /** Packed tokens computed. */
+  tokens: number;
+  /** Tokens of all sequences, prompts included, as TRL counts them. */
+  numTokens: number;
+  means: Promise<BatchMeans>;
+}
+
+/**
+ * Runs a micro-batch on `gpu`, which may be a counting one. With a share gradients are added to the parameters'; without
+ * one the examples are only evaluated.
+ */
+export function runBatch(
+  gpu: Gpu,
+  context: StepContext,
+  { examples, reference }: ExampleBatch,
+  share?: StepShare,
+): StepResult {
+  const { model, loss, vocabularyMean, gradientCheckpointing } = context;
+  const packed = packExamples(examples);
+  const referenceRows = loss.usesReference
+    ? Float32Array.from(reference.flatMap((values) => [...values]))
+    : new Float32Array(packed.targets.length);
+
+  const batch = new DeviceBatch(gpu, packed, model.parameters && model.config.vocabSize);
+  const referenceLogprobs = Tensor.from(
+    gpu,
+    referenceRows,
+    [referenceRows.length],
+    'reference log-probabilities',
+  );
+  const labels = Tensor.from(gpu, labelsOf(examples), [examples.length], 'labels');
+  const tape = share ? Tape.forTraining(gpu) : Tape.forInference(gpu);
+  const { logprobs, stats, logitMeans } = scoreRows(
+    tape,
+    model,
+    batch,
+    vocabularyMean,
+    gradientCheckpointing,
+  );
+  const offsets = batch.sequenceOffsets;
+  const sums = sequenceSums(tape, logprobs, offsets, loss.ldAlpha);
+  const completions = {
+    sums,
+    reference: sequenceSums(tape, referenceLogprobs, offsets, loss.ldAlpha),
+    offsets,
+    labels,
+  };
+  const settings = { meanTokens: meanTokens(examples), ...share, divergence: loss.divergence };
+  const { records } = objectiveLoss(tape, loss.terms, completions, settings);
+
+  const late = Promise.all([records, logprobs, stats, logitMeans].map((tensor) => gpu.recorder.read(tensor)));
+  if (share) tape.backward();
+  else tape.dispose();
+  for (const tensor of [referenceLogprobs, labels]) gpu.pool.release(tensor);
+  batch.dispose();
+
+  return {
+    tokens: packed.ids.length,
+    numTokens: examples.reduce((n, example) => n + countTokens(example, loss), 0),
+    means: late.then((data) => {
+      const values = data.map((bytes) => new Float32Array(bytes));
+      const [recordValues, logprobValues, statValues, logitValues] = values as [
+        Float32Array,
+        Float32Array,
+        Float32Array,
+        Float32Array,
+      ];
+      const readback = {
+        records: recordValues,
+        logprobs: logprobValues,
+        stats: statValues,
+        logitMeans: logitValues,
+        reference: loss.usesReference ? referenceRows : undefined,
+        sequenceOffsets: packed.sequenceOffsets,
+      };
+      const { objective } = loss.terms[0] as Term;
+      return batchMeans(readback, loss.metrics, recordWidth(objective), sidesOf(examples, loss));
+    }),
+  };
+}
+
+/** The examples of the given numbers, with their reference. */
+export function batchOf(
+  numbers: Uint32Array,
+  examples: readonly TokenizedExample[],
+  reference: ExampleBatch['reference'],
+): ExampleBatch {
+  const chosen = [...numbers];
+  return { examples: chosen.map((i) => examples[i]), reference: chosen.map((i) => reference[i]) };
+}
+
+/** Mean length of the completions that are learned: of a pair the chosen one. */
+export function meanTokens(examples: readonly TokenizedExample[]): number {
+  return examples.reduce((sum, { completions }) => sum + completions[0].length, 0) / examples.length;
+}
+
+function labelsOf(examples: readonly TokenizedExample[]): Uint32Array {
+  return Uint32Array.from(examples, ({ desirable }) => (desirable === false ? 0 : 1));
+}
+
+/** Pairs have both; of a labelled example only the completion itself is either. */
+function sidesOf(examples: readonly TokenizedExample[], { terms }: Loss): Side[] {
+  const { objective } = terms[0] as Term;
+  return examples.flatMap(({ desirable }): Side[] => {
+    if (objective.unit === 'pair') return ['chosen', 'rejected'];
+    const side: Side = desirable === false ? 'rejected' : 'chosen';
+    return completionsOf(objective) === 2 ? [side, undefined] : [side];
+  });
+}
+
+/** What only serves a baseline is not counted. */
+function countTokens({ prompt, completions }: TokenizedExample, { terms }: Loss): number {
+  const counted = (terms[0] as Term).objective.unit === 'pair' ? completions : completions.slice(0, 1);
+  return counted.reduce((n, completion) => n + prompt.length + completion.length, 0);
+}

@@ -1,0 +1,301 @@
+/**
+ * The training loop that all trainers share, with TRL's names. Reads as the data flows: plan, reference, steps,
+ * evaluation, checkpoints. What is minimised on which examples is a {@link Task}; nothing here knows an objective. No step
+ * waits for the device: metrics arrive a step or two late, and a loss that is not finite stops the run before a
+ * checkpoint could keep it.
+ */
+import type { TokenizedExample } from '../data/packing.ts';
+import type { CheckpointStore } from '../io/checkpoint.ts';
+import { InputError } from '../io/errors.ts';
+import type { Adapter, LoraConfig } from '../io/peft.ts';
+import type { ReferenceCache } from '../io/reference-cache.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
+import type { Loss } from '../objectives/families.ts';
+import type { ParameterStore } from '../tensor/parameters.ts';
+import { Clock } from './clock.ts';
+import { resolveLoraConfig, type TrainingConfig } from './config.ts';
+import { NonFiniteLossError } from './errors.ts';
+import { evaluateExamples } from './evaluation.ts';
+import type { Metrics, RunPlan, TrainEvent } from './events.ts';
+import { VocabularyMean } from './forward.ts';
+import { evalMetrics, joinMeans } from './metrics.ts';
+import { Optimizer } from './optimizer.ts';
+import { examplesOfStep, type Order, stepsPerEpoch } from './order.ts';
+import { planRun } from './plan.ts';
+import { type ReferenceLogprobs, referenceLogprobs } from './reference.ts';
+import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
+import { loadRun, type RunState, restoreParameters, runHash, saveRun } from './state.ts';
+import { batchOf, meanTokens, runBatch, type StepContext } from './step.ts';
+
+/** Steps whose metrics may be on their way. */
+const METRICS_LATE = 2;
+
+/** What every trainer is given beside its own settings and data. */
+export interface TrainerOptions {
+  model: CausalLM;
+  /** LoRA settings, an adapter to continue, or null to train all weights (load the model with `trainable`). */
+  peftConfig?: Partial<LoraConfig> | Adapter | null;
+  /** Where the run is kept; without one it cannot be resumed. */
+  checkpoint?: CheckpointStore;
+  referenceCache?: ReferenceCache;
+}
+
+/** What there is to minimise, and on what. */
+export interface Task<Config extends TrainingConfig> {
+  config: Config;
+  train: readonly TokenizedExample[];
+  evaluation: readonly TokenizedExample[];
+  /** Things a person should know about the data, a line each. */
+  notices: readonly string[];
+  loss: Loss;
+  /** Whether token means are over the optimizer step, not over each micro-batch. */
+  tokenMeanOverStep?: boolean;
+}
+
+interface PendingStep {
+  step: number;
+  tokens: number;
+  metrics: Promise<Metrics>;
+}
+
+export class Trainer<Config extends TrainingConfig = TrainingConfig> {
+  readonly config: Config;
+  readonly notices: readonly string[];
+  /** The adapter in training; undefined where all weights train. */
+  readonly adapter: LoraAdapter | undefined;
+  private readonly model: CausalLM;
+  private readonly parameters: ParameterStore;
+  private readonly optimizer: Optimizer;
+  private readonly vocabularyMean: VocabularyMean;
+  private readonly order: Order;
+  private readonly schedule: Schedule;
+  private readonly references = new Map<readonly TokenizedExample[], ReferenceLogprobs>();
+  private state: RunState = { step: 0, tokens: 0, numTokens: 0, log: [] };
+
+  constructor(
+    private readonly options: TrainerOptions,
+    private readonly task: Task<Config>,
+  ) {
+    const { model, peftConfig = {} } = options;
+    this.model = model;
+    this.config = task.config;
+    this.notices = task.notices;
+    if (task.train.length === 0)
+      throw new InputError('training data', 'has no rows', 'Give at least one row');
+
+    if (peftConfig) this.adapter = model.attach(this.initialAdapter(peftConfig), { trainable: true });
+    const parameters = this.adapter?.parameters ?? model.parameters;
+    if (!parameters) {
+      throw new InputError(
+        model.name,
+        'was loaded frozen, and no adapter is asked for',
+        'Load it with { trainable: true }, or give a peftConfig',
+      );
+    }
+    this.parameters = parameters;
+    this.optimizer = new Optimizer(model.gpu, parameters, this.config);
+    this.vocabularyMean = new VocabularyMean(model);
+
+    const { perDeviceTrainBatchSize, gradientAccumulationSteps, seed, shuffleDataset } = this.config;
+    this.order = {
+      examples: task.train.length,
+      stepSize: perDeviceTrainBatchSize * gradientAccumulationSteps,
+      seed,
+      shuffle: shuffleDataset,
+    };
+    this.schedule = scheduleOf(this.config, stepsPerEpoch(this.order));
+  }
+
+  /** Optimizer steps done so far. */
+  get step(): number {
+    return this.state.step;
+  }
+
+  /** All steps and evaluations so far, those before a resume included (TRL's `state.log_history`). */
+  get logHistory(): RunState['log'] {
+    return this.state.log;
+  }
+
+  /**
+   * Trains, telling what happens. A signal stops it after the step under way, with a checkpoint. Where a checkpoint is
+   * there, the run goes on from it, bit for bit. Throws {@link InputError} for a checkpoint of another run,
+   * {@link MemoryCapError} before anything is trained, {@link NonFiniteLossError}, and the device's errors.
+   */
+  async *train({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<TrainEvent> {
+    const { model, config } = this;
+    const { gpu } = model;
+    const configHash = await runHash(model, this.parameters, [
+      config,
+      this.adapter?.config ?? null,
+      this.task.train,
+      this.task.evaluation,
+    ]);
+    const resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
+    yield { type: 'start', plan: await this.plan(), resumedFrom: resumed?.state.step };
+
+    const train = yield* this.reference(this.task.train);
+    const evaluation = yield* this.reference(this.task.evaluation);
+    if (resumed) {
+      restoreParameters(this.parameters, resumed.checkpoint);
+      this.state = resumed.state;
+    }
+
+    const { totalSteps } = this.schedule;
+    const clock = new Clock(totalSteps - this.state.step);
+    const pending: PendingStep[] = [];
+    while (this.state.step < totalSteps && !signal?.aborted) {
+      pending.push(this.runStep(this.state.step + 1, train));
+      await gpu.settle(gpu.recorder.throttle());
+      if (pending.length > METRICS_LATE) yield await this.stepEvent(pending.shift() as PendingStep, clock);
+
+      const { step } = this.state;
+      const evaluates = isDue(step, config.evalSteps) && step < totalSteps;
+      const saves = isDue(step, config.saveSteps) && step < totalSteps;
+      if (!evaluates && !saves) continue;
+      // A checkpoint keeps only what is known to be finite.
+      for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
+      if (evaluates) yield* this.evaluateNow(evaluation);
+      if (saves) yield* this.save(configHash);
+    }
+    for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
+    const completed = this.state.step >= totalSteps;
+    if (completed && !this.hasEvaluated()) yield* this.evaluateNow(evaluation);
+    yield* this.save(configHash);
+    yield {
+      type: 'end',
+      step: this.state.step,
+      completed,
+      tokens: this.state.tokens,
+      tokensPerSecond: clock.report().tokensPerSecond,
+      memory: gpu.memory(),
+    };
+  }
+
+  /** Metrics on the evaluation data as the model stands, without the `eval_` prefix. */
+  async evaluate(): Promise<Metrics> {
+    const reference = this.reference(this.task.evaluation);
+    let next = await reference.next();
+    while (!next.done) next = await reference.next();
+    return this.metricsOf(next.value);
+  }
+
+  /** What there is to do and what it will need; compiles the kernels. Throws {@link MemoryCapError}. */
+  async plan(): Promise<RunPlan> {
+    return {
+      totalSteps: this.schedule.totalSteps,
+      examples: this.task.train.length,
+      evalExamples: this.task.evaluation.length,
+      trainableParameters: this.parameters.count,
+      plannedBytes: await planRun(this.context, this.parameters, this.task.train, this.config),
+    };
+  }
+
+  /** Frees what the trainer holds; the adapter stays on the model. */
+  dispose(): void {
+    this.optimizer.dispose();
+    this.vocabularyMean.dispose();
+  }
+
+  /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */
+  private runStep(step: number, reference: ReferenceLogprobs): PendingStep {
+    const { train, tokenMeanOverStep } = this.task;
+    const numbers = examplesOfStep(this.order, step);
+    const share = {
+      scale: 1 / numbers.length,
+      ...(tokenMeanOverStep ? { meanTokens: meanTokens([...numbers].map((i) => train[i])) } : {}),
+    };
+    const { perDeviceTrainBatchSize } = this.config;
+    const results = [];
+    for (let start = 0; start < numbers.length; start += perDeviceTrainBatchSize) {
+      const batch = batchOf(numbers.subarray(start, start + perDeviceTrainBatchSize), train, reference);
+      results.push(runBatch(this.model.gpu, this.context, batch, share));
+    }
+    const rate = learningRate(this.schedule, step);
+    const norm = this.optimizer.step(step, rate);
+    const tokens = results.reduce((sum, result) => sum + result.tokens, 0);
+    this.state.step = step;
+    this.state.tokens += tokens;
+    this.state.numTokens += results.reduce((sum, result) => sum + result.numTokens, 0);
+    const { numTokens } = this.state;
+    const metrics = Promise.all([Promise.all(results.map((result) => result.means)), norm]).then(
+      ([parts, gradNorm]) => ({
+        ...joinMeans(parts),
+        grad_norm: gradNorm,
+        learning_rate: rate,
+        num_tokens: numTokens,
+      }),
+    );
+    // A lost device rejects it before anyone waits; whoever waits still gets the error.
+    metrics.catch(() => undefined);
+    return { step, tokens, metrics };
+  }
+
+  private async stepEvent({ step, tokens, metrics }: PendingStep, clock: Clock): Promise<TrainEvent> {
+    this.model.gpu.recorder.flush();
+    const values = await this.model.gpu.settle(metrics);
+    if (!Number.isFinite(values.loss) || !Number.isFinite(values.grad_norm))
+      throw new NonFiniteLossError(step, values);
+    clock.tick(tokens);
+    const entry = { type: 'step', step, epoch: step / stepsPerEpoch(this.order), metrics: values } as const;
+    this.state.log.push(entry);
+    return { ...entry, totalSteps: this.schedule.totalSteps, ...clock.report() };
+  }
+
+  private async *evaluateNow(reference: ReferenceLogprobs): AsyncGenerator<TrainEvent> {
+    if (this.task.evaluation.length === 0) return;
+    const { step } = this.state;
+    const metrics = evalMetrics(await this.metricsOf(reference));
+    this.state.log.push({ type: 'evaluate', step, metrics });
+    yield { type: 'evaluate', step, metrics };
+  }
+
+  private metricsOf(reference: ReferenceLogprobs): Promise<Metrics> {
+    const examples = this.task.evaluation;
+    return evaluateExamples(this.context, { examples, reference }, this.config.perDeviceEvalBatchSize);
+  }
+
+  private async *save(configHash: string): AsyncGenerator<TrainEvent> {
+    if (!this.options.checkpoint) return;
+    await saveRun(this.options.checkpoint, configHash, this.parameters, this.state);
+    yield { type: 'checkpoint', step: this.state.step };
+  }
+
+  /** The reference is this model with the trained adapter off; with all weights in training, as it stands at step 0. */
+  private async *reference(
+    examples: readonly TokenizedExample[],
+  ): AsyncGenerator<TrainEvent, ReferenceLogprobs> {
+    const kept = this.references.get(examples);
+    if (kept || examples.length === 0 || !this.task.loss.usesReference) return kept ?? [];
+    const { model, adapter, options, config } = this;
+    if (adapter) adapter.enabled = false;
+    try {
+      const size = config.perDeviceEvalBatchSize;
+      const computed = yield* referenceLogprobs(model, examples, size, options.referenceCache);
+      this.references.set(examples, computed);
+      return computed;
+    } finally {
+      if (adapter) adapter.enabled = true;
+    }
+  }
+
+  private get context(): StepContext {
+    const { model, vocabularyMean, task } = this;
+    const { gradientCheckpointing } = this.config;
+    return { model, loss: task.loss, vocabularyMean, gradientCheckpointing };
+  }
+
+  private initialAdapter(peftConfig: Partial<LoraConfig> | Adapter): Adapter {
+    if ('weights' in peftConfig) return peftConfig;
+    const config = resolveLoraConfig(peftConfig);
+    return freshAdapter(config, this.model.targets(config.targetModules), this.model.name, this.config.seed);
+  }
+
+  private hasEvaluated(): boolean {
+    return this.state.log.some((entry) => entry.type === 'evaluate' && entry.step === this.state.step);
+  }
+}
+
+function isDue(step: number, every: number): boolean {
+  return every > 0 && step % every === 0;
+}
