@@ -7,10 +7,12 @@ import { Gpu, type GpuOptions } from './gpu/device.ts';
 import { NoAdapterError } from './gpu/errors.ts';
 
 // Data, as people have it.
+export { type LabelledRow, readLabelledRows } from './data/labelled-dataset.ts';
 export {
   type PackedBatch,
   packPairs,
   packSequences,
+  type TokenizedExample,
   type TokenizedPair,
   type TokenizedSequence,
 } from './data/packing.ts';
@@ -21,7 +23,8 @@ export {
   toPreferenceRow,
   trainEvalSplit,
 } from './data/preference-dataset.ts';
-export { type TokenizeOptions, tokenizePairs } from './data/tokenize-pairs.ts';
+export { readTextRows, type TextRow } from './data/text-dataset.ts';
+export { type TokenizeOptions, tokenizePairs } from './data/tokenize-completions.ts';
 export { requireVocabulary, Tokenizer } from './data/tokenizer.ts';
 // A device, its memory and what can go wrong with it.
 export { type AdapterReport, Gpu, type GpuOptions } from './gpu/device.ts';
@@ -75,16 +78,30 @@ export { Tape } from './tensor/tape.ts';
 export { Tensor } from './tensor/tensor.ts';
 // Training and scoring.
 export {
+  CPO_DEFAULTS,
+  type CPOConfig,
   DPO_DEFAULTS,
   type DPOConfig,
+  KTO_DEFAULTS,
+  type KTOConfig,
   LORA_DEFAULTS,
   LORA_LEARNING_RATE,
+  ORPO_DEFAULTS,
+  type ORPOConfig,
   type PeftConfig,
+  SFT_DEFAULTS,
+  type SFTConfig,
 } from './train/config.ts';
+export { CPOTrainer, type CPOTrainerOptions } from './train/cpo-trainer.ts';
+export type { LabelledDataset, LabelledSequence, PairDataset, TextDataset } from './train/datasets.ts';
 export { DPOTrainer, type DPOTrainerOptions } from './train/dpo-trainer.ts';
 export { NonFiniteLossError } from './train/errors.ts';
 export type { EvaluateEvent, Metrics, RunPlan, StepEvent, TrainEvent } from './train/events.ts';
+export { KTOTrainer, type KTOTrainerOptions } from './train/kto-trainer.ts';
+export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
 export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
+export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';
+export { Trainer, type TrainerOptions } from './train/trainer.ts';
 
 /** A device of this page or worker. Throws {@link NoAdapterError} with what a person can do about it. */
 export async function requestGpu(options?: GpuOptions): Promise<Gpu> {

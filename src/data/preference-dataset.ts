@@ -104,7 +104,7 @@ function canonical(value: unknown): string {
 }
 
 /** A column's value: text, or a list of messages. */
-function side(value: unknown, column: string, where: string): string | Message[] {
+export function side(value: unknown, column: string, where: string): string | Message[] {
   if (typeof value === 'string') return value;
   const expected = 'Give text, or a list of {"role", "content"} messages';
   if (!Array.isArray(value)) throw new InputError(where, `"${column}" is ${kindOf(value)}`, expected);

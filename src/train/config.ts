@@ -161,6 +161,7 @@ export const SFT_DEFAULTS: Readonly<SFTConfig> = {
 };
 
 export const LORA_LEARNING_RATE = 1e-5;
+export const SFT_LORA_LEARNING_RATE = 2e-4;
 
 export const LORA_DEFAULTS: Readonly<LoraConfig> = {
   r: 16,
@@ -203,14 +204,15 @@ const RULES: Readonly<Record<string, Rule>> = {
   cpoAlpha: notNegative,
 };
 
-/** Fills in the defaults and checks every value. Throws {@link InputError}. */
+/** Fills in the defaults, with null as `peftConfig` those of full training, and checks every value. Throws {@link InputError}. */
 export function resolveConfig<Config extends TrainingConfig>(
-  given: Partial<Config>,
+  given: Partial<Config> = {},
   defaults: Readonly<Config>,
-  { lora }: { lora: boolean },
+  peftConfig?: object | null,
+  adapterRate = LORA_LEARNING_RATE,
 ): Config {
   refuseUnknown(given, defaults);
-  const rate = lora ? { learningRate: LORA_LEARNING_RATE } : {};
+  const rate = peftConfig === null ? {} : { learningRate: adapterRate };
   const config: Config = { ...defaults, ...rate, ...withoutUndefined(given) };
   for (const [name, value] of Object.entries(config)) {
     const rule = RULES[name];

@@ -5,6 +5,7 @@
  * checkpoint could keep it.
  */
 import type { TokenizedExample } from '../data/packing.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
 import { InputError } from '../io/errors.ts';
 import type { Adapter, LoraConfig } from '../io/peft.ts';
@@ -41,6 +42,16 @@ export interface TrainerOptions {
   referenceCache?: ReferenceCache;
 }
 
+/** The same with settings and data of a kind. */
+export interface DataOptions<Config, Dataset> extends TrainerOptions {
+  /** Settings; TRL's defaults for what is left out. */
+  args?: Partial<Config>;
+  trainDataset: Dataset;
+  evalDataset?: Dataset;
+  /** The model's tokenizer; needed for rows of text. */
+  processingClass?: Tokenizer;
+}
+
 /** What there is to minimise, and on what. */
 export interface Task<Config extends TrainingConfig> {
   config: Config;
@@ -49,6 +60,8 @@ export interface Task<Config extends TrainingConfig> {
   /** Things a person should know about the data, a line each. */
   notices: readonly string[];
   loss: Loss;
+  /** Whether the order of the examples is part of the data. */
+  keepsOrder?: boolean;
   /** Whether token means are over the optimizer step, not over each micro-batch. */
   tokenMeanOverStep?: boolean;
 }
@@ -102,7 +115,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       examples: task.train.length,
       stepSize: perDeviceTrainBatchSize * gradientAccumulationSteps,
       seed,
-      shuffle: shuffleDataset,
+      shuffle: shuffleDataset && !task.keepsOrder,
     };
     this.schedule = scheduleOf(this.config, stepsPerEpoch(this.order));
   }

@@ -1,7 +1,7 @@
 /** The readers against a real model and real preference data in `../shared`, skipped by name where that is missing. */
 import { expect } from 'chai';
 import { readPreferenceRows } from '../../src/data/preference-dataset.ts';
-import { tokenizePairs } from '../../src/data/tokenize-pairs.ts';
+import { tokenizePairs } from '../../src/data/tokenize-completions.ts';
 import { requireVocabulary, Tokenizer } from '../../src/data/tokenizer.ts';
 import { parseConfigText } from '../../src/io/config.ts';
 import { filesOf } from '../../src/io/files.ts';

@@ -1,11 +1,11 @@
 /**
- * Preference rows to token ids, by TRL's rules (`DPOTrainer._prepare_dataset` and `DataCollatorForPreference`, 1.16):
- * EOS ends a completion that is text; the prompt is tokenised by itself (a conversation with the generation prompt),
- * prompt and completion as a whole, and the completion starts where the two part. Unlike TRL, a row that leaves
- * nothing to learn is refused by its number, not dropped.
+ * Prompts and completions to token ids, by TRL's rules (`_prepare_dataset` of its trainers, 1.16): EOS ends a completion
+ * that is text; the prompt is tokenised by itself (a conversation with the generation prompt), prompt and completion as a
+ * whole, and the completion starts where the two part. Unlike TRL, a row that leaves nothing to learn is refused by its
+ * number, not dropped.
  */
 import { InputError, listed, quote } from '../io/errors.ts';
-import type { TokenizedPair } from './packing.ts';
+import type { TokenizedExample, TokenizedPair } from './packing.ts';
 import type { Message, PreferenceRow } from './preference-dataset.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -14,20 +14,47 @@ export interface TokenizeOptions {
   maxLength?: number | undefined;
 }
 
+/** A prompt and what may follow it, by the names of their columns. All are text, or all are messages. */
+export interface CompletionRow {
+  prompt: string | Message[];
+  completions: Readonly<Record<string, string | Message[]>>;
+  /** File and line, for messages. */
+  where?: string | undefined;
+}
+
 /** The pairs in the order of `rows`, and what a person should know about them, a line each. */
 export function tokenizePairs(
   rows: readonly PreferenceRow[],
   tokenizer: Tokenizer,
-  { maxLength = Number.POSITIVE_INFINITY }: TokenizeOptions = {},
+  options?: TokenizeOptions,
 ): { pairs: TokenizedPair[]; notices: string[] } {
+  const completionRows = rows.map(({ prompt, chosen, rejected, where }) => ({
+    prompt,
+    completions: { chosen, rejected },
+    where,
+  }));
+  const { examples, notices } = tokenizeCompletions(completionRows, tokenizer, options);
+  const pairs = examples.map(({ prompt, completions }) => {
+    const [chosen, rejected] = completions as [number[], number[]];
+    return { prompt, chosen, rejected };
+  });
+  return { pairs, notices };
+}
+
+/** The same for rows of any number of completions. All completions of a row start at the same token. */
+export function tokenizeCompletions(
+  rows: readonly CompletionRow[],
+  tokenizer: Tokenizer,
+  { maxLength = Number.POSITIVE_INFINITY }: TokenizeOptions = {},
+): { examples: TokenizedExample[]; notices: string[] } {
   const shifted: number[] = [];
   const cut: number[] = [];
   const equal: number[] = [];
   const doubled: number[] = [];
-  const pairs = rows.map((row, index) => {
+  const examples = rows.map((row, index) => {
     const where = row.where ?? `row ${index + 1}`;
     const ids = located(where, () => encodeRow(row, tokenizer));
-    const length = Math.min(commonPrefix(ids.prompt, ids.chosen), commonPrefix(ids.prompt, ids.rejected));
+    const length = Math.min(...ids.wholes.map((whole) => commonPrefix(ids.prompt, whole)));
     const prompt = ids.prompt.slice(0, length);
     if (length === 0) {
       const what = 'the prompt has no token from which to predict the completion';
@@ -40,16 +67,17 @@ export function tokenizePairs(
     if (tokenizer.bosId !== undefined && prompt[0] === tokenizer.bosId && prompt[1] === tokenizer.bosId)
       doubled.push(index + 1);
     if (length < ids.prompt.length) shifted.push(index + 1);
-    if (Math.max(ids.chosen.length, ids.rejected.length) > maxLength) cut.push(index + 1);
-    const chosen = ids.chosen.slice(length, maxLength);
-    const rejected = ids.rejected.slice(length, maxLength);
-    if (chosen.length === 0 || rejected.length === 0) {
-      const side = chosen.length === 0 ? 'chosen' : 'rejected';
-      throw new InputError(where, `the completion "${side}" has no tokens`, 'Write one, or remove the row');
+    if (ids.wholes.some((whole) => whole.length > maxLength)) cut.push(index + 1);
+    const completions = ids.wholes.map((whole) => whole.slice(length, maxLength));
+    const empty = completions.findIndex((completion) => completion.length === 0);
+    if (empty >= 0) {
+      const column = Object.keys(row.completions)[empty];
+      throw new InputError(where, `the completion "${column}" has no tokens`, 'Write one, or remove the row');
     }
-    if (chosen.length === rejected.length && commonPrefix(chosen, rejected) === chosen.length)
+    const [first, second] = completions as [number[], number[] | undefined];
+    if (first.length === second?.length && commonPrefix(first, second) === first.length)
       equal.push(index + 1);
-    return { prompt, chosen, rejected };
+    return { prompt, completions };
   });
   const notices = [
     notice(
@@ -60,39 +88,38 @@ export function tokenizePairs(
     notice(doubled, 'the prompt begins with BOS twice; leave it out of the text'),
     notice(equal, 'chosen and rejected are the same; the pair teaches nothing'),
   ];
-  return { pairs, notices: notices.filter((line) => line !== undefined) };
+  return { examples, notices: notices.filter((line) => line !== undefined) };
 }
 
 /** Ids of the prompt, and of the prompt with each completion. */
-function encodeRow({ prompt, chosen, rejected }: PreferenceRow, tokenizer: Tokenizer): TokenizedPair {
+function encodeRow(
+  { prompt, completions }: CompletionRow,
+  tokenizer: Tokenizer,
+): { prompt: number[]; wholes: number[][] } {
+  const all = Object.values(completions);
   if (typeof prompt === 'string') {
-    const whole = (completion: string | Message[]) => encodeWithEos(prompt, completion as string, tokenizer);
     const alone = tokenizer.encode(prompt);
     return {
       prompt: tokenizer.addsEos ? alone.slice(0, -1) : alone,
-      chosen: whole(chosen),
-      rejected: whole(rejected),
+      wholes: all.map((completion) => encodeWithEos(prompt + (completion as string), tokenizer)),
     };
   }
-  const whole = (completion: string | Message[]) =>
-    tokenizer.encodeChat([...prompt, ...(completion as Message[])]);
   return {
     prompt: tokenizer.encodeChat(prompt, { addGenerationPrompt: true }),
-    chosen: whole(chosen),
-    rejected: whole(rejected),
+    wholes: all.map((completion) => tokenizer.encodeChat([...prompt, ...(completion as Message[])])),
   };
 }
 
 /** Ids of a text that ends with one EOS, whether it, the tokenizer or neither puts it there. */
-function encodeWithEos(prompt: string, completion: string, tokenizer: Tokenizer): number[] {
+export function encodeWithEos(text: string, tokenizer: Tokenizer): number[] {
   const { eosToken, eosId, addsEos } = tokenizer;
   if (eosToken === undefined || eosId === undefined) {
     const wayOut = 'Name an "eos_token" of the vocabulary in tokenizer_config.json';
     throw new InputError(tokenizer.name, 'the tokenizer has no EOS token to end a completion with', wayOut);
   }
-  const ended = completion.endsWith(eosToken);
-  if (addsEos) return tokenizer.encode(prompt + (ended ? completion.slice(0, -eosToken.length) : completion));
-  const ids = tokenizer.encode(prompt + (ended ? completion : completion + eosToken));
+  const ended = text.endsWith(eosToken);
+  if (addsEos) return tokenizer.encode(ended ? text.slice(0, -eosToken.length) : text);
+  const ids = tokenizer.encode(ended ? text : text + eosToken);
   if (ids.at(-1) === eosId) return ids;
   const what = `the tokenizer does not read its own EOS token ${quote(eosToken)} in text`;
   throw new InputError(tokenizer.name, what, 'List it under "added_tokens" in tokenizer.json');
@@ -105,12 +132,13 @@ function commonPrefix(a: readonly number[], b: readonly number[]): number {
   return length;
 }
 
-function notice(rows: readonly number[], what: string): string | undefined {
+/** A line about some rows, where there are any. */
+export function notice(rows: readonly number[], what: string): string | undefined {
   return rows.length === 0 ? undefined : `${rows.length === 1 ? 'Row' : 'Rows'} ${listed(rows)}: ${what}.`;
 }
 
 /** Puts the row before an error of the tokenizer. */
-function located<T>(where: string, action: () => T): T {
+export function located<T>(where: string, action: () => T): T {
   try {
     return action();
   } catch (error) {

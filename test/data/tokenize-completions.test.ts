@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { readPreferenceRows } from '../../src/data/preference-dataset.ts';
-import { tokenizePairs } from '../../src/data/tokenize-pairs.ts';
+import { tokenizePairs } from '../../src/data/tokenize-completions.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
@@ -22,7 +22,7 @@ const rowsOf = (...rows: unknown[]) =>
   readPreferenceRows(rows.map((row) => JSON.stringify(row)).join('\n'), 'pairs.jsonl');
 const withoutBos = { post_processor: null };
 
-describe('data/tokenize-pairs', () => {
+describe('data/tokenize-completions', () => {
   it('gives TRL’s token ids, text and conversations', async () => {
     expect(tokenizePairs(rowsOf(...trl.rows), await tiny()).pairs).to.deep.equal(trl.ids);
   });

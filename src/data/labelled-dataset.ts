@@ -1,0 +1,59 @@
+/**
+ * Unpaired preference data: rows of `prompt`, `completion` and a `label` that says whether the completion is desirable.
+ * Rows of pairs are taken too, each as a desirable and an undesirable one (TRL's `unpair_preference_dataset`). Checks each
+ * row and names the one that is wrong; knows no tokens.
+ */
+import { InputError, listed, quote } from '../io/errors.ts';
+import { type JsonObject, kindOf } from '../io/json.ts';
+import { parseRows } from './jsonl.ts';
+import { type Message, side, toPreferenceRow } from './preference-dataset.ts';
+
+/** Prompt and completion are text, or both are messages. */
+export interface LabelledRow {
+  prompt: string | Message[];
+  completion: string | Message[];
+  /** Whether the completion is desirable. */
+  label: boolean;
+  /** File and line, for messages. */
+  where?: string | undefined;
+}
+
+const COLUMNS =
+  'Give it "prompt", "completion" and "label" (true or false), or "prompt", "chosen" and "rejected"';
+
+/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
+export function readLabelledRows(text: string, file: string): LabelledRow[] {
+  return parseRows(text, file).flatMap(({ value, where }) => toLabelledRows(value, where));
+}
+
+/** One row, checked: a labelled completion, or both completions of a pair. */
+export function toLabelledRows(value: JsonObject, where: string): LabelledRow[] {
+  if (value.chosen !== undefined && value.completion === undefined) {
+    const { prompt, chosen, rejected } = toPreferenceRow(value, where);
+    return [
+      { prompt, completion: chosen, label: true, where },
+      { prompt, completion: rejected, label: false, where },
+    ];
+  }
+  const missing = ['prompt', 'completion', 'label'].filter(
+    (column) => value[column] === undefined || value[column] === null,
+  );
+  if (missing.length > 0) {
+    const found = listed(Object.keys(value).map((key) => quote(key)));
+    const what = `the row has no ${missing.map((column) => `"${column}"`).join(' and no ')}, only ${found}`;
+    throw new InputError(where, what, COLUMNS);
+  }
+  const label = value.label === 1 ? true : value.label === 0 ? false : value.label;
+  if (typeof label !== 'boolean') {
+    throw new InputError(where, `"label" is ${kindOf(value.label)}`, 'Give true (desirable) or false');
+  }
+  const prompt = side(value.prompt, 'prompt', where);
+  const completion = side(value.completion, 'completion', where);
+  if (typeof prompt !== typeof completion) {
+    throw new InputError(where, '"prompt" and "completion" are not both text or both messages', COLUMNS);
+  }
+  if (completion.length === 0) {
+    throw new InputError(where, 'the completion is empty', 'Write one, or remove the row');
+  }
+  return [{ prompt, completion, label, where }];
+}

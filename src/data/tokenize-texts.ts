@@ -1,0 +1,66 @@
+/**
+ * Texts and conversations to token ids for supervised fine-tuning, by TRL's rules (`SFTTrainer._prepare_dataset`, 1.16):
+ * EOS ends what is text; of a prompt and its completion the completion alone is learned, unless both are asked for; of a
+ * whole text or conversation everything.
+ */
+import { InputError } from '../io/errors.ts';
+import type { TokenizedExample } from './packing.ts';
+import type { Message } from './preference-dataset.ts';
+import type { TextRow } from './text-dataset.ts';
+import {
+  encodeWithEos,
+  located,
+  notice,
+  type TokenizeOptions,
+  tokenizeCompletions,
+} from './tokenize-completions.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+export interface TokenizeTextOptions extends TokenizeOptions {
+  /** Whether prompts are not learned; null or undefined: they are not, where there are any. */
+  completionOnlyLoss?: boolean | null;
+}
+
+/** The texts in the order of `rows`, and what a person should know about them, a line each. */
+export function tokenizeTexts(
+  rows: readonly TextRow[],
+  tokenizer: Tokenizer,
+  { maxLength = Number.POSITIVE_INFINITY, completionOnlyLoss }: TokenizeTextOptions = {},
+): { examples: TokenizedExample[]; notices: string[] } {
+  const prompted = rows.filter(({ prompt }) => prompt !== undefined).length;
+  if (prompted > 0 && completionOnlyLoss !== false) {
+    const whole = rows.find(({ prompt }) => prompt === undefined);
+    if (whole) {
+      const what = 'the row has no prompt, others do';
+      throw new InputError(whole.where ?? 'a row', what, 'Give all rows the same columns');
+    }
+    const completionRows = rows.map(({ prompt = '', completion, where }) => ({
+      prompt,
+      completions: { completion },
+      where,
+    }));
+    return tokenizeCompletions(completionRows, tokenizer, { maxLength });
+  }
+  if (completionOnlyLoss) {
+    throw new InputError('settings', 'completionOnlyLoss is on, and no row has a prompt', 'Leave it out');
+  }
+  const cut: number[] = [];
+  const examples = rows.map(({ prompt = '', completion, where = '' }, index) => {
+    const ids = located(where || `row ${index + 1}`, () =>
+      typeof completion === 'string'
+        ? encodeWithEos((prompt as string) + completion, tokenizer)
+        : tokenizer.encodeChat([...(prompt as Message[]), ...completion]),
+    );
+    if (ids.length < 2) {
+      throw new InputError(
+        where || `row ${index + 1}`,
+        'has no token to predict',
+        'Write more, or remove the row',
+      );
+    }
+    if (ids.length > maxLength) cut.push(index + 1);
+    return { prompt: ids.slice(0, 1), completions: [ids.slice(1, maxLength)] };
+  });
+  const notices = [notice(cut, `longer than max_length ${maxLength}; the end is cut`)];
+  return { examples, notices: notices.filter((line) => line !== undefined) };
+}

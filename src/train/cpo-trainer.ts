@@ -1,0 +1,18 @@
+/**
+ * Contrastive preference optimisation (Xu et al. 2024) and SimPO (Meng et al. 2024) on pairs, without a reference, with
+ * TRL's names and defaults.
+ */
+import { FAMILIES } from '../objectives/families.ts';
+import { CPO_DEFAULTS, type CPOConfig, resolveConfig, resolveLoss } from './config.ts';
+import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
+import { type DataOptions, Trainer } from './trainer.ts';
+
+export type CPOTrainerOptions = DataOptions<CPOConfig, PairDataset>;
+
+export class CPOTrainer extends Trainer<CPOConfig> {
+  constructor(options: CPOTrainerOptions) {
+    const config = resolveConfig(options.args, CPO_DEFAULTS, options.peftConfig);
+    const loss = resolveLoss(FAMILIES.cpo, { ...config });
+    super(options, { config, loss, ...prepareBoth(options, config.maxLength, preparePairs) });
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Data for a trainer, whether it comes as rows of text or as token ids: tokenised with the model's own tokenizer and held
+ * against what the model can take. Wrong rows are refused by number before anything reaches the device.
+ */
+import type { LabelledRow } from '../data/labelled-dataset.ts';
+import {
+  exampleOf,
+  type TokenizedExample,
+  type TokenizedPair,
+  type TokenizedSequence,
+} from '../data/packing.ts';
+import type { PreferenceRow } from '../data/preference-dataset.ts';
+import { shuffle } from '../data/random.ts';
+import type { TextRow } from '../data/text-dataset.ts';
+import { tokenizeCompletions, tokenizePairs } from '../data/tokenize-completions.ts';
+import { tokenizeTexts } from '../data/tokenize-texts.ts';
+import { requireTokenIds, requireVocabulary, type Tokenizer } from '../data/tokenizer.ts';
+import { InputError } from '../io/errors.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+
+/** Rows as read, or token ids. */
+export type PairDataset = readonly PreferenceRow[] | readonly TokenizedPair[];
+export type LabelledDataset = readonly LabelledRow[] | readonly LabelledSequence[];
+export type TextDataset = readonly TextRow[] | readonly TokenizedSequence[];
+
+/** Token ids of a labelled completion. */
+export interface LabelledSequence extends TokenizedSequence {
+  desirable: boolean;
+}
+
+/** The examples, and what a person should know about them, a line each. */
+export interface Prepared {
+  examples: readonly TokenizedExample[];
+  notices: readonly string[];
+}
+
+/** What the data is prepared for. */
+export interface DataContext {
+  model: CausalLM;
+  tokenizer: Tokenizer | undefined;
+  /** Most tokens of a sequence. */
+  maxLength: number;
+}
+
+/** As a trainer is given them. */
+interface BothDatasets<Dataset> {
+  model: CausalLM;
+  trainDataset: Dataset;
+  evalDataset?: Dataset;
+  processingClass?: Tokenizer;
+}
+
+/** Training and evaluation data of a trainer, prepared alike. */
+export function prepareBoth<Dataset extends readonly unknown[]>(
+  { model, trainDataset, evalDataset, processingClass: tokenizer }: BothDatasets<Dataset>,
+  maxLength: number,
+  prepare: (dataset: Dataset, context: DataContext) => Prepared,
+): {
+  train: readonly TokenizedExample[];
+  evaluation: readonly TokenizedExample[];
+  notices: readonly string[];
+} {
+  const context = { model, tokenizer, maxLength };
+  const train = prepare(trainDataset, context);
+  if (!evalDataset?.length) return { train: train.examples, evaluation: [], notices: train.notices };
+  const evaluation = prepare(evalDataset, context);
+  return {
+    train: train.examples,
+    evaluation: evaluation.examples,
+    notices: [...train.notices, ...evaluation.notices],
+  };
+}
+
+/** Each a prompt with its chosen and its rejected completion. Throws {@link InputError}. */
+export function preparePairs(dataset: PairDataset, context: DataContext): Prepared {
+  if (isTokenized(dataset)) return ofIds((dataset as readonly TokenizedPair[]).map(exampleOf), context);
+  const { tokenizer, maxLength } = textContext(context);
+  const { pairs, notices } = tokenizePairs(dataset as readonly PreferenceRow[], tokenizer, { maxLength });
+  return { examples: pairs.map(exampleOf), notices };
+}
+
+/** Each a prompt with its completion, and the label. Throws {@link InputError}. */
+export function prepareLabelled(dataset: LabelledDataset, context: DataContext): Prepared {
+  if (isTokenized(dataset)) {
+    const sequences = dataset as readonly LabelledSequence[];
+    return ofIds(
+      sequences.map(({ prompt, completion, desirable }) => ({
+        prompt,
+        completions: [completion],
+        desirable,
+      })),
+      context,
+    );
+  }
+  const rows = dataset as readonly LabelledRow[];
+  const { tokenizer, maxLength } = textContext(context);
+  const completionRows = rows.map(({ prompt, completion, where }) => ({
+    prompt,
+    completions: { completion },
+    where,
+  }));
+  const { examples, notices } = tokenizeCompletions(completionRows, tokenizer, { maxLength });
+  return { examples: examples.map((example, i) => ({ ...example, desirable: rows[i].label })), notices };
+}
+
+/** Each a text to learn, after a prompt of at least one token that is not learned. Throws {@link InputError}. */
+export function prepareTexts(
+  dataset: TextDataset,
+  context: DataContext & { completionOnlyLoss: boolean | null },
+): Prepared {
+  if (isTokenized(dataset)) {
+    const sequences = dataset as readonly TokenizedSequence[];
+    return ofIds(
+      sequences.map(({ prompt, completion }) => ({ prompt, completions: [completion] })),
+      context,
+    );
+  }
+  const { tokenizer, maxLength } = textContext(context);
+  const { completionOnlyLoss } = context;
+  return tokenizeTexts(dataset as readonly TextRow[], tokenizer, { maxLength, completionOnlyLoss });
+}
+
+/**
+ * Gives each example the completion of the one before it in its batch, as TRL does: log-probabilities of completions
+ * that were not written for their prompt estimate KTO's baseline. The examples are shuffled first, once, because a batch
+ * must stay together from then on.
+ */
+export function withBaselines(
+  examples: readonly TokenizedExample[],
+  {
+    batchSize,
+    seed,
+    shuffled,
+    maxLength,
+  }: { batchSize: number; seed: number; shuffled: boolean; maxLength: number },
+): TokenizedExample[] {
+  const order = shuffled ? [...shuffle(examples.length, seed, 0)] : examples.map((_, i) => i);
+  const ordered = order.map((i) => examples[i] as TokenizedExample);
+  return ordered.map((example, i) => {
+    const start = i - (i % batchSize);
+    const end = Math.min(start + batchSize, ordered.length);
+    // A last batch of one would find only itself.
+    const before = i > start ? i - 1 : end - start > 1 ? end - 1 : Math.max(0, i - 1);
+    const other = (ordered[before] as TokenizedExample).completions[0] as number[];
+    const fitting = other.slice(0, Math.max(1, maxLength - example.prompt.length));
+    return { ...example, completions: [example.completions[0] as number[], fitting] };
+  });
+}
+
+function isTokenized(dataset: readonly { prompt?: unknown }[]): boolean {
+  return dataset.every(({ prompt }) => Array.isArray(prompt) && typeof prompt[0] === 'number');
+}
+
+/** Ids that the model has no row for would read past the end of its embedding. */
+function ofIds(examples: readonly TokenizedExample[], { model }: DataContext): Prepared {
+  const { vocabSize, maxPositionEmbeddings } = model.config;
+  for (const [i, { prompt, completions }] of examples.entries()) {
+    const where = `row ${i + 1}`;
+    for (const ids of [prompt, ...completions]) requireTokenIds(ids, vocabSize, where);
+    const longest = prompt.length + Math.max(...completions.map(({ length }) => length));
+    if (longest > maxPositionEmbeddings) {
+      const what = `has ${longest} tokens, ${model.name} has positions for ${maxPositionEmbeddings}`;
+      throw new InputError(where, what, 'Shorten it');
+    }
+  }
+  return { examples, notices: [] };
+}
+
+/** For rows of text a tokenizer is needed, and the model's own limit holds beside `maxLength`. */
+function textContext({ model, tokenizer, maxLength }: DataContext): {
+  tokenizer: Tokenizer;
+  maxLength: number;
+} {
+  const { maxPositionEmbeddings, vocabSize } = model.config;
+  if (!tokenizer) {
+    throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
+  }
+  requireVocabulary(tokenizer, vocabSize);
+  return { tokenizer, maxLength: Math.min(maxLength, maxPositionEmbeddings) };
+}

@@ -1,0 +1,66 @@
+/**
+ * Kahneman-Tversky optimisation (Ethayarajh et al. 2024) on completions that are desirable or not, with TRL's names and
+ * defaults. Pairs are taken too, each as two completions.
+ */
+import type { TokenizedExample } from '../data/packing.ts';
+import { InputError } from '../io/errors.ts';
+import { FAMILIES } from '../objectives/families.ts';
+import { completionsOf } from '../objectives/objective-loss.ts';
+import { KTO_DEFAULTS, type KTOConfig, resolveConfig, resolveLoss } from './config.ts';
+import { type LabelledDataset, prepareBoth, prepareLabelled, withBaselines } from './datasets.ts';
+import { type DataOptions, Trainer } from './trainer.ts';
+
+export type KTOTrainerOptions = DataOptions<KTOConfig, LabelledDataset>;
+
+export class KTOTrainer extends Trainer<KTOConfig> {
+  constructor(options: KTOTrainerOptions) {
+    const config = resolveConfig(options.args, KTO_DEFAULTS, options.peftConfig);
+    const loss = resolveLoss(FAMILIES.kto, { ...config });
+    const { train, evaluation, notices } = prepareBoth(options, config.maxLength, prepareLabelled);
+    const balance = balanceNotice(train, config);
+    const { perDeviceTrainBatchSize, perDeviceEvalBatchSize, seed, maxLength, shuffleDataset } = config;
+    const hasBaseline = loss.terms.some(({ objective }) => completionsOf(objective) === 2);
+    if (hasBaseline && perDeviceTrainBatchSize < 2) {
+      throw new InputError(
+        'settings',
+        'KTO estimates its baseline from the other completions of a batch, and perDeviceTrainBatchSize is 1',
+        'Give at least 2, or lossType apo_zero_unpaired, which has no baseline',
+      );
+    }
+    const limit = Math.min(maxLength, options.model.config.maxPositionEmbeddings);
+    const prepared = (examples: readonly TokenizedExample[], batchSize: number, shuffled: boolean) =>
+      hasBaseline ? withBaselines(examples, { batchSize, seed, shuffled, maxLength: limit }) : examples;
+    super(options, {
+      config,
+      loss,
+      train: prepared(train, perDeviceTrainBatchSize, shuffleDataset),
+      evaluation: prepared(evaluation, perDeviceEvalBatchSize, false),
+      notices: balance ? [...notices, balance] : notices,
+      keepsOrder: hasBaseline,
+    });
+  }
+}
+
+/** What the KTO paper asks of the weights: desirable and undesirable completions should count about alike. */
+function balanceNotice(
+  examples: readonly TokenizedExample[],
+  { desirableWeight, undesirableWeight }: KTOConfig,
+): string | undefined {
+  const desirable = examples.filter((example) => example.desirable).length;
+  const undesirable = examples.length - desirable;
+  if (examples.length > 0 && (desirable === 0 || undesirable === 0)) {
+    const kind = desirable === 0 ? 'undesirable' : 'desirable';
+    throw new InputError(
+      'training data',
+      `all ${examples.length} completions are ${kind}, and KTO learns from the difference`,
+      'Give completions of both kinds',
+    );
+  }
+  const ratio = (desirableWeight * desirable) / (undesirableWeight * undesirable);
+  if (ratio >= 1 && ratio <= 4 / 3) return undefined;
+  const least = (undesirableWeight * undesirable) / desirable;
+  return (
+    `${desirable} completions are desirable and ${undesirable} are not: with these weights they count ${ratio.toFixed(2)} to 1. ` +
+    `Between 1 and 1.33 works best: give a desirableWeight from ${least.toFixed(2)} to ${((least * 4) / 3).toFixed(2)}.`
+  );
+}

@@ -1,0 +1,18 @@
+/**
+ * Odds-ratio preference optimisation (Hong et al. 2024) on pairs, without a reference, with TRL's names and defaults. The
+ * cross-entropy is that of the chosen completion; TRL's takes its prompt in as well.
+ */
+import { FAMILIES } from '../objectives/families.ts';
+import { ORPO_DEFAULTS, type ORPOConfig, resolveConfig, resolveLoss } from './config.ts';
+import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
+import { type DataOptions, Trainer } from './trainer.ts';
+
+export type ORPOTrainerOptions = DataOptions<ORPOConfig, PairDataset>;
+
+export class ORPOTrainer extends Trainer<ORPOConfig> {
+  constructor(options: ORPOTrainerOptions) {
+    const config = resolveConfig(options.args, ORPO_DEFAULTS, options.peftConfig);
+    const loss = resolveLoss(FAMILIES.orpo, { ...config, lossType: FAMILIES.orpo.lossType });
+    super(options, { config, loss, ...prepareBoth(options, config.maxLength, preparePairs) });
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Supervised fine-tuning on texts, conversations, or prompts and completions, with TRL's names and defaults.
+ */
+import { FAMILIES } from '../objectives/families.ts';
+import {
+  resolveConfig,
+  resolveLoss,
+  SFT_DEFAULTS,
+  SFT_LORA_LEARNING_RATE,
+  type SFTConfig,
+} from './config.ts';
+import { prepareBoth, prepareTexts, type TextDataset } from './datasets.ts';
+import { type DataOptions, Trainer } from './trainer.ts';
+
+export type SFTTrainerOptions = DataOptions<SFTConfig, TextDataset>;
+
+export class SFTTrainer extends Trainer<SFTConfig> {
+  constructor(options: SFTTrainerOptions) {
+    const config = resolveConfig(options.args, SFT_DEFAULTS, options.peftConfig, SFT_LORA_LEARNING_RATE);
+    const loss = resolveLoss(FAMILIES.sft, { lossType: FAMILIES.sft.lossType });
+    const { completionOnlyLoss } = config;
+    const data = prepareBoth(options, config.maxLength, (dataset: TextDataset, context) =>
+      prepareTexts(dataset, { ...context, completionOnlyLoss }),
+    );
+    super(options, { config, loss, ...data, tokenMeanOverStep: true });
+  }
+}
