@@ -20,6 +20,12 @@ import type { Terminal } from './terminal.ts';
 /** Everything that configures a trainer from the command line. */
 export const TRAINING_OPTIONS: readonly OptionName[] = [...DPO_OPTIONS, ...LORA_OPTIONS];
 
+/**
+ * The metric that is shown as KL: Schulman's k3, which is never below 0. The pairs were not written by the policy, so any
+ * estimate on them only says how far it has moved.
+ */
+export const KL = 'kl/k3';
+
 export interface TrainingJob {
   train: readonly PreferenceRow[];
   evaluation: readonly PreferenceRow[];
@@ -130,7 +136,7 @@ function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent): stri
 function figures(metrics: Metrics, prefix = ''): string {
   const value = (name: string) => metrics[`${prefix}${name}`] as number;
   const accuracy = `${(100 * value('rewards/accuracies')).toFixed(0)}%`;
-  return `loss ${value('loss').toFixed(3)} · margin ${value('rewards/margins').toFixed(2)} · accuracy ${accuracy} · KL ${value('kl').toFixed(2)}`;
+  return `loss ${value('loss').toFixed(3)} · margin ${value('rewards/margins').toFixed(2)} · accuracy ${accuracy} · KL ${value(KL).toFixed(2)}`;
 }
 
 function clock(seconds: number): string {
@@ -151,7 +157,7 @@ function summary(trainer: DPOTrainer, plan: RunPlan, end: EndEvent, { gpu }: Cau
           loss: held.eval_loss,
           'rewards/accuracies': held['eval_rewards/accuracies'],
           'rewards/margins': held['eval_rewards/margins'],
-          kl: held.eval_kl,
+          kl: held[`eval_${KL}`],
         }
       : null,
     tokensPerSecond: end.tokensPerSecond,

@@ -2,6 +2,7 @@
  * The numbers behind a report's charts: curves out of the trainer's log, a histogram out of rewards. Plain data.
  */
 import type { LogEntry } from '../../train/state.ts';
+import { KL } from '../training.ts';
 
 /** How a series is drawn. */
 export type SeriesKind = 'faint' | 'line' | 'points' | 'before' | 'after';
@@ -36,7 +37,7 @@ const CURVES: readonly { metric: string; title: string; meaning: string; digits:
   { metric: 'loss', title: 'Loss', meaning: 'falls from ln 2, a coin toss', digits: 3, range: [0, 0.75] },
   { metric: 'rewards/margins', title: 'Margin', meaning: 'reward of the chosen over the rejected', digits: 2, range: [0, 0.5] },
   { metric: 'rewards/accuracies', title: 'Accuracy', meaning: 'pairs told apart', digits: 2, range: [0, 1] },
-  { metric: 'kl', title: 'KL', meaning: 'how far it has moved, on the pairs', digits: 2, range: [0, 0.5] },
+  { metric: KL, title: 'KL', meaning: 'how far it has moved, on the pairs', digits: 2, range: [0, 0.5] },
 ];
 
 /** Loss, margin, accuracy and KL over the steps: batches, smoothed, and held out. */
