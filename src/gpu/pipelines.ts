@@ -21,6 +21,8 @@ export interface Pipeline {
   readonly label: string;
   readonly layout: GPUBindGroupLayout;
   readonly bindings: readonly Binding[];
+  /** Whether the entry reads `Params`, and so wants an offset into the uniform arena. */
+  readonly readsParams: boolean;
   readonly handle: GPUComputePipeline;
 }
 
@@ -73,7 +75,8 @@ export class PipelineCache {
 
   private store(key: PipelineKey, prepared: Prepared, handle: GPUComputePipeline): Pipeline {
     const { label, layout, bindings } = prepared;
-    const pipeline: Pipeline = { id: this.nextId++, label, layout, bindings, handle };
+    const readsParams = bindings.some(({ access }) => access === 'uniform');
+    const pipeline: Pipeline = { id: this.nextId++, label, layout, bindings, readsParams, handle };
     const ofShader = this.pipelines.get(key.shader) ?? new Map<string, Pipeline>();
     ofShader.set(keyText(key.entry, key.constants), pipeline);
     this.pipelines.set(key.shader, ofShader);

@@ -72,7 +72,7 @@ export class Recorder {
     this.uniformBytes += UNIFORM_SLOT;
     const pass = this.openPass(pipeline.label);
     pass.setPipeline(pipeline.handle);
-    pass.setBindGroup(0, this.bindGroup(pipeline, views), [offset]);
+    pass.setBindGroup(0, this.bindGroup(pipeline, views), pipeline.readsParams ? [offset] : []);
     const columns = Math.min(groups, 65535);
     const lines = Math.ceil(groups / columns);
     // An even spread wastes fewer groups than a full first dimension.

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { GpuValidationError } from '../../src/gpu/errors.ts';
 import { kernels } from '../../src/gpu/kernel.ts';
 import { testGpu } from '../support/gpu.ts';
-import { affine } from '../support/shader.ts';
+import { affine, shaderOf } from '../support/shader.ts';
 
 const { fill } = kernels(affine, { fill: { groups: (p) => p.count } });
 const params = { count: 5, a: 2, b: -1 };
@@ -35,6 +35,33 @@ describe('a kernel', () => {
 
   it('replaces constants and overrides', async () => {
     expect([...(await filled(3, undefined, { OFFSET: 0.5, WORKGROUP: 2 }))]).to.deep.equal([-0.5, 1.5, 3.5]);
+  });
+
+  it('runs without parameters: a shader without Params, an entry that does not read them', async () => {
+    const gpu = await testGpu();
+    const shader = shaderOf(`
+struct Params { step: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1)
+fn add() { y[0] += params.step; }
+@compute @workgroup_size(1)
+fn double() { y[0] *= 2.0; }`);
+    const bare = shaderOf(`
+@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1)
+fn square() { y[0] *= y[0]; }`);
+    const one = { groups: () => 1 };
+    const { add, double } = kernels(shader, { add: one, double: one });
+    const { square } = kernels(bare, { square: one });
+    const y = gpu.upload(Float32Array.of(4), 'y');
+    add(gpu, { y }, { step: -1 });
+    double(gpu, { y });
+    square(gpu, { y });
+    add(gpu, { y }, { step: 0.5 });
+    expect([...new Float32Array(await gpu.read(y))]).to.deep.equal([36.5]);
+    expect(() => square(gpu, { y }, { step: 1 })).to.throw('test.wgsl:square: no parameter is called step');
+    gpu.pool.release(y);
   });
 
   it('spreads over two dimensions what one dimension cannot hold', async () => {
