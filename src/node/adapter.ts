@@ -23,6 +23,12 @@ export interface NodeGpu {
   notice?: string;
 }
 
+/**
+ * Dawn clamps every index of a shader, and SwiftShader checks every address once more: a quarter of the time of a run. The
+ * kernels look after their bounds themselves, and are tested in browsers, where the checks stay.
+ */
+const UNCHECKED = ['enable-dawn-features=disable_robustness'];
+
 /** glibc's `RTLD_NODELETE`, which Node does not name. */
 const RTLD_NODELETE = 0x1000;
 
@@ -75,7 +81,7 @@ async function swiftShader(): Promise<NodeGpu | undefined> {
   const folder = await carried('swiftshader');
   process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = join(folder, 'vk_swiftshader_icd.json');
   if (!load('libvulkan.so.1')) load(join(folder, 'libvulkan.so.1'));
-  const gpu = create([]);
+  const gpu = create(UNCHECKED);
   if (!(await gpu.requestAdapter())) {
     throw new NoAdapterError(
       `The software adapter in ${folder} does not start. Remove that folder and try again.`,
