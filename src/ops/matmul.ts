@@ -23,10 +23,12 @@ export interface ProductSize {
  * How the tiled kernel fits a device. A software adapter gathers every load lane by lane, at the price of some twenty
  * multiplications, so it wants the largest tile: measured at (896, 96, 96), GFLOP/s of one core for 4 × 4, 8 × 8 and
  * 16 × 16 results a thread: 1.1, 1.6 and 2.5. A GPU would spill such a tile, and needs thousands of threads first.
+ * A product whose rows are tokens is cut for `sliceRows` of them, however many it has: what becomes of a token does not
+ * depend on the others.
  */
 const FITS = {
-  software: { blocks: 4, workgroup: 8, threads: 0, sliceThreads: 64, sliceLength: 8 },
-  hardware: { blocks: 2, workgroup: 64, threads: 8192, sliceThreads: 8192, sliceLength: 16 },
+  software: { blocks: 4, workgroup: 8, threads: 0, sliceThreads: 64, sliceLength: 8, sliceRows: 1024 },
+  hardware: { blocks: 2, workgroup: 64, threads: 8192, sliceThreads: 8192, sliceLength: 16, sliceRows: 128 },
 } as const;
 
 /** How a thread's tile and a device's threads cover one product. */
@@ -58,13 +60,19 @@ export function isTiled(layout: Layout, size: ProductSize): boolean {
   return vectors[layout](size).every((dimension) => dimension % 4 === 0);
 }
 
-/** The tile and the slices for a product: a function of the shape and the kind of adapter alone. */
+/**
+ * The tile and the slices for a product: a function of the shape and the kind of adapter alone, and the slices of `nt` and
+ * `nn` not of m, because they decide how a sum is rounded.
+ */
 export function planProduct(software: boolean, layout: Layout, { m, n, k }: ProductSize): Plan {
   const fit = FITS[software ? 'software' : 'hardware'];
-  const tileFor = (limit: number) => ({ DOWN: blocks(m, limit), ACROSS: blocks(n, limit) });
-  const large = tileFor(fit.blocks);
-  const tile = tilesOf({ m, n }, large) < fit.threads ? tileFor(1) : large;
-  const wanted = Math.ceil(fit.sliceThreads / tilesOf({ m, n }, tile));
+  const tileOf = (rows: number) => {
+    const tile = (limit: number) => ({ DOWN: blocks(rows, limit), ACROSS: blocks(n, limit) });
+    return tilesOf({ m: rows, n }, tile(fit.blocks)) < fit.threads ? tile(1) : tile(fit.blocks);
+  };
+  const tile = tileOf(m);
+  const sliceRows = layout === 'tn' ? m : fit.sliceRows;
+  const wanted = Math.ceil(fit.sliceThreads / tilesOf({ m: sliceRows, n }, tileOf(sliceRows)));
   const most = Math.floor(k / 4 / fit.sliceLength);
   return {
     constants: { ...tile, WORKGROUP: fit.workgroup, A_BY_ROWS: layout !== 'tn', B_BY_ROWS: layout === 'nt' },

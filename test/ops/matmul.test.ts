@@ -84,6 +84,37 @@ describe('product', () => {
     }
   });
 
+  it('gives a row the same bytes, however many others there are', async () => {
+    const { normals } = random(3);
+    // On a GPU the last two are cut into slices.
+    for (const [n, k] of [
+      [128, 128],
+      [16, 512],
+      [64, 256],
+    ] as const) {
+      for (const layout of ['nt', 'nn'] as const) {
+        const [rows, b] = [150 * k, k * n].map((length) => Float32Array.from(normals(length)));
+        for (const { name, gpu } of asDevices(await testGpu())) {
+          const right = gpu.upload(b, 'b');
+          const firstRow = async (m: number) => {
+            const left = gpu.upload(rows.subarray(0, m * k), 'a');
+            const c = gpu.pool.allocate(m * n * 4, 'c');
+            product(gpu, layout, left, right, c, { m, n, k });
+            const values = new Float32Array(await gpu.read(c), 0, n);
+            for (const view of [left, c]) gpu.pool.release(view);
+            return values;
+          };
+          const alone = await firstRow(1);
+          for (const m of [2, 5, 40, 150]) {
+            requireSameBytes(await firstRow(m), alone, `${name}: ${layout} (${m}, ${n}), sum of ${k}`);
+          }
+          gpu.pool.release(right);
+        }
+      }
+    }
+    expect(planProduct(false, 'nt', { m: 1, n: 64, k: 256 }).slices).to.equal(4);
+  });
+
   it('gives a GPU threads before it gives them work', () => {
     const { DOWN, ACROSS } = planProduct(false, 'nt', { m: 128, n: 96, k: 96 }).constants;
     expect([DOWN, ACROSS]).to.deep.equal([1, 1]);
