@@ -15,6 +15,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const satisfies StopSignal[]) {
   });
 }
 
+// Whoever reads may have read enough, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed),
+);
+
 const code = await runProgram(process.argv.slice(2), { signal: stop.signal, version: packageVersion });
 // The device may still have work under way, which would keep the process alive.
 process.exit(code);

@@ -3,7 +3,7 @@
  * name is what a configuration file calls it, TRL's or PEFT's where they have one. Which command takes which option, and
  * what it does with it, stands with the command.
  */
-import { DPO_DEFAULTS, LORA_DEFAULTS } from '../train/config.ts';
+import { LORA_DEFAULTS } from '../train/config.ts';
 
 /** What an option's value is, by the name of its kind. */
 export interface KindValues {
@@ -12,6 +12,8 @@ export interface KindValues {
   path: string;
   number: number;
   list: string[];
+  numbers: number[];
+  boolean: boolean;
   bytes: number;
   switch: boolean;
 }
@@ -61,6 +63,18 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
     expected: 'names, separated by commas',
     fromText: (t) => t.split(',').map((part) => part.trim()),
     read: (v) => (isText(v) ? [v] : isTexts(v) ? v : undefined),
+  },
+  numbers: {
+    placeholder: '<numbers>',
+    expected: 'numbers, separated by commas',
+    fromText: (t) => t.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part))),
+    read: (v) => (Array.isArray(v) && v.length > 0 && v.every(Number.isFinite) ? v : undefined),
+  },
+  boolean: {
+    placeholder: '<true|false>',
+    expected: 'true or false',
+    fromText: (t) => ({ true: true, false: false })[t],
+    read: (v) => (typeof v === 'boolean' ? v : undefined),
   },
   bytes: {
     placeholder: '<bytes>',
@@ -114,8 +128,8 @@ const row = <K extends Kind>(
 export const OPTIONS = {
   model: row('--model', 'path', 'files', 'folder of a Hugging Face model: config.json, model.safetensors, tokenizer.json'),
   adapter: row('--adapter', 'path', 'files', 'folder of a PEFT adapter to put on the model'),
-  data: row('--data', 'path', 'files', 'preference pairs, a JSON object a line: prompt, chosen, rejected'),
-  evalData: row('--eval-data', 'path', 'files', 'pairs held out for evaluation, in the same form'),
+  data: row('--data', 'path', 'files', 'what to learn from, a JSON object a line: prompt, chosen, rejected, or what the command says'),
+  evalData: row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'),
   evalSplit: row('--eval-split', 'number', 'files', 'rows of --data to hold out instead: a share below 1, or a number'),
   input: row('--input', 'path', 'files', 'what to score, a JSON object a line with "text" or "ids"'),
   openings: row('--openings', 'path', 'files', 'beginnings of stories, one a line'),
@@ -130,8 +144,18 @@ export const OPTIONS = {
   n: row('--n', 'number', 'text', 'continuations of each prompt'),
 
   beta: row('--beta', 'number', 'objective', 'strength of the pull to the reference'),
-  lossType: row('--loss-type', 'text', 'objective', 'the objective, by its name in TRL'),
+  lossType: row('--loss', 'list', 'objective', "the objective, by its name in TRL; several, separated by commas, add up", '--loss-type'),
+  lossWeights: row('--loss-weights', 'numbers', 'objective', 'a weight for each of several objectives'),
   labelSmoothing: row('--label-smoothing', 'number', 'objective', 'share of pairs taken to be the wrong way round (cDPO)'),
+  discopopTau: row('--discopop-tau', 'number', 'objective', "temperature of discopop's blend"),
+  fDivergence: row('--f-divergence', 'text', 'objective', 'what holds the policy to the reference: reverse_kl, forward_kl, js or alpha'),
+  fAlphaDivergenceCoef: row('--f-alpha-divergence-coef', 'number', 'objective', 'α of the α-divergence'),
+  ldAlpha: row('--ld-alpha', 'number', 'objective', "weight of tokens beyond the shorter completion's length (LD-DPO)"),
+  useWeighting: row('--use-weighting', 'switch', 'objective', 'weigh pairs by how likely the policy finds them (WPO)'),
+  cpoAlpha: row('--cpo-alpha', 'number', 'objective', "weight of the chosen completion's cross-entropy"),
+  simpoGamma: row('--simpo-gamma', 'number', 'objective', "SimPO's target margin"),
+  desirableWeight: row('--desirable-weight', 'number', 'objective', 'weight of desirable completions'),
+  undesirableWeight: row('--undesirable-weight', 'number', 'objective', 'weight of undesirable completions'),
 
   learningRate: row('--learning-rate', 'number', 'training', 'peak learning rate'),
   numTrainEpochs: row('--epochs', 'number', 'training', 'passes over the data', '--num-train-epochs'),
@@ -150,6 +174,7 @@ export const OPTIONS = {
   adamEpsilon: row('--adam-epsilon', 'number', 'training', 'of AdamW'),
   shuffleDataset: row('--no-shuffle-dataset', 'switch', 'training', 'take the pairs in the order of the file'),
   gradientCheckpointing: row('--gradient-checkpointing', 'switch', 'training', 'keep no activations but compute them again: slower, less memory'),
+  completionOnlyLoss: row('--completion-only-loss', 'boolean', 'training', 'learn completions and not their prompts'),
   full: row('--full', 'switch', 'training', 'train all weights and write a whole model, no adapter'),
 
   r: row('--lora-r', 'number', 'lora', 'rank'),
@@ -178,8 +203,7 @@ export type OptionName = keyof typeof OPTIONS;
 /** Values by name; what was not given is undefined. */
 export type Settings = { [Name in OptionName]?: KindValues[(typeof OPTIONS)[Name]['kind']] };
 
-/** Options that configure the trainer, and those of LoRA: the names that their defaults have. */
-export const DPO_OPTIONS = Object.keys(DPO_DEFAULTS) as (OptionName & keyof typeof DPO_DEFAULTS)[];
+/** Options of LoRA: the names that their defaults have. */
 export const LORA_OPTIONS = Object.keys(LORA_DEFAULTS) as (OptionName & keyof typeof LORA_DEFAULTS)[];
 
 /** The settings of these names that were given. */

@@ -7,16 +7,23 @@ import type { Command } from './command.ts';
 
 import { align } from './commands/align.ts';
 import { doctor } from './commands/doctor.ts';
-import { dpo } from './commands/dpo.ts';
 import { generateCommand } from './commands/generate.ts';
 import { logprobs } from './commands/logprobs.ts';
 import { preferences } from './commands/preferences.ts';
+import { trainCommands } from './commands/train.ts';
 import { EXIT, failureOf, UsageError } from './failures.ts';
 import { GROUPS, KINDS, OPTIONS, type OptionName, type OptionRow, type Settings } from './options.ts';
 import { mergeSettings } from './settings.ts';
 import { type Streams, Terminal } from './terminal.ts';
 
-const COMMANDS: readonly Command[] = [align, dpo, generateCommand, logprobs, doctor, preferences];
+const COMMANDS: readonly Command[] = [
+  align,
+  ...trainCommands,
+  generateCommand,
+  logprobs,
+  doctor,
+  preferences,
+];
 /** Every command has these. */
 const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'json', 'debug'];
 const HELP_WIDTH = 100;
@@ -70,7 +77,7 @@ function build(
   version: string,
 ): Commander {
   const program = new Commander('webalign')
-    .description('Align small language models with DPO on the GPU, through WebGPU.')
+    .description('Align small language models on the GPU, through WebGPU.')
     .version(version, '--version')
     .helpCommand(false)
     .showHelpAfterError('Add --help for what there is.');

@@ -3,22 +3,19 @@
  * by every command that trains; what is trained on and what is written is theirs.
  */
 import { join } from 'node:path';
-import type { PreferenceRow } from '../data/preference-dataset.ts';
 import { formatBytes } from '../gpu/errors.ts';
 import type { LoraConfig } from '../io/peft.ts';
 import { ALL_LINEAR, shortNames } from '../io/target-modules.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import type { DPOConfig } from '../train/config.ts';
-import { DPOTrainer } from '../train/dpo-trainer.ts';
+import type { TrainingConfig } from '../train/config.ts';
 import type { Metrics, RunPlan, StepEvent, TrainEvent } from '../train/events.ts';
+import type { Trainer } from '../train/trainer.ts';
 import { InterruptedError, type StopSignal } from './failures.ts';
+import { type Method, methodOptions } from './methods.ts';
 import { adapterJson, type OpenModel } from './open.ts';
-import { DPO_OPTIONS, LORA_OPTIONS, type OptionName, pick, type Settings } from './options.ts';
+import { LORA_OPTIONS, pick, type Settings } from './options.ts';
 import { CHECKPOINT, type RunFolder } from './run-folder.ts';
 import type { Terminal } from './terminal.ts';
-
-/** Everything that configures a trainer from the command line. */
-export const TRAINING_OPTIONS: readonly OptionName[] = [...DPO_OPTIONS, ...LORA_OPTIONS];
 
 /**
  * The metric that is shown as KL: Schulman's k3, which is never below 0. The pairs were not written by the policy, so any
@@ -27,20 +24,36 @@ export const TRAINING_OPTIONS: readonly OptionName[] = [...DPO_OPTIONS, ...LORA_
 export const KL = 'kl/k3';
 
 export interface TrainingJob {
-  train: readonly PreferenceRow[];
-  evaluation: readonly PreferenceRow[];
+  method: Method;
+  train: readonly unknown[];
+  evaluation: readonly unknown[];
   settings: Settings;
   folder: RunFolder;
 }
 
 export interface TrainingResult {
-  trainer: DPOTrainer;
+  trainer: Trainer;
   plan: RunPlan;
   json: RunSummary;
 }
 
 /** What `--json` says of a run. */
-export type RunSummary = ReturnType<typeof summary>;
+export interface RunSummary {
+  steps: number;
+  /** Rows trained on, under the name that the method has for them. */
+  pairs?: number;
+  completions?: number;
+  texts?: number;
+  /** Tokens computed. */
+  tokens: number;
+  loss: { first: number | undefined; last: number | undefined };
+  /** Of the rows held out; null without any. */
+  eval: { loss: number; 'rewards/accuracies'?: number; 'rewards/margins'?: number; kl?: number } | null;
+  tokensPerSecond: number;
+  peakBytes: number;
+  adapter: ReturnType<typeof adapterJson>;
+  out: string;
+}
 
 type EndEvent = Extract<TrainEvent, { type: 'end' }>;
 
@@ -50,13 +63,13 @@ type EndEvent = Extract<TrainEvent, { type: 'end' }>;
  */
 export async function runTraining(
   { model, tokenizer }: OpenModel,
-  { train, evaluation, settings, folder }: TrainingJob,
+  { method, train, evaluation, settings, folder }: TrainingJob,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<TrainingResult> {
-  const trainer = new DPOTrainer({
+  const trainer = method.trainer({
     model,
-    args: pick(settings, DPO_OPTIONS) as Partial<DPOConfig>,
+    args: pick(settings, methodOptions(method)) as Partial<TrainingConfig>,
     trainDataset: train,
     evalDataset: evaluation,
     processingClass: tokenizer,
@@ -77,14 +90,18 @@ export async function runTraining(
     // Before the first step there is nothing that a checkpoint could keep.
     if (event.type === 'reference' && signal.aborted)
       throw interrupted(signal, 'Stopped before the first step.');
-    tell(event, terminal);
+    tell(event, method, terminal);
   }
   if (!end?.completed) {
     const where = join(folder.path, CHECKPOINT);
     const done = `Stopped after step ${trainer.step} of ${plan?.totalSteps}; ${where} keeps the run.`;
     throw interrupted(signal, `${done} Give the same command with --resume to go on.`);
   }
-  return { trainer, plan: plan as RunPlan, json: summary(trainer, plan as RunPlan, end, model, folder.path) };
+  return {
+    trainer,
+    plan: plan as RunPlan,
+    json: summary(trainer, plan as RunPlan, end, model, { out: folder.path, rows: method.rows }),
+  };
 }
 
 function interrupted(signal: AbortSignal, message: string): InterruptedError {
@@ -99,32 +116,32 @@ function loraConfig(settings: Settings, model: CausalLM): Partial<LoraConfig> {
   return isAll ? { ...given, targetModules: shortNames(model.linears.keys()) } : given;
 }
 
-const TELLERS: {
-  [Type in TrainEvent['type']]?: (event: Extract<TrainEvent, { type: Type }>, to: Terminal) => void;
-} = {
-  start: ({ plan, resumedFrom }, to) => {
+type Teller<Event> = (event: Event, method: Method, to: Terminal) => void;
+
+const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { type: Type }>> } = {
+  start: ({ plan, resumedFrom }, { rows }, to) => {
     const { examples, evalExamples, totalSteps, trainableParameters, plannedBytes } = plan;
     to.info(
-      `${examples} pairs, ${evalExamples} held out; ${totalSteps} steps; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
+      `${examples} ${rows}, ${evalExamples} held out; ${totalSteps} steps; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
         `at most ${formatBytes(plannedBytes)} of GPU memory`,
     );
     if (resumedFrom !== undefined) to.info(`Going on after step ${resumedFrom}`);
   },
-  reference: ({ done, total, cached }, to) => {
-    if (!cached) to.progress('Reference', done, total, 'pairs');
+  reference: ({ done, total, cached }, { rows }, to) => {
+    if (!cached) to.progress('Reference', done, total, rows);
   },
-  step: (event, to) => to.progress('Training', event.step, event.totalSteps, stepDetails(event)),
-  evaluate: ({ step, metrics }, to) => to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
+  step: (event, _, to) => to.progress('Training', event.step, event.totalSteps, stepDetails(event)),
+  evaluate: ({ step, metrics }, _, to) =>
+    to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
 };
 
 function tell<Type extends TrainEvent['type']>(
   event: Extract<TrainEvent, { type: Type }>,
+  method: Method,
   to: Terminal,
 ): void {
-  const teller = TELLERS[event.type as Type] as
-    | ((event: Extract<TrainEvent, { type: Type }>, to: Terminal) => void)
-    | undefined;
-  teller?.(event, to);
+  const teller = TELLERS[event.type as Type] as Teller<typeof event> | undefined;
+  teller?.(event, method, to);
 }
 
 function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent): string {
@@ -132,11 +149,21 @@ function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent): stri
   return `${figures(metrics)} · ${speed} · ${clock(secondsLeft)} left`;
 }
 
+/** What is worth a place in the line, of what a method logs. */
+const FIGURES: Readonly<Record<string, (value: number) => string>> = {
+  loss: (value) => `loss ${value.toFixed(3)}`,
+  'rewards/margins': (value) => `margin ${value.toFixed(2)}`,
+  'rewards/accuracies': (value) => `accuracy ${(100 * value).toFixed(0)}%`,
+  [KL]: (value) => `KL ${value.toFixed(2)}`,
+};
+
 /** Loss, margin, accuracy and KL in a line. */
 function figures(metrics: Metrics, prefix = ''): string {
-  const value = (name: string) => metrics[`${prefix}${name}`] as number;
-  const accuracy = `${(100 * value('rewards/accuracies')).toFixed(0)}%`;
-  return `loss ${value('loss').toFixed(3)} · margin ${value('rewards/margins').toFixed(2)} · accuracy ${accuracy} · KL ${value(KL).toFixed(2)}`;
+  const shown = Object.entries(FIGURES).flatMap(([name, show]) => {
+    const value = metrics[`${prefix}${name}`];
+    return value === undefined ? [] : [show(value)];
+  });
+  return shown.join(' · ');
 }
 
 function clock(seconds: number): string {
@@ -144,12 +171,18 @@ function clock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }
 
-function summary(trainer: DPOTrainer, plan: RunPlan, end: EndEvent, { gpu }: CausalLM, out: string) {
+function summary(
+  trainer: Trainer,
+  plan: RunPlan,
+  end: EndEvent,
+  { gpu }: CausalLM,
+  { out, rows }: { out: string; rows: Method['rows'] },
+): RunSummary {
   const steps = trainer.logHistory.filter((entry) => entry.type === 'step');
   const held = trainer.logHistory.findLast((entry) => entry.type === 'evaluate')?.metrics;
   return {
     steps: end.step,
-    pairs: plan.examples,
+    [rows]: plan.examples,
     tokens: end.tokens,
     loss: { first: steps.at(0)?.metrics.loss, last: steps.at(-1)?.metrics.loss },
     eval: held

@@ -12,14 +12,16 @@ import { ALIGN_LORA, ALIGN_QUICK, ALIGN_SAMPLING, ALIGN_SHOWN, ALIGN_TRAINING } 
 import { inColumns } from '../columns.ts';
 import { command } from '../command.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
+import { DPO, methodOptions } from '../methods.ts';
 import { adapterName, type OpenModel, openModel, readText, withGpu } from '../open.ts';
+import { LORA_OPTIONS } from '../options.ts';
 import { EMBEDDED } from '../package.ts';
 import { reportPage } from '../report/page.ts';
 import { chartLibrary } from '../report/uplot.ts';
 import { openRunFolder } from '../run-folder.ts';
 import { errorOfDifference, estimate } from '../statistics.ts';
 import type { Terminal } from '../terminal.ts';
-import { runTraining, TRAINING_OPTIONS } from '../training.ts';
+import { runTraining } from '../training.ts';
 
 const OUT = 'webalign-out';
 
@@ -31,7 +33,7 @@ export const align = command({
     `the same after. Writes a PEFT adapter and report.html. Without --out it writes to ./${OUT}, over what an\n` +
     'earlier run left there; --resume goes on with that one instead.',
   example: 'align --out adapter --seed 1',
-  options: ['out', 'quick', 'resume', 'overwrite', ...TRAINING_OPTIONS],
+  options: ['out', 'quick', 'resume', 'overwrite', ...methodOptions(DPO), ...LORA_OPTIONS],
   required: [],
   defaults: { ...ALIGN_TRAINING, ...ALIGN_LORA },
   async run({ settings, terminal, signal }) {
@@ -40,6 +42,7 @@ export const align = command({
     const [train, evaluation] = await Promise.all([readRows(EMBEDDED.train), readRows(EMBEDDED.evaluation)]);
     const folder = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
     const job = {
+      method: DPO,
       train: quick ? train.slice(0, ALIGN_QUICK.pairs) : train,
       evaluation: quick ? evaluation.slice(0, ALIGN_QUICK.heldOut) : evaluation,
       settings: quick ? { ...settings, maxSteps: ALIGN_QUICK.maxSteps } : settings,

@@ -105,7 +105,7 @@ function opening({ summary, before, after, kl, seconds, parameters, evalPairs }:
   const accuracy = summary.eval?.['rewards/accuracies'];
   return html`<header>
 <h1>A model learns to tell gladder stories</h1>
-<p class="lead">A language model of <strong>${whole(parameters)} parameters</strong> was trained with DPO on <strong>${whole(summary.pairs)} pairs</strong>
+<p class="lead">A language model of <strong>${whole(parameters)} parameters</strong> was trained with DPO on <strong>${whole(summary.pairs ?? 0)} pairs</strong>
 of its own stories, to prefer the gladder one. Everything took <strong>${duration(seconds)}</strong> through WebGPU.</p>
 <dl class="grid heads">
 ${headline('Mean sentiment', html`<small>${fixed(was.mean, 1)} →</small> <em>${fixed(is.mean, 1)}</em>`, `${rise >= 0 ? '+' : ''}${fixed(rise, 2)} ± ${fixed(error, 2)}, ${fixed(rise / error, 0)} standard errors`)}

@@ -1,0 +1,109 @@
+/**
+ * `webalign sft | dpo | kto | cpo | orpo`: trains an adapter, or all weights, on a person's own model and data. One command
+ * for each row of the table of methods.
+ */
+import { resolve } from 'node:path';
+import { trainEvalSplit } from '../../data/preference-dataset.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { writeAdapter } from '../../io/peft.ts';
+import { folderFiles, writeFiles } from '../../node/folder.ts';
+import { LORA_DEFAULTS } from '../../train/config.ts';
+import { type Command, command } from '../command.ts';
+import { UsageError } from '../failures.ts';
+import { METHODS, type Method, methodOptions } from '../methods.ts';
+import { openModel, readText, withGpu } from '../open.ts';
+import { LORA_OPTIONS, type Settings } from '../options.ts';
+import { openRunFolder } from '../run-folder.ts';
+import { runTraining } from '../training.ts';
+import { modelFiles } from '../write-model.ts';
+
+export const trainCommands: readonly Command[] = METHODS.map(trainCommand);
+
+function trainCommand(method: Method): Command {
+  const { name, summary, description, example, defaults, adapterLearningRate } = method;
+  return command({
+    name,
+    summary,
+    description,
+    example,
+    options: [
+      ...([
+        'model',
+        'data',
+        'evalData',
+        'evalSplit',
+        'out',
+        'full',
+        'resume',
+        'overwrite',
+        'profile',
+      ] as const),
+      ...methodOptions(method),
+      ...LORA_OPTIONS,
+    ],
+    required: ['model', 'data', 'out'],
+    defaults: { evalSplit: 0.1, saveSteps: 50, seed: defaults.seed },
+    shown: {
+      ...defaults,
+      ...LORA_DEFAULTS,
+      learningRate: `${adapterLearningRate}, with --full ${defaults.learningRate}`,
+    },
+    async run({ settings, terminal, signal }) {
+      const { model: modelPath, out, full = false, resume, overwrite, memoryCap } = settings;
+      if (full && resolve(out) === resolve(modelPath)) {
+        throw new UsageError(
+          '--out is the folder of --model, which --full would overwrite: choose another --out.',
+        );
+      }
+      const { train, evaluation } = await readData(method, settings);
+      const folder = await openRunFolder(out, { writes: full ? 'model' : 'adapter', resume, overwrite });
+      const json = await withGpu(terminal, memoryCap, async (gpu) => {
+        const profiler = settings.profile ? gpu.profile() : undefined;
+        const open = await openModel(gpu, modelPath, { trainable: full });
+        const result = await runTraining(
+          open,
+          { method, train, evaluation, settings, folder },
+          terminal,
+          signal,
+        );
+        const { adapter } = result.trainer;
+        await writeFiles(
+          out,
+          adapter
+            ? writeAdapter(await adapter.toAdapter())
+            : await modelFiles(open.model, folderFiles(modelPath)),
+        );
+        if (profiler) for (const line of await kernelTimes(gpu, profiler)) terminal.info(line);
+        result.trainer.dispose();
+        return result.json;
+      });
+      terminal.print(`${full ? 'Model' : 'Adapter'} written to ${out}`);
+      return { json };
+    },
+  });
+}
+
+type DataSettings = Settings & { data: string; evalSplit: number; seed: number };
+
+/** Rows to train on and those held out: in a file of their own, or a part of the others. */
+async function readData(method: Method, { data: path, evalData, evalSplit, seed }: DataSettings) {
+  const rows = method.read(await readText(path), path);
+  if (evalData !== undefined) {
+    return { train: rows, evaluation: method.read(await readText(evalData), evalData) };
+  }
+  // A single row cannot be shared out.
+  const share = rows.length === 1 && evalSplit < 1 ? 0 : evalSplit;
+  const split = trainEvalSplit(rows, share, seed);
+  return { train: split.train, evaluation: split.eval };
+}
+
+/** The ten kernels that took longest. */
+async function kernelTimes(gpu: Gpu, profiler: ReturnType<Gpu['profile']>): Promise<string[]> {
+  await gpu.recorder.finish();
+  const times = await profiler.report();
+  const total = times.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  return times.slice(0, 10).map(({ label, calls, milliseconds }) => {
+    const share = ((100 * milliseconds) / total).toFixed(1).padStart(5);
+    return `${share}%  ${milliseconds.toFixed(0).padStart(8)} ms  ${String(calls).padStart(7)} ×  ${label}`;
+  });
+}

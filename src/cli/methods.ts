@@ -1,0 +1,130 @@
+/**
+ * The ways to train as data: for each its data, its settings and its trainer. A command `webalign NAME` is made of every
+ * row; nothing else asks which one it is.
+ */
+import { readLabelledRows } from '../data/labelled-dataset.ts';
+import { readPreferenceRows } from '../data/preference-dataset.ts';
+import { readTextRows } from '../data/text-dataset.ts';
+import {
+  CPO_DEFAULTS,
+  DPO_DEFAULTS,
+  KTO_DEFAULTS,
+  LORA_LEARNING_RATE,
+  ORPO_DEFAULTS,
+  SFT_DEFAULTS,
+  SFT_LORA_LEARNING_RATE,
+  type TrainingConfig,
+} from '../train/config.ts';
+import { CPOTrainer } from '../train/cpo-trainer.ts';
+import { DPOTrainer } from '../train/dpo-trainer.ts';
+import { KTOTrainer } from '../train/kto-trainer.ts';
+import { ORPOTrainer } from '../train/orpo-trainer.ts';
+import { SFTTrainer } from '../train/sft-trainer.ts';
+import type { DataOptions, Trainer } from '../train/trainer.ts';
+import type { OptionName } from './options.ts';
+
+export interface Method<Row = unknown> {
+  name: string;
+  summary: string;
+  /** Lines of the help. */
+  description: string;
+  example: string;
+  /** What the rows of its data are. */
+  rows: 'pairs' | 'completions' | 'texts';
+  /** Its settings are options of the command, by the same names. */
+  defaults: TrainingConfig;
+  adapterLearningRate: number;
+  read(text: string, file: string): Row[];
+  trainer(options: DataOptions<TrainingConfig, readonly Row[]>): Trainer;
+}
+
+/** The options that a method takes. */
+export function methodOptions({ defaults }: Pick<Method, 'defaults'>): OptionName[] {
+  return Object.keys(defaults) as OptionName[];
+}
+
+const SHARED =
+  "Settings have TRL's and PEFT's names and defaults. A tenth of the data is held out, so that the effect can be " +
+  'seen. Stopped by Ctrl-C or killed, it goes on with --resume.';
+
+/** A row whose parts fit together; the list below does not care what its data is. */
+function method<Config extends TrainingConfig, Row>(
+  row: Omit<Method<Row>, 'trainer' | 'defaults'> & {
+    defaults: Readonly<Config>;
+    Trainer: new (options: DataOptions<Config, readonly Row[]>) => Trainer<Config>;
+  },
+): Method {
+  const { Trainer: Made, ...rest } = row;
+  const trainer = (options: DataOptions<Config, readonly Row[]>) => new Made(options);
+  return { ...rest, trainer } as unknown as Method;
+}
+
+export const DPO = method({
+  name: 'dpo',
+  summary: 'train on preference pairs, with DPO or a relative',
+  description:
+    'Trains a LoRA adapter on preference pairs with DPO (Rafailov et al. 2023), or with the objective that --loss names, ' +
+    `and writes it as PEFT files. ${SHARED}`,
+  example:
+    'dpo --model SmolLM2-135M --data pairs.jsonl --out adapter --loss ipo --learning-rate 1e-4 --epochs 1',
+  rows: 'pairs',
+  defaults: DPO_DEFAULTS,
+  adapterLearningRate: LORA_LEARNING_RATE,
+  read: readPreferenceRows,
+  Trainer: DPOTrainer,
+});
+
+export const METHODS: readonly Method[] = [
+  method({
+    name: 'sft',
+    summary: 'fine-tune on texts, conversations, or prompts and completions',
+    description: `Trains a LoRA adapter to continue as the data does, and writes it as PEFT files. ${SHARED}`,
+    example: 'sft --model SmolLM2-135M --data instructions.jsonl --out adapter --epochs 1',
+    rows: 'texts',
+    defaults: SFT_DEFAULTS,
+    adapterLearningRate: SFT_LORA_LEARNING_RATE,
+    read: readTextRows,
+    Trainer: SFTTrainer,
+  }),
+  DPO,
+  method({
+    name: 'kto',
+    summary: 'train on completions labelled good or bad',
+    description:
+      'Trains a LoRA adapter with KTO (Ethayarajh et al. 2024) on rows of prompt, completion and label, and writes it as ' +
+      `PEFT files. Pairs are taken too. ${SHARED}`,
+    example: 'kto --model SmolLM2-135M --data labels.jsonl --out adapter --desirable-weight 1.2',
+    rows: 'completions',
+    defaults: KTO_DEFAULTS,
+    adapterLearningRate: LORA_LEARNING_RATE,
+    read: readLabelledRows,
+    Trainer: KTOTrainer,
+  }),
+  method({
+    name: 'cpo',
+    summary: 'train on preference pairs without a reference (CPO, SimPO)',
+    description:
+      'Trains a LoRA adapter with CPO (Xu et al. 2024), or with --loss simpo --cpo-alpha 0 with SimPO (Meng et al. 2024), and ' +
+      `writes it as PEFT files. ${SHARED}`,
+    example:
+      'cpo --model SmolLM2-135M --data pairs.jsonl --out adapter --loss simpo --cpo-alpha 0 --beta 2.5',
+    rows: 'pairs',
+    defaults: CPO_DEFAULTS,
+    adapterLearningRate: LORA_LEARNING_RATE,
+    read: readPreferenceRows,
+    Trainer: CPOTrainer,
+  }),
+  method({
+    name: 'orpo',
+    summary: 'fine-tune and prefer in one, without a reference',
+    description:
+      'Trains a LoRA adapter with ORPO (Hong et al. 2024): cross-entropy of the chosen completion and its odds against the ' +
+      `rejected one. Writes it as PEFT files. ${SHARED}`,
+    example: 'orpo --model SmolLM2-135M --data pairs.jsonl --out adapter',
+    rows: 'pairs',
+    defaults: ORPO_DEFAULTS,
+    adapterLearningRate: LORA_LEARNING_RATE,
+    read: readPreferenceRows,
+    Trainer: ORPOTrainer,
+  }),
+];
