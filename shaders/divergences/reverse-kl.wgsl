@@ -1,5 +1,5 @@
 // The reverse KL, KL(π ‖ π_ref): f′ is the log-ratio itself. This is DPO as it was first written.
 
-fn divergence(ratio: f32, alpha: f32) -> Score {
-  return Score(ratio, 1.0);
+fn divergence(ratio: f32, alpha: f32) -> Curve {
+  return Curve(ratio, 1.0);
 }

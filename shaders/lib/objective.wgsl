@@ -31,8 +31,8 @@ struct Completion {
   slope: f32, // ds/dr
 }
 
-// Of a divergence: f′ of the ratio π/π_ref as a function of its logarithm, and the derivative of that.
-struct Score {
+// A function's value and its derivative. Of a divergence: f′ of the ratio π/π_ref as a function of its logarithm.
+struct Curve {
   value: f32,
   slope: f32,
 }
@@ -53,6 +53,11 @@ fn mean_over(completion: Completion) -> f32 {
   return select(params.mean_tokens, completion.tokens, params.mean_tokens == 0.0);
 }
 
+// The completion's own tokens, as a divisor.
+fn tokens_of(completion: Completion) -> f32 {
+  return max(completion.tokens, 1.0);
+}
+
 // Token-mean cross-entropy; its derivative to log π is −1 / mean_over.
 fn nll(completion: Completion) -> f32 {
   return -completion.logp / mean_over(completion);
@@ -64,19 +69,52 @@ fn is_nan(x: f32) -> bool {
 
 // 1 / (1 + e^−z), without overflow at either end.
 fn sigmoid(z: f32) -> f32 {
-  let e = exp(-abs(z));
+  let e = precise_exp(-abs(z));
   return select(e, 1.0, z >= 0.0) / (1.0 + e);
+}
+
+// dσ/dz, even in z.
+fn sigmoid_slope(z: f32) -> f32 {
+  let e = precise_exp(-abs(z));
+  return e / ((1.0 + e) * (1.0 + e));
 }
 
 // log σ(z) = min(z, 0) − log(1 + e^−|z|), without overflow, and accurate where the sigmoid is next to 1.
 fn log_sigmoid(z: f32) -> f32 {
-  return min(z, 0.0) - log1p_unit(exp(-abs(z)));
+  return min(z, 0.0) - log1p_unit(precise_exp(-abs(z)));
 }
 
-// log(1 + u) for u in [0, 1] as 2 artanh(u / (2 + u)), by its series: WGSL's log is imprecise near 1.
+// −(1 − ε) log σ(z) − ε log σ(−z): the cross-entropy of a comparison that is the wrong way round with probability ε.
+fn logistic(z: f32, flipped: f32) -> Curve {
+  let value = -(1.0 - flipped) * log_sigmoid(z) - flipped * log_sigmoid(-z);
+  return Curve(value, flipped * sigmoid(z) - (1.0 - flipped) * sigmoid(-z));
+}
+
+// log(1 + u) for u in [−1/2, 1] as 2 artanh(u / (2 + u)), by its series: WGSL's log is imprecise near 1.
 fn log1p_unit(u: f32) -> f32 {
   let s = u / (2.0 + u);
   let t = s * s;
   let tail = t * (1.0 / 9.0 + t * (1.0 / 11.0 + t * (1.0 / 13.0 + t * (1.0 / 15.0))));
   return 2.0 * s * (1.0 + t * (1.0 / 3.0 + t * (1.0 / 5.0 + t * (1.0 / 7.0 + tail))));
+}
+
+// e^x to a few ULP, where WGSL's own may be off by 3 + 2 |x| of them. Stays at e^88 above; below e^−87 it is 0.
+fn precise_exp(x: f32) -> f32 {
+  let parts = exp_parts(x);
+  return select(parts.x + parts.x * parts.y, 0.0, x < -87.0);
+}
+
+// e^x − 1, accurate next to 0.
+fn precise_expm1(x: f32) -> f32 {
+  let parts = exp_parts(x);
+  return (parts.x - 1.0) + parts.x * parts.y;
+}
+
+// (2ⁿ, e^q − 1) with x = n ln 2 + q and |q| ≤ ln 2 / 2; ln 2 in two parts, so that q is exact (Cody and Waite 1980).
+fn exp_parts(x: f32) -> vec2f {
+  let within = clamp(x, -87.0, 88.0);
+  let n = round(within * 1.44269504);
+  let q = fma(n, 2.12194440e-4, fma(n, -0.693359375, within));
+  let tail = q * (1.0 / 24.0 + q * (1.0 / 120.0 + q * (1.0 / 720.0 + q * (1.0 / 5040.0))));
+  return vec2f(ldexp(1.0, i32(n)), q + q * q * (0.5 + q * (1.0 / 6.0 + tail)));
 }

@@ -13,5 +13,5 @@ fn objective(example: Example, options: Options) -> ExampleResult {
   let side = select(-1.0, 1.0, example.desirable);
   let weight = select(options.undesirable_weight, options.desirable_weight, example.desirable);
   let z = side * options.beta * (example.completion.ratio - example.kl);
-  return ExampleResult(weight * sigmoid(-z), -weight * side * options.beta * sigmoid(z) * sigmoid(-z));
+  return ExampleResult(weight * sigmoid(-z), -weight * side * options.beta * sigmoid_slope(z));
 }

@@ -9,8 +9,6 @@ struct Options {
 }
 
 fn objective(pair: Pair, options: Options) -> PairResult {
-  let z = options.beta * score_margin(pair);
-  let flipped = options.label_smoothing;
-  let loss = -(1.0 - flipped) * log_sigmoid(z) - flipped * log_sigmoid(-z);
-  return of_margin(pair, loss, options.beta * (flipped * sigmoid(z) - (1.0 - flipped) * sigmoid(-z)));
+  let loss = logistic(options.beta * score_margin(pair), options.label_smoothing);
+  return of_margin(pair, loss.value, options.beta * loss.slope);
 }

@@ -3,15 +3,34 @@
  * file and one row here; a user's own is the same row, made outside with {@link objectiveShader}. Nothing in the library
  * asks an objective for its name.
  */
+import aotShader from '../../shaders/objectives/aot.wgsl';
+import aotUnpairedShader from '../../shaders/objectives/aot-unpaired.wgsl';
+import apoDownShader from '../../shaders/objectives/apo-down.wgsl';
+import apoZeroShader from '../../shaders/objectives/apo-zero.wgsl';
+import apoZeroUnpairedShader from '../../shaders/objectives/apo-zero-unpaired.wgsl';
+import bcoPairShader from '../../shaders/objectives/bco-pair.wgsl';
+import discopopShader from '../../shaders/objectives/discopop.wgsl';
+import exoPairShader from '../../shaders/objectives/exo-pair.wgsl';
+import hingeShader from '../../shaders/objectives/hinge.wgsl';
+import ipoShader from '../../shaders/objectives/ipo.wgsl';
 import ktoShader from '../../shaders/objectives/kto.wgsl';
+import ncaPairShader from '../../shaders/objectives/nca-pair.wgsl';
 import nllShader from '../../shaders/objectives/nll.wgsl';
+import orpoShader from '../../shaders/objectives/orpo.wgsl';
+import robustShader from '../../shaders/objectives/robust.wgsl';
 import sftShader from '../../shaders/objectives/sft.wgsl';
 import sigmoidShader from '../../shaders/objectives/sigmoid.wgsl';
+import sigmoidNormShader from '../../shaders/objectives/sigmoid-norm.wgsl';
+import simpoShader from '../../shaders/objectives/simpo.wgsl';
+import sppoHardShader from '../../shaders/objectives/sppo-hard.wgsl';
 import type { Shader } from '../gpu/shader.ts';
 import { EXAMPLE_RECORD, KTO_METRICS, type MetricColumns, PAIR_METRICS, PAIR_RECORD } from './record.ts';
 
 /** Options of a formula by name: `beta`, which scales the rewards, and whatever else its `Options` declares. */
 export type ObjectiveOptions = Readonly<Record<string, number> & { beta: number }>;
+
+/** From, up to, and the reason where it is not plain. */
+export type Range = readonly [from: number, upTo: number, reason?: string];
 
 export interface Objective {
   /** TRL's `loss_type`. */
@@ -22,8 +41,8 @@ export interface Objective {
   readonly shader: Shader;
   /** Every option with its default: `labelSmoothing` here is `label_smoothing` in the shader. */
   readonly defaults: ObjectiveOptions;
-  /** What an option may be, where that is not any finite number: [from, up to]. */
-  readonly ranges: Readonly<Record<string, readonly [number, number]>>;
+  /** What an option may be, where that is not any finite number. */
+  readonly ranges: Readonly<Record<string, Range>>;
   /** What is logged of the records that the objective writes. */
   readonly metrics: MetricColumns;
   /** Whether it is made of the policy alone. */
@@ -36,40 +55,161 @@ export interface Objective {
   readonly baseline?: boolean;
 }
 
-const BETA: readonly [number, number] = [0, Number.MAX_VALUE];
-const SMOOTHING: readonly [number, number] = [0, 0.5];
+const BETA: Range = [0, Number.MAX_VALUE];
+const DIVISOR: Range = [1e-6, Number.MAX_VALUE, 'the loss divides by it'];
+const SMOOTHING: Range = [0, 0.5];
 
-/** DPO (Rafailov et al. 2023), with cDPO's label smoothing. */
-export const sigmoid: Objective = {
-  name: 'sigmoid',
+/** What most objectives on pairs have in common. */
+const PAIR = {
   unit: 'pair',
-  shader: sigmoidShader,
+  defaults: { beta: 0.1 },
+  ranges: { beta: BETA },
+  metrics: PAIR_METRICS,
+} as const satisfies Partial<Objective>;
+
+/** The same, with labels that may be the wrong way round. */
+const SMOOTHED = {
+  ...PAIR,
   defaults: { beta: 0.1, labelSmoothing: 0 },
   ranges: { beta: BETA, labelSmoothing: SMOOTHING },
-  metrics: PAIR_METRICS,
+} as const satisfies Partial<Objective>;
+
+const NLL_LOSS: MetricColumns = { nll_loss: [PAIR_RECORD.nll, PAIR_RECORD.chosenTokens] };
+
+/** DPO (Rafailov et al. 2023), with cDPO's label smoothing. */
+export const sigmoid: Objective = { ...SMOOTHED, name: 'sigmoid', shader: sigmoidShader, divergences: true };
+
+/** SLiC's hinge (Zhao et al. 2023). */
+const hinge: Objective = { ...PAIR, name: 'hinge', shader: hingeShader, divergences: true };
+
+/** IPO (Azar et al. 2024); `ipoTokenMean` 0 takes sums, as its equation has them. */
+const ipo: Objective = {
+  ...PAIR,
+  name: 'ipo',
+  shader: ipoShader,
+  defaults: { beta: 0.1, ipoTokenMean: 1 },
+  ranges: { beta: DIVISOR, ipoTokenMean: [0, 1] },
   divergences: true,
+};
+
+/** Robust DPO (Chowdhury et al. 2024). */
+const robust: Objective = {
+  ...SMOOTHED,
+  name: 'robust',
+  shader: robustShader,
+  ranges: { beta: BETA, labelSmoothing: [0, 0.4999999, 'the loss divides by 1 − 2 labelSmoothing'] },
+  divergences: true,
+};
+
+/** EXO (Ji et al. 2024), whose authors take 0.001 for labels that are certain. */
+const exoPair: Objective = {
+  ...PAIR,
+  name: 'exo_pair',
+  shader: exoPairShader,
+  defaults: { beta: 0.1, labelSmoothing: 1e-3 },
+  ranges: {
+    beta: BETA,
+    labelSmoothing: [1e-6, 0.5, 'the loss takes its logarithm; 0.001 stands for certain labels'],
+  },
+  divergences: true,
+};
+
+/** NCA (Chen et al. 2024). */
+const ncaPair: Objective = { ...PAIR, name: 'nca_pair', shader: ncaPairShader };
+
+/** BCO (Jung et al. 2024). */
+const bcoPair: Objective = { ...PAIR, name: 'bco_pair', shader: bcoPairShader };
+
+/** SPPO (Wu et al. 2024). */
+const sppoHard: Objective = {
+  ...PAIR,
+  name: 'sppo_hard',
+  shader: sppoHardShader,
+  ranges: { beta: DIVISOR },
+};
+
+/** AOT (Melnyk et al. 2024). */
+const aot: Objective = { ...SMOOTHED, name: 'aot', shader: aotShader, joint: true };
+
+/** AOT where the two completions of a pair have nothing to do with each other. */
+const aotUnpaired: Objective = {
+  ...SMOOTHED,
+  name: 'aot_unpaired',
+  shader: aotUnpairedShader,
+  joint: true,
+};
+
+/** APO (D'Oosterlinck et al. 2024), for chosen completions that are better than the model. */
+const apoZero: Objective = { ...PAIR, name: 'apo_zero', shader: apoZeroShader };
+
+/** APO, for chosen completions that are worse than the model. */
+const apoDown: Objective = { ...PAIR, name: 'apo_down', shader: apoDownShader };
+
+/** DiscoPOP (Lu et al. 2024). */
+const discopop: Objective = {
+  ...PAIR,
+  name: 'discopop',
+  shader: discopopShader,
+  defaults: { beta: 0.1, discopopTau: 0.05 },
+  ranges: { beta: BETA, discopopTau: [1e-3, Number.MAX_VALUE, 'the loss divides by it'] },
+  divergences: true,
+};
+
+/** DPO on token means (Lambert et al. 2024). */
+const sigmoidNorm: Objective = {
+  ...PAIR,
+  name: 'sigmoid_norm',
+  shader: sigmoidNormShader,
+  divergences: true,
+};
+
+/** SimPO (Meng et al. 2024). */
+const simpo: Objective = {
+  ...SMOOTHED,
+  name: 'simpo',
+  shader: simpoShader,
+  defaults: { beta: 0.1, labelSmoothing: 0, simpoGamma: 0.5 },
+  referenceFree: true,
+};
+
+/** ORPO (Hong et al. 2024). */
+const orpo: Objective = {
+  ...PAIR,
+  name: 'orpo',
+  shader: orpoShader,
+  metrics: {
+    ...PAIR_METRICS,
+    ...NLL_LOSS,
+    log_odds_chosen: PAIR_RECORD.firstNote,
+    log_odds_ratio: PAIR_RECORD.secondNote,
+  },
+  referenceFree: true,
 };
 
 /** Cross-entropy of the chosen completion, for lists (RPO, MPO) and for CPO. */
 export const sft: Objective = {
+  ...PAIR,
   name: 'sft',
-  unit: 'pair',
   shader: sftShader,
-  defaults: { beta: 0.1 },
-  ranges: { beta: BETA },
-  metrics: { ...PAIR_METRICS, nll_loss: [PAIR_RECORD.nll, PAIR_RECORD.chosenTokens] },
+  metrics: { ...PAIR_METRICS, ...NLL_LOSS },
   divergences: true,
 };
 
-/** KTO (Ethayarajh et al. 2024). */
-export const kto: Objective = {
-  name: 'kto',
+const LABELLED = {
   unit: 'example',
-  shader: ktoShader,
   defaults: { beta: 0.1, desirableWeight: 1, undesirableWeight: 1 },
   ranges: { beta: BETA, desirableWeight: BETA, undesirableWeight: BETA },
   metrics: KTO_METRICS,
-  baseline: true,
+} as const satisfies Partial<Objective>;
+
+/** KTO (Ethayarajh et al. 2024). */
+export const kto: Objective = { ...LABELLED, name: 'kto', shader: ktoShader, baseline: true };
+
+/** APO on labelled completions, which needs no baseline. */
+const apoZeroUnpaired: Objective = {
+  ...LABELLED,
+  name: 'apo_zero_unpaired',
+  shader: apoZeroUnpairedShader,
 };
 
 /** Supervised fine-tuning. */
@@ -83,9 +223,15 @@ export const nll: Objective = {
   referenceFree: true,
 };
 
+// biome-ignore format: the order in which they are listed
+const ALL = [
+  sigmoid, hinge, ipo, robust, exoPair, ncaPair, bcoPair, sppoHard, aot, aotUnpaired, apoZero, apoDown, discopop, sigmoidNorm,
+  simpo, orpo, sft, kto, apoZeroUnpaired, nll,
+];
+
 /** All of them, by name. */
 export const OBJECTIVES: Readonly<Record<string, Objective>> = Object.fromEntries(
-  [sigmoid, sft, kto, nll].map((objective) => [objective.name, objective]),
+  ALL.map((objective) => [objective.name, objective]),
 );
 
 /**
@@ -104,9 +250,11 @@ export function objectiveOptions(
   }
   const values = Object.keys(defaults).map((key): [string, number] => {
     const value = given[key] ?? (defaults[key] as number);
-    const [low, high] = ranges[key] ?? [-Number.MAX_VALUE, Number.MAX_VALUE];
+    const [low, high, reason] = ranges[key] ?? [-Number.MAX_VALUE, Number.MAX_VALUE];
+    const most = high === Number.MAX_VALUE ? 'up' : `to ${high}`;
+    const within = `from ${low} ${most}${reason ? `: ${reason}` : ''}`;
     if (!(value >= low && value <= high)) {
-      throw new RangeError(`objective ${name}: ${key} is ${value}, but must be from ${low} to ${high}`);
+      throw new RangeError(`objective ${name}: ${key} is ${value}, but must be ${within}`);
     }
     return [key, value];
   });

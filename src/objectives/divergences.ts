@@ -1,19 +1,35 @@
 /**
  * The f-divergences that may stand in for the reverse KL (Wang et al. 2024, Beyond Reverse KL), as data: each turns a
- * log-ratio r into a score f′(eʳ). A row is a shader with `fn divergence`.
+ * log-ratio r into a score f′(eʳ), normalised to f′(1) = 0. A row is a shader with `fn divergence`.
  */
+import alpha from '../../shaders/divergences/alpha.wgsl';
+import forwardKl from '../../shaders/divergences/forward-kl.wgsl';
+import js from '../../shaders/divergences/js.wgsl';
 import reverseKl from '../../shaders/divergences/reverse-kl.wgsl';
 import type { Shader } from '../gpu/shader.ts';
 
-/** TRL's `f_divergence_type`, and what is behind it. */
-export const DIVERGENCES: Readonly<Record<string, Shader>> = {
-  reverse_kl: reverseKl,
+export interface DivergenceRow {
+  readonly shader: Shader;
+  /** What TRL's `f_divergence_type` calls it, where that is longer. */
+  readonly alias?: string;
+}
+
+export const DIVERGENCES: Readonly<Record<string, DivergenceRow>> = {
+  reverse_kl: { shader: reverseKl },
+  forward_kl: { shader: forwardKl },
+  js: { shader: js, alias: 'js_divergence' },
+  alpha: { shader: alpha, alias: 'alpha_divergence' },
 };
 
+/** The name in {@link DIVERGENCES} of what has this name or alias. */
+export function divergenceNamed(name: string): string | undefined {
+  return Object.keys(DIVERGENCES).find((type) => type === name || DIVERGENCES[type].alias === name);
+}
+
 export interface Divergence {
-  /** TRL's `f_divergence_type`. */
+  /** Its name in {@link DIVERGENCES}. */
   type: string;
-  /** α of `alpha_divergence`. */
+  /** α of the α-divergence. */
   alpha: number;
 }
 

@@ -3,7 +3,7 @@
  * weights, under which divergence, with or without a reference. The one place that says which settings go together.
  */
 import { OBJECTIVES, type Objective, objectiveOptions } from './catalogue.ts';
-import { DIVERGENCES, type Divergence, REVERSE_KL } from './divergences.ts';
+import { DIVERGENCES, type Divergence, divergenceNamed, REVERSE_KL } from './divergences.ts';
 import type { Term } from './objective-loss.ts';
 import type { MetricColumns } from './record.ts';
 
@@ -140,14 +140,18 @@ function term(objective: Objective, settings: LossSettings, weight: number): Ter
 }
 
 function divergenceOf({ fDivergence, fAlphaDivergenceCoef }: LossSettings): Divergence {
-  const type = fDivergence ?? REVERSE_KL.type;
-  if (!(type in DIVERGENCES)) {
+  const type = divergenceNamed(fDivergence ?? REVERSE_KL.type);
+  if (type === undefined) {
     throw new LossSettingsError(
-      `no divergence is called "${type}"`,
+      `no divergence is called "${fDivergence}"`,
       `Known are ${Object.keys(DIVERGENCES).join(', ')}`,
     );
   }
-  return { type, alpha: fAlphaDivergenceCoef ?? REVERSE_KL.alpha };
+  const alpha = fAlphaDivergenceCoef ?? REVERSE_KL.alpha;
+  if (!Number.isFinite(Math.fround(alpha))) {
+    throw new LossSettingsError(`fAlphaDivergenceCoef is ${alpha}`, 'Give a number; 0.5 is the default');
+  }
+  return { type, alpha };
 }
 
 /** Combinations that make no sense. */

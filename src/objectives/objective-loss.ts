@@ -107,7 +107,7 @@ export function objectiveLoss(
       accumulate: slot?.accumulate || adds,
       ...shaderNames(objectiveOptions(objective, options)),
     };
-    const shader = withDivergence(objective.shader, DIVERGENCES[divergence.type]);
+    const shader = withDivergence(objective.shader, DIVERGENCES[divergence.type].shader);
     const constants: Constants = objective.unit === 'example' ? { STRIDE: stride } : {};
     const ofUnit: Buffers = labels && objective.unit === 'example' ? { labels } : {};
     const buffers = { sums, ...others, ...ofUnit, records };
