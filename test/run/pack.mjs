@@ -1,9 +1,10 @@
 /**
  * What a user gets: packs the package, installs it into an empty project in a temporary folder and uses it there: its
- * types, its entries, its command. Needs npm's registry. Prints one line a step and fails with the output of the step.
+ * types, its entries, its command, and the model and data that come with it. Needs npm's registry. Prints a line or two a
+ * step and fails with the output of the step.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -62,6 +63,16 @@ try {
   step('entries work', process.execPath, ['use.js']);
   const report = step('webalign doctor', 'npx', ['--no-install', 'webalign', 'doctor', '--json']);
   console.log(`package: ${report.trim().split('\n').at(-1)}`);
+  const align = ['align', '--quick', '--out', 'aligned', '--json'];
+  const aligned = step('webalign align --quick', 'npx', ['--no-install', 'webalign', ...align]);
+  for (const file of ['adapter_config.json', 'adapter_model.safetensors', 'report.html']) {
+    const { size } = statSync(join(project, 'aligned', file));
+    if (size === 0) throw new Error(`package: ${file} is empty`);
+    console.log(`package: ${file}, ${size} bytes`);
+  }
+  const { steps, loss, eval: held } = JSON.parse(aligned.trim().split('\n').at(-1) ?? '');
+  if (steps !== 2 || !held) throw new Error(`package: webalign align --quick ended as ${aligned}`);
+  console.log(`package: ${steps} steps, loss ${loss.first} to ${loss.last}`);
 } finally {
   rmSync(project, { recursive: true, force: true });
 }
