@@ -32,7 +32,10 @@ export interface RunFolder {
   referenceCache: ReferenceCache;
   /** Whether there was a checkpoint to go on from. */
   resumes: boolean;
-  /** Removes what an earlier run left, where that was asked for. Call it once all input has been found good. */
+  /**
+   * Removes what an earlier run left, where that was asked for; a second call leaves what this run has written. Call it
+   * once all input has been found good.
+   */
   clear(): Promise<void>;
 }
 
@@ -60,7 +63,7 @@ export async function openRunFolder(
     referenceCache: nodeReferenceCache(path),
     resumes: resume && found.includes(CHECKPOINT),
     clear: async () => {
-      if (overwrite) for (const name of found) await rm(join(path, name), { force: true });
+      if (overwrite) for (const name of found.splice(0)) await rm(join(path, name), { force: true });
     },
   };
 }
