@@ -1,0 +1,202 @@
+/** `webalign dpo` as a whole: what it writes, that it is the same every time, and that a run which ends early goes on. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { expect } from 'chai';
+import { Gpu } from '../../src/gpu/device.ts';
+import { readAdapter } from '../../src/io/peft.ts';
+import { parseSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
+import { folderFiles } from '../../src/node/folder.ts';
+import { tinyLlama } from '../reference/fixtures.ts';
+import { Workshop } from './workshop.ts';
+
+const STEPS = { '--max-steps': '12', '--save-steps': '1' };
+const SECOND = 1000;
+
+describe('cli: dpo', function () {
+  this.timeout(240 * SECOND);
+  let workshop: Workshop;
+  before(async () => {
+    workshop = await Workshop.open();
+  });
+  after(() => workshop.close());
+
+  const adapterBytes = async (out: string) => readFile(`${workshop.path(out)}/adapter_model.safetensors`);
+
+  it('trains, evaluates, writes an adapter, and says so in JSON', async () => {
+    const out = workshop.path('whole');
+    const { code, json, stdout, stderr } = await workshop.run(workshop.dpo({ ...STEPS, '--out': out }));
+    expect(code, stderr).to.equal(0);
+    expect(stdout.trimEnd().split('\n')).to.have.length(1);
+    expect(json).to.have.all.keys(
+      'steps',
+      'pairs',
+      'tokens',
+      'loss',
+      'eval',
+      'tokensPerSecond',
+      'peakBytes',
+      'adapter',
+      'out',
+    );
+    expect(json).to.include({ steps: 12, pairs: 10, out });
+    expect(json.loss).to.have.all.keys('first', 'last');
+    expect((json.loss as { first: number }).first).to.be.closeTo(Math.LN2, 1e-6);
+    expect(json.eval).to.have.all.keys('loss', 'rewards/accuracies', 'rewards/margins', 'kl');
+    expect(json.adapter).to.have.all.keys('vendor', 'architecture', 'software');
+    const { config, weights } = await readAdapter(folderFiles(out));
+    expect(config.r).to.equal(4);
+    expect(weights.size).to.equal(21);
+    expect(stderr).to.include('Held out, after step 12');
+  });
+
+  it('refuses the folder of a run that ended, unless it may go on or replace it', async () => {
+    const out = workshop.path('whole');
+    const again = await workshop.run(workshop.dpo({ ...STEPS, '--out': out }));
+    expect(again.code).to.equal(1);
+    expect(again.stderr)
+      .to.include('whole/adapter_config.json')
+      .and.include('--resume')
+      .and.include('--overwrite');
+
+    const before = await adapterBytes('whole');
+    const resumed = await workshop.run(workshop.dpo({ ...STEPS, '--out': out, '--resume': '' }));
+    expect(resumed.code, resumed.stderr).to.equal(0);
+    expect(resumed.json).to.include({ steps: 12 });
+    expect(await adapterBytes('whole')).to.deep.equal(before);
+
+    const other = await workshop.run(
+      workshop.dpo({ ...STEPS, '--out': out, '--resume': '', '--beta': '0.7' }),
+    );
+    expect(other.code).to.equal(1);
+    expect(other.stderr).to.include('checkpoint').and.include('other settings');
+    expect(await adapterBytes('whole')).to.deep.equal(before);
+  });
+
+  it('killed at random moments and stopped by Ctrl-C, then resumed: the same bytes as in one go', async () => {
+    const out = workshop.path('broken');
+    const args = workshop.dpo({ ...STEPS, '--out': out, '--resume': '' });
+    const ends: (NodeJS.Signals | number | null)[] = [];
+    for (const signal of ['SIGKILL', 'SIGINT', 'SIGKILL'] as const) {
+      const { code, stderr } = await workshop.spawn(args, {
+        onStart: (child) => void afterNextSave(out).then(() => child.kill(signal)),
+      });
+      ends.push(code);
+      // A program that was too fast to be stopped has done nothing wrong.
+      if (signal === 'SIGINT' && code !== 0) {
+        expect(code, stderr).to.equal(130);
+        expect(stderr).to.match(
+          /Stopped after step \d+ of 12; .*checkpoint\.safetensors keeps the run.*--resume/,
+        );
+      }
+      for (const name of (await readdir(out)).filter((file) => !file.endsWith('.tmp'))) {
+        if (name.endsWith('.safetensors'))
+          parseSafetensors(new Uint8Array(await readFile(`${out}/${name}`)), name);
+      }
+    }
+    expect(ends).to.include(null);
+    const last = await workshop.spawn(args);
+    expect(last.code, last.stderr).to.equal(0);
+    expect(await adapterBytes('broken')).to.deep.equal(await adapterBytes('whole'));
+    expect((await readdir(out)).filter((name) => name.endsWith('.tmp'))).to.deep.equal([]);
+  });
+
+  it('goes on with a new device where one is lost, twice, over an earlier run: the same bytes', async () => {
+    const out = workshop.path('lost');
+    const request = Gpu.request;
+    let devices = 0;
+    Gpu.request = async (...args) => {
+      const gpu = await request.apply(Gpu, args);
+      if (++devices <= 2) void afterNextSave(out, 20).then(() => gpu.device.destroy());
+      return gpu;
+    };
+    try {
+      await workshop.write('lost/checkpoint.safetensors', 'an earlier one');
+      const args = workshop.dpo({ ...STEPS, '--out': out, '--overwrite': '' });
+      const { code, json, stderr } = await workshop.run(args);
+      expect(code, stderr).to.equal(0);
+      expect(json).to.include({ steps: 12 });
+      expect(stderr.match(/was lost .*Going on with a new one .*\([12] of 3\)/g), stderr).to.have.length(2);
+      expect(stderr.match(/Going on after step \d+/g), stderr).to.have.length(2);
+    } finally {
+      Gpu.request = request;
+    }
+    expect(devices).to.equal(3);
+    expect(await adapterBytes('lost')).to.deep.equal(await adapterBytes('whole'));
+  });
+
+  it('stops at a loss that is no number, keeps the last good checkpoint and writes no adapter', async () => {
+    const out = workshop.path('wild');
+    const wild = {
+      '--out': out,
+      '--save-steps': '1',
+      '--max-steps': '40',
+      '--learning-rate': '1e30',
+      '--max-grad-norm': '0',
+    };
+    const { code, error, stderr } = await workshop.run(workshop.dpo(wild));
+    expect(code, stderr).to.equal(1);
+    const { name, message } = error;
+    expect(name).to.equal('NonFiniteLossError');
+    expect(message)
+      .to.match(/step \d+/)
+      .and.include('learning rate');
+    const left = await readdir(out);
+    expect(left).to.include('checkpoint.safetensors').and.not.include('adapter_config.json');
+    const bytes = new Uint8Array(await readFile(`${out}/checkpoint.safetensors`));
+    const { state } = parseSafetensors(bytes, 'checkpoint').metadata;
+    expect(JSON.parse(state as string).step).to.be.below(Number(/step (\d+)/.exec(message)?.[1]));
+  });
+
+  it('stops at weights that are no numbers, with nothing written', async () => {
+    const { tensors } = parseSafetensors(
+      tinyLlama.files.get('model.safetensors') as Uint8Array<ArrayBuffer>,
+      'tiny',
+    );
+    const changed = new Map<string, TensorToWrite>(tensors);
+    const norm = changed.get('model.norm.weight') as TensorToWrite;
+    const data = norm.data.slice();
+    new DataView(data.buffer).setFloat32(0, Number.NaN, true);
+    changed.set('model.norm.weight', { ...norm, data });
+    const model = await workshop.model('nan', { 'model.safetensors': writeSafetensors(changed) });
+    const { code, error } = await workshop.run(
+      workshop.dpo({ '--model': model, '--out': workshop.path('nan-out') }),
+    );
+    expect(code).to.equal(1);
+    expect(error.name).to.equal('NonFiniteLossError');
+    expect(await readdir(workshop.path('nan-out'))).to.not.include('adapter_config.json');
+  });
+
+  it('trains all weights and writes a model that loads', async () => {
+    const out = workshop.path('full');
+    const full = { '--full': '', '--out': out, '--max-steps': '1', '--learning-rate': '1e-4' };
+    const { code, stderr } = await workshop.run(workshop.dpo(full));
+    expect(code, stderr).to.equal(0);
+    expect(await readdir(out)).to.include.members([
+      'config.json',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ]);
+    const scored = await workshop.run([
+      'generate',
+      '--model',
+      out,
+      '--prompt',
+      'the sky',
+      '--max-tokens',
+      '2',
+    ]);
+    expect(scored.code, scored.stderr).to.equal(0);
+  });
+});
+
+/** Resolves a random moment, up to `most` milliseconds, after the checkpoint in `out` has next been written. */
+async function afterNextSave(out: string, most = 150): Promise<void> {
+  const written = async () => (await stat(`${out}/checkpoint.safetensors`).catch(() => undefined))?.mtimeMs;
+  const before = await written();
+  for (let now = before; now === undefined || now === before; now = await written()) await pause(5);
+  await pause(Math.random() * most);
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

@@ -1,0 +1,52 @@
+/** A small run as a report sees it. */
+import type { ReportData } from '../../src/cli/report/page.ts';
+import { sentiment } from '../../src/data/sentiment.ts';
+
+export function reportData(text = ' She was happy.'): ReportData {
+  const story = (written: string) => ({
+    prompt: [1],
+    ids: [2],
+    finished: 'length' as const,
+    text: written,
+    sentiment: sentiment(written),
+  });
+  const metrics = (step: number) => ({
+    loss: 0.7 - step / 20,
+    'rewards/margins': step / 4,
+    'rewards/accuracies': 0.5 + step / 10,
+    'kl/k3': step / 8,
+  });
+  const held = Object.fromEntries(Object.entries(metrics(4)).map(([name, value]) => [`eval_${name}`, value]));
+  return {
+    summary: {
+      steps: 4,
+      pairs: 8,
+      tokens: 512,
+      loss: { first: 0.69, last: 0.5 },
+      eval: { loss: 0.5, 'rewards/accuracies': 0.9, 'rewards/margins': 1, kl: 0.5 },
+      tokensPerSecond: 100,
+      peakBytes: 2 ** 20,
+      adapter: { vendor: 'v', architecture: 'a', software: true },
+      out: 'out',
+    },
+    log: [
+      ...[1, 2, 3, 4].map((step) => ({
+        type: 'step' as const,
+        step,
+        epoch: step / 4,
+        metrics: metrics(step),
+      })),
+      { type: 'evaluate', step: 4, metrics: held },
+    ],
+    evalPairs: 2,
+    openings: [`Tom <b>saw</b> a cat${text}`, 'Sue had a ball.'],
+    before: [story(' He was sad.'), story(' She cried.')],
+    after: [story(text), story(' She loved it.')],
+    shown: 2,
+    kl: { mean: 2, standardError: 0.1 },
+    seconds: 61,
+    parameters: 1000,
+    config: { beta: 0.5, targetModules: ['q_proj'] },
+    machine: [['Adapter', text]],
+  };
+}

@@ -1,0 +1,52 @@
+/** Scores of given sequences: PyTorch's, whatever batch they are in. */
+import { expect } from 'chai';
+import { sequenceLogprobs } from '../../src/train/sequence-logprobs.ts';
+import { expectRefused } from '../io/refused.ts';
+import { loadFixture } from '../model/tiny.ts';
+import { relativeL2 } from '../reference/compare.ts';
+import { tinyLlama } from '../reference/fixtures.ts';
+import { testGpu } from '../support/gpu.ts';
+
+const split = ([first, ...completion]: readonly number[]) => ({ prompt: [first as number], completion });
+
+describe('train/sequence-logprobs', () => {
+  it('gives what PyTorch gives, in one batch or in many, and leaves nothing behind', async () => {
+    const gpu = await testGpu();
+    const model = await loadFixture(gpu);
+    const { sequences, base } = tinyLlama.reference;
+    const given = [...sequences.map(split), { prompt: [7], completion: [] }];
+    const before = gpu.memory().live;
+    const heard: number[] = [];
+    const one = await sequenceLogprobs(model, given);
+    const many = await sequenceLogprobs(model, given, {
+      batchTokens: 1,
+      onProgress: (done) => heard.push(done),
+    });
+    expect(gpu.memory().live).to.equal(before);
+    expect(one.map(({ length }) => length)).to.deep.equal(given.map(({ completion }) => completion.length));
+    expect(
+      relativeL2(
+        one.flatMap((values) => [...values]),
+        base.logprobs.flat(),
+      ),
+    ).to.be.below(1e-5);
+    expect(
+      relativeL2(
+        many.flatMap((values) => [...values]),
+        base.logprobs.flat(),
+      ),
+    ).to.be.below(1e-5);
+    expect(heard).to.deep.equal([1, 2, 3]);
+    model.dispose();
+  });
+
+  it('refuses what the model cannot read', async () => {
+    const model = await loadFixture(await testGpu());
+    const score = (prompt: number[], completion: number[]) => () =>
+      sequenceLogprobs(model, [{ prompt, completion }]);
+    await expectRefused(score([], [1]), 'sequence 1', 'no token to predict from');
+    await expectRefused(score([1], [97]), 'sequence 1', '97');
+    await expectRefused(score([1], Array(80).fill(5)), 'sequence 1', '64');
+    model.dispose();
+  });
+});
