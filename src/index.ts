@@ -69,6 +69,7 @@ export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD } from './objectives/record.t
 export { objectiveShader } from './objectives/shader.ts';
 // Operations on any float32 logits (N, V), a GPUBuffer of one's own included.
 export { entropy } from './ops/entropy.ts';
+export { expectation } from './ops/expectation.ts';
 export { type KlDirection, kl } from './ops/kl.ts';
 export { logitsOf } from './ops/logits.ts';
 export { logSumExp } from './ops/logsumexp.ts';
@@ -76,6 +77,21 @@ export { logSoftmax, softmax } from './ops/softmax.ts';
 export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
 export { Tape } from './tensor/tape.ts';
 export { Tensor } from './tensor/tensor.ts';
+// Theorem 1 on finite answer sets, exactly, and its quantities from samples.
+export {
+  type BestOfN,
+  type Estimate,
+  estimateBestOfN,
+  estimateKl,
+  estimateObjective,
+  estimateOptimum,
+  type KlEstimator,
+  type ObjectiveSamples,
+  type OptimumEstimate,
+} from './theory/estimators.ts';
+export { type ImplicitRewardInputs, implicitReward } from './theory/implicit-reward.ts';
+export { type ObjectiveInputs, type ObjectiveValue, objective } from './theory/objective.ts';
+export { type OptimalPolicy, type OptimalPolicyInputs, optimalPolicy } from './theory/optimal-policy.ts';
 // Training and scoring.
 export {
   CPO_DEFAULTS,

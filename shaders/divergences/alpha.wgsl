@@ -7,5 +7,5 @@ fn divergence(ratio: f32, alpha: f32) -> Curve {
     return Curve(ratio, 1.0);
   }
   let exponent = min(power * ratio, 80.0);
-  return Curve(precise_expm1(exponent) / power, select(0.0, precise_exp(exponent), power * ratio <= 80.0));
+  return Curve(expm1(exponent) / power, select(0.0, precise_exp(exponent), power * ratio <= 80.0));
 }

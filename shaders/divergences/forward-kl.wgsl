@@ -3,5 +3,5 @@
 
 fn divergence(ratio: f32, alpha: f32) -> Curve {
   let exponent = min(-ratio, 80.0);
-  return Curve(-precise_expm1(exponent), select(0.0, precise_exp(exponent), -ratio <= 80.0));
+  return Curve(-expm1(exponent), select(0.0, precise_exp(exponent), -ratio <= 80.0));
 }

@@ -2,5 +2,5 @@
 // min(r, 0) − log((1 + e^−|r|) / 2), in which nothing cancels near r = 0.
 
 fn divergence(ratio: f32, alpha: f32) -> Curve {
-  return Curve(min(ratio, 0.0) - log1p_unit(0.5 * precise_expm1(-abs(ratio))), sigmoid(-ratio));
+  return Curve(min(ratio, 0.0) - log1p_unit(0.5 * expm1(-abs(ratio))), sigmoid(-ratio));
 }

@@ -16,8 +16,8 @@ fn objective(pair: Pair, options: Options) -> PairResult {
   rewards = options.beta * vec2f(chosen, rejected);
   notes = vec2f(odds, ratio);
   let slope = options.beta * sigmoid(-odds);
-  let dchosen = slope / (precise_expm1(chosen) * tokens_of(pair.chosen));
-  let drejected = -slope / (precise_expm1(rejected) * tokens_of(pair.rejected));
+  let dchosen = slope / (expm1(chosen) * tokens_of(pair.chosen));
+  let drejected = -slope / (expm1(rejected) * tokens_of(pair.rejected));
   return PairResult(nll(pair.chosen) - options.beta * ratio, dchosen - 1.0 / mean_over(pair.chosen), drejected);
 }
 
@@ -29,7 +29,7 @@ fn mean_logp(completion: Completion) -> f32 {
 // log(1 − eˣ) for x < 0; split at −log 2, so that neither form cancels.
 fn log1mexp(x: f32) -> f32 {
   if (x > -0.693147) {
-    return log(-precise_expm1(x));
+    return log(-expm1(x));
   }
   return log1p_unit(-min(precise_exp(x), 0.5));
 }

@@ -13,21 +13,24 @@ const scripts = [
   'esbuild.config.mjs',
 ];
 
-/** The op of a kernel: of its name, or of the name's beginning where the file is a variant (`matmul-any`, `matmul`). */
-function opOf(shader: string): string | undefined {
+/** Where kernels are run: those of `shaders/theory` by the room of that name, all others by an op. */
+const roomOf = (shader: string) => (shader.startsWith('shaders/theory/') ? 'theory' : 'ops');
+
+/** What runs a kernel: of its name, or of the name's beginning where the file is a variant (`matmul-any`, `matmul`). */
+function runnerOf(shader: string): string | undefined {
   const parts = shader.replace(/^.*\/|\.wgsl$/g, '').split('-');
-  const names = parts.map((_, i) => parts.slice(0, parts.length - i).join('-'));
-  return names.find((name) => existsSync(`src/ops/${name}.ts`));
+  const names = parts.map((_, i) => `${roomOf(shader)}/${parts.slice(0, parts.length - i).join('-')}`);
+  return names.find((name) => existsSync(`src/${name}.ts`));
 }
 
 describe('names', () => {
-  it('lead from a kernel to its op and the test of it', () => {
+  it('lead from a kernel to what runs it and the test of that', () => {
     const lost = shaders
       .filter((shader) => !/^shaders\/(lib|objectives|divergences)\//.test(shader))
       .filter((shader) => {
-        const op = opOf(shader);
+        const runner = runnerOf(shader);
         return (
-          !op || !importsOf(`src/ops/${op}.ts`).includes(shader) || !existsSync(`test/ops/${op}.test.ts`)
+          !runner || !importsOf(`src/${runner}.ts`).includes(shader) || !existsSync(`test/${runner}.test.ts`)
         );
       });
     expect(lost).to.deep.equal([]);

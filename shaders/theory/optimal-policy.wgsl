@@ -1,0 +1,102 @@
+// Theorem 1, row by row and in log-space: the policy that maximises objective (1), π*(y) = π_ref(y) e^(f(y)/β) / Z, and
+// Z = Σ π_ref(y) e^(f(y)/β). One workgroup a row.
+//
+// Everything is relative to the largest reward f₀ within the support: with x = (f − f₀) / β ≤ 0 and S = Σ π_ref (e^x − 1),
+//   log Z = f₀ / β + log(1 + S),   max J = β log Z = f₀ + β log(1 + S),   log π* = log π_ref + x − log(1 + S).
+// Summed as S, the logarithm is exact where β is large and Z next to 1, and β log Z tends to E_ref[f] as it must; where
+// most of the reference lies on low rewards, S is next to −1 and the logarithm is taken of Σ π_ref e^x instead.
+//
+// Masks (−∞): an answer masked in the reference or with reward −∞ has no share. A row without any other has log π* and log Z
+// −∞.
+
+#include "lib/dispatch.wgsl"
+#include "lib/online-logsumexp.wgsl"
+#include "lib/exponentials.wgsl"
+
+struct Params {
+  rows: u32,
+  cols: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, cols): the reference
+@group(0) @binding(2) var<storage, read> rewards: array<u32>; // (rows, cols): f
+@group(0) @binding(3) var<storage, read> beta: array<f32>; // (rows)
+@group(0) @binding(4) var<storage, read_write> log_policy: array<u32>; // (rows, cols): log π*
+@group(0) @binding(5) var<storage, read_write> log_partition: array<u32>; // (rows): log Z
+@group(0) @binding(6) var<storage, read_write> optimum: array<u32>; // (rows): β log Z
+
+@compute @workgroup_size(WORKGROUP)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let start = row * params.cols;
+  let reference = online_row(start, params.cols, lane);
+  let highest = highest_reward(start, lane);
+  let temperature = beta[row];
+
+  var tilted = online_empty();
+  var excess = 0.0;
+  for (var block = 0u; block < params.cols; block += BLOCK * WORKGROUP) {
+    var part = online_empty();
+    var sum = 0.0;
+    let end = min(params.cols, block + BLOCK * WORKGROUP);
+    for (var i = block + lane; i < end; i += WORKGROUP) {
+      let bits = logits[start + i];
+      online_push(&part, tilt(reference, start + i, highest, temperature), i);
+      if (rewards[start + i] == MASKED) {
+        sum -= online_weight(reference, bits);
+      } else {
+        sum += online_weight(reference, bits) * expm1((bitcast<f32>(rewards[start + i]) - highest) / temperature);
+      }
+    }
+    tilted = online_merge(tilted, part);
+    excess += sum;
+  }
+  tilted = online_reduce(tilted, lane);
+  excess = reduce_sum(excess, lane) * online_inverse(reference);
+
+  let is_empty = tilted.sum == 0.0;
+  var log_sum = tilted.largest + online_log_sum(tilted);
+  if ((bitcast<u32>(log_sum) & EXPONENT) != EXPONENT && excess > -0.5) {
+    log_sum = log1p_unit(excess);
+  }
+  for (var i = lane; i < params.cols; i += WORKGROUP) {
+    let bits = tilt(reference, start + i, highest, temperature);
+    log_policy[start + i] = select(bitcast<u32>(bitcast<f32>(bits) - log_sum), MASKED, bits == MASKED);
+  }
+  if (lane == 0u) {
+    log_partition[row] = select(bitcast<u32>(highest / temperature + log_sum), MASKED, is_empty);
+    optimum[row] = select(bitcast<u32>(highest + temperature * log_sum), MASKED, is_empty);
+  }
+}
+
+// f₀. Rewards that are no numbers are left to `tilt`.
+fn highest_reward(start: u32, lane: u32) -> f32 {
+  var highest = LOWEST;
+  for (var i = lane; i < params.cols; i += WORKGROUP) {
+    let bits = rewards[start + i];
+    if ((bits & EXPONENT) != EXPONENT && logits[start + i] != MASKED) {
+      highest = max(highest, bitcast<f32>(bits));
+    }
+  }
+  return reduce_max(highest, lane);
+}
+
+// log π_ref + x as bits; a NaN or +∞ on either side becomes a NaN of the whole row.
+fn tilt(reference: Online, at: u32, highest: f32, temperature: f32) -> u32 {
+  let bits = rewards[at];
+  if (logits[at] == MASKED || bits == MASKED) {
+    return MASKED;
+  }
+  if ((bits & EXPONENT) == EXPONENT) {
+    return bits | QUIET_NAN;
+  }
+  return bitcast<u32>(online_logprob(reference, logits[at]) + (bitcast<f32>(bits) - highest) / temperature);
+}
