@@ -107,6 +107,12 @@ export class CausalLM {
     return new Map(names.map((name) => [name, linears.get(name) as LinearShape]));
   }
 
+  /** Hash of the policy that the model is: its weights as they were loaded, with the adapters that are on. */
+  async policyHash(): Promise<string> {
+    const adapters = this.adapters.filter(({ enabled }) => enabled);
+    return contentHash(this.fingerprint, ...(await Promise.all(adapters.map((adapter) => adapter.hash()))));
+  }
+
   /** Adds an adapter. {@link InputError} lists every module that does not fit. */
   attach(adapter: Adapter, { trainable = false, name = 'adapter' } = {}): LoraAdapter {
     checkAdapterFits(adapter, this.linears, name);

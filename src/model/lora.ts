@@ -5,6 +5,7 @@
  */
 import { kaimingUniform, Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { contentHash } from '../io/hash.ts';
 import { type Adapter, type LoraConfig, type LoraWeights, loraScale } from '../io/peft.ts';
 import type { LowRank } from '../ops/linear.ts';
 import { ParameterStore } from '../tensor/parameters.ts';
@@ -19,6 +20,8 @@ export interface LinearShape {
 export class LoraAdapter {
   /** Off: the model computes as if the adapter were not there. */
   enabled = true;
+  /** How much of it counts: 1 as trained, 0 none. Between two adapters' results this is q of P-SACPO. */
+  factor = 1;
   private readonly pairs = new Map<string, LowRank>();
   private readonly frozen: Tensor[] = [];
 
@@ -56,8 +59,14 @@ export class LoraAdapter {
 
   /** The module's pair, scaled; nothing where the adapter is off or does not reach the module. */
   lowRank(module: string): readonly LowRank[] {
-    const pair = this.enabled ? this.pairs.get(module) : undefined;
-    return pair ? [pair] : [];
+    const pair = this.enabled && this.factor !== 0 ? this.pairs.get(module) : undefined;
+    return pair ? [{ ...pair, scale: pair.scale * this.factor }] : [];
+  }
+
+  /** Hash of what it began as and how much of it counts. */
+  hash(): Promise<string> {
+    const numbers = [...this.shapes].flatMap(([module, { a, b }]) => [module, bytesOf(a), bytesOf(b)]);
+    return contentHash(JSON.stringify([this.config, this.factor]), ...numbers);
   }
 
   /** Reads the trained numbers back, in the form of PEFT's files. */
@@ -78,6 +87,10 @@ export class LoraAdapter {
     this.parameters?.dispose();
     for (const tensor of this.frozen) this.gpu.pool.release(tensor);
   }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }
 
 function parameterName(module: string, half: 'A' | 'B'): string {

@@ -1,6 +1,6 @@
 /**
  * The reference's log-probabilities, token by token, computed once for a dataset and kept by the hash of everything they
- * depend on. The reference is the model itself with the trained adapter switched off, or with all its first weights.
+ * depend on. The reference is the model itself with the trained adapter switched off, or as it stands before the first step.
  */
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import { contentHash } from '../io/hash.ts';
@@ -25,7 +25,7 @@ export async function* referenceLogprobs(
   cache?: ReferenceCache,
 ): AsyncGenerator<TrainEvent, ReferenceLogprobs> {
   const total = examples.length;
-  const key = await contentHash(VERSION, model.fingerprint, JSON.stringify(examples));
+  const key = await contentHash(VERSION, await model.policyHash(), JSON.stringify(examples));
   const lengths = examples.map(({ completions }) => completions.reduce((n, { length }) => n + length, 0));
   const wanted = lengths.reduce((a, b) => a + b, 0);
   const kept = await cache?.get(key);

@@ -34,13 +34,13 @@ export interface RunState {
 }
 
 /** Hash of what must be the same for a run to go on: model, trained shapes, settings and data. */
-export function runHash(
+export async function runHash(
   model: CausalLM,
   parameters: ParameterStore,
   about: readonly unknown[],
 ): Promise<string> {
   const shapes = [...parameters.tensors].map(([name, { shape }]) => [name, shape]);
-  return contentHash(model.fingerprint, ...[shapes, ...about].map((part) => JSON.stringify(part)));
+  return contentHash(await model.policyHash(), ...[shapes, ...about].map((part) => JSON.stringify(part)));
 }
 
 /** Writes the state, atomically by the store's contract. */

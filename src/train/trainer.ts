@@ -100,11 +100,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     if (peftConfig) this.adapter = model.attach(this.initialAdapter(peftConfig), { trainable: true });
     const parameters = this.adapter?.parameters ?? model.parameters;
     if (!parameters) {
-      throw new InputError(
-        model.name,
-        'was loaded frozen, and no adapter is asked for',
-        'Load it with { trainable: true }, or give a peftConfig',
-      );
+      const wayOut = 'Load it with { trainable: true }, or give a peftConfig';
+      throw new InputError(model.name, 'was loaded frozen, and no adapter is asked for', wayOut);
     }
     this.parameters = parameters;
     this.optimizer = new Optimizer(model.gpu, parameters, this.config);
@@ -274,14 +271,17 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     yield { type: 'checkpoint', step: this.state.step };
   }
 
-  /** The reference is this model with the trained adapter off; with all weights in training, as it stands at step 0. */
+  /**
+   * The reference is this model without the trained adapter. Where an adapter is continued, or all weights train, it is the
+   * model as it stands before the first step.
+   */
   private async *reference(
     examples: readonly TokenizedExample[],
   ): AsyncGenerator<TrainEvent, ReferenceLogprobs> {
     const kept = this.references.get(examples);
     if (kept || examples.length === 0 || !this.task.loss.usesReference) return kept ?? [];
     const { model, adapter, options, config } = this;
-    if (adapter) adapter.enabled = false;
+    if (adapter) adapter.enabled = continues(options.peftConfig);
     try {
       const size = config.perDeviceEvalBatchSize;
       const computed = yield* referenceLogprobs(model, examples, size, options.referenceCache);
@@ -299,7 +299,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   private initialAdapter(peftConfig: Partial<LoraConfig> | Adapter): Adapter {
-    if ('weights' in peftConfig) return peftConfig;
+    if (continues(peftConfig)) return peftConfig;
     const config = resolveLoraConfig(peftConfig);
     return freshAdapter(config, this.model.targets(config.targetModules), this.model.name, this.config.seed);
   }
@@ -307,6 +307,11 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private hasEvaluated(): boolean {
     return this.state.log.some((entry) => entry.type === 'evaluate' && entry.step === this.state.step);
   }
+}
+
+/** Whether an adapter is given rather than the settings of a new one. */
+function continues(peftConfig: TrainerOptions['peftConfig']): peftConfig is Adapter {
+  return !!peftConfig && 'weights' in peftConfig;
 }
 
 function isDue(step: number, every: number): boolean {

@@ -1,0 +1,50 @@
+/**
+ * Several adapters on one model as a single one: W + Σ factorᵢ·scaleᵢ·Bᵢ·Aᵢ, by writing the low-rank parts beside each
+ * other (PEFT's `add_weighted_adapter` with `combination_type="cat"`). Exact, at the sum of the ranks.
+ */
+import { InputError } from './errors.ts';
+import { type Adapter, type LoraWeights, loraScale } from './peft.ts';
+
+export interface AdapterPart {
+  adapter: Adapter;
+  /** How much of it counts. */
+  factor: number;
+}
+
+/** The adapter that does what all parts do together. Throws {@link InputError} for parts of different shapes. */
+export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
+  const rank = parts.reduce((sum, { adapter }) => sum + adapter.config.r, 0);
+  const modules = new Set(parts.flatMap(({ adapter }) => [...adapter.weights.keys()]));
+  const weights = new Map([...modules].map((module) => [module, combined(module, parts, rank)]));
+  const targetModules = [...new Set(parts.flatMap(({ adapter }) => adapter.config.targetModules))];
+  return {
+    // α/r = 1: the scales are in B.
+    config: { r: rank, loraAlpha: rank, targetModules, useRslora: false },
+    baseModel: parts[0]?.adapter.baseModel ?? '',
+    weights,
+  };
+}
+
+/** A one below the other, B side by side; zeros where a part does not reach the module. */
+function combined(module: string, parts: readonly AdapterPart[], rank: number): LoraWeights {
+  const present = parts.flatMap(({ adapter }) => adapter.weights.get(module) ?? []);
+  const { in: width, out } = present[0] as LoraWeights;
+  if (present.some((weights) => weights.in !== width || weights.out !== out)) {
+    throw new InputError(module, 'has different shapes in the adapters', 'Give adapters of one model');
+  }
+  const a = new Float32Array(rank * width);
+  const b = new Float32Array(out * rank);
+  let row = 0;
+  for (const { adapter, factor } of parts) {
+    const weights = adapter.weights.get(module);
+    const { r } = adapter.config;
+    if (weights) {
+      const scale = factor * loraScale(adapter.config);
+      a.set(weights.a, row * width);
+      for (let o = 0; o < out; o++)
+        for (let i = 0; i < r; i++) b[o * rank + row + i] = scale * (weights.b[o * r + i] as number);
+    }
+    row += r;
+  }
+  return { a, b, r: rank, in: width, out };
+}

@@ -1,0 +1,145 @@
+/**
+ * Stepwise alignment (SACPO, Wachi et al. 2024): first to one criterion, then to a second with the first result as the
+ * reference, since π*_{r+λg} ∝ π*_r · exp((λ/β) g). Every stage is a LoRA of its own on top of those before, so that the
+ * reference of a stage is the model with its adapter off, and what a stage has learned is never touched again. Scaling the
+ * last adapter by q moves between the two results (P-SACPO).
+ */
+import type { Tokenizer } from '../data/tokenizer.ts';
+import type { CheckpointStore } from '../io/checkpoint.ts';
+import { combineAdapters } from '../io/combine-adapters.ts';
+import { InputError, listed, quote } from '../io/errors.ts';
+import type { Adapter, LoraConfig } from '../io/peft.ts';
+import type { ReferenceCache } from '../io/reference-cache.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import type { LoraAdapter } from '../model/lora.ts';
+import { type CompletionConfig, DPO_DEFAULTS, type DPOConfig, type KTOConfig } from './config.ts';
+import type { LabelledDataset, PairDataset } from './datasets.ts';
+import { DPOTrainer } from './dpo-trainer.ts';
+import type { TrainEvent } from './events.ts';
+import { KTOTrainer } from './kto-trainer.ts';
+import type { Trainer, TrainerOptions } from './trainer.ts';
+
+/** What a stage may be trained with: whatever starts from a reference. */
+const METHODS = { dpo: DPOTrainer, kto: KTOTrainer } as const;
+
+export interface SACPOStage {
+  /** What the stage aligns to: `reward`, `safety`. */
+  name: string;
+  method: 'dpo' | 'kto';
+  /** Settings of its trainer. `beta` is that of objective (1), before λ. */
+  args?: Partial<DPOConfig> | Partial<KTOConfig>;
+  /** Weight of the stage's criterion beside the first one's: it is trained with β/λ. 1 where it is left out. */
+  lambda?: number;
+  trainDataset: PairDataset | LabelledDataset;
+  evalDataset?: PairDataset | LabelledDataset;
+  /** LoRA settings of its adapter. */
+  peftConfig?: Partial<LoraConfig>;
+  /** Where the stage is kept; without one it cannot be resumed. */
+  checkpoint?: CheckpointStore;
+}
+
+export interface SACPOTrainerOptions {
+  model: CausalLM;
+  stages: readonly SACPOStage[];
+  processingClass?: Tokenizer;
+  referenceCache?: ReferenceCache;
+}
+
+/** What a stage tells; the trainer is that of the stage, and disposed of when the next one begins. */
+export interface SACPOEvent {
+  /** Counted from 0. */
+  stage: number;
+  name: string;
+  trainer: Trainer;
+  event: TrainEvent;
+}
+
+export class SACPOTrainer {
+  /** The adapters of the stages that are done, in their order, on the model. */
+  readonly adapters: LoraAdapter[] = [];
+
+  constructor(private readonly options: SACPOTrainerOptions) {
+    if (options.stages.length === 0)
+      throw new InputError('stages', 'there are none', 'Give one for each criterion');
+    for (const stage of options.stages) checkStage(stage);
+  }
+
+  /** Trains the stages one after the other; see {@link Trainer.train}. A signal ends it within a stage. */
+  async *train({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<SACPOEvent> {
+    const { model, stages, processingClass, referenceCache } = this.options;
+    for (const [index, stage] of stages.entries()) {
+      const { name, method, trainDataset, evalDataset, checkpoint } = stage;
+      const Made = METHODS[method] as unknown as new (
+        options: TrainerOptions & { args: Partial<CompletionConfig>; trainDataset: unknown },
+      ) => Trainer;
+      const trainer = new Made({
+        model,
+        args: { ...stage.args, beta: effectiveBeta(stage) },
+        trainDataset,
+        peftConfig: stage.peftConfig ?? {},
+        ...(evalDataset ? { evalDataset } : {}),
+        ...(checkpoint ? { checkpoint } : {}),
+        ...(processingClass ? { processingClass } : {}),
+        ...(referenceCache ? { referenceCache } : {}),
+      });
+      let completed = false;
+      try {
+        for await (const event of trainer.train(signal ? { signal } : {})) {
+          if (event.type === 'end') completed = event.completed;
+          yield { stage: index, name, trainer, event };
+        }
+        if (!completed) return;
+        this.adapters.push(await frozen(model, trainer));
+      } finally {
+        trainer.dispose();
+      }
+    }
+  }
+
+  /** How much of the last stage counts: 0 is the model before it, 1 all of it, between them P-SACPO's q. */
+  scale(q: number): void {
+    const last = this.adapters.at(-1);
+    if (last) last.factor = checkedScale(q);
+  }
+
+  /** All stages in one adapter, the last one scaled by q. */
+  async combined(q = 1): Promise<Adapter> {
+    checkedScale(q);
+    const adapters = await Promise.all(this.adapters.map((adapter) => adapter.toAdapter()));
+    return combineAdapters(
+      adapters.map((adapter, i) => ({ adapter, factor: i === adapters.length - 1 ? q : 1 })),
+    );
+  }
+}
+
+/** q as given; {@link InputError} outside [0, 1], where it would no longer lie between two results. */
+export function checkedScale(q: number): number {
+  if (q >= 0 && q <= 1) return q;
+  throw new InputError('q', `is ${q}`, 'Give a number from 0 (the stages before) to 1 (all of the last one)');
+}
+
+/** β/λ. */
+export function effectiveBeta({ args, lambda = 1 }: Pick<SACPOStage, 'args' | 'lambda'>): number {
+  return (args?.beta ?? DPO_DEFAULTS.beta) / lambda;
+}
+
+function checkStage({ name, method, lambda = 1 }: SACPOStage): void {
+  if (!(method in METHODS)) {
+    throw new InputError(
+      `stage ${quote(name)}`,
+      `the method ${quote(method)} has no reference, and a stage starts from the one before as its reference`,
+      `Take ${listed(Object.keys(METHODS))}`,
+    );
+  }
+  if (!(lambda > 0 && Number.isFinite(lambda))) {
+    throw new InputError(`stage ${quote(name)}`, `lambda is ${lambda}`, 'Give a number above 0');
+  }
+}
+
+/** What the trainer has learned, as an adapter that no longer trains. */
+async function frozen(model: CausalLM, { adapter }: Trainer): Promise<LoraAdapter> {
+  if (!adapter) throw new InputError('stages', 'train adapters', 'Give a peftConfig');
+  const learned = await adapter.toAdapter();
+  model.detach(adapter);
+  return model.attach(learned);
+}
