@@ -42,6 +42,7 @@ export type { BufferView, MemoryReport } from './gpu/pool.ts';
 export type { Shader } from './gpu/shader.ts';
 // Files and formats.
 export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';
+export { type AdapterPart, combineAdapters } from './io/combine-adapters.ts';
 export type { ModelConfig } from './io/config.ts';
 export { InputError } from './io/errors.ts';
 export { blobFiles, type Files, fetchFiles, memoryFiles } from './io/files.ts';
@@ -113,8 +114,20 @@ export type { LabelledDataset, LabelledSequence, PairDataset, TextDataset } from
 export { DPOTrainer, type DPOTrainerOptions } from './train/dpo-trainer.ts';
 export { NonFiniteLossError } from './train/errors.ts';
 export type { EvaluateEvent, Metrics, RunPlan, StepEvent, TrainEvent } from './train/events.ts';
+export {
+  type ImplicitReward,
+  type ImplicitRewardOptions,
+  implicitRewards,
+  separation,
+} from './train/implicit-rewards.ts';
 export { KTOTrainer, type KTOTrainerOptions } from './train/kto-trainer.ts';
 export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
+export {
+  type SACPOEvent,
+  type SACPOStage,
+  SACPOTrainer,
+  type SACPOTrainerOptions,
+} from './train/sacpo-trainer.ts';
 export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
 export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';
 export { Trainer, type TrainerOptions } from './train/trainer.ts';

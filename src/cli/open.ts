@@ -11,6 +11,7 @@ import { readAdapter } from '../io/peft.ts';
 import { CausalLM } from '../model/causal-lm.ts';
 import { folderFiles, readFileIfAny } from '../node/folder.ts';
 import { requestGpu } from '../node.ts';
+import { checkedScale } from '../train/sacpo-trainer.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Lost devices that are made up for; after that something is wrong for good. */
@@ -53,18 +54,29 @@ export interface OpenModel {
   tokenizer: Tokenizer;
 }
 
-/** The model in the folder `path` with its tokenizer, and an adapter on it where one is named. */
+export interface OpenOptions {
+  /** Folders of adapters to put on the model. */
+  adapter?: readonly string[] | undefined;
+  /** How much of the last one counts. */
+  q?: number | undefined;
+  trainable?: boolean;
+}
+
+/** The model in the folder `path` with its tokenizer, and the adapters that are named on it. */
 export async function openModel(
   gpu: Gpu,
   path: string,
-  { adapter, trainable = false }: { adapter?: string | undefined; trainable?: boolean } = {},
+  { adapter: folders = [], q = 1, trainable = false }: OpenOptions = {},
 ): Promise<OpenModel> {
   const files = folderFiles(path);
-  const onTop = adapter === undefined ? undefined : await readAdapter(folderFiles(adapter));
+  checkedScale(q);
+  const onTop = await Promise.all(folders.map((folder) => readAdapter(folderFiles(folder))));
   const tokenizer = await Tokenizer.fromFiles(files);
   const model = await CausalLM.load(gpu, files, { trainable });
   requireVocabulary(tokenizer, model.config.vocabSize);
-  if (onTop) model.attach(onTop, { name: adapter as string });
+  for (const [i, adapter] of onTop.entries()) model.attach(adapter, { name: folders[i] as string });
+  const last = model.adapters.at(-1);
+  if (last) last.factor = q;
   return { model, tokenizer };
 }
 

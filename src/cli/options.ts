@@ -127,7 +127,9 @@ const row = <K extends Kind>(
 // biome-ignore format: a row for each option
 export const OPTIONS = {
   model: row('--model', 'path', 'files', 'folder of a Hugging Face model: config.json, model.safetensors, tokenizer.json'),
-  adapter: row('--adapter', 'path', 'files', 'folder of a PEFT adapter to put on the model'),
+  adapter: row('--adapter', 'texts', 'files', 'folder of a PEFT adapter to put on the model; several, given in turn, add up'),
+  q: row('--q', 'number', 'files', 'how much of the last adapter counts, from 0 to 1'),
+  stages: row('--stages', 'path', 'files', 'JSON file of the stages to train'),
   data: row('--data', 'path', 'files', 'what to learn from, a JSON object a line: prompt, chosen, rejected, or what the command says'),
   evalData: row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'),
   evalSplit: row('--eval-split', 'number', 'files', 'rows of --data to hold out instead: a share below 1, or a number'),

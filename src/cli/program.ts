@@ -7,9 +7,12 @@ import type { Command } from './command.ts';
 
 import { align } from './commands/align.ts';
 import { doctor } from './commands/doctor.ts';
+import { exportCommand } from './commands/export.ts';
 import { generateCommand } from './commands/generate.ts';
 import { logprobs } from './commands/logprobs.ts';
 import { preferences } from './commands/preferences.ts';
+import { reward } from './commands/reward.ts';
+import { sacpo } from './commands/sacpo.ts';
 import { trainCommands } from './commands/train.ts';
 import { EXIT, failureOf, UsageError } from './failures.ts';
 import { GROUPS, KINDS, OPTIONS, type OptionName, type OptionRow, type Settings } from './options.ts';
@@ -19,8 +22,11 @@ import { type Streams, Terminal } from './terminal.ts';
 const COMMANDS: readonly Command[] = [
   align,
   ...trainCommands,
+  sacpo,
   generateCommand,
   logprobs,
+  reward,
+  exportCommand,
   doctor,
   preferences,
 ];

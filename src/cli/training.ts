@@ -77,30 +77,47 @@ export async function runTraining(
     checkpoint: folder.checkpoint,
     referenceCache: folder.referenceCache,
   });
-  for (const line of trainer.notices) terminal.info(line);
   await folder.clear();
   if (settings.resume && !folder.resumes)
     terminal.info(`No checkpoint in ${folder.path}: starting from the beginning.`);
+  const run = follow({ trainer, method, folder, model }, terminal, signal);
+  for await (const event of trainer.train({ signal })) run.see(event);
+  return { trainer, ...run.end() };
+}
 
+export interface FollowedRun {
+  trainer: Trainer;
+  method: Method;
+  folder: RunFolder;
+  model: CausalLM;
+}
+
+/** Tells a run's events as they come; its end is an {@link InterruptedError} where the signal stopped it. */
+export function follow(
+  { trainer, method, folder, model }: FollowedRun,
+  terminal: Terminal,
+  signal: AbortSignal,
+): { see(event: TrainEvent): void; end(): { plan: RunPlan; json: RunSummary } } {
   let plan: RunPlan | undefined;
-  let end: EndEvent | undefined;
-  for await (const event of trainer.train({ signal })) {
-    if (event.type === 'start') plan = event.plan;
-    if (event.type === 'end') end = event;
-    // Before the first step there is nothing that a checkpoint could keep.
-    if (event.type === 'reference' && signal.aborted)
-      throw interrupted(signal, 'Stopped before the first step.');
-    tell(event, method, terminal);
-  }
-  if (!end?.completed) {
-    const where = join(folder.path, CHECKPOINT);
-    const done = `Stopped after step ${trainer.step} of ${plan?.totalSteps}; ${where} keeps the run.`;
-    throw interrupted(signal, `${done} Give the same command with --resume to go on.`);
-  }
+  let last: EndEvent | undefined;
+  for (const line of trainer.notices) terminal.info(line);
   return {
-    trainer,
-    plan: plan as RunPlan,
-    json: summary(trainer, plan as RunPlan, end, model, { out: folder.path, rows: method.rows }),
+    see(event) {
+      if (event.type === 'start') plan = event.plan;
+      if (event.type === 'end') last = event;
+      // Before the first step there is nothing that a checkpoint could keep.
+      if (event.type === 'reference' && signal.aborted)
+        throw interrupted(signal, 'Stopped before the first step.');
+      tell(event, method, terminal);
+    },
+    end() {
+      if (!plan || !last?.completed) {
+        const where = join(folder.path, CHECKPOINT);
+        const done = `Stopped after step ${trainer.step} of ${plan?.totalSteps}; ${where} keeps the run.`;
+        throw interrupted(signal, `${done} Give the same command with --resume to go on.`);
+      }
+      return { plan, json: summary(trainer, plan, last, model, { out: folder.path, rows: method.rows }) };
+    },
   };
 }
 
@@ -110,7 +127,8 @@ function interrupted(signal: AbortSignal, message: string): InterruptedError {
   return new InterruptedError(cause, message);
 }
 
-function loraConfig(settings: Settings, model: CausalLM): Partial<LoraConfig> {
+/** LoRA's settings, with `all-linear` spelt out. */
+export function loraConfig(settings: Settings, model: CausalLM): Partial<LoraConfig> {
   const given = pick(settings, LORA_OPTIONS) as Partial<LoraConfig>;
   const isAll = given.targetModules?.length === 1 && given.targetModules[0] === ALL_LINEAR;
   return isAll ? { ...given, targetModules: shortNames(model.linears.keys()) } : given;

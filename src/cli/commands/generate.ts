@@ -13,24 +13,13 @@ export const generateCommand = command({
     'Continues prompts on the GPU. The same seed writes the same text, whatever else is in the batch.',
   example:
     'generate --model SmolLM2-135M --adapter adapter --prompt "Once upon a time" --max-tokens 100 --seed 1',
-  options: ['model', 'adapter', 'prompt', 'maxTokens', 'temperature', 'topK', 'topP', 'n', 'seed'],
+  options: ['model', 'adapter', 'q', 'prompt', 'maxTokens', 'temperature', 'topK', 'topP', 'n', 'seed'],
   required: ['model', 'prompt'],
   defaults: { maxTokens: 64, temperature: 1, topK: 0, topP: 1, n: 1, seed: 42 },
   async run({ settings, terminal, signal }) {
-    const {
-      model: path,
-      adapter,
-      prompt: prompts,
-      maxTokens,
-      temperature,
-      topK,
-      topP,
-      n,
-      seed,
-      memoryCap,
-    } = settings;
+    const { model: path, prompt: prompts, maxTokens, temperature, topK, topP, n, seed, memoryCap } = settings;
     return withGpu(terminal, memoryCap, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, path, { adapter });
+      const { model, tokenizer } = await openModel(gpu, path, settings);
       const ids = prompts.map((prompt) => tokenizer.encode(prompt));
       const options = {
         maxNewTokens: maxTokens,

@@ -18,14 +18,14 @@ export const logprobs = command({
     'Scores every token of the given texts: log π(token | all before it). The first token of a text has\n' +
     'nothing before it and no score, so there is one log-probability fewer than there are ids.',
   example: 'logprobs --model SmolLM2-135M --input texts.jsonl --json',
-  options: ['model', 'adapter', 'input'],
+  options: ['model', 'adapter', 'q', 'input'],
   required: ['model', 'input'],
   defaults: {},
   async run({ settings, terminal, signal }) {
-    const { model: path, adapter, input, memoryCap } = settings;
+    const { model: path, input, memoryCap } = settings;
     const rows = parseRows(await readText(input), input);
     return withGpu(terminal, memoryCap, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, path, { adapter });
+      const { model, tokenizer } = await openModel(gpu, path, settings);
       const texts = rows.map(({ value, where }) => tokensOf(value, where, tokenizer, model));
       const onProgress = (done: number, total: number) => terminal.progress('Scoring', done, total, 'texts');
       const scores = await sequenceLogprobs(model, texts.map(toSequence), { signal, onProgress });

@@ -3,7 +3,6 @@
  * for each row of the table of methods.
  */
 import { resolve } from 'node:path';
-import { trainEvalSplit } from '../../data/preference-dataset.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import { folderFiles, writeFiles } from '../../node/folder.ts';
@@ -11,10 +10,11 @@ import { LORA_DEFAULTS } from '../../train/config.ts';
 import { type Command, command } from '../command.ts';
 import { UsageError } from '../failures.ts';
 import { METHODS, type Method, methodOptions } from '../methods.ts';
-import { openModel, readText, withGpu } from '../open.ts';
-import { LORA_OPTIONS, type Settings } from '../options.ts';
+import { openModel, withGpu } from '../open.ts';
+import { LORA_OPTIONS } from '../options.ts';
 import { openRunFolder } from '../run-folder.ts';
 import { runTraining } from '../training.ts';
+import { readData } from '../training-data.ts';
 import { modelFiles } from '../write-model.ts';
 
 export const trainCommands: readonly Command[] = METHODS.map(trainCommand);
@@ -81,20 +81,6 @@ function trainCommand(method: Method): Command {
       return { json };
     },
   });
-}
-
-type DataSettings = Settings & { data: string; evalSplit: number; seed: number };
-
-/** Rows to train on and those held out: in a file of their own, or a part of the others. */
-async function readData(method: Method, { data: path, evalData, evalSplit, seed }: DataSettings) {
-  const rows = method.read(await readText(path), path);
-  if (evalData !== undefined) {
-    return { train: rows, evaluation: method.read(await readText(evalData), evalData) };
-  }
-  // A single row cannot be shared out.
-  const share = rows.length === 1 && evalSplit < 1 ? 0 : evalSplit;
-  const split = trainEvalSplit(rows, share, seed);
-  return { train: split.train, evaluation: split.eval };
 }
 
 /** The ten kernels that took longest. */

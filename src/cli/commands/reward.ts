@@ -1,0 +1,119 @@
+/**
+ * `webalign reward`: the implicit reward of given answers, from a policy and its reference.
+ */
+import { parseRows } from '../../data/jsonl.ts';
+import { toLabelledRows } from '../../data/labelled-dataset.ts';
+import type { TokenizedSequence } from '../../data/packing.ts';
+import { toPreferenceRow } from '../../data/preference-dataset.ts';
+import { type CompletionRow, tokenizeCompletions } from '../../data/tokenize-completions.ts';
+import { InputError } from '../../io/errors.ts';
+import type { JsonObject } from '../../io/json.ts';
+import { DPO_DEFAULTS } from '../../train/config.ts';
+import { type ImplicitReward, implicitRewards, separation } from '../../train/implicit-rewards.ts';
+import { command } from '../command.ts';
+import { adapterJson, openModel, readText, withGpu } from '../open.ts';
+
+export const reward = command({
+  name: 'reward',
+  summary: 'rate answers by the reward that a policy is optimal for',
+  description:
+    'A policy is its own reward model: β log π(y|x)/π_ref(y|x), up to a number that is the same for all answers to a ' +
+    'prompt. The policy is the model with its adapters, the reference the model without the last one. Takes rows of ' +
+    'prompt, chosen and rejected; of prompt, completion and label; of prompt and completions, a list, which it ranks.',
+  example: 'reward --model SmolLM2-135M --adapter adapter --data pairs.jsonl --beta 0.1',
+  options: ['model', 'adapter', 'q', 'data', 'beta', 'maxLength'],
+  required: ['model', 'adapter', 'data'],
+  defaults: { beta: DPO_DEFAULTS.beta, maxLength: DPO_DEFAULTS.maxLength },
+  async run({ settings, terminal, signal }) {
+    const { data, beta, maxLength } = settings;
+    const rows = parseRows(await readText(data), data).map(({ value, where }) => toAnswers(value, where));
+    return withGpu(terminal, settings.memoryCap, async (gpu) => {
+      const { model, tokenizer } = await openModel(gpu, settings.model, settings);
+      const limit = Math.min(maxLength, model.config.maxPositionEmbeddings);
+      const { examples, notices } = tokenizeCompletions(rows, tokenizer, { maxLength: limit });
+      for (const line of notices) terminal.info(line);
+      const sequences = examples.flatMap(({ prompt, completions }): TokenizedSequence[] =>
+        completions.map((completion) => ({ prompt, completion })),
+      );
+      const onProgress = (done: number, total: number) => terminal.progress('Rating', done, total, 'answers');
+      const options = { beta, without: model.adapters.slice(-1), signal, onProgress };
+      const rewards = await implicitRewards(model, sequences, options);
+      let next = 0;
+      const results = rows.map((row) => {
+        const own = rewards.slice(next, next + Object.keys(row.completions).length);
+        next += own.length;
+        return { ...(row.label === undefined ? {} : { label: row.label }), answers: ranked(own) };
+      });
+      const metrics = metricsOf(rows, results);
+      for (const [name, value] of Object.entries(metrics)) terminal.print(`${name} ${value.toFixed(4)}`);
+      return { json: { results, metrics, beta, adapter: adapterJson(gpu.adapter) } };
+    });
+  },
+});
+
+interface AnswerRow extends CompletionRow {
+  label?: boolean;
+}
+
+/** A row in any of the three forms. */
+function toAnswers(value: JsonObject, where: string): AnswerRow {
+  if (Array.isArray(value.completions)) {
+    const { prompt, completions } = value;
+    const texts = completions.filter((each): each is string => typeof each === 'string' && each !== '');
+    if (typeof prompt !== 'string' || texts.length === 0 || texts.length < completions.length) {
+      const wayOut = 'Give "prompt" and each of "completions" as text';
+      throw new InputError(where, '"completions" is no list of texts after a "prompt"', wayOut);
+    }
+    return {
+      prompt,
+      completions: Object.fromEntries(texts.map((text, i) => [`completion ${i + 1}`, text])),
+      where,
+    };
+  }
+  if (value.chosen !== undefined) {
+    const { prompt, chosen, rejected } = toPreferenceRow(value, where);
+    return { prompt, completions: { chosen, rejected }, where };
+  }
+  const labelled = value.label !== undefined;
+  const [row] = toLabelledRows(labelled ? value : { ...value, label: true }, where);
+  const { prompt, completion, label } = row as NonNullable<typeof row>;
+  return { prompt, completions: { completion }, where, ...(labelled ? { label } : {}) };
+}
+
+/** With the place of each among the answers to its prompt, 1 the best. */
+function ranked(answers: readonly ImplicitReward[]): (ImplicitReward & { rank: number })[] {
+  return answers.map((answer) => ({
+    ...answer,
+    rank: 1 + answers.filter((other) => other.reward > answer.reward).length,
+  }));
+}
+
+/** TRL's metrics over pairs, and how far labelled answers are told apart. */
+function metricsOf(
+  rows: readonly AnswerRow[],
+  results: readonly { label?: boolean; answers: readonly ImplicitReward[] }[],
+): Record<string, number> {
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  const pairs = results.flatMap(({ answers }, i) => ('chosen' in rows[i].completions ? [answers] : []));
+  const labelled = results.filter(({ label }) => label !== undefined);
+  const margins = pairs.map(
+    ([chosen, rejected]) => (chosen as ImplicitReward).reward - (rejected as ImplicitReward).reward,
+  );
+  const told = separation(
+    labelled.map(({ answers }) => (answers[0] as ImplicitReward).reward),
+    labelled.map(({ label }) => label as boolean),
+  );
+  return {
+    ...(pairs.length > 0
+      ? {
+          'rewards/chosen': mean(pairs.map(([chosen]) => (chosen as ImplicitReward).reward)),
+          'rewards/rejected': mean(pairs.map(([, rejected]) => (rejected as ImplicitReward).reward)),
+          'rewards/margins': mean(margins),
+          'rewards/accuracies': mean(margins.map((margin) => (margin > 0 ? 1 : 0))),
+        }
+      : {}),
+    ...(told
+      ? { auc: told.auc, 'rewards/desirable': told.desirable, 'rewards/undesirable': told.undesirable }
+      : {}),
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * `webalign sacpo`: stepwise alignment to one criterion after the other, an adapter for each, and one for them all.
+ */
+import { join } from 'node:path';
+import { writeAdapter } from '../../io/peft.ts';
+import { writeFiles } from '../../node/folder.ts';
+import { checkedScale, effectiveBeta, SACPOTrainer } from '../../train/sacpo-trainer.ts';
+import { command } from '../command.ts';
+import { openModel, withGpu } from '../open.ts';
+import { openRunFolder } from '../run-folder.ts';
+import { readStages } from '../stages.ts';
+import { follow, loraConfig, type RunSummary } from '../training.ts';
+
+/** Optimizer steps between checkpoints. */
+const SAVE_STEPS = 50;
+
+export const sacpo = command({
+  name: 'sacpo',
+  summary: 'align in steps: to one criterion, then to another',
+  description:
+    'Stepwise alignment (SACPO, Wachi et al. 2024): the first stage aligns to reward, the next to safety with the first ' +
+    'as its reference, each with DPO or KTO and an adapter of its own. --stages names a JSON file: {"stages": [{"name": ' +
+    '"reward", "method": "dpo", "data": "helpful.jsonl", "beta": 0.1}, {"name": "safety", "method": "dpo", "data": ' +
+    '"safer.jsonl", "beta": 0.1, "lambda": 2}]}; a stage is trained with beta/lambda, and takes every setting of its ' +
+    "method's command. Writes OUT/1-reward, OUT/2-safety, and in OUT itself one adapter for all, the last stage scaled " +
+    'by --q (P-SACPO). Other scales: webalign export.',
+  example: 'sacpo --model SmolLM2-135M --stages stages.json --out run --q 0.5',
+  options: ['model', 'stages', 'out', 'q', 'resume', 'overwrite'],
+  required: ['model', 'stages', 'out'],
+  defaults: { q: 1 },
+  async run({ settings, terminal, signal }) {
+    const { model: modelPath, stages: path, out, q, resume, overwrite, memoryCap } = settings;
+    checkedScale(q);
+    const files = await readStages(path);
+    const folders = await Promise.all(
+      files.map(({ stage }, i) =>
+        openRunFolder(join(out, `${i + 1}-${stage.name}`), { writes: 'adapter', resume, overwrite }),
+      ),
+    );
+    const whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
+    const summaries = await withGpu(terminal, memoryCap, async (gpu) => {
+      const { model, tokenizer } = await openModel(gpu, modelPath);
+      const trainer = new SACPOTrainer({
+        model,
+        processingClass: tokenizer,
+        stages: files.map(({ stage, settings: own }, i) => ({
+          ...stage,
+          args: { saveSteps: SAVE_STEPS, ...stage.args },
+          peftConfig: loraConfig(own, model),
+          checkpoint: folders[i].checkpoint,
+        })),
+        referenceCache: whole.referenceCache,
+      });
+      for (const folder of [...folders, whole]) await folder.clear();
+      const told: RunSummary[] = [];
+      let run: ReturnType<typeof follow> | undefined;
+      for await (const { stage, trainer: own, event } of trainer.train({ signal })) {
+        if (event.type === 'start') {
+          const { stage: given, method } = files[stage];
+          terminal.info(
+            `Stage ${stage + 1}, ${given.name}: ${given.method} with β/λ ${effectiveBeta(given)}`,
+          );
+          run = follow({ trainer: own, method, folder: folders[stage], model }, terminal, signal);
+        }
+        run?.see(event);
+        if (event.type === 'end' && run) told.push(run.end().json);
+      }
+      for (const [i, adapter] of trainer.adapters.entries()) {
+        await writeFiles(folders[i].path, writeAdapter(await adapter.toAdapter()));
+      }
+      await writeFiles(out, writeAdapter(await trainer.combined(q)));
+      return told;
+    });
+    terminal.print(`${summaries.length} stages and one adapter for all, q ${q}, written to ${out}`);
+    const stages = summaries.map((summary, i) => {
+      const { stage } = files[i];
+      return { name: stage.name, method: stage.method, beta: effectiveBeta(stage), ...summary };
+    });
+    return { json: { stages, q, out } };
+  },
+});

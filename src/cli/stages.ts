@@ -1,0 +1,73 @@
+/**
+ * The file that names the stages of a stepwise alignment: an object with "stages", or their list alone. Each stage has a
+ * "name", a "method", "data", perhaps "lambda", and the settings of its method's command. Reads and checks; trains nothing.
+ */
+import { InputError, listed, quote } from '../io/errors.ts';
+import { isObject, type JsonObject, kindOf, parseJson } from '../io/json.ts';
+import type { SACPOStage } from '../train/sacpo-trainer.ts';
+import { METHODS, type Method, methodOptions } from './methods.ts';
+import { readText } from './open.ts';
+import { LORA_OPTIONS, pick, type Settings } from './options.ts';
+import { settingsFrom } from './settings.ts';
+import { readData } from './training-data.ts';
+
+/** A stage as read, with its data. */
+export interface StageFile {
+  method: Method;
+  stage: Omit<SACPOStage, 'checkpoint' | 'peftConfig'>;
+  /** What was set, LoRA's settings among it. */
+  settings: Settings;
+}
+
+/** The stages of the file at `path`. Throws {@link InputError} with the stage that is wrong. */
+export async function readStages(path: string): Promise<StageFile[]> {
+  const json = parseJson(await readText(path), path);
+  const stages = isObject(json) ? json.stages : json;
+  if (!Array.isArray(stages) || stages.length === 0) {
+    throw new InputError(path, 'names no stages', 'Give {"stages": [{"name", "method", "data", ...}, ...]}');
+  }
+  const read: StageFile[] = [];
+  for (const [i, stage] of stages.entries()) {
+    const where = `${path}, stage ${i + 1}`;
+    if (!isObject(stage)) throw new InputError(where, `is ${kindOf(stage)}`, 'Give an object');
+    read.push(await readStage(stage, where, i));
+  }
+  return read;
+}
+
+async function readStage(json: JsonObject, where: string, index: number): Promise<StageFile> {
+  const { name = `stage-${index + 1}`, method: methodName = 'dpo', lambda, ...rest } = json;
+  if (typeof name !== 'string' || !/^[\w-]+$/.test(name)) {
+    throw new InputError(
+      where,
+      `"name" is ${quote(name)}`,
+      'Give letters, digits and hyphens: it names a folder',
+    );
+  }
+  const method = METHODS.find((candidate) => candidate.name === methodName);
+  if (!method) {
+    const known = listed(METHODS.map((candidate) => candidate.name));
+    throw new InputError(where, `"method" is ${quote(methodName)}`, `Known are ${known}`);
+  }
+  if (lambda !== undefined && typeof lambda !== 'number') {
+    throw new InputError(where, `"lambda" is ${kindOf(lambda)}`, 'Give a number above 0');
+  }
+  const options = [...methodOptions(method), ...LORA_OPTIONS, 'data', 'evalData', 'evalSplit'] as const;
+  const settings = settingsFrom(rest, where, options);
+  if (settings.data === undefined) throw new InputError(where, 'has no "data"', 'Name a file');
+  const { train, evaluation } = await readData(method, {
+    evalSplit: 0.1,
+    seed: method.defaults.seed,
+    ...settings,
+    data: settings.data,
+  });
+  const stage = {
+    name,
+    method: method.name as SACPOStage['method'],
+    args: pick(settings, methodOptions(method)) as NonNullable<SACPOStage['args']>,
+    trainDataset: train as SACPOStage['trainDataset'],
+    evalDataset: evaluation as SACPOStage['trainDataset'],
+    ...(lambda === undefined ? {} : { lambda }),
+  };
+  return { method, stage, settings };
+}
