@@ -68,13 +68,16 @@ export class Workshop {
     return this.path(name);
   }
 
-  /** `webalign dpo` on the model and the pairs here; what is given replaces or adds to that. A switch has ''. */
+  /**
+   * `webalign dpo` on the model and the pairs here; what is given replaces or adds to that. A switch has ''. The adapter is
+   * as wide as the model's own products, so that they share their pipelines: compiling is most of such a run.
+   */
   dpo(options: Record<string, string>): string[] {
     const given = {
       '--model': this.path('model'),
       '--data': this.path('pairs.jsonl'),
       '--out': this.path('out'),
-      '--lora-r': '4',
+      '--lora-r': '16',
       '--batch-size': '4',
       '--learning-rate': '1e-3',
       ...options,
