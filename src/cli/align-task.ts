@@ -21,7 +21,7 @@ export const ALIGN_TRAINING = {
 export const ALIGN_LORA = { r: 16, loraAlpha: 32 } as const satisfies Partial<LoraConfig>;
 
 /** Stories written before and after: one for each of the first held-out openings, with the same random numbers. */
-export const ALIGN_SAMPLING = { openings: 150, maxNewTokens: 40, temperature: 1, seed: 7 } as const;
+export const ALIGN_SAMPLING = { openings: 100, maxNewTokens: 40, temperature: 1, seed: 7 } as const;
 
 /** Stories shown in full; the first ones, not chosen. */
 export const ALIGN_SHOWN = 6;
