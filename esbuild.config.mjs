@@ -130,8 +130,13 @@ async function serve() {
   let port = 8080;
   while (!(await isFree(port))) port++;
   await context.serve({ host: '127.0.0.1', port, servedir: join(root, 'dist/demos') });
-  for (const name of readdirSync(join(root, 'demos'))) console.log(`http://127.0.0.1:${port}/${name}/`);
+  for (const name of readdirSync(join(root, 'demos')).filter(hasPage)) {
+    console.log(`http://127.0.0.1:${port}/${name}/`);
+  }
 }
+
+/** Whether a folder of `demos/` is a demo and not what demos share. @param {string} name */
+const hasPage = (name) => existsSync(join(root, 'demos', name, 'index.html'));
 
 /** @param {number} port @returns {Promise<boolean>} */
 function isFree(port) {

@@ -2,7 +2,7 @@
  * Four curves of the run, drawn by uPlot: loss, margin, accuracy and KL, on the training batches and on the held-out
  * pairs. Dots are collected as they come and drawn once a frame, so that a fast GPU does not keep the page busy.
  */
-import { byId, make, setText } from './dom.ts';
+import { byId, make, setText } from '../shared/dom.ts';
 import { language } from './language.ts';
 import type { Point } from './messages.ts';
 import uPlot from './uplot.ts';

@@ -2,7 +2,7 @@
  * Start, Pause, Resume, Stop, and the settings of a run. Which buttons there are follows from the phase alone; the table
  * below is all of it.
  */
-import { byId, onPress, setText, setUsable } from './dom.ts';
+import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
 import type { Phase, Settings } from './messages.ts';
 
 export type Action = 'start' | 'pause' | 'resume' | 'stop' | 'discard';

@@ -3,7 +3,7 @@
  * of the stories side by side. The places are laid out from the start, so that nothing moves when they fill.
  */
 import { ALIGN_SHOWN } from '../../src/cli/align-task.ts';
-import { byId, make, setText, signed } from './dom.ts';
+import { byId, make, setText, signed } from '../shared/dom.ts';
 import type { Measurement, Side } from './messages.ts';
 import { showScore, showStory } from './story.ts';
 

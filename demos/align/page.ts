@@ -3,9 +3,9 @@
  * is in the modules beside this one; nothing here touches the GPU.
  */
 import { proxy, type Remote, wrap } from 'comlink';
+import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
 import { Charts } from './charts.ts';
 import { type Action, Controls } from './controls.ts';
-import { byId, onPress, setText, setUsable } from './dom.ts';
 import { downloadAdapter } from './download.ts';
 import type { AlignJob, AlignWorker, Opened, Phase, Update } from './messages.ts';
 import { Outcome } from './outcome.ts';

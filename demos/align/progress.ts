@@ -3,7 +3,7 @@
  * a screen reader says them aloud.
  */
 import { formatBytes } from '../../src/gpu/errors.ts';
-import { byId, duration, setText } from './dom.ts';
+import { byId, duration, setText } from '../shared/dom.ts';
 import { language } from './language.ts';
 import type { Pace, Phase, Update } from './messages.ts';
 

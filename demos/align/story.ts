@@ -1,7 +1,7 @@
 /**
  * A story on the page: its opening, what the model wrote, the words that count marked, and the score beside it.
  */
-import { make, wholeSigned } from './dom.ts';
+import { make, wholeSigned } from '../shared/dom.ts';
 import type { ScoredText } from './messages.ts';
 
 /** Fills `element` with a story; `opening` comes first, quieter. */

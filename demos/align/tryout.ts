@@ -3,7 +3,7 @@
  * at once and word by word.
  */
 import { proxy, type Remote } from 'comlink';
-import { byId, onPress, setText, setUsable } from './dom.ts';
+import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
 import type { AlignJob, ScoredText, Side } from './messages.ts';
 import { showScore, showStory } from './story.ts';
 
