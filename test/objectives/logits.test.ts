@@ -5,8 +5,8 @@ import { dpo } from '../../src/objectives/logits.ts';
 import { logitsOf } from '../../src/ops/logits.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random } from '../reference/compare.ts';
-import * as reference from '../reference/dpo.ts';
 import { finiteDifferences } from '../reference/finite-difference.ts';
+import * as reference from '../reference/objectives.ts';
 import { tokenLogprob } from '../reference/token-logprob.ts';
 import { testGpu } from '../support/gpu.ts';
 

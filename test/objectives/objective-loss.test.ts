@@ -10,47 +10,17 @@ import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import trl from '../fixtures/dpo-loss.json' with { type: 'json' };
 import { expectClose, random } from '../reference/compare.ts';
-import { type DpoResult, dpo, type PairLogprobs } from '../reference/dpo.ts';
+import { dpo, type PairLogprobs } from '../reference/objectives.ts';
 import { testGpu } from '../support/gpu.ts';
-import { guards } from '../support/guard.ts';
+import { runPairs } from './run-objective.ts';
 
-/** Runs an objective on pairs; the derivative comes back as `dchosen` and `drejected`. */
-async function run(
+/** Runs DPO, or another objective. */
+function run(
   pairs: PairLogprobs,
   options: Record<string, number>,
   { objective = sigmoid, scale = 1 }: { objective?: Objective; scale?: number } = {},
 ) {
-  const { gpu, check } = guards(await testGpu());
-  const count = pairs.policyChosen.length;
-  const interleaved = (chosen: ArrayLike<number>, rejected: ArrayLike<number>) =>
-    Float32Array.from({ length: 2 * count }, (_, s) => (s % 2 ? rejected : chosen)[s >> 1] as number);
-  const sums = Tensor.from(gpu, interleaved(pairs.policyChosen, pairs.policyRejected), [2 * count], 'sums');
-  const reference = Tensor.from(
-    gpu,
-    interleaved(pairs.referenceChosen, pairs.referenceRejected),
-    [2 * count],
-    'reference',
-  );
-  const offsets = Tensor.from(
-    gpu,
-    Uint32Array.from({ length: 2 * count + 1 }, (_, s) => 3 * s),
-    [2 * count + 1],
-    'offsets',
-  );
-  sums.requiresGrad = true;
-  const tape = Tape.forTraining(gpu);
-  const { records } = objectiveLoss(tape, [{ objective, options }], { sums, reference, offsets }, { scale });
-  const table = await records.toArray(gpu);
-  const derivative = await (sums.grad as unknown as Tensor).toArray(gpu);
-  await check();
-  const column = (index: number) =>
-    Float32Array.from({ length: count }, (_, p) => table[p * PAIR_RECORD.width + index] as number);
-  return {
-    column,
-    losses: column(PAIR_RECORD.loss),
-    dchosen: derivative.filter((_, s) => s % 2 === 0),
-    drejected: derivative.filter((_, s) => s % 2 === 1),
-  };
+  return runPairs(objective, pairs, options, { scale });
 }
 
 /** Pairs whose z is about −500 … 500 for the β given, rounded to what the GPU sees. */
@@ -71,7 +41,7 @@ function pairsUpTo(largest: number, beta: number, count: number, seed: number): 
 function expectDpo(
   actual: Awaited<ReturnType<typeof run>>,
   pairs: PairLogprobs,
-  expected: DpoResult,
+  expected: ReturnType<typeof dpo>,
   beta: number,
 ) {
   // Log-probabilities near 5,000 have float32 differences of 5e-4; β carries that into z, and z into loss and slope.

@@ -8,7 +8,6 @@ import { adamW, adamWState } from './adamw.ts';
 import { segmentSums } from './arrays.ts';
 import { expectClose } from './compare.ts';
 import { type DecoderModel, decoder, decoderLogits } from './decoder.ts';
-import { dpo } from './dpo.ts';
 import {
   decodeArray,
   dpoLoss,
@@ -19,6 +18,7 @@ import {
   tinyLlamaTied,
 } from './fixtures.ts';
 import { clipGradients } from './grad-norm.ts';
+import { dpo } from './objectives.ts';
 import { samplingProbabilities } from './sampling.ts';
 
 const ROUNDED = 2e-7;

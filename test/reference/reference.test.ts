@@ -9,7 +9,6 @@ import { dot, type Reals } from './arrays.ts';
 import { type AttentionShape, attention, attentionBackward } from './attention.ts';
 import { expectClose, random } from './compare.ts';
 import { type DecoderModel, decoder } from './decoder.ts';
-import { dpo } from './dpo.ts';
 import { finiteDifferences } from './finite-difference.ts';
 import { tinyLlama, tinyLlamaAdapter, tinyLlamaTied } from './fixtures.ts';
 import { gather, gatherBackward } from './gather.ts';
@@ -21,6 +20,7 @@ import {
   loraLinear,
   loraLinearBackward,
 } from './linear.ts';
+import { dpo } from './objectives.ts';
 import { rmsNorm, rmsNormBackward } from './rms-norm.ts';
 import { rope, ropeBackward, ropeFrequencies } from './rope.ts';
 import * as logits from './softmax.ts';

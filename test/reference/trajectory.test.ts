@@ -9,10 +9,10 @@ import { adamW, adamWState } from './adamw.ts';
 import { accumulate, dot, mean, segmentSums } from './arrays.ts';
 import { expectClose } from './compare.ts';
 import { decoder } from './decoder.ts';
-import { dpo } from './dpo.ts';
 import { dpoTrajectory, type TrajectorySteps, tinyLlama } from './fixtures.ts';
 import { clipGradients } from './grad-norm.ts';
 import type { LoraAdapter } from './linear.ts';
+import { dpo } from './objectives.ts';
 
 type Settings = typeof dpoTrajectory.settings;
 type Metrics = Record<string, number>;
