@@ -18,7 +18,7 @@ const SETTINGS: Record<string, Options[]> = {
   sigmoid: [{ labelSmoothing: 0 }, { labelSmoothing: 0.1 }, { labelSmoothing: 0.5 }],
   hinge: [{}],
   ipo: [{ ipoTokenMean: 1 }, { ipoTokenMean: 0 }],
-  robust: [{ labelSmoothing: 0 }, { labelSmoothing: 0.1 }, { labelSmoothing: 0.4999999 }],
+  robust: [{ labelSmoothing: 0 }, { labelSmoothing: 0.4999999 }, { labelSmoothing: 0.1 }],
   exo_pair: [{ labelSmoothing: 1e-6 }, { labelSmoothing: 1e-3 }, { labelSmoothing: 0.5 }],
   nca_pair: [{}],
   bco_pair: [{}],
