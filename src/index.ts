@@ -62,7 +62,7 @@ export {
 export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
 // Objectives, those of the catalogue and one's own.
 export { OBJECTIVES, type Objective, type ObjectiveOptions } from './objectives/catalogue.ts';
-export { DIVERGENCES, type Divergence } from './objectives/divergences.ts';
+export { DIVERGENCES, type Divergence, type DivergenceRow } from './objectives/divergences.ts';
 export { FAMILIES, type Family, type LossSettings } from './objectives/families.ts';
 export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './objectives/logits.ts';
 export { objectiveLoss, type Term } from './objectives/objective-loss.ts';
@@ -113,6 +113,7 @@ export { CPOTrainer, type CPOTrainerOptions } from './train/cpo-trainer.ts';
 export type { LabelledDataset, LabelledSequence, PairDataset, TextDataset } from './train/datasets.ts';
 export { DPOTrainer, type DPOTrainerOptions } from './train/dpo-trainer.ts';
 export { NonFiniteLossError } from './train/errors.ts';
+export { evaluateObjective, type ObjectiveValues } from './train/evaluate-objective.ts';
 export type { EvaluateEvent, Metrics, RunPlan, StepEvent, TrainEvent } from './train/events.ts';
 export {
   type ImplicitReward,
@@ -121,6 +122,7 @@ export {
   separation,
 } from './train/implicit-rewards.ts';
 export { KTOTrainer, type KTOTrainerOptions } from './train/kto-trainer.ts';
+export type { ExampleNumbers, ObjectiveCase, PairNumbers } from './train/objective-case.ts';
 export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
 export {
   type SACPOEvent,

@@ -133,7 +133,7 @@ export const OPTIONS = {
   data: row('--data', 'path', 'files', 'what to learn from, a JSON object a line: prompt, chosen, rejected, or what the command says'),
   evalData: row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'),
   evalSplit: row('--eval-split', 'number', 'files', 'rows of --data to hold out instead: a share below 1, or a number'),
-  input: row('--input', 'path', 'files', 'what to score, a JSON object a line with "text" or "ids"'),
+  input: row('--input', 'path', 'files', 'what to work on: texts, a JSON object a line with "text" or "ids", or cases for an objective'),
   openings: row('--openings', 'path', 'files', 'beginnings of stories, one a line'),
   out: row('--out', 'path', 'files', 'folder to write to'),
   config: row('--config', 'path', 'files', 'settings from a JSON file, in camelCase: {"beta": 0.1, "r": 8}; flags win over it'),

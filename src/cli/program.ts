@@ -10,6 +10,7 @@ import { doctor } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
 import { generateCommand } from './commands/generate.ts';
 import { logprobs } from './commands/logprobs.ts';
+import { objective } from './commands/objective.ts';
 import { preferences } from './commands/preferences.ts';
 import { reward } from './commands/reward.ts';
 import { sacpo } from './commands/sacpo.ts';
@@ -27,6 +28,7 @@ const COMMANDS: readonly Command[] = [
   logprobs,
   reward,
   exportCommand,
+  objective,
   doctor,
   preferences,
 ];

@@ -49,6 +49,8 @@ export interface Objective {
   readonly referenceFree?: boolean;
   /** Whether the loss is made of scores, so that another divergence than the reverse KL makes sense. */
   readonly divergences?: boolean;
+  /** Whether means over tokens are in it, or the option that has them there where it is not 0. */
+  readonly perToken?: true | string;
   /** Whether a record's loss depends on the rest of its batch, so that it has no weight of its own. */
   readonly joint?: boolean;
   /** Whether each example brings another's completion along, for the KL baseline. */
@@ -90,6 +92,7 @@ const ipo: Objective = {
   defaults: { beta: 0.1, ipoTokenMean: 1 },
   ranges: { beta: DIVISOR, ipoTokenMean: [0, 1] },
   divergences: true,
+  perToken: 'ipoTokenMean',
 };
 
 /** Robust DPO (Chowdhury et al. 2024). */
@@ -161,6 +164,7 @@ const sigmoidNorm: Objective = {
   name: 'sigmoid_norm',
   shader: sigmoidNormShader,
   divergences: true,
+  perToken: true,
 };
 
 /** SimPO (Meng et al. 2024). */
@@ -170,6 +174,7 @@ const simpo: Objective = {
   shader: simpoShader,
   defaults: { beta: 0.1, labelSmoothing: 0, simpoGamma: 0.5 },
   referenceFree: true,
+  perToken: true,
 };
 
 /** ORPO (Hong et al. 2024). */
@@ -184,6 +189,7 @@ const orpo: Objective = {
     log_odds_ratio: PAIR_RECORD.secondNote,
   },
   referenceFree: true,
+  perToken: true,
 };
 
 /** Cross-entropy of the chosen completion, for lists (RPO, MPO) and for CPO. */
@@ -193,6 +199,7 @@ export const sft: Objective = {
   shader: sftShader,
   metrics: { ...PAIR_METRICS, ...NLL_LOSS },
   divergences: true,
+  perToken: true,
 };
 
 const LABELLED = {
@@ -221,6 +228,7 @@ export const nll: Objective = {
   ranges: { beta: BETA },
   metrics: { loss: EXAMPLE_RECORD.loss },
   referenceFree: true,
+  perToken: true,
 };
 
 // biome-ignore format: the order in which they are listed

@@ -1,0 +1,247 @@
+/**
+ * A case for an objective as people write it down, and what is made of it: the loss that its options describe, and columns
+ * of numbers for the kernels. Checks everything and says which row is wrong; computes nothing.
+ */
+import { InputError, listed, quote } from '../io/errors.ts';
+import { OBJECTIVES, type Objective } from '../objectives/catalogue.ts';
+import { FAMILIES, type Family, type FamilyName, type Loss } from '../objectives/families.ts';
+import { completionsOf } from '../objectives/objective-loss.ts';
+import {
+  CPO_DEFAULTS,
+  DPO_DEFAULTS,
+  KTO_DEFAULTS,
+  ORPO_DEFAULTS,
+  resolveLoss,
+  SFT_DEFAULTS,
+} from './config.ts';
+
+/** A pair: log-probabilities, summed over each completion's tokens. */
+export interface PairNumbers {
+  policyChosen: number;
+  policyRejected: number;
+  /** Only where the objective has a reference. */
+  referenceChosen?: number;
+  referenceRejected?: number;
+  /** Only where the objective takes means over tokens. */
+  chosenTokens?: number;
+  rejectedTokens?: number;
+}
+
+/** A labelled completion; `sft` takes it without reference and label. */
+export interface ExampleNumbers {
+  policy: number;
+  reference?: number;
+  tokens?: number;
+  desirable?: boolean;
+}
+
+export interface ObjectiveCase {
+  /** A family (`dpo`, `cpo`, `orpo`, `kto`, `sft`), whose `lossType` then chooses, or an objective's own name. */
+  objective: string;
+  /** TRL's names in camelCase; the trainer's defaults for what is left out. */
+  options?: Readonly<Record<string, unknown>>;
+  pairs?: readonly PairNumbers[];
+  examples?: readonly ExampleNumbers[];
+  /** KTO's baseline, counted from 0; 0 where it is left out. */
+  kl?: number;
+}
+
+/** What the kernels read, a number for each completion in their order. */
+export interface CaseColumns {
+  sums: number[];
+  reference: number[];
+  tokens: number[];
+  /** 1 desirable, 0 undesirable; only for examples. */
+  labels?: number[];
+}
+
+const DEFAULTS: Readonly<Record<FamilyName, object>> = {
+  dpo: DPO_DEFAULTS,
+  cpo: CPO_DEFAULTS,
+  orpo: ORPO_DEFAULTS,
+  kto: KTO_DEFAULTS,
+  sft: SFT_DEFAULTS,
+};
+
+/** Settings of a loss that a case has not the numbers for. */
+const OUT_OF_PLACE: Readonly<Record<string, string>> = {
+  ldAlpha: 'weighs tokens by their place in the completion, and a case has only their sum',
+  useWeighting: 'weighs pairs by the distributions their tokens come from, and a case has none',
+};
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** The loss of a case; `notices` get what is given and has no part in it. Throws {@link InputError}. */
+export function lossOfCase(
+  { objective: name, options = {} }: ObjectiveCase,
+  where: string,
+  notices: string[],
+): Loss {
+  const { home, family } = familyOf(name, where);
+  const trainer = Object.entries(DEFAULTS[home]).filter(([option]) => !(option in SFT_DEFAULTS));
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value != null));
+  checkOptions(given, trainer, name, home, where);
+  const settings = { ...Object.fromEntries(trainer), lossType: family.lossType, ...given };
+  try {
+    const loss = resolveLoss(family, settings);
+    notices.push(...idleOptions(given, loss, family));
+    return loss;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new InputError(where, error.what, error.wayOut, { cause: error });
+  }
+}
+
+/** The family of that name, or one of a single objective; `home` is the trainer whose defaults hold. */
+function familyOf(name: unknown, where: string): { home: FamilyName; family: Family } {
+  const families = Object.entries(FAMILIES) as [FamilyName, Family][];
+  const named = families.find(([each]) => each === name);
+  if (named) return { home: named[0], family: named[1] };
+  const objective = Object.values(OBJECTIVES).find((each) => each.name === name);
+  const owner = objective && families.find(([, family]) => family.includes(objective));
+  if (!objective || !owner) {
+    const known = [...Object.keys(FAMILIES), ...Object.keys(OBJECTIVES)];
+    const wayOut = `Known are ${listed([...new Set(known)], 40)}`;
+    throw new InputError(where, `no objective is called ${quote(name)}`, wayOut);
+  }
+  const includes = (each: Objective) => each === objective;
+  const family = { includes, lossType: objective.name, usesReference: !objective.referenceFree };
+  return { home: owner[0], family };
+}
+
+function checkOptions(
+  given: Values,
+  trainer: readonly [string, unknown][],
+  name: string,
+  home: FamilyName,
+  where: string,
+): void {
+  const objectives = Object.values(OBJECTIVES).filter((each) => FAMILIES[home].includes(each));
+  const options = objectives.flatMap(({ defaults }) => Object.keys(defaults));
+  const known = new Set([...trainer.map(([option]) => option), ...options, 'lossType']);
+  for (const [option, value] of Object.entries(given)) {
+    if (!known.has(option)) {
+      const wayOut = `Known are ${listed([...known], 40)}`;
+      throw new InputError(where, `${name} has no option ${quote(option)}`, wayOut);
+    }
+    if (option in OUT_OF_PLACE && value !== false) {
+      throw new InputError(where, `${option} ${OUT_OF_PLACE[option]}`, 'Leave it out, or train with it');
+    }
+    const [fits, expected] = EXPECTED[option] ?? [isNumber, 'a number'];
+    if (!fits(value)) throw new InputError(where, `${option} is ${quote(value)}`, `Give ${expected}`);
+  }
+  if (name === home) return;
+  if ((given.lossType ?? name) !== name) {
+    const what = `objective is ${name}, but lossType is ${quote(given.lossType)}`;
+    throw new InputError(where, what, `Leave lossType out, or make objective ${home}`);
+  }
+  const { plus }: Family = FAMILIES[home];
+  if (plus && given[plus.weight]) {
+    const what = `${name} by its own name is that loss alone, but ${plus.weight} is ${given[plus.weight]}`;
+    throw new InputError(where, what, `Make objective ${home} and lossType ${name}`);
+  }
+}
+
+const isNumber = (value: unknown) => typeof value === 'number' && Number.isFinite(Math.fround(value));
+const isText = (value: unknown) => typeof value === 'string';
+
+/** Options that are not plain numbers. */
+const EXPECTED: Readonly<Record<string, [fits: (value: unknown) => boolean, expected: string]>> = {
+  lossType: [(value) => isText(value) || (Array.isArray(value) && value.every(isText)), 'a name, or a list'],
+  lossWeights: [(value) => Array.isArray(value) && value.every(isNumber), 'a list of numbers'],
+  fDivergence: [isText, 'the name of a divergence'],
+  useWeighting: [(value) => typeof value === 'boolean', 'true or false'],
+};
+
+/** A line for each option that no term of the loss reads. */
+function idleOptions(given: Values, { terms, divergence }: Loss, family: Family): string[] {
+  const read = new Set(['lossType', 'lossWeights', 'fDivergence', 'useWeighting', family.plus?.weight]);
+  if (divergence.type === 'alpha') read.add('fAlphaDivergenceCoef');
+  for (const { objective } of terms) for (const option of Object.keys(objective.defaults)) read.add(option);
+  const names = terms.map(({ objective }) => objective.name).join(' + ');
+  return Object.keys(given)
+    .filter((option) => !read.has(option))
+    .map((option) => `${option} has no part in ${names}`);
+}
+
+/** The numbers of a case, in the order of the kernels. Throws {@link InputError} that names the row. */
+export function columnsOfCase(
+  input: ObjectiveCase,
+  loss: Loss,
+  where: string,
+  notices: string[],
+): CaseColumns {
+  const objectives = loss.terms.map(({ objective }) => objective);
+  const [first] = objectives as [Objective];
+  const names = objectives.map(({ name }) => name).join(' + ');
+  const [field, other] =
+    first.unit === 'pair' ? (['pairs', 'examples'] as const) : (['examples', 'pairs'] as const);
+  const rows: unknown = input[field];
+  if (!Array.isArray(rows) || rows.length === 0 || input[other] !== undefined) {
+    const found = input[other] === undefined ? `there are no ${field}` : `there are ${other}`;
+    throw new InputError(where, `${names} takes ${field}, and ${found}`, `Give a list of ${field}`);
+  }
+  const byToken = loss.terms.some(({ objective: { perToken }, options = {} }) =>
+    typeof perToken === 'string' ? options[perToken] !== 0 : perToken,
+  );
+  const columns: CaseColumns = { sums: [], reference: [], tokens: [] };
+  const reader = (row: unknown, index: number) => {
+    const at = `${where}, ${field} ${index + 1}`;
+    const values = (typeof row === 'object' && row !== null ? row : {}) as Values;
+    const need = (name: string, why: string) => {
+      const value = values[name];
+      if (value === undefined) throw new InputError(at, `has no ${name}`, `Give it: ${why}`);
+      if (!isNumber(value)) throw new InputError(at, `${name} is ${quote(value)}`, 'Give a number');
+      return value as number;
+    };
+    const completion = (policy: string, reference: string, tokens: string) => {
+      columns.sums.push(need(policy, 'the log-probability under the policy'));
+      columns.reference.push(
+        loss.usesReference ? need(reference, `${names} compares with the reference`) : 0,
+      );
+      const count =
+        byToken || values[tokens] !== undefined ? need(tokens, `${names} takes means over tokens`) : 1;
+      if (!Number.isInteger(count) || count < 1 || count > 2 ** 24) {
+        throw new InputError(at, `${tokens} is ${count}`, 'Give a whole number from 1');
+      }
+      columns.tokens.push(count);
+    };
+    return { at, values, completion };
+  };
+  if (first.unit === 'pair') {
+    rows.forEach((row, p) => {
+      const { completion } = reader(row, p);
+      completion('policyChosen', 'referenceChosen', 'chosenTokens');
+      completion('policyRejected', 'referenceRejected', 'rejectedTokens');
+    });
+    return columns;
+  }
+  const kl = baselineOf(input, first, where, notices);
+  const labels = rows.map((row, e) => {
+    const { at, values, completion } = reader(row, e);
+    completion('policy', 'reference', 'tokens');
+    if (completionsOf(first) === 2) {
+      // The kernel means these: the whole of the mean stands in the first.
+      columns.sums.push(e === 0 ? kl * rows.length : 0);
+      columns.reference.push(0);
+      columns.tokens.push(1);
+    }
+    if (typeof values.desirable === 'boolean' || first.referenceFree) return values.desirable ? 1 : 0;
+    throw new InputError(at, `desirable is ${quote(values.desirable)}`, 'Give true or false');
+  });
+  return { ...columns, labels };
+}
+
+function baselineOf(
+  { kl }: ObjectiveCase,
+  { name, baseline }: Objective,
+  where: string,
+  notices: string[],
+): number {
+  if (kl !== undefined && !isNumber(kl)) {
+    throw new InputError(where, `kl is ${quote(kl)}`, 'Give a number, or leave it out');
+  }
+  if (baseline && kl === undefined) notices.push(`${name} has a KL baseline: without kl it counts as 0`);
+  if (!baseline && kl !== undefined) notices.push(`kl has no part in ${name}`);
+  return kl ?? 0;
+}
