@@ -317,7 +317,7 @@ describe('dpo-trainer', () => {
     const bad = [{ prompt: [1], chosen: [97], rejected: [2] }];
     expect(() => new DPOTrainer({ model, trainDataset: bad })).to.throw(
       InputError,
-      /pair 1: 97 is not a token id/,
+      /row 1: 97 is not a token id/,
     );
     const targets = { peftConfig: { targetModules: ['q_proj', 'w_proj', 'z_proj'] }, trainDataset: PAIRS };
     expect(() => new DPOTrainer({ model, ...targets })).to.throw(

@@ -1,0 +1,113 @@
+/**
+ * Every trainer beside TRL's own run of it: eight steps on the same rows from the same adapter, metric by metric.
+ */
+import { expect } from 'chai';
+import type { CausalLM } from '../../src/model/causal-lm.ts';
+import { CPOTrainer } from '../../src/train/cpo-trainer.ts';
+import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
+import type { Metrics } from '../../src/train/events.ts';
+import { KTOTrainer } from '../../src/train/kto-trainer.ts';
+import { ORPOTrainer } from '../../src/train/orpo-trainer.ts';
+import { SFTTrainer } from '../../src/train/sft-trainer.ts';
+import type { Trainer, TrainerOptions } from '../../src/train/trainer.ts';
+import trlRuns from '../fixtures/trl-runs.json' with { type: 'json' };
+import { loadFixture, productAdapter } from '../model/tiny.ts';
+import { dpoTrajectory } from '../reference/fixtures.ts';
+import { testGpu } from '../support/gpu.ts';
+
+const { pairs } = dpoTrajectory;
+const labelled = pairs.map(({ prompt, chosen, rejected }, i) => {
+  const desirable = trlRuns.labels[i] as boolean;
+  return { prompt, completion: desirable ? chosen : rejected, desirable };
+});
+const prompted = pairs.map(({ prompt, chosen }) => ({ prompt, completion: chosen }));
+
+type Args = Record<string, unknown>;
+type Start = (common: TrainerOptions & { model: CausalLM }, args: Args) => Trainer;
+
+const dpo: Start = (common, args) => new DPOTrainer({ ...common, args, trainDataset: pairs }) as never;
+const cpo: Start = (common, args) => new CPOTrainer({ ...common, args, trainDataset: pairs }) as never;
+const orpo: Start = (common, args) => new ORPOTrainer({ ...common, args, trainDataset: pairs }) as never;
+const kto: Start = (common, args) => new KTOTrainer({ ...common, args, trainDataset: labelled }) as never;
+const sft: Start = (common, args) => new SFTTrainer({ ...common, args, trainDataset: prompted }) as never;
+
+// CPO's and ORPO's `logits` are means over all positions, padding included. SimPO's and ORPO's `logps` are token means.
+const OF_ALL_TOKENS = ['logits/chosen', 'logits/rejected'];
+const TOKEN_MEANS = [...OF_ALL_TOKENS, 'logps/chosen', 'logps/rejected'];
+
+interface Run {
+  start: Start;
+  /** Metrics that mean another thing in TRL under the same name. */
+  unlike?: readonly string[];
+}
+
+const RUNS: Partial<Record<keyof typeof trlRuns, Run>> = {
+  kto: { start: kto },
+  apo_zero_unpaired: { start: kto },
+  sft: { start: sft },
+  cpo: { start: cpo, unlike: OF_ALL_TOKENS },
+  // TRL logs a cross-entropy of 0 where it computes none.
+  simpo: { start: cpo, unlike: [...TOKEN_MEANS, 'nll_loss'] },
+  'cpo-simpo': { start: cpo, unlike: TOKEN_MEANS },
+  orpo: { start: orpo, unlike: TOKEN_MEANS },
+  js: { start: dpo },
+  alpha: { start: dpo },
+  ld: { start: dpo },
+  list: { start: dpo },
+};
+
+/** Sums of tens of log-probabilities carry more rounding than a loss, and a norm is no mean; all is float32. */
+const BOUNDS: Record<string, number> = {
+  'logps/chosen': 5e-4,
+  'logps/rejected': 5e-4,
+  grad_norm: 1e-2,
+  num_tokens: 0,
+};
+const BOUND = 1e-4;
+
+/** `f_divergence_type` is called fDivergence, after what it is. */
+const RENAMED: Record<string, string> = { fDivergenceType: 'fDivergence' };
+
+/** TRL's settings under our names. */
+function settingsOf(settings: Args): Args {
+  const named = Object.entries(settings).map(([name, value]): [string, unknown] => {
+    const camel = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    return [RENAMED[camel] ?? camel, value];
+  });
+  return { ...Object.fromEntries(named), shuffleDataset: false };
+}
+
+/** Trains beside TRL's run. */
+async function follow(name: string, { start, unlike = [] }: Run, allWeights = false): Promise<void> {
+  const { settings, steps } = (trlRuns as never as Record<string, { settings: Args; steps: Args }>)[name];
+  const expected = steps as Record<string, (number | null)[]>;
+  const model = await loadFixture(await testGpu(), undefined, allWeights);
+  const { alpha } = dpoTrajectory.lora;
+  const peftConfig = allWeights ? null : productAdapter(model, dpoTrajectory.initial(), alpha);
+  const trainer = start({ model, peftConfig }, settingsOf(settings));
+  const found: Metrics[] = [];
+  for await (const event of trainer.train()) if (event.type === 'step') found.push(event.metrics);
+  trainer.dispose();
+  model.dispose();
+
+  expect(found).to.have.length(settings.max_steps as number);
+  const compared = Object.keys(expected).filter((metric) => !unlike.includes(metric));
+  expect(compared).to.include.members(['loss', 'grad_norm']);
+  for (const metric of compared) {
+    if (metric in (found[0] as Metrics) || metric in (found[1] as Metrics)) continue;
+    expect.fail(`${metric} is in TRL's log and not in ours: ${Object.keys(found[0] as Metrics)}`);
+  }
+  found.forEach((metrics, i) => {
+    for (const metric of compared) {
+      const value = expected[metric][i];
+      if (value === null) expect(metrics, `step ${i + 1}`).not.to.have.property(metric);
+      else expect(metrics[metric], `${metric} of step ${i + 1}`).to.be.closeTo(value, BOUNDS[metric] ?? BOUND);
+    }
+  });
+}
+
+describe("trainers beside TRL's", () => {
+  for (const [name, run] of Object.entries(RUNS)) {
+    it(`${name}: eight steps, metric by metric`, () => follow(name, run));
+  }
+});
