@@ -101,7 +101,8 @@ async function follow(name: string, { start, unlike = [] }: Run, allWeights = fa
     for (const metric of compared) {
       const value = expected[metric][i];
       if (value === null) expect(metrics, `step ${i + 1}`).not.to.have.property(metric);
-      else expect(metrics[metric], `${metric} of step ${i + 1}`).to.be.closeTo(value, BOUNDS[metric] ?? BOUND);
+      else
+        expect(metrics[metric], `${metric} of step ${i + 1}`).to.be.closeTo(value, BOUNDS[metric] ?? BOUND);
     }
   });
 }
