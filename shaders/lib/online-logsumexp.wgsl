@@ -1,11 +1,11 @@
 // Largest entry, sum of exponentials and argmax of a row in one pass (Milakov and Gimelshein 2018), with what entropy
-// needs beside them. The including file binds the rows as `logits: array<u32>`: they are read as bits, because WGSL
+// and collision probability need beside them. The including file binds the rows as `logits: array<u32>`: they are read as bits, because WGSL
 // lets an implementation assume that no f32 is infinite, and −∞ is how an entry is masked. A masked entry changes
 // nothing; a row of nothing else keeps the empty state, whose sum is 0. No infinity is ever computed with.
 //
 // Everything is relative to the largest entry m, so that logits of any size keep their full precision:
-//   largest = m,  sum = Σ e^(z − m),  spread = Σ e^(z − m) (z − m),  arg = the lowest index of m.
-// Then log p = (z − m) − log(sum) and the entropy is log(sum) − spread / sum. A NaN or +∞ in a row makes its sum NaN,
+//   largest = m,  sum = Σ e^(z − m),  spread = Σ e^(z − m) (z − m),  square = Σ e^(2 (z − m)),  arg = the lowest index of m.
+// Then log p = (z − m) − log(sum), the entropy is log(sum) − spread / sum, and log Σ p² is log(square) − 2 log(sum). A NaN or +∞ in a row makes its sum NaN,
 // and so everything that is divided by it: an overflow upstream must show, even on devices whose exp makes a number
 // of a NaN.
 
@@ -22,20 +22,22 @@ struct Online {
   largest: f32,
   sum: f32,
   spread: f32,
+  square: f32,
   arg: u32,
 }
 
 var<workgroup> online_scratch: array<Online, WORKGROUP>;
 
 fn online_empty() -> Online {
-  return Online(LOWEST, 0.0, 0.0, 0u);
+  return Online(LOWEST, 0.0, 0.0, 0.0, 0u);
 }
 
 // A state relative to a larger maximum. No shift is so large that it overflows, and a NaN in the sum stays.
 fn online_raised(state: Online, largest: f32) -> Online {
   let shift = max(state.largest - largest, NEGLIGIBLE);
   let factor = exp(shift);
-  return Online(largest, state.sum * factor, (state.spread + state.sum * shift) * factor, state.arg);
+  let spread = (state.spread + state.sum * shift) * factor;
+  return Online(largest, state.sum * factor, spread, state.square * factor * factor, state.arg);
 }
 
 // One more entry. A first entry at the lowest number is still an entry.
@@ -58,6 +60,7 @@ fn online_push(state: ptr<function, Online>, bits: u32, index: u32) {
   let weight = exp(shift);
   (*state).sum += weight;
   (*state).spread += weight * shift;
+  (*state).square += weight * weight;
 }
 
 // Two parts of a row together.
@@ -72,7 +75,7 @@ fn online_merge(a: Online, b: Online) -> Online {
   let x = online_raised(a, largest);
   let y = online_raised(b, largest);
   let first = a.largest > b.largest || (a.largest == b.largest && a.arg < b.arg);
-  return Online(largest, x.sum + y.sum, x.spread + y.spread, select(b.arg, a.arg, first));
+  return Online(largest, x.sum + y.sum, x.spread + y.spread, x.square + y.square, select(b.arg, a.arg, first));
 }
 
 // The parts of all threads together, in a fixed order. Every thread of the group must take part.
@@ -141,4 +144,12 @@ fn online_entropy(state: Online) -> f32 {
     return 0.0;
   }
   return online_log_sum(state) - state.spread / state.sum;
+}
+
+// log Σ p² ≤ 0, the logarithm of the chance that two draws are the same; 0 for a row that is masked throughout.
+fn online_log_collision(state: Online) -> f32 {
+  if (state.sum == 0.0) {
+    return 0.0;
+  }
+  return log(state.square) - 2.0 * online_log_sum(state);
 }

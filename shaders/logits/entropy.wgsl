@@ -14,8 +14,8 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, cols)
 @group(0) @binding(2) var<storage, read_write> entropy: array<f32>; // (rows)
-@group(0) @binding(3) var<storage, read_write> states: array<Online>; // (rows, 4)
-@group(0) @binding(4) var<storage, read> saved_states: array<Online>; // (rows, 4)
+@group(0) @binding(3) var<storage, read_write> states: array<Online>; // (rows, 5)
+@group(0) @binding(4) var<storage, read> saved_states: array<Online>; // (rows, 5)
 @group(0) @binding(5) var<storage, read> dentropy: array<f32>; // (rows)
 @group(0) @binding(6) var<storage, read_write> dlogits: array<f32>; // (rows, cols)
 

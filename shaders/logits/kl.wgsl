@@ -29,9 +29,9 @@ struct KlState {
 @group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, cols): the policy
 @group(0) @binding(2) var<storage, read> reference: array<u32>; // (rows, cols)
 @group(0) @binding(3) var<storage, read_write> kl: array<u32>; // (rows)
-@group(0) @binding(4) var<storage, read_write> states: array<KlState>; // (rows, 8)
+@group(0) @binding(4) var<storage, read_write> states: array<KlState>; // (rows, 10)
 @group(0) @binding(5) var<storage, read> saved_kl: array<u32>; // (rows)
-@group(0) @binding(6) var<storage, read> saved_states: array<KlState>; // (rows, 8)
+@group(0) @binding(6) var<storage, read> saved_states: array<KlState>; // (rows, 10)
 @group(0) @binding(7) var<storage, read> dkl: array<f32>; // (rows)
 @group(0) @binding(8) var<storage, read_write> dlogits: array<f32>; // (rows, cols)
 

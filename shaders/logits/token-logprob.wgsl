@@ -29,10 +29,10 @@ struct TargetState {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, cols)
 @group(0) @binding(2) var<storage, read> targets: array<u32>; // (rows)
-@group(0) @binding(3) var<storage, read_write> states: array<TargetState>; // (rows, 6)
-@group(0) @binding(4) var<storage, read> saved_states: array<TargetState>; // (rows, 6)
+@group(0) @binding(3) var<storage, read_write> states: array<TargetState>; // (rows, 7)
+@group(0) @binding(4) var<storage, read> saved_states: array<TargetState>; // (rows, 7)
 @group(0) @binding(5) var<storage, read_write> logprobs: array<u32>; // (rows)
-@group(0) @binding(6) var<storage, read_write> stats: array<vec2f>; // (rows, 2): entropy, correct
+@group(0) @binding(6) var<storage, read_write> stats: array<f32>; // (rows, 3): entropy, correct, log Σ p²
 @group(0) @binding(7) var<storage, read> dlogprobs: array<f32>; // (rows)
 @group(0) @binding(8) var<storage, read_write> dlogits: array<f32>; // (rows, cols)
 @group(0) @binding(9) var<storage, read_write> strip: array<u32>; // (rows, cols): logits in, gradient or weights out
@@ -109,14 +109,15 @@ fn finish(
     return;
   }
   let state = saved_states[row];
-  let entropy = online_entropy(state.row);
+  stats[3u * row] = online_entropy(state.row);
+  stats[3u * row + 2u] = online_log_collision(state.row);
   if (state.target_logit == MASKED) {
     logprobs[row] = MASKED;
-    stats[row] = vec2f(entropy, 0.0);
+    stats[3u * row + 1u] = 0.0;
     return;
   }
   logprobs[row] = bitcast<u32>(online_logprob(state.row, state.target_logit));
-  stats[row] = vec2f(entropy, select(0.0, 1.0, state.row.arg == targets[row]));
+  stats[3u * row + 1u] = select(0.0, 1.0, state.row.arg == targets[row]);
 }
 
 @compute @workgroup_size(WORKGROUP)

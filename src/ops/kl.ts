@@ -39,7 +39,7 @@ export function kl(
   const { gpu } = tape;
   const constants = { WORKGROUP: gpu.rowThreads };
   const divergence = tape.empty([rows], 'KL divergence');
-  const states = tape.empty([rows, 8], 'row states');
+  const states = tape.empty([rows, 10], 'row states');
   inRowBlocks(gpu, rows, cols, (count, part) => {
     const buffers = {
       logits: part(policy),

@@ -1,7 +1,7 @@
 /**
  * The log-probability of one target a row. `tokenLogprobs` takes logits that exist; `headLogprobs`, which training
  * uses, takes hidden states and the head and makes the logits in vocabulary strips, so that no buffer of N × V is
- * ever held. Forward keeps six numbers a row. Backward makes each strip again and turns it into its own gradient;
+ * ever held. Forward keeps seven numbers a row. Backward makes each strip again and turns it into its own gradient;
  * with a frozen head it need not, because forward has left the vocabulary's pull on each hidden state.
  */
 import shader from '../../shaders/logits/token-logprob.wgsl';
@@ -27,14 +27,16 @@ export interface TokenLogprobs {
   /** (R) log p of each target; −∞ where it is masked. */
   logprobs: Tensor;
   /**
-   * (R, 2): entropy in nats, and 1 where the target is the argmax (the lowest index of the largest logit). No
-   * gradient.
+   * (R, {@link STATS_WIDTH}): entropy in nats, 1 where the target is the argmax (the lowest index of the largest
+   * logit), and log Σ p². No gradient.
    */
   stats: Tensor;
 }
 
+/** Columns of `stats`. */
+export const STATS_WIDTH = 3;
 /** Numbers that the shader keeps for a row: `TargetState`. */
-const STATE_WIDTH = 6;
+const STATE_WIDTH = 7;
 /** A strip's buffer holds at most this many bytes, as long as that leaves it {@link STRIP_STEP} wide. */
 const STRIP_BYTES = 16 * 1024 * 1024;
 /** Strips start at multiples of this, which keeps a view of the head on a 256-byte border. */
@@ -192,7 +194,7 @@ function rowsOf(matrix: Tensor, { start, cols }: Strip): BufferView {
 function resultsFor(tape: Tape, rows: number) {
   return {
     logprobs: tape.empty([rows], 'token log-probabilities'),
-    stats: tape.empty([rows, 2], 'token statistics'),
+    stats: tape.empty([rows, STATS_WIDTH], 'token statistics'),
     states: tape.empty([rows, STATE_WIDTH], 'row states'),
   };
 }

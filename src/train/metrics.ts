@@ -3,6 +3,7 @@
  * on arrays that were read late. Loss and rewards come from the objective's own records; no formula of it stands here.
  */
 import { type MetricColumns, recordMeans, type WeightedMean } from '../objectives/record.ts';
+import { STATS_WIDTH } from '../ops/token-logprob.ts';
 import type { Metrics } from './events.ts';
 
 /** Read back for one batch of n records with S completions and R loss rows. */
@@ -11,7 +12,7 @@ export interface BatchReadback {
   records: Float32Array;
   /** (R) */
   logprobs: Float32Array;
-  /** (R, 2): entropy, correct */
+  /** (R, 3), as {@link TokenLogprobs} has them. */
   stats: Float32Array;
   /** (R) */
   logitMeans: Float32Array;
@@ -53,8 +54,8 @@ export function batchMeans(
   };
   log('logits/chosen', chosen, (row) => logitMeans[row] as number);
   log('logits/rejected', rejected, (row) => logitMeans[row] as number);
-  log('mean_token_accuracy', chosen, (row) => stats[2 * row + 1] as number);
-  log('entropy', all, (row) => stats[2 * row] as number);
+  log('mean_token_accuracy', chosen, (row) => stats[STATS_WIDTH * row + 1] as number);
+  log('entropy', all, (row) => stats[STATS_WIDTH * row] as number);
   if (reference) {
     const d = (row: number) => (reference[row] as number) - (logprobs[row] as number);
     log('kl', all, (row) => -d(row), completions);

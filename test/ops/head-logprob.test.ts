@@ -5,7 +5,7 @@
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { product } from '../../src/ops/matmul.ts';
-import { headLogprobs, tokenLogprobs, vocabularyStrips } from '../../src/ops/token-logprob.ts';
+import { headLogprobs, STATS_WIDTH, tokenLogprobs, vocabularyStrips } from '../../src/ops/token-logprob.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random } from '../reference/compare.ts';
@@ -92,10 +92,11 @@ const VALUE = { absolute: 1e-5, relative: 2e-6 };
 const GRADIENT = { absolute: 1e-5, l2: 5e-6 };
 
 function expectValues(actual: Awaited<ReturnType<typeof run>>, expected: reference.TokenLogprobs): void {
-  const column = (which: 0 | 1) => actual.statistics.filter((_, i) => i % 2 === which);
+  const column = (which: 0 | 1 | 2) => actual.statistics.filter((_, i) => i % STATS_WIDTH === which);
   expectClose(actual.logprob, expected.logprob, { ...VALUE, label: 'log-probabilities' });
   expectClose(column(0), expected.entropy, { ...VALUE, label: 'entropy' });
   expectClose(column(1), expected.top1, { absolute: 0, label: 'correct' });
+  expectClose(column(2), expected.logCollision, { ...VALUE, label: 'log Σ p²' });
 }
 
 describe('headLogprobs', () => {

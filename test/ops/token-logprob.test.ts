@@ -3,7 +3,7 @@
  */
 import { expect } from 'chai';
 import { logitsOf } from '../../src/ops/logits.ts';
-import { tokenLogprobs } from '../../src/ops/token-logprob.ts';
+import { STATS_WIDTH, tokenLogprobs } from '../../src/ops/token-logprob.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random } from '../reference/compare.ts';
@@ -50,11 +50,15 @@ describe('tokenLogprobs', () => {
       for (const tensor of [z, t]) gpu.pool.release(tensor);
       tape.dispose();
       const expected = reference.tokenLogprob(logits, targets, shape);
-      const [entropy, correct] = [0, 1].map((column) => stats.filter((_, i) => i % 2 === column));
+      const [entropy, correct, collision] = [0, 1, 2].map((column) =>
+        stats.filter((_, i) => i % STATS_WIDTH === column),
+      );
       expectClose(entropy as Float32Array, expected.entropy, { absolute: 3e-6, relative: 1e-6 });
       // A masked target is never the argmax, even in a row that has none.
       const top1 = expected.top1.map((hit, n) => (expected.logprob[n] === -Infinity ? 0 : hit));
       expectClose(correct as Float32Array, top1, { absolute: 0 });
+      // Two logarithms, one of them twice.
+      expectClose(collision as Float32Array, expected.logCollision, { absolute: 9e-6, relative: 1e-6 });
     });
   }
 
@@ -74,7 +78,7 @@ describe('tokenLogprobs', () => {
       );
       const targets = Tensor.from(gpu, Uint32Array.of(1, 2, 122, 0, 64), [5], 'targets');
       const stats = await tokenLogprobs(Tape.forInference(gpu), logits, targets).stats.toArray(gpu);
-      expect([1, 3, 5, 7, 9].map((i) => stats[i])).to.deep.equal([1, 0, 0, 1, 0]);
+      expect([0, 1, 2, 3, 4].map((row) => stats[STATS_WIDTH * row + 1])).to.deep.equal([1, 0, 0, 1, 0]);
       await check();
     });
   }

@@ -15,6 +15,8 @@ export interface TokenLogprobs {
   meanLogit: Float64Array;
   /** Ties go to the lowest index, as argmax does: a target tied with an earlier token is not the first choice. */
   top1: Float64Array;
+  /** log Σ p² over the vocabulary; 0 for a row that is masked throughout. */
+  logCollision: Float64Array;
 }
 
 /** log p(targets[n]) for each row n; −∞ where the target is masked. */
@@ -24,17 +26,23 @@ export function tokenLogprob(logits: Reals, targets: Reals, shape: Matrix): Toke
   const logprob = new Float64Array(rows);
   const meanLogit = new Float64Array(rows);
   const top1 = new Float64Array(rows);
+  const logCollision = new Float64Array(rows);
+  const doubled = logSumExp(
+    Float64Array.from(logits, (logit) => 2 * logit),
+    shape,
+  );
   for (let n = 0; n < rows; n++) {
     const target = logits[n * cols + targets[n]];
     logprob[n] = target > -Infinity ? target - lse[n] : -Infinity;
     top1[n] = 1;
+    logCollision[n] = lse[n] > -Infinity ? doubled[n] - 2 * lse[n] : 0;
     for (let v = 0; v < cols; v++) {
       const logit = logits[n * cols + v];
       meanLogit[n] += logit / cols;
       if (logit > target || (logit === target && v < targets[n])) top1[n] = 0;
     }
   }
-  return { logprob, lse, entropy: entropy(logits, shape), meanLogit, top1 };
+  return { logprob, lse, entropy: entropy(logits, shape), meanLogit, top1, logCollision };
 }
 
 /** dlogits = dlogprob · (1[v = target] − p); a row whose target is masked gets 0. */
