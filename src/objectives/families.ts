@@ -5,7 +5,7 @@
 import { OBJECTIVES, type Objective, objectiveOptions } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, divergenceNamed, REVERSE_KL } from './divergences.ts';
 import type { Term } from './objective-loss.ts';
-import type { MetricColumns } from './record.ts';
+import { type MetricColumns, PAIR_RECORD } from './record.ts';
 
 /** Settings of a loss, under TRL's names in camelCase. */
 export interface LossSettings {
@@ -123,7 +123,11 @@ export function lossOf(family: Family, settings: LossSettings): Loss {
     ldAlpha,
     weighted: settings.useWeighting ?? false,
     usesReference: family.usesReference,
-    metrics: Object.assign({}, ...terms.toReversed().map(({ objective }) => objective.metrics)),
+    metrics: Object.assign(
+      {},
+      ...terms.toReversed().map(({ objective }) => objective.metrics),
+      settings.useWeighting ? { weights: PAIR_RECORD.weight } : {},
+    ),
   };
   for (const refuse of REFUSALS) refuse(loss);
   return loss;

@@ -9,7 +9,9 @@ import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { Loss } from '../objectives/families.ts';
 import { completionsOf, objectiveLoss, recordWidth, type Term } from '../objectives/objective-loss.ts';
+import { PAIR_RECORD } from '../objectives/record.ts';
 import { sequenceSums } from '../ops/sequence-sum.ts';
+import { weighPairs } from '../ops/wpo.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { scoreRows, type VocabularyMean } from './forward.ts';
@@ -70,13 +72,8 @@ export function runBatch(
   );
   const labels = Tensor.from(gpu, labelsOf(examples), [examples.length], 'labels');
   const tape = share ? Tape.forTraining(gpu) : Tape.forInference(gpu);
-  const { logprobs, stats, logitMeans } = scoreRows(
-    tape,
-    model,
-    batch,
-    vocabularyMean,
-    gradientCheckpointing,
-  );
+  const scores = scoreRows(tape, model, batch, vocabularyMean, gradientCheckpointing);
+  const { logprobs, stats, logitMeans } = scores;
   const offsets = batch.sequenceOffsets;
   const sums = sequenceSums(tape, logprobs, offsets, loss.ldAlpha);
   const completions = {
@@ -87,6 +84,7 @@ export function runBatch(
   };
   const settings = { meanTokens: meanTokens(examples), ...share, divergence: loss.divergence };
   const { records } = objectiveLoss(tape, loss.terms, completions, settings);
+  if (loss.weighted) weighPairs(gpu, scores, offsets, { records, columns: PAIR_RECORD, dsums: sums.grad });
 
   const late = Promise.all([records, logprobs, stats, logitMeans].map((tensor) => gpu.recorder.read(tensor)));
   if (share) tape.backward();

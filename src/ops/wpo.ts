@@ -1,0 +1,42 @@
+/**
+ * Weighted preference optimisation (Zhou et al. 2024): after an objective has written its records and its derivative,
+ * each pair is weighed by how likely the policy itself would have written it. Knows of a record where its loss and its
+ * weight stand, nothing else.
+ */
+import shader from '../../shaders/logits/wpo.wgsl';
+import type { Gpu } from '../gpu/device.ts';
+import { kernels } from '../gpu/kernel.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { checkPerRow } from './logits.ts';
+import type { TokenLogprobs } from './token-logprob.ts';
+
+export const wpoKernels = kernels(shader, {
+  forward: { groups: (p) => p.pairs as number },
+  backward: { threads: (p) => 2 * (p.pairs as number) },
+});
+
+export interface WeighedPairs {
+  /** (P, width): the loss is multiplied by the weight, and the weight written beside it. */
+  records: Tensor;
+  /** Columns of a record. */
+  columns: { loss: number; weight: number };
+  /** (2P) The derivative, multiplied too; left out where there is none. */
+  dsums?: Tensor | undefined;
+}
+
+/** Scores (R) of 2P completions, the chosen one of a pair first; offsets (2P + 1) u32 say whose rows are whose. */
+export function weighPairs(
+  gpu: Gpu,
+  { logprobs, stats }: TokenLogprobs,
+  offsets: Tensor,
+  { records, columns, dsums }: WeighedPairs,
+): void {
+  const pairs = records.rows;
+  checkPerRow('weighPairs: offsets', offsets, 2 * pairs + 1, 'u32');
+  if (dsums) checkPerRow('weighPairs: dsums', dsums, 2 * pairs, 'f32');
+  const { loss, weight } = columns;
+  const params = { pairs, width: records.cols, loss, weight };
+  const constants = { WORKGROUP: gpu.rowThreads };
+  wpoKernels.forward(gpu, { logprobs, stats, offsets, records }, params, constants);
+  if (dsums) wpoKernels.backward(gpu, { weighed_records: records, dsums }, params, constants);
+}
