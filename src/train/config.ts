@@ -68,6 +68,12 @@ export interface DPOConfig extends CompletionConfig {
   ldAlpha: number | null;
   /** WPO: whether pairs weigh by how likely the policy finds them. */
   useWeighting: boolean;
+  /** TR-DPO: whether the reference follows the policy. */
+  syncRefModel: boolean;
+  /** The policy's share when it does. */
+  refModelMixupAlpha: number;
+  /** Optimizer steps from one time to the next. */
+  refModelSyncSteps: number;
 }
 
 export interface CPOConfig extends CompletionConfig {
@@ -134,6 +140,9 @@ export const DPO_DEFAULTS: Readonly<DPOConfig> = {
   fAlphaDivergenceCoef: 0.5,
   ldAlpha: null,
   useWeighting: false,
+  syncRefModel: false,
+  refModelMixupAlpha: 0.6,
+  refModelSyncSteps: 512,
 };
 
 export const CPO_DEFAULTS: Readonly<CPOConfig> = {
@@ -202,6 +211,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   evalSteps: wholeFrom(0),
   saveSteps: wholeFrom(0),
   cpoAlpha: notNegative,
+  refModelMixupAlpha: [(v) => v > 0 && v <= 1, 'a number above 0, up to 1'],
+  refModelSyncSteps: wholeFrom(1),
 };
 
 /** Fills in the defaults, with null as `peftConfig` those of full training, and checks every value. Throws {@link InputError}. */

@@ -13,6 +13,12 @@ export class DPOTrainer extends Trainer<DPOConfig> {
   constructor(options: DPOTrainerOptions) {
     const config = resolveConfig(options.args, DPO_DEFAULTS, options.peftConfig);
     const loss = resolveLoss(FAMILIES.dpo, { ...config });
-    super(options, { config, loss, ...prepareBoth(options, config.maxLength, preparePairs) });
+    const { syncRefModel, refModelMixupAlpha: alpha, refModelSyncSteps: everySteps } = config;
+    super(options, {
+      config,
+      loss,
+      ...prepareBoth(options, config.maxLength, preparePairs),
+      movingReference: syncRefModel ? { alpha, everySteps } : undefined,
+    });
   }
 }

@@ -43,14 +43,15 @@ export async function runHash(
   return contentHash(await model.policyHash(), ...[shapes, ...about].map((part) => JSON.stringify(part)));
 }
 
-/** Writes the state, atomically by the store's contract. */
+/** Writes the state, and tensors of others by their names, atomically by the store's contract. */
 export async function saveRun(
   store: CheckpointStore,
   configHash: string,
   parameters: ParameterStore,
   state: RunState,
+  others: ReadonlyMap<string, Float32Array> = new Map(),
 ): Promise<void> {
-  const tensors: Checkpoint['tensors'] = new Map();
+  const tensors: Checkpoint['tensors'] = new Map(others);
   for (const slab of SAVED) {
     for (const [name, values] of await parameters.read(slab)) tensors.set(`${slab}/${name}`, values);
   }

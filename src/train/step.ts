@@ -16,18 +16,15 @@ import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { scoreRows, type VocabularyMean } from './forward.ts';
 import { type BatchMeans, batchMeans, type Side } from './metrics.ts';
+import type { Reference } from './reference.ts';
 
 export interface StepContext {
   model: CausalLM;
   loss: Loss;
+  /** Undefined where the loss has none. */
+  reference: Reference | undefined;
   vocabularyMean: VocabularyMean;
   gradientCheckpointing: boolean;
-}
-
-export interface ExampleBatch {
-  examples: readonly TokenizedExample[];
-  /** Per example, as {@link ReferenceLogprobs} has them; unread where the loss has no reference. */
-  reference: readonly Float32Array[];
 }
 
 /** What the batch is a part of. */
@@ -54,22 +51,13 @@ export interface StepResult {
 export function runBatch(
   gpu: Gpu,
   context: StepContext,
-  { examples, reference }: ExampleBatch,
+  examples: readonly TokenizedExample[],
   share?: StepShare,
 ): StepResult {
-  const { model, loss, vocabularyMean, gradientCheckpointing } = context;
+  const { model, loss, reference, vocabularyMean, gradientCheckpointing } = context;
   const packed = packExamples(examples);
-  const referenceRows = loss.usesReference
-    ? Float32Array.from(reference.flatMap((values) => [...values]))
-    : new Float32Array(packed.targets.length);
-
   const batch = new DeviceBatch(gpu, packed, model.parameters && model.config.vocabSize);
-  const referenceLogprobs = Tensor.from(
-    gpu,
-    referenceRows,
-    [referenceRows.length],
-    'reference log-probabilities',
-  );
+  const referenceLogprobs = reference?.rows(gpu, batch, examples) ?? zeros(gpu, packed.targets.length);
   const labels = Tensor.from(gpu, labelsOf(examples), [examples.length], 'labels');
   const tape = share ? Tape.forTraining(gpu) : Tape.forInference(gpu);
   const scores = scoreRows(tape, model, batch, vocabularyMean, gradientCheckpointing);
@@ -86,7 +74,8 @@ export function runBatch(
   const { records } = objectiveLoss(tape, loss.terms, completions, settings);
   if (loss.weighted) weighPairs(gpu, scores, offsets, { records, columns: PAIR_RECORD, dsums: sums.grad });
 
-  const late = Promise.all([records, logprobs, stats, logitMeans].map((tensor) => gpu.recorder.read(tensor)));
+  const wanted = [records, logprobs, stats, logitMeans, ...(reference ? [referenceLogprobs] : [])];
+  const late = Promise.all(wanted.map((tensor) => gpu.recorder.read(tensor)));
   if (share) tape.backward();
   else tape.dispose();
   for (const tensor of [referenceLogprobs, labels]) gpu.pool.release(tensor);
@@ -96,19 +85,15 @@ export function runBatch(
     tokens: packed.ids.length,
     numTokens: examples.reduce((n, example) => n + countTokens(example, loss), 0),
     means: late.then((data) => {
-      const values = data.map((bytes) => new Float32Array(bytes));
-      const [recordValues, logprobValues, statValues, logitValues] = values as [
-        Float32Array,
-        Float32Array,
-        Float32Array,
-        Float32Array,
-      ];
+      const [recordValues, logprobValues, statValues, logitValues, referenceValues] = data.map(
+        (bytes) => new Float32Array(bytes),
+      ) as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array | undefined];
       const readback = {
         records: recordValues,
         logprobs: logprobValues,
         stats: statValues,
         logitMeans: logitValues,
-        reference: loss.usesReference ? referenceRows : undefined,
+        reference: referenceValues,
         sequenceOffsets: packed.sequenceOffsets,
       };
       const { objective } = loss.terms[0] as Term;
@@ -117,19 +102,14 @@ export function runBatch(
   };
 }
 
-/** The examples of the given numbers, with their reference. */
-export function batchOf(
-  numbers: Uint32Array,
-  examples: readonly TokenizedExample[],
-  reference: ExampleBatch['reference'],
-): ExampleBatch {
-  const chosen = [...numbers];
-  return { examples: chosen.map((i) => examples[i]), reference: chosen.map((i) => reference[i]) };
-}
-
 /** Mean length of the completions that are learned: of a pair the chosen one. */
 export function meanTokens(examples: readonly TokenizedExample[]): number {
   return examples.reduce((sum, { completions }) => sum + completions[0].length, 0) / examples.length;
+}
+
+/** What stands for a reference where there is none. */
+function zeros(gpu: Gpu, count: number): Tensor {
+  return Tensor.from(gpu, new Float32Array(count), [count], 'no reference');
 }
 
 function labelsOf(examples: readonly TokenizedExample[]): Uint32Array {

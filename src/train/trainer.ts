@@ -21,13 +21,14 @@ import { evaluateExamples } from './evaluation.ts';
 import type { Metrics, RunPlan, TrainEvent } from './events.ts';
 import { VocabularyMean } from './forward.ts';
 import { evalMetrics, joinMeans } from './metrics.ts';
+import { MovingReference, type Synchronisation } from './moving-reference.ts';
 import { Optimizer } from './optimizer.ts';
 import { examplesOfStep, type Order, stepsPerEpoch } from './order.ts';
 import { planRun } from './plan.ts';
-import { type ReferenceLogprobs, referenceLogprobs } from './reference.ts';
+import { CachedReference, type Reference } from './reference.ts';
 import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
 import { loadRun, type RunState, restoreParameters, runHash, saveRun } from './state.ts';
-import { batchOf, meanTokens, runBatch, type StepContext } from './step.ts';
+import { meanTokens, runBatch, type StepContext } from './step.ts';
 
 /** Steps whose metrics may be on their way. */
 const METRICS_LATE = 2;
@@ -64,6 +65,8 @@ export interface Task<Config extends TrainingConfig> {
   keepsOrder?: boolean;
   /** Whether token means are over the optimizer step, not over each micro-batch. */
   tokenMeanOverStep?: boolean;
+  /** How the reference follows the policy; it stays as it is where this is left out. */
+  movingReference?: Synchronisation | undefined;
 }
 
 interface PendingStep {
@@ -83,7 +86,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private readonly vocabularyMean: VocabularyMean;
   private readonly order: Order;
   private readonly schedule: Schedule;
-  private readonly references = new Map<readonly TokenizedExample[], ReferenceLogprobs>();
+  private readonly reference: Reference | undefined;
   private state: RunState = { step: 0, tokens: 0, numTokens: 0, log: [] };
 
   constructor(
@@ -106,6 +109,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     this.parameters = parameters;
     this.optimizer = new Optimizer(model.gpu, parameters, this.config);
     this.vocabularyMean = new VocabularyMean(model);
+    this.reference = this.initialReference();
 
     const { perDeviceTrainBatchSize, gradientAccumulationSteps, seed, shuffleDataset } = this.config;
     this.order = {
@@ -144,10 +148,13 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
     yield { type: 'start', plan: await this.plan(), resumedFrom: resumed?.state.step };
 
-    const train = yield* this.reference(this.task.train);
-    const evaluation = yield* this.reference(this.task.evaluation);
+    if (this.reference) {
+      yield* this.reference.prepare(this.task.train);
+      yield* this.reference.prepare(this.task.evaluation);
+    }
     if (resumed) {
       restoreParameters(this.parameters, resumed.checkpoint);
+      this.reference?.restore(resumed.checkpoint.tensors);
       this.state = resumed.state;
     }
 
@@ -155,7 +162,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const clock = new Clock(totalSteps - this.state.step);
     const pending: PendingStep[] = [];
     while (this.state.step < totalSteps && !signal?.aborted) {
-      pending.push(this.runStep(this.state.step + 1, train));
+      pending.push(this.runStep(this.state.step + 1));
       await gpu.settle(gpu.recorder.throttle());
       if (pending.length > METRICS_LATE) yield await this.stepEvent(pending.shift() as PendingStep, clock);
 
@@ -165,12 +172,12 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       if (!evaluates && !saves) continue;
       // A checkpoint keeps only what is known to be finite.
       for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
-      if (evaluates) yield* this.evaluateNow(evaluation);
+      if (evaluates) yield* this.evaluateNow();
       if (saves) yield* this.save(configHash);
     }
     for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
     const completed = this.state.step >= totalSteps;
-    if (completed && !this.hasEvaluated()) yield* this.evaluateNow(evaluation);
+    if (completed && !this.hasEvaluated()) yield* this.evaluateNow();
     yield* this.save(configHash);
     yield {
       type: 'end',
@@ -184,10 +191,9 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   /** Metrics on the evaluation data as the model stands, without the `eval_` prefix. */
   async evaluate(): Promise<Metrics> {
-    const reference = this.reference(this.task.evaluation);
-    let next = await reference.next();
-    while (!next.done) next = await reference.next();
-    return this.metricsOf(next.value);
+    const preparing = this.reference?.prepare(this.task.evaluation);
+    while (preparing && !(await preparing.next()).done);
+    return evaluateExamples(this.context, this.task.evaluation, this.config.perDeviceEvalBatchSize);
   }
 
   /** What there is to do and what it will need; compiles the kernels. Throws {@link MemoryCapError}. */
@@ -205,24 +211,26 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   dispose(): void {
     this.optimizer.dispose();
     this.vocabularyMean.dispose();
+    this.reference?.dispose();
   }
 
   /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */
-  private runStep(step: number, reference: ReferenceLogprobs): PendingStep {
+  private runStep(step: number): PendingStep {
     const { train, tokenMeanOverStep } = this.task;
-    const numbers = examplesOfStep(this.order, step);
+    const examples = [...examplesOfStep(this.order, step)].map((i) => train[i] as TokenizedExample);
     const share = {
-      scale: 1 / numbers.length,
-      ...(tokenMeanOverStep ? { meanTokens: meanTokens([...numbers].map((i) => train[i])) } : {}),
+      scale: 1 / examples.length,
+      ...(tokenMeanOverStep ? { meanTokens: meanTokens(examples) } : {}),
     };
     const { perDeviceTrainBatchSize } = this.config;
     const results = [];
-    for (let start = 0; start < numbers.length; start += perDeviceTrainBatchSize) {
-      const batch = batchOf(numbers.subarray(start, start + perDeviceTrainBatchSize), train, reference);
+    for (let start = 0; start < examples.length; start += perDeviceTrainBatchSize) {
+      const batch = examples.slice(start, start + perDeviceTrainBatchSize);
       results.push(runBatch(this.model.gpu, this.context, batch, share));
     }
     const rate = learningRate(this.schedule, step);
     const norm = this.optimizer.step(step, rate);
+    this.reference?.stepped(step);
     const tokens = results.reduce((sum, result) => sum + result.tokens, 0);
     this.state.step = step;
     this.state.tokens += tokens;
@@ -252,50 +260,43 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     return { ...entry, totalSteps: this.schedule.totalSteps, ...clock.report() };
   }
 
-  private async *evaluateNow(reference: ReferenceLogprobs): AsyncGenerator<TrainEvent> {
+  private async *evaluateNow(): AsyncGenerator<TrainEvent> {
     if (this.task.evaluation.length === 0) return;
     const { step } = this.state;
-    const metrics = evalMetrics(await this.metricsOf(reference));
+    const metrics = evalMetrics(await this.evaluate());
     this.state.log.push({ type: 'evaluate', step, metrics });
     yield { type: 'evaluate', step, metrics };
   }
 
-  private metricsOf(reference: ReferenceLogprobs): Promise<Metrics> {
-    const examples = this.task.evaluation;
-    return evaluateExamples(this.context, { examples, reference }, this.config.perDeviceEvalBatchSize);
-  }
-
   private async *save(configHash: string): AsyncGenerator<TrainEvent> {
     if (!this.options.checkpoint) return;
-    await saveRun(this.options.checkpoint, configHash, this.parameters, this.state);
+    await saveRun(
+      this.options.checkpoint,
+      configHash,
+      this.parameters,
+      this.state,
+      await this.reference?.save(),
+    );
     yield { type: 'checkpoint', step: this.state.step };
   }
 
   /**
    * The reference is this model without the trained adapter. Where an adapter is continued, or all weights train, it is the
-   * model as it stands before the first step.
+   * model as it stands before the first step; and there a reference that moves always begins.
    */
-  private async *reference(
-    examples: readonly TokenizedExample[],
-  ): AsyncGenerator<TrainEvent, ReferenceLogprobs> {
-    const kept = this.references.get(examples);
-    if (kept || examples.length === 0 || !this.task.loss.usesReference) return kept ?? [];
-    const { model, adapter, options, config } = this;
-    if (adapter) adapter.enabled = continues(options.peftConfig);
-    try {
-      const size = config.perDeviceEvalBatchSize;
-      const computed = yield* referenceLogprobs(model, examples, size, options.referenceCache);
-      this.references.set(examples, computed);
-      return computed;
-    } finally {
-      if (adapter) adapter.enabled = true;
-    }
+  private initialReference(): Reference | undefined {
+    const { model, parameters, task, options, config } = this;
+    if (!task.loss.usesReference) return undefined;
+    if (task.movingReference) return new MovingReference(model, parameters, task.movingReference);
+    const { perDeviceEvalBatchSize: batchSize } = config;
+    const without = continues(options.peftConfig) ? undefined : this.adapter;
+    return new CachedReference(model, { without, batchSize, cache: options.referenceCache });
   }
 
   private get context(): StepContext {
     const { model, vocabularyMean, task } = this;
     const { gradientCheckpointing } = this.config;
-    return { model, loss: task.loss, vocabularyMean, gradientCheckpointing };
+    return { model, loss: task.loss, reference: this.reference, vocabularyMean, gradientCheckpointing };
   }
 
   private initialAdapter(peftConfig: Partial<LoraConfig> | Adapter): Adapter {

@@ -40,6 +40,7 @@ interface Run {
   /** Metrics that mean another thing in TRL under the same name. */
   unlike?: readonly string[];
   bounds?: Record<string, number>;
+  allWeights?: boolean;
 }
 
 const RUNS: Partial<Record<keyof typeof trlRuns, Run>> = {
@@ -57,6 +58,7 @@ const RUNS: Partial<Record<keyof typeof trlRuns, Run>> = {
   list: { start: dpo },
   // Weights near 1/200 make everything small.
   wpo: { start: dpo, bounds: { loss: 1e-6, grad_norm: 1e-5 } },
+  tr: { start: dpo, allWeights: true },
 };
 
 /** Sums of tens of log-probabilities carry more rounding than a loss, and a norm is no mean; all is float32. */
@@ -83,8 +85,7 @@ function settingsOf(settings: Args): Args {
 /** Trains beside TRL's run. */
 async function follow(
   name: string,
-  { start, unlike = [], bounds = BOUNDS }: Run,
-  allWeights = false,
+  { start, unlike = [], bounds = BOUNDS, allWeights = false }: Run,
 ): Promise<void> {
   const { settings, steps } = (trlRuns as never as Record<string, { settings: Args; steps: Args }>)[name];
   const expected = steps as Record<string, (number | null)[]>;

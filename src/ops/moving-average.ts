@@ -1,0 +1,17 @@
+/**
+ * An exponential mixture of a long buffer with its past: what a reference that follows the policy is made of.
+ */
+import shader from '../../shaders/optimizer/moving-average.wgsl';
+import type { Gpu } from '../gpu/device.ts';
+import { kernels } from '../gpu/kernel.ts';
+import type { BufferView } from '../gpu/pool.ts';
+
+export const movingAverageKernels = kernels(shader, { step: { threads: (p) => p.count as number } });
+
+/** values (n), average (n): average ← α values + (1 − α) average. */
+export function movingAverage(gpu: Gpu, values: BufferView, average: BufferView, alpha: number): void {
+  if (values.size !== average.size) {
+    throw new RangeError(`movingAverage: ${values.size} bytes do not mix with ${average.size}`);
+  }
+  movingAverageKernels.step(gpu, { values, average }, { count: values.size / 4, alpha });
+}

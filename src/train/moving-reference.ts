@@ -1,0 +1,87 @@
+/**
+ * A reference that follows the policy (TR-DPO, Gorbatovski et al. 2024): every so many optimizer steps it becomes
+ * α policy + (1 − α) reference, beginning with the parameters as they are before the first step. What it thinks of a batch
+ * is computed when the batch is, by the model itself with the reference's numbers in the place of the policy's; all of it
+ * is copies and kernels in the queue, nothing is read back.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import type { BufferView } from '../gpu/pool.ts';
+import { InputError } from '../io/errors.ts';
+import type { DeviceBatch } from '../model/batch.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import { movingAverage } from '../ops/moving-average.ts';
+import type { ParameterStore } from '../tensor/parameters.ts';
+import { Tape } from '../tensor/tape.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import type { TrainEvent } from './events.ts';
+import { rowLogprobs } from './forward.ts';
+import type { Reference } from './reference.ts';
+
+/** TRL's `ref_model_mixup_alpha` and `ref_model_sync_steps`. */
+export interface Synchronisation {
+  alpha: number;
+  everySteps: number;
+}
+
+/** Its name in a checkpoint. */
+const SAVED = 'reference';
+
+export class MovingReference implements Reference {
+  private readonly values: BufferView;
+
+  constructor(
+    private readonly model: CausalLM,
+    private readonly parameters: ParameterStore,
+    private readonly synchronisation: Synchronisation,
+  ) {
+    const { gpu } = model;
+    this.values = this.slabOn(gpu, 'reference values');
+    gpu.recorder.copy(parameters.slab('values'), this.values);
+  }
+
+  /** There is nothing to compute ahead. */
+  async *prepare(): AsyncGenerator<TrainEvent, void> {}
+
+  rows(gpu: Gpu, batch: DeviceBatch): Tensor {
+    const count = batch.targets.length;
+    const label = 'reference log-probabilities';
+    const rows = new Tensor(gpu.pool.allocate(count * 4, label), [count], 'f32', label);
+    const policy = this.slabOn(gpu, 'policy values');
+    const live = this.parameters.slab('values');
+    gpu.recorder.copy(live, policy);
+    gpu.recorder.copy(this.values, live);
+    const tape = Tape.forInference(gpu);
+    gpu.recorder.copy(rowLogprobs(tape, this.model, batch), rows, count * 4);
+    tape.dispose();
+    gpu.recorder.copy(policy, live);
+    gpu.pool.release(policy);
+    return rows;
+  }
+
+  stepped(step: number, gpu = this.model.gpu): void {
+    const { alpha, everySteps } = this.synchronisation;
+    if (step % everySteps !== 0) return;
+    movingAverage(gpu, this.parameters.slab('values'), this.values, alpha);
+  }
+
+  async save(): Promise<Map<string, Float32Array>> {
+    return new Map([[SAVED, new Float32Array(await this.model.gpu.read(this.values))]]);
+  }
+
+  restore(tensors: ReadonlyMap<string, Float32Array>): void {
+    const values = tensors.get(SAVED);
+    if (values?.length !== this.parameters.length) {
+      throw new InputError('checkpoint', 'has no reference of this size', 'Start again');
+    }
+    this.model.gpu.recorder.write(this.values, values);
+  }
+
+  dispose(): void {
+    this.model.gpu.pool.release(this.values);
+  }
+
+  private slabOn(gpu: Gpu, label: string): BufferView {
+    const size = this.parameters.length * 4;
+    return { ...gpu.pool.allocate(size, label), size };
+  }
+}
