@@ -132,7 +132,8 @@ export {
 } from './train/sacpo-trainer.ts';
 export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
 export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';
-export { Trainer, type TrainerOptions } from './train/trainer.ts';
+export type { Task, TrainerOptions } from './train/task.ts';
+export { Trainer } from './train/trainer.ts';
 
 /** A device of this page or worker. Throws {@link NoAdapterError} with what a person can do about it. */
 export async function requestGpu(options?: GpuOptions): Promise<Gpu> {

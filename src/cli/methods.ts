@@ -20,7 +20,8 @@ import { DPOTrainer } from '../train/dpo-trainer.ts';
 import { KTOTrainer } from '../train/kto-trainer.ts';
 import { ORPOTrainer } from '../train/orpo-trainer.ts';
 import { SFTTrainer } from '../train/sft-trainer.ts';
-import type { DataOptions, Trainer } from '../train/trainer.ts';
+import type { DataOptions } from '../train/task.ts';
+import type { Trainer } from '../train/trainer.ts';
 import type { OptionName } from './options.ts';
 
 export interface Method<Row = unknown> {

@@ -5,7 +5,8 @@
 import { FAMILIES } from '../objectives/families.ts';
 import { CPO_DEFAULTS, type CPOConfig, resolveConfig, resolveLoss } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import { type DataOptions, Trainer } from './trainer.ts';
+import type { DataOptions } from './task.ts';
+import { Trainer } from './trainer.ts';
 
 export type CPOTrainerOptions = DataOptions<CPOConfig, PairDataset>;
 

@@ -5,7 +5,8 @@
 import { FAMILIES } from '../objectives/families.ts';
 import { DPO_DEFAULTS, type DPOConfig, resolveConfig, resolveLoss } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import { type DataOptions, Trainer } from './trainer.ts';
+import type { DataOptions } from './task.ts';
+import { Trainer } from './trainer.ts';
 
 export type DPOTrainerOptions = DataOptions<DPOConfig, PairDataset>;
 

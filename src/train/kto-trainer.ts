@@ -8,7 +8,8 @@ import { FAMILIES } from '../objectives/families.ts';
 import { completionsOf } from '../objectives/objective-loss.ts';
 import { KTO_DEFAULTS, type KTOConfig, resolveConfig, resolveLoss } from './config.ts';
 import { type LabelledDataset, prepareBoth, prepareLabelled, withBaselines } from './datasets.ts';
-import { type DataOptions, Trainer } from './trainer.ts';
+import type { DataOptions } from './task.ts';
+import { Trainer } from './trainer.ts';
 
 export type KTOTrainerOptions = DataOptions<KTOConfig, LabelledDataset>;
 

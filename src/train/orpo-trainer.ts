@@ -5,7 +5,8 @@
 import { FAMILIES } from '../objectives/families.ts';
 import { ORPO_DEFAULTS, type ORPOConfig, resolveConfig, resolveLoss } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import { type DataOptions, Trainer } from './trainer.ts';
+import type { DataOptions } from './task.ts';
+import { Trainer } from './trainer.ts';
 
 export type ORPOTrainerOptions = DataOptions<ORPOConfig, PairDataset>;
 

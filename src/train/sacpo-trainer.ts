@@ -17,7 +17,8 @@ import type { LabelledDataset, PairDataset } from './datasets.ts';
 import { DPOTrainer } from './dpo-trainer.ts';
 import type { TrainEvent } from './events.ts';
 import { KTOTrainer } from './kto-trainer.ts';
-import type { Trainer, TrainerOptions } from './trainer.ts';
+import type { TrainerOptions } from './task.ts';
+import type { Trainer } from './trainer.ts';
 
 /** What a stage may be trained with: whatever starts from a reference. */
 const METHODS = { dpo: DPOTrainer, kto: KTOTrainer } as const;

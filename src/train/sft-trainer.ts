@@ -10,7 +10,8 @@ import {
   type SFTConfig,
 } from './config.ts';
 import { prepareBoth, prepareTexts, type TextDataset } from './datasets.ts';
-import { type DataOptions, Trainer } from './trainer.ts';
+import type { DataOptions } from './task.ts';
+import { Trainer } from './trainer.ts';
 
 export type SFTTrainerOptions = DataOptions<SFTConfig, TextDataset>;
 

@@ -5,14 +5,10 @@
  * checkpoint could keep it.
  */
 import type { TokenizedExample } from '../data/packing.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
-import type { CheckpointStore } from '../io/checkpoint.ts';
 import { InputError } from '../io/errors.ts';
 import type { Adapter, LoraConfig } from '../io/peft.ts';
-import type { ReferenceCache } from '../io/reference-cache.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
-import type { Loss } from '../objectives/families.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
 import { Clock } from './clock.ts';
 import { resolveLoraConfig, type TrainingConfig } from './config.ts';
@@ -21,7 +17,7 @@ import { evaluateExamples } from './evaluation.ts';
 import type { Metrics, RunPlan, TrainEvent } from './events.ts';
 import { VocabularyMean } from './forward.ts';
 import { evalMetrics, joinMeans } from './metrics.ts';
-import { MovingReference, type Synchronisation } from './moving-reference.ts';
+import { MovingReference } from './moving-reference.ts';
 import { Optimizer } from './optimizer.ts';
 import { examplesOfStep, type Order, stepsPerEpoch } from './order.ts';
 import { planRun } from './plan.ts';
@@ -29,45 +25,10 @@ import { CachedReference, type Reference } from './reference.ts';
 import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
 import { loadRun, type RunState, restoreParameters, runHash, saveRun } from './state.ts';
 import { meanTokens, runBatch, type StepContext } from './step.ts';
+import type { Task, TrainerOptions } from './task.ts';
 
 /** Steps whose metrics may be on their way. */
 const METRICS_LATE = 2;
-
-/** What every trainer is given beside its own settings and data. */
-export interface TrainerOptions {
-  model: CausalLM;
-  /** LoRA settings, an adapter to continue, or null to train all weights (load the model with `trainable`). */
-  peftConfig?: Partial<LoraConfig> | Adapter | null;
-  /** Where the run is kept; without one it cannot be resumed. */
-  checkpoint?: CheckpointStore;
-  referenceCache?: ReferenceCache;
-}
-
-/** The same with settings and data of a kind. */
-export interface DataOptions<Config, Dataset> extends TrainerOptions {
-  /** Settings; TRL's defaults for what is left out. */
-  args?: Partial<Config>;
-  trainDataset: Dataset;
-  evalDataset?: Dataset;
-  /** The model's tokenizer; needed for rows of text. */
-  processingClass?: Tokenizer;
-}
-
-/** What there is to minimise, and on what. */
-export interface Task<Config extends TrainingConfig> {
-  config: Config;
-  train: readonly TokenizedExample[];
-  evaluation: readonly TokenizedExample[];
-  /** Things a person should know about the data, a line each. */
-  notices: readonly string[];
-  loss: Loss;
-  /** Whether the order of the examples is part of the data. */
-  keepsOrder?: boolean;
-  /** Whether token means are over the optimizer step, not over each micro-batch. */
-  tokenMeanOverStep?: boolean;
-  /** How the reference follows the policy; it stays as it is where this is left out. */
-  movingReference?: Synchronisation | undefined;
-}
 
 interface PendingStep {
   step: number;
