@@ -1,4 +1,4 @@
-// The forward KL, KL(π_ref ‖ π) (Wang et al. 2024, table 1): f′ = 1 − e^−r, slope e^−r. The exponent stops at 80, as that
+// The forward KL, KL(π_ref ‖ π) (Wang et al. 2024): f′ = 1 − e^−r, slope e^−r. The exponent stops at 80, as that
 // of the α-divergence does, so that scores stay finite; beyond, the slope is 0.
 
 fn divergence(ratio: f32, alpha: f32) -> Curve {

@@ -1,4 +1,4 @@
-// The Jensen–Shannon divergence (Wang et al. 2024, table 1): f′ = log 2 + log σ(r), slope σ(−r). Written as
+// The Jensen–Shannon divergence (Wang et al. 2024): f′ = log 2 + log σ(r), slope σ(−r). Written as
 // min(r, 0) − log((1 + e^−|r|) / 2), in which nothing cancels near r = 0.
 
 fn divergence(ratio: f32, alpha: f32) -> Curve {

@@ -1,4 +1,4 @@
-// Alignment via optimal transport on pairs (Melnyk et al. 2024, section 4.2): the margins of the policy l₊ − l₋ and those
+// Alignment via optimal transport on pairs (Melnyk et al. 2024): the margins of the policy l₊ − l₋ and those
 // of the reference are each sorted over the batch, and δ is the difference at the same rank,
 // loss = −(1 − ε) log σ(βδ) − ε log σ(−βδ). A pair's loss, and its derivative, is that of its policy margin's rank.
 

@@ -1,4 +1,4 @@
-// The hinge loss of SLiC-HF (Zhao et al. 2023, equation 1) on DPO's margin, as in RSO (Liu et al. 2024):
+// The hinge loss of SLiC-HF (Zhao et al. 2023) on DPO's margin, as in RSO (Liu et al. 2024):
 // z = β (s₊ − s₋),  loss = max(0, 1 − z),  dloss/dz = −1 where z < 1, else 0.
 
 #include "lib/pairwise.wgsl"

@@ -1,4 +1,4 @@
-// Noise contrastive alignment on pairs (Chen et al. 2024, section 4.2): with rewards c = β r₊ and d = β r₋
+// Noise contrastive alignment on pairs (Chen et al. 2024): with rewards c = β r₊ and d = β r₋
 // loss = −log σ(c) − ½ log σ(−c) − ½ log σ(−d),  dloss/dc = ½ σ(c) − σ(−c),  dloss/dd = ½ σ(d).
 
 #include "lib/pairwise.wgsl"

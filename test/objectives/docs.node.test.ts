@@ -1,0 +1,95 @@
+/**
+ * The pages on objectives: their cases give the answers they print, and the objective that one builds works as it says.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { OBJECTIVES, type Objective, objectiveOptions } from '../../src/objectives/catalogue.ts';
+import { PAIR_METRICS } from '../../src/objectives/record.ts';
+import { objectiveShader } from '../../src/objectives/shader.ts';
+import { evaluateObjective } from '../../src/train/evaluate-objective.ts';
+import type { ObjectiveCase } from '../../src/train/objective-case.ts';
+import { expectClose } from '../reference/compare.ts';
+import { testGpu } from '../support/gpu.ts';
+import { runPairs } from './run-objective.ts';
+
+const FOLDER = 'docs/objectives';
+const pages = readdirSync(FOLDER).map((name) => ({ name, text: readFileSync(`${FOLDER}/${name}`, 'utf8') }));
+
+const block = (text: string, language: string) =>
+  new RegExp(`\`\`\`${language}\n([sS]*?)\n\`\`\``).exec(text)?.[1] as string;
+
+describe('docs/objectives', () => {
+  it('name every objective', () => {
+    const all = pages.map(({ text }) => text).join('\n');
+    for (const name of Object.keys(OBJECTIVES).filter((each) => !['nll', 'orpo'].includes(each))) {
+      expect(all).to.include(`\`${name}\``);
+    }
+  });
+
+  for (const { name, text } of pages.filter((page) => page.text.includes('```json'))) {
+    it(`${name}: the cases give what is printed`, async () => {
+      const cases = JSON.parse(block(text, 'json')) as ObjectiveCase[];
+      const printed = /```json[\s\S]*?```\n\n```\n([\s\S]*?)\n```/.exec(text)?.[1] as string;
+      const expected = [...printed.replace(/^\d+:/gm, '').matchAll(/-?\d+\.\d+/g)].map(Number);
+      const gpu = await testGpu();
+      const actual: number[] = [];
+      for (const each of cases) {
+        const { loss, dPolicyChosen, dPolicyRejected, dPolicy, meanLoss } = await evaluateObjective(
+          gpu,
+          each,
+        );
+        for (const [row, value] of loss.entries()) {
+          actual.push(
+            value,
+            ...[dPolicyChosen, dPolicyRejected, dPolicy].flatMap((side) => side?.[row] ?? []),
+          );
+        }
+        actual.push(meanLoss);
+      }
+      // Six digits are printed.
+      expectClose(actual, expected, { relative: 1e-5 });
+    });
+  }
+
+  it('your-own.md: the objective works, and its derivative is that of its loss', async () => {
+    const { text } = pages.find(({ name }) => name === 'your-own.md') as { text: string };
+    const formula = block(text, 'wgsl');
+    const capped: Objective = {
+      name: 'capped',
+      unit: 'pair',
+      shader: objectiveShader('capped.wgsl', formula),
+      defaults: { beta: 0.1, cap: 1 },
+      ranges: { beta: [0, 10], cap: [0, 100, 'a cap below 0 would leave no pair to learn from'] },
+      metrics: PAIR_METRICS,
+      divergences: true,
+    };
+    const words = (code: string) => code.replace(/\s+/g, ' ');
+    expect(words(readFileSync('test/objectives/docs.node.test.ts', 'utf8'))).to.include(
+      words(block(text, 'ts')),
+    );
+
+    const step = 1 / 64;
+    const margins = [-30, -3, 0, 3, 19, 21, 400];
+    const zeros = margins.map(() => 0);
+    const at = (shift: number) =>
+      runPairs(
+        capped,
+        {
+          policyChosen: margins.map((margin) => margin + shift),
+          policyRejected: zeros,
+          referenceChosen: zeros,
+          referenceRejected: zeros,
+        },
+        { cap: 2 },
+      );
+    const [{ losses, dchosen }, up, down] = [await at(0), await at(step), await at(-step)];
+    const slopes = margins.map(
+      (_, p) => ((up.losses[p] as number) - (down.losses[p] as number)) / (2 * step),
+    );
+    // A difference of losses near 3, each right to 2e-7, over a step of 1/32.
+    expectClose(dchosen, slopes, { absolute: 2e-5, label: 'slope' });
+    const exact = margins.map((margin) => Math.log1p(Math.exp(-Math.min(margin / 10, 2))));
+    expectClose(losses, exact, { relative: 1e-6, label: 'loss' });
+    expect(() => objectiveOptions(capped, { cap: -1 })).to.throw(RangeError, 'a cap below 0');
+  });
+});
