@@ -67,6 +67,9 @@ const DEFAULTS: Readonly<Record<FamilyName, object>> = {
 const OUT_OF_PLACE: Readonly<Record<string, string>> = {
   ldAlpha: 'weighs tokens by their place in the completion, and a case has only their sum',
   useWeighting: 'weighs pairs by the distributions their tokens come from, and a case has none',
+  syncRefModel: 'moves the reference between steps, and a case has none',
+  refModelMixupAlpha: 'moves the reference between steps, and a case has none',
+  refModelSyncSteps: 'moves the reference between steps, and a case has none',
 };
 
 type Values = Readonly<Record<string, unknown>>;
@@ -121,7 +124,10 @@ function checkOptions(
   const known = new Set([...trainer.map(([option]) => option), ...options, 'lossType']);
   for (const [option, value] of Object.entries(given)) {
     if (!known.has(option)) {
-      const wayOut = `Known are ${listed([...known], 40)}`;
+      const wayOut = `Known are ${listed(
+        [...known].filter((each) => !(each in OUT_OF_PLACE)),
+        40,
+      )}`;
       throw new InputError(where, `${name} has no option ${quote(option)}`, wayOut);
     }
     if (option in OUT_OF_PLACE && value !== false) {

@@ -92,6 +92,7 @@ describe('webalign objective', () => {
     ['a term on top', { objective: 'simpo', options: { cpoAlpha: 1 } }, 'Make objective cpo'],
     ['weights too few', { objective: 'dpo', options: { lossWeights: [1, 2] } }, 'lossWeights has 2 entries'],
     ['LD-DPO', { objective: 'dpo', options: { ldAlpha: 0.5 } }, 'ldAlpha weighs tokens by their place'],
+    ['TR-DPO', { objective: 'dpo', options: { syncRefModel: true } }, 'syncRefModel moves the reference'],
     ['WPO', { objective: 'dpo', options: { useWeighting: true } }, 'useWeighting weighs pairs by'],
     ['exo_pair without ε', { objective: 'exo_pair', pairs: [PAIR] }, 'labelSmoothing is 0, but must be from'],
     ['robust at 1/2', { objective: 'robust', options: { labelSmoothing: 0.5 } }, '1 − 2 labelSmoothing'],
