@@ -6,7 +6,7 @@
 import { InputError, listed, quote } from '../io/errors.ts';
 import { type JsonObject, kindOf } from '../io/json.ts';
 import { parseRows } from './jsonl.ts';
-import { type Message, side, toPreferenceRow } from './preference-dataset.ts';
+import { isEmpty, type Message, side, toPreferenceRow } from './preference-dataset.ts';
 
 /** Prompt and completion are text, or both are messages. */
 export interface LabelledRow {
@@ -52,7 +52,7 @@ export function toLabelledRows(value: JsonObject, where: string): LabelledRow[] 
   if (typeof prompt !== typeof completion) {
     throw new InputError(where, '"prompt" and "completion" are not both text or both messages', COLUMNS);
   }
-  if (completion.length === 0) {
+  if (isEmpty(completion)) {
     throw new InputError(where, 'the completion is empty', 'Write one, or remove the row');
   }
   return [{ prompt, completion, label, where }];

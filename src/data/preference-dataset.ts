@@ -119,11 +119,14 @@ export function side(value: unknown, column: string, where: string): string | Me
   return value as Message[];
 }
 
+/** Whether a side says nothing. */
+export function isEmpty(value: string | readonly Message[]): boolean {
+  return typeof value === 'string' ? value === '' : value.every(({ content }) => content === '');
+}
+
 function refuseEmpty(row: PreferenceRow, where: string): void {
   for (const column of ['chosen', 'rejected'] as const) {
-    const value = row[column];
-    const empty = typeof value === 'string' ? value === '' : value.every(({ content }) => content === '');
-    if (empty)
+    if (isEmpty(row[column]))
       throw new InputError(where, `the completion "${column}" is empty`, 'Write one, or remove the row');
   }
 }

@@ -5,7 +5,7 @@
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { JsonObject } from '../io/json.ts';
 import { parseRows } from './jsonl.ts';
-import { type Message, side } from './preference-dataset.ts';
+import { isEmpty, type Message, side } from './preference-dataset.ts';
 
 /** A text or a conversation; what comes before the completion is `prompt`, where the two are told apart. */
 export interface TextRow {
@@ -31,7 +31,7 @@ export function toTextRow(value: JsonObject, where: string): TextRow {
     throw new InputError(where, `the row has nothing to learn from, only ${found}`, COLUMNS);
   }
   const completion = side(value[column], column, where);
-  if (completion.length === 0) {
+  if (isEmpty(completion)) {
     throw new InputError(where, `"${column}" is empty`, 'Write something, or remove the row');
   }
   if (whole) return { completion, where };

@@ -1,0 +1,103 @@
+/** Texts and labelled completions against the ids and labels that TRL's own trainers make of them. */
+import { expect } from 'chai';
+import { readLabelledRows } from '../../src/data/labelled-dataset.ts';
+import type { TokenizedExample } from '../../src/data/packing.ts';
+import { readTextRows } from '../../src/data/text-dataset.ts';
+import { tokenizeCompletions } from '../../src/data/tokenize-completions.ts';
+import { type TokenizeTextOptions, tokenizeTexts } from '../../src/data/tokenize-texts.ts';
+import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { memoryFiles } from '../../src/io/files.ts';
+import pairs from '../fixtures/trl-pairs.json' with { type: 'json' };
+import trl from '../fixtures/trl-texts.json' with { type: 'json' };
+import { expectRefused } from '../io/refused.ts';
+
+const tokenizer = Tokenizer.fromFiles(
+  memoryFiles(
+    {
+      'tokenizer.json': JSON.stringify(pairs.tokenizer),
+      'tokenizer_config.json': JSON.stringify(pairs.tokenizerConfig),
+    },
+    'tiny',
+  ),
+);
+const jsonl = (rows: readonly unknown[]) => rows.map((row) => JSON.stringify(row)).join('\n');
+const rowsOf = (...rows: unknown[]) => readTextRows(jsonl(rows), 'texts.jsonl');
+const prompted = trl.texts.filter((row) => 'prompt' in row);
+const whole = trl.texts.filter((row) => !('prompt' in row));
+
+/** Ids and labels as TRL has them; the first token of a whole text is predicted from nothing, so it is a prompt of ours. */
+function inTrlsForm({ prompt, completions: [completion] }: TokenizedExample, all: boolean) {
+  const ids = [...prompt, ...completion];
+  return { ids, labels: ids.map((id, i) => (all || i >= prompt.length ? id : -100)) };
+}
+
+async function expectTrl(
+  rows: readonly unknown[],
+  expected: { ids: number[]; labels: number[] }[],
+  all: boolean,
+  options?: TokenizeTextOptions,
+): Promise<void> {
+  const { examples } = tokenizeTexts(rowsOf(...rows), await tokenizer, options);
+  expect(examples.map((example) => inTrlsForm(example, all))).to.deep.equal(expected);
+  if (all) for (const { prompt } of examples) expect(prompt).to.have.length(1);
+}
+
+describe('data/tokenize-texts', () => {
+  it('gives TRL’s ids for texts and conversations, all of them learned', () =>
+    expectTrl(whole, trl.sft.slice(0, whole.length), true));
+
+  it('gives TRL’s ids and labels for prompts and completions: the completion is learned', () =>
+    expectTrl(prompted, trl.sft.slice(whole.length), false));
+
+  it('learns prompts too where asked to', () =>
+    expectTrl(prompted, trl.sftWhole, true, { completionOnlyLoss: false }));
+
+  it('cuts the end, as TRL does, and says so', async () => {
+    const { short: maxLength, sftShort } = trl;
+    await expectTrl([prompted[0]], [sftShort[0]], false, { maxLength });
+    await expectTrl([whole[0]], [sftShort[1]], true, { maxLength });
+    for (const row of [prompted[0], whole[0]]) {
+      const { notices } = tokenizeTexts(rowsOf(row), await tokenizer, { maxLength });
+      expect(notices.join()).to.match(/Row 1: longer than max_length 6; the end .*is cut/);
+    }
+  });
+
+  it('refuses rows of two kinds, completionOnlyLoss without prompts, and a text of one token', async () => {
+    const made = await tokenizer;
+    const mixed = rowsOf(prompted[0], whole[0]);
+    await expectRefused(() => tokenizeTexts(mixed, made), 'texts.jsonl, line 2', 'has no prompt, others do');
+    await expectRefused(
+      () => tokenizeTexts(rowsOf(whole[0]), made, { completionOnlyLoss: true }),
+      'settings',
+      'no row has a prompt',
+    );
+    const template = { ...pairs.tokenizer, post_processor: null };
+    const bare = await Tokenizer.fromFiles(
+      memoryFiles(
+        {
+          'tokenizer.json': JSON.stringify(template),
+          'tokenizer_config.json': JSON.stringify(pairs.tokenizerConfig),
+        },
+        'bare',
+      ),
+    );
+    await expectRefused(() => tokenizeTexts(rowsOf({ text: '</s>' }), bare), 'line 1', 'no token to predict');
+  });
+});
+
+describe('data/tokenize-completions of labelled rows', () => {
+  for (const [name, rows, expected] of [
+    ['text', trl.labelled, trl.kto],
+    ['messages', trl.chats, trl.ktoChats],
+  ] as const) {
+    it(`gives TRL’s ids for ${name}`, async () => {
+      const read = readLabelledRows(jsonl(rows), 'labels.jsonl').map(({ prompt, completion }) => ({
+        prompt,
+        completions: { completion },
+      }));
+      const { examples } = tokenizeCompletions(read, await tokenizer);
+      const ids = examples.map(({ prompt, completions: [completion] }) => ({ prompt, completion }));
+      expect(ids).to.deep.equal(expected.map(({ prompt, completion }) => ({ prompt, completion })));
+    });
+  }
+});
