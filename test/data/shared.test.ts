@@ -1,11 +1,15 @@
 /** The readers against a real model and real preference data in `../shared`, skipped by name where that is missing. */
 import { expect } from 'chai';
+import { readLabelledRows } from '../../src/data/labelled-dataset.ts';
 import { readPreferenceRows } from '../../src/data/preference-dataset.ts';
-import { tokenizePairs } from '../../src/data/tokenize-completions.ts';
+import { readTextRows } from '../../src/data/text-dataset.ts';
+import { tokenizeCompletions, tokenizePairs } from '../../src/data/tokenize-completions.ts';
+import { tokenizeTexts } from '../../src/data/tokenize-texts.ts';
 import { requireVocabulary, Tokenizer } from '../../src/data/tokenizer.ts';
 import { parseConfigText } from '../../src/io/config.ts';
-import { filesOf } from '../../src/io/files.ts';
+import { filesOf, memoryFiles } from '../../src/io/files.ts';
 import { readWeights } from '../../src/io/weights.ts';
+import pairs from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { sharedFile } from '../support/files.ts';
 
 const shared = filesOf('../shared', sharedFile);
@@ -72,6 +76,48 @@ describe('data: shared model and data', () => {
       expect(tokenizer.decode([...prompt, ...chosen])).to.equal(`${row.prompt}${row.chosen}`);
       expect(tokenizer.decode([...prompt, ...rejected])).to.equal(`${row.prompt}${row.rejected}`);
       expect(chosen.at(-1)).to.equal(tokenizer.eosId);
+    });
+  });
+
+  /** The shared model's tokenizer with the chat template of the fixtures. */
+  async function chatTokenizer(): Promise<Tokenizer> {
+    const config = JSON.parse(await model.readText('tokenizer_config.json'));
+    const { chat_template } = pairs.tokenizerConfig;
+    const files = {
+      'tokenizer.json': await model.readText('tokenizer.json'),
+      'tokenizer_config.json': JSON.stringify({ ...config, chat_template }),
+    };
+    return Tokenizer.fromFiles(memoryFiles(files, 'shared'));
+  }
+
+  itWith('data/helpful-labels.jsonl', 'reads and tokenises labelled conversations', async () => {
+    const rows = readLabelledRows(await shared.readText('data/helpful-labels.jsonl'), 'labels');
+    expect(rows).to.have.length(300);
+    expect(rows.filter(({ label }) => label).length).to.be.within(1, 299);
+    const tokenizer = await chatTokenizer();
+    const some = rows.slice(0, 20);
+    const { examples } = tokenizeCompletions(
+      some.map(({ prompt, completion }) => ({ prompt, completions: { completion } })),
+      tokenizer,
+    );
+    examples.forEach(({ prompt, completions: [completion] }, i) => {
+      const messages = [...some[i].prompt, ...some[i].completion] as Parameters<
+        typeof tokenizer.encodeChat
+      >[0];
+      expect([...prompt, ...completion]).to.deep.equal(tokenizer.encodeChat(messages));
+      expect(completion.length).to.be.above(1);
+    });
+  });
+
+  itWith('data/instructions.jsonl', 'reads and tokenises instructions', async () => {
+    const rows = readTextRows(await shared.readText('data/instructions.jsonl'), 'instructions');
+    expect(rows).to.have.length(999);
+    const tokenizer = await chatTokenizer();
+    const { examples, notices } = tokenizeTexts(rows.slice(0, 20), tokenizer, { maxLength: 64 });
+    expect(notices.join()).to.include('longer than max_length 64');
+    examples.forEach(({ prompt, completions: [completion] }, i) => {
+      const ids = tokenizer.encodeChat(rows[i].completion as Parameters<typeof tokenizer.encodeChat>[0]);
+      expect([...prompt, ...completion]).to.deep.equal(ids.slice(0, 64));
     });
   });
 });

@@ -1,0 +1,181 @@
+/**
+ * What every trainer must do on data of its own: learn it, be the same twice, and end alike whether it was stopped or not;
+ * and what none of them may take.
+ */
+import { expect } from 'chai';
+import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
+import { InputError } from '../../src/io/errors.ts';
+import type { CausalLM } from '../../src/model/causal-lm.ts';
+import { CPOTrainer } from '../../src/train/cpo-trainer.ts';
+import { type LabelledSequence, withBaselines } from '../../src/train/datasets.ts';
+import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
+import { KTOTrainer } from '../../src/train/kto-trainer.ts';
+import { ORPOTrainer } from '../../src/train/orpo-trainer.ts';
+import { SFTTrainer } from '../../src/train/sft-trainer.ts';
+import type { Trainer } from '../../src/train/trainer.ts';
+import { loadFixture, randomPairs } from '../model/tiny.ts';
+import { testGpu } from '../support/gpu.ts';
+import { eachStep, LORA, trained } from './runs.ts';
+
+const PAIRS = randomPairs(8, 31);
+const LABELLED: LabelledSequence[] = PAIRS.flatMap(({ prompt, chosen, rejected }) => [
+  { prompt, completion: chosen, desirable: true },
+  { prompt, completion: rejected, desirable: false },
+]);
+const TEXTS = PAIRS.map(({ prompt, chosen }) => ({ prompt, completion: chosen }));
+const SMALL = { learningRate: 5e-3, perDeviceTrainBatchSize: 4, numTrainEpochs: 2, seed: 3, saveSteps: 1 };
+
+type Args = Record<string, unknown>;
+type Start = (model: CausalLM, args: Args, checkpoint?: CheckpointStore) => Trainer;
+
+/** Data and trainer of a kind, with settings from the test. */
+function starter(Made: unknown, trainDataset: readonly unknown[]): Start {
+  return (model, args, checkpoint) =>
+    new (Made as new (options: object) => Trainer)({
+      model,
+      args: { ...SMALL, ...args },
+      trainDataset,
+      evalDataset: trainDataset.slice(0, 6),
+      peftConfig: LORA,
+      ...(checkpoint ? { checkpoint } : {}),
+    });
+}
+
+const TRAINERS: Record<string, Start> = {
+  KTOTrainer: starter(KTOTrainer, LABELLED),
+  CPOTrainer: starter(CPOTrainer, PAIRS),
+  ORPOTrainer: starter(ORPOTrainer, PAIRS),
+  SFTTrainer: starter(SFTTrainer, TEXTS),
+};
+const dpo = starter(DPOTrainer, PAIRS);
+const { KTOTrainer: kto, CPOTrainer: cpo } = TRAINERS;
+
+describe('trainers', () => {
+  for (const [name, start] of Object.entries(TRAINERS)) {
+    it(`${name} learns its data`, async () => {
+      const args = { numTrainEpochs: 12, evalSteps: 1, learningRate: 1e-2 };
+      const { log } = await trained(await testGpu(), (model) => start(model, args));
+      const evaluated = log.flatMap((entry) => (entry.type === 'evaluate' ? [entry.metrics] : []));
+      const [first, last] = [evaluated[0], evaluated.at(-1)] as [
+        Record<string, number>,
+        Record<string, number>,
+      ];
+      expect(last.eval_loss).to.be.below(0.8 * first.eval_loss);
+      const margin = last['eval_rewards/margins'];
+      if (margin !== undefined) expect(margin).to.be.above(first['eval_rewards/margins']);
+    });
+
+    it(`${name} is the same twice, and stopped and resumed, byte for byte`, async () => {
+      const gpu = await testGpu();
+      const whole = await trained(gpu, (model) => start(model, {}));
+      const again = await trained(gpu, (model) => start(model, {}));
+      expect(again.bytes).to.deep.equal(whole.bytes);
+      expect(again.log).to.deep.equal(whole.log);
+      const checkpoint = memoryCheckpointStore();
+      await trained(gpu, (model) => start(model, {}, checkpoint), 1);
+      const resumed = await trained(gpu, (model) => start(model, {}, checkpoint));
+      expect(resumed.events[0]).to.have.property('resumedFrom').within(1, 3);
+      expect(resumed.bytes).to.deep.equal(whole.bytes);
+      expect(resumed.log).to.deep.equal(whole.log);
+    });
+  }
+
+  it('SFT accumulated is SFT whole: token means are over the step', async () => {
+    const gpu = await testGpu();
+    const sft = TRAINERS.SFTTrainer;
+    const [whole, parts] = [
+      await trained(gpu, (model) => sft(model, {})),
+      await trained(gpu, (model) => sft(model, { perDeviceTrainBatchSize: 1, gradientAccumulationSteps: 4 })),
+    ];
+    eachStep(parts.events, 'loss').forEach((loss, i) => {
+      // Sums of gradients in another order.
+      expect(loss).to.be.closeTo(eachStep(whole.events, 'loss')[i] as number, 5e-6);
+    });
+  });
+
+  it('all weights learn without a reference', async () => {
+    const model = await loadFixture(await testGpu(), undefined, true);
+    const args = { ...SMALL, learningRate: 3e-3, numTrainEpochs: 6 };
+    const trainer = new SFTTrainer({ model, args, trainDataset: TEXTS, peftConfig: null });
+    const losses: number[] = [];
+    for await (const event of trainer.train()) {
+      if (event.type === 'step') losses.push(event.metrics.loss);
+      expect(event.type).not.to.equal('reference');
+    }
+    expect(losses.at(-1)).to.be.below(0.8 * (losses[0] as number));
+    trainer.dispose();
+    model.dispose();
+  });
+});
+
+describe('KTO’s baselines', () => {
+  const examples = LABELLED.slice(0, 7).map(({ prompt, completion }) => ({
+    prompt,
+    completions: [completion],
+  }));
+  const settings = { batchSize: 3, seed: 1, shuffled: false, maxLength: 100 };
+
+  it('come from the example before in the batch; a last batch of one takes one of the batch before', () => {
+    const others = withBaselines(examples, settings).map(({ completions: [, other] }) => other);
+    const from = [2, 0, 1, 5, 3, 4, 5];
+    expect(others).to.deep.equal(from.map((i) => examples[i].completions[0]));
+  });
+
+  it('are cut to what fits, and shuffled once, by the seed', () => {
+    const maxLength = 8;
+    for (const { prompt, completions } of withBaselines(examples, { ...settings, maxLength })) {
+      expect(completions[1].length).to.be.within(1, Math.max(1, maxLength - prompt.length));
+    }
+    const shuffled = (seed: number) => withBaselines(examples, { ...settings, shuffled: true, seed });
+    expect(shuffled(1)).to.deep.equal(shuffled(1));
+    expect(shuffled(1)).not.to.deep.equal(shuffled(2));
+  });
+});
+
+describe('trainers refuse', () => {
+  const refusals: [string, Start, Args, RegExp][] = [
+    ['an unknown loss', dpo, { lossType: 'dpo' }, /no objective is called "dpo".*Known are sigmoid, /],
+    ['a loss of another family', kto, { lossType: 'sigmoid' }, /"sigmoid".*Known are kto, apo_zero_unpaired/],
+    ['an unknown setting', cpo, { simpoBeta: 1 }, /no setting is called "simpoBeta"/],
+    ['a divergence without a reference', cpo, { fDivergence: 'js_divergence' }, /no setting .*"fDivergence"/],
+    [
+      'a divergence with an objective of the reverse KL',
+      dpo,
+      { lossType: 'nca_pair', fDivergence: 'js_divergence' },
+      /nca_pair is derived for the reverse KL.*take one of sigmoid/,
+    ],
+    ['an unknown divergence', dpo, { fDivergence: 'tv' }, /no divergence is called "tv"/],
+    ['ldAlpha with KTO', kto, { ldAlpha: 0.5 }, /no setting is called "ldAlpha"/],
+    ['ldAlpha beyond 1', dpo, { ldAlpha: 1.5 }, /ldAlpha is 1.5/],
+    ['weights of another length', dpo, { lossWeights: [1, 2] }, /lossWeights has 2 entries for 1/],
+    [
+      'weighting of sorted losses',
+      dpo,
+      { lossType: 'aot', useWeighting: true },
+      /aot has no loss of a single/,
+    ],
+    ['KTO with a batch of one', kto, { perDeviceTrainBatchSize: 1 }, /perDeviceTrainBatchSize is 1/],
+  ];
+  for (const [name, start, args, message] of refusals) {
+    it(name, async () => {
+      const model = await loadFixture(await testGpu());
+      expect(() => start(model, args)).to.throw(InputError, message);
+      model.dispose();
+    });
+  }
+
+  it('completions of one kind alone, and say where the kinds do not balance', async () => {
+    const model = await loadFixture(await testGpu());
+    const make = (data: readonly unknown[], args: Args = {}) => starter(KTOTrainer, data)(model, args);
+    const desirable = LABELLED.filter((row) => row.desirable);
+    expect(() => make(desirable)).to.throw(InputError, /all 8 completions are desirable/);
+    expect(() => make(LABELLED.filter((row) => !row.desirable))).to.throw(InputError, /are undesirable/);
+    const unbalanced = [...desirable, LABELLED[1]];
+    expect(make(unbalanced).notices.join()).to.match(
+      /8 completions are desirable and 1 are not.*8.00 to 1.*desirableWeight from 0.13 to 0.17/,
+    );
+    expect(make(unbalanced, { desirableWeight: 0.15 }).notices).to.deep.equal([]);
+    expect(make(LABELLED).notices).to.deep.equal([]);
+    model.dispose();
+  });
+});
