@@ -122,6 +122,13 @@ export {
   separation,
 } from './train/implicit-rewards.ts';
 export { KTOTrainer, type KTOTrainerOptions } from './train/kto-trainer.ts';
+export {
+  estimateModelOptimum,
+  estimatePolicy,
+  type MonteCarloOptions,
+  type PolicyEstimate,
+  type RewardFunction,
+} from './train/monte-carlo.ts';
 export type { ExampleNumbers, ObjectiveCase, PairNumbers } from './train/objective-case.ts';
 export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
 export {

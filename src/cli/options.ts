@@ -150,6 +150,7 @@ export const OPTIONS = {
   lossWeights: row('--loss-weights', 'numbers', 'objective', 'a weight for each of several objectives'),
   labelSmoothing: row('--label-smoothing', 'number', 'objective', 'share of pairs taken to be the wrong way round (cDPO)'),
   discopopTau: row('--discopop-tau', 'number', 'objective', "temperature of discopop's blend"),
+  ipoTokenMean: row('--ipo-token-mean', 'number', 'objective', '1 where ipo averages over tokens, 0 where it sums'),
   fDivergence: row('--f-divergence', 'text', 'objective', 'what holds the policy to the reference: reverse_kl, forward_kl, js or alpha'),
   fAlphaDivergenceCoef: row('--f-alpha-divergence-coef', 'number', 'objective', 'α of the α-divergence'),
   ldAlpha: row('--ld-alpha', 'number', 'objective', "weight of tokens beyond the shorter completion's length (LD-DPO)"),

@@ -7,10 +7,13 @@ import { DIVERGENCES, type Divergence, divergenceNamed, REVERSE_KL } from './div
 import type { Term } from './objective-loss.ts';
 import { type MetricColumns, PAIR_RECORD } from './record.ts';
 
+/** An objective by its name in the catalogue, or a descriptor from outside. */
+export type LossType = string | Objective;
+
 /** Settings of a loss, under TRL's names in camelCase. */
 export interface LossSettings {
-  /** An objective of the family, or several whose weighted losses add up. */
-  lossType: string | readonly string[];
+  /** An objective of the family by name or one's own as a descriptor, or several whose weighted losses add up. */
+  lossType: LossType | readonly LossType[];
   /** A weight for each of several; 1 where it is left out. */
   lossWeights?: readonly number[] | null;
   /** Which f-divergence holds the policy to the reference. */
@@ -93,21 +96,15 @@ export function lossTypes(family: Family): string[] {
 
 /** The loss that the settings describe. Throws {@link LossSettingsError}. */
 export function lossOf(family: Family, settings: LossSettings): Loss {
-  const names = [settings.lossType].flat() as string[];
-  const known = lossTypes(family);
-  const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined || names.length === 0) {
-    throw new LossSettingsError(
-      `no objective is called "${unknown ?? ''}" here`,
-      `Known are ${known.join(', ')}`,
-    );
-  }
+  const objectives = ([settings.lossType].flat() as LossType[]).map((type) => objectiveNamed(family, type));
+  const names = objectives.map(({ name }) => name);
+  if (objectives.length === 0) throw new LossSettingsError('lossType is empty', 'Name an objective');
   const weights = settings.lossWeights ?? names.map(() => 1);
   if (weights.length !== names.length || !weights.every(Number.isFinite)) {
     const what = `lossWeights has ${weights.length} entries for ${names.length} objectives (${names.join(', ')})`;
     throw new LossSettingsError(what, 'Give a number for each');
   }
-  const terms = names.map((name, i) => term(OBJECTIVES[name], settings, weights[i] as number));
+  const terms = objectives.map((objective, i) => term(objective, settings, weights[i] as number));
   if (family.plus) {
     const weight = settings[family.plus.weight] as number;
     if (weight !== 0) terms.push(term(OBJECTIVES[family.plus.lossType], settings, weight));
@@ -131,6 +128,21 @@ export function lossOf(family: Family, settings: LossSettings): Loss {
   };
   for (const refuse of REFUSALS) refuse(loss);
   return loss;
+}
+
+/** The family's objective of that name; one from outside need only take the same data. */
+function objectiveNamed(family: Family, type: LossType): Objective {
+  const known = lossTypes(family);
+  if (typeof type === 'string') {
+    if (known.includes(type)) return OBJECTIVES[type];
+    throw new LossSettingsError(`no objective is called "${type}" here`, `Known are ${known.join(', ')}`);
+  }
+  const { unit } = OBJECTIVES[family.lossType];
+  if (type.unit === unit) return type;
+  throw new LossSettingsError(
+    `objective ${type.name} is for a ${type.unit}, not for a ${unit}`,
+    'Take another trainer',
+  );
 }
 
 function term(objective: Objective, settings: LossSettings, weight: number): Term {

@@ -9,6 +9,7 @@ import {
   type Loss,
   type LossSettings,
   LossSettingsError,
+  type LossType,
   lossOf,
 } from '../objectives/families.ts';
 import { SCHEDULES, type SchedulerType } from './schedule.ts';
@@ -52,14 +53,16 @@ export interface CompletionConfig extends TrainingConfig {
 }
 
 export interface DPOConfig extends CompletionConfig {
-  /** An objective of the catalogue, or several whose weighted losses add up. */
-  lossType: string | readonly string[];
+  /** An objective of the catalogue by name or one's own as a descriptor, or several whose weighted losses add up. */
+  lossType: LossType | readonly LossType[];
   /** A weight for each of several objectives; null weighs them alike. */
   lossWeights: readonly number[] | null;
   /** cDPO, robust DPO and EXO: the share of pairs whose preference is taken to be wrong. */
   labelSmoothing: number;
   /** DiscoPOP's temperature. */
   discopopTau: number;
+  /** 1 where IPO averages over tokens, as TRL does, 0 where it sums, as its paper does. */
+  ipoTokenMean: number;
   /** Which f-divergence holds the policy to the reference. */
   fDivergence: string;
   /** α of the α-divergence. */
@@ -136,6 +139,7 @@ export const DPO_DEFAULTS: Readonly<DPOConfig> = {
   lossWeights: null,
   labelSmoothing: 0,
   discopopTau: 0.05,
+  ipoTokenMean: 1,
   fDivergence: 'reverse_kl',
   fAlphaDivergenceCoef: 0.5,
   ldAlpha: null,

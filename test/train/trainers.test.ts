@@ -6,6 +6,8 @@ import { expect } from 'chai';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
 import { InputError } from '../../src/io/errors.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
+import { type Objective, sigmoid } from '../../src/objectives/catalogue.ts';
+import { objectiveShader } from '../../src/objectives/shader.ts';
 import { CPOTrainer } from '../../src/train/cpo-trainer.ts';
 import { type LabelledSequence, withBaselines } from '../../src/train/datasets.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
@@ -91,6 +93,39 @@ describe('trainers', () => {
       // Sums of gradients in another order.
       expect(loss).to.be.closeTo(eachStep(whole.events, 'loss')[i] as number, 5e-6);
     });
+  });
+
+  it('DPO takes an objective from outside, alone and in a list', async () => {
+    const halved: Objective = {
+      ...sigmoid,
+      name: 'halved',
+      shader: objectiveShader(
+        'halved.wgsl',
+        `#include "lib/pairwise.wgsl"
+        struct Options { beta: f32, share: f32 }
+        fn objective(pair: Pair, options: Options) -> PairResult {
+          let z = options.beta * score_margin(pair);
+          return of_margin(pair, -options.share * log_sigmoid(z), -options.share * options.beta * sigmoid(-z));
+        }`,
+      ),
+      defaults: { beta: 0.1, share: 0.5 },
+      ranges: {},
+    };
+    const gpu = await testGpu();
+    const lossesOf = async (lossType: unknown) => {
+      const { log } = await trained(gpu, (model) => dpo(model, { lossType }));
+      return log.flatMap((entry) => (entry.type === 'step' ? [entry.metrics.loss] : []));
+    };
+    const plain = await lossesOf('sigmoid');
+    // Two halves are a whole.
+    const list = await lossesOf([halved, halved]);
+    expect(list.length).to.equal(plain.length);
+    list.forEach((loss, i) => {
+      expect(loss).to.be.closeTo(plain[i] as number, 1e-6);
+    });
+    const model = await loadFixture(gpu);
+    expect(() => kto(model, { lossType: halved })).to.throw(InputError, 'halved is for a pair');
+    model.dispose();
   });
 
   it('all weights learn without a reference', async () => {

@@ -1,0 +1,89 @@
+/**
+ * Objective (1) of a model, measured: J(π) = E_{y~π}[r(x, y)] − β KL(π ‖ π_ref) from samples of the policy, and what the
+ * optimum of Theorem 1 would reach, from samples of the reference. The policy is the model with its adapters, the reference
+ * the model without some of them; the reward is the caller's.
+ */
+import type { CausalLM } from '../model/causal-lm.ts';
+import { type Generation, type GenerationOptions, generate } from '../model/generation.ts';
+import type { LoraAdapter } from '../model/lora.ts';
+import {
+  type Estimate,
+  estimateKl,
+  estimateObjective,
+  estimateOptimum,
+  type OptimumEstimate,
+} from '../theory/estimators.ts';
+import { implicitRewards } from './implicit-rewards.ts';
+
+/** Rates what was written to a prompt, given by its number; both as token ids. */
+export type RewardFunction = (generation: Generation, prompt: number) => number;
+
+export interface MonteCarloOptions extends Omit<GenerationOptions, 'temperature' | 'topK' | 'topP'> {
+  reward: RewardFunction;
+  beta: number;
+  /** Adapters that are the policy's alone. */
+  without: readonly LoraAdapter[];
+  /** The token that ends a text, which is a part of what was sampled; none where it is left out. */
+  eosId?: number | undefined;
+}
+
+export interface PolicyEstimate {
+  /** E_π[r] − β KL, with k1. */
+  objective: Estimate;
+  reward: Estimate;
+  /** KL(π ‖ π_ref) in nats a sequence, by Schulman's three estimators. */
+  kl: { k1: Estimate; k2: Estimate; k3: Estimate };
+  /** What was written, prompt by prompt. */
+  generations: Generation[];
+}
+
+/**
+ * Samples the policy on every prompt, `numReturnSequences` times, and estimates its objective. Samples are drawn from all
+ * of the distribution at temperature 1, because the KL is of that; standard errors take samples to be independent. Throws as
+ * {@link generate} does.
+ */
+export async function estimatePolicy(
+  model: CausalLM,
+  prompts: readonly (readonly number[])[],
+  { reward, beta, without, eosId, ...options }: MonteCarloOptions,
+): Promise<PolicyEstimate> {
+  const copies = options.numReturnSequences ?? 1;
+  const generations = await generate(model, prompts, { ...options, temperature: 1, topK: 0, topP: 1 });
+  const sequences = generations.map(({ ids, finished }, i) => ({
+    prompt: [...(prompts[Math.floor(i / copies)] as readonly number[])],
+    completion: finished === 'eos' && eosId !== undefined ? [...ids, eosId] : ids,
+  }));
+  const signal = options.signal ? { signal: options.signal } : {};
+  const scores = await implicitRewards(model, sequences, { beta, without, ...signal });
+  const policy = scores.map(({ logp }) => logp);
+  const reference = scores.map(({ referenceLogp }) => referenceLogp);
+  const rewards = generations.map((generation, i) => reward(generation, Math.floor(i / copies)));
+  const { objective, reward: mean } = estimateObjective({ rewards, policy, reference, beta });
+  const by = (estimator: 'k1' | 'k2' | 'k3') => estimateKl(policy, reference, estimator);
+  return { objective, reward: mean, kl: { k1: by('k1'), k2: by('k2'), k3: by('k3') }, generations };
+}
+
+/**
+ * E_{π*}[r], KL(π* ‖ π_ref) and log Z from `numReturnSequences` samples of the reference on every prompt, by
+ * self-normalised weights e^(r/β); see {@link estimateOptimum} for how far they can be trusted.
+ */
+export async function estimateModelOptimum(
+  model: CausalLM,
+  prompts: readonly (readonly number[])[],
+  { reward, beta, without, eosId: _, ...options }: MonteCarloOptions,
+): Promise<OptimumEstimate> {
+  const copies = options.numReturnSequences ?? 1;
+  const enabled = without.map((adapter) => adapter.enabled);
+  for (const adapter of without) adapter.enabled = false;
+  try {
+    const generations = await generate(model, prompts, { ...options, temperature: 1, topK: 0, topP: 1 });
+    const rewards = generations.map((generation, i) => reward(generation, Math.floor(i / copies)));
+    const ofPrompt = (p: number) => rewards.slice(p * copies, (p + 1) * copies);
+    return estimateOptimum(
+      prompts.map((_prompt, p) => ofPrompt(p)),
+      beta,
+    );
+  } finally {
+    for (const [i, adapter] of without.entries()) adapter.enabled = enabled[i] as boolean;
+  }
+}
