@@ -108,15 +108,18 @@ export function prepareTexts(
   dataset: TextDataset,
   context: DataContext & { completionOnlyLoss: boolean | null },
 ): Prepared {
+  const { completionOnlyLoss } = context;
   if (isTokenized(dataset)) {
     const sequences = dataset as readonly TokenizedSequence[];
-    return ofIds(
-      sequences.map(({ prompt, completion }) => ({ prompt, completions: [completion] })),
-      context,
-    );
+    // Where prompts are learned too, all but the first token is.
+    const cut = ({ prompt }: TokenizedSequence) => (completionOnlyLoss === false ? 1 : prompt.length);
+    const examples = sequences.map((sequence) => {
+      const ids = [...sequence.prompt, ...sequence.completion];
+      return { prompt: ids.slice(0, cut(sequence)), completions: [ids.slice(cut(sequence))] };
+    });
+    return ofIds(examples, context);
   }
   const { tokenizer, maxLength } = textContext(context);
-  const { completionOnlyLoss } = context;
   return tokenizeTexts(dataset as readonly TextRow[], tokenizer, { maxLength, completionOnlyLoss });
 }
 
@@ -157,6 +160,9 @@ function ofIds(examples: readonly TokenizedExample[], { model }: DataContext): P
   for (const [i, { prompt, completions }] of examples.entries()) {
     const where = `row ${i + 1}`;
     for (const ids of [prompt, ...completions]) requireTokenIds(ids, vocabSize, where);
+    if (prompt.length === 0 || completions.some(({ length }) => length === 0)) {
+      throw new InputError(where, 'has an empty prompt or completion', 'Give each at least one token');
+    }
     const longest = prompt.length + Math.max(...completions.map(({ length }) => length));
     if (longest > maxPositionEmbeddings) {
       const what = `has ${longest} tokens, ${model.name} has positions for ${maxPositionEmbeddings}`;

@@ -128,6 +128,18 @@ describe('trainers', () => {
     model.dispose();
   });
 
+  it('SFT learns prompts too where asked to, all but their first token', async () => {
+    const gpu = await testGpu();
+    const sft = TRAINERS.SFTTrainer;
+    const whole = TEXTS.map(({ prompt: [first, ...rest], completion }) => ({
+      prompt: [first as number],
+      completion: [...rest, ...completion],
+    }));
+    const asked = await trained(gpu, (model) => sft(model, { completionOnlyLoss: false, maxSteps: 2 }));
+    const given = await trained(gpu, (model) => starter(SFTTrainer, whole)(model, { maxSteps: 2 }));
+    expect(asked.bytes).to.deep.equal(given.bytes);
+  });
+
   it('all weights learn without a reference', async () => {
     const model = await loadFixture(await testGpu(), undefined, true);
     const args = { ...SMALL, learningRate: 3e-3, numTrainEpochs: 6 };
@@ -191,6 +203,13 @@ describe('trainers refuse', () => {
     ],
     ['KTO with a batch of one', kto, { perDeviceTrainBatchSize: 1 }, /perDeviceTrainBatchSize is 1/],
   ];
+  it('token ids without a completion, by their row', async () => {
+    const model = await loadFixture(await testGpu());
+    const rows = [...TEXTS, { prompt: [1], completion: [] }];
+    expect(() => starter(SFTTrainer, rows)(model, {})).to.throw(InputError, /row 9: has an empty/);
+    model.dispose();
+  });
+
   for (const [name, start, args, message] of refusals) {
     it(name, async () => {
       const model = await loadFixture(await testGpu());
