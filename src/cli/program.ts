@@ -8,6 +8,7 @@ import type { Command } from './command.ts';
 import { align } from './commands/align.ts';
 import { doctor } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
+import { frontier } from './commands/frontier.ts';
 import { generateCommand } from './commands/generate.ts';
 import { logprobs } from './commands/logprobs.ts';
 import { objective } from './commands/objective.ts';
@@ -31,6 +32,7 @@ const COMMANDS: readonly Command[] = [
   objective,
   doctor,
   preferences,
+  frontier,
 ];
 /** Every command has these. */
 const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'json', 'debug'];

@@ -7,13 +7,13 @@ import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { writeFiles } from '../../node/folder.ts';
-import { sequenceLogprobs } from '../../train/sequence-logprobs.ts';
 import { ALIGN_LORA, ALIGN_QUICK, ALIGN_SAMPLING, ALIGN_SHOWN, ALIGN_TRAINING } from '../align-task.ts';
 import { inColumns } from '../columns.ts';
 import { command } from '../command.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
+import { logRatios } from '../divergences.ts';
 import { DPO, methodOptions } from '../methods.ts';
-import { adapterName, type OpenModel, openModel, readText, withGpu } from '../open.ts';
+import { adapterName, openModel, readText, withGpu } from '../open.ts';
 import { LORA_OPTIONS } from '../options.ts';
 import { EMBEDDED } from '../package.ts';
 import { reportPage } from '../report/page.ts';
@@ -63,7 +63,7 @@ export const align = command({
       const { trainer, plan, json: summary } = await runTraining(open, job, terminal, signal);
       terminal.info(`Writing ${openings.length} stories as it has become`);
       const after = await write();
-      const kl = estimate(await divergences(open, trainer.adapter, after, signal));
+      const kl = estimate(await logRatios(open, trainer.adapter, after, signal));
 
       const reward = {
         before: estimate(before.map((story) => story.sentiment)),
@@ -116,27 +116,6 @@ export const align = command({
 
 async function readRows(path: string): Promise<PreferenceRow[]> {
   return readPreferenceRows(await readText(path), path);
-}
-
-/** For every story log π − log π_ref, summed over its tokens: one sample each of KL(π ‖ π_ref). */
-async function divergences(
-  { model, tokenizer }: OpenModel,
-  adapter: { enabled: boolean } | undefined,
-  stories: readonly Continuation[],
-  signal: AbortSignal,
-): Promise<number[]> {
-  const end = tokenizer.eosId;
-  const sequences = stories.map(({ prompt, ids, finished }) => ({
-    prompt,
-    completion: finished === 'eos' && end !== undefined ? [...ids, end] : ids,
-  }));
-  const sums = async () =>
-    (await sequenceLogprobs(model, sequences, { signal })).map((values) => values.reduce((a, b) => a + b, 0));
-  const policy = await sums();
-  if (adapter) adapter.enabled = false;
-  const reference = await sums();
-  if (adapter) adapter.enabled = true;
-  return policy.map((value, i) => value - (reference[i] as number));
 }
 
 /** The first stories in two columns. */

@@ -1,0 +1,90 @@
+/**
+ * `webalign frontier`: reward against KL on the embedded task, figure 2 of the DPO paper (Rafailov et al. 2023). Trains
+ * every method of the list, measures what each has reached and what it cost in KL, and holds it against best-of-n and
+ * against the optimum of Theorem 1, which nothing may cross.
+ */
+import { basename, dirname } from 'node:path';
+import { readPreferenceRows } from '../../data/preference-dataset.ts';
+import { contentHash } from '../../io/hash.ts';
+import { folderFiles, writeFiles } from '../../node/folder.ts';
+import { command } from '../command.ts';
+import { checksOf, frontierOf, type MethodPoint } from '../frontier/analysis.ts';
+import { collect, type Job, keptResults, readResults } from '../frontier/collect.ts';
+import { altText, frontierLines, frontierPage, verdict } from '../frontier/page.ts';
+import { frontierPlot } from '../frontier/plot.ts';
+import { CURVE_BETAS, ERRORS, FRONTIER, FRONTIER_QUICK, LEAST_EFFECTIVE } from '../frontier/task.ts';
+import { readText, withGpu } from '../open.ts';
+import { EMBEDDED } from '../package.ts';
+
+const OUT = 'docs/frontier';
+const WORK = 'webalign-out/frontier';
+
+export const frontier = command({
+  name: 'frontier',
+  summary: 'reward against KL: methods, best-of-n and the optimum',
+  description:
+    'Trains the embedded model with DPO and its relatives, measures reward and KL of each, and draws them below the\n' +
+    `optimum of Theorem 1. Writes OUT.md and OUT.svg, and keeps every result in OUT (${OUT}): stopped, it goes on\n` +
+    'when it is started again, and what has not changed is drawn only. Fails where a method is above the optimum by\n' +
+    'more than its error, or where DPO is nowhere ahead of best-of-n; with --quick there is too little to tell.',
+  example: 'frontier --quick',
+  options: ['out', 'work', 'quick'],
+  required: [],
+  defaults: { work: WORK },
+  async run({ settings, terminal, signal }) {
+    const { quick = false, out = quick ? WORK : OUT, memoryCap } = settings;
+    const task = quick ? FRONTIER_QUICK : FRONTIER;
+    const [train, held] = await Promise.all([readText(EMBEDDED.train), readText(EMBEDDED.evaluation)]);
+    const job: Job = {
+      task,
+      fingerprint: await fingerprint(EMBEDDED.model),
+      openings: readPreferenceRows(held, EMBEDDED.evaluation)
+        .slice(0, task.openings)
+        .map(({ prompt }) => prompt as string),
+      pairs: train.split('\n').slice(0, task.pairs).join('\n'),
+      out,
+      work: settings.work,
+    };
+    const kept = await keptResults(job);
+    const work = () => withGpu(terminal, memoryCap, (gpu) => collect(gpu, job, kept, terminal, signal));
+    const { reference, methods } = (await readResults(job, kept)) ?? (await work());
+    const result = frontierOf(
+      reference.rewards,
+      methods.map(({ entry: { id, family, label }, result }) => ({ id, family, label, ...result })),
+      { betas: CURVE_BETAS, leastEffective: LEAST_EFFECTIVE },
+    );
+    const checks = checksOf(result, 'DPO', ERRORS);
+    const adapters = [
+      ...new Set([reference, ...methods.map((each) => each.result)].map(({ adapter }) => adapter)),
+    ];
+    const name = basename(out);
+    const steps = methods[0]?.result.steps ?? 0;
+    const page = { frontier: result, checks, task, steps, adapters, plot: `${name}.svg` };
+    const encode = (text: string) => new TextEncoder().encode(text);
+    await writeFiles(dirname(out), {
+      [`${name}.svg`]: encode(frontierPlot(result, altText(result))),
+      [`${name}.md`]: encode(frontierPage(page)),
+    });
+    for (const line of [...frontierLines(result), '', ...verdict(page)])
+      terminal.print(line.replaceAll('**', ''));
+    terminal.print(`Page, plot     ${out}.md, ${out}.svg`);
+    const names = (points: readonly MethodPoint[]) => points.map(({ id }) => id);
+    return {
+      json: {
+        points: result.points,
+        bestOfN: result.best.map(({ rewards: _, ...rest }) => rest),
+        optimum: result.curve.map(({ logPartitions: _, ...rest }) => rest),
+        checks: { crossing: names(checks.crossing), ahead: names(checks.ahead) },
+        out,
+      },
+      failed: !quick && (checks.crossing.length > 0 || checks.ahead.length === 0),
+    };
+  },
+});
+
+/** Hash of a model's folder, for which no device is needed. */
+async function fingerprint(path: string): Promise<string> {
+  const files = folderFiles(path);
+  const names = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json'];
+  return contentHash(...(await Promise.all(names.map((name) => files.read(name)))));
+}

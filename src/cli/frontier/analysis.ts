@@ -1,0 +1,218 @@
+/**
+ * What the samples say: the optimum's curve and best-of-n from the reference's rewards, reward and KL of each method, how
+ * much room Theorem 1 leaves above it, and how far it is ahead of best-of-n. Pure arithmetic on numbers per prompt;
+ * standard errors are the spread between prompts, so that what varies together from prompt to prompt is heeded.
+ */
+import { estimateBestOfN, estimateOptimum, KL_ESTIMATORS } from '../../theory/estimators.ts';
+import { type Estimate, estimate } from '../statistics.ts';
+
+/** A group of numbers for each prompt: one number for each of its samples. */
+export type Groups = readonly (readonly number[])[];
+
+/** The optimal policy for one β. */
+export interface CurvePoint {
+  beta: number;
+  /** KL(π* ‖ π_ref) in nats. */
+  kl: Estimate;
+  /** E_π*[r]. */
+  reward: Estimate;
+  /** How many samples of π* those of the reference are worth, a prompt. */
+  effectiveSamples: number;
+  /** log Z of each prompt. */
+  logPartitions: readonly number[];
+}
+
+/** The optimum for each of `betas`, which fall, as far as the samples are worth `leastEffective` of its own. */
+export function optimumCurve(
+  rewards: Groups,
+  betas: readonly number[],
+  leastEffective: number,
+): CurvePoint[] {
+  const curve: CurvePoint[] = [];
+  for (const beta of betas) {
+    const { kl, reward, effectiveSamples } = estimateOptimum(rewards, beta);
+    if (effectiveSamples < leastEffective) break;
+    curve.push({
+      beta,
+      kl,
+      reward,
+      effectiveSamples,
+      logPartitions: rewards.map((group) => logPartition(group, beta)),
+    });
+  }
+  return curve;
+}
+
+/** log Z of one prompt; half its variance is what a mean inside a logarithm falls short by, to first order. */
+function logPartition(rewards: readonly number[], beta: number): number {
+  const { mean, standardError } = estimateOptimum([rewards], beta).logPartition;
+  return mean + standardError ** 2 / 2;
+}
+
+/** A method's samples: for each prompt the rewards of its stories and their log π − log π_ref in nats. */
+export interface Samples {
+  rewards: Groups;
+  logRatios: Groups;
+}
+
+export interface Measured {
+  reward: Estimate;
+  /** By Schulman's k1, the mean log-ratio. */
+  kl: Estimate;
+  /** By k3, which is never negative but has a heavy tail. */
+  k3: Estimate;
+}
+
+export function measure({ rewards, logRatios }: Samples): Measured {
+  return {
+    reward: estimate(means(rewards)),
+    kl: estimate(means(logRatios)),
+    k3: estimate(means(logRatios.map((group) => group.map((ratio) => KL_ESTIMATORS.k3(-ratio))))),
+  };
+}
+
+export interface Room {
+  /** The β whose optimum limits the method. */
+  beta: number;
+  /** The most that any policy of this KL can earn. */
+  limit: number;
+  /** Limit − reward: β KL(π ‖ π*), below 0 only by chance. */
+  room: Estimate;
+  /** Whether its KL lies beyond the curve, so that the limit is the tangent at the curve's end. */
+  beyond: boolean;
+}
+
+/**
+ * Theorem 1 as a limit: E_π[r] ≤ β KL(π ‖ π_ref) + β log Z for every π and every β. The least of these over the β of the
+ * curve is the curve itself, met from above by its tangents; no β below the last that can be trusted is needed.
+ */
+export function roomBelow(curve: readonly CurvePoint[], samples: Samples): Room {
+  const [reward, kl] = [means(samples.rewards), means(samples.logRatios)];
+  const rooms = curve.map(({ beta, logPartitions }) =>
+    estimate(reward.map((r, p) => beta * ((kl[p] as number) + (logPartitions[p] as number)) - r)),
+  );
+  const least = rooms.reduce((best, { mean }, i) => (mean < (rooms[best] as Estimate).mean ? i : best), 0);
+  const [at, room] = [curve[least], rooms[least]];
+  if (!at || !room) throw new RangeError('roomBelow: the curve has no point');
+  const end = curve.at(-1) as CurvePoint;
+  return {
+    beta: at.beta,
+    limit: estimate(reward).mean + room.mean,
+    room,
+    beyond: estimate(kl).mean > end.kl.mean,
+  };
+}
+
+/** Best-of-n for one n. */
+export interface BestPoint {
+  n: number;
+  /** log n − (n − 1)/n, which its KL does not exceed. */
+  kl: number;
+  reward: Estimate;
+  /** Reward of each prompt. */
+  rewards: readonly number[];
+}
+
+/** Best-of-n for every n up to the samples of a prompt. */
+export function bestOfCurve(rewards: Groups): BestPoint[] {
+  const most = Math.min(...rewards.map((group) => group.length));
+  return Array.from({ length: most }, (_, i) => {
+    const n = i + 1;
+    const { klBound } = estimateBestOfN(rewards, n);
+    const each = rewards.map((group) => estimateBestOfN([group], n).reward.mean);
+    return { n, kl: klBound, reward: estimate(each), rewards: each };
+  });
+}
+
+/**
+ * Reward − that of best-of-n at the same KL, between the two n around it; undefined beyond the largest n. The error
+ * heeds that of the KL by the slope there.
+ */
+export function leadOverBest(best: readonly BestPoint[], samples: Samples): Estimate | undefined {
+  const [reward, kl] = [means(samples.rewards), means(samples.logRatios)];
+  const { mean } = estimate(kl);
+  const at = Math.max(0, mean);
+  const above = best.findIndex((point) => point.kl >= at);
+  if (above < 0 || best.length < 2) return undefined;
+  const [low, high] = best.slice(Math.max(0, above - 1)) as [BestPoint, BestPoint];
+  const share = (at - low.kl) / (high.kl - low.kl);
+  return estimate(
+    reward.map((r, p) => {
+      const [from, to] = [low.rewards[p] as number, high.rewards[p] as number];
+      const slope = (high.reward.mean - low.reward.mean) / (high.kl - low.kl);
+      return r - (from + share * (to - from)) - slope * ((kl[p] as number) - mean);
+    }),
+  );
+}
+
+/** The least n whose best has at least this reward; undefined where none of the curve has. */
+export function sameReward(best: readonly BestPoint[], reward: number): number | undefined {
+  return best.find((point) => point.reward.mean >= reward)?.n;
+}
+
+function means(groups: Groups): number[] {
+  return groups.map((group) => group.reduce((a, b) => a + b, 0) / group.length);
+}
+
+/** A method with everything that is said of it. */
+export interface MethodPoint extends Measured, Room {
+  id: string;
+  family: string;
+  label: string;
+  /** Reward − that of best-of-n at its KL. */
+  lead: Estimate | undefined;
+  /** The n of best-of-n that earns as much. */
+  sameAsBestOf: number | undefined;
+}
+
+export interface Frontier {
+  curve: readonly CurvePoint[];
+  best: readonly BestPoint[];
+  points: readonly MethodPoint[];
+}
+
+export interface MethodSamples extends Samples {
+  id: string;
+  family: string;
+  label: string;
+}
+
+export function frontierOf(
+  reference: Groups,
+  methods: readonly MethodSamples[],
+  { betas, leastEffective }: { betas: readonly number[]; leastEffective: number },
+): Frontier {
+  const curve = optimumCurve(reference, betas, leastEffective);
+  const best = bestOfCurve(reference);
+  const points = methods.map(({ id, family, label, ...samples }): MethodPoint => {
+    const measured = measure(samples);
+    return {
+      id,
+      family,
+      label,
+      ...measured,
+      ...roomBelow(curve, samples),
+      lead: leadOverBest(best, samples),
+      sameAsBestOf: sameReward(best, measured.reward.mean),
+    };
+  });
+  return { curve, best, points };
+}
+
+/** What must hold: nothing above the optimum, and DPO somewhere above best-of-n, each by more than `errors` standard errors. */
+export interface Checks {
+  /** Those above the optimum. */
+  crossing: readonly MethodPoint[];
+  /** Those of the family that are ahead of best-of-n. */
+  ahead: readonly MethodPoint[];
+}
+
+export function checksOf({ points }: Frontier, family: string, errors: number): Checks {
+  return {
+    crossing: points.filter(({ room }) => room.mean < -errors * room.standardError),
+    ahead: points.filter(
+      ({ family: own, lead }) =>
+        own === family && lead !== undefined && lead.mean > errors * lead.standardError,
+    ),
+  };
+}

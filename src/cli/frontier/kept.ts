@@ -1,0 +1,42 @@
+/**
+ * Results that are kept: one JSON file each, with a key of all that it depends on. A file whose key is another's, or that
+ * cannot be read, counts as not there.
+ */
+import { join } from 'node:path';
+import { contentHash } from '../../io/hash.ts';
+import { parseJsonObject } from '../../io/json.ts';
+import { readFileIfAny, writeFileAtomic } from '../../node/folder.ts';
+
+export class Kept<Result extends object> {
+  private constructor(
+    private readonly path: string,
+    readonly key: string,
+  ) {}
+
+  /** The result `name` in `folder`, which is a matter of `about` alone. */
+  static async of<Result extends object>(
+    folder: string,
+    name: string,
+    about: unknown,
+  ): Promise<Kept<Result>> {
+    return new Kept(join(folder, `${name}.json`), await contentHash(JSON.stringify(about)));
+  }
+
+  async read(): Promise<Result | undefined> {
+    const bytes = await readFileIfAny(this.path);
+    if (!bytes) return undefined;
+    try {
+      const { key, ...result } = parseJsonObject(new TextDecoder().decode(bytes), this.path);
+      return key === this.key ? (result as Result) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Arrays of numbers stand in a line. */
+  write(result: Result): Promise<void> {
+    const text = JSON.stringify({ key: this.key, ...result }, null, 1);
+    const inLines = text.replace(/\[[^[\]{}"]*\]/g, (list) => list.replace(/\s+/g, ''));
+    return writeFileAtomic(this.path, new TextEncoder().encode(`${inLines}\n`));
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * What the frontier is made of: which methods are trained, on what, and how many stories are written to measure them.
+ * Plain data. Every method has the same pairs in the same order, steps, learning rate and adapter; only its loss differs.
+ */
+import { ALIGN_LORA, ALIGN_TRAINING } from '../align-task.ts';
+import type { Settings } from '../options.ts';
+
+export interface Entry {
+  /** Names its files. */
+  id: string;
+  /** Whose curve it lies on: points of a family have one colour and mark. */
+  family: string;
+  /** What sets it apart from others of its family. */
+  label: string;
+  /** The row of the table of methods that trains it. */
+  method: 'dpo' | 'kto' | 'cpo' | 'orpo';
+  /** What differs from {@link FRONTIER_TRAINING}. */
+  settings: Settings;
+}
+
+const { beta: _, ...training } = ALIGN_TRAINING;
+
+export const FRONTIER_TRAINING = { ...training, ...ALIGN_LORA } as const satisfies Settings;
+
+const dpo = (beta: number): Entry => entry('dpo', 'DPO', beta, { lossType: ['sigmoid'] });
+const ipo = (beta: number): Entry => entry('ipo', 'IPO', beta, { lossType: ['ipo'] });
+const hinge = (beta: number): Entry => entry('hinge', 'hinge', beta, { lossType: ['hinge'] });
+/** Twice the completions a step are as many pairs, split in two. */
+const kto = (beta: number): Entry =>
+  entry('kto', 'KTO', beta, { perDeviceTrainBatchSize: 2 * FRONTIER_TRAINING.perDeviceTrainBatchSize });
+const simpo = (beta: number): Entry =>
+  entry('simpo', 'SimPO', beta, { lossType: ['simpo'], cpoAlpha: 0, simpoGamma: 0.5 });
+const orpo = (beta: number): Entry => entry('orpo', 'ORPO', beta, {});
+
+const METHOD = { dpo: 'dpo', ipo: 'dpo', hinge: 'dpo', kto: 'kto', simpo: 'cpo', orpo: 'orpo' } as const;
+
+function entry(name: keyof typeof METHOD, family: string, beta: number, settings: Settings): Entry {
+  return {
+    id: `${name}-${beta}`,
+    family,
+    label: `β ${beta}`,
+    method: METHOD[name],
+    settings: { ...settings, beta },
+  };
+}
+
+export interface FrontierTask {
+  /** Pairs to train on. */
+  pairs: number;
+  maxSteps: number;
+  /** The first held-out openings. */
+  openings: number;
+  /** Stories of the model as it is, for each opening: for the optimum and best-of-n. */
+  referenceStories: number;
+  /** Stories of a trained one, for each opening. */
+  stories: number;
+  maxNewTokens: number;
+  entries: readonly Entry[];
+}
+
+export const FRONTIER: FrontierTask = {
+  pairs: 320,
+  maxSteps: -1,
+  openings: 96,
+  referenceStories: 64,
+  stories: 4,
+  maxNewTokens: 40,
+  entries: [
+    dpo(0.1),
+    dpo(0.3),
+    dpo(1),
+    dpo(3),
+    ipo(1),
+    ipo(3),
+    kto(0.1),
+    kto(0.5),
+    hinge(0.3),
+    hinge(1),
+    simpo(2.5),
+    orpo(0.1),
+  ],
+};
+
+/** What is left of it all where someone only wants to see that it works. */
+export const FRONTIER_QUICK: FrontierTask = {
+  pairs: 4,
+  maxSteps: 2,
+  openings: 4,
+  referenceStories: 16,
+  stories: 2,
+  maxNewTokens: 8,
+  entries: [dpo(0.1)],
+};
+
+/** Stories are drawn from the whole of the model's distribution, which the KL is of. The two have random numbers apart. */
+export const FRONTIER_SAMPLING = { temperature: 1, referenceSeed: 7, seed: 8 } as const;
+
+/** β of the optimum's curve, from high to low, four to an octave. */
+export const CURVE_BETAS: readonly number[] = Array.from({ length: 37 }, (_, i) => 2 ** (6 - i / 4));
+
+/** Where the reference's stories are worth fewer of the optimum's, a curve estimated from them is not to be trusted. */
+export const LEAST_EFFECTIVE = 5;
+
+/** Standard errors beyond which a difference is taken to be one. */
+export const ERRORS = 2;
