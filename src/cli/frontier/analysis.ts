@@ -71,6 +71,16 @@ export function measure({ rewards, logRatios }: Samples): Measured {
   };
 }
 
+/**
+ * The most that a policy of this KL can earn: the least over the β of the curve of β KL + β log Z, its tangents, which meet
+ * it from above. Beyond its end that is the tangent there.
+ */
+export function limitAt(curve: readonly CurvePoint[], kl: number): Estimate {
+  return curve
+    .map(({ beta, logPartitions }) => estimate(logPartitions.map((logZ) => beta * (kl + logZ))))
+    .reduce((least, each) => (each.mean < least.mean ? each : least));
+}
+
 export interface Room {
   /** The β whose optimum limits the method. */
   beta: number;
@@ -83,8 +93,8 @@ export interface Room {
 }
 
 /**
- * Theorem 1 as a limit: E_π[r] ≤ β KL(π ‖ π_ref) + β log Z for every π and every β. The least of these over the β of the
- * curve is the curve itself, met from above by its tangents; no β below the last that can be trusted is needed.
+ * Theorem 1 as a limit: E_π[r] ≤ β KL(π ‖ π_ref) + β log Z for every π and every β, of which the least counts, as in
+ * {@link limitAt}. Reward, KL and log Z are compared prompt by prompt, so that the error is that of their difference.
  */
 export function roomBelow(curve: readonly CurvePoint[], samples: Samples): Room {
   const [reward, kl] = [means(samples.rewards), means(samples.logRatios)];

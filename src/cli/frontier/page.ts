@@ -45,7 +45,7 @@ E[r], the mean sentiment of its stories. Nothing is to be had for nothing: for a
 [Theorem 1](theorem-1.md) says which policy earns it. The **solid line** is that policy π* ∝ π_ref e^(r/β), one point for each β, estimated
 from ${task.referenceStories} stories of the untrained model for each opening. It ends at KL ${number(end.kl.mean)} (β = ${number(end.beta)}): beyond, those stories are worth fewer than
 ${LEAST_EFFECTIVE} stories of π* for an opening, and an estimate would be of the best few alone. The **dashed line** goes on as the tangent there, with
-slope β. The optimum's reward is concave in KL, so that it lies below the tangent: the limit is still one, but no longer sharp.
+slope β. The optimum's reward is concave in KL, so that it lies below the tangent: the limit still holds, but is no longer sharp.
 
 **Best of n** draws n stories and keeps the gladdest. It trains nothing, costs n times the work for every story, and is near the optimum
 while n is small. Its KL is at most log n − (n − 1)/n (Beirami et al. 2024), where it is drawn; the reward is the unbiased mean over all

@@ -4,9 +4,9 @@
  * same bytes.
  */
 import { Html, html } from '../report/html.ts';
-import type { Frontier, MethodPoint } from './analysis.ts';
+import { type Frontier, limitAt, type MethodPoint } from './analysis.ts';
 
-const SIZE = { width: 920, height: 600 } as const;
+const SIZE = { width: 948, height: 600 } as const;
 const FRAME = { left: 66, top: 28, right: 742, bottom: 538 } as const;
 /** Nats that stand below the axis, far enough apart by their roots. */
 const KL_TICKS = [0, 0.25, 1, 2, 4, 6, 9, 12, 16, 20, 25, 30, 36, 49, 64, 81, 100];
@@ -44,56 +44,76 @@ interface Place {
 type Scale = (value: number) => number;
 
 /** Draws it. `title` is read out in place of the picture. */
-export function frontierPlot({ curve, best, points }: Frontier, title: string): string {
+export function frontierPlot(frontier: Frontier, title: string): string {
+  const { best, points } = frontier;
   const families = [...new Set(points.map(({ family }) => family))];
   const look = (family: string) => families.indexOf(family) % MARKS.length;
-  const right =
-    1.06 * Math.max(...points.map(upperKl), ...best.map(({ kl }) => kl), (curve.at(-1)?.kl.mean ?? 0) * 1.15);
-  const { kl: endKl, reward: endReward, beta } = curve.at(-1) as Frontier['curve'][number];
-  const tangent = (kl: number) => endReward.mean + beta * (kl - endKl.mean);
-  const rewards = points.flatMap(({ reward }) => [
-    reward.mean - 2 * reward.standardError,
-    reward.mean + 2 * reward.standardError,
-  ]);
-  const low = Math.min(best[0]?.reward.mean ?? 0, ...rewards);
-  const high = Math.max(
-    endReward.mean + 2 * endReward.standardError,
-    best.at(-1)?.reward.mean ?? 0,
-    ...rewards,
-  );
-  const ticks = { x: KL_TICKS.filter((kl) => kl <= right), y: ticksOf(low, high * 1.04) };
-  // By the root, along which rewards rise about evenly: small divergences are where the curves part.
-  const x: Scale = (kl) => FRAME.left + (FRAME.right - FRAME.left) * Math.sqrt(Math.max(0, kl) / right);
-  const [bottom, top] = [Math.min(low, ticks.y[0] ?? low), high * 1.04];
-  const y: Scale = (r) => FRAME.bottom - ((FRAME.bottom - FRAME.top) * (r - bottom)) / (top - bottom);
-  const at = ({ kl, reward }: MethodPoint): Place => ({ x: x(kl.mean), y: y(reward.mean) });
-  const tangentEnd = Math.min(right, endKl.mean + (top - endReward.mean) / beta);
-  const beyond = Array.from({ length: 25 }, (_, i) => endKl.mean + ((tangentEnd - endKl.mean) * i) / 24);
+  const { x, y, ticks, top } = scales(frontier);
+  const at = ({ kl, reward }: Pick<MethodPoint, 'kl' | 'reward'>): Place => ({
+    x: x(kl.mean),
+    y: y(reward.mean),
+  });
+  const ofBest = ({ kl, reward }: Frontier['best'][number]): Place => ({ x: x(kl), y: y(reward.mean) });
   return html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${SIZE.width} ${SIZE.height}" width="${SIZE.width}" height="${SIZE.height}" role="img">
 <title>${title}</title>
 <style>${new Html(STYLE)}</style>
 <rect class="paper" width="${SIZE.width}" height="${SIZE.height}" rx="12"/>
 ${axes(ticks, x, y)}
-<path class="band" d="${band(curve, x, y)}"/>
-<polyline class="optimum" points="${line([{ x: x(0), y: y(best[0]?.reward.mean ?? low) }, ...curve.map(({ kl, reward }) => ({ x: x(kl.mean), y: y(reward.mean) }))])}"/>
-<polyline class="optimum dashed" points="${line(beyond.map((kl) => ({ x: x(kl), y: y(tangent(kl)) })))}"/>
-<polyline class="best" points="${line(best.map(({ kl, reward }) => ({ x: x(kl), y: y(reward.mean) })))}"/>
-${best
-  .filter(({ n }) => n > 1 && isMarked(n))
-  .map(
-    ({
-      n,
-      kl,
-      reward,
-    }) => html`<circle class="ring" cx="${px(x(kl))}" cy="${px(y(reward.mean))}" r="4"/><text class="muted small halo" x="${px(x(kl) + 7)}" y="${px(y(reward.mean) + 13)}">${n}</text>
-`,
-  )}${families.map((family) => joined(points.filter((point) => point.family === family).map(at), look(family)))}
+${optimum(frontier, x, y, top)}
+<polyline class="best" points="${line(best.map(ofBest))}"/>
+${best.filter(({ n }) => n > 1 && isMarked(n)).map((point) => ring(ofBest(point), point.n))}
+${families.map((family) => joined(points.filter((point) => point.family === family).map(at), look(family)))}
 ${points.map((point) => errorBars(point, x, y, look(point.family)))}
 ${points.map((point) => mark(at(point), look(point.family)))}
 ${labels(points, at)}
 ${legend(families, look)}
 </svg>
 `.source;
+}
+
+interface Scales {
+  x: Scale;
+  y: Scale;
+  ticks: { x: number[]; y: number[] };
+  /** The reward at the frame's upper edge. */
+  top: number;
+}
+
+/** Room for every point with its error bars, for best-of-n and for the optimum's curve. */
+function scales({ curve, best, points }: Frontier): Scales {
+  const right =
+    1.06 * Math.max(...points.map(upperKl), ...best.map(({ kl }) => kl), ...curve.map(({ kl }) => kl.mean));
+  const rewards = [...points, ...best, ...curve].flatMap(({ reward: { mean, standardError } }) =>
+    Number.isNaN(standardError) ? [mean] : [mean - standardError, mean + standardError],
+  );
+  const [low, high] = [Math.min(...rewards), Math.max(...rewards)];
+  const [bottom, top] = [low - 0.03 * (high - low), high + 0.06 * (high - low)];
+  return {
+    // By the root, along which rewards rise about evenly: small divergences are where the curves part.
+    x: (kl) => FRAME.left + (FRAME.right - FRAME.left) * Math.sqrt(Math.max(0, kl) / right),
+    y: (reward) => FRAME.bottom - ((FRAME.bottom - FRAME.top) * (reward - bottom)) / (top - bottom),
+    ticks: { x: KL_TICKS.filter((kl) => kl <= right), y: ticksOf(bottom, top) },
+    top,
+  };
+}
+
+/** The limit of Theorem 1: solid as far as the curve goes, with two standard errors to both sides, and its tangent. */
+function optimum({ curve, best }: Frontier, x: Scale, y: Scale, top: number): Html {
+  const limits = curve.map(({ kl }) => ({ kl: kl.mean, ...limitAt(curve, kl.mean) }));
+  const end = limits.at(-1) as (typeof limits)[number];
+  const last = end.kl + (top - end.mean) / (curve.at(-1) as Frontier['curve'][number]).beta;
+  const tangent = Array.from({ length: 25 }, (_, i) => end.kl + ((last - end.kl) * i) / 24);
+  const side = (sign: number) =>
+    limits.map(({ kl, mean, standardError }) => ({ x: x(kl), y: y(mean + sign * 2 * standardError) }));
+  const start = { x: x(0), y: y(best[0]?.reward.mean ?? 0) };
+  return html`<polygon class="band" points="${line([...side(1), ...side(-1).reverse()])}"/>
+<polyline class="optimum" points="${line([start, ...limits.map(({ kl, mean }) => ({ x: x(kl), y: y(mean) }))])}"/>
+<polyline class="optimum dashed" points="${line(tangent.map((kl) => ({ x: x(kl), y: y(limitAt(curve, kl).mean) })))}"/>`;
+}
+
+function ring({ x, y }: Place, n: number): Html {
+  return html`<circle class="ring" cx="${px(x)}" cy="${px(y)}" r="4"/><text class="muted small halo" x="${px(x + 7)}" y="${px(y + 13)}">${n}</text>
+`;
 }
 
 const upperKl = ({ kl }: MethodPoint) => kl.mean + kl.standardError;
@@ -113,13 +133,6 @@ function axes(ticks: { x: number[]; y: number[] }, x: Scale, y: Scale): Html {
 `,
   )}<text class="middle" x="${(left + right) / 2}" y="${bottom + 46}">KL to the model it was, in nats a story (axis by its root)</text>
 <text class="middle" transform="translate(20 ${middle}) rotate(-90)">reward: mean sentiment of a story</text>`;
-}
-
-/** Two standard errors to both sides of the optimum. */
-function band(curve: Frontier['curve'], x: Scale, y: Scale): string {
-  const side = (sign: number) =>
-    curve.map(({ kl, reward }) => ({ x: x(kl.mean), y: y(reward.mean + sign * 2 * reward.standardError) }));
-  return `M${line([...side(1), ...side(-1).reverse()]).replaceAll(' ', 'L')}z`;
 }
 
 function joined(places: readonly Place[], look: number): Html {
@@ -161,7 +174,9 @@ function labels(points: readonly MethodPoint[], at: (point: MethodPoint) => Plac
       top: place.y - 10,
       bottom: place.y + 2,
     });
-    const free = candidates.find((place) => taken.every((other) => !overlap(box(place), other)));
+    const free = candidates.find(
+      (place) => box(place).right < FRAME.right && taken.every((other) => !overlap(box(place), other)),
+    );
     const place = free ?? (candidates[0] as Place);
     taken.push(box(place));
     return html`<text class="small halo" x="${px(place.x)}" y="${px(place.y)}">${point.label}</text>
