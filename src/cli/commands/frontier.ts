@@ -12,7 +12,14 @@ import { checksOf, frontierOf, type MethodPoint } from '../frontier/analysis.ts'
 import { collect, type Job, keptResults, readResults } from '../frontier/collect.ts';
 import { altText, frontierLines, frontierPage, verdict } from '../frontier/page.ts';
 import { frontierPlot } from '../frontier/plot.ts';
-import { CURVE_BETAS, ERRORS, FRONTIER, FRONTIER_QUICK, LEAST_EFFECTIVE } from '../frontier/task.ts';
+import {
+  CONTENDER,
+  CURVE_BETAS,
+  ERRORS,
+  FRONTIER,
+  FRONTIER_QUICK,
+  LEAST_EFFECTIVE,
+} from '../frontier/task.ts';
 import { readText, withGpu } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
 
@@ -53,7 +60,7 @@ export const frontier = command({
       methods.map(({ entry: { id, family, label }, result }) => ({ id, family, label, ...result })),
       { betas: CURVE_BETAS, leastEffective: LEAST_EFFECTIVE },
     );
-    const checks = checksOf(result, 'DPO', ERRORS);
+    const checks = checksOf(result, CONTENDER, ERRORS);
     const adapters = [
       ...new Set([reference, ...methods.map((each) => each.result)].map(({ adapter }) => adapter)),
     ];
@@ -68,16 +75,21 @@ export const frontier = command({
     for (const line of [...frontierLines(result), '', ...verdict(page)])
       terminal.print(line.replaceAll('**', ''));
     terminal.print(`Page, plot     ${out}.md, ${out}.svg`);
+    const crosses = checks.crossing.length + checks.crossingBest.length > 0;
     const names = (points: readonly MethodPoint[]) => points.map(({ id }) => id);
     return {
       json: {
         points: result.points,
         bestOfN: result.best.map(({ rewards: _, ...rest }) => rest),
         optimum: result.curve.map(({ logPartitions: _, ...rest }) => rest),
-        checks: { crossing: names(checks.crossing), ahead: names(checks.ahead) },
+        checks: {
+          crossing: names(checks.crossing),
+          crossingBest: checks.crossingBest,
+          ahead: names(checks.ahead),
+        },
         out,
       },
-      failed: !quick && (checks.crossing.length > 0 || checks.ahead.length === 0),
+      failed: !quick && (crosses || checks.ahead.length === 0),
     };
   },
 });

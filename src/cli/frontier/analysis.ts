@@ -177,7 +177,8 @@ export interface MethodPoint extends Measured, Room {
 
 export interface Frontier {
   curve: readonly CurvePoint[];
-  best: readonly BestPoint[];
+  /** With the room above each at its KL bound, beyond which its KL is not. */
+  best: readonly (BestPoint & { room: Estimate })[];
   points: readonly MethodPoint[];
 }
 
@@ -206,20 +207,31 @@ export function frontierOf(
       sameAsBestOf: sameReward(best, measured.reward.mean),
     };
   });
-  return { curve, best, points };
+  return {
+    curve,
+    best: best.map((point) => {
+      const rewards = point.rewards.map((reward) => [reward]);
+      return { ...point, room: roomBelow(curve, { rewards, logRatios: rewards.map(() => [point.kl]) }).room };
+    }),
+    points,
+  };
 }
 
 /** What must hold: nothing above the optimum, and DPO somewhere above best-of-n, each by more than `errors` standard errors. */
 export interface Checks {
-  /** Those above the optimum. */
+  /** Methods above the optimum. */
   crossing: readonly MethodPoint[];
+  /** Each n whose best is above it. */
+  crossingBest: readonly number[];
   /** Those of the family that are ahead of best-of-n. */
   ahead: readonly MethodPoint[];
 }
 
-export function checksOf({ points }: Frontier, family: string, errors: number): Checks {
+export function checksOf({ best, points }: Frontier, family: string, errors: number): Checks {
+  const isAbove = ({ room }: { room: Estimate }) => room.mean < -errors * room.standardError;
   return {
-    crossing: points.filter(({ room }) => room.mean < -errors * room.standardError),
+    crossing: points.filter(isAbove),
+    crossingBest: best.filter(isAbove).map(({ n }) => n),
     ahead: points.filter(
       ({ family: own, lead }) =>
         own === family && lead !== undefined && lead.mean > errors * lead.standardError,

@@ -4,7 +4,7 @@
  */
 import type { Estimate } from '../statistics.ts';
 import type { BestPoint, Checks, CurvePoint, Frontier, MethodPoint } from './analysis.ts';
-import { ERRORS, FRONTIER_TRAINING, type FrontierTask, LEAST_EFFECTIVE } from './task.ts';
+import { CONTENDER, ERRORS, FRONTIER_TRAINING, type FrontierTask, LEAST_EFFECTIVE } from './task.ts';
 
 export interface PageData {
   frontier: Frontier;
@@ -66,11 +66,11 @@ the policy's own stories; k3 is Schulman's estimate that is never negative, whos
 
 ## Best of n
 
-| n | KL at most | reward |
-|---:|---:|---:|
+| n | KL at most | reward | room |
+|---:|---:|---:|---:|
 ${best
   .filter(isPowerOfTwo)
-  .map(({ n, kl, reward }) => `| ${n} | ${number(kl)} | ${plusMinus(reward)} |`)
+  .map(({ n, kl, reward, room }) => `| ${n} | ${number(kl)} | ${plusMinus(reward)} | ${plusMinus(room)} |`)
   .join('\n')}
 
 ## The optimum
@@ -100,27 +100,33 @@ without training.
 /** The outcome of the checks, a sentence each. */
 export function verdict({ frontier, checks }: Pick<PageData, 'frontier' | 'checks'>): string[] {
   const { points, best } = frontier;
-  const { crossing, ahead } = checks;
+  const { crossing, crossingBest, ahead } = checks;
   const nearest = points.reduce((a, b) => (inErrors(b.room) < inErrors(a.room) ? b : a));
+  const above = [
+    ...crossing.map((point) => `${nameOf(point)} by ${plusMinus({ ...point.room, mean: -point.room.mean })}`),
+    ...crossingBest.map((n) => `the best of ${n}`),
+  ];
   const bound =
-    crossing.length === 0
-      ? `**The bound holds.** No method is above the optimum by more than ${ERRORS} standard errors; the nearest, ${nameOf(nearest)}, is ${plusMinus(nearest.room)} below it.`
-      : `**The bound does not hold**: ${crossing.map((point) => `${nameOf(point)} is ${plusMinus({ ...point.room, mean: -point.room.mean })} above the optimum`).join(', ')}.`;
-  const within = points.filter(({ lead }) => lead !== undefined);
-  const most = best.length;
+    above.length === 0
+      ? `**The bound holds.** No method and no best-of-n is above the optimum by more than ${ERRORS} standard errors; the nearest method, ${nameOf(nearest)}, is ${plusMinus(nearest.room)} below it.`
+      : `**The bound does not hold.** Above the optimum by more than ${ERRORS} standard errors: ${above.join(', ')}.`;
+  const most = best.at(-1) as BestPoint;
   const lead =
     ahead.length > 0
-      ? `**DPO is ahead of best-of-n** at the same KL: ${ahead.map((point) => `${nameOf(point)} by ${plusMinus(point.lead as Estimate)}`).join(', ')}.`
-      : `**DPO is nowhere ahead of best-of-n** at the same KL by more than ${ERRORS} standard errors, up to the KL of the best of ${most}.`;
-  const beyond = points.filter(({ family, sameAsBestOf }) => family === 'DPO' && sameAsBestOf === undefined);
+      ? `**${CONTENDER} is ahead of best-of-n** at the same KL: ${ahead.map((point) => `${nameOf(point)} by ${plusMinus(point.lead as Estimate)}`).join(', ')}.`
+      : `**${CONTENDER} is nowhere ahead of best-of-n** at the same KL by more than ${ERRORS} standard errors, up to the ${number(most.kl)} nats of the best of ${most.n}.`;
+  return [bound, lead, ...work(points, best)];
+}
+
+/** What the contender saves: it draws one story where best-of-n draws n. */
+function work(points: readonly MethodPoint[], best: readonly BestPoint[]): string[] {
+  const own = points.filter(({ family }) => family === CONTENDER);
+  if (own.length === 0) return [];
+  const top = own.reduce((a, b) => (b.reward.mean > a.reward.mean ? b : a));
+  const same = best[(top.sameAsBestOf ?? best.length) - 1] as BestPoint;
+  const drawn = top.sameAsBestOf === undefined ? `more than ${same.n}` : String(same.n);
   return [
-    bound,
-    lead,
-    ...(within.length < points.length || beyond.length > 0
-      ? [
-          `A single story is as good as the best of ${most} or better for ${beyond.map(nameOf).join(', ') || 'no DPO'}, at more KL.`,
-        ]
-      : []),
+    `For every story it draws one: ${nameOf(top)} earns ${plusMinus(top.reward)}, for which best-of-n draws ${drawn}, but it goes ${number(top.kl.mean)} nats and not ${number(same.kl)}.`,
   ];
 }
 
