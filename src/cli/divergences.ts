@@ -1,7 +1,8 @@
 /**
  * How far an adapter has taken a model from itself: log-ratios of what it wrote, from which the KL is estimated.
  */
-import { sequenceLogprobs } from '../train/sequence-logprobs.ts';
+import type { LoraAdapter } from '../model/lora.ts';
+import { implicitRewards } from '../train/implicit-rewards.ts';
 import type { Continuation } from './continuations.ts';
 import type { OpenModel } from './open.ts';
 
@@ -11,7 +12,7 @@ import type { OpenModel } from './open.ts';
  */
 export async function logRatios(
   { model, tokenizer }: OpenModel,
-  adapter: { enabled: boolean } | undefined,
+  adapter: LoraAdapter | undefined,
   stories: readonly Continuation[],
   signal: AbortSignal,
 ): Promise<number[]> {
@@ -20,11 +21,7 @@ export async function logRatios(
     prompt,
     completion: finished === 'eos' && end !== undefined ? [...ids, end] : ids,
   }));
-  const sums = async () =>
-    (await sequenceLogprobs(model, sequences, { signal })).map((values) => values.reduce((a, b) => a + b, 0));
-  const policy = await sums();
-  if (adapter) adapter.enabled = false;
-  const reference = await sums();
-  if (adapter) adapter.enabled = true;
-  return policy.map((value, i) => value - (reference[i] as number));
+  const without = model.adapters.filter((each) => each === adapter);
+  const scores = await implicitRewards(model, sequences, { beta: 1, without, signal });
+  return scores.map(({ reward }) => reward);
 }
