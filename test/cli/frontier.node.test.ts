@@ -17,6 +17,7 @@ import { Kept } from '../../src/cli/frontier/kept.ts';
 import { altText, frontierPage, verdict } from '../../src/cli/frontier/page.ts';
 import { frontierPlot } from '../../src/cli/frontier/plot.ts';
 import { ERRORS, FRONTIER, FRONTIER_QUICK } from '../../src/cli/frontier/task.ts';
+import { estimateOptimum } from '../../src/theory/estimators.ts';
 import { Workshop } from './workshop.ts';
 
 /** Where e^(r/β) doubles with every unit of reward. */
@@ -83,6 +84,16 @@ describe('cli: frontier, its arithmetic', () => {
     expect(k3.mean).to.be.closeTo(BEST.kl, 1e-12);
   });
 
+  it('log Z is hardly biased, however few samples', () => {
+    // All samples of four that a coin gives, each as a prompt.
+    const all = Array.from({ length: 16 }, (_, i) => [0, 1, 2, 3].map((bit) => (i >> bit) & 1));
+    const [at] = optimumCurve(all, [1], 1);
+    const truth = Math.log((1 + Math.E) / 2);
+    const mean = (at?.logPartitions ?? []).reduce((a, b) => a + b, 0) / all.length;
+    const plain = estimateOptimum(all, 1).logPartition.mean;
+    expect(Math.abs(mean - truth)).to.be.below(Math.abs(plain - truth) / 3);
+  });
+
   it('the curve ends where the samples do not bear it', () => {
     const few = optimumCurve([[0, 0, 0, 0, 0, 0, 0, 1]], [100, 10, 1, 0.1, 0.01], 5);
     expect(few.map(({ beta }) => beta)).to.deep.equal([100, 10, 1]);
@@ -141,6 +152,15 @@ describe('cli: frontier, its arithmetic', () => {
     expect(leadOverBest(best, samples(-0.1, 2.25))?.mean).to.be.closeTo(0, 1e-12);
     expect(leadOverBest(best, samples(9, 9))).to.equal(undefined);
     expect(sameReward(best, 2.3)).to.equal(2);
+    // Prompts that differ in KL, each on the curve itself: the lead is 0, and so is its error.
+    const alike = bestOfCurve([
+      [0, 1],
+      [0, 1],
+    ]);
+    const slope = 1 / 2 / (alike[1]?.kl as number);
+    const along = { rewards: [[0.5 + 0.05 * slope], [0.5 + 0.15 * slope]], logRatios: [[0.05], [0.15]] };
+    expect(leadOverBest(alike, along)?.mean).to.be.closeTo(0, 1e-12);
+    expect(leadOverBest(alike, along)?.standardError).to.be.closeTo(0, 1e-12);
     expect(sameReward(best, 9)).to.equal(undefined);
   });
 });
