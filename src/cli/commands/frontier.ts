@@ -30,14 +30,15 @@ export const frontier = command({
   name: 'frontier',
   summary: 'reward against KL: methods, best-of-n and the optimum',
   description:
-    'Trains the embedded model with DPO and its relatives, measures reward and KL of each, and draws them below the\n' +
-    `optimum of Theorem 1. Writes OUT.md and OUT.svg, and keeps every result in OUT (${OUT}): stopped, it goes on\n` +
-    'when it is started again, and what has not changed is drawn only. Fails where a method is above the optimum by\n' +
-    'more than its error, or where DPO is nowhere ahead of best-of-n; with --quick there is too little to tell.',
+    'Trains the embedded model with DPO and its relatives, measures reward and KL of each, and draws them below the ' +
+    'optimum of Theorem 1. Writes OUT.md and OUT.svg and keeps every result in the folder OUT: stopped, it goes on when ' +
+    'it is started again, and what has not changed is only drawn. Fails where something is above the optimum by more ' +
+    'than its error, or where DPO is nowhere ahead of best-of-n; with --quick there is too little to tell.',
   example: 'frontier --quick',
   options: ['out', 'work', 'quick'],
   required: [],
   defaults: { work: WORK },
+  shown: { out: OUT },
   async run({ settings, terminal, signal }) {
     const { quick = false, out = quick ? WORK : OUT, memoryCap } = settings;
     const task = quick ? FRONTIER_QUICK : FRONTIER;
