@@ -15,6 +15,7 @@ import { objective } from './commands/objective.ts';
 import { preferences } from './commands/preferences.ts';
 import { reward } from './commands/reward.ts';
 import { sacpo } from './commands/sacpo.ts';
+import { tradeoff } from './commands/tradeoff.ts';
 import { trainCommands } from './commands/train.ts';
 import { EXIT, failureOf, UsageError } from './failures.ts';
 import { GROUPS, KINDS, OPTIONS, type OptionName, type OptionRow, type Settings } from './options.ts';
@@ -33,6 +34,7 @@ const COMMANDS: readonly Command[] = [
   doctor,
   preferences,
   frontier,
+  tradeoff,
 ];
 /** Every command has these. */
 const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'json', 'debug'];

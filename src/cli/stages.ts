@@ -4,11 +4,15 @@
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import { isObject, type JsonObject, kindOf, parseJson } from '../io/json.ts';
-import type { SACPOStage } from '../train/sacpo-trainer.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import { effectiveBeta, type SACPOStage, type SACPOTrainer } from '../train/sacpo-trainer.ts';
 import { METHODS, type Method, methodOptions } from './methods.ts';
 import { readText } from './open.ts';
 import { LORA_OPTIONS, pick, type Settings } from './options.ts';
+import type { RunFolder } from './run-folder.ts';
 import { settingsFrom } from './settings.ts';
+import type { Terminal } from './terminal.ts';
+import { follow, type RunSummary } from './training.ts';
 import { readData } from './training-data.ts';
 
 /** A stage as read, with its data. */
@@ -70,4 +74,33 @@ async function readStage(json: JsonObject, where: string, index: number): Promis
     ...(lambda === undefined ? {} : { lambda }),
   };
   return { method, stage, settings };
+}
+
+/** A stage in training, for telling about it. */
+export interface StageRun {
+  stage: Pick<SACPOStage, 'name' | 'method' | 'args' | 'lambda'>;
+  method: Method;
+  folder: RunFolder;
+}
+
+/** Trains the stages to their end, telling what happens; see {@link follow} for how it ends early. */
+export async function runStages(
+  trainer: SACPOTrainer,
+  runs: readonly StageRun[],
+  model: CausalLM,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<RunSummary[]> {
+  const summaries: RunSummary[] = [];
+  let run: ReturnType<typeof follow> | undefined;
+  for await (const { stage: index, trainer: own, event } of trainer.train({ signal })) {
+    if (event.type === 'start') {
+      const { stage, method, folder } = runs[index];
+      terminal.info(`Stage ${index + 1}, ${stage.name}: ${stage.method} with β/λ ${effectiveBeta(stage)}`);
+      run = follow({ trainer: own, method, folder, model }, terminal, signal);
+    }
+    run?.see(event);
+    if (event.type === 'end' && run) summaries.push(run.end().json);
+  }
+  return summaries;
 }

@@ -13,7 +13,7 @@ import {
   roomBelow,
   sameReward,
 } from '../../src/cli/frontier/analysis.ts';
-import { Kept } from '../../src/cli/frontier/kept.ts';
+import { Kept } from '../../src/cli/study/kept.ts';
 import { altText, frontierPage, verdict } from '../../src/cli/frontier/page.ts';
 import { frontierPlot } from '../../src/cli/frontier/plot.ts';
 import { ERRORS, FRONTIER, FRONTIER_QUICK } from '../../src/cli/frontier/task.ts';

@@ -63,7 +63,7 @@ export const align = command({
       const { trainer, plan, json: summary } = await runTraining(open, job, terminal, signal);
       terminal.info(`Writing ${openings.length} stories as it has become`);
       const after = await write();
-      const kl = estimate(await logRatios(open, trainer.adapter, after, signal));
+      const kl = estimate(await logRatios(open, after, signal));
 
       const reward = {
         before: estimate(before.map((story) => story.sentiment)),

@@ -8,8 +8,8 @@ import { checkedScale, effectiveBeta, SACPOTrainer } from '../../train/sacpo-tra
 import { command } from '../command.ts';
 import { openModel, withGpu } from '../open.ts';
 import { openRunFolder } from '../run-folder.ts';
-import { readStages } from '../stages.ts';
-import { follow, loraConfig, type RunSummary } from '../training.ts';
+import { readStages, runStages } from '../stages.ts';
+import { loraConfig } from '../training.ts';
 
 /** Optimizer steps between checkpoints. */
 const SAVE_STEPS = 50;
@@ -52,19 +52,8 @@ export const sacpo = command({
         referenceCache: whole.referenceCache,
       });
       for (const folder of [...folders, whole]) await folder.clear();
-      const told: RunSummary[] = [];
-      let run: ReturnType<typeof follow> | undefined;
-      for await (const { stage, trainer: own, event } of trainer.train({ signal })) {
-        if (event.type === 'start') {
-          const { stage: given, method } = files[stage];
-          terminal.info(
-            `Stage ${stage + 1}, ${given.name}: ${given.method} with β/λ ${effectiveBeta(given)}`,
-          );
-          run = follow({ trainer: own, method, folder: folders[stage], model }, terminal, signal);
-        }
-        run?.see(event);
-        if (event.type === 'end' && run) told.push(run.end().json);
-      }
+      const runs = files.map(({ stage, method }, i) => ({ stage, method, folder: folders[i] }));
+      const told = await runStages(trainer, runs, model, terminal, signal);
       for (const [i, adapter] of trainer.adapters.entries()) {
         await writeFiles(folders[i].path, writeAdapter(await adapter.toAdapter()));
       }

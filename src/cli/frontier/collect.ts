@@ -6,18 +6,16 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Gpu } from '../../gpu/device.ts';
-import { fileCheckpointStore, nodeReferenceCache } from '../../node/folder.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
 import { logRatios } from '../divergences.ts';
-import { InterruptedError } from '../failures.ts';
 import { METHODS } from '../methods.ts';
 import { adapterName, type OpenModel, openModel } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
-import { CHECKPOINT, type RunFolder } from '../run-folder.ts';
+import { Kept } from '../study/kept.ts';
+import { goesOn, workFolder } from '../study/work-folder.ts';
 import type { Terminal } from '../terminal.ts';
 import { runTraining } from '../training.ts';
 import type { Samples } from './analysis.ts';
-import { Kept } from './kept.ts';
 import { type Entry, FRONTIER_SAMPLING, FRONTIER_TRAINING, type FrontierTask } from './task.ts';
 
 /** Openings that the reference continues at a time. */
@@ -158,18 +156,16 @@ async function collectMethod(
     train: method.read(pairs, 'the pairs'),
     evaluation: [],
     settings,
-    folder: trainingFolder(path, work),
+    folder: workFolder(path, work),
   };
-  const { trainer, json } = await runTraining(open, job, terminal, signal).catch((error) => {
-    throw error instanceof InterruptedError ? stopped(error) : error;
-  });
+  const { trainer, json } = await goesOn(runTraining(open, job, terminal, signal));
   const { adapter } = trainer;
   try {
     const { maxNewTokens, stories: copies } = task;
     const { temperature, seed } = FRONTIER_SAMPLING;
     const options = { maxNewTokens, temperature, seed, numReturnSequences: copies, signal };
     const stories = await continueOpenings(open.model, open.tokenizer, openings, options);
-    const ratios = await logRatios(open, adapter, stories, signal);
+    const ratios = await logRatios(open, stories, signal);
     const result: MethodResult = {
       adapter: adapterName(open.model.gpu.adapter),
       steps: json.steps,
@@ -187,21 +183,6 @@ async function collectMethod(
     trainer.dispose();
     if (adapter) open.model.detach(adapter);
   }
-}
-
-/** A run goes on by itself, and all runs share the reference's log-probabilities. */
-function trainingFolder(path: string, work: string): RunFolder {
-  return {
-    path,
-    checkpoint: fileCheckpointStore(join(path, CHECKPOINT)),
-    referenceCache: nodeReferenceCache(work),
-    resumes: true,
-    clear: async () => {},
-  };
-}
-
-function stopped({ signal }: InterruptedError): InterruptedError {
-  return new InterruptedError(signal, 'Stopped; what is done is kept. Give the same command to go on.');
 }
 
 function rewardsOf(stories: readonly Continuation[], copies: number): number[][] {
