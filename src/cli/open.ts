@@ -70,6 +70,8 @@ export async function openModel(
 ): Promise<OpenModel> {
   const files = folderFiles(path);
   checkedScale(q);
+  if (q !== 1 && folders.length === 0)
+    throw new InputError('q', `is ${q}, and there is no adapter to scale`, 'Give --adapter');
   const onTop = await Promise.all(folders.map((folder) => readAdapter(folderFiles(folder))));
   const tokenizer = await Tokenizer.fromFiles(files);
   const model = await CausalLM.load(gpu, files, { trainable });

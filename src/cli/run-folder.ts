@@ -22,6 +22,8 @@ const LEFT_BEHIND = {
 export interface RunFolderOptions {
   /** What the run will write. */
   writes: keyof typeof LEFT_BEHIND;
+  /** Whether it is done in one go, so that nothing can be resumed. */
+  atOnce?: boolean;
   resume?: boolean | undefined;
   overwrite?: boolean | undefined;
 }
@@ -42,7 +44,7 @@ export interface RunFolder {
 /** Looks at the folder; {@link InputError} where it holds a run that this one is not allowed to touch. */
 export async function openRunFolder(
   path: string,
-  { writes, resume = false, overwrite = false }: RunFolderOptions,
+  { writes, atOnce = false, resume = false, overwrite = false }: RunFolderOptions,
 ): Promise<RunFolder> {
   if (resume && overwrite)
     throw new UsageError('--resume goes on with a run, --overwrite replaces it: give one of them.');
@@ -54,7 +56,7 @@ export async function openRunFolder(
     throw new InputError(
       join(path, found[0] as string),
       stopped ? 'a run was stopped here' : 'a run has been here',
-      'Add --resume to go on with it, --overwrite to replace it, or choose another --out',
+      `Add ${atOnce ? '' : '--resume to go on with it, '}--overwrite to replace it, or choose another --out`,
     );
   }
   return {

@@ -5,7 +5,7 @@
 import { InputError, listed, quote } from '../io/errors.ts';
 import { isObject, type JsonObject, kindOf, parseJson } from '../io/json.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import { effectiveBeta, type SACPOStage, type SACPOTrainer } from '../train/sacpo-trainer.ts';
+import { effectiveBeta, type SACPOStage, type SACPOTrainer, STAGE_METHODS } from '../train/sacpo-trainer.ts';
 import { METHODS, type Method, methodOptions } from './methods.ts';
 import { readText } from './open.ts';
 import { LORA_OPTIONS, pick, type Settings } from './options.ts';
@@ -49,12 +49,15 @@ async function readStage(json: JsonObject, where: string, index: number): Promis
     );
   }
   const method = METHODS.find((candidate) => candidate.name === methodName);
-  if (!method) {
-    const known = listed(METHODS.map((candidate) => candidate.name));
-    throw new InputError(where, `"method" is ${quote(methodName)}`, `Known are ${known}`);
+  const stageMethod = STAGE_METHODS.find((candidate) => candidate === methodName);
+  if (!method || !stageMethod) {
+    const what = method
+      ? `"method" is ${quote(methodName)}, which has no reference, and a stage starts from the one before as its reference`
+      : `"method" is ${quote(methodName)}`;
+    throw new InputError(where, what, `Take ${listed(STAGE_METHODS)}`);
   }
-  if (lambda !== undefined && typeof lambda !== 'number') {
-    throw new InputError(where, `"lambda" is ${kindOf(lambda)}`, 'Give a number above 0');
+  if (lambda !== undefined && !(typeof lambda === 'number' && lambda > 0)) {
+    throw new InputError(where, `"lambda" is ${quote(lambda)}`, 'Give a number above 0');
   }
   const options = [...methodOptions(method), ...LORA_OPTIONS, 'data', 'evalData', 'evalSplit'] as const;
   const settings = settingsFrom(rest, where, options);
@@ -67,7 +70,7 @@ async function readStage(json: JsonObject, where: string, index: number): Promis
   });
   const stage = {
     name,
-    method: method.name as SACPOStage['method'],
+    method: stageMethod,
     args: pick(settings, methodOptions(method)) as NonNullable<SACPOStage['args']>,
     trainDataset: train as SACPOStage['trainDataset'],
     evalDataset: evaluation as SACPOStage['trainDataset'],

@@ -22,6 +22,7 @@ import type { Trainer } from './trainer.ts';
 
 /** What a stage may be trained with: whatever starts from a reference. */
 const METHODS = { dpo: DPOTrainer, kto: KTOTrainer } as const;
+export const STAGE_METHODS = Object.keys(METHODS) as readonly (keyof typeof METHODS)[];
 
 export interface SACPOStage {
   /** What the stage aligns to: `reward`, `safety`. */
@@ -59,21 +60,43 @@ export class SACPOTrainer {
   /** The adapters of the stages that are done, in their order, on the model. */
   readonly adapters: LoraAdapter[] = [];
 
+  /** Throws {@link InputError} for whatever is wrong with any stage, its data included: before the first is trained. */
   constructor(private readonly options: SACPOTrainerOptions) {
-    if (options.stages.length === 0)
-      throw new InputError('stages', 'there are none', 'Give one for each criterion');
-    for (const stage of options.stages) checkStage(stage);
+    const { model, stages } = options;
+    if (stages.length === 0) throw new InputError('stages', 'there are none', 'Give one for each criterion');
+    for (const stage of stages) checkStage(stage);
+    for (const stage of stages) discard(model, this.trainerOf(stage));
   }
 
   /** Trains the stages one after the other; see {@link Trainer.train}. A signal ends it within a stage. */
   async *train({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<SACPOEvent> {
-    const { model, stages, processingClass, referenceCache } = this.options;
+    const { model, stages } = this.options;
     for (const [index, stage] of stages.entries()) {
-      const { name, method, trainDataset, evalDataset, checkpoint } = stage;
-      const Made = METHODS[method] as unknown as new (
-        options: TrainerOptions & { args: Partial<CompletionConfig>; trainDataset: unknown },
-      ) => Trainer;
-      const trainer = new Made({
+      const trainer = this.trainerOf(stage);
+      let completed = false;
+      try {
+        for await (const event of trainer.train(signal ? { signal } : {})) {
+          if (event.type === 'end') completed = event.completed;
+          yield { stage: index, name: stage.name, trainer, event };
+        }
+        if (!completed) return;
+        this.adapters.push(await frozen(model, trainer));
+      } catch (error) {
+        throw named(stage, error);
+      } finally {
+        trainer.dispose();
+      }
+    }
+  }
+
+  private trainerOf(stage: SACPOStage): Trainer {
+    const { model, processingClass, referenceCache } = this.options;
+    const { method, trainDataset, evalDataset, checkpoint } = stage;
+    const Made = METHODS[method] as unknown as new (
+      options: TrainerOptions & { args: Partial<CompletionConfig>; trainDataset: unknown },
+    ) => Trainer;
+    try {
+      return new Made({
         model,
         args: { ...stage.args, beta: effectiveBeta(stage) },
         trainDataset,
@@ -83,17 +106,8 @@ export class SACPOTrainer {
         ...(processingClass ? { processingClass } : {}),
         ...(referenceCache ? { referenceCache } : {}),
       });
-      let completed = false;
-      try {
-        for await (const event of trainer.train(signal ? { signal } : {})) {
-          if (event.type === 'end') completed = event.completed;
-          yield { stage: index, name, trainer, event };
-        }
-        if (!completed) return;
-        this.adapters.push(await frozen(model, trainer));
-      } finally {
-        trainer.dispose();
-      }
+    } catch (error) {
+      throw named(stage, error);
     }
   }
 
@@ -125,16 +139,28 @@ export function effectiveBeta({ args, lambda = 1 }: Pick<SACPOStage, 'args' | 'l
 }
 
 function checkStage({ name, method, lambda = 1 }: SACPOStage): void {
-  if (!(method in METHODS)) {
+  if (!STAGE_METHODS.includes(method)) {
     throw new InputError(
       `stage ${quote(name)}`,
-      `the method ${quote(method)} has no reference, and a stage starts from the one before as its reference`,
-      `Take ${listed(Object.keys(METHODS))}`,
+      `${quote(method)} is no method with a reference, and a stage starts from the one before as its reference`,
+      `Take ${listed(STAGE_METHODS)}`,
     );
   }
   if (!(lambda > 0 && Number.isFinite(lambda))) {
     throw new InputError(`stage ${quote(name)}`, `lambda is ${lambda}`, 'Give a number above 0');
   }
+}
+
+/** Bad input with the stage that it belongs to, any other error as it is. */
+function named({ name }: SACPOStage, error: unknown): unknown {
+  if (!(error instanceof InputError)) return error;
+  return new InputError(`stage ${quote(name)}, ${error.where}`, error.what, error.wayOut, { cause: error });
+}
+
+/** Takes back a trainer that was made to see whether it can be. */
+function discard(model: CausalLM, trainer: Trainer): void {
+  trainer.dispose();
+  if (trainer.adapter) model.detach(trainer.adapter);
 }
 
 /** What the trainer has learned, as an adapter that no longer trains. */

@@ -156,9 +156,17 @@ describe('sacpo-trainer', () => {
     refused([], /stages: there are none/);
     refused(
       stages({ method: 'cpo' as 'dpo' }),
-      /stage "safety": the method "cpo" has no reference.*dpo, kto/,
+      /stage "safety": "cpo" is no method with a reference.*dpo, kto/,
     );
     refused(stages({ lambda: 0 }), /lambda is 0/);
+    // Found before the first stage is trained, and nothing of the trying stays.
+    const labelled = SAFETY.map(({ prompt, chosen }) => ({ prompt, completion: chosen, desirable: true }));
+    refused(
+      stages({ method: 'kto', trainDataset: labelled }),
+      /stage "safety", training data: all 8 completions/,
+    );
+    refused(stages({ args: { beta: -1 } }), /stage "safety", .*beta/);
+    expect(model.adapters).to.have.length(0);
     model.dispose();
   });
 });

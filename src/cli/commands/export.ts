@@ -21,14 +21,14 @@ export const exportCommand = command({
   async run({ settings, terminal }) {
     const { adapter: folders, q, out, overwrite } = settings;
     checkedScale(q);
+    const folder = await openRunFolder(out, { writes: 'adapter', atOnce: true, overwrite });
     const adapters = await Promise.all(folders.map((folder) => readAdapter(folderFiles(folder))));
     const last = adapters.length - 1;
     const combined = combineAdapters(adapters.map((adapter, i) => ({ adapter, factor: i === last ? q : 1 })));
-    const folder = await openRunFolder(out, { writes: 'adapter', overwrite });
     await folder.clear();
     await writeFiles(out, writeAdapter(combined));
     const { r, targetModules } = combined.config;
-    terminal.print(`${adapters.length} adapters, the last one by ${q}, written to ${out} with rank ${r}`);
+    terminal.print(`${folders.join(' + ')}, the last one times ${q}, written to ${out} with rank ${r}`);
     return { json: { adapters: folders, q, r, targetModules, out } };
   },
 });

@@ -44,6 +44,7 @@ export const reward = command({
         next += own.length;
         return { ...(row.label === undefined ? {} : { label: row.label }), answers: ranked(own) };
       });
+      for (const line of ratings(rows, results)) terminal.print(line);
       const metrics = metricsOf(rows, results);
       for (const [name, value] of Object.entries(metrics)) terminal.print(`${name} ${value.toFixed(4)}`);
       return { json: { results, metrics, beta, adapter: adapterJson(gpu.adapter) } };
@@ -80,12 +81,40 @@ function toAnswers(value: JsonObject, where: string): AnswerRow {
   return { prompt, completions: { completion }, where, ...(labelled ? { label } : {}) };
 }
 
+type RankedReward = ImplicitReward & { rank: number };
+
 /** With the place of each among the answers to its prompt, 1 the best. */
-function ranked(answers: readonly ImplicitReward[]): (ImplicitReward & { rank: number })[] {
+function ranked(answers: readonly ImplicitReward[]): RankedReward[] {
   return answers.map((answer) => ({
     ...answer,
     rank: 1 + answers.filter((other) => other.reward > answer.reward).length,
   }));
+}
+
+/** Answers that no metric is about, each in a line: under its prompt, the best first. */
+function ratings(
+  rows: readonly AnswerRow[],
+  results: readonly { answers: readonly RankedReward[] }[],
+): string[] {
+  return rows.flatMap(({ prompt, completions, label, where }, i) => {
+    if ('chosen' in completions || label !== undefined) return [];
+    const texts = Object.values(completions);
+    const rated = (results[i].answers as RankedReward[]).map((answer, a) => ({ ...answer, text: texts[a] }));
+    const sorted = rated.sort((a, b) => a.rank - b.rank);
+    const asked = typeof prompt === 'string' ? prompt : where;
+    return [
+      `${asked}`,
+      ...sorted.map(
+        ({ rank, reward, text }) =>
+          `${`${rank}`.padStart(4)}  ${reward.toFixed(4).padStart(9)}  ${oneLine(text)}`,
+      ),
+    ];
+  });
+}
+
+/** Text as it stands, messages as JSON, on one line. */
+function oneLine(answer: string | readonly object[] | undefined): string {
+  return (typeof answer === 'string' ? answer : JSON.stringify(answer)).replace(/\s+/g, ' ').trim();
 }
 
 /** TRL's metrics over pairs, and how far labelled answers are told apart. */
