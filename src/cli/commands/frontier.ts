@@ -4,9 +4,7 @@
  * against the optimum of Theorem 1, which nothing may cross.
  */
 import { basename, dirname } from 'node:path';
-import { readPreferenceRows } from '../../data/preference-dataset.ts';
-import { contentHash } from '../../io/hash.ts';
-import { folderFiles, writeFiles } from '../../node/folder.ts';
+import { writeFiles } from '../../node/folder.ts';
 import { command } from '../command.ts';
 import { checksOf, frontierOf, type MethodPoint } from '../frontier/analysis.ts';
 import { collect, type Job, keptResults, readResults } from '../frontier/collect.ts';
@@ -22,6 +20,7 @@ import {
 } from '../frontier/task.ts';
 import { readText, withGpu } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
+import { embeddedFingerprint, heldOutOpenings } from '../study/embedded.ts';
 
 const OUT = 'docs/frontier';
 const WORK = 'webalign-out/frontier';
@@ -42,14 +41,11 @@ export const frontier = command({
   async run({ settings, terminal, signal }) {
     const { quick = false, out = quick ? WORK : OUT, memoryCap } = settings;
     const task = quick ? FRONTIER_QUICK : FRONTIER;
-    const [train, held] = await Promise.all([readText(EMBEDDED.train), readText(EMBEDDED.evaluation)]);
     const job: Job = {
       task,
-      fingerprint: await fingerprint(EMBEDDED.model),
-      openings: readPreferenceRows(held, EMBEDDED.evaluation)
-        .slice(0, task.openings)
-        .map(({ prompt }) => prompt as string),
-      pairs: train.split('\n').slice(0, task.pairs).join('\n'),
+      fingerprint: await embeddedFingerprint(),
+      openings: await heldOutOpenings(task.openings),
+      pairs: (await readText(EMBEDDED.train)).split('\n').slice(0, task.pairs).join('\n'),
       out,
       work: settings.work,
     };
@@ -94,10 +90,3 @@ export const frontier = command({
     };
   },
 });
-
-/** Hash of a model's folder, for which no device is needed. */
-async function fingerprint(path: string): Promise<string> {
-  const files = folderFiles(path);
-  const names = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json'];
-  return contentHash(...(await Promise.all(names.map((name) => files.read(name)))));
-}

@@ -3,6 +3,7 @@
  * that it says is computed from the results; the same results give the same bytes.
  */
 import type { Estimate } from '../statistics.ts';
+import { number, plusMinus } from '../study/figures.ts';
 import type { BestPoint, Checks, CurvePoint, Frontier, MethodPoint } from './analysis.ts';
 import { CONTENDER, ERRORS, FRONTIER_TRAINING, type FrontierTask, LEAST_EFFECTIVE } from './task.ts';
 
@@ -173,15 +174,4 @@ function nameOf({ family, label }: MethodPoint): string {
 
 function inErrors({ mean, standardError }: Estimate): number {
   return mean / standardError;
-}
-
-function plusMinus({ mean, standardError }: Estimate): string {
-  return `${number(mean)} ± ${number(standardError)}`;
-}
-
-/** Two decimals, or three digits where it is larger. */
-function number(value: number): string {
-  const digits =
-    Math.abs(value) >= 1000 ? value.toExponential(1) : value.toFixed(Math.abs(value) >= 100 ? 0 : 2);
-  return digits.replace('-', '−');
 }
