@@ -13,10 +13,10 @@ import {
   roomBelow,
   sameReward,
 } from '../../src/cli/frontier/analysis.ts';
-import { Kept } from '../../src/cli/study/kept.ts';
 import { altText, frontierPage, verdict } from '../../src/cli/frontier/page.ts';
 import { frontierPlot } from '../../src/cli/frontier/plot.ts';
 import { ERRORS, FRONTIER, FRONTIER_QUICK } from '../../src/cli/frontier/task.ts';
+import { Kept } from '../../src/cli/study/kept.ts';
 import { estimateOptimum } from '../../src/theory/estimators.ts';
 import { Workshop } from './workshop.ts';
 
