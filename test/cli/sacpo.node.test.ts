@@ -13,7 +13,7 @@ const SETTINGS = {
   evalSplit: 2,
   seed: 3,
 };
-/** Turns written out, as any base model reads them. */
+/** Turns written out, for a base model. */
 const TEMPLATE =
   '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}';
 const SECOND = 1000;
