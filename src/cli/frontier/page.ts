@@ -63,7 +63,8 @@ ${points.map((point) => methodRow(point, best.length)).join('\n')}
 
 ± is one standard error, from the spread between openings. *Most at this KL* is the least of β KL + β log Z over the β of the curve, which
 by Theorem 1 no policy exceeds${points.some(({ beyond }) => beyond) ? '; † where the KL is beyond the curve and the limit is its tangent' : ''}. *Room* is what is left up to it: β KL(π ‖ π\\*). k1 is the mean of log π − log π_ref over
-the policy's own stories; k3 is Schulman's estimate that is never negative, whose rare large terms make it unsteady far from the model.
+the policy's own stories; k3 is Schulman's estimate that is never negative; far from the model
+the rare large terms that make it unbiased are hardly ever drawn, and it falls short by up to one nat.
 
 ## Best of n
 

@@ -73,19 +73,7 @@ export const FRONTIER: FrontierTask = {
   referenceStories: 64,
   stories: 2,
   maxNewTokens: 40,
-  entries: [
-    dpo(0.1),
-    dpo(0.3),
-    dpo(1),
-    dpo(3),
-    ipo(1),
-    ipo(3),
-    hinge(1),
-    simpo(2.5),
-    orpo(0.1),
-    kto(0.1),
-    kto(0.5),
-  ],
+  entries: [dpo(0.1), dpo(1), dpo(3), ipo(1), hinge(1), simpo(2.5), orpo(0.1), kto(0.1)],
 };
 
 /** What is left of it all where someone only wants to see that it works. */
