@@ -110,7 +110,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     yield { type: 'start', plan: await this.plan(), resumedFrom: resumed?.state.step };
 
     if (this.reference) {
-      yield* this.reference.prepare(this.task.train);
+      yield* this.reference.prepare(this.examplesInReach());
       yield* this.reference.prepare(this.task.evaluation);
     }
     if (resumed) {
@@ -173,6 +173,15 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     this.optimizer.dispose();
     this.vocabularyMean.dispose();
     this.reference?.dispose();
+  }
+
+  /** The examples that the run takes: all, unless it is shorter than an epoch. */
+  private examplesInReach(): readonly TokenizedExample[] {
+    const { train } = this.task;
+    const taken = new Set<number>();
+    for (let step = 1; step <= this.schedule.totalSteps && taken.size < train.length; step++)
+      for (const i of examplesOfStep(this.order, step)) taken.add(i);
+    return train.filter((_, i) => taken.has(i));
   }
 
   /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */

@@ -1,14 +1,18 @@
 /**
  * `webalign tradeoff`: what a second criterion costs the first, on the embedded task.
  */
+import { basename, dirname } from 'node:path';
 import { readPreferenceRows } from '../../data/preference-dataset.ts';
-import { contentHash } from '../../io/hash.ts';
-import { folderFiles } from '../../node/folder.ts';
+import { writeFiles } from '../../node/folder.ts';
 import { command } from '../command.ts';
 import { readText, withGpu } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
+import { embeddedFingerprint, heldOutOpenings } from '../study/embedded.ts';
+import { checksOf, tradeoffOf } from '../tradeoff/analysis.ts';
 import { collect, type Job, keptResults, readResults, relabelled } from '../tradeoff/collect.ts';
-import { TRADEOFF, TRADEOFF_QUICK } from '../tradeoff/task.ts';
+import { altText, type PageData, tradeoffLines, tradeoffPage, verdict } from '../tradeoff/page.ts';
+import { tradeoffPlot } from '../tradeoff/plot.ts';
+import { ERRORS, TRADEOFF, TRADEOFF_QUICK } from '../tradeoff/task.ts';
 
 const OUT = 'docs/sacpo';
 const WORK = 'webalign-out/tradeoff';
@@ -29,29 +33,52 @@ export const tradeoff = command({
   async run({ settings, terminal, signal }) {
     const { quick = false, out = quick ? WORK : OUT, memoryCap } = settings;
     const task = quick ? TRADEOFF_QUICK : TRADEOFF;
-    const [train, held] = await Promise.all([readText(EMBEDDED.train), readText(EMBEDDED.evaluation)]);
-    const reward = readPreferenceRows(train, EMBEDDED.train).slice(0, task.pairs);
+    // Without their place in a file, which is no part of what they are.
+    const reward = readPreferenceRows(await readText(EMBEDDED.train), EMBEDDED.train)
+      .slice(0, task.pairs)
+      .map(({ prompt, chosen, rejected }) => ({ prompt, chosen, rejected }));
+    const calm = relabelled(reward);
     const job: Job = {
       task,
-      fingerprint: await fingerprint(EMBEDDED.model),
-      openings: readPreferenceRows(held, EMBEDDED.evaluation)
-        .slice(0, task.openings)
-        .map(({ prompt }) => prompt as string),
+      fingerprint: await embeddedFingerprint(),
+      openings: await heldOutOpenings(task.openings),
       reward,
-      calm: relabelled(reward),
+      calm,
       out,
       work: settings.work,
     };
     const kept = await keptResults(job);
-    if (!(await readResults(kept)))
-      await withGpu(terminal, memoryCap, (gpu) => collect(gpu, job, kept, terminal, signal));
-    return { json: {} };
+    const results =
+      (await readResults(kept)) ??
+      (await withGpu(terminal, memoryCap, (gpu) => collect(gpu, job, kept, terminal, signal)));
+    const tradeoff = tradeoffOf(results);
+    const checks = checksOf(tradeoff, results, ERRORS);
+    const all = [results.base, results.reward, ...results.scaled.map(({ of }) => of), results.both];
+    const name = basename(out);
+    const page: PageData = {
+      tradeoff,
+      checks,
+      task,
+      pairs: {
+        reward: reward.length,
+        calm: calm.length,
+        opposed: calm.filter((row) => !reward.includes(row)).length,
+      },
+      adapters: [...new Set(all.map(({ adapter }) => adapter))],
+      plot: `${name}.svg`,
+    };
+    const encode = (text: string) => new TextEncoder().encode(text);
+    await writeFiles(dirname(out), {
+      [`${name}.svg`]: encode(tradeoffPlot(tradeoff, altText(tradeoff))),
+      [`${name}.md`]: encode(tradeoffPage(page)),
+    });
+    for (const line of [...tradeoffLines(tradeoff), '', ...verdict(page)])
+      terminal.print(line.replaceAll('**', ''));
+    terminal.print(`Page, plot     ${out}.md, ${out}.svg`);
+    const { calmer, back, untouched } = checks;
+    return {
+      json: { ...tradeoff, checks, out },
+      failed: !quick && !(calmer && back.length === 0 && untouched),
+    };
   },
 });
-
-/** Hash of a model's folder, for which no device is needed. */
-async function fingerprint(path: string): Promise<string> {
-  const files = folderFiles(path);
-  const names = ['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json'];
-  return contentHash(...(await Promise.all(names.map((name) => files.read(name)))));
-}

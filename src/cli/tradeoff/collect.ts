@@ -119,14 +119,14 @@ export async function readResults({
   return complete ? (read as ByModel<Result>) : undefined;
 }
 
-/** Makes what is missing, and keeps it. */
+/** Makes what is missing, keeps it, and gives back all. */
 export async function collect(
   gpu: Gpu,
   job: Job,
   kept: ByModel<Kept<Result>>,
   terminal: Terminal,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<ByModel<Result>> {
   const open = await openModel(gpu, EMBEDDED.model);
   const study = new Study(open, job, terminal, signal);
   const [first, second] = [stepsOf(job.reward.length, job.task), stepsOf(job.calm.length, job.task)];
@@ -147,6 +147,7 @@ export async function collect(
     });
   }
   if (!(await kept.both.read())) await study.trainBoth(kept.both, first + second);
+  return (await readResults(kept)) as ByModel<Result>;
 }
 
 class Study {
