@@ -59,7 +59,10 @@ export {
   type StreamOptions,
   streamGeneration,
 } from './model/generation.ts';
+export { ggufAdapter } from './model/gguf-adapter.ts';
 export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
+export { mergedModelFiles } from './model/merged-model.ts';
+export { describeModel, type ModelDescription } from './model/weights.ts';
 // Objectives, those of the catalogue and one's own.
 export { OBJECTIVES, type Objective, type ObjectiveOptions } from './objectives/catalogue.ts';
 export { DIVERGENCES, type Divergence, type DivergenceRow } from './objectives/divergences.ts';

@@ -9,14 +9,17 @@ import type { CheckpointStore } from '../io/checkpoint.ts';
 import { InputError } from '../io/errors.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../io/peft.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
+import { MODEL_CONFIG, MODEL_INDEX, MODEL_WEIGHTS } from '../io/weights.ts';
 import { fileCheckpointStore, folderFiles, nodeReferenceCache } from '../node/folder.ts';
 import { UsageError } from './failures.ts';
 
 export const CHECKPOINT = 'checkpoint.safetensors';
+export const GGUF_ADAPTER = 'adapter.gguf';
 /** What a run leaves, the one written last first: without it the others are not taken for a result. */
 const LEFT_BEHIND = {
   adapter: [ADAPTER_CONFIG, ADAPTER_WEIGHTS, 'report.html', CHECKPOINT],
-  model: ['config.json', 'model.safetensors', CHECKPOINT],
+  model: [MODEL_CONFIG, MODEL_WEIGHTS, MODEL_INDEX, CHECKPOINT],
+  gguf: [GGUF_ADAPTER],
 } as const;
 
 export interface RunFolderOptions {

@@ -9,6 +9,8 @@ export interface AdapterPart {
   adapter: Adapter;
   /** How much of it counts. */
   factor: number;
+  /** What messages call it. */
+  name?: string;
 }
 
 /** The adapter that does what all parts do together. Throws {@link InputError} for parts of different shapes. */

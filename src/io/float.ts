@@ -1,6 +1,6 @@
 /**
- * Numbers as stored against numbers as computed: half (binary16) and bfloat16 to float32, and float32 to half with
- * ties to even. Bit operations only, exact for subnormals, infinities and NaN payloads. Little-endian.
+ * Numbers as stored against numbers as computed: half (binary16) and bfloat16 to float32, and back with ties to even.
+ * Bit operations only, exact for subnormals, infinities and NaN payloads. Little-endian.
  */
 import { InputError } from './errors.ts';
 import type { StoredTensor } from './safetensors.ts';
@@ -76,6 +76,21 @@ export function float32ToHalf(floats: Float32Array): Uint16Array<ArrayBuffer> {
   }
   return halfs;
 }
+
+/** float32 to bfloat16 bits, ties to even; NaN stays NaN. */
+export function float32ToBfloat16(floats: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
+  return Uint16Array.from(bits, (word) =>
+    (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16,
+  );
+}
+
+/** The types that {@link toFloat32} reads, and back: float32 values as bytes, ready for a file. F32 is a view. */
+export const FLOAT_BYTES: Readonly<Record<'F32' | 'F16' | 'BF16', (floats: Float32Array) => Uint8Array>> = {
+  F32: toFloat32Bytes,
+  F16: toFloat16Bytes,
+  BF16: (floats) => new Uint8Array(float32ToBfloat16(floats).buffer),
+};
 
 /** float32 values as F16 bytes, ready for a file. */
 export function toFloat16Bytes(floats: Float32Array): Uint8Array<ArrayBuffer> {

@@ -1,23 +1,40 @@
 /**
  * The weights of a Hugging Face folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
- * Gives tensors as stored; which of them a model needs, and in which shape, is the model's business.
+ * Gives tensors as stored; which of them a model needs, and in which shape, is the model's business. Also what else
+ * such a folder holds, by name.
  */
 import { InputError, listed, quote } from './errors.ts';
 import type { Files } from './files.ts';
 import { isObject, parseJsonObject } from './json.ts';
 import { parseSafetensors, type StoredTensor } from './safetensors.ts';
 
-const SINGLE = 'model.safetensors';
-const INDEX = 'model.safetensors.index.json';
+export const MODEL_CONFIG = 'config.json';
+export const MODEL_WEIGHTS = 'model.safetensors';
+export const MODEL_INDEX = 'model.safetensors.index.json';
+/** What belongs to a model beside configuration and weights, and is the same in one made of it. */
+const CARRIED = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'chat_template.jinja',
+  'generation_config.json',
+];
+
+/** The files of the tokenizer and of generation, those that there are. */
+export async function carriedFiles(source: Files): Promise<Record<string, Uint8Array>> {
+  const contents: Record<string, Uint8Array> = {};
+  for (const name of CARRIED) if (await source.exists(name)) contents[name] = await source.read(name);
+  return contents;
+}
 
 /** All tensors of the model in `files`, by name. */
 export async function readWeights(files: Files): Promise<Map<string, StoredTensor>> {
   const read = async (path: string) =>
     parseSafetensors(await files.read(path), `${files.name}/${path}`).tensors;
-  if (!(await files.exists(INDEX))) return read(SINGLE);
+  if (!(await files.exists(MODEL_INDEX))) return read(MODEL_WEIGHTS);
 
-  const index = `${files.name}/${INDEX}`;
-  const places = parseJsonObject(await files.readText(INDEX), index).weight_map;
+  const index = `${files.name}/${MODEL_INDEX}`;
+  const places = parseJsonObject(await files.readText(MODEL_INDEX), index).weight_map;
   if (!isObject(places)) throw new InputError(index, '"weight_map" is not an object', 'Fetch the file again');
   const shards = [...new Set(Object.values(places))].map((shard) => {
     if (typeof shard === 'string') return shard;

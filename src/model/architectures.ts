@@ -1,5 +1,5 @@
 /**
- * Architectures as data: what a `model_type` calls its weights. One decoder serves every row. A model whose
+ * Architectures as data: what a `model_type` calls its weights, and what llama.cpp calls them. One decoder serves every row. A model whose
  * `model_type` has no row here is refused with the list of those that have.
  */
 
@@ -15,6 +15,16 @@ export interface Architecture {
   inputNorm: string;
   postAttentionNorm: string;
   linears: Record<LinearName, string>;
+  gguf: GgufNames;
+}
+
+/** What llama.cpp calls the same layers. */
+export interface GgufNames {
+  /** Its `general.architecture`. */
+  architecture: string;
+  linears: Record<LinearName, string>;
+  /** Layers whose rows it keeps in the order of interleaved rotary pairs, head by head. */
+  interleaved: readonly LinearName[];
 }
 
 const LLAMA: Architecture = {
@@ -31,6 +41,19 @@ const LLAMA: Architecture = {
     gate: 'model.layers.{i}.mlp.gate_proj',
     up: 'model.layers.{i}.mlp.up_proj',
     down: 'model.layers.{i}.mlp.down_proj',
+  },
+  gguf: {
+    architecture: 'llama',
+    linears: {
+      q: 'blk.{i}.attn_q',
+      k: 'blk.{i}.attn_k',
+      v: 'blk.{i}.attn_v',
+      o: 'blk.{i}.attn_output',
+      gate: 'blk.{i}.ffn_gate',
+      up: 'blk.{i}.ffn_up',
+      down: 'blk.{i}.ffn_down',
+    },
+    interleaved: ['q', 'k'],
   },
 };
 

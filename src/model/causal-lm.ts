@@ -4,7 +4,7 @@
  * they attend. Knows nothing of objectives.
  */
 import type { Gpu } from '../gpu/device.ts';
-import { type ModelConfig, parseConfigText } from '../io/config.ts';
+import type { ModelConfig } from '../io/config.ts';
 import { InputError } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { contentHash } from '../io/hash.ts';
@@ -22,10 +22,17 @@ import { swiglu } from '../ops/swiglu.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { ARCHITECTURES, type Architecture, inLayer, LINEARS, type LinearName } from './architectures.ts';
+import { type Architecture, inLayer, type LinearName } from './architectures.ts';
 import type { DeviceBatch } from './batch.ts';
 import { type LinearShape, LoraAdapter } from './lora.ts';
-import { checkWeights, type LoadedWeights, linearShapes, uploadWeights, weightShapes } from './weights.ts';
+import {
+  checkWeights,
+  describeModel,
+  type LoadedWeights,
+  linearsOf,
+  uploadWeights,
+  weightShapes,
+} from './weights.ts';
 
 /** How the tokens of a pass see each other: packed spans in training, a cache in generation. */
 export interface AttentionContext {
@@ -62,8 +69,7 @@ export class CausalLM {
 
   /** Reads `config.json` and the weights of a Hugging Face folder. {@link InputError} says what is wrong with them. */
   static async load(gpu: Gpu, files: Files, { trainable = false }: LoadOptions = {}): Promise<CausalLM> {
-    const configText = await files.readText('config.json');
-    const config = parseConfigText(configText, `${files.name}/config.json`, Object.keys(ARCHITECTURES));
+    const { config, architecture } = await describeModel(files);
     if (config.headDim % 4 !== 0) {
       const what = `"head_dim" is ${config.headDim}; the attention kernels read heads four numbers at a time`;
       throw new InputError(
@@ -72,7 +78,6 @@ export class CausalLM {
         'Use a model whose head_dim is a multiple of 4',
       );
     }
-    const architecture = ARCHITECTURES[config.modelType] as Architecture;
     const shapes = weightShapes(architecture, config);
     const stored = await readWeights(files);
     checkWeights(shapes, stored, files.name);
@@ -89,15 +94,7 @@ export class CausalLM {
 
   /** The linear layers that an adapter can sit on, by module name. */
   get linears(): Map<string, LinearShape> {
-    const shapes = linearShapes(this.config);
-    const linears = new Map<string, LinearShape>();
-    for (let i = 0; i < this.config.numHiddenLayers; i++) {
-      for (const name of LINEARS) {
-        const [out, inputs] = shapes[name];
-        linears.set(inLayer(this.architecture.linears[name], i), { in: inputs, out });
-      }
-    }
-    return linears;
+    return linearsOf(this.architecture, this.config);
   }
 
   /** The modules that PEFT's `target_modules` name. {@link InputError} lists all that are unknown. */

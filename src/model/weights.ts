@@ -3,13 +3,29 @@
  * anything is uploaded, and put on the device frozen or as parameters. All findings come in one error.
  */
 import type { Gpu } from '../gpu/device.ts';
-import type { ModelConfig } from '../io/config.ts';
+import { type ModelConfig, parseConfigText } from '../io/config.ts';
 import { InputError } from '../io/errors.ts';
+import type { Files } from '../io/files.ts';
 import { toFloat32 } from '../io/float.ts';
 import type { StoredTensor } from '../io/safetensors.ts';
+import { MODEL_CONFIG } from '../io/weights.ts';
 import { ParameterStore } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { type Architecture, inLayer, LINEARS, type LinearName } from './architectures.ts';
+import { ARCHITECTURES, type Architecture, inLayer, LINEARS, type LinearName } from './architectures.ts';
+import type { LinearShape } from './lora.ts';
+
+/** What a model's `config.json` says, and the names that its architecture has. */
+export interface ModelDescription {
+  config: ModelConfig;
+  architecture: Architecture;
+}
+
+/** Reads the `config.json` of a Hugging Face folder. Throws {@link InputError}. */
+export async function describeModel(files: Files): Promise<ModelDescription> {
+  const text = await files.readText(MODEL_CONFIG);
+  const config = parseConfigText(text, `${files.name}/${MODEL_CONFIG}`, Object.keys(ARCHITECTURES));
+  return { config, architecture: ARCHITECTURES[config.modelType] as Architecture };
+}
 
 /** (out, in) of each linear layer of a decoder layer. */
 export function linearShapes(config: ModelConfig): Record<LinearName, [number, number]> {
@@ -17,6 +33,19 @@ export function linearShapes(config: ModelConfig): Record<LinearName, [number, n
   const q = numAttentionHeads * headDim;
   const kv = numKeyValueHeads * headDim;
   return { q: [q, d], k: [kv, d], v: [kv, d], o: [d, q], gate: [f, d], up: [f, d], down: [d, f] };
+}
+
+/** The linear layers that an adapter can sit on, by module name. */
+export function linearsOf(architecture: Architecture, config: ModelConfig): Map<string, LinearShape> {
+  const shapes = linearShapes(config);
+  const linears = new Map<string, LinearShape>();
+  for (let i = 0; i < config.numHiddenLayers; i++) {
+    for (const name of LINEARS) {
+      const [out, inputs] = shapes[name];
+      linears.set(inLayer(architecture.linears[name], i), { in: inputs, out });
+    }
+  }
+  return linears;
 }
 
 /** Every weight of the model and its shape, in the order of the computation. */

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { Random } from '../../src/data/random.ts';
 import {
   bfloat16ToFloat32,
+  float32ToBfloat16,
   float32ToHalf,
   halfToFloat32,
   toFloat16Bytes,
@@ -45,6 +46,27 @@ describe('io/float', () => {
       if (halves.join() !== expected.join())
         expect.fail(`${bits.toString(16)}: ${halves} is not ${expected}`);
     }
+  });
+
+  it('writes all 65,536 bfloat16 back with the same bits, and rounds to the nearest, ties to even', () => {
+    const floats = bfloat16ToFloat32(allHalves);
+    const back = float32ToBfloat16(floats);
+    for (const bits of allHalves) {
+      // A signalling NaN becomes a quiet one.
+      const expected = Number.isNaN(floats[bits]) ? bits | 0x40 : bits;
+      if (back[bits] !== expected) expect.fail(`${bits.toString(16)}: ${back[bits]}`);
+    }
+    const near = Uint32Array.of(
+      0x3f808000,
+      0x3f818000,
+      0x3f808001,
+      0x3f817fff,
+      0xbf818000,
+      0x7f7fffff,
+      0x7f80ffff,
+    );
+    const rounded = [0x3f80, 0x3f82, 0x3f81, 0x3f81, 0xbf82, 0x7f80, 0x7fc0];
+    expect([...float32ToBfloat16(new Float32Array(near.buffer))]).to.deep.equal(rounded);
   });
 
   it('goes to infinity from half a step over the largest half, and to zero below half the smallest', () => {

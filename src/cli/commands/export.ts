@@ -1,34 +1,100 @@
 /**
- * `webalign export`: adapters as files for others. Several become one, the last one scaled by q.
+ * `webalign export`: what was trained, as files for others. Adapters become one adapter, a whole model, or an adapter of
+ * llama.cpp; a row of the table for each form. Needs no GPU.
  */
-import { combineAdapters } from '../../io/combine-adapters.ts';
+import { resolve } from 'node:path';
+import { type AdapterPart, combineAdapters } from '../../io/combine-adapters.ts';
+import { listed, quote } from '../../io/errors.ts';
+import type { Files } from '../../io/files.ts';
 import { readAdapter, writeAdapter } from '../../io/peft.ts';
+import { ggufAdapter } from '../../model/gguf-adapter.ts';
+import { mergedModelFiles } from '../../model/merged-model.ts';
+import { describeModel } from '../../model/weights.ts';
 import { folderFiles, writeFiles } from '../../node/folder.ts';
 import { checkedScale } from '../../train/sacpo-trainer.ts';
 import { command } from '../command.ts';
-import { openRunFolder } from '../run-folder.ts';
+import { UsageError } from '../failures.ts';
+import { GGUF_ADAPTER, openRunFolder, type RunFolderOptions } from '../run-folder.ts';
+
+interface Format {
+  writes: RunFolderOptions['writes'];
+  /** What it is in a sentence: "written to X as …". */
+  as: string;
+  /** The files by name, in the order in which to write them. */
+  files(parts: readonly AdapterPart[], model: () => Files): Promise<Record<string, Uint8Array>>;
+}
+
+const FORMATS: Readonly<Record<string, Format>> = {
+  peft: {
+    writes: 'adapter',
+    as: 'a PEFT adapter',
+    files: async (parts) => writeAdapter(asOne(parts)),
+  },
+  merged: {
+    writes: 'model',
+    as: 'a model with them merged in',
+    files: (parts, model) => mergedModelFiles(model(), parts),
+  },
+  gguf: {
+    writes: 'gguf',
+    as: 'a GGUF adapter',
+    files: async (parts, model) => {
+      const description = await describeModel(model());
+      return { [GGUF_ADAPTER]: ggufAdapter(description, asOne(parts), nameOf(parts)) };
+    },
+  },
+};
 
 export const exportCommand = command({
   name: 'export',
-  summary: 'several adapters as one',
+  summary: 'adapters as one, merged into their model, or for llama.cpp',
   description:
-    'Writes adapters that add up, such as the stages of sacpo, as a single PEFT adapter, exact, at the sum of their ' +
-    'ranks. With --q the last one counts in part (P-SACPO). Needs no GPU.',
-  example: 'export --adapter run/1-reward --adapter run/2-safety --q 0.5 --out half-safe',
-  options: ['adapter', 'q', 'out', 'overwrite'],
+    'Writes adapters that add up, such as the stages of sacpo, in another form. --format peft: a single PEFT adapter, exact, ' +
+    'at the sum of their ranks. --format merged: the model of --model with the adapters in its weights, in the types in ' +
+    'which they are stored. --format gguf: an adapter for llama.cpp, to be put on the GGUF of --model. With --q the last ' +
+    'one counts in part (P-SACPO). Needs no GPU.',
+  example: 'export --format merged --model SmolLM2-135M --adapter adapter --out aligned',
+  options: ['format', 'model', 'adapter', 'q', 'out', 'overwrite'],
   required: ['adapter', 'out'],
-  defaults: { q: 1 },
+  defaults: { format: 'peft', q: 1 },
   async run({ settings, terminal }) {
-    const { adapter: folders, q, out, overwrite } = settings;
+    const { format: name, model, adapter: folders, q, out, overwrite } = settings;
+    const format = Object.hasOwn(FORMATS, name) ? FORMATS[name] : undefined;
+    if (!format) throw new UsageError(`--format is ${quote(name)}: give ${listed(Object.keys(FORMATS))}.`);
+    if (model !== undefined && resolve(out) === resolve(model))
+      throw new UsageError('--out is the folder of --model, which would be overwritten: choose another.');
     checkedScale(q);
-    const folder = await openRunFolder(out, { writes: 'adapter', atOnce: true, overwrite });
-    const adapters = await Promise.all(folders.map((folder) => readAdapter(folderFiles(folder))));
-    const last = adapters.length - 1;
-    const combined = combineAdapters(adapters.map((adapter, i) => ({ adapter, factor: i === last ? q : 1 })));
+    const last = folders.length - 1;
+    const read = async (folder: string, i: number) => ({
+      adapter: await readAdapter(folderFiles(folder)),
+      factor: i === last ? q : 1,
+      name: folder,
+    });
+    const parts = await Promise.all(folders.map(read));
+    const files = await format.files(parts, () => {
+      if (model !== undefined) return folderFiles(model);
+      throw new UsageError(
+        `--format ${name} needs --model, the folder of the model that the adapter is for.`,
+      );
+    });
+    const folder = await openRunFolder(out, { writes: format.writes, atOnce: true, overwrite });
     await folder.clear();
-    await writeFiles(out, writeAdapter(combined));
-    const { r, targetModules } = combined.config;
-    terminal.print(`${folders.join(' + ')}, the last one times ${q}, written to ${out} with rank ${r}`);
-    return { json: { adapters: folders, q, r, targetModules, out } };
+    await writeFiles(out, files);
+    const r = parts.reduce((sum, { adapter }) => sum + adapter.config.r, 0);
+    const targetModules = [...new Set(parts.flatMap(({ adapter }) => adapter.config.targetModules))];
+    const counted = q === 1 ? '' : `, the last one by ${q},`;
+    const adapters = folders.length === 1 ? '1 adapter' : `${folders.length} adapters`;
+    terminal.print(`${adapters}${counted} of rank ${r} written to ${out} as ${format.as}`);
+    return { json: { format: name, adapters: folders, q, r, targetModules, files: Object.keys(files), out } };
   },
 });
+
+/** One adapter that does what all do together; a single whole one as it is. */
+function asOne(parts: readonly AdapterPart[]) {
+  const [only, ...others] = parts;
+  return only && others.length === 0 && only.factor === 1 ? only.adapter : combineAdapters(parts);
+}
+
+function nameOf(parts: readonly AdapterPart[]): string {
+  return parts.map(({ name }) => name).join(' + ');
+}

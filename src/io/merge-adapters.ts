@@ -1,0 +1,57 @@
+/**
+ * Adapters added into the weights that they sit on: W + Σ factorᵢ·scaleᵢ·Bᵢ·Aᵢ, summed in float64 and rounded once to the
+ * type in which the weight was stored (PEFT's `merge_and_unload`). Other tensors are passed on as they are. On the host,
+ * tensor by tensor; the caller sees to it that the adapters fit.
+ */
+import type { AdapterPart } from './combine-adapters.ts';
+import { InputError } from './errors.ts';
+import { FLOAT_BYTES, toFloat32 } from './float.ts';
+import { loraScale } from './peft.ts';
+import type { StoredTensor, TensorToWrite } from './safetensors.ts';
+
+/**
+ * All tensors of a model, by name, with the adapters in them. Throws {@link InputError} for a weight of a type that cannot
+ * be added to, and for a sum that its type cannot hold.
+ */
+export function mergeAdapters(
+  stored: ReadonlyMap<string, StoredTensor>,
+  parts: readonly AdapterPart[],
+): Map<string, TensorToWrite> {
+  const merged = new Map<string, TensorToWrite>(stored);
+  for (const module of new Set(parts.flatMap(({ adapter }) => [...adapter.weights.keys()]))) {
+    const name = `${module}.weight`;
+    const tensor = stored.get(name);
+    if (!tensor) throw new InputError(name, 'is not among the weights', 'Give the model of the adapter');
+    merged.set(name, withAdapters(tensor, module, parts));
+  }
+  return merged;
+}
+
+function withAdapters(tensor: StoredTensor, module: string, parts: readonly AdapterPart[]): TensorToWrite {
+  const values = toFloat32(tensor);
+  const toBytes = FLOAT_BYTES[tensor.dtype as keyof typeof FLOAT_BYTES];
+  const [out, width] = tensor.shape as [number, number];
+  const sums = new Float32Array(values.length);
+  const row = new Float64Array(width);
+  for (let o = 0; o < out; o++) {
+    row.set(values.subarray(o * width, (o + 1) * width));
+    for (const { adapter, factor } of parts) {
+      const pair = adapter.weights.get(module);
+      if (!pair) continue;
+      const scale = factor * loraScale(adapter.config);
+      for (let k = 0; k < pair.r; k++) {
+        const weight = scale * (pair.b[o * pair.r + k] as number);
+        for (let i = 0; i < width; i++) row[i] += weight * (pair.a[k * width + i] as number);
+      }
+    }
+    sums.set(row, o * width);
+  }
+  const data = toBytes(sums);
+  const written: TensorToWrite = { dtype: tensor.dtype, shape: tensor.shape, data };
+  const kept = toFloat32({ ...tensor, data: data as StoredTensor['data'] });
+  if (!kept.every(Number.isFinite)) {
+    const what = `with the adapter it holds numbers that ${tensor.dtype} cannot`;
+    throw new InputError(tensor.where, what, 'Convert the model to F32, or check the adapter');
+  }
+  return written;
+}

@@ -1,0 +1,60 @@
+/**
+ * A LoRA adapter as llama.cpp reads it (`llama-cli --lora adapter.gguf`), for a base model in GGUF that was made of the
+ * same Hugging Face folder, quantised or not. Names and the order of rows are the architecture's; numbers stay float32.
+ */
+import type { ModelConfig } from '../io/config.ts';
+import { toFloat32Bytes } from '../io/float.ts';
+import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf.ts';
+import { type Adapter, checkAdapterFits, type LoraWeights } from '../io/peft.ts';
+import { inLayer, LINEARS, type LinearName } from './architectures.ts';
+import { linearsOf, type ModelDescription } from './weights.ts';
+
+/**
+ * The bytes of the file: `<name>.lora_a`, (r, in), and `<name>.lora_b`, (out, r), of each layer, which llama.cpp multiplies
+ * by `adapter.lora.alpha` / r. Throws `InputError` for an adapter of another model.
+ */
+export function ggufAdapter(
+  { config, architecture }: ModelDescription,
+  adapter: Adapter,
+  name = 'adapter',
+): Uint8Array<ArrayBuffer> {
+  checkAdapterFits(adapter, linearsOf(architecture, config), name);
+  const { gguf, linears } = architecture;
+  const { r, loraAlpha, useRslora } = adapter.config;
+  const metadata = new Map<string, GgufValue>([
+    ['general.architecture', { string: gguf.architecture }],
+    ['general.type', { string: 'adapter' }],
+    ['general.file_type', { uint32: 0 }],
+    ['adapter.type', { string: 'lora' }],
+    // The reader divides by r, rsLoRA by its root.
+    ['adapter.lora.alpha', { float32: useRslora ? loraAlpha * Math.sqrt(r) : loraAlpha }],
+  ]);
+  const tensors = new Map<string, GgufTensor>();
+  for (let i = 0; i < config.numHiddenLayers; i++) {
+    for (const layer of LINEARS) {
+      const pair = adapter.weights.get(inLayer(linears[layer], i));
+      if (!pair) continue;
+      const stem = `${inLayer(gguf.linears[layer], i)}.weight`;
+      const b = gguf.interleaved.includes(layer) ? interleaved(pair, headsOf(layer, config)) : pair.b;
+      tensors.set(`${stem}.lora_a`, { shape: [r, pair.in], dtype: 'F32', data: toFloat32Bytes(pair.a) });
+      tensors.set(`${stem}.lora_b`, { shape: [pair.out, r], dtype: 'F32', data: toFloat32Bytes(b) });
+    }
+  }
+  return writeGguf(metadata, tensors);
+}
+
+function headsOf(layer: LinearName, { numAttentionHeads, numKeyValueHeads }: ModelConfig): number {
+  return layer === 'q' ? numAttentionHeads : numKeyValueHeads;
+}
+
+/** B (out, r) with each head's rows in turn from its first and its second half: 0, n/2, 1, n/2 + 1, … */
+function interleaved({ b, r, out }: LoraWeights, heads: number): Float32Array {
+  const half = out / heads / 2;
+  const rows = new Float32Array(b.length);
+  for (let row = 0; row < out; row++) {
+    const within = row % (2 * half);
+    const from = row - within + (within % 2) * half + Math.floor(within / 2);
+    rows.set(b.subarray(from * r, (from + 1) * r), row * r);
+  }
+  return rows;
+}

@@ -1,0 +1,31 @@
+/**
+ * A model with adapters merged into its weights, as a Hugging Face folder of its own: one file of weights in their own
+ * types, the configuration and the tokenizer's files as they were. On the host alone; the device is not needed.
+ */
+import type { AdapterPart } from '../io/combine-adapters.ts';
+import type { Files } from '../io/files.ts';
+import { mergeAdapters } from '../io/merge-adapters.ts';
+import { checkAdapterFits } from '../io/peft.ts';
+import { writeSafetensors } from '../io/safetensors.ts';
+import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS, readWeights } from '../io/weights.ts';
+import { checkWeights, describeModel, linearsOf, weightShapes } from './weights.ts';
+
+/**
+ * The folder's files by name, in the order in which to write them: without the last it is no model. Throws
+ * `InputError` for a model that cannot be read and for an adapter of another one.
+ */
+export async function mergedModelFiles(
+  source: Files,
+  parts: readonly AdapterPart[],
+): Promise<Record<string, Uint8Array>> {
+  const { config, architecture } = await describeModel(source);
+  const linears = linearsOf(architecture, config);
+  for (const { adapter, name = 'adapter' } of parts) checkAdapterFits(adapter, linears, name);
+  const stored = await readWeights(source);
+  checkWeights(weightShapes(architecture, config), stored, source.name);
+  return {
+    ...(await carriedFiles(source)),
+    [MODEL_WEIGHTS]: writeSafetensors(mergeAdapters(stored, parts), { format: 'pt' }),
+    [MODEL_CONFIG]: await source.read(MODEL_CONFIG),
+  };
+}
