@@ -35,6 +35,8 @@ export interface Method<Row = unknown> {
   /** Its settings are options of the command, by the same names. */
   defaults: TrainingConfig;
   adapterLearningRate: number;
+  /** The Python module in which TRL keeps the trainer of this name. */
+  trlModule: string;
   read(text: string, file: string): Row[];
   trainer(options: DataOptions<TrainingConfig, readonly Row[]>): Trainer;
 }
@@ -71,6 +73,7 @@ export const DPO = method({
   rows: 'pairs',
   defaults: DPO_DEFAULTS,
   adapterLearningRate: LORA_LEARNING_RATE,
+  trlModule: 'trl',
   read: readPreferenceRows,
   Trainer: DPOTrainer,
 });
@@ -84,6 +87,7 @@ export const METHODS: readonly Method[] = [
     rows: 'texts',
     defaults: SFT_DEFAULTS,
     adapterLearningRate: SFT_LORA_LEARNING_RATE,
+    trlModule: 'trl',
     read: readTextRows,
     Trainer: SFTTrainer,
   }),
@@ -98,6 +102,7 @@ export const METHODS: readonly Method[] = [
     rows: 'completions',
     defaults: KTO_DEFAULTS,
     adapterLearningRate: LORA_LEARNING_RATE,
+    trlModule: 'trl',
     read: readLabelledRows,
     Trainer: KTOTrainer,
   }),
@@ -112,6 +117,7 @@ export const METHODS: readonly Method[] = [
     rows: 'pairs',
     defaults: CPO_DEFAULTS,
     adapterLearningRate: LORA_LEARNING_RATE,
+    trlModule: 'trl.experimental.cpo',
     read: readPreferenceRows,
     Trainer: CPOTrainer,
   }),
@@ -125,6 +131,7 @@ export const METHODS: readonly Method[] = [
     rows: 'pairs',
     defaults: ORPO_DEFAULTS,
     adapterLearningRate: LORA_LEARNING_RATE,
+    trlModule: 'trl.experimental.orpo',
     read: readPreferenceRows,
     Trainer: ORPOTrainer,
   }),

@@ -1,12 +1,12 @@
 /** `webalign export`: each form is written whole and can be used, and what cannot be done is said before anything is. */
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { type Adapter, readAdapter } from '../../src/io/peft.ts';
 import { folderFiles } from '../../src/node/folder.ts';
 import { relativeL2 } from '../reference/compare.ts';
 import { tinyLlama, tinyLlamaTied } from '../reference/fixtures.ts';
 import { readFixture } from '../support/files.ts';
-import { lines, Workshop } from './workshop.ts';
+import { lines, pairs, Workshop } from './workshop.ts';
 
 describe('cli: export', () => {
   let workshop: Workshop;
@@ -34,7 +34,7 @@ describe('cli: export', () => {
     expect(written?.config).to.include({ r: 4, loraAlpha: 8 });
     expect(relativeL2(bOf(written!), bOf(given!))).to.equal(0);
     const two = await exported('peft', 'two', '--adapter', adapter, '--q', '0.5');
-    expect(two.json).to.deep.include({ format: 'peft', r: 8, q: 0.5 });
+    expect(two.json).to.deep.include({ format: 'peft', q: 0.5 });
     expect((await readAdapter(folderFiles(workshop.path('two')))).config.r).to.equal(8);
   });
 
@@ -60,17 +60,63 @@ describe('cli: export', () => {
   it('gguf: one file', async () => {
     const { code, json, stderr } = await exported('gguf', 'llama', '--model', model);
     expect(code, stderr).to.equal(0);
-    expect(json).to.deep.include({ format: 'gguf', files: ['adapter.gguf'], r: 4 });
+    expect(json).to.deep.include({ format: 'gguf', files: ['adapter.gguf'] });
     expect(await readdir(workshop.path('llama'))).to.deep.equal(['adapter.gguf']);
     const again = await exported('gguf', 'llama', '--model', model);
     expect(again.error.message).to.include('adapter.gguf').and.include('--overwrite');
+  });
+
+  it('trl: the rows, settings and first adapter of a run, under a script', async () => {
+    const run = workshop.path('run');
+    const settings = { '--out': run, '--max-steps': '1', '--loss': 'ipo', '--warmup-ratio': '0.1' };
+    const trained = await workshop.run(workshop.dpo({ ...settings, '--f-divergence': 'js', '--seed': '7' }));
+    expect(trained.code, trained.stderr).to.equal(0);
+    const out = workshop.path('trl');
+    const { code, stderr } = await workshop.run([
+      'export',
+      '--format',
+      'trl',
+      '--adapter',
+      run,
+      '--out',
+      out,
+    ]);
+    expect(code, stderr).to.equal(0);
+
+    const text = async (name: string) => readFile(`${out}/${name}`, 'utf8');
+    const { model: path, args } = JSON.parse(await text('settings.json'));
+    expect(path).to.equal(model);
+    expect(args).to.include({ beta: 0.1, loss_type: 'ipo', f_divergence_type: 'js_divergence' });
+    expect(args).to.include({ warmup_steps: 0.1, per_device_train_batch_size: 4, adam_beta1: 0.9, seed: 7 });
+    expect(args).to.include({ train_sampling_strategy: 'random', max_steps: 1, bf16: false });
+    expect(args).to.not.have.any.keys('warmup_ratio', 'eval_steps', 'ld_alpha', 'ipo_token_mean');
+
+    const rows = (await text('train.jsonl'))
+      .trimEnd()
+      .split('\n')
+      .concat((await text('eval.jsonl')).trim().split('\n'));
+    const known = pairs(12).map((pair) => JSON.stringify(pair));
+    expect(rows).to.have.length(12).and.have.members(known);
+
+    const start = await readAdapter(folderFiles(`${out}/start`));
+    expect(start.config).to.include({ r: 16, loraAlpha: 32 });
+    expect(bOf(start).every((value) => value === 0)).to.equal(true);
+    const [after, ours] = await Promise.all(
+      [`${out}/trained`, run].map((folder) => readAdapter(folderFiles(folder))),
+    );
+    expect(bOf(after!)).to.deep.equal(bOf(ours!));
+    // Of the first step's gradient A gets none: B is zero.
+    const module = 'model.layers.0.self_attn.q_proj';
+    expect(start.weights.get(module)!.a).to.deep.equal(ours!.weights.get(module)!.a);
+    const script = await text('train.py');
+    expect(script).to.include('from trl import DPOConfig, DPOTrainer').and.include('"start"');
   });
 
   it('says what is wrong and the way out, and writes nothing', async () => {
     const other = await workshop.model('other', {}, tinyLlamaTied);
     const half = await workshop.model('half', { 'model.safetensors': undefined });
     const refused: [string, string[], ...string[]][] = [
-      ['onnx', [], '"onnx"', 'peft, merged, gguf'],
+      ['onnx', [], '"onnx"', 'peft, merged, gguf, trl'],
       ['merged', [], 'needs --model'],
       ['gguf', [], 'needs --model'],
       ['merged', ['--model', other], adapter, 'q_proj is (32, 32)', 'tiny-llama'],
@@ -78,6 +124,8 @@ describe('cli: export', () => {
       ['merged', ['--model', half], 'half/model.safetensors'],
       ['merged', ['--model', workshop.path('none')], 'none/config.json', 'Check the folder'],
       ['peft', ['--q', '2'], 'q'],
+      ['trl', [], 'adapter/run.json', 'finished run of sft, dpo'],
+      ['trl', ['--adapter', adapter], 'takes one --adapter'],
     ];
     for (const [format, more, ...parts] of refused) {
       const { code, error } = await exported(format, 'never', ...more);

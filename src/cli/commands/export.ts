@@ -1,6 +1,6 @@
 /**
  * `webalign export`: what was trained, as files for others. Adapters become one adapter, a whole model, or an adapter of
- * llama.cpp; a row of the table for each form. Needs no GPU.
+ * llama.cpp, or a run for TRL; a row of the table for each form. Needs no GPU.
  */
 import { resolve } from 'node:path';
 import { type AdapterPart, combineAdapters } from '../../io/combine-adapters.ts';
@@ -15,44 +15,63 @@ import { checkedScale } from '../../train/sacpo-trainer.ts';
 import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
 import { GGUF_ADAPTER, openRunFolder, type RunFolderOptions } from '../run-folder.ts';
+import { trlFiles } from '../trl-export.ts';
 
 interface Format {
   writes: RunFolderOptions['writes'];
   /** What it is in a sentence: "written to X as …". */
   as: string;
   /** The files by name, in the order in which to write them. */
-  files(parts: readonly AdapterPart[], model: () => Files): Promise<Record<string, Uint8Array>>;
+  files(from: Source): Promise<Record<string, Uint8Array>>;
+}
+
+interface Source {
+  /** The folders of the adapters, as they were given. */
+  folders: readonly string[];
+  /** The adapters in them. */
+  parts(): Promise<AdapterPart[]>;
+  /** The model's folder; a {@link UsageError} where none was given. */
+  model(): Files;
 }
 
 const FORMATS: Readonly<Record<string, Format>> = {
   peft: {
     writes: 'adapter',
     as: 'a PEFT adapter',
-    files: async (parts) => writeAdapter(asOne(parts)),
+    files: async ({ parts }) => writeAdapter(asOne(await parts())),
   },
   merged: {
     writes: 'model',
     as: 'a model with them merged in',
-    files: (parts, model) => mergedModelFiles(model(), parts),
+    files: async ({ parts, model }) => mergedModelFiles(model(), await parts()),
   },
   gguf: {
     writes: 'gguf',
     as: 'a GGUF adapter',
-    files: async (parts, model) => {
+    files: async ({ folders, parts, model }) => {
       const description = await describeModel(model());
-      return { [GGUF_ADAPTER]: ggufAdapter(description, asOne(parts), nameOf(parts)) };
+      return { [GGUF_ADAPTER]: ggufAdapter(description, asOne(await parts()), folders.join(' + ')) };
+    },
+  },
+  trl: {
+    writes: 'trl',
+    as: 'a run for TRL',
+    files: ({ folders: [run, ...others] }) => {
+      if (run !== undefined && others.length === 0) return trlFiles(run);
+      throw new UsageError('--format trl takes one --adapter, the folder of a run.');
     },
   },
 };
 
 export const exportCommand = command({
   name: 'export',
-  summary: 'adapters as one, merged into their model, or for llama.cpp',
+  summary: 'adapters as one, merged into their model, for llama.cpp or TRL',
   description:
     'Writes adapters that add up, such as the stages of sacpo, in another form. --format peft: a single PEFT adapter, exact, ' +
     'at the sum of their ranks. --format merged: the model of --model with the adapters in its weights, in the types in ' +
-    'which they are stored. --format gguf: an adapter for llama.cpp, to be put on the GGUF of --model. With --q the last ' +
-    'one counts in part (P-SACPO). Needs no GPU.',
+    'which they are stored. --format gguf: an adapter for llama.cpp, to be put on the GGUF of --model. --format trl: a Python ' +
+    'script that repeats the run in the folder --adapter with TRL. With --q the last adapter counts in part (P-SACPO). ' +
+    'Needs no GPU.',
   example: 'export --format merged --model SmolLM2-135M --adapter adapter --out aligned',
   options: ['format', 'model', 'adapter', 'q', 'out', 'overwrite'],
   required: ['adapter', 'out'],
@@ -70,22 +89,21 @@ export const exportCommand = command({
       factor: i === last ? q : 1,
       name: folder,
     });
-    const parts = await Promise.all(folders.map(read));
-    const files = await format.files(parts, () => {
-      if (model !== undefined) return folderFiles(model);
-      throw new UsageError(
-        `--format ${name} needs --model, the folder of the model that the adapter is for.`,
-      );
+    const files = await format.files({
+      folders,
+      parts: () => Promise.all(folders.map(read)),
+      model() {
+        if (model !== undefined) return folderFiles(model);
+        throw new UsageError(`--format ${name} needs --model, the folder of the model they are for.`);
+      },
     });
     const folder = await openRunFolder(out, { writes: format.writes, atOnce: true, overwrite });
     await folder.clear();
     await writeFiles(out, files);
-    const r = parts.reduce((sum, { adapter }) => sum + adapter.config.r, 0);
-    const targetModules = [...new Set(parts.flatMap(({ adapter }) => adapter.config.targetModules))];
-    const counted = q === 1 ? '' : `, the last one by ${q},`;
     const adapters = folders.length === 1 ? '1 adapter' : `${folders.length} adapters`;
-    terminal.print(`${adapters}${counted} of rank ${r} written to ${out} as ${format.as}`);
-    return { json: { format: name, adapters: folders, q, r, targetModules, files: Object.keys(files), out } };
+    const counted = q === 1 ? '' : `, the last one by ${q},`;
+    terminal.print(`${adapters}${counted} written to ${out} as ${format.as}`);
+    return { json: { format: name, adapters: folders, q, files: Object.keys(files), out } };
   },
 });
 
@@ -93,8 +111,4 @@ export const exportCommand = command({
 function asOne(parts: readonly AdapterPart[]) {
   const [only, ...others] = parts;
   return only && others.length === 0 && only.factor === 1 ? only.adapter : combineAdapters(parts);
-}
-
-function nameOf(parts: readonly AdapterPart[]): string {
-  return parts.map(({ name }) => name).join(' + ');
 }

@@ -12,7 +12,8 @@ import { UsageError } from '../failures.ts';
 import { METHODS, type Method, methodOptions } from '../methods.ts';
 import { openModel, withGpu } from '../open.ts';
 import { LORA_OPTIONS } from '../options.ts';
-import { openRunFolder } from '../run-folder.ts';
+import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
+import { writeRunRecord } from '../run-record.ts';
 import { runTraining } from '../training.ts';
 import { readData } from '../training-data.ts';
 import { modelFiles } from '../write-model.ts';
@@ -66,13 +67,21 @@ function trainCommand(method: Method): Command {
           terminal,
           signal,
         );
-        const { adapter } = result.trainer;
-        await writeFiles(
-          out,
-          adapter
-            ? writeAdapter(await adapter.toAdapter())
-            : await modelFiles(open.model, folderFiles(modelPath)),
-        );
+        const { adapter, config } = result.trainer;
+        const { data, evalData, evalSplit } = settings;
+        const record = writeRunRecord({
+          method: name,
+          model: resolve(modelPath),
+          data: resolve(data),
+          evalData: evalData === undefined ? null : resolve(evalData),
+          evalSplit,
+          settings: config,
+          lora: adapter?.config ?? null,
+        });
+        const trained = adapter
+          ? writeAdapter(await adapter.toAdapter())
+          : await modelFiles(open.model, folderFiles(modelPath));
+        await writeFiles(out, { [RUN_RECORD]: record, ...trained });
         if (profiler) for (const line of await kernelTimes(gpu, profiler)) terminal.info(line);
         result.trainer.dispose();
         return result.json;
