@@ -125,6 +125,7 @@ export {
   separation,
 } from './train/implicit-rewards.ts';
 export { KTOTrainer, type KTOTrainerOptions } from './train/kto-trainer.ts';
+export { type MemoryPlan, planMemory } from './train/memory-plan.ts';
 export {
   estimateModelOptimum,
   estimatePolicy,

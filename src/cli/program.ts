@@ -12,6 +12,7 @@ import { frontier } from './commands/frontier.ts';
 import { generateCommand } from './commands/generate.ts';
 import { logprobs } from './commands/logprobs.ts';
 import { objective } from './commands/objective.ts';
+import { plan } from './commands/plan.ts';
 import { preferences } from './commands/preferences.ts';
 import { reward } from './commands/reward.ts';
 import { sacpo } from './commands/sacpo.ts';
@@ -30,6 +31,7 @@ const COMMANDS: readonly Command[] = [
   logprobs,
   reward,
   exportCommand,
+  plan,
   objective,
   doctor,
   preferences,

@@ -126,7 +126,8 @@ export class Gpu {
 
   /**
    * A device that only counts: the same code runs on it, its kernels' calls are checked and its buffers are numbers. Its
-   * memory report says afterwards what the real run will need, and {@link wantedPipelines} which kernels to compile.
+   * memory report says afterwards what the real run will need, and {@link wantedPipelines} which kernels to compile. What
+   * is read from it is zero.
    */
   countingCopy(): Gpu {
     return new Gpu(this.device, this.adapter, Number.POSITIVE_INFINITY, true, this.pipelines);
@@ -148,8 +149,9 @@ export class Gpu {
     else this.recorder.dispatch(this.pipelines.get(key), views, groups, setUniforms);
   }
 
-  /** Compiles pipelines in parallel, ahead of their first use. */
+  /** Compiles pipelines in parallel, ahead of their first use. A counting device needs none. */
   async compile(keys: readonly PipelineKey[]): Promise<void> {
+    if (this.counting) return;
     try {
       await this.pipelines.compile(keys);
     } catch (error) {

@@ -29,6 +29,7 @@ export class BufferPool {
   /** Waiting buffers by size class, the oldest last: a step that asks in the same order gets the same buffers. */
   private readonly free = new Map<number, GPUBuffer[]>();
   private readonly ages = new WeakMap<GPUBuffer, number>();
+  private readonly held = new Set<GPUBuffer>();
   private live = 0;
   private peak = 0;
   private reserved = 0;
@@ -50,6 +51,7 @@ export class BufferPool {
       if (this.reserved + bytes > this.cap) throw new MemoryCapError(this.reserved + bytes, this.cap, label);
       buffer = this.create(bytes, label);
       this.ages.set(buffer, this.created++);
+      this.held.add(buffer);
       this.reserved += bytes;
       this.peak = Math.max(this.peak, this.reserved);
     }
@@ -73,7 +75,10 @@ export class BufferPool {
   trim(): void {
     this.beforeDestroy();
     for (const [bytes, buffers] of this.free) {
-      for (const buffer of buffers) buffer.destroy();
+      for (const buffer of buffers) {
+        buffer.destroy();
+        this.held.delete(buffer);
+      }
       this.reserved -= bytes * buffers.length;
     }
     this.free.clear();
@@ -81,6 +86,11 @@ export class BufferPool {
 
   report(): MemoryReport {
     return { live: this.live, peak: this.peak, reserved: this.reserved, created: this.created };
+  }
+
+  /** The buffers held now, waiting ones included; each has the label of what it was made for. */
+  buffers(): Iterable<GPUBuffer> {
+    return this.held;
   }
 
   /** Starts a new peak from what is held now. */

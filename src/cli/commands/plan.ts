@@ -1,0 +1,144 @@
+/**
+ * `webalign plan`: what a run of `webalign dpo` with these settings will hold on the GPU, part by part, whether it fits, and
+ * what to change where it does not. Trains nothing and uploads nothing.
+ */
+import { requireVocabulary, Tokenizer } from '../../data/tokenizer.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { formatBytes } from '../../gpu/errors.ts';
+import { folderFiles } from '../../node/folder.ts';
+import { DPO_DEFAULTS, LORA_DEFAULTS, type TrainingConfig } from '../../train/config.ts';
+import { type MemoryPlan, planMemory } from '../../train/memory-plan.ts';
+import { command } from '../command.ts';
+import { DPO, methodOptions } from '../methods.ts';
+import { withGpu } from '../open.ts';
+import { LORA_OPTIONS, OPTIONS, type OptionName, pick, type Settings } from '../options.ts';
+import { loraConfig } from '../training.ts';
+import { readData } from '../training-data.ts';
+
+export const plan = command({
+  name: 'plan',
+  summary: 'what a run of dpo will need on the GPU, before it',
+  description:
+    'Takes the settings of webalign dpo and says what its run will hold on the GPU, part by part, by rehearsing it on a ' +
+    "device that only counts. Holds it against the device's limits and --memory-cap; where it does not fit, says which " +
+    'changes would make it. The exit code is 1 then.',
+  example: 'plan --model SmolLM2-135M --data pairs.jsonl --batch-size 16 --memory-cap 4GiB',
+  options: ['model', 'data', 'evalData', 'evalSplit', 'full', ...methodOptions(DPO), ...LORA_OPTIONS],
+  required: ['model', 'data'],
+  defaults: { evalSplit: 0.1, seed: DPO.defaults.seed },
+  shown: { ...DPO_DEFAULTS, ...LORA_DEFAULTS },
+  async run({ settings, terminal }) {
+    const { model: path, full = false, memoryCap } = settings;
+    const files = folderFiles(path);
+    const { train, evaluation } = await readData(DPO, settings);
+    const tokenizer = await Tokenizer.fromFiles(files);
+    return withGpu(terminal, undefined, async (gpu) => {
+      const planFor = (given: Settings) =>
+        planMemory(
+          gpu,
+          files,
+          (model) => {
+            requireVocabulary(tokenizer, model.config.vocabSize);
+            return DPO.trainer({
+              model,
+              args: pick(given, methodOptions(DPO)) as Partial<TrainingConfig>,
+              trainDataset: train,
+              evalDataset: evaluation,
+              processingClass: tokenizer,
+              peftConfig: full ? null : loraConfig(given, model),
+            });
+          },
+          { trainable: full },
+        );
+      const found = await planFor(settings);
+      const limits = limitsOf(gpu, memoryCap);
+      const troubles = troublesOf(found, limits);
+      const changes = [];
+      for (const change of troubles.length > 0 ? changesTo(settings) : []) {
+        const changed = await planFor({ ...settings, ...change });
+        const fits = troublesOf(changed, limits).length === 0;
+        changes.push({ change, bytes: changed.plannedBytes, fits });
+      }
+
+      const rows = Object.entries(found.parts).sort(([, a], [, b]) => b - a);
+      for (const [part, bytes] of rows) {
+        const share = ((100 * bytes) / found.heldBytes).toFixed(0).padStart(3);
+        terminal.print(`${part.padEnd(16)}${formatBytes(bytes).padStart(12)} ${share}%`);
+      }
+      terminal.print(`${'all'.padEnd(16)}${formatBytes(found.heldBytes).padStart(12)}`);
+      terminal.print(
+        `At least ${formatBytes(found.plannedBytes)} at once: under a cap, buffers that only wait are given back.`,
+      );
+      for (const trouble of troubles) terminal.print(trouble);
+      for (const { change, bytes, fits } of changes)
+        terminal.print(
+          `${fits ? 'Fits' : 'Does not fit yet'} with ${flagsOf(change)}: ${formatBytes(bytes)}`,
+        );
+      if (troubles.length === 0) terminal.print('It fits.');
+      return {
+        json: { ...found, limits, fits: troubles.length === 0, changes },
+        failed: troubles.length > 0,
+      };
+    });
+  },
+});
+
+interface Limits {
+  /** Bytes that may be held; null where nobody has set a cap, for WebGPU does not tell how much there is. */
+  memoryCap: number | null;
+  /** Bytes of the largest buffer that kernels can see. */
+  buffer: number;
+}
+
+function limitsOf({ limits }: Gpu, memoryCap: number | undefined): Limits {
+  const buffer = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
+  return { memoryCap: memoryCap ?? null, buffer };
+}
+
+/** What does not fit, a sentence each. */
+function troublesOf({ plannedBytes, largestBuffer }: MemoryPlan, { memoryCap, buffer }: Limits): string[] {
+  const troubles = [];
+  if (memoryCap !== null && plannedBytes > memoryCap) {
+    troubles.push(`${formatBytes(plannedBytes)} is over the cap of ${formatBytes(memoryCap)}.`);
+  }
+  if (largestBuffer.bytes > buffer) {
+    const { label, bytes } = largestBuffer;
+    troubles.push(
+      `"${label}" needs a buffer of ${formatBytes(bytes)}, over this device's ${formatBytes(buffer)}.`,
+    );
+  }
+  return troubles;
+}
+
+/** What could be changed, from what alters the result least: each change on top of those before it. */
+function changesTo(settings: Settings): Settings[] {
+  const {
+    perDeviceTrainBatchSize: batch = DPO_DEFAULTS.perDeviceTrainBatchSize,
+    gradientAccumulationSteps: accumulation = DPO_DEFAULTS.gradientAccumulationSteps,
+    maxLength = DPO_DEFAULTS.maxLength,
+  } = settings;
+  const changes: Settings[] = [];
+  let so: Settings = {};
+  const also = (change: Settings) => {
+    so = { ...so, ...change };
+    changes.push(so);
+  };
+  if (!settings.gradientCheckpointing) also({ gradientCheckpointing: true });
+  const spread = (size: number) => ({
+    perDeviceTrainBatchSize: size,
+    gradientAccumulationSteps: accumulation * Math.ceil(batch / size),
+  });
+  if (batch > 2) also(spread(Math.floor(batch / 2)));
+  if (batch > 1) also(spread(1));
+  also({ maxLength: Math.max(2, Math.floor(maxLength / 2)) });
+  return changes;
+}
+
+function flagsOf(change: Settings): string {
+  return Object.entries(change)
+    .map(([name, value]) => {
+      const { flag, kind } = OPTIONS[name as OptionName];
+      return kind === 'switch' ? flag : `${flag} ${value}`;
+    })
+    .join(' ');
+}

@@ -1,0 +1,70 @@
+/**
+ * The memory of a run, before it and without it: model and trainer are made on a device that only counts, and the trainer
+ * rehearses there: reference, steps, evaluation. Says how many bytes each part takes. Nothing is computed or compiled.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import type { Files } from '../io/files.ts';
+import { CausalLM, type LoadOptions } from '../model/causal-lm.ts';
+import type { RunPlan } from './events.ts';
+import type { Trainer } from './trainer.ts';
+
+/** Steps that are rehearsed: batches of enough different lengths that every size of buffer has been asked for. */
+const REHEARSED_STEPS = 32;
+
+/** What a buffer is for, by the label it was made with; the first rule that fits. */
+const RULES: readonly (readonly [part: string, label: RegExp])[] = [
+  ['adapters', /\.lora_[AB]$|^parameter values$/],
+  ['optimizer', /^(parameter gradients|first moments|second moments|clip|partial squares)$/],
+  ['weights', /\.weight$/],
+  ['head', /^(strip of logits|pull of the vocabulary|row states|token |logit means|ones$|vocabulary mean)/],
+  ['reference', /reference|^policy values$/],
+  ['batch', /^(token ids|positions|spans|targets|sequence offsets|loss rows|index |labels)/],
+  ['caches', /^(rope turns|key-value cache)$/],
+];
+/** Everything that layers and objective keep for the backward pass, and their gradients. */
+const REST = 'activations';
+
+export interface MemoryPlan extends RunPlan {
+  /** Most bytes that the run will hold, buffers that wait to be used again included. */
+  heldBytes: number;
+  /** The same by part: weights, adapters, optimizer, activations, head, reference, batch, caches. */
+  parts: Record<string, number>;
+  largestBuffer: { label: string; bytes: number };
+}
+
+/** Plans the run of the trainer that `make` makes on the model in `files`. Throws what making it throws. */
+export async function planMemory(
+  gpu: Gpu,
+  files: Files,
+  make: (model: CausalLM) => Trainer,
+  options: LoadOptions = {},
+): Promise<MemoryPlan> {
+  const counting = gpu.countingCopy();
+  const model = await CausalLM.load(counting, files, options);
+  const trainer = make(model);
+  const enough = new AbortController();
+  let plan: RunPlan | undefined;
+  for await (const event of trainer.train({ signal: enough.signal })) {
+    if (event.type === 'start') plan = event.plan;
+    if (event.type === 'step' && event.step >= REHEARSED_STEPS) enough.abort();
+    if (event.type === 'end' && !event.completed) await trainer.evaluate();
+  }
+  const buffers = [...counting.pool.buffers()];
+  const parts: Record<string, number> = {};
+  for (const { label, size } of buffers) {
+    const part = partOf(label, options.trainable);
+    parts[part] = (parts[part] ?? 0) + size;
+  }
+  const largest = buffers.reduce((a, b) => (b.size > a.size ? b : a));
+  return {
+    ...(plan as RunPlan),
+    heldBytes: counting.memory().peak,
+    parts,
+    largestBuffer: { label: largest.label, bytes: largest.size },
+  };
+}
+
+function partOf(label: string, trainable = false): string {
+  const [part = REST] = RULES.find(([, pattern]) => pattern.test(label)) ?? [];
+  return trainable && part === 'adapters' ? 'weights' : part;
+}

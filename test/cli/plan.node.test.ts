@@ -1,0 +1,76 @@
+/** `webalign plan`: its bytes are those that the run then holds, and what it says to change does make it fit. */
+import { expect } from 'chai';
+import { readText } from '../../src/cli/open.ts';
+import { EMBEDDED } from '../../src/cli/package.ts';
+import { lines, Workshop } from './workshop.ts';
+
+interface Plan {
+  heldBytes: number;
+  plannedBytes: number;
+  parts: Record<string, number>;
+  fits: boolean;
+  changes: { change: Record<string, unknown>; bytes: number; fits: boolean }[];
+}
+
+/** Of the measured peak. */
+const WITHIN = 0.1;
+
+describe('cli: plan', function () {
+  this.timeout(240_000);
+  let workshop: Workshop;
+  before(async () => {
+    workshop = await Workshop.open();
+  });
+  after(() => workshop.close());
+
+  /** The same flags for the plan and for the run. */
+  async function both(flags: Record<string, string>): Promise<{ plan: Plan; peak: number }> {
+    const [, ...run] = workshop.dpo({ '--max-steps': '2', ...flags });
+    const out = run.indexOf('--out');
+    const planned = await workshop.run(['plan', ...run.filter((_, i) => i !== out && i !== out + 1)]);
+    expect(planned.code, planned.stderr).to.equal(0);
+    const { code, json, stderr } = await workshop.run(['dpo', ...run]);
+    expect(code, stderr).to.equal(0);
+    return { plan: planned.json as unknown as Plan, peak: json.peakBytes as number };
+  }
+
+  function expectAgreement({ plan, peak }: { plan: Plan; peak: number }): void {
+    expect(plan.fits).to.equal(true);
+    expect(plan.heldBytes).to.be.within(peak * (1 - WITHIN), peak * (1 + WITHIN));
+    expect(Object.values(plan.parts).reduce((a, b) => a + b, 0)).to.equal(plan.heldBytes);
+  }
+
+  it('the tiny model: what the run then holds', async () => {
+    const agreed = await both({ '--out': workshop.path('tiny') });
+    expectAgreement(agreed);
+    // Of 22,272 trained numbers gradients and two moments, in buffers of classes up to a quarter too wide.
+    const optimizer = 3 * 4 * 22272;
+    expect(agreed.plan.parts.optimizer).to.be.within(optimizer, optimizer * 1.3);
+  });
+
+  it('the tiny model, all weights', async () => {
+    const agreed = await both({ '--out': workshop.path('full'), '--full': '' });
+    expectAgreement(agreed);
+    expect(agreed.plan.parts).to.not.have.any.keys('adapters');
+  });
+
+  it('the embedded model', async () => {
+    const rows = (await readText(EMBEDDED.train)).split('\n').slice(0, 12);
+    const data = await workshop.write('stories.jsonl', lines(rows));
+    const flags = { '--model': EMBEDDED.model, '--data': data, '--out': workshop.path('embedded') };
+    expectAgreement(await both(flags));
+  });
+
+  it('names what would fit where it does not, and says so by its exit code', async () => {
+    const args = ['plan', '--model', workshop.path('model'), '--data', workshop.path('pairs.jsonl')];
+    const whole = (await workshop.run(args)).json as unknown as Plan;
+    const cap = Math.floor(whole.plannedBytes * 0.85);
+    const { code, json, stderr } = await workshop.run([...args, '--memory-cap', String(cap)]);
+    expect(code).to.equal(1);
+    expect(stderr).to.include('over the cap').and.include('--gradient-checkpointing');
+    const { fits, changes } = json as unknown as Plan;
+    expect(fits).to.equal(false);
+    expect(changes.some((change) => change.fits)).to.equal(true);
+    for (const change of changes) expect(change.fits).to.equal(change.bytes <= cap);
+  });
+});
