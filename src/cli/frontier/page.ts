@@ -92,7 +92,8 @@ ${curve
 ${task.pairs} pairs ([\`demos/align/data\`](../demos/align/data/README.md)), ${steps} steps of ${FRONTIER_TRAINING.perDeviceTrainBatchSize} pairs (KTO: of their ${2 * FRONTIER_TRAINING.perDeviceTrainBatchSize} completions), learning rate
 ${FRONTIER_TRAINING.learningRate} with a warm-up over a tenth of the steps and then linear decay, LoRA of rank ${FRONTIER_TRAINING.r} on every linear layer, seed ${FRONTIER_TRAINING.seed}. Stories have at
 most ${task.maxNewTokens} tokens, drawn at temperature 1 from the whole distribution; the KL is summed over their tokens and the one that ends them.
-No method was tuned beyond its β: another learning rate or more data would move its point, below the line in any case.
+The learning rate was chosen once, on DPO, and no method was tuned beyond its β: another one or more data would move its point,
+below the line in any case.
 
 Ran on ${adapters.join('; ')}. Every sample is kept in [\`frontier/\`](frontier): with nothing changed, the command draws this page again
 without training.

@@ -20,7 +20,7 @@ export interface Entry {
 
 const { beta: _, ...training } = ALIGN_TRAINING;
 
-/** Half of the learning rate that `align` has: less is lost to the noise of single batches, which costs KL and earns nothing. */
+/** Half of the learning rate that `align` has, so that points of small KL are within reach. */
 export const FRONTIER_TRAINING = {
   ...training,
   ...ALIGN_LORA,
@@ -73,7 +73,7 @@ export const FRONTIER: FrontierTask = {
   referenceStories: 64,
   stories: 2,
   maxNewTokens: 40,
-  entries: [dpo(0.1), dpo(1), dpo(3), ipo(1), hinge(1), simpo(2.5), orpo(0.1), kto(0.1)],
+  entries: [dpo(0.1), dpo(0.3), dpo(1), dpo(3), ipo(1), ipo(3), hinge(1), simpo(2.5), orpo(0.1), kto(0.1)],
 };
 
 /** What is left of it all where someone only wants to see that it works. */
