@@ -21,8 +21,9 @@ export interface PageData {
 }
 
 /** In the order of the work: before, each stage by q, at once. */
-function pointsOf({ base, scaled, both }: Tradeoff): Point[] {
-  return [base, ...scaled, both];
+function pointsOf({ base, reward, scaled, both }: Tradeoff): Point[] {
+  // At q = 0 it is the first stage.
+  return [base, { ...reward, q: 0 }, ...scaled.filter(({ q }) => q !== 0), both];
 }
 
 export function tradeoffPage(data: PageData): string {
@@ -103,7 +104,7 @@ training.
 
 function row({ name, q, steps, sentiment, calm, kl }: Point): string {
   const cells = [
-    q === 0 ? 'after the first stage' : name.replace(/, q = .*/, ''),
+    name.replace(/, q = .*/, ''),
     q ?? '',
     steps,
     plusMinus(sentiment),
