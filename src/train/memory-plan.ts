@@ -47,7 +47,10 @@ export async function planMemory(
   for await (const event of trainer.train({ signal: enough.signal })) {
     if (event.type === 'start') plan = event.plan;
     if (event.type === 'step' && event.step >= REHEARSED_STEPS) enough.abort();
-    if (event.type === 'end' && !event.completed) await trainer.evaluate();
+    if (event.type === 'end' && !event.completed) {
+      trainer.rehearseLargestStep();
+      await trainer.evaluate();
+    }
   }
   const buffers = [...counting.pool.buffers()];
   const parts: Record<string, number> = {};

@@ -3,6 +3,7 @@
  * bytes to hold against the user's cap and the kernels to compile.
  */
 import type { TokenizedExample } from '../data/packing.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { MemoryCapError } from '../gpu/errors.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
 import type { TrainingConfig } from './config.ts';
@@ -18,14 +19,25 @@ export async function planRun(
 ): Promise<number> {
   const { gpu } = context.model;
   const counting = gpu.countingCopy();
+  largestStep(counting, context, parameters, examples, config);
+  const bytes = gpu.memory().live + counting.memory().peak;
+  if (bytes > gpu.pool.cap) throw new MemoryCapError(bytes, gpu.pool.cap, 'Training');
+  await gpu.compile(counting.wantedPipelines);
+  return bytes;
+}
+
+/** The step on the longest examples that there are, on a counting device. */
+export function largestStep(
+  counting: Gpu,
+  context: StepContext,
+  parameters: ParameterStore,
+  examples: readonly TokenizedExample[],
+  config: TrainingConfig,
+): void {
   const size = ({ prompt, completions }: TokenizedExample) =>
     completions.reduce((n, { length }) => n + length, prompt.length);
   const batch = [...examples].sort((a, b) => size(b) - size(a)).slice(0, config.perDeviceTrainBatchSize);
   runBatch(counting, context, batch, { scale: 1 });
   new Optimizer(counting, parameters, config).step(1, 0);
   context.reference?.stepped(0, counting);
-  const bytes = gpu.memory().live + counting.memory().peak;
-  if (bytes > gpu.pool.cap) throw new MemoryCapError(bytes, gpu.pool.cap, 'Training');
-  await gpu.compile(counting.wantedPipelines);
-  return bytes;
 }

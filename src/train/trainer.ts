@@ -20,7 +20,7 @@ import { evalMetrics, joinMeans } from './metrics.ts';
 import { MovingReference } from './moving-reference.ts';
 import { Optimizer } from './optimizer.ts';
 import { examplesOfStep, type Order, stepsPerEpoch } from './order.ts';
-import { planRun } from './plan.ts';
+import { largestStep, planRun } from './plan.ts';
 import { CachedReference, type Reference } from './reference.ts';
 import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
 import { loadRun, type RunState, restoreParameters, runHash, saveRun } from './state.ts';
@@ -166,6 +166,11 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       trainableParameters: this.parameters.count,
       plannedBytes: await planRun(this.context, this.parameters, this.task.train, this.config),
     };
+  }
+
+  /** Goes through the largest step where the model is on a counting device: a rehearsal may end before it comes to it. */
+  rehearseLargestStep(): void {
+    largestStep(this.model.gpu, this.context, this.parameters, this.task.train, this.config);
   }
 
   /** Frees what the trainer holds; the adapter stays on the model. */

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { readText } from '../../src/cli/open.ts';
 import { EMBEDDED } from '../../src/cli/package.ts';
-import { lines, Workshop } from './workshop.ts';
+import { lines, pairs, Workshop } from './workshop.ts';
 
 interface Plan {
   heldBytes: number;
@@ -11,9 +11,6 @@ interface Plan {
   fits: boolean;
   changes: { change: Record<string, unknown>; bytes: number; fits: boolean }[];
 }
-
-/** Of the measured peak. */
-const WITHIN = 0.1;
 
 describe('cli: plan', function () {
   this.timeout(240_000);
@@ -36,7 +33,8 @@ describe('cli: plan', function () {
 
   function expectAgreement({ plan, peak }: { plan: Plan; peak: number }): void {
     expect(plan.fits).to.equal(true);
-    expect(plan.heldBytes).to.be.within(peak * (1 - WITHIN), peak * (1 + WITHIN));
+    // The rehearsal is the run: it asks for the same buffers in the same order.
+    expect(plan.heldBytes).to.equal(peak);
     expect(Object.values(plan.parts).reduce((a, b) => a + b, 0)).to.equal(plan.heldBytes);
   }
 
@@ -59,6 +57,20 @@ describe('cli: plan', function () {
     const data = await workshop.write('stories.jsonl', lines(rows));
     const flags = { '--model': EMBEDDED.model, '--data': data, '--out': workshop.path('embedded') };
     expectAgreement(await both(flags));
+  });
+
+  it('a run longer than its rehearsal: the longest rows count, wherever they are', async () => {
+    const long = { prompt: 'the sky', chosen: ' is blue'.repeat(6), rejected: ' is red.'.repeat(6) };
+    const args = ['plan', '--model', workshop.path('model'), '--batch-size', '1', '--eval-split', '0'];
+    const planned = async (name: string, rows: readonly unknown[]) => {
+      const data = await workshop.write(`${name}.jsonl`, lines(rows));
+      const { code, json, stderr } = await workshop.run([...args, '--no-shuffle-dataset', '--data', data]);
+      expect(code, stderr).to.equal(0);
+      return json as unknown as Plan;
+    };
+    const alone = await planned('alone', [long, long]);
+    const last = await planned('last', [...pairs(60), long, long]);
+    expect(last.parts.activations).to.be.at.least(alone.parts.activations!);
   });
 
   it('names what would fit where it does not, and says so by its exit code', async () => {
