@@ -58,6 +58,7 @@ export const plan = command({
         const changed = await planFor({ ...settings, ...change });
         const fits = troublesOf(changed, limits).length === 0;
         changes.push({ change, bytes: changed.plannedBytes, fits });
+        if (fits) break;
       }
 
       const rows = Object.entries(found.parts).sort(([, a], [, b]) => b - a);
