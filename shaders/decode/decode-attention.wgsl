@@ -28,6 +28,15 @@ struct Params {
 const HEAD_VECTORS: u32 = 4; // head_dim / 4
 const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 4): threads of forward that share a head
 const LAST: u32 = HEAD_VECTORS - 1;
+const WINDOW: u32 = 0; // positions that a token sees, itself the last; 0 for all
+
+// The first of the cached keys in sight.
+fn first_seen(count: u32) -> u32 {
+  if (WINDOW == 0u) {
+    return 0u;
+  }
+  return count + 1u - min(count + 1u, WINDOW);
+}
 
 fn shared_by() -> u32 {
   return params.heads / params.kv_heads;
@@ -105,7 +114,7 @@ fn forward(
   var y2 = value[own + p2];
   var y3 = value[own + p3];
   let count = place.y - place.x + params.cached;
-  for (var t = 0u; t < count; t++) {
+  for (var t = first_seen(count); t < count; t++) {
     let k = head_at(seen_row(place, t), kv_head);
     var s = dot(q0, keys[k]) + dot(q1, keys[k + min(1u, LAST)]);
     s += dot(q2, keys[k + min(2u, LAST)]) + dot(q3, keys[k + min(3u, LAST)]);
@@ -170,7 +179,7 @@ fn forward_wide(
   var highest = own_weight_log;
   var total = 0.0; // this thread's share, the token itself left out
   var sum = vec4f();
-  for (var start = 0u; start < count; start += WORKGROUP) {
+  for (var start = first_seen(count); start < count; start += WORKGROUP) {
     let t = start + lane;
     var s = -3.0e38;
     if (t < count) {

@@ -1,5 +1,6 @@
 // Causal attention over packed sequences with shared prefixes and grouped query heads. Query i sees the keys of its
-// prefix [spans.x, spans.y) and of its own segment [spans.z, i]; key j is seen by exactly the queries [j, spans.w).
+// prefix [spans.x, spans.y) and of its own segment [spans.z, i]; key j is seen by exactly the queries [j, spans.w). With
+// a sliding window, of these only the last WINDOW positions.
 // Online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): the scores are never stored, one log-sum-exp a query
 // is. A thread owns 16 coordinates of one head as a matrix in registers, for one token or for four neighbours that share
 // every load; what it holds of token t is component t of a vector. head_dim must be a multiple of 4.
@@ -186,7 +187,7 @@ fn backward_key_value(
         own_query = query_block(q, place.first);
         own_dy = dy_block(q, place.first);
       }
-      let weight = select(vec4f(), exp(s * params.scale - stats.x), covers(seeing, i));
+      let weight = select(vec4f(), exp(s * params.scale - stats.x), covers(seeing, i) & in_window(place.tokens, i));
       add_multiples(&key_sums, weight * (dp - stats.y) * params.scale, own_query);
       add_multiples(&value_sums, weight, own_dy);
     }

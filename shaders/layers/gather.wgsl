@@ -1,12 +1,13 @@
 // Rows of a table by index: token embeddings, and the hidden states that carry loss. Backward, every row of the table
 // sums the gradients of the places that read it, listed in order by the inverse of the index, so that no atomics are
-// needed and the sum is the same in every run.
+// needed and the sum is the same in every run. Some models scale their embedding (Gemma).
 
 #include "lib/dispatch.wgsl"
 
 struct Params {
   rows: u32,
   cols: u32,
+  scale: f32,
   accumulate: u32,
 }
 
@@ -29,7 +30,7 @@ fn forward(
 ) {
   let id = linear_group(group, groups) * WORKGROUP + lane;
   if (id < params.rows * params.cols) {
-    y[id] = table[indices[id / params.cols] * params.cols + id % params.cols];
+    y[id] = params.scale * table[indices[id / params.cols] * params.cols + id % params.cols];
   }
 }
 
@@ -50,6 +51,7 @@ fn backward(
   for (var e = offsets[row]; e < offsets[row + 1u]; e++) {
     sum += dy[entries[e] * params.cols + column];
   }
+  sum *= params.scale;
   if (params.accumulate == 1u) {
     sum += dtable[id];
   }

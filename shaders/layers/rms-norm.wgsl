@@ -1,4 +1,5 @@
 // Root-mean-square normalisation (Zhang and Sennrich 2019): y = x · rstd · weight, rstd = 1 / sqrt(mean(x²) + eps).
+// Where the weight is an offset (Gemma), 1 + weight takes its place.
 // WORKGROUP threads share a row and a workgroup takes ROWS of them: one of many threads where a GPU reduces, many of one
 // where the CPU stands in for it. rstd (rows) is kept for the backward pass.
 
@@ -23,6 +24,14 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> dweight: array<f32>; // (cols)
 
 const ROWS: u32 = 1; // more only where WORKGROUP is 1
+const OFFSET: bool = false;
+
+fn gain(i: u32) -> f32 {
+  if (OFFSET) {
+    return 1.0 + weight[i];
+  }
+  return weight[i];
+}
 
 @compute @workgroup_size(WORKGROUP, ROWS)
 fn forward(
@@ -42,7 +51,7 @@ fn forward(
   }
   let inverse = inverseSqrt(reduce_sum(squares, lane) / f32(params.cols) + params.eps);
   for (var i = lane; i < cols; i += WORKGROUP) {
-    y[start + i] = x[start + i] * inverse * weight[i];
+    y[start + i] = x[start + i] * inverse * gain(i);
   }
   if (lane == 0u && cols > 0u) {
     rstd[row] = inverse;
@@ -62,12 +71,12 @@ fn backward_input(
   let start = row * params.cols;
   var products = 0.0;
   for (var i = lane; i < cols; i += WORKGROUP) {
-    products += weight[i] * dy[start + i] * x[start + i];
+    products += gain(i) * dy[start + i] * x[start + i];
   }
   let inverse = saved_rstd[row];
   let pull = reduce_sum(products, lane) / f32(params.cols) * inverse * inverse;
   for (var i = lane; i < cols; i += WORKGROUP) {
-    var gradient = inverse * (weight[i] * dy[start + i] - x[start + i] * pull);
+    var gradient = inverse * (gain(i) * dy[start + i] - x[start + i] * pull);
     if (params.accumulate == 1u) {
       gradient += dx[start + i];
     }

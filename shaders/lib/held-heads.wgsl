@@ -7,6 +7,7 @@ const WORKGROUP: u32 = 64;
 const HEAD_VECTORS: u32 = 4; // head_dim / 4
 const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 4): threads that share a head
 const TOKENS: u32 = 1; // tokens of a thread, 1 or 4
+const WINDOW: u32 = 0; // positions that a query sees, itself the last; 0 for all
 
 const LOWEST: f32 = -3.0e38;
 const FOUR = vec4u(0u, 1u, 2u, 3u);
@@ -99,10 +100,31 @@ fn seen_keys(tokens: vec4u, pass_index: u32) -> Ranges {
   let s1 = spans[tokens.y];
   let s2 = spans[tokens.z];
   let s3 = spans[tokens.w];
+  let starts = vec4u(s0.z, s1.z, s2.z, s3.z);
   if (pass_index == 0u) {
-    return ranges(vec4u(s0.x, s1.x, s2.x, s3.x), vec4u(s0.y, s1.y, s2.y, s3.y));
+    let ends = vec4u(s0.y, s1.y, s2.y, s3.y);
+    // A segment goes on where its prefix ends.
+    return ranges(windowed(vec4u(s0.x, s1.x, s2.x, s3.x), ends + tokens + 1u - starts), ends);
   }
-  return ranges(vec4u(s0.z, s1.z, s2.z, s3.z), tokens + 1u);
+  return ranges(windowed(starts, tokens + 1u), tokens + 1u);
+}
+
+// The first keys in sight, where the query is the last before `ends`.
+fn windowed(starts: vec4u, ends: vec4u) -> vec4u {
+  if (WINDOW == 0u) {
+    return starts;
+  }
+  return max(starts, ends - min(ends, vec4u(WINDOW)));
+}
+
+// Which of a thread's keys, among those that see query i at all, lie in its window.
+fn in_window(tokens: vec4u, i: u32) -> vec4<bool> {
+  if (WINDOW == 0u) {
+    return vec4<bool>(true);
+  }
+  let span = spans[i];
+  let back = select(vec4u(span.y + i - span.z), vec4u(i), tokens >= vec4u(span.z)) - tokens;
+  return back < vec4u(WINDOW);
 }
 
 // The queries that see the keys of a thread.

@@ -46,7 +46,8 @@ async function adapters(run: string, model: string, lora: LoraConfig, seed: numb
   const linears = linearsOf(architecture, config);
   const targets = resolveTargetModules(lora.targetModules, [...linears.keys()]);
   const shapes = new Map(targets.map((name) => [name, linears.get(name) as LinearShape]));
-  const start = writeAdapter(freshAdapter(lora, shapes, model, seed));
+  const fresh = freshAdapter(lora, shapes, model, seed);
+  const start = writeAdapter({ ...fresh, fanInFanOut: architecture.transposed ?? false });
   const trained = writeAdapter(await readAdapter(folderFiles(run)));
   const below = (folder: string, files: Record<string, Uint8Array>) =>
     Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${folder}/${name}`, bytes]));

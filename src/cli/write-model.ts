@@ -3,22 +3,15 @@
  * type, and the files of its tokenizer as they were.
  */
 import type { Files } from '../io/files.ts';
-import { toFloat32Bytes } from '../io/float.ts';
 import { parseJsonObject } from '../io/json.ts';
-import { type TensorToWrite, writeSafetensors } from '../io/safetensors.ts';
+import { writeSafetensors } from '../io/safetensors.ts';
 import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS } from '../io/weights.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 
 /** The folder's files by name, in the order in which to write them: without the last it is no model. */
 export async function modelFiles(model: CausalLM, source: Files): Promise<Record<string, Uint8Array>> {
-  const store = model.parameters;
-  if (!store) throw new Error(`${model.name} has no trained weights`);
   const contents = await carriedFiles(source);
-  const tensors = new Map<string, TensorToWrite>();
-  for (const [name, values] of await store.read('values')) {
-    tensors.set(name, { dtype: 'F32', shape: [...store.get(name).shape], data: toFloat32Bytes(values) });
-  }
-  contents[MODEL_WEIGHTS] = writeSafetensors(tensors, { format: 'pt' });
+  contents[MODEL_WEIGHTS] = writeSafetensors(await model.trainedWeights(), { format: 'pt' });
 
   const config = parseJsonObject(await source.readText(MODEL_CONFIG), `${source.name}/${MODEL_CONFIG}`);
   const type = config.dtype === undefined ? 'torch_dtype' : 'dtype';

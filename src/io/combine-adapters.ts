@@ -23,6 +23,7 @@ export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
     // α/r = 1: the scales are in B.
     config: { r: rank, loraAlpha: rank, targetModules, useRslora: false },
     baseModel: parts[0]?.adapter.baseModel ?? '',
+    ...(parts.some(({ adapter }) => adapter.fanInFanOut) && { fanInFanOut: true }),
     weights,
   };
 }

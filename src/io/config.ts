@@ -1,10 +1,33 @@
 /**
- * `config.json` of a Hugging Face model, read into the numbers that a decoder of the Llama family needs. Understands
- * what transformers 4 and 5 write. Checks each field by itself and against the others and refuses what nothing here
- * computes, by name; which architectures there are is the caller's to say.
+ * `config.json` of a Hugging Face model, read into the numbers that a decoder needs. Understands what transformers 4
+ * and 5 write. Checks each field by itself and against the others and refuses what nothing here computes, by name;
+ * which architectures there are, and how each words its file, is the caller's to say.
  */
-import { InputError, listed, quote } from './errors.ts';
-import { Fields, isObject, type JsonObject, parseJsonObject } from './json.ts';
+import { listed } from './errors.ts';
+import { Fields, type JsonObject, parseJsonObject } from './json.ts';
+import { type LayerAttention, layerAttentions } from './layer-attention.ts';
+
+/** How the files of an architecture differ from Llama's. */
+export interface ConfigDialect {
+  /** Names of fields, by Llama's names. */
+  names?: Readonly<Record<string, string>>;
+  /** What holds where the file is silent, by the file's names. */
+  defaults?: JsonObject;
+  /** `intermediate_size` in widths of the residual stream, where the file is silent. */
+  widening?: number;
+}
+
+/** silu(z) = z · σ(z), or GELU in its tanh form. */
+export type Activation = 'silu' | 'gelu';
+
+/** By the names of transformers; the tanh form of GELU has several. */
+const ACTIVATIONS: Readonly<Record<string, Activation>> = {
+  silu: 'silu',
+  swish: 'silu',
+  gelu_pytorch_tanh: 'gelu',
+  gelu_new: 'gelu',
+  gelu_fast: 'gelu',
+};
 
 export interface ModelConfig {
   modelType: string;
@@ -20,13 +43,17 @@ export interface ModelConfig {
   /** V, rows of the embedding. */
   vocabSize: number;
   maxPositionEmbeddings: number;
-  rmsNormEps: number;
-  ropeTheta: number;
+  /** Added to the variance in every norm. */
+  normEps: number;
+  /** Factor of the attention scores. */
+  queryScale: number;
+  /** Window and positions, one entry a layer. */
+  layers: readonly LayerAttention[];
   tieWordEmbeddings: boolean;
   /** Biases on q, k, v and o, as the file says; an architecture may know better. */
   attentionBias: boolean;
   mlpBias: boolean;
-  hiddenAct: 'silu';
+  activation: Activation;
   bosTokenId: number | undefined;
   /** May be empty. */
   eosTokenIds: number[];
@@ -34,18 +61,26 @@ export interface ModelConfig {
   torchDtype: string | undefined;
 }
 
-/** Reads the text of a `config.json`; `supported` lists the known `model_type`s. */
-export function parseConfigText(text: string, file: string, supported: readonly string[]): ModelConfig {
-  return parseConfig(parseJsonObject(text, file), file, supported);
+/** Reads the text of a `config.json`; `dialects` has the known `model_type`s. */
+export function parseConfigText(
+  text: string,
+  file: string,
+  dialects: Readonly<Record<string, ConfigDialect>>,
+): ModelConfig {
+  return parseConfig(parseJsonObject(text, file), file, dialects);
 }
 
 /** Reads a parsed `config.json`; {@link InputError} names the file and the field. */
-export function parseConfig(json: JsonObject, file: string, supported: readonly string[]): ModelConfig {
-  const fields = new Fields(json, file);
-  const modelType = fields.string('model_type');
-  if (!supported.includes(modelType)) {
-    throw fields.unsupported('model_type', `Supported are ${listed(supported, 32)}`);
-  }
+export function parseConfig(
+  json: JsonObject,
+  file: string,
+  dialects: Readonly<Record<string, ConfigDialect>>,
+): ModelConfig {
+  const given = new Fields(json, file);
+  const modelType = given.string('model_type');
+  const dialect = Object.hasOwn(dialects, modelType) ? dialects[modelType] : undefined;
+  if (!dialect) throw given.unsupported('model_type', `Supported are ${listed(Object.keys(dialects), 32)}`);
+  const fields = new Fields({ ...dialect.defaults, ...json }, file, dialect.names);
   refuseUnsupported(fields);
 
   const hiddenSize = fields.integer('hidden_size', undefined, 1, 2 ** 20);
@@ -60,80 +95,59 @@ export function parseConfig(json: JsonObject, file: string, supported: readonly 
   const headDim = fields.integer('head_dim', hiddenSize / numAttentionHeads, 1, 2 ** 16);
   if (headDim % 2 !== 0) throw fields.wrong('head_dim', 'an even number: rotary positions turn pairs');
   const vocabSize = fields.integer('vocab_size', undefined, 1, 2 ** 24);
-  const config: ModelConfig = {
+  const numHiddenLayers = fields.integer('num_hidden_layers', undefined, 1, 2 ** 12);
+  const maxPositionEmbeddings = fields.integer('max_position_embeddings', 2048);
+  const widened = dialect.widening === undefined ? undefined : dialect.widening * hiddenSize;
+  return {
     modelType,
     hiddenSize,
-    intermediateSize: fields.integer('intermediate_size', undefined, 1, 2 ** 22),
-    numHiddenLayers: fields.integer('num_hidden_layers', undefined, 1, 2 ** 12),
+    intermediateSize: fields.integer('intermediate_size', widened, 1, 2 ** 22),
+    numHiddenLayers,
     numAttentionHeads,
     numKeyValueHeads,
     headDim,
     vocabSize,
-    maxPositionEmbeddings: fields.integer('max_position_embeddings', 2048),
-    rmsNormEps: fields.positive('rms_norm_eps', 1e-6),
-    ropeTheta: ropeTheta(fields),
+    maxPositionEmbeddings,
+    normEps: fields.positive('rms_norm_eps', 1e-6),
+    queryScale: 1 / Math.sqrt(fields.positive('query_pre_attn_scalar', headDim)),
+    layers: layerAttentions(fields, numHiddenLayers, maxPositionEmbeddings),
     tieWordEmbeddings: fields.boolean('tie_word_embeddings', false),
     attentionBias: fields.boolean('attention_bias', false),
     mlpBias: fields.boolean('mlp_bias', false),
-    hiddenAct: 'silu',
+    activation: activation(fields),
     bosTokenId: tokenIds(fields, 'bos_token_id', vocabSize)[0],
     eosTokenIds: tokenIds(fields, 'eos_token_id', vocabSize),
     torchDtype: fields.string('dtype', fields.string('torch_dtype', '')) || undefined,
   };
-  refuseSlidingWindow(fields, config.maxPositionEmbeddings);
-  return config;
 }
+
+/** Values of fields that nothing here computes, and the field's usual value. */
+const MUST_BE: Readonly<Record<string, unknown>> = {
+  pretraining_tp: 1,
+  quantization_config: undefined,
+  attn_logit_softcapping: undefined,
+  final_logit_softcapping: undefined,
+  use_bidirectional_attention: false,
+  scale_attn_weights: true,
+  scale_attn_by_inverse_layer_idx: false,
+  add_cross_attention: false,
+};
 
 /** Fields whose other values change the arithmetic. */
 function refuseUnsupported(fields: Fields): void {
-  if (fields.string('hidden_act', 'silu') !== 'silu')
-    throw fields.unsupported('hidden_act', 'Only silu is computed');
-  if (fields.integer('pretraining_tp', 1, 0) > 1)
-    throw fields.unsupported('pretraining_tp', 'Only 1 is computed');
-  if (fields.get('quantization_config') !== undefined) {
-    throw fields.unsupported('quantization_config', 'Use the weights before quantisation');
-  }
-}
-
-/** A window shorter than the context would need another mask. */
-function refuseSlidingWindow(fields: Fields, maxPositionEmbeddings: number): void {
-  const used = fields.get('sliding_window') !== undefined && fields.boolean('use_sliding_window', true);
-  if (used && fields.integer('sliding_window') < maxPositionEmbeddings) {
-    throw fields.unsupported('sliding_window', 'Only attention over the whole context is computed');
-  }
-}
-
-/**
- * θ of the rotary positions: `rope_theta` beside the others (transformers 4) or inside `rope_parameters`
- * (transformers 5). Any scaling of it is refused by its name.
- */
-function ropeTheta(fields: Fields): number {
-  for (const name of ['rope_parameters', 'rope_scaling']) {
-    const rope = fields.get(name);
-    if (rope === undefined) continue;
-    if (!isObject(rope)) throw fields.wrong(name, 'an object or null');
-    const kind = rope.rope_type ?? rope.type ?? 'default';
-    if (kind !== 'default') {
-      throw new InputError(
-        `${fields.file}, "${name}"`,
-        `rotary positions of type ${quote(kind)} are not supported`,
-        'Use a model with plain rotary positions',
-      );
+  for (const [name, usual] of Object.entries(MUST_BE)) {
+    const value = fields.get(name);
+    if (value !== undefined && value !== usual) {
+      throw fields.unsupported(name, `Use a model without it${usual === undefined ? '' : `: ${usual}`}`);
     }
-    refusePartialRotary(new Fields(rope, `${fields.file}, "${name}"`));
   }
-  refusePartialRotary(fields);
-  const inside = fields.get('rope_parameters');
-  const fallback = fields.positive('rope_theta', 10000);
-  return isObject(inside)
-    ? new Fields(inside, `${fields.file}, "rope_parameters"`).positive('rope_theta', fallback)
-    : fallback;
 }
 
-function refusePartialRotary(fields: Fields): void {
-  if (fields.positive('partial_rotary_factor', 1) !== 1) {
-    throw fields.unsupported('partial_rotary_factor', 'Only 1 is computed');
-  }
+function activation(fields: Fields): Activation {
+  const name = fields.string('hidden_act', 'silu');
+  const known = Object.hasOwn(ACTIVATIONS, name) ? ACTIVATIONS[name] : undefined;
+  if (known) return known;
+  throw fields.unsupported('hidden_act', `Computed are ${Object.keys(ACTIVATIONS).join(', ')}`);
 }
 
 /** A token id, a list of them, or none. */

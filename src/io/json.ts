@@ -145,15 +145,19 @@ export function scanJson(text: string): { error?: number; duplicate?: string } {
 export class Fields {
   readonly object: JsonObject;
   readonly file: string;
+  private readonly names: Readonly<Record<string, string>>;
 
-  constructor(object: JsonObject, file: string) {
+  /** `names`: what the file calls a field, where that is not its name here. */
+  constructor(object: JsonObject, file: string, names: Readonly<Record<string, string>> = {}) {
     this.object = object;
     this.file = file;
+    this.names = names;
   }
 
   /** The field, `undefined` where it is absent or null. */
   get(name: string): Json | undefined {
-    const value = Object.hasOwn(this.object, name) ? this.object[name] : undefined;
+    const own = this.inFile(name);
+    const value = Object.hasOwn(this.object, own) ? this.object[own] : undefined;
     return value === null ? undefined : value;
   }
 
@@ -187,11 +191,19 @@ export class Fields {
   wrong(name: string, expected: string): InputError {
     const value = this.get(name);
     const found = value === undefined ? 'is missing' : `is ${quote(value)}`;
-    return new InputError(`${this.file}, "${name}"`, `${found}, expected ${expected}`, 'Correct the file');
+    return new InputError(this.place(name), `${found}, expected ${expected}`, 'Correct the file');
   }
 
   /** A value that is well-formed but that nothing here can serve. */
   unsupported(name: string, wayOut: string): InputError {
-    return new InputError(`${this.file}, "${name}"`, `${quote(this.get(name))} is not supported`, wayOut);
+    return new InputError(this.place(name), `${quote(this.get(name))} is not supported`, wayOut);
+  }
+
+  private inFile(name: string): string {
+    return this.names[name] ?? name;
+  }
+
+  private place(name: string): string {
+    return `${this.file}, "${this.inFile(name)}"`;
   }
 }

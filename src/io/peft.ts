@@ -37,6 +37,8 @@ export interface Adapter {
   config: LoraConfig;
   /** What the adapter was trained on, a name or a path; may be empty. */
   baseModel: string;
+  /** The base model stores its linear weights (in, out), which PEFT wants to be told. */
+  fanInFanOut?: boolean;
   /** By module: `model.layers.0.self_attn.q_proj`. */
   weights: Map<string, LoraWeights>;
 }
@@ -54,7 +56,7 @@ export function loraScale({ r, loraAlpha, useRslora }: LoraConfig): number {
 }
 
 /** The two files; same adapter, same bytes. */
-export function writeAdapter({ config, baseModel, weights }: Adapter): AdapterFiles {
+export function writeAdapter({ config, baseModel, fanInFanOut = false, weights }: Adapter): AdapterFiles {
   const tensors = new Map<string, TensorToWrite>();
   for (const [module, { a, b, r, in: width, out }] of weights) {
     tensors.set(`${PREFIX}${module}.lora_A.weight`, {
@@ -72,7 +74,7 @@ export function writeAdapter({ config, baseModel, weights }: Adapter): AdapterFi
     alpha_pattern: {},
     base_model_name_or_path: baseModel,
     bias: 'none',
-    fan_in_fan_out: false,
+    fan_in_fan_out: fanInFanOut,
     inference_mode: true,
     init_lora_weights: true,
     lora_alpha: config.loraAlpha,
@@ -110,13 +112,15 @@ export async function readAdapter(files: Files): Promise<Adapter> {
     targetModules: targetModules(fields, [...weights.keys()]),
     useRslora: fields.boolean('use_rslora', false),
   };
-  return { config, baseModel: fields.string('base_model_name_or_path', ''), weights };
+  const fanInFanOut = fields.boolean('fan_in_fan_out', false);
+  const baseModel = fields.string('base_model_name_or_path', '');
+  return { config, baseModel, ...(fanInFanOut && { fanInFanOut }), weights };
 }
 
 /** Settings that change what an adapter computes. Each must be absent, or off as PEFT writes it. */
 // biome-ignore format: a list by name
 const MUST_BE_OFF = [
-  'alora_invocation_tokens', 'alpha_pattern', 'arrow_config', 'fan_in_fan_out', 'kasa_config', 'layer_replication',
+  'alora_invocation_tokens', 'alpha_pattern', 'arrow_config', 'kasa_config', 'layer_replication',
   'lora_bias', 'modules_to_save', 'monteclora_config', 'rank_pattern', 'target_parameters', 'trainable_token_indices',
   'use_bdlora', 'use_dora', 'use_qalora', 'velora_config',
 ];

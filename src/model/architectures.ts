@@ -1,20 +1,46 @@
 /**
- * Architectures as data: what a `model_type` calls its weights, and what llama.cpp calls them. One decoder serves every row. A model whose
- * `model_type` has no row here is refused with the list of those that have.
+ * Architectures as data: what a `model_type` calls its weights and llama.cpp calls them, which of the decoder's parts it
+ * has, and how it words its configuration. One decoder serves every row. A model whose `model_type` has no row here is
+ * refused with the list of those that have.
  */
+import type { ConfigDialect, ModelConfig } from '../io/config.ts';
 
-/** The linear layers of a decoder layer, in the order in which they run. */
-export const LINEARS = ['q', 'k', 'v', 'o', 'gate', 'up', 'down'] as const;
+/** The linear layers that a decoder layer may have, in the order in which they run; `qkv` is q, k and v in one. */
+export const LINEARS = ['qkv', 'q', 'k', 'v', 'o', 'gate', 'up', 'down'] as const;
 export type LinearName = (typeof LINEARS)[number];
 
+/** The norms that a decoder layer may have, in the order in which they run. */
+export const LAYER_NORMS = ['attention', 'query', 'key', 'attentionOut', 'mlp', 'mlpOut'] as const;
+export type LayerNormName = (typeof LAYER_NORMS)[number];
+
+/** y = x · rstd · w; the same with 1 + w; or the layer norm with weight and bias. */
+export type NormKind = 'rms' | 'rms-offset' | 'layer';
+
+/** A row of the table. Weight names come without `.weight`; `{i}` stands for the layer's number. */
 export interface Architecture {
-  /** Weight names; `{i}` stands for the layer's number. */
+  /** How its `config.json` differs from Llama's. */
+  dialect: ConfigDialect;
   embedding: string;
+  /** Factor of the embedded tokens. */
+  embeddingScale?(config: ModelConfig): number;
+  /** A table of learned positions, added to the embedding; without one, positions are rotary. */
+  positions?: string;
   finalNorm: string;
   head: string;
-  inputNorm: string;
-  postAttentionNorm: string;
-  linears: Record<LinearName, string>;
+  norm: NormKind;
+  /**
+   * `attention` and `mlp` come before their blocks, `attentionOut` and `mlpOut` behind them, ahead of the residual sum;
+   * `query` and `key` norm each head by itself.
+   */
+  norms: Partial<Record<LayerNormName, string>>;
+  /** The feed-forward layer is gated where there is a `gate`. */
+  linears: Partial<Record<LinearName, string>>;
+  /** Linear layers that have a bias, whatever the configuration says. */
+  biased?: readonly LinearName[];
+  /** Linear weights are stored (in, out). */
+  transposed?: boolean;
+  /** Beginning of all weight names that some files leave out. */
+  prefix?: string;
   gguf: GgufNames;
 }
 
@@ -22,17 +48,22 @@ export interface Architecture {
 export interface GgufNames {
   /** Its `general.architecture`. */
   architecture: string;
-  linears: Record<LinearName, string>;
+  linears: Partial<Record<LinearName, string>>;
   /** Layers whose rows it keeps in the order of interleaved rotary pairs, head by head. */
   interleaved: readonly LinearName[];
 }
 
 const LLAMA: Architecture = {
+  // Window fields that a Llama file may hold mean nothing there.
+  dialect: { defaults: { use_sliding_window: false } },
   embedding: 'model.embed_tokens',
   finalNorm: 'model.norm',
   head: 'lm_head',
-  inputNorm: 'model.layers.{i}.input_layernorm',
-  postAttentionNorm: 'model.layers.{i}.post_attention_layernorm',
+  norm: 'rms',
+  norms: {
+    attention: 'model.layers.{i}.input_layernorm',
+    mlp: 'model.layers.{i}.post_attention_layernorm',
+  },
   linears: {
     q: 'model.layers.{i}.self_attn.q_proj',
     k: 'model.layers.{i}.self_attn.k_proj',
@@ -57,8 +88,123 @@ const LLAMA: Architecture = {
   },
 };
 
-/** By `model_type`. Mistral is Llama where no sliding window is set, which the configuration reader sees to. */
-export const ARCHITECTURES: Readonly<Record<string, Architecture>> = { llama: LLAMA, mistral: LLAMA };
+const HEAD_NORMS = {
+  query: 'model.layers.{i}.self_attn.q_norm',
+  key: 'model.layers.{i}.self_attn.k_norm',
+};
+
+const QWEN_WINDOW = { use_sliding_window: false, sliding_window: 4096, max_window_layers: 28 };
+
+const MISTRAL: Architecture = {
+  ...LLAMA,
+  dialect: { defaults: { max_position_embeddings: 131072, sliding_window: 4096 } },
+};
+
+/** 2 and 2.5. */
+const QWEN2: Architecture = {
+  ...LLAMA,
+  dialect: { defaults: { max_position_embeddings: 32768, ...QWEN_WINDOW } },
+  biased: ['q', 'k', 'v'],
+  gguf: { ...LLAMA.gguf, architecture: 'qwen2', interleaved: [] },
+};
+
+const QWEN3: Architecture = {
+  ...LLAMA,
+  dialect: { defaults: { max_position_embeddings: 32768, head_dim: 128, ...QWEN_WINDOW } },
+  norms: { ...LLAMA.norms, ...HEAD_NORMS },
+  gguf: { ...LLAMA.gguf, architecture: 'qwen3', interleaved: [] },
+};
+
+/** The text models; the 1B of Gemma 3 is one by itself. */
+const GEMMA3: Architecture = {
+  ...LLAMA,
+  dialect: {
+    names: { hidden_act: 'hidden_activation' },
+    defaults: {
+      head_dim: 256,
+      hidden_activation: 'gelu_pytorch_tanh',
+      max_position_embeddings: 131072,
+      query_pre_attn_scalar: 256,
+      rope_local_base_freq: 1e4,
+      rope_theta: 1e6,
+      sliding_window: 4096,
+      sliding_window_pattern: 6,
+      tie_word_embeddings: true,
+    },
+  },
+  embeddingScale: ({ hiddenSize }) => Math.sqrt(hiddenSize),
+  norm: 'rms-offset',
+  norms: {
+    ...HEAD_NORMS,
+    attention: 'model.layers.{i}.input_layernorm',
+    attentionOut: 'model.layers.{i}.post_attention_layernorm',
+    mlp: 'model.layers.{i}.pre_feedforward_layernorm',
+    mlpOut: 'model.layers.{i}.post_feedforward_layernorm',
+  },
+  gguf: { ...LLAMA.gguf, architecture: 'gemma3', interleaved: [] },
+};
+
+/** Files of the first models leave the prefix out. */
+const GPT2: Architecture = {
+  dialect: {
+    names: {
+      hidden_act: 'activation_function',
+      hidden_size: 'n_embd',
+      intermediate_size: 'n_inner',
+      max_position_embeddings: 'n_positions',
+      num_attention_heads: 'n_head',
+      num_hidden_layers: 'n_layer',
+      rms_norm_eps: 'layer_norm_epsilon',
+    },
+    defaults: {
+      activation_function: 'gelu_new',
+      layer_norm_epsilon: 1e-5,
+      n_positions: 1024,
+      tie_word_embeddings: true,
+    },
+    widening: 4,
+  },
+  prefix: 'transformer.',
+  embedding: 'transformer.wte',
+  positions: 'transformer.wpe',
+  finalNorm: 'transformer.ln_f',
+  head: 'lm_head',
+  norm: 'layer',
+  norms: { attention: 'transformer.h.{i}.ln_1', mlp: 'transformer.h.{i}.ln_2' },
+  linears: {
+    qkv: 'transformer.h.{i}.attn.c_attn',
+    o: 'transformer.h.{i}.attn.c_proj',
+    up: 'transformer.h.{i}.mlp.c_fc',
+    down: 'transformer.h.{i}.mlp.c_proj',
+  },
+  biased: ['qkv', 'o', 'up', 'down'],
+  transposed: true,
+  gguf: {
+    architecture: 'gpt2',
+    linears: {
+      qkv: 'blk.{i}.attn_qkv',
+      o: 'blk.{i}.attn_output',
+      up: 'blk.{i}.ffn_up',
+      down: 'blk.{i}.ffn_down',
+    },
+    interleaved: [],
+  },
+};
+
+/** By `model_type`. */
+export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
+  llama: LLAMA,
+  mistral: MISTRAL,
+  qwen2: QWEN2,
+  qwen3: QWEN3,
+  gemma3_text: GEMMA3,
+  gpt2: GPT2,
+};
+
+/** The dialects of all rows, for the reader of configurations. */
+export const DIALECTS: Readonly<Record<string, ConfigDialect>> = Object.fromEntries(
+  Object.entries(ARCHITECTURES).map(([type, { dialect }]) => [type, dialect]),
+);
 
 /** A name with its layer's number. */
 export function inLayer(name: string, layer: number): string {

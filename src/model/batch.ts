@@ -7,6 +7,13 @@ import type { Gpu } from '../gpu/device.ts';
 import type { GatherIndex } from '../ops/gather.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
+/** Rows of the tables that train, whose gradients need the inverse of their index. */
+export interface TableRows {
+  vocabulary: number;
+  /** Of learned positions. */
+  positions?: number | undefined;
+}
+
 export class DeviceBatch {
   readonly tokens: Tensor;
   readonly positions: Tensor;
@@ -17,13 +24,15 @@ export class DeviceBatch {
   readonly lossRows: GatherIndex;
   /** Rows of the embedding; with its inverse where the embedding trains. */
   readonly tokenIndex: GatherIndex;
+  /** Rows of a table of positions; with its inverse where the table trains. */
+  readonly positionIndex: GatherIndex;
   private readonly tensors: Tensor[] = [];
 
-  /** `vocabulary`: the embedding's rows, where it trains and its gradient needs the inverse of the ids. */
+  /** `tables`: given where all weights train. */
   constructor(
     private readonly gpu: Gpu,
     packed: PackedBatch,
-    vocabulary?: number,
+    tables?: TableRows,
   ) {
     const tokens = packed.ids.length;
     const upload = (data: Uint32Array, shape: number[], label: string) => {
@@ -50,8 +59,10 @@ export class DeviceBatch {
     );
     const rows = upload(packed.rows, [packed.rows.length], 'loss rows');
     this.lossRows = index(rows, packed.rows, tokens);
-    this.tokenIndex =
-      vocabulary === undefined ? { indices: this.tokens } : index(this.tokens, packed.ids, vocabulary);
+    const table = (indices: Tensor, values: Uint32Array, rows: number | undefined) =>
+      rows === undefined ? { indices } : index(indices, values, rows);
+    this.tokenIndex = table(this.tokens, packed.ids, tables?.vocabulary);
+    this.positionIndex = table(this.positions, packed.positions, tables?.positions);
   }
 
   dispose(): void {

@@ -7,29 +7,37 @@ import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';
 import { InputError } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
+import { toFloat32Bytes } from '../io/float.ts';
 import { contentHash } from '../io/hash.ts';
 import { type Adapter, checkAdapterFits } from '../io/peft.ts';
-import type { StoredTensor } from '../io/safetensors.ts';
+import type { StoredTensor, TensorToWrite } from '../io/safetensors.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
 import { readWeights } from '../io/weights.ts';
+import { activate } from '../ops/activate.ts';
 import { add } from '../ops/add.ts';
-import { attention } from '../ops/attention.ts';
-import { gather } from '../ops/gather.ts';
+import { attention, type Heads } from '../ops/attention.ts';
+import { splitColumns } from '../ops/columns.ts';
+import { gatedUnit } from '../ops/gated-unit.ts';
+import { type GatherIndex, gather } from '../ops/gather.ts';
+import { layerNorm } from '../ops/layer-norm.ts';
 import { linear } from '../ops/linear.ts';
 import { rmsNorm } from '../ops/rms-norm.ts';
 import { rope, ropeTable } from '../ops/rope.ts';
-import { swiglu } from '../ops/swiglu.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { type Architecture, inLayer, type LinearName } from './architectures.ts';
-import type { DeviceBatch } from './batch.ts';
+import { type Architecture, inLayer, type LayerNormName, type LinearName } from './architectures.ts';
+import type { DeviceBatch, TableRows } from './batch.ts';
 import { type LinearShape, LoraAdapter } from './lora.ts';
+import { rotaryFrequencies } from './rotary.ts';
 import {
   checkWeights,
   describeModel,
+  fromFiles,
   type LoadedWeights,
+  linearShapes,
   linearsOf,
+  turnLinears,
   uploadWeights,
   weightShapes,
 } from './weights.ts';
@@ -50,7 +58,8 @@ export interface LoadOptions {
 export class CausalLM {
   /** Adapters in use, in the order in which they add up. */
   readonly adapters: LoraAdapter[] = [];
-  private readonly turns: Tensor;
+  /** Cosines and sines of each layer; layers that turn alike share them. */
+  private readonly turns: readonly Tensor[];
 
   private constructor(
     readonly gpu: Gpu,
@@ -62,9 +71,18 @@ export class CausalLM {
     private readonly architecture: Architecture,
     private readonly weights: LoadedWeights,
   ) {
-    const { maxPositionEmbeddings, headDim, ropeTheta } = config;
-    const table = ropeTable(maxPositionEmbeddings, headDim, ropeTheta);
-    this.turns = Tensor.from(gpu, table, [maxPositionEmbeddings, headDim / 2, 2], 'rope turns');
+    const { maxPositionEmbeddings, headDim, layers } = config;
+    const tables = new Map<string, Tensor>();
+    const turning = architecture.positions ? [] : layers;
+    this.turns = turning.map(({ rotary }) => {
+      const key = JSON.stringify(rotary);
+      const known = tables.get(key);
+      if (known) return known;
+      const values = ropeTable(maxPositionEmbeddings, rotaryFrequencies(headDim, rotary));
+      const table = Tensor.from(gpu, values, [maxPositionEmbeddings, headDim / 2, 2], 'rope turns');
+      tables.set(key, table);
+      return table;
+    });
   }
 
   /** Reads `config.json` and the weights of a Hugging Face folder. {@link InputError} says what is wrong with them. */
@@ -79,7 +97,7 @@ export class CausalLM {
       );
     }
     const shapes = weightShapes(architecture, config);
-    const stored = await readWeights(files);
+    const stored = fromFiles(architecture, await readWeights(files));
     checkWeights(shapes, stored, files.name);
     const contents = [...shapes.keys()].map((name) => (stored.get(name) as StoredTensor).data);
     const fingerprint = await contentHash(JSON.stringify(config), ...contents);
@@ -90,6 +108,24 @@ export class CausalLM {
   /** All weights as parameters, where they train. */
   get parameters(): ParameterStore | undefined {
     return this.weights.store;
+  }
+
+  /** The trained weights as a Hugging Face file has them. */
+  async trainedWeights(): Promise<Map<string, TensorToWrite>> {
+    const { store } = this.weights;
+    if (!store) throw new Error(`${this.name} has no trained weights`);
+    const tensors = new Map<string, TensorToWrite>();
+    for (const [name, values] of await store.read('values')) {
+      tensors.set(name, { dtype: 'F32', shape: [...store.get(name).shape], data: toFloat32Bytes(values) });
+    }
+    return turnLinears(this.architecture, tensors);
+  }
+
+  /** Rows of the tables that train, for a {@link DeviceBatch}; undefined where the weights are frozen. */
+  get trainedTables(): TableRows | undefined {
+    const { vocabSize: vocabulary, maxPositionEmbeddings } = this.config;
+    const positions = this.architecture.positions ? maxPositionEmbeddings : undefined;
+    return this.parameters && { vocabulary, positions };
   }
 
   /** The linear layers that an adapter can sit on, by module name. */
@@ -113,7 +149,11 @@ export class CausalLM {
   /** Adds an adapter. {@link InputError} lists every module that does not fit. */
   attach(adapter: Adapter, { trainable = false, name = 'adapter' } = {}): LoraAdapter {
     checkAdapterFits(adapter, this.linears, name);
-    const attached = LoraAdapter.from(this.gpu, adapter, { trainable });
+    const attached = LoraAdapter.from(
+      this.gpu,
+      { ...adapter, fanInFanOut: this.architecture.transposed ?? false },
+      { trainable },
+    );
     this.adapters.push(attached);
     return attached;
   }
@@ -133,13 +173,11 @@ export class CausalLM {
 
   /** Hidden states of a packed batch after the last norm, (N, d). */
   hidden(tape: Tape, batch: DeviceBatch, { checkpoint = false } = {}): Tensor {
-    const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = this.config;
     const context: AttentionContext = {
       positions: batch.positions,
-      attend: (scope, _layer, q, k, v) => attention(scope, q, k, v, batch.spans, { heads, kvHeads, headDim }),
+      attend: (scope, layer, q, k, v) => attention(scope, q, k, v, batch.spans, this.heads(layer)),
     };
-    const x = gather(tape, this.weight(this.architecture.embedding), batch.tokenIndex);
-    return this.layers(tape, x, context, checkpoint);
+    return this.layers(tape, this.embed(tape, batch.tokenIndex, batch.positionIndex), context, checkpoint);
   }
 
   /** Embedded tokens (N, d) through all layers and the last norm. */
@@ -151,44 +189,78 @@ export class CausalLM {
       x = checkpoint ? tape.checkpoint(run, input) : tape.scope(() => run(tape, input), [input]);
     }
     const last = x;
-    return tape.scope(
-      () => rmsNorm(tape, last, this.weight(this.architecture.finalNorm), this.config.rmsNormEps),
-      [last],
-    );
+    return tape.scope(() => this.norm(tape, last, this.architecture.finalNorm), [last]);
   }
 
-  /** Rows of the embedding. */
-  embed(tape: Tape, tokens: Tensor): Tensor {
-    return gather(tape, this.weight(this.architecture.embedding), { indices: tokens });
+  /** Embedded tokens, (N, d), with their positions where those are learned. */
+  embed(tape: Tape, tokens: GatherIndex, positions: GatherIndex): Tensor {
+    const { embedding, embeddingScale, positions: table } = this.architecture;
+    const embedded = () => gather(tape, this.weight(embedding), tokens, embeddingScale?.(this.config));
+    if (!table) return embedded();
+    return tape.scope(() => add(tape, embedded(), gather(tape, this.weight(table), positions)));
+  }
+
+  /** How a layer attends. */
+  heads(layer: number): Heads {
+    const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, queryScale: scale } = this.config;
+    return { heads, kvHeads, headDim, scale, window: this.config.layers[layer]?.window };
   }
 
   dispose(): void {
     for (const adapter of this.adapters.splice(0)) adapter.dispose();
     if (this.weights.store) this.weights.store.dispose();
     else for (const tensor of this.weights.tensors.values()) this.gpu.pool.release(tensor);
-    this.gpu.pool.release(this.turns);
+    for (const table of new Set(this.turns)) this.gpu.pool.release(table);
   }
 
   private layer(tape: Tape, x: Tensor, i: number, { positions, attend }: AttentionContext): Tensor {
-    const { architecture, config } = this;
-    const norm = (h: Tensor, name: string) =>
-      rmsNorm(tape, h, this.weight(inLayer(name, i)), config.rmsNormEps);
+    const { config } = this;
+    const { linears, norms } = this.architecture;
+    const norm = (h: Tensor, name: LayerNormName) => {
+      const module = norms[name];
+      return module ? this.norm(tape, h, inLayer(module, i)) : h;
+    };
     const project = (h: Tensor, name: LinearName) =>
-      this.project(tape, h, inLayer(architecture.linears[name], i));
-    const turn = (h: Tensor) => rope(tape, h, positions, this.turns, config.headDim);
+      this.project(tape, h, inLayer(linears[name] as string, i));
+    const turns = this.turns[i];
+    const turn = (h: Tensor) => (turns ? rope(tape, h, positions, turns, config.headDim) : h);
 
-    const h = norm(x, architecture.inputNorm);
-    const attended = attend(tape, i, turn(project(h, 'q')), turn(project(h, 'k')), project(h, 'v'));
-    const afterAttention = add(tape, x, project(attended, 'o'));
+    const h = norm(x, 'attention');
+    const fused = linears.qkv ? this.splitHeads(tape, project(h, 'qkv')) : undefined;
+    const query = turn(norm(fused?.query ?? project(h, 'q'), 'query'));
+    const key = turn(norm(fused?.key ?? project(h, 'k'), 'key'));
+    const attended = attend(tape, i, query, key, fused?.value ?? project(h, 'v'));
+    const afterAttention = add(tape, x, norm(project(attended, 'o'), 'attentionOut'));
 
-    const g = norm(afterAttention, architecture.postAttentionNorm);
-    const gated = swiglu(tape, project(g, 'gate'), project(g, 'up'));
-    return add(tape, afterAttention, project(gated, 'down'));
+    const g = norm(afterAttention, 'mlp');
+    const inner = linears.gate
+      ? gatedUnit(tape, project(g, 'gate'), project(g, 'up'), config.activation)
+      : activate(tape, project(g, 'up'), config.activation);
+    return add(tape, afterAttention, norm(project(inner, 'down'), 'mlpOut'));
+  }
+
+  private norm(tape: Tape, x: Tensor, module: string): Tensor {
+    const { norm } = this.architecture;
+    const { normEps: eps } = this.config;
+    return norm === 'layer'
+      ? layerNorm(tape, x, this.weight(module), this.bias(module) as Tensor, eps)
+      : rmsNorm(tape, x, this.weight(module), { eps, offset: norm === 'rms-offset' });
+  }
+
+  /** (N, qkv) into queries, keys and values. */
+  private splitHeads(tape: Tape, x: Tensor): { query: Tensor; key: Tensor; value: Tensor } {
+    const { q, k, v } = linearShapes(this.config);
+    const [query, key, value] = splitColumns(tape, x, [q[0], k[0], v[0]]) as [Tensor, Tensor, Tensor];
+    return { query, key, value };
   }
 
   private project(tape: Tape, x: Tensor, module: string): Tensor {
     const adapters = this.adapters.flatMap((adapter) => adapter.lowRank(module));
-    return linear(tape, x, this.weight(module), adapters);
+    return linear(tape, x, this.weight(module), adapters, this.bias(module));
+  }
+
+  private bias(module: string): Tensor | undefined {
+    return this.weights.tensors.get(`${module}.bias`);
   }
 
   private weight(module: string): Tensor {

@@ -7,7 +7,7 @@
 import { packSequences } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { PipelineKey } from '../gpu/pipelines.ts';
-import { attention, type Heads } from '../ops/attention.ts';
+import { attention } from '../ops/attention.ts';
 import { decodeAttention } from '../ops/decode-attention.ts';
 import { feed } from '../ops/feed.ts';
 import { gather } from '../ops/gather.ts';
@@ -46,7 +46,6 @@ export class Decoding {
   private readonly cache: KvCache;
   private readonly live: LiveSequences & { places: Tensor };
   private readonly owned = new Set<Tensor>();
-  private readonly heads: Heads;
   /** Rows of `places` for all sequences, dead ones too. */
   private readonly allPlaces: Uint32Array;
 
@@ -56,8 +55,6 @@ export class Decoding {
     private readonly settings: DecodingSettings,
     private readonly gpu: Gpu = model.gpu,
   ) {
-    const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim } = model.config;
-    this.heads = { heads, kvHeads, headDim };
     const { prompts, sequences, firstSequence } = batch;
     const { maxNewTokens, eosTokenIds } = settings;
     let promptRows = 0;
@@ -105,7 +102,7 @@ export class Decoding {
 
   /** Records the prompts' pass and the first token of every sequence. */
   prefill(): void {
-    const { model, heads } = this;
+    const { model } = this;
     const { prompts, sequences } = this.batch;
     const packed = packSequences(prompts.map((prompt) => ({ prompt: [...prompt], completion: [] })));
     const tokens = packed.ids.length;
@@ -115,10 +112,11 @@ export class Decoding {
         positions: upload(packed.positions, [tokens], 'positions'),
         attend: (scope, layer, query, key, value) => {
           this.cache.storePrompts(layer, key, value);
-          return attention(scope, query, key, value, spans, heads);
+          return attention(scope, query, key, value, spans, model.heads(layer));
         },
       };
-      const x = model.embed(tape, upload(packed.ids, [tokens], 'token ids'));
+      const ids = upload(packed.ids, [tokens], 'token ids');
+      const x = model.embed(tape, { indices: ids }, { indices: context.positions });
       const hidden = model.layers(tape, x, context);
       const last = Uint32Array.from(sequences, (_, i) => (this.allPlaces[4 * i + 1] as number) - 1);
       return gather(tape, hidden, { indices: upload(last, [last.length], 'last tokens') });
@@ -127,17 +125,17 @@ export class Decoding {
 
   /** Records one more token for every live sequence. */
   advance(): void {
-    const { model, heads, live, cache, step } = this;
+    const { model, live, cache, step } = this;
     this.run((tape) => {
       const { ids, positions } = feed(tape, live, { step, vocabulary: model.config.vocabSize });
       const context: AttentionContext = {
         positions,
         attend: (scope, layer, query, key, value) => {
-          const options = { ...heads, cached: step - 1 };
+          const options = { ...model.heads(layer), cached: step - 1 };
           return decodeAttention(scope, query, key, value, cache.layer(layer), live.places, options);
         },
       };
-      return model.layers(tape, model.embed(tape, ids), context);
+      return model.layers(tape, model.embed(tape, { indices: ids }, { indices: positions }), context);
     });
   }
 

@@ -32,9 +32,10 @@ export function ggufAdapter(
   const tensors = new Map<string, GgufTensor>();
   for (let i = 0; i < config.numHiddenLayers; i++) {
     for (const layer of LINEARS) {
-      const pair = adapter.weights.get(inLayer(linears[layer], i));
-      if (!pair) continue;
-      const stem = `${inLayer(gguf.linears[layer], i)}.weight`;
+      const [module, theirs] = [linears[layer], gguf.linears[layer]];
+      const pair = module && adapter.weights.get(inLayer(module, i));
+      if (!pair || !theirs) continue;
+      const stem = `${inLayer(theirs, i)}.weight`;
       const b = gguf.interleaved.includes(layer) ? interleaved(pair, headsOf(layer, config)) : pair.b;
       tensors.set(`${stem}.lora_a`, { shape: [r, pair.in], dtype: 'F32', data: toFloat32Bytes(pair.a) });
       tensors.set(`${stem}.lora_b`, { shape: [pair.out, r], dtype: 'F32', data: toFloat32Bytes(b) });

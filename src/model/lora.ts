@@ -29,6 +29,7 @@ export class LoraAdapter {
     private readonly gpu: Gpu,
     readonly config: LoraConfig,
     readonly baseModel: string,
+    private readonly fanInFanOut: boolean,
     private readonly shapes: ReadonlyMap<string, LoraWeights>,
     /** The trained numbers; undefined for an adapter that is only used. */
     readonly parameters: ParameterStore | undefined,
@@ -54,7 +55,8 @@ export class LoraAdapter {
       { name: parameterName(module, 'B'), shape: [out, r], values: b },
     ]);
     const store = trainable ? new ParameterStore(gpu, specs) : undefined;
-    return new LoraAdapter(gpu, adapter.config, adapter.baseModel, adapter.weights, store);
+    const { config, baseModel, fanInFanOut = false, weights } = adapter;
+    return new LoraAdapter(gpu, config, baseModel, fanInFanOut, weights, store);
   }
 
   /** The module's pair, scaled; nothing where the adapter is off or does not reach the module. */
@@ -80,7 +82,8 @@ export class LoraAdapter {
         b: values?.get(parameterName(module, 'B')) ?? shape.b,
       });
     }
-    return { config: this.config, baseModel: this.baseModel, weights };
+    const { config, baseModel, fanInFanOut } = this;
+    return { config, baseModel, ...(fanInFanOut && { fanInFanOut }), weights };
   }
 
   dispose(): void {

@@ -8,7 +8,7 @@ import { mergeAdapters } from '../io/merge-adapters.ts';
 import { checkAdapterFits } from '../io/peft.ts';
 import { writeSafetensors } from '../io/safetensors.ts';
 import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS, readWeights } from '../io/weights.ts';
-import { checkWeights, describeModel, linearsOf, weightShapes } from './weights.ts';
+import { checkWeights, describeModel, fromFiles, linearsOf, turnLinears, weightShapes } from './weights.ts';
 
 /**
  * The folder's files by name, in the order in which to write them: without the last it is no model. Throws
@@ -21,11 +21,12 @@ export async function mergedModelFiles(
   const { config, architecture } = await describeModel(source);
   const linears = linearsOf(architecture, config);
   for (const { adapter, name = 'adapter' } of parts) checkAdapterFits(adapter, linears, name);
-  const stored = await readWeights(source);
+  const stored = fromFiles(architecture, await readWeights(source));
   checkWeights(weightShapes(architecture, config), stored, source.name);
+  const merged = turnLinears(architecture, mergeAdapters(stored, parts));
   return {
     ...(await carriedFiles(source)),
-    [MODEL_WEIGHTS]: writeSafetensors(mergeAdapters(stored, parts), { format: 'pt' }),
+    [MODEL_WEIGHTS]: writeSafetensors(merged, { format: 'pt' }),
     [MODEL_CONFIG]: await source.read(MODEL_CONFIG),
   };
 }

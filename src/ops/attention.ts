@@ -12,6 +12,10 @@ export interface Heads {
   kvHeads: number;
   /** A multiple of 4. */
   headDim: number;
+  /** Factor of the scores; 1 / √headDim by default. */
+  scale?: number;
+  /** Positions that a token sees, itself the last of them; all by default. */
+  window?: number | undefined;
 }
 
 const threads = (tokens: number, heads: number, { PARTS, TOKENS }: Parameters<Count>[1]) =>
@@ -45,7 +49,7 @@ export function attentionConstants(headDim: number, software: boolean): Attentio
 
 /**
  * query (N, heads · headDim), key and value (N, kvHeads · headDim), spans (N, 4) u32 as in a packed batch → (N, heads ·
- * headDim). Scores are divided by √headDim.
+ * headDim).
  */
 export function attention(
   tape: Tape,
@@ -53,18 +57,18 @@ export function attention(
   key: Tensor,
   value: Tensor,
   spans: Tensor,
-  { heads, kvHeads, headDim }: Heads,
+  { heads, kvHeads, headDim, scale = 1 / Math.sqrt(headDim), window = 0 }: Heads,
 ): Tensor {
   const { gpu } = tape;
   const tokens = query.rows;
   const y = tape.empty(query.shape, 'attention');
   const lse = tape.empty([tokens, heads], 'attention log-sum-exp');
-  const constants = { ...attentionConstants(headDim, gpu.adapter.software) };
+  const constants = { ...attentionConstants(headDim, gpu.adapter.software), WINDOW: window };
   const params = {
     tokens,
     heads,
     kv_heads: kvHeads,
-    scale: 1 / Math.sqrt(headDim),
+    scale,
     accumulate_query: 0,
     accumulate_key: 0,
     accumulate_value: 0,

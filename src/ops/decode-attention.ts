@@ -32,7 +32,7 @@ export interface DecodeAttentionOptions extends Heads {
 
 /**
  * query (B, heads · headDim), key and value (B, kvHeads · headDim), places (B, 4) u32: the cache rows [0, 1) of the
- * sequence's prompt, the first of its own, and its number → (B, heads · headDim). Scores are divided by √headDim.
+ * sequence's prompt, the first of its own, and its number → (B, heads · headDim).
  */
 export function decodeAttention(
   tape: Tape,
@@ -44,15 +44,16 @@ export function decodeAttention(
   options: DecodeAttentionOptions,
 ): Tensor {
   const { gpu } = tape;
-  const { heads, kvHeads, headDim, cached } = options;
+  const { heads, kvHeads, headDim, cached, scale = 1 / Math.sqrt(headDim), window = 0 } = options;
   const fits = headDim / 4 <= WIDE_WORKGROUP;
   const wide = (options.wide ?? !gpu.adapter.software) && fits;
   const y = tape.empty(query.shape, 'decode attention');
   const buffers = { query, key, value, places, keys: cache.keys, values: cache.values, y };
-  const params = { rows: query.rows, heads, kv_heads: kvHeads, cached, scale: 1 / Math.sqrt(headDim) };
-  if (wide) decodeAttentionKernels.forward_wide(gpu, buffers, params, { HEAD_VECTORS: headDim / 4 });
+  const params = { rows: query.rows, heads, kv_heads: kvHeads, cached, scale };
+  const shared = { HEAD_VECTORS: headDim / 4, WINDOW: window };
+  if (wide) decodeAttentionKernels.forward_wide(gpu, buffers, params, shared);
   else {
-    const constants = { HEAD_VECTORS: headDim / 4, PARTS: Math.ceil(headDim / 16) };
+    const constants = { ...shared, PARTS: Math.ceil(headDim / 16) };
     decodeAttentionKernels.forward(gpu, buffers, params, constants);
   }
   return y;

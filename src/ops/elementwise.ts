@@ -3,6 +3,9 @@
  */
 import type { Constants } from '../gpu/pipelines.ts';
 
+/** What a feed-forward layer bends its numbers with: silu(z) = z · σ(z), or GELU in its tanh form. */
+export type Activation = 'silu' | 'gelu';
+
 /** The count and the constants for `length` elements; the shader's type `Element` becomes what it counts. */
 export function inVectors(length: number): { count: number; constants: Constants } {
   return length % 4 === 0

@@ -22,11 +22,16 @@ export interface GatherIndex {
   entries?: Tensor;
 }
 
-/** table (T, d), index (R) → y (R, d). */
-export function gather(tape: Tape, table: Tensor, { indices, offsets, entries }: GatherIndex): Tensor {
+/** table (T, d), index (R) → y (R, d), scaled. */
+export function gather(
+  tape: Tape,
+  table: Tensor,
+  { indices, offsets, entries }: GatherIndex,
+  scale = 1,
+): Tensor {
   const { gpu } = tape;
   const y = tape.empty([indices.length, table.cols], 'gathered rows');
-  const params = { rows: indices.length, cols: table.cols, accumulate: 0 };
+  const params = { rows: indices.length, cols: table.cols, scale, accumulate: 0 };
   gatherKernels.forward(gpu, { table, indices, y }, params);
   const backward = () => {
     const slot = tape.gradient(table);

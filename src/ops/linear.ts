@@ -1,9 +1,10 @@
 /**
- * A linear layer y = x Wᵀ, with a low-rank adapter beside it where one is given (Hu et al. 2021):
- * y = x Wᵀ + s · (x Aᵀ) Bᵀ. Weights without `requiresGrad` get no gradient kernel.
+ * A linear layer y = x Wᵀ + b, with a low-rank adapter beside it where one is given (Hu et al. 2021):
+ * y = x Wᵀ + b + s · (x Aᵀ) Bᵀ. Weights without `requiresGrad` get no gradient kernel.
  */
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { biasGradient, fillWithBias } from './bias.ts';
 import { product } from './matmul.ts';
 
 /** A low-rank adapter: A (r, in), B (out, r), and the factor s = α/r (rsLoRA: α/√r). */
@@ -13,14 +14,21 @@ export interface LowRank {
   scale: number;
 }
 
-/** x (N, in), weight (out, in) → y (N, out). Several adapters add up. */
-export function linear(tape: Tape, x: Tensor, weight: Tensor, adapters: readonly LowRank[] = []): Tensor {
+/** x (N, in), weight (out, in), bias (out) → y (N, out). Several adapters add up. */
+export function linear(
+  tape: Tape,
+  x: Tensor,
+  weight: Tensor,
+  adapters: readonly LowRank[] = [],
+  bias?: Tensor,
+): Tensor {
   const { gpu } = tape;
   const [out, inputs] = weight.shape as [number, number];
   if (x.cols !== inputs) throw new RangeError(`linear: x is ${x}, but the weight is ${weight}`);
   const n = x.rows;
   const y = tape.empty([n, out], `${weight.label} output`);
-  product(gpu, 'nt', x, weight, y, { m: n, n: out, k: inputs });
+  if (bias) fillWithBias(gpu, bias, y);
+  product(gpu, 'nt', x, weight, y, { m: n, n: out, k: inputs }, { accumulate: bias ? 1 : 0 });
   const projections = adapters.map(({ a, b, scale }) => {
     const r = a.rows;
     const u = tape.empty([n, r], `${a.label} output`);
@@ -37,6 +45,8 @@ export function linear(tape: Tape, x: Tensor, weight: Tensor, adapters: readonly
     }
     const dw = tape.gradient(weight);
     if (dw) product(gpu, 'tn', dy, x, dw.grad, { m: out, n: inputs, k: n }, { accumulate: dw.accumulate });
+    const dbias = bias && tape.gradient(bias);
+    if (dbias) biasGradient(gpu, dy, dbias);
     adapters.forEach(({ a, b, scale }, i) => {
       const u = projections[i] as Tensor;
       const r = a.rows;
@@ -52,7 +62,7 @@ export function linear(tape: Tape, x: Tensor, weight: Tensor, adapters: readonly
       tape.release(du);
     });
   };
-  const inputsOfEntry = [x, weight, ...adapters.flatMap(({ a, b }) => [a, b])];
+  const inputsOfEntry = [x, weight, ...(bias ? [bias] : []), ...adapters.flatMap(({ a, b }) => [a, b])];
   tape.record({ inputs: inputsOfEntry, outputs: [y], saved: projections, backward });
   return y;
 }

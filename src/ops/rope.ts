@@ -10,13 +10,13 @@ export const ropeKernels = kernels(shader, {
   rotate: { threads: (p) => ((p.tokens as number) * (p.heads as number) * (p.head_dim as number)) / 2 },
 });
 
-/** Cosines and sines (positions, headDim / 2, 2) for angles position · theta^(−2j / headDim), in float64 until stored. */
-export function ropeTable(positions: number, headDim: number, theta: number): Float32Array {
-  const half = headDim / 2;
+/** Cosines and sines (positions, headDim / 2, 2) of the angles position · frequency, in float64 until stored. */
+export function ropeTable(positions: number, frequencies: Float64Array): Float32Array {
+  const half = frequencies.length;
   const table = new Float32Array(positions * half * 2);
   for (let position = 0; position < positions; position++) {
     for (let j = 0; j < half; j++) {
-      const angle = position * theta ** ((-2 * j) / headDim);
+      const angle = position * (frequencies[j] as number);
       table[(position * half + j) * 2] = Math.cos(angle);
       table[(position * half + j) * 2 + 1] = Math.sin(angle);
     }

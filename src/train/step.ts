@@ -56,7 +56,7 @@ export function runBatch(
 ): StepResult {
   const { model, loss, reference, vocabularyMean, gradientCheckpointing } = context;
   const packed = packExamples(examples);
-  const batch = new DeviceBatch(gpu, packed, model.parameters && model.config.vocabSize);
+  const batch = new DeviceBatch(gpu, packed, model.trainedTables);
   const referenceLogprobs = reference?.rows(gpu, batch, examples) ?? zeros(gpu, packed.targets.length);
   const labels = Tensor.from(gpu, labelsOf(examples), [examples.length], 'labels');
   const tape = share ? Tape.forTraining(gpu) : Tape.forInference(gpu);

@@ -7,6 +7,7 @@
 import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
 import type { Adapter, LoraConfig } from '../io/peft.ts';
+import { shortNames } from '../io/target-modules.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
@@ -276,7 +277,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   private initialAdapter(peftConfig: Partial<LoraConfig> | Adapter): Adapter {
     if (continues(peftConfig)) return peftConfig;
-    const config = resolveLoraConfig(peftConfig);
+    const targetModules = peftConfig.targetModules ?? shortNames(this.model.linears.keys());
+    const config = resolveLoraConfig({ ...peftConfig, targetModules });
     return freshAdapter(config, this.model.targets(config.targetModules), this.model.name, this.config.seed);
   }
 

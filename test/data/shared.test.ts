@@ -28,7 +28,7 @@ describe('data: shared model and data', () => {
     'models/stories260K/config.json',
     'reads configuration and weights that belong together',
     async () => {
-      const config = parseConfigText(await model.readText('config.json'), 'config.json', ['llama']);
+      const config = parseConfigText(await model.readText('config.json'), 'config.json', { llama: {} });
       expect(config).to.include({ hiddenSize: 64, headDim: 8, vocabSize: 512, tieWordEmbeddings: true });
       const weights = await readWeights(model);
       expect(weights.get('model.embed_tokens.weight')!.shape).to.deep.equal([

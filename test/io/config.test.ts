@@ -1,9 +1,16 @@
 import { expect } from 'chai';
-import { parseConfig, parseConfigText } from '../../src/io/config.ts';
+import { type ConfigDialect, parseConfig, parseConfigText } from '../../src/io/config.ts';
 import { expectRefused } from './refused.ts';
 
 const FILE = 'models/x/config.json';
-const SUPPORTED = ['llama', 'mistral'];
+const DIALECTS: Record<string, ConfigDialect> = {
+  llama: {},
+  wordy: {
+    names: { hidden_size: 'width', rms_norm_eps: 'epsilon' },
+    defaults: { width: 48, hidden_act: 'gelu_new' },
+    widening: 4,
+  },
+};
 
 const base = {
   model_type: 'llama',
@@ -14,9 +21,12 @@ const base = {
   vocab_size: 512,
 };
 
+/** A layer that sees everything, at the usual frequencies. */
+const plain = { window: undefined, rotary: { theta: 10000 } };
+
 describe('io/config', () => {
   it('fills in what transformers fills in', () => {
-    expect(parseConfig(base, FILE, SUPPORTED)).to.deep.equal({
+    expect(parseConfig(base, FILE, DIALECTS)).to.deep.equal({
       modelType: 'llama',
       hiddenSize: 64,
       intermediateSize: 172,
@@ -26,12 +36,13 @@ describe('io/config', () => {
       headDim: 8,
       vocabSize: 512,
       maxPositionEmbeddings: 2048,
-      rmsNormEps: 1e-6,
-      ropeTheta: 10000,
+      normEps: 1e-6,
+      queryScale: 1 / Math.sqrt(8),
+      layers: Array(5).fill(plain),
       tieWordEmbeddings: false,
       attentionBias: false,
       mlpBias: false,
-      hiddenAct: 'silu',
+      activation: 'silu',
       bosTokenId: undefined,
       eosTokenIds: [],
       torchDtype: undefined,
@@ -52,15 +63,15 @@ describe('io/config', () => {
         tie_word_embeddings: true,
       },
       FILE,
-      SUPPORTED,
+      DIALECTS,
     );
     expect(config).to.include({
       headDim: 16,
       numKeyValueHeads: 2,
-      ropeTheta: 5e5,
       torchDtype: 'bfloat16',
       bosTokenId: 1,
     });
+    expect(config.layers[4]).to.deep.equal({ window: undefined, rotary: { theta: 5e5 } });
     expect(config.eosTokenIds).to.deep.equal([2, 3]);
     expect(config.tieWordEmbeddings).to.equal(true);
   });
@@ -70,13 +81,14 @@ describe('io/config', () => {
     const config = parseConfig(
       { ...base, dtype: 'float32', rope_parameters, pretraining_tp: 1 },
       FILE,
-      SUPPORTED,
+      DIALECTS,
     );
-    expect(config).to.include({ ropeTheta: 7e4, torchDtype: 'float32' });
+    expect(config.torchDtype).to.equal('float32');
+    expect(config.layers[0]).to.deep.equal({ window: undefined, rotary: { theta: 7e4 } });
   });
 
   const refused: [string, Record<string, unknown>, string[]][] = [
-    ['another architecture, listing its own', { model_type: 'gpt2' }, ['"gpt2"', 'llama, mistral']],
+    ['another architecture, listing its own', { model_type: 'gpt2' }, ['"gpt2"', 'llama, wordy']],
     ['no model_type', { model_type: undefined }, ['model_type', 'is missing']],
     ['a missing size', { hidden_size: undefined }, ['"hidden_size"', 'is missing']],
     ['a size of zero', { num_hidden_layers: 0 }, ['"num_hidden_layers"', 'is 0']],
@@ -93,13 +105,13 @@ describe('io/config', () => {
     ['an odd head', { head_dim: 7 }, ['"head_dim"']],
     [
       'scaled rotary positions',
-      { rope_scaling: { rope_type: 'llama3', factor: 8 } },
-      ['"rope_scaling"', '"llama3"'],
+      { rope_scaling: { rope_type: 'dynamic', factor: 8 } },
+      ['"rope_scaling"', '"dynamic"', 'default, linear, llama3'],
     ],
     [
       'scaled rotary positions, old name',
-      { rope_scaling: { type: 'linear', factor: 2 } },
-      ['"rope_scaling"', '"linear"'],
+      { rope_scaling: { type: 'longrope', factor: 2 } },
+      ['"rope_scaling"', '"longrope"'],
     ],
     [
       'scaled rotary positions, new place',
@@ -110,7 +122,17 @@ describe('io/config', () => {
     ['another activation', { hidden_act: 'gelu' }, ['"hidden_act"', '"gelu"', 'silu']],
     ['tensor-parallel slices', { pretraining_tp: 4 }, ['"pretraining_tp"']],
     ['quantised weights', { quantization_config: { bits: 4 } }, ['"quantization_config"']],
-    ['a sliding window', { sliding_window: 1024 }, ['"sliding_window"']],
+    [
+      'a ramp without width',
+      {
+        rope_scaling: { rope_type: 'llama3', factor: 8, low_freq_factor: 2, high_freq_factor: 2 },
+      },
+      ['"rope_scaling"', '"high_freq_factor"', '(2)'],
+    ],
+    ['kinds of layers for other layers', { layer_types: ['full_attention'] }, ['"layer_types"', '5 of']],
+    ['soft-capped logits', { final_logit_softcapping: 30 }, ['"final_logit_softcapping"', '30']],
+    ['attention both ways', { use_bidirectional_attention: true }, ['"use_bidirectional_attention"']],
+    ['a field by its own name', { model_type: 'wordy', width: 0 }, ['"width"', 'is 0']],
     ['an epsilon of zero', { rms_norm_eps: 0 }, ['"rms_norm_eps"']],
     ['a token outside the vocabulary', { eos_token_id: 512 }, ['"eos_token_id"', '(512)']],
     ['a flag as text', { tie_word_embeddings: 'yes' }, ['"tie_word_embeddings"', '"yes"']],
@@ -118,17 +140,80 @@ describe('io/config', () => {
   for (const [name, fields, parts] of refused) {
     it(`refuses ${name}`, () =>
       expectRefused(
-        () => parseConfigText(JSON.stringify({ ...base, ...fields }), FILE, SUPPORTED),
+        () => parseConfigText(JSON.stringify({ ...base, ...fields }), FILE, DIALECTS),
         FILE,
         ...parts,
       ));
   }
 
-  it('lets a window pass that is not used or not shorter than the context', () => {
-    parseConfig({ ...base, sliding_window: 2048 }, FILE, SUPPORTED);
-    parseConfig({ ...base, sliding_window: 16, use_sliding_window: false }, FILE, SUPPORTED);
+  it('reads scaled rotary positions', () => {
+    const llama3 = {
+      rope_type: 'llama3',
+      factor: 32,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: 8192,
+    };
+    const expected = {
+      theta: 5e5,
+      llama3: { factor: 32, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositionEmbeddings: 8192 },
+    };
+    const old = { ...base, rope_theta: 5e5, rope_scaling: llama3 };
+    expect(parseConfig(old, FILE, DIALECTS).layers[0]?.rotary).to.deep.equal(expected);
+    const current = { ...base, rope_parameters: { ...llama3, rope_theta: 5e5 } };
+    expect(parseConfig(current, FILE, DIALECTS).layers[0]?.rotary).to.deep.equal(expected);
+    const linear = { ...base, rope_scaling: { type: 'linear', factor: 2 } };
+    expect(parseConfig(linear, FILE, DIALECTS).layers[0]?.rotary).to.deep.equal({
+      theta: 10000,
+      linearFactor: 2,
+    });
+  });
+
+  const windows = (fields: Record<string, unknown>) =>
+    parseConfigText(JSON.stringify({ ...base, ...fields }), FILE, DIALECTS).layers.map(
+      ({ window }) => window ?? 0,
+    );
+
+  it('reads windows: for all layers, from a layer on, for all but every n-th, as listed', () => {
+    expect(windows({ sliding_window: 16 })).to.deep.equal([16, 16, 16, 16, 16]);
+    expect(windows({ sliding_window: 16, max_window_layers: 3 })).to.deep.equal([0, 0, 0, 16, 16]);
+    expect(windows({ sliding_window: 16, sliding_window_pattern: 2 })).to.deep.equal([16, 0, 16, 0, 16]);
+    const layer_types = [1, 0, 0, 1, 0].map((slides) => (slides ? 'sliding_attention' : 'full_attention'));
+    expect(windows({ sliding_window: 16, layer_types })).to.deep.equal([16, 0, 0, 16, 0]);
+  });
+
+  it('takes no window for one that is not used or not shorter than the context', () => {
+    expect(windows({ sliding_window: 2048 })).to.deep.equal([0, 0, 0, 0, 0]);
+    expect(windows({ sliding_window: 16, use_sliding_window: false })).to.deep.equal([0, 0, 0, 0, 0]);
+  });
+
+  it('gives sliding layers positions of their own, in the words of transformers 4 and 5', () => {
+    const rope_parameters = {
+      full_attention: { rope_type: 'linear', factor: 8, rope_theta: 1e6 },
+      sliding_attention: { rope_type: 'default', rope_theta: 1e4 },
+    };
+    const expected = [
+      { window: 16, rotary: { theta: 1e4 } },
+      { window: undefined, rotary: { theta: 1e6, linearFactor: 8 } },
+    ];
+    const shared = { ...base, num_hidden_layers: 2, sliding_window: 16, sliding_window_pattern: 2 };
+    const old = {
+      rope_theta: 1e6,
+      rope_local_base_freq: 1e4,
+      rope_scaling: { rope_type: 'linear', factor: 8 },
+    };
+    for (const rope of [{ rope_parameters }, old]) {
+      expect(parseConfig({ ...shared, ...rope }, FILE, DIALECTS).layers).to.deep.equal(expected);
+    }
+  });
+
+  it('reads a dialect: names, defaults, the width of the feed-forward layer', () => {
+    const { hidden_size: _, intermediate_size: __, ...rest } = base;
+    const config = parseConfig({ ...rest, model_type: 'wordy', epsilon: 1e-3 }, FILE, DIALECTS);
+    expect(config).to.include({ hiddenSize: 48, intermediateSize: 192, normEps: 1e-3, activation: 'gelu' });
+    expect(parseConfig({ ...base, model_type: 'wordy', width: 32 }, FILE, DIALECTS).hiddenSize).to.equal(32);
   });
 
   it('names the line of a malformed file', () =>
-    expectRefused(() => parseConfigText('{\n  "model_type": llama\n}', FILE, SUPPORTED), FILE, 'line 2'));
+    expectRefused(() => parseConfigText('{\n  "model_type": llama\n}', FILE, DIALECTS), FILE, 'line 2'));
 });

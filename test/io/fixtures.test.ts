@@ -12,14 +12,14 @@ import modelBytes from '../fixtures/tiny-llama/model.safetensors' with { type: '
 
 describe('io: files by other hands', () => {
   it('reads the configuration that transformers 5 wrote', () => {
-    const config = parseConfig(modelConfig, 'config.json', ['llama']);
+    const config = parseConfig(modelConfig, 'config.json', { llama: {} });
     expect(config).to.include({
       hiddenSize: 32,
       headDim: 8,
       numKeyValueHeads: 2,
-      ropeTheta: 10000,
-      rmsNormEps: 1e-5,
+      normEps: 1e-5,
     });
+    expect(config.layers).to.deep.equal(Array(3).fill({ window: undefined, rotary: { theta: 10000 } }));
     expect(config).to.deep.include({ eosTokenIds: [2], bosTokenId: 1, torchDtype: 'float32' });
   });
 

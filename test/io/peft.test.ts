@@ -103,7 +103,6 @@ describe('io/peft', () => {
     ['modules_to_save', ['lm_head']],
     ['alpha_pattern', { v_proj: 3 }],
     ['rank_pattern', { v_proj: 3 }],
-    ['fan_in_fan_out', true],
     ['lora_bias', true],
     ['init_lora_weights', 'pissa'],
     ['trainable_token_indices', [1]],

@@ -3,11 +3,9 @@
  * whatever the batches, an end where the model ends, a stop when asked, and all memory given back.
  */
 import { expect } from 'chai';
-import type { Gpu } from '../../src/gpu/device.ts';
 import { MemoryCapError } from '../../src/gpu/errors.ts';
 import { InputError } from '../../src/io/errors.ts';
 import { memoryFiles } from '../../src/io/files.ts';
-import { DeviceBatch } from '../../src/model/batch.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import {
   type Generation,
@@ -15,14 +13,11 @@ import {
   generate,
   streamGeneration,
 } from '../../src/model/generation.ts';
-import { linear } from '../../src/ops/linear.ts';
-import { Tape } from '../../src/tensor/tape.ts';
 import { random } from '../reference/compare.ts';
 import { tinyLlama, tinyLlamaAdapter, tinyLlamaTied } from '../reference/fixtures.ts';
-import { argmax } from '../reference/sampling.ts';
 import { sharedFile } from '../support/files.ts';
 import { freshGpu, testGpu } from '../support/gpu.ts';
-import { loadFixture, packSequences, productAdapter } from './tiny.ts';
+import { greedy, loadFixture, productAdapter } from './tiny.ts';
 
 const VOCABULARY = tinyLlama.config.vocabSize;
 
@@ -30,37 +25,6 @@ const VOCABULARY = tinyLlama.config.vocabSize;
 function prompts(seed = 1, vocabulary = VOCABULARY): number[][] {
   const { ints } = random(seed);
   return [6, 1, 13, 3, 1, 31].map((length) => [...ints(length, vocabulary)]);
-}
-
-/** The likeliest next token of each sequence, from all its tokens at once. */
-async function nextTokens(gpu: Gpu, model: CausalLM, sequences: readonly number[][]): Promise<number[]> {
-  const packed = packSequences(sequences.map((prompt) => ({ prompt: [...prompt], completion: [] })));
-  const batch = new DeviceBatch(gpu, packed);
-  const tape = Tape.forInference(gpu);
-  const logits = await linear(tape, model.hidden(tape, batch), model.head).toArray(gpu);
-  tape.dispose();
-  batch.dispose();
-  const V = model.config.vocabSize;
-  let end = 0;
-  return sequences.map(({ length }) => {
-    end += length;
-    return argmax(logits.subarray((end - 1) * V, end * V));
-  });
-}
-
-/** Greedy tokens without a cache. */
-async function greedy(
-  gpu: Gpu,
-  model: CausalLM,
-  from: readonly number[][],
-  count: number,
-): Promise<number[][]> {
-  const sequences = from.map((prompt) => [...prompt]);
-  for (let step = 0; step < count; step++) {
-    const next = await nextTokens(gpu, model, sequences);
-    for (const [i, token] of next.entries()) sequences[i].push(token);
-  }
-  return sequences.map((ids, i) => ids.slice(from[i].length));
 }
 
 const ids = (generations: readonly Generation[]) => generations.map((generation) => generation.ids);

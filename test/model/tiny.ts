@@ -8,12 +8,14 @@ import type { Adapter, LoraWeights } from '../../src/io/peft.ts';
 import { DeviceBatch } from '../../src/model/batch.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import { gather } from '../../src/ops/gather.ts';
+import { linear } from '../../src/ops/linear.ts';
 import { headLogprobs } from '../../src/ops/token-logprob.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { random } from '../reference/compare.ts';
 import { type ModelFixture, tinyLlama } from '../reference/fixtures.ts';
 import type { LoraAdapter } from '../reference/linear.ts';
+import { argmax } from '../reference/sampling.ts';
 
 export function loadFixture(
   gpu: Gpu,
@@ -51,7 +53,7 @@ export async function pass(
   upstream?: Float32Array,
   checkpoint = false,
 ): Promise<Float32Array> {
-  const batch = new DeviceBatch(gpu, packed, model.parameters && model.config.vocabSize);
+  const batch = new DeviceBatch(gpu, packed, model.trainedTables);
   const tape = upstream ? Tape.forTraining(gpu) : Tape.forInference(gpu);
   const rows = gather(tape, model.hidden(tape, batch, { checkpoint }), batch.lossRows);
   const { logprobs } = headLogprobs(tape, rows, model.head, batch.targets);
@@ -66,6 +68,41 @@ export async function pass(
   batch.dispose();
   gpu.recorder.flush();
   return new Float32Array(await gpu.settle(values));
+}
+
+/** Logits after the last token of each sequence, from all its tokens at once. */
+export async function lastLogits(
+  gpu: Gpu,
+  model: CausalLM,
+  sequences: readonly (readonly number[])[],
+): Promise<Float32Array[]> {
+  const packed = packSequences(sequences.map((prompt) => ({ prompt: [...prompt], completion: [] })));
+  const batch = new DeviceBatch(gpu, packed);
+  const tape = Tape.forInference(gpu);
+  const logits = await linear(tape, model.hidden(tape, batch), model.head).toArray(gpu);
+  tape.dispose();
+  batch.dispose();
+  const V = model.config.vocabSize;
+  let end = 0;
+  return sequences.map(({ length }) => {
+    end += length;
+    return logits.subarray((end - 1) * V, end * V);
+  });
+}
+
+/** Greedy tokens without a cache. */
+export async function greedy(
+  gpu: Gpu,
+  model: CausalLM,
+  from: readonly (readonly number[])[],
+  count: number,
+): Promise<number[][]> {
+  const sequences = from.map((prompt) => [...prompt]);
+  for (let step = 0; step < count; step++) {
+    const logits = await lastLogits(gpu, model, sequences);
+    for (const [i, row] of logits.entries()) sequences[i].push(argmax(row));
+  }
+  return sequences.map((ids, i) => ids.slice(from[i].length));
 }
 
 /** Pairs of random ids: prompts of 1 to 7 tokens, completions of 1 to 9. */

@@ -65,7 +65,8 @@ const tolerance = {
   gradient: { absolute: 2e-5, relative: 2e-5 },
 };
 
-function makeCase(pairs: readonly Pair[], { heads, kvHeads, headDim }: Heads, scale = 1) {
+function makeCase(pairs: readonly Pair[], heads: Heads, scale = 1) {
+  const { kvHeads, headDim } = heads;
   const spans = spansOf(pairs);
   const tokens = spans.length / 4;
   const { normals } = random(tokens + headDim);
@@ -73,10 +74,10 @@ function makeCase(pairs: readonly Pair[], { heads, kvHeads, headDim }: Heads, sc
   return {
     spans,
     tokens,
-    query: draw(heads * headDim, scale),
+    query: draw(heads.heads * headDim, scale),
     key: draw(kvHeads * headDim, scale),
     value: draw(kvHeads * headDim, 1),
-    shape: { tokens, heads, kvHeads, headDim },
+    shape: { tokens, ...heads },
   };
 }
 
@@ -113,6 +114,20 @@ describe('attention', () => {
         await check(makeCase(pairs, heads), heads);
       });
     }
+  }
+
+  // A window of one token, shorter and longer than prompts and completions, and longer than everything.
+  for (const [window, name] of [
+    [1, 'pairs and single tokens'],
+    [5, 'pairs and single tokens'],
+    [5, 'sequences of 1, 6 and 42'],
+    [5, 'a long pair'],
+    [500, 'a long pair'],
+  ] as const) {
+    it(`a window of ${window}: ${name}`, async () => {
+      const heads = { heads: 4, kvHeads: 2, headDim: 12, scale: 0.4, window };
+      await check(makeCase(LAYOUTS[name], heads), heads);
+    });
   }
 
   it('stays exact where one score is far above the others', async () => {

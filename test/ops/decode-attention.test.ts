@@ -18,6 +18,7 @@ interface Case {
   kvHeads: number;
   headDim: number;
   cached: number;
+  window?: number;
 }
 
 const CASES: readonly Case[] = [
@@ -27,13 +28,17 @@ const CASES: readonly Case[] = [
   { heads: 4, kvHeads: 4, headDim: 36, cached: 1 },
   { heads: 3, kvHeads: 1, headDim: 64, cached: 2 },
   { heads: 2, kvHeads: 1, headDim: 256, cached: 5 },
+  { heads: 4, kvHeads: 2, headDim: 12, cached: 0, window: 1 },
+  { heads: 4, kvHeads: 2, headDim: 12, cached: 6, window: 4 },
+  { heads: 4, kvHeads: 2, headDim: 12, cached: 3, window: 40 },
+  { heads: 2, kvHeads: 1, headDim: 8, cached: 3, window: 75 },
 ];
 
 describe('decode attention', () => {
-  for (const { heads, kvHeads, headDim, cached } of CASES) {
+  for (const { heads, kvHeads, headDim, cached, window } of CASES) {
     for (const wide of [false, true]) {
       const kind = wide ? 'a workgroup a head' : 'a thread a head';
-      it(`${heads} heads of ${headDim}, ${kvHeads} of keys, ${cached} tokens of its own, ${kind}`, async () => {
+      it(`${heads} heads of ${headDim}, ${kvHeads} of keys, ${cached} tokens of its own, ${window ? `a window of ${window}, ` : ''}${kind}`, async () => {
         const { gpu, check } = guards(await testGpu());
         const { normals } = random(heads + headDim);
         const width = kvHeads * headDim;
@@ -68,7 +73,7 @@ describe('decode attention', () => {
           tensor(value, width),
           cache,
           tensor(Uint32Array.from(places), 4),
-          { heads, kvHeads, headDim, cached, wide },
+          { heads, kvHeads, headDim, cached, wide, window },
         );
         const [found, keysAfter, valuesAfter] = [
           await y.toArray(gpu),
@@ -91,7 +96,7 @@ describe('decode attention', () => {
           const last = (tokens - 1) * heads * headDim;
           q.set(query.subarray(row * heads * headDim, (row + 1) * heads * headDim), last);
           const spans = Array.from({ length: tokens }, () => [0, 0, 0, tokens]).flat();
-          const shape = { tokens, heads, kvHeads, headDim };
+          const shape = { tokens, heads, kvHeads, headDim, window };
           const { out } = attention(q, take(keys, key), take(values, value), spans, shape);
           expectClose(
             found.subarray(row * heads * headDim, (row + 1) * heads * headDim),

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { gather } from '../../src/ops/gather.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
+import { scaled } from '../reference/arrays.ts';
 import { random } from '../reference/compare.ts';
 import * as reference from '../reference/gather.ts';
 import { testGpu } from '../support/gpu.ts';
@@ -19,13 +20,13 @@ function inverse(ids: Uint32Array, rows: number): { offsets: Uint32Array; entrie
 }
 
 describe('gather', () => {
-  for (const [rows, count, cols] of [
-    [1, 1, 1],
-    [6, 42, 5],
-    [123, 6, 42],
-    [42, 431, 16],
+  for (const [rows, count, cols, scale] of [
+    [1, 1, 1, 1],
+    [6, 42, 5, 1],
+    [123, 6, 42, 5.5],
+    [42, 431, 16, 0.25],
   ]) {
-    it(`${count} of ${rows} rows of ${cols}`, async () => {
+    it(`${count} of ${rows} rows of ${cols}, times ${scale}`, async () => {
       const { normals, ints } = random(rows);
       const table = Float32Array.from(normals(rows * cols));
       const indices = ints(count, rows);
@@ -38,11 +39,11 @@ describe('gather', () => {
           offsets: { values: offsets, shape: [rows + 1] },
           entries: { values: entries, shape: [count] },
         },
-        run: (tape, { table, ...index }) => gather(tape, table, index),
-        value: () => reference.gather(table, indices, cols),
-        gradients: (dy) => ({ table: reference.gatherBackward(dy, indices, rows, cols) }),
-        // Values are copied; a gradient sums about 431 / 42 terms.
-        tolerance: { value: {}, gradient: { absolute: 2e-6, relative: 1e-6 } },
+        run: (tape, { table, ...index }) => gather(tape, table, index, scale),
+        value: () => scaled(reference.gather(table, indices, cols), scale),
+        gradients: (dy) => ({ table: scaled(reference.gatherBackward(dy, indices, rows, cols), scale) }),
+        // Values are copied, and factors exact in a few bits; a gradient sums about 431 / 42 terms.
+        tolerance: { value: { relative: 1e-7 }, gradient: { absolute: 2e-6, relative: 1e-6 } },
       });
     });
   }

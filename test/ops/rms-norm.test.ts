@@ -31,7 +31,7 @@ describe('rmsNorm', () => {
             x: { values: x, shape: [rows, cols], trained: true },
             weight: { values: weight, shape: [cols], trained: true },
           },
-          run: (tape, t) => rmsNorm(tape, t.x, t.weight, 1e-5),
+          run: (tape, t) => rmsNorm(tape, t.x, t.weight, { eps: 1e-5 }),
           value: () => y,
           gradients: (dy) => {
             const { dx, dweight } = reference.rmsNormBackward(dy, x, weight, rstd, shape);
@@ -48,12 +48,46 @@ describe('rmsNorm', () => {
     }
   }
 
+  for (const [rows, heads, cols] of [
+    [6, 1, 42],
+    [17, 3, 8],
+  ]) {
+    it(`(${rows}, ${heads} heads of ${cols}), the weight from one`, async () => {
+      const { normals } = random(rows);
+      const x = Float32Array.from(normals(rows * heads * cols));
+      const weight = Float32Array.from(normals(cols, 0.3));
+      const gain = weight.map((value) => 1 + value);
+      const shape = { rows: rows * heads, cols, eps: 1e-6 };
+      const { y, rstd } = reference.rmsNorm(x, gain, shape);
+      await checkOp(await testGpu(), {
+        label: 'rmsNorm of heads',
+        inputs: {
+          x: { values: x, shape: [rows, heads * cols], trained: true },
+          weight: { values: weight, shape: [cols], trained: true },
+        },
+        run: (tape, t) => rmsNorm(tape, t.x, t.weight, { eps: 1e-6, offset: true }),
+        value: () => y,
+        gradients: (dy) => {
+          const { dx, dweight } = reference.rmsNormBackward(dy, x, gain, rstd, shape);
+          return { x: dx, weight: dweight };
+        },
+        // As above; 1 + weight is rounded once more.
+        tolerance: {
+          value: { absolute: 1e-6, relative: 2e-6 },
+          gradient: { absolute: 2e-5, relative: 1e-5 },
+        },
+      });
+    });
+  }
+
   it('keeps rows of zeros finite', async () => {
     const gpu = await testGpu();
     const tape = Tape.forInference(gpu);
     const x = Tensor.from(gpu, new Float32Array(12), [3, 4]);
     const weight = Tensor.from(gpu, new Float32Array(4).fill(1), [4]);
-    expect([...(await rmsNorm(tape, x, weight, 1e-5).toArray(gpu))]).to.deep.equal(Array(12).fill(0));
+    expect([...(await rmsNorm(tape, x, weight, { eps: 1e-5 }).toArray(gpu))]).to.deep.equal(
+      Array(12).fill(0),
+    );
     tape.dispose();
   });
 
@@ -61,6 +95,6 @@ describe('rmsNorm', () => {
     const gpu = await testGpu();
     const x = Tensor.from(gpu, new Float32Array(12), [3, 4], 'x');
     const weight = Tensor.from(gpu, new Float32Array(3), [3], 'norm');
-    expect(() => rmsNorm(Tape.forInference(gpu), x, weight, 1e-5)).to.throw('norm (3) f32');
+    expect(() => rmsNorm(Tape.forInference(gpu), x, weight, { eps: 1e-5 })).to.throw('norm (3) f32');
   });
 });

@@ -19,8 +19,9 @@ describe('rope', () => {
       const { normals, ints } = random(rows);
       const x = Float32Array.from(normals(rows * heads * headDim));
       const positions = ints(rows, 2048);
-      const turns = ropeTable(2048, headDim, 10_000);
-      const shape = { rows, heads, headDim, frequencies: reference.ropeFrequencies(headDim, 10_000) };
+      const frequencies = reference.ropeFrequencies(headDim, 10_000);
+      const turns = ropeTable(2048, frequencies);
+      const shape = { rows, heads, headDim, frequencies };
       // The table is rounded once from float64, so that an angle of 2047 is as exact as one of 0: two products and a sum.
       const tolerance = { absolute: 5e-7, relative: 1e-6 };
       await checkOp(await testGpu(), {
@@ -39,7 +40,7 @@ describe('rope', () => {
   }
 
   it('tabulates cosines and sines that lie on the circle', () => {
-    const table = ropeTable(5000, 16, 500_000);
+    const table = ropeTable(5000, reference.ropeFrequencies(16, 500_000));
     const radii = Float64Array.from({ length: table.length / 2 }, (_, i) =>
       Math.hypot(table[2 * i], table[2 * i + 1]),
     );

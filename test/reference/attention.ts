@@ -14,15 +14,17 @@ export interface AttentionShape {
   headDim: number;
   /** Factor on the scores; 1 / √headDim by default. */
   scale?: number;
+  /** Positions that a token sees, itself the last of them; all by default. */
+  window?: number;
 }
 
-/** The keys token i attends to, in ascending order. */
-export function attendedKeys(spans: Reals, i: number): number[] {
+/** The keys token i attends to, in ascending order: of all that stand before it, the last `window`. */
+export function attendedKeys(spans: Reals, i: number, window = Number.POSITIVE_INFINITY): number[] {
   const [prefixStart, prefixEnd, start] = [spans[4 * i], spans[4 * i + 1], spans[4 * i + 2]];
   const keys: number[] = [];
   for (let j = prefixStart; j < prefixEnd; j++) keys.push(j);
   for (let j = start; j <= i; j++) keys.push(j);
-  return keys;
+  return keys.slice(Math.max(0, keys.length - window));
 }
 
 /** A sentence about the first query outside [j, queryEnd) that attends to key j, or null when there is none. */
@@ -42,7 +44,7 @@ export function attention(q: Reals, k: Reals, v: Reals, spans: Reals, shape: Att
   const out = new Float64Array(tokens * heads * headDim);
   const lse = new Float64Array(tokens * heads);
   forEachHead(shape, (i, h, query, keyOf) => {
-    const keys = attendedKeys(spans, i);
+    const keys = attendedKeys(spans, i, shape.window);
     const scores = keys.map((j) => score(q, query, k, keyOf(j), shape));
     const largest = Math.max(...scores);
     const total = scores.reduce((sum, s) => sum + Math.exp(s - largest), 0);
@@ -76,7 +78,7 @@ export function attentionBackward(
   forEachHead(shape, (i, h, query, keyOf) => {
     let delta = 0;
     for (let d = 0; d < headDim; d++) delta += dout[query + d] * forward.out[query + d];
-    for (const j of attendedKeys(spans, i)) {
+    for (const j of attendedKeys(spans, i, shape.window)) {
       const key = keyOf(j);
       const p = Math.exp(score(q, query, k, key, shape) - forward.lse[i * heads + h]);
       let dp = 0;

@@ -7,6 +7,7 @@
 import type { PackedBatch } from '../../src/data/packing.ts';
 import { accumulate, add, type Reals } from './arrays.ts';
 import { attention, attentionBackward } from './attention.ts';
+import { swiglu, swigluBackward } from './gated-unit.ts';
 import { gather, gatherBackward } from './gather.ts';
 import {
   type LinearShape,
@@ -19,7 +20,6 @@ import {
 } from './linear.ts';
 import { rmsNorm, rmsNormBackward } from './rms-norm.ts';
 import { rope, ropeBackward, ropeFrequencies } from './rope.ts';
-import { swiglu, swigluBackward } from './swiglu.ts';
 import { headLogprob, headLogprobBackward, type TokenLogprobs } from './token-logprob.ts';
 
 /** The fields a decoder needs, by the names of the project's `ModelConfig`, which may be passed as it is. */

@@ -11,6 +11,7 @@ import { expectClose, random } from './compare.ts';
 import { type DecoderModel, decoder } from './decoder.ts';
 import { finiteDifferences } from './finite-difference.ts';
 import { tinyLlama, tinyLlamaAdapter, tinyLlamaTied } from './fixtures.ts';
+import { swiglu, swigluBackward } from './gated-unit.ts';
 import { gather, gatherBackward } from './gather.ts';
 import { forwardKl, reverseKl } from './kl.ts';
 import {
@@ -24,7 +25,6 @@ import { dpo } from './objectives.ts';
 import { rmsNorm, rmsNormBackward } from './rms-norm.ts';
 import { rope, ropeBackward, ropeFrequencies } from './rope.ts';
 import * as logits from './softmax.ts';
-import { swiglu, swigluBackward } from './swiglu.ts';
 import * as token from './token-logprob.ts';
 
 /** Checks `gradient` against differences of f at x. */

@@ -2,8 +2,8 @@
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { add } from '../../src/ops/add.ts';
+import { gatedUnit } from '../../src/ops/gated-unit.ts';
 import { linear } from '../../src/ops/linear.ts';
-import { swiglu } from '../../src/ops/swiglu.ts';
 import { ParameterStore } from '../../src/tensor/parameters.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -112,7 +112,7 @@ describe('the tape', () => {
     const upstream = leaf(gpu, Array(9).fill(1), [3, 3]);
     const { live } = gpu.memory();
     const forward = (tape: Tape) => {
-      const y = linear(tape, swiglu(tape, x, x), weight);
+      const y = linear(tape, gatedUnit(tape, x, x), weight);
       y.grad = upstream;
     };
     const ends: Record<string, (tape: Tape) => void> = {
@@ -214,7 +214,7 @@ describe('checkpoint', () => {
     const x = leaf(gpu, normals(rows * width), [rows, width]);
     const layer = (i: number) => (inner: Tape, input: Tensor) => {
       const projected = linear(inner, input, store.get(`layer ${i}`));
-      return add(inner, input, swiglu(inner, projected, input));
+      return add(inner, input, gatedUnit(inner, projected, input));
     };
     let y = x;
     for (let i = 0; i < layers; i++) y = checkpointed ? tape.checkpoint(layer(i), y) : layer(i)(tape, y);

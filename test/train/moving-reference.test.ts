@@ -74,7 +74,7 @@ describe('moving-reference', () => {
       { absolute: 5e-7 },
     );
 
-    const batch = new DeviceBatch(gpu, packPairs(PAIRS), model.config.vocabSize);
+    const batch = new DeviceBatch(gpu, packPairs(PAIRS), model.trainedTables);
     const rows = reference.rows(gpu, batch);
     const scored = await rows.toArray(gpu);
     expect(await slab(model, parameters)).to.deep.equal(policy);

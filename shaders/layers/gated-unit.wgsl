@@ -1,9 +1,7 @@
-// The gated unit of Llama's feed-forward layer (Shazeer 2020): y = silu(gate) · up, silu(z) = z · σ(z).
+// The gated unit of a feed-forward layer (Shazeer 2020): y = act(gate) · up, with SiLU (SwiGLU) or GELU (GeGLU).
 
+#include "lib/activation.wgsl"
 #include "lib/dispatch.wgsl"
-
-// Replaced by vec4f where the number of elements allows: an access costs the same, for four times as much.
-alias Element = f32;
 
 struct Params {
   count: u32, // of Elements
@@ -20,10 +18,6 @@ struct Params {
 
 const WORKGROUP: u32 = 64;
 
-fn sigmoid(z: Element) -> Element {
-  return 1.0 / (1.0 + exp(-z));
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
@@ -34,10 +28,9 @@ fn forward(
   if (i >= params.count) {
     return;
   }
-  y[i] = gate[i] * sigmoid(gate[i]) * up[i];
+  y[i] = gate[i] * openness(gate[i]) * up[i];
 }
 
-// silu′(z) = σ(z) · (1 + z · (1 − σ(z)))
 @compute @workgroup_size(WORKGROUP)
 fn backward_gate(
   @builtin(workgroup_id) group: vec3u,
@@ -49,8 +42,7 @@ fn backward_gate(
     return;
   }
   let z = gate[i];
-  let s = sigmoid(z);
-  var gradient = dy[i] * up[i] * s * (1.0 + z * (1.0 - s));
+  var gradient = dy[i] * up[i] * activation_slope(z, openness(z));
   if (params.accumulate == 1u) {
     gradient += dgate[i];
   }
@@ -67,7 +59,7 @@ fn backward_up(
   if (i >= params.count) {
     return;
   }
-  var gradient = dy[i] * gate[i] * sigmoid(gate[i]);
+  var gradient = dy[i] * gate[i] * openness(gate[i]);
   if (params.accumulate == 1u) {
     gradient += dup[i];
   }

@@ -1,0 +1,23 @@
+/**
+ * The bias of a linear layer, as two kernels that the linear layer starts. Not an op: it records nothing on the tape.
+ */
+import shader from '../../shaders/layers/bias.wgsl';
+import type { Gpu } from '../gpu/device.ts';
+import { kernels } from '../gpu/kernel.ts';
+import type { GradientSlot } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+export const biasKernels = kernels(shader, {
+  forward: { threads: (p) => (p.rows as number) * (p.cols as number) },
+  backward: { threads: (p) => p.cols as number },
+});
+
+/** Sets every row of y (N, d) to the bias (d). */
+export function fillWithBias(gpu: Gpu, bias: Tensor, y: Tensor): void {
+  biasKernels.forward(gpu, { bias, y }, { rows: y.rows, cols: y.cols, accumulate: 0 });
+}
+
+/** dbias (d): the sum of dy (N, d) over rows. */
+export function biasGradient(gpu: Gpu, dy: Tensor, { grad, accumulate }: GradientSlot): void {
+  biasKernels.backward(gpu, { dy, dbias: grad }, { rows: dy.rows, cols: dy.cols, accumulate });
+}

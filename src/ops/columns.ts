@@ -1,0 +1,40 @@
+/**
+ * A matrix taken apart by columns: queries, keys and values that came out of one product.
+ */
+import shader from '../../shaders/layers/columns.wgsl';
+import { kernels } from '../gpu/kernel.ts';
+import type { Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+const elements = {
+  threads: (p: Readonly<Record<string, number>>) => (p.rows as number) * (p.cols as number),
+};
+
+export const columnsKernels = kernels(shader, { forward: elements, backward: elements });
+
+/** x (N, Σ widths) → one (N, width) each, in order. All of them must be used, or the gradient of x has holes. */
+export function splitColumns(tape: Tape, x: Tensor, widths: readonly number[]): Tensor[] {
+  const { gpu } = tape;
+  if (widths.reduce((sum, width) => sum + width, 0) !== x.cols)
+    throw new RangeError(`splitColumns: x is ${x}, but the parts are ${widths.join(', ')} wide`);
+  const rows = x.rows;
+  let next = 0;
+  const parts = widths.map((cols) => {
+    const y = tape.empty([rows, cols], 'columns');
+    const params = { rows, cols, first: next, stride: x.cols, accumulate: 0 };
+    columnsKernels.forward(gpu, { x, y }, params);
+    next += cols;
+    return { y, params };
+  });
+  const outputs = parts.map(({ y }) => y);
+  const backward = () => {
+    const dx = tape.gradient(x);
+    if (!dx) return;
+    for (const { y, params } of parts) {
+      const buffers = { dy: y.grad as Tensor, dx: dx.grad };
+      columnsKernels.backward(gpu, buffers, { ...params, accumulate: dx.accumulate });
+    }
+  };
+  tape.record({ inputs: [x], outputs, backward });
+  return outputs;
+}

@@ -1,0 +1,42 @@
+/**
+ * The gated unit of a feed-forward layer (Shazeer 2020), y = act(gate) · up: SwiGLU in Llama, GeGLU in Gemma.
+ */
+import shader from '../../shaders/layers/gated-unit.wgsl';
+import { kernels } from '../gpu/kernel.ts';
+import type { Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { type Activation, inVectors } from './elementwise.ts';
+
+const elements = { threads: (p: Readonly<Record<string, number>>) => p.count as number };
+
+export const gatedUnitKernels = kernels(shader, {
+  forward: elements,
+  backward_gate: elements,
+  backward_up: elements,
+});
+
+/** gate and up (N, d) → y (N, d). */
+export function gatedUnit(tape: Tape, gate: Tensor, up: Tensor, activation: Activation = 'silu'): Tensor {
+  const { gpu } = tape;
+  if (gate.length !== up.length) throw new RangeError(`gatedUnit: gate is ${gate}, but up is ${up}`);
+  const y = tape.empty(gate.shape, 'gated unit');
+  const { count, constants: vectors } = inVectors(gate.length);
+  const constants = { ...vectors, GELU: activation === 'gelu' };
+  const params = { count, accumulate: 0 };
+  gatedUnitKernels.forward(gpu, { gate, up, y }, params, constants);
+  const backward = () => {
+    const dy = y.grad as Tensor;
+    const dgate = tape.gradient(gate);
+    if (dgate) {
+      const buffers = { gate, up, dy, dgate: dgate.grad };
+      gatedUnitKernels.backward_gate(gpu, buffers, { ...params, accumulate: dgate.accumulate }, constants);
+    }
+    const dup = tape.gradient(up);
+    if (dup) {
+      const buffers = { gate, dy, dup: dup.grad };
+      gatedUnitKernels.backward_up(gpu, buffers, { ...params, accumulate: dup.accumulate }, constants);
+    }
+  };
+  tape.record({ inputs: [gate, up], outputs: [y], backward });
+  return y;
+}

@@ -1,0 +1,124 @@
+/**
+ * Every row of the table of architectures against transformers and PEFT on a tiny random model of its kind: loss, logits,
+ * gradients of norms, biases and tables, LoRA gradients of DPO, and generation with a cache against the full pass.
+ */
+import { expect } from 'chai';
+import { memoryFiles } from '../../src/io/files.ts';
+import { readAdapter } from '../../src/io/peft.ts';
+import { ARCHITECTURES } from '../../src/model/architectures.ts';
+import { CausalLM } from '../../src/model/causal-lm.ts';
+import { generate } from '../../src/model/generation.ts';
+import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
+import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
+import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
+import mistral from '../fixtures/architectures/mistral.json' with { type: 'json' };
+import qwen2 from '../fixtures/architectures/qwen2.json' with { type: 'json' };
+import qwen3 from '../fixtures/architectures/qwen3.json' with { type: 'json' };
+import smollm2 from '../fixtures/architectures/smollm2.json' with { type: 'json' };
+import { expectRefused } from '../io/refused.ts';
+import { relativeL2 } from '../reference/compare.ts';
+import { decodeArray, decodeArrays, type EncodedArray } from '../reference/fixtures.ts';
+import { testGpu } from '../support/gpu.ts';
+import { greedy, lastLogits, packPairs, packSequences, pass } from './tiny.ts';
+
+/** Float32 PyTorch itself is 3e-7 to 6e-7 from exact on these models, by relative L2. */
+const FORWARD = 1e-5;
+const GRADIENT = 1e-4;
+
+/** What the files have in common; each has more in its configuration, and gradients of its own. */
+interface Fixture
+  extends Pick<typeof mistral, Exclude<keyof typeof mistral, 'config' | 'gradients' | 'dpo'>> {
+  config: { model_type: string };
+  gradients: Readonly<Record<string, EncodedArray>>;
+  dpo: Omit<typeof mistral.dpo, 'gradients'> & { gradients: Readonly<Record<string, EncodedArray>> };
+}
+
+const FIXTURES: Readonly<Record<string, Fixture>> = { llama3, smollm2, mistral, qwen2, qwen3, gemma3, gpt2 };
+
+const bytes = (base64: string) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+
+async function load({ config, weights }: Fixture, trainable = false): Promise<CausalLM> {
+  const files = { 'config.json': json(config), 'model.safetensors': bytes(weights) };
+  return CausalLM.load(await testGpu(), memoryFiles(files, 'fixture'), { trainable });
+}
+
+function adapterOf({ adapterConfig, adapterWeights }: Fixture) {
+  const files = {
+    'adapter_config.json': json(adapterConfig),
+    'adapter_model.safetensors': bytes(adapterWeights),
+  };
+  return readAdapter(memoryFiles(files, 'adapter'));
+}
+
+/** Gradients by name, each near what PyTorch has. A name of ours may lack the `.weight` of theirs. */
+function expectGradients(
+  found: ReadonlyMap<string, Float32Array> | undefined,
+  expected: Readonly<Record<string, EncodedArray>>,
+): void {
+  for (const [name, values] of decodeArrays(expected)) {
+    const own = found?.get(name) ?? found?.get(name.replace(/\.weight$/, ''));
+    expect(relativeL2(own ?? [], values), name).to.be.below(GRADIENT);
+  }
+}
+
+describe('architectures', () => {
+  it('are all held against a fixture', () => {
+    const types = new Set(Object.values(FIXTURES).map(({ config }) => config.model_type));
+    expect([...types].sort()).to.deep.equal(Object.keys(ARCHITECTURES).sort());
+  });
+
+  it('that are not there are refused with the list of those that are', async () => {
+    const config = { ...mistral.config, model_type: 'mixtral' };
+    const names = Object.keys(ARCHITECTURES).join(', ');
+    await expectRefused(() => load({ ...mistral, config }), '"mixtral" is not supported', names);
+  });
+
+  for (const [name, fixture] of Object.entries(FIXTURES)) {
+    it(`${name}: loss, logits, gradients of norms, biases and tables`, async () => {
+      const gpu = await testGpu();
+      const model = await load(fixture, true);
+      const { sequences } = fixture;
+      const packed = packSequences(
+        sequences.map((ids) => ({ prompt: ids.slice(0, 1), completion: ids.slice(1) })),
+      );
+      const count = packed.targets.length;
+      const logprobs = await pass(gpu, model, packed, new Float32Array(count).fill(-1 / count));
+      expect(relativeL2(logprobs, fixture.logprobs.flat())).to.be.below(FORWARD);
+      const loss = -logprobs.reduce((sum, value) => sum + value / count, 0);
+      expect(Math.abs(loss / fixture.loss - 1)).to.be.below(FORWARD);
+      const [logits] = await lastLogits(gpu, model, sequences.slice(0, 1));
+      expect(relativeL2(logits, decodeArray(fixture.lastLogits))).to.be.below(FORWARD);
+      expectGradients(await model.parameters?.read('gradients'), fixture.gradients);
+      model.dispose();
+    });
+
+    it(`${name}: LoRA gradients of DPO, prompts shared by both completions`, async () => {
+      const gpu = await testGpu();
+      const model = await load(fixture);
+      const adapter = model.attach(await adapterOf(fixture), { trainable: true });
+      const { beta, pairs, policy, rewards, gradients } = fixture.dpo;
+      // dL/dlogp of DPO: ∓β σ(−z) / P on every token of the chosen and the rejected completion.
+      const upstream = pairs.flatMap((pair, i) => {
+        const z = rewards.chosen[i] - rewards.rejected[i];
+        const slope = beta / (1 + Math.exp(z)) / pairs.length;
+        return [...pair.chosen.map(() => -slope), ...pair.rejected.map(() => slope)];
+      });
+      const logprobs = await pass(gpu, model, packPairs(pairs), Float32Array.from(upstream));
+      const expected = pairs.flatMap((_, i) => [...policy.chosen[i], ...policy.rejected[i]]);
+      expect(relativeL2(logprobs, expected)).to.be.below(FORWARD);
+      expectGradients(await adapter.parameters?.read('gradients'), gradients);
+      model.dispose();
+    });
+
+    it(`${name}: generation with a cache is the full pass`, async () => {
+      const gpu = await testGpu();
+      const model = await load(fixture);
+      model.attach(await adapterOf(fixture));
+      const from = fixture.dpo.pairs.map(({ prompt }) => prompt);
+      const found = await generate(model, from, { maxNewTokens: 9, temperature: 0, eosTokenIds: [] });
+      expect(found.map(({ ids }) => ids)).to.deep.equal(await greedy(gpu, model, from, 9));
+      model.dispose();
+    });
+  }
+});

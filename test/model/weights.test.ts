@@ -1,0 +1,101 @@
+/** Weights between files and the decoder: what GPT-2's files call and lay out differently comes back as it was. */
+import { expect } from 'chai';
+import { memoryFiles } from '../../src/io/files.ts';
+import { readAdapter, writeAdapter } from '../../src/io/peft.ts';
+import { parseSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
+import { ARCHITECTURES } from '../../src/model/architectures.ts';
+import { CausalLM } from '../../src/model/causal-lm.ts';
+import { mergedModelFiles } from '../../src/model/merged-model.ts';
+import { fromFiles } from '../../src/model/weights.ts';
+import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
+import { expectRefused } from '../io/refused.ts';
+import { relativeL2 } from '../reference/compare.ts';
+import { testGpu } from '../support/gpu.ts';
+import { lastLogits } from './tiny.ts';
+
+const decoded = (base64: string) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+const stored = () => parseSafetensors(decoded(gpt2.weights), 'model.safetensors').tensors;
+
+async function load(model: Uint8Array, config: object = gpt2.config): Promise<CausalLM> {
+  const files = {
+    'config.json': new TextEncoder().encode(JSON.stringify(config)),
+    'model.safetensors': model,
+  };
+  return CausalLM.load(await testGpu(), memoryFiles(files, 'gpt2'), { trainable: true });
+}
+
+describe('model/weights', () => {
+  it('writes trained weights as the file had them', async () => {
+    const model = await load(decoded(gpt2.weights));
+    const written = await model.trainedWeights();
+    for (const [name, tensor] of stored()) {
+      expect(written.get(name)?.shape, name).to.deep.equal(tensor.shape);
+      expect(written.get(name)?.data, name).to.deep.equal(new Uint8Array(tensor.data));
+    }
+    expect(written.size).to.equal(stored().size);
+    model.dispose();
+  });
+
+  it('turns linear weights, and nothing else that is square', () => {
+    const square = { shape: [2, 2], data: Uint8Array.of(1, 2, 3, 4) };
+    const tensors = new Map([
+      ['transformer.h.1.mlp.c_proj.weight', square],
+      ['transformer.wpe.weight', square],
+    ]);
+    const [linear, table] = fromFiles(ARCHITECTURES.gpt2, tensors).values();
+    expect([...linear.data]).to.deep.equal([1, 3, 2, 4]);
+    expect([...table.data]).to.deep.equal([1, 2, 3, 4]);
+  });
+
+  it('reads files that leave the prefix out', async () => {
+    const bare = [...stored()].map(([name, tensor]) => [name.replace('transformer.', ''), tensor] as const);
+    const model = await load(writeSafetensors(new Map(bare), {}));
+    expect([...(await model.trainedWeights()).keys()].sort()).to.deep.equal([...stored().keys()].sort());
+    model.dispose();
+  });
+
+  it('lists a bias that is missing', async () => {
+    const without = new Map(stored());
+    without.delete('transformer.h.1.attn.c_attn.bias');
+    const file = writeSafetensors(without, {});
+    await expectRefused(() => load(file), 'transformer.h.1.attn.c_attn.bias is missing');
+  });
+
+  it('takes an adapter in, with the weights laid out as they were', async () => {
+    const files = {
+      'config.json': JSON.stringify(gpt2.config),
+      'model.safetensors': decoded(gpt2.weights),
+      'adapter_config.json': JSON.stringify(gpt2.adapterConfig),
+      'adapter_model.safetensors': decoded(gpt2.adapterWeights),
+    };
+    const adapter = await readAdapter(memoryFiles(files, 'adapter'));
+    const merged = await mergedModelFiles(memoryFiles(files, 'gpt2'), [{ adapter, factor: 1 }]);
+    const { tensors } = parseSafetensors(
+      merged['model.safetensors'] as Uint8Array<ArrayBuffer>,
+      'model.safetensors',
+    );
+    for (const [name, { shape }] of stored()) expect(tensors.get(name)?.shape, name).to.deep.equal(shape);
+
+    const model = await load(decoded(gpt2.weights));
+    model.attach(adapter);
+    const one = await load(merged['model.safetensors']);
+    const [[expected], [found]] = await Promise.all(
+      [model, one].map((each) => lastLogits(each.gpu, each, gpt2.sequences.slice(0, 1))),
+    );
+    // The sums are rounded to float32 once more.
+    expect(relativeL2(found, expected)).to.be.below(1e-5);
+    for (const each of [model, one]) each.dispose();
+  });
+
+  it('tells PEFT that the weights beneath an adapter are stored (in, out)', async () => {
+    const files = {
+      'adapter_config.json': JSON.stringify({ ...gpt2.adapterConfig, fan_in_fan_out: false }),
+      'adapter_model.safetensors': decoded(gpt2.adapterWeights),
+    };
+    const model = await load(decoded(gpt2.weights));
+    const attached = model.attach(await readAdapter(memoryFiles(files, 'adapter')));
+    const config = writeAdapter(await attached.toAdapter())['adapter_config.json'];
+    expect(JSON.parse(new TextDecoder().decode(config))).to.include({ fan_in_fan_out: true });
+    model.dispose();
+  });
+});
