@@ -73,6 +73,14 @@ describe('cli: plan', function () {
     expect(last.parts.activations).to.be.at.least(alone.parts.activations!);
   });
 
+  it('counts batches that are only scored: for the reference, and of rows held out', async () => {
+    const data = await workshop.write('many.jsonl', lines(pairs(60)));
+    const args = ['plan', '--model', workshop.path('model'), '--data', data, '--batch-size', '1'];
+    const planned = async (size: string) =>
+      ((await workshop.run([...args, '--eval-batch-size', size])).json as unknown as Plan).plannedBytes;
+    expect(await planned('48')).to.be.above(1.5 * (await planned('1')));
+  });
+
   it('names what would fit where it does not, and says so by its exit code', async () => {
     const args = ['plan', '--model', workshop.path('model'), '--data', workshop.path('pairs.jsonl')];
     const whole = (await workshop.run(args)).json as unknown as Plan;
