@@ -62,7 +62,8 @@ describe('cli: sacpo', function () {
     const stages = ['1-reward', '2-safety'].flatMap((name) => ['--adapter', workshop.path(`both/${name}`)]);
     const exported = await workshop.run(['export', ...stages, '--q', '0.5', '--out', workshop.path('half')]);
     expect(exported.code, exported.stderr).to.equal(0);
-    expect(exported.json).to.include({ q: 0.5, r: 32 });
+    expect(exported.json).to.include({ format: 'peft', q: 0.5 });
+    expect(await config('half')).to.include({ r: 32, lora_alpha: 32 });
     expect(await weights('half')).to.deep.equal(await weights('both'));
   });
 
