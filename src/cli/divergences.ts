@@ -2,6 +2,7 @@
  * How far adapters have taken a model from itself: log-ratios of what it wrote, from which the KL is estimated.
  */
 import { implicitRewards } from '../train/implicit-rewards.ts';
+import { sampledSequence } from '../train/monte-carlo.ts';
 import type { Continuation } from './continuations.ts';
 import type { OpenModel } from './open.ts';
 
@@ -14,11 +15,7 @@ export async function logRatios(
   stories: readonly Continuation[],
   signal: AbortSignal,
 ): Promise<number[]> {
-  const end = tokenizer.eosId;
-  const sequences = stories.map(({ prompt, ids, finished }) => ({
-    prompt,
-    completion: finished === 'eos' && end !== undefined ? [...ids, end] : ids,
-  }));
+  const sequences = stories.map((story) => sampledSequence(story.prompt, story, tokenizer.eosId));
   const rewards = await implicitRewards(model, sequences, { beta: 1, without: model.adapters, signal });
   return rewards.map(({ reward }) => reward);
 }

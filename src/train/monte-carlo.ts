@@ -3,6 +3,7 @@
  * optimum of Theorem 1 would reach, from samples of the reference. The policy is the model with its adapters, the reference
  * the model without some of them; the reward is the caller's.
  */
+import type { TokenizedSequence } from '../data/packing.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { type Generation, type GenerationOptions, generate } from '../model/generation.ts';
 import type { LoraAdapter } from '../model/lora.ts';
@@ -49,10 +50,9 @@ export async function estimatePolicy(
 ): Promise<PolicyEstimate> {
   const copies = options.numReturnSequences ?? 1;
   const generations = await generate(model, prompts, { ...options, temperature: 1, topK: 0, topP: 1 });
-  const sequences = generations.map(({ ids, finished }, i) => ({
-    prompt: [...(prompts[Math.floor(i / copies)] as readonly number[])],
-    completion: finished === 'eos' && eosId !== undefined ? [...ids, eosId] : ids,
-  }));
+  const sequences = generations.map((generation, i) =>
+    sampledSequence(prompts[Math.floor(i / copies)] as readonly number[], generation, eosId),
+  );
   const signal = options.signal ? { signal: options.signal } : {};
   const scores = await implicitRewards(model, sequences, { beta, without, ...signal });
   const policy = scores.map(({ logp }) => logp);
@@ -61,6 +61,18 @@ export async function estimatePolicy(
   const { objective, reward: mean } = estimateObjective({ rewards, policy, reference, beta });
   const by = (estimator: 'k1' | 'k2' | 'k3') => estimateKl(policy, reference, estimator);
   return { objective, reward: mean, kl: { k1: by('k1'), k2: by('k2'), k3: by('k3') }, generations };
+}
+
+/** What was drawn, to be scored: the tokens, and the one that ended the text where one did. */
+export function sampledSequence(
+  prompt: readonly number[],
+  { ids, finished }: Generation,
+  eosId: number | undefined,
+): TokenizedSequence {
+  return {
+    prompt: [...prompt],
+    completion: finished === 'eos' && eosId !== undefined ? [...ids, eosId] : ids,
+  };
 }
 
 /**
