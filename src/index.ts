@@ -41,6 +41,7 @@ export {
 export type { BufferView, MemoryReport } from './gpu/pool.ts';
 export type { Shader } from './gpu/shader.ts';
 // Files and formats.
+export { type ByteSource, blobSource, byteSource, memorySource } from './io/byte-source.ts';
 export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';
 export { type AdapterPart, combineAdapters } from './io/combine-adapters.ts';
 export type { ModelConfig } from './io/config.ts';
@@ -48,7 +49,7 @@ export { InputError } from './io/errors.ts';
 export { blobFiles, type Files, fetchFiles, memoryFiles } from './io/files.ts';
 export { type Adapter, type AdapterFiles, type LoraConfig, readAdapter, writeAdapter } from './io/peft.ts';
 export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
-export { parseSafetensors, writeSafetensors } from './io/safetensors.ts';
+export { openSafetensors, parseSafetensors, type TensorSource, writeSafetensors } from './io/safetensors.ts';
 // Models and adapters.
 export { CausalLM, type LoadOptions } from './model/causal-lm.ts';
 export {

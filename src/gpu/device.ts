@@ -174,6 +174,13 @@ export class Gpu {
     return await this.settle(data);
   }
 
+  /** Submits and waits until the device has done, and host memory taken for it is free. */
+  async finish(): Promise<void> {
+    if (this.counting) return;
+    this.recorder.flush();
+    await this.settle(this.device.queue.onSubmittedWorkDone());
+  }
+
   /** Waits for a late readback; throws the device's failure rather than the bare rejection. */
   async settle<T>(pending: Promise<T>): Promise<T> {
     const lost = this.lost.then((error): never => {

@@ -2,12 +2,15 @@
  * Where files come from: a model or adapter folder seen as named byte strings, the same in a browser and in Node
  * (whose folders are in `src/node/`). Reading only; nothing here knows a format.
  */
+import { type ByteSource, blobSource, memorySource, readAll } from './byte-source.ts';
 import { InputError, quote, reason } from './errors.ts';
 
 /** A readable folder. Paths are relative to it, with `/`. */
 export interface Files {
   /** The folder's name in messages. */
   readonly name: string;
+  /** The file, to be read piece by piece; {@link InputError} where it is missing. */
+  open(path: string): Promise<ByteSource>;
   /** The whole file; {@link InputError} where it is missing or cannot be read. */
   read(path: string): Promise<Uint8Array<ArrayBuffer>>;
   /** The whole file as UTF-8, refused where it is not. */
@@ -20,7 +23,8 @@ export function memoryFiles(contents: Record<string, Uint8Array | string>, name 
   return filesOf(name, async (path) => {
     if (!Object.hasOwn(contents, path)) return undefined;
     const content = contents[path];
-    return typeof content === 'string' ? new TextEncoder().encode(content) : ownBytes(content);
+    const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : ownBytes(content);
+    return memorySource(bytes, `${name}/${path}`);
   });
 }
 
@@ -28,7 +32,7 @@ export function memoryFiles(contents: Record<string, Uint8Array | string>, name 
 export function blobFiles(blobs: Record<string, Blob>, name = 'the chosen files'): Files {
   return filesOf(name, async (path) => {
     const blob = Object.hasOwn(blobs, path) ? blobs[path] : undefined;
-    return blob && new Uint8Array(await blob.arrayBuffer());
+    return blob && blobSource(blob, `${name}/${path}`);
   });
 }
 
@@ -56,28 +60,29 @@ export function fetchFiles(baseUrl: string): Files {
     name,
     async (path) => {
       const response = await request(path, 'GET');
-      return response && new Uint8Array(await response.arrayBuffer());
+      return response && memorySource(new Uint8Array(await response.arrayBuffer()), `${name}/${path}`);
     },
     async (path) => (await request(path, 'HEAD')) !== undefined,
   );
 }
 
 /**
- * A {@link Files} from one function that reads a path or answers `undefined` where there is none. It sees only paths
- * that stay inside the folder.
+ * A {@link Files} from one function that finds a path or answers `undefined` where there is none. It sees only paths that
+ * stay inside the folder.
  */
 export function filesOf(
   name: string,
-  lookup: (path: string) => Promise<Uint8Array<ArrayBuffer> | undefined>,
-  has: (path: string) => Promise<boolean> = async (path) => (await lookup(path)) !== undefined,
+  find: (path: string) => Promise<ByteSource | undefined>,
+  has: (path: string) => Promise<boolean> = async (path) => (await find(path)) !== undefined,
 ): Files {
-  const read = async (path: string): Promise<Uint8Array<ArrayBuffer>> => {
-    const bytes = await lookup(inside(path, name));
-    if (bytes) return bytes;
+  const open = async (path: string): Promise<ByteSource> => {
+    const source = await find(inside(path, name));
+    if (source) return source;
     throw new InputError(`${name}/${path}`, `there is no file "${path}" in ${name}`, 'Check the folder');
   };
+  const read = async (path: string) => readAll(await open(path));
   const readText = async (path: string): Promise<string> => decodeText(await read(path), `${name}/${path}`);
-  return { name, read, readText, exists: async (path) => has(inside(path, name)) };
+  return { name, open, read, readText, exists: async (path) => has(inside(path, name)) };
 }
 
 /** UTF-8 to text; {@link InputError} where the bytes are not UTF-8. */

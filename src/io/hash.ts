@@ -9,20 +9,31 @@ import { ownBytes } from './files.ts';
  * ('a', 'bc') and nothing large is joined.
  */
 export async function contentHash(...parts: (string | ArrayBufferView)[]): Promise<string> {
-  if (globalThis.crypto?.subtle === undefined) {
-    throw new Error('Web Crypto is missing: serve the page over HTTPS or from localhost.');
-  }
-  const digests = new Uint8Array(parts.length * 32);
-  for (const [index, part] of parts.entries()) {
-    digests.set(
-      await sha256(typeof part === 'string' ? new TextEncoder().encode(part) : bytesOf(part)),
-      index * 32,
+  const hash = new ContentHash();
+  for (const part of parts) await hash.add(part);
+  return hash.digest();
+}
+
+/** The {@link contentHash} of parts that are never all there at once. */
+export class ContentHash {
+  private readonly digests: number[] = [];
+
+  async add(part: string | ArrayBufferView): Promise<void> {
+    this.digests.push(
+      ...(await sha256(typeof part === 'string' ? new TextEncoder().encode(part) : bytesOf(part))),
     );
   }
-  return Array.from(await sha256(digests), (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+  async digest(): Promise<string> {
+    const bytes = await sha256(Uint8Array.from(this.digests));
+    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  }
 }
 
 async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
+  if (globalThis.crypto?.subtle === undefined) {
+    throw new Error('Web Crypto is missing: serve the page over HTTPS or from localhost.');
+  }
   return new Uint8Array(await crypto.subtle.digest('SHA-256', ownBytes(bytes)));
 }
 

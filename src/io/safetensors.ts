@@ -6,6 +6,7 @@
  *
  * Format: https://github.com/huggingface/safetensors#format
  */
+import type { ByteSource } from './byte-source.ts';
 import { InputError, listed, quote, reason } from './errors.ts';
 import { isObject, type JsonObject, kindOf, scanJson } from './json.ts';
 
@@ -30,10 +31,15 @@ export interface StoredTensor {
   where: string;
 }
 
-export interface Safetensors {
+/** A tensor in a file, whose bytes are read when they are asked for. */
+export interface TensorSource extends Omit<StoredTensor, 'data'> {
+  read(): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** What a file holds, tensors in the order of their bytes. */
+export interface Safetensors<T = StoredTensor> {
   metadata: Record<string, string>;
-  /** In the order of their bytes. */
-  tensors: Map<string, StoredTensor>;
+  tensors: Map<string, T>;
 }
 
 /** What {@link writeSafetensors} takes. */
@@ -46,24 +52,56 @@ const WAY_OUT = 'The file is damaged or incomplete: fetch it again';
 
 /** Reads a whole file; {@link InputError} for anything but a sound one. The tensors are views of `bytes`. */
 export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, file: string): Safetensors {
-  const { header, dataStart } = parseHeader(bytes, file);
+  const dataStart = endOfHeader(bytes, bytes.byteLength, file);
+  const header = parseHeader(bytes.subarray(LENGTH_BYTES, dataStart), file);
+  return layOut(header, bytes.byteLength - dataStart, file, (entry) => ({
+    ...entry.tensor,
+    data: bytes.subarray(dataStart + entry.begin, dataStart + entry.end),
+  }));
+}
+
+/** Reads the header of a file, as carefully; a tensor's bytes are read when they are asked for. */
+export async function openSafetensors(source: ByteSource): Promise<Safetensors<TensorSource>> {
+  const { name: file, size } = source;
+  const dataStart = endOfHeader(await source.read(0, Math.min(size, LENGTH_BYTES)), size, file);
+  const header = parseHeader(await source.read(LENGTH_BYTES, dataStart - LENGTH_BYTES), file);
+  return layOut(header, size - dataStart, file, (entry) => ({
+    ...entry.tensor,
+    read: () => source.read(dataStart + entry.begin, entry.end - entry.begin),
+  }));
+}
+
+interface Entry {
+  tensor: Omit<StoredTensor, 'data'>;
+  /** Bytes from the end of the header. */
+  begin: number;
+  end: number;
+}
+
+/** The tensors of a header, which must fill the file's data bytes without gaps. */
+function layOut<T>(
+  header: JsonObject,
+  dataBytes: number,
+  file: string,
+  toTensor: (entry: Entry) => T,
+): Safetensors<T> {
   const metadata = parseMetadata(header.__metadata__, file);
-  const dataBytes = bytes.byteLength - dataStart;
   const entries = Object.entries(header)
     .filter(([name]) => name !== '__metadata__')
     .map(([name, entry]) => ({ name, ...parseEntry(entry, dataBytes, `${file}, tensor ${quote(name)}`) }))
     .sort((a, b) => a.begin - b.begin || a.end - b.end);
 
-  const tensors: Safetensors['tensors'] = new Map();
+  const tensors = new Map<string, T>();
   let covered = 0;
-  for (const { name, dtype, shape, begin, end, where } of entries) {
+  for (const { name, ...entry } of entries) {
+    const { begin, end, tensor } = entry;
     if (begin !== covered) {
       const what =
         begin < covered ? 'overlaps the tensor before it' : `leaves a gap of ${begin - covered} bytes`;
-      throw new InputError(where, `${what} (data_offsets [${begin}, ${end}])`, WAY_OUT);
+      throw new InputError(tensor.where, `${what} (data_offsets [${begin}, ${end}])`, WAY_OUT);
     }
     covered = end;
-    tensors.set(name, { dtype, shape, data: bytes.subarray(dataStart + begin, dataStart + end), where });
+    tensors.set(name, toTensor(entry));
   }
   if (covered !== dataBytes) {
     throw new InputError(file, `the tensors end at byte ${covered} of ${dataBytes}`, WAY_OUT);
@@ -71,15 +109,13 @@ export function parseSafetensors(bytes: Uint8Array<ArrayBuffer>, file: string): 
   return { metadata, tensors };
 }
 
-function parseHeader(
-  bytes: Uint8Array<ArrayBuffer>,
-  file: string,
-): { header: JsonObject; dataStart: number } {
-  if (bytes.byteLength < LENGTH_BYTES) {
-    throw new InputError(file, `is ${bytes.byteLength} bytes long, too short for safetensors`, WAY_OUT);
+/** Where the header of a file of `size` bytes ends, by its first eight. */
+function endOfHeader(bytes: Uint8Array<ArrayBuffer>, size: number, file: string): number {
+  if (size < LENGTH_BYTES) {
+    throw new InputError(file, `is ${size} bytes long, too short for safetensors`, WAY_OUT);
   }
   const length = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
-  const room = bytes.byteLength - LENGTH_BYTES;
+  const room = size - LENGTH_BYTES;
   if (length > BigInt(Math.min(room, MAX_HEADER_BYTES))) {
     const most =
       room < MAX_HEADER_BYTES
@@ -87,13 +123,14 @@ function parseHeader(
         : `at most ${MAX_HEADER_BYTES} are read`;
     throw new InputError(file, `the header claims ${length} bytes, ${most}`, WAY_OUT);
   }
-  const dataStart = LENGTH_BYTES + Number(length);
+  return LENGTH_BYTES + Number(length);
+}
+
+function parseHeader(bytes: Uint8Array, file: string): JsonObject {
   let header: unknown;
   let scanned: ReturnType<typeof scanJson>;
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
-      bytes.subarray(LENGTH_BYTES, dataStart),
-    );
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
     header = JSON.parse(text);
     scanned = scanJson(text);
   } catch (cause) {
@@ -105,7 +142,7 @@ function parseHeader(
   if (scanned.duplicate !== undefined) {
     throw new InputError(file, `the header names ${quote(scanned.duplicate)} twice`, WAY_OUT);
   }
-  return { header, dataStart };
+  return header;
 }
 
 function parseMetadata(metadata: unknown, file: string): Record<string, string> {
@@ -120,7 +157,7 @@ function parseMetadata(metadata: unknown, file: string): Record<string, string> 
 }
 
 /** One header entry, its size checked against its own offsets and the file. */
-function parseEntry(entry: unknown, dataBytes: number, where: string) {
+function parseEntry(entry: unknown, dataBytes: number, where: string): Entry {
   if (!isObject(entry)) throw new InputError(where, `its entry is ${kindOf(entry)}, not an object`, WAY_OUT);
   const { dtype, shape, data_offsets: offsets } = entry;
   if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
@@ -156,7 +193,7 @@ function parseEntry(entry: unknown, dataBytes: number, where: string) {
     const what = `${kind} ${quote(shape)} takes ${size} bytes, its data_offsets [${begin}, ${end}] hold ${end - begin}`;
     throw new InputError(where, what, WAY_OUT);
   }
-  return { dtype: kind, shape, begin, end, where };
+  return { tensor: { dtype: kind, shape, where }, begin, end };
 }
 
 function isSizes(value: unknown): value is number[] {

@@ -6,7 +6,7 @@
 import { InputError, listed, quote } from './errors.ts';
 import type { Files } from './files.ts';
 import { isObject, parseJsonObject } from './json.ts';
-import { parseSafetensors, type StoredTensor } from './safetensors.ts';
+import { openSafetensors, type TensorSource } from './safetensors.ts';
 
 export const MODEL_CONFIG = 'config.json';
 export const MODEL_WEIGHTS = 'model.safetensors';
@@ -27,10 +27,9 @@ export async function carriedFiles(source: Files): Promise<Record<string, Uint8A
   return contents;
 }
 
-/** All tensors of the model in `files`, by name. */
-export async function readWeights(files: Files): Promise<Map<string, StoredTensor>> {
-  const read = async (path: string) =>
-    parseSafetensors(await files.read(path), `${files.name}/${path}`).tensors;
+/** All tensors of the model in `files`, by name; their bytes are read when they are asked for. */
+export async function openWeights(files: Files): Promise<Map<string, TensorSource>> {
+  const read = async (path: string) => (await openSafetensors(await files.open(path))).tensors;
   if (!(await files.exists(MODEL_INDEX))) return read(MODEL_WEIGHTS);
 
   const index = `${files.name}/${MODEL_INDEX}`;
@@ -40,9 +39,14 @@ export async function readWeights(files: Files): Promise<Map<string, StoredTenso
     if (typeof shard === 'string') return shard;
     throw new InputError(index, `"weight_map" names the file ${quote(shard)}`, 'Fetch the file again');
   });
-  const tensors = new Map<string, StoredTensor>();
-  for (const shard of shards.sort())
-    for (const [name, tensor] of await read(shard)) tensors.set(name, tensor);
+  const tensors = new Map<string, TensorSource>();
+  for (const shard of shards.sort()) {
+    for (const [name, tensor] of await read(shard)) {
+      const twice = tensors.get(name);
+      if (twice) throw new InputError(tensor.where, `is in ${twice.where} as well`, 'Fetch the shards again');
+      tensors.set(name, tensor);
+    }
+  }
   const missing = Object.keys(places).filter((name) => !tensors.has(name));
   if (missing.length > 0)
     throw new InputError(index, `the shards lack ${listed(missing)}`, 'Fetch the shards again');

@@ -8,11 +8,11 @@ import type { ModelConfig } from '../io/config.ts';
 import { InputError } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { toFloat32Bytes } from '../io/float.ts';
-import { contentHash } from '../io/hash.ts';
+import { ContentHash, contentHash } from '../io/hash.ts';
 import { type Adapter, checkAdapterFits } from '../io/peft.ts';
-import type { StoredTensor, TensorToWrite } from '../io/safetensors.ts';
+import type { TensorToWrite } from '../io/safetensors.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
-import { readWeights } from '../io/weights.ts';
+import { openWeights } from '../io/weights.ts';
 import { activate } from '../ops/activate.ts';
 import { add } from '../ops/add.ts';
 import { attention, type Heads } from '../ops/attention.ts';
@@ -30,14 +30,13 @@ import { type Architecture, inLayer, type LayerNormName, type LinearName } from 
 import type { DeviceBatch, TableRows } from './batch.ts';
 import { type LinearShape, LoraAdapter } from './lora.ts';
 import { rotaryFrequencies } from './rotary.ts';
+import { fromFiles, toFiles } from './stored-layout.ts';
 import {
   checkWeights,
   describeModel,
-  fromFiles,
   type LoadedWeights,
   linearShapes,
   linearsOf,
-  turnLinears,
   uploadWeights,
   weightShapes,
 } from './weights.ts';
@@ -97,12 +96,12 @@ export class CausalLM {
       );
     }
     const shapes = weightShapes(architecture, config);
-    const stored = fromFiles(architecture, await readWeights(files));
+    const stored = fromFiles(architecture, await openWeights(files));
     checkWeights(shapes, stored, files.name);
-    const contents = [...shapes.keys()].map((name) => (stored.get(name) as StoredTensor).data);
-    const fingerprint = await contentHash(JSON.stringify(config), ...contents);
-    const weights = uploadWeights(gpu, shapes, stored, trainable);
-    return new CausalLM(gpu, config, files.name, fingerprint, architecture, weights);
+    const hash = new ContentHash();
+    await hash.add(JSON.stringify(config));
+    const weights = await uploadWeights(gpu, shapes, stored, trainable, hash);
+    return new CausalLM(gpu, config, files.name, await hash.digest(), architecture, weights);
   }
 
   /** All weights as parameters, where they train. */
@@ -118,7 +117,7 @@ export class CausalLM {
     for (const [name, values] of await store.read('values')) {
       tensors.set(name, { dtype: 'F32', shape: [...store.get(name).shape], data: toFloat32Bytes(values) });
     }
-    return turnLinears(this.architecture, tensors);
+    return toFiles(this.architecture, tensors);
   }
 
   /** Rows of the tables that train, for a {@link DeviceBatch}; undefined where the weights are frozen. */

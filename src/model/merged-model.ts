@@ -6,9 +6,10 @@ import type { AdapterPart } from '../io/combine-adapters.ts';
 import type { Files } from '../io/files.ts';
 import { mergeAdapters } from '../io/merge-adapters.ts';
 import { checkAdapterFits } from '../io/peft.ts';
-import { writeSafetensors } from '../io/safetensors.ts';
-import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS, readWeights } from '../io/weights.ts';
-import { checkWeights, describeModel, fromFiles, linearsOf, turnLinears, weightShapes } from './weights.ts';
+import { type StoredTensor, writeSafetensors } from '../io/safetensors.ts';
+import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS, openWeights } from '../io/weights.ts';
+import { fromFiles, toFiles } from './stored-layout.ts';
+import { checkWeights, describeModel, linearsOf, weightShapes } from './weights.ts';
 
 /**
  * The folder's files by name, in the order in which to write them: without the last it is no model. Throws
@@ -21,9 +22,11 @@ export async function mergedModelFiles(
   const { config, architecture } = await describeModel(source);
   const linears = linearsOf(architecture, config);
   for (const { adapter, name = 'adapter' } of parts) checkAdapterFits(adapter, linears, name);
-  const stored = fromFiles(architecture, await readWeights(source));
+  const stored = fromFiles(architecture, await openWeights(source));
   checkWeights(weightShapes(architecture, config), stored, source.name);
-  const merged = turnLinears(architecture, mergeAdapters(stored, parts));
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, tensor] of stored) tensors.set(name, { ...tensor, data: await tensor.read() });
+  const merged = toFiles(architecture, mergeAdapters(tensors, parts));
   return {
     ...(await carriedFiles(source)),
     [MODEL_WEIGHTS]: writeSafetensors(merged, { format: 'pt' }),

@@ -7,9 +7,10 @@ import { type ModelConfig, parseConfigText } from '../io/config.ts';
 import { InputError } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { toFloat32 } from '../io/float.ts';
-import type { StoredTensor } from '../io/safetensors.ts';
+import type { ContentHash } from '../io/hash.ts';
+import type { TensorSource } from '../io/safetensors.ts';
 import { MODEL_CONFIG } from '../io/weights.ts';
-import { ParameterStore } from '../tensor/parameters.ts';
+import { type ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import {
   ARCHITECTURES,
@@ -91,59 +92,10 @@ export function weightShapes(architecture: Architecture, config: ModelConfig): M
   return shapes;
 }
 
-/** What a file holds of a tensor: the shape and the bytes of its numbers. */
-interface Layout {
-  shape: readonly number[];
-  data: Uint8Array;
-}
-
-/** Tensors as files have them with the names and the layout that the decoder reads. */
-export function fromFiles<T extends Layout>(
-  architecture: Architecture,
-  stored: ReadonlyMap<string, T>,
-): Map<string, T> {
-  const { prefix = '', head } = architecture;
-  const named = [...stored].map(([name, tensor]): [string, T] => {
-    const full = name.startsWith(prefix) || name.startsWith(`${head}.`) ? name : `${prefix}${name}`;
-    return [full, tensor];
-  });
-  return turnLinears(architecture, new Map(named));
-}
-
-/** Linear weights (out, in) as (in, out) and back, where the architecture's files have them so. */
-export function turnLinears<T extends Layout>(
-  architecture: Architecture,
-  tensors: ReadonlyMap<string, T>,
-): Map<string, T> {
-  const turned = new Set(architecture.transposed ? Object.values(architecture.linears) : []);
-  return new Map(
-    [...tensors].map(([name, tensor]) => {
-      const module = name.replace(/\.weight$/, '').replace(/\.\d+\./, '.{i}.');
-      const turns = name.endsWith('.weight') && turned.has(module) && tensor.shape.length === 2;
-      return [name, turns ? transposed(tensor) : tensor];
-    }),
-  );
-}
-
-/** The same numbers with rows and columns exchanged, whatever their type. */
-function transposed<T extends Layout>(tensor: T): T {
-  const [rows, cols] = tensor.shape as [number, number];
-  const size = tensor.data.length / (rows * cols);
-  const data = new Uint8Array(tensor.data.length);
-  for (let row = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++) {
-      const from = (row * cols + col) * size;
-      for (let byte = 0; byte < size; byte++)
-        data[(col * rows + row) * size + byte] = tensor.data[from + byte] as number;
-    }
-  }
-  return { ...tensor, shape: [cols, rows], data };
-}
-
 /** Throws an {@link InputError} that lists every weight that is missing or has another shape. */
 export function checkWeights(
   shapes: ReadonlyMap<string, readonly number[]>,
-  stored: ReadonlyMap<string, StoredTensor>,
+  stored: ReadonlyMap<string, TensorSource>,
   source: string,
 ): void {
   const findings: string[] = [];
@@ -166,25 +118,43 @@ export interface LoadedWeights {
   store: ParameterStore | undefined;
 }
 
-/** Uploads the weights in f32, one after the other, or into a parameter store. */
-export function uploadWeights(
+/** Bytes that may wait in the host's memory for the device to take them. */
+const WAITING_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Uploads the weights in f32, or into a parameter store, and hashes their bytes on the way. One tensor at a time passes
+ * through the host's memory; a counting device reads none.
+ */
+export async function uploadWeights(
   gpu: Gpu,
   shapes: ReadonlyMap<string, readonly number[]>,
-  stored: ReadonlyMap<string, StoredTensor>,
+  stored: ReadonlyMap<string, TensorSource>,
   trainable: boolean,
-): LoadedWeights {
-  const values = (name: string) => toFloat32(stored.get(name) as StoredTensor);
+  hash: ContentHash,
+): Promise<LoadedWeights> {
+  const valuesOf = async (name: string, shape: readonly number[]) => {
+    if (gpu.counting) return new Float32Array(shape.reduce((a, b) => a * b, 1));
+    const source = stored.get(name) as TensorSource;
+    const data = await source.read();
+    await hash.add(data);
+    return toFloat32({ ...source, data });
+  };
   if (trainable) {
-    const specs = [...shapes].map(([name, shape]) => ({
-      name,
-      shape,
-      values: values(name),
-      decays: shape.length > 1,
-    }));
+    const specs: ParameterSpec[] = [];
+    for (const [name, shape] of shapes)
+      specs.push({ name, shape, values: await valuesOf(name, shape), decays: shape.length > 1 });
     const store = new ParameterStore(gpu, specs);
     return { tensors: store.tensors, store };
   }
   const tensors = new Map<string, Tensor>();
-  for (const [name, shape] of shapes) tensors.set(name, Tensor.from(gpu, values(name), shape, name));
+  let waiting = 0;
+  for (const [name, shape] of shapes) {
+    const tensor = Tensor.from(gpu, await valuesOf(name, shape), shape, name);
+    tensors.set(name, tensor);
+    waiting += tensor.size;
+    if (waiting < WAITING_BYTES) continue;
+    await gpu.finish();
+    waiting = 0;
+  }
   return { tensors, store: undefined };
 }

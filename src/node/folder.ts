@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { type ByteSource, byteSource, readAll } from '../io/byte-source.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
 import { InputError, reason } from '../io/errors.ts';
 import { type Files, filesOf } from '../io/files.ts';
@@ -17,34 +18,54 @@ const READ_BYTES = 2 ** 30;
 export function folderFiles(dir: string): Files {
   return filesOf(
     dir.replace(/(?<=.)\/+$/, ''),
-    (path) => readFileIfAny(join(dir, path)),
+    (path) => fileSource(join(dir, path)),
     async (path) => (await stat(join(dir, path)).catch(() => undefined))?.isFile() ?? false,
   );
 }
 
-/** A file's bytes, of any size; `undefined` where there is none, {@link InputError} where it cannot be read. */
-export async function readFileIfAny(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+/** A file on disk, open only while a piece of it is read; `undefined` where there is none. */
+export async function fileSource(path: string): Promise<ByteSource | undefined> {
+  const refused = (cause: unknown) =>
+    new InputError(path, `cannot be read: ${reason(cause)}`, 'Check the path and its permissions', { cause });
+  let size: number;
   try {
-    const file = await open(path, 'r');
-    try {
-      const { size } = await file.stat();
-      const bytes = new Uint8Array(size);
-      let filled = 0;
-      while (filled < size) {
-        const { bytesRead } = await file.read(bytes, filled, Math.min(READ_BYTES, size - filled));
-        if (bytesRead === 0) throw new Error('the file became shorter while it was read');
-        filled += bytesRead;
-      }
-      return bytes;
-    } finally {
-      await file.close();
-    }
+    const found = await stat(path);
+    // What is no plain file is opened all the same, to hear from the system why it cannot be read.
+    size = found.isDirectory() ? 1 : found.size;
   } catch (cause) {
     if (isMissing(cause)) return undefined;
-    throw new InputError(path, `cannot be read: ${reason(cause)}`, 'Check the path and its permissions', {
-      cause,
-    });
+    throw refused(cause);
   }
+  return byteSource(path, size, async (offset, length) => {
+    try {
+      return await readPiece(path, offset, length);
+    } catch (cause) {
+      throw refused(cause);
+    }
+  });
+}
+
+async function readPiece(path: string, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  const file = await open(path, 'r');
+  try {
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const most = Math.min(READ_BYTES, length - filled);
+      const { bytesRead } = await file.read(bytes, filled, most, offset + filled);
+      if (bytesRead === 0) throw new Error('the file became shorter while it was read');
+      filled += bytesRead;
+    }
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}
+
+/** A file's bytes, of any size; `undefined` where there is none, {@link InputError} where it cannot be read. */
+export async function readFileIfAny(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const source = await fileSource(path);
+  return source && readAll(source);
 }
 
 /**

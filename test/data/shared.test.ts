@@ -6,14 +6,20 @@ import { readTextRows } from '../../src/data/text-dataset.ts';
 import { tokenizeCompletions, tokenizePairs } from '../../src/data/tokenize-completions.ts';
 import { tokenizeTexts } from '../../src/data/tokenize-texts.ts';
 import { requireVocabulary, Tokenizer } from '../../src/data/tokenizer.ts';
+import { memorySource } from '../../src/io/byte-source.ts';
 import { parseConfigText } from '../../src/io/config.ts';
 import { filesOf, memoryFiles } from '../../src/io/files.ts';
-import { readWeights } from '../../src/io/weights.ts';
+import { openWeights } from '../../src/io/weights.ts';
 import pairs from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { sharedFile } from '../support/files.ts';
 
-const shared = filesOf('../shared', sharedFile);
-const model = filesOf('../shared/models/stories260K', (path) => sharedFile(`models/stories260K/${path}`));
+const folder = (name: string, below = '') =>
+  filesOf(name, async (path) => {
+    const bytes = await sharedFile(`${below}${path}`);
+    return bytes && memorySource(bytes, `${name}/${path}`);
+  });
+const shared = folder('../shared');
+const model = folder('../shared/models/stories260K', 'models/stories260K/');
 
 /** A test that needs `../shared/path`. */
 function itWith(path: string, name: string, body: () => Promise<void>): void {
@@ -30,7 +36,7 @@ describe('data: shared model and data', () => {
     async () => {
       const config = parseConfigText(await model.readText('config.json'), 'config.json', { llama: {} });
       expect(config).to.include({ hiddenSize: 64, headDim: 8, vocabSize: 512, tieWordEmbeddings: true });
-      const weights = await readWeights(model);
+      const weights = await openWeights(model);
       expect(weights.get('model.embed_tokens.weight')!.shape).to.deep.equal([
         config.vocabSize,
         config.hiddenSize,

@@ -3,7 +3,7 @@ import { blobFiles, type Files, memoryFiles } from '../../src/io/files.ts';
 import { toFloat32Bytes } from '../../src/io/float.ts';
 import { contentHash } from '../../src/io/hash.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
-import { readWeights } from '../../src/io/weights.ts';
+import { openWeights } from '../../src/io/weights.ts';
 import { expectRefused } from './refused.ts';
 
 const kinds: [string, Files][] = [
@@ -18,6 +18,20 @@ for (const [kind, files] of kinds) {
       expect(await files.readText('a.txt')).to.equal('hé');
       expect(await files.exists('a.txt')).to.equal(true);
       expect(await files.exists('constructor')).to.equal(false);
+    });
+
+    it('reads a piece of a file, and no byte beyond it', async () => {
+      const source = await files.open('a.txt');
+      expect(source.size).to.equal(3);
+      expect([...(await source.read(1, 2))]).to.deep.equal([0xc3, 0xa9]);
+      for (const [offset, length] of [
+        [2, 2],
+        [-1, 1],
+        [0, 2 ** 53],
+        [Number.NaN, 1],
+      ] as const) {
+        await expectRefused(() => source.read(offset, length), 'folder/a.txt', '3 bytes long');
+      }
     });
 
     it('names a missing file and its folder', () =>
@@ -42,27 +56,29 @@ describe('io/weights', () => {
 
   it('reads one file, or the shards of an index', async () => {
     expect([
-      ...(await readWeights(memoryFiles({ 'model.safetensors': shard('a', 1) }))).keys(),
+      ...(await openWeights(memoryFiles({ 'model.safetensors': shard('a', 1) }))).keys(),
     ]).to.deep.equal(['a']);
     const sharded = {
       [INDEX]: index({ a: '1.st', b: '2.st' }),
       '1.st': shard('a', 1),
       '2.st': shard('b', 2),
     };
-    expect([...(await readWeights(memoryFiles(sharded))).keys()]).to.deep.equal(['a', 'b']);
+    expect([...(await openWeights(memoryFiles(sharded))).keys()]).to.deep.equal(['a', 'b']);
   });
 
   it('refuses shards that are missing, incomplete or outside the folder', async () => {
-    await expectRefused(() => readWeights(memoryFiles({}, 'm')), 'm/model.safetensors');
-    await expectRefused(() => readWeights(memoryFiles({ [INDEX]: index({ a: '1.st' }) }, 'm')), 'm/1.st');
+    await expectRefused(() => openWeights(memoryFiles({}, 'm')), 'm/model.safetensors');
+    await expectRefused(() => openWeights(memoryFiles({ [INDEX]: index({ a: '1.st' }) }, 'm')), 'm/1.st');
     await expectRefused(
-      () => readWeights(memoryFiles({ [INDEX]: index({ a: '../1.st' }) }, 'm')),
+      () => openWeights(memoryFiles({ [INDEX]: index({ a: '../1.st' }) }, 'm')),
       'leads out',
     );
-    await expectRefused(() => readWeights(memoryFiles({ [INDEX]: index({ a: 3 }) }, 'm')), INDEX);
-    await expectRefused(() => readWeights(memoryFiles({ [INDEX]: '{}' }, 'm')), INDEX, 'weight_map');
+    await expectRefused(() => openWeights(memoryFiles({ [INDEX]: index({ a: 3 }) }, 'm')), INDEX);
+    const twice = { [INDEX]: index({ a: '1.st', b: '2.st' }), '1.st': shard('a', 1), '2.st': shard('a', 2) };
+    await expectRefused(() => openWeights(memoryFiles(twice, 'm')), 'm/2.st', '"a"', 'm/1.st');
+    await expectRefused(() => openWeights(memoryFiles({ [INDEX]: '{}' }, 'm')), INDEX, 'weight_map');
     const lacking = { [INDEX]: index({ a: '1.st', z: '1.st' }), '1.st': shard('a', 1) };
-    await expectRefused(() => readWeights(memoryFiles(lacking, 'm')), INDEX, 'z');
+    await expectRefused(() => openWeights(memoryFiles(lacking, 'm')), INDEX, 'z');
   });
 });
 

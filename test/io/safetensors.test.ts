@@ -1,8 +1,14 @@
 import { expect } from 'chai';
 import { Random } from '../../src/data/random.ts';
+import { byteSource, memorySource } from '../../src/io/byte-source.ts';
 import { InputError } from '../../src/io/errors.ts';
 import { toFloat32, toFloat32Bytes } from '../../src/io/float.ts';
-import { parseSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
+import {
+  openSafetensors,
+  parseSafetensors,
+  type TensorToWrite,
+  writeSafetensors,
+} from '../../src/io/safetensors.ts';
 import { expectRefused, failureOf } from './refused.ts';
 
 const FILE = 'm.safetensors';
@@ -40,6 +46,26 @@ describe('io/safetensors', () => {
     expect(Array.from(toFloat32(tensors.get('scalar')!))).to.deep.equal([1]);
     expect(toFloat32(tensors.get('empty')!)).to.have.length(0);
     expect(tensors.get('a.weight')!.data.byteOffset % 8).to.equal(0);
+  });
+
+  it('reads a header first, and then no byte but those of the tensor that is asked for', async () => {
+    const reads: [number, number][] = [];
+    const source = byteSource(FILE, small.length, async (offset, length) => {
+      reads.push([offset, length]);
+      return small.slice(offset, offset + length);
+    });
+    const { metadata, tensors } = await openSafetensors(source);
+    const whole = parseSafetensors(small, FILE);
+    expect(metadata).to.deep.equal(whole.metadata);
+    expect([...tensors.keys()]).to.deep.equal([...whole.tensors.keys()]);
+    reads.length = 0;
+    for (const [name, { data, ...rest }] of whole.tensors) {
+      const { read, ...found } = tensors.get(name)!;
+      expect(found).to.deep.equal(rest);
+      expect(await read()).to.deep.equal(data.slice());
+      expect(reads.pop()).to.deep.equal([data.byteOffset, data.byteLength]);
+      expect(reads).to.deep.equal([]);
+    }
   });
 
   it('gives the same bytes whatever the order of the tensors', () => {
@@ -174,7 +200,10 @@ describe('io/safetensors', () => {
     ['bytes that belong to nobody', fileOf(two([0, 1], [1, 2]), 3), ['end at byte 2 of 3']],
   ];
   for (const [name, file, parts] of hostile) {
-    it(`refuses ${name}`, () => expectRefused(() => parseSafetensors(file, FILE), FILE, ...parts));
+    it(`refuses ${name}`, async () => {
+      await expectRefused(() => parseSafetensors(file, FILE), FILE, ...parts);
+      await expectRefused(() => openSafetensors(memorySource(file, FILE)), FILE, ...parts);
+    });
   }
 
   it('takes names like those of the prototype as plain names', () => {

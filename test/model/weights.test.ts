@@ -2,11 +2,11 @@
 import { expect } from 'chai';
 import { memoryFiles } from '../../src/io/files.ts';
 import { readAdapter, writeAdapter } from '../../src/io/peft.ts';
-import { parseSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
+import { parseSafetensors, type TensorSource, writeSafetensors } from '../../src/io/safetensors.ts';
 import { ARCHITECTURES } from '../../src/model/architectures.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import { mergedModelFiles } from '../../src/model/merged-model.ts';
-import { fromFiles } from '../../src/model/weights.ts';
+import { fromFiles } from '../../src/model/stored-layout.ts';
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { relativeL2 } from '../reference/compare.ts';
@@ -36,15 +36,16 @@ describe('model/weights', () => {
     model.dispose();
   });
 
-  it('turns linear weights, and nothing else that is square', () => {
-    const square = { shape: [2, 2], data: Uint8Array.of(1, 2, 3, 4) };
+  it('turns linear weights, and nothing else that is square', async () => {
+    const read = async () => Uint8Array.of(1, 2, 3, 4);
+    const square: TensorSource = { dtype: 'U8', shape: [2, 2], where: 'square', read };
     const tensors = new Map([
       ['transformer.h.1.mlp.c_proj.weight', square],
       ['transformer.wpe.weight', square],
     ]);
     const [linear, table] = fromFiles(ARCHITECTURES.gpt2, tensors).values();
-    expect([...linear.data]).to.deep.equal([1, 3, 2, 4]);
-    expect([...table.data]).to.deep.equal([1, 2, 3, 4]);
+    expect([...(await linear.read())]).to.deep.equal([1, 3, 2, 4]);
+    expect([...(await table.read())]).to.deep.equal([1, 2, 3, 4]);
   });
 
   it('reads files that leave the prefix out', async () => {

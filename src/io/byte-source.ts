@@ -1,0 +1,53 @@
+/**
+ * A file's bytes, read piece by piece, so that a model of any size passes through a small memory. Where the bytes lie (memory, a
+ * blob, a disk, a server) is the maker's business; that a piece lies inside the file, and is whole, is checked here.
+ */
+import { InputError } from './errors.ts';
+
+export interface ByteSource {
+  /** The file's name in messages. */
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** `length` bytes from `offset` on. {@link InputError} where the file is shorter, or cannot be read. */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** A {@link ByteSource} of `size` bytes from what loads a piece of it. */
+export function byteSource(name: string, size: number, load: ByteSource['read']): ByteSource {
+  return {
+    name,
+    size,
+    async read(offset, length) {
+      if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
+        const what = `is ${size} bytes long, and ${length} from byte ${offset} on are needed`;
+        throw new InputError(name, what, 'The file is damaged or incomplete: fetch it again');
+      }
+      const bytes = await load(offset, length);
+      if (bytes.byteLength === length) return bytes;
+      const what = `gave ${bytes.byteLength} bytes of ${length} from byte ${offset} on`;
+      throw new InputError(name, what, 'It changed while it was read: try again');
+    },
+  };
+}
+
+/** Bytes in memory; pieces are views of them. */
+export function memorySource(bytes: Uint8Array<ArrayBuffer>, name: string): ByteSource {
+  return byteSource(name, bytes.byteLength, async (offset, length) =>
+    bytes.subarray(offset, offset + length),
+  );
+}
+
+/** A blob or a file that a person picked. */
+export function blobSource(blob: Blob, name: string): ByteSource {
+  return byteSource(
+    name,
+    blob.size,
+    async (offset, length) => new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),
+  );
+}
+
+/** The whole file. */
+export function readAll(source: ByteSource): Promise<Uint8Array<ArrayBuffer>> {
+  return source.read(0, source.size);
+}

@@ -1,0 +1,58 @@
+/**
+ * Between tensors as an architecture's files have them and as the decoder reads them: names that leave their beginning out,
+ * linear weights stored (in, out). Only bytes move here; no number changes.
+ */
+import type { TensorSource, TensorToWrite } from '../io/safetensors.ts';
+import type { Architecture } from './architectures.ts';
+
+/** Tensors of files with the names and the layout that the decoder reads. */
+export function fromFiles(
+  architecture: Architecture,
+  stored: ReadonlyMap<string, TensorSource>,
+): Map<string, TensorSource> {
+  const { prefix = '', head } = architecture;
+  return new Map(
+    [...stored].map(([given, tensor]) => {
+      const whole = given.startsWith(prefix) || given.startsWith(`${head}.`);
+      const name = whole ? given : `${prefix}${given}`;
+      if (!isTurned(architecture, name, tensor.shape)) return [name, tensor];
+      const [rows, cols] = tensor.shape as [number, number];
+      const read = async () => transposed(await tensor.read(), rows, cols);
+      return [name, { ...tensor, shape: [cols, rows], read }];
+    }),
+  );
+}
+
+/** The decoder's tensors with the layout of the architecture's files. */
+export function toFiles(
+  architecture: Architecture,
+  tensors: ReadonlyMap<string, TensorToWrite>,
+): Map<string, TensorToWrite> {
+  return new Map(
+    [...tensors].map(([name, tensor]) => {
+      if (!isTurned(architecture, name, tensor.shape)) return [name, tensor];
+      const [rows, cols] = tensor.shape as [number, number];
+      return [name, { ...tensor, shape: [cols, rows], data: transposed(tensor.data, rows, cols) }];
+    }),
+  );
+}
+
+function isTurned({ transposed: turns, linears }: Architecture, name: string, shape: readonly number[]) {
+  if (!turns || !name.endsWith('.weight') || shape.length !== 2) return false;
+  const module = name.replace(/\.weight$/, '').replace(/\.\d+\./, '.{i}.');
+  return Object.values(linears).includes(module);
+}
+
+/** The same numbers with rows and columns exchanged, whatever their type. */
+function transposed(data: Uint8Array, rows: number, cols: number): Uint8Array<ArrayBuffer> {
+  const size = data.length / (rows * cols);
+  const turned = new Uint8Array(data.length);
+  for (let row = 0; row < rows; row++) {
+    for (let col = 0; col < cols; col++) {
+      const from = (row * cols + col) * size;
+      for (let byte = 0; byte < size; byte++)
+        turned[(col * rows + row) * size + byte] = data[from + byte] as number;
+    }
+  }
+  return turned;
+}
