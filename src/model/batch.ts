@@ -17,6 +17,8 @@ export interface TableRows {
 export class DeviceBatch {
   readonly tokens: Tensor;
   readonly positions: Tensor;
+  /** One more than the highest position. */
+  readonly length: number;
   readonly spans: Tensor;
   readonly targets: Tensor;
   readonly sequenceOffsets: Tensor;
@@ -50,6 +52,7 @@ export class DeviceBatch {
     };
     this.tokens = upload(packed.ids, [tokens], 'token ids');
     this.positions = upload(packed.positions, [tokens], 'positions');
+    this.length = packed.positions.reduce((most, position) => Math.max(most, position + 1), 0);
     this.spans = upload(packed.spans, [tokens, 4], 'spans');
     this.targets = upload(packed.targets, [packed.targets.length], 'targets');
     this.sequenceOffsets = upload(

@@ -22,14 +22,14 @@ import { type GatherIndex, gather } from '../ops/gather.ts';
 import { layerNorm } from '../ops/layer-norm.ts';
 import { linear } from '../ops/linear.ts';
 import { rmsNorm } from '../ops/rms-norm.ts';
-import { rope, ropeTable } from '../ops/rope.ts';
+import { rope } from '../ops/rope.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
 import type { Tape } from '../tensor/tape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { type Architecture, inLayer, type LayerNormName, type LinearName } from './architectures.ts';
 import type { DeviceBatch, TableRows } from './batch.ts';
 import { type LinearShape, LoraAdapter } from './lora.ts';
-import { rotaryFrequencies } from './rotary.ts';
+import { RotaryTables } from './rotary-tables.ts';
 import { fromFiles, toFiles } from './stored-layout.ts';
 import {
   checkWeights,
@@ -45,6 +45,8 @@ import {
 export interface AttentionContext {
   /** (N) u32 */
   positions: Tensor;
+  /** One more than the highest position. */
+  length: number;
   /** Rotated query and key, and value, of one layer → what the tokens attend to, (N, heads · headDim). */
   attend(tape: Tape, layer: number, query: Tensor, key: Tensor, value: Tensor): Tensor;
 }
@@ -57,8 +59,7 @@ export interface LoadOptions {
 export class CausalLM {
   /** Adapters in use, in the order in which they add up. */
   readonly adapters: LoraAdapter[] = [];
-  /** Cosines and sines of each layer; layers that turn alike share them. */
-  private readonly turns: readonly Tensor[];
+  private readonly rotary: RotaryTables | undefined;
 
   private constructor(
     readonly gpu: Gpu,
@@ -70,18 +71,7 @@ export class CausalLM {
     private readonly architecture: Architecture,
     private readonly weights: LoadedWeights,
   ) {
-    const { maxPositionEmbeddings, headDim, layers } = config;
-    const tables = new Map<string, Tensor>();
-    const turning = architecture.positions ? [] : layers;
-    this.turns = turning.map(({ rotary }) => {
-      const key = JSON.stringify(rotary);
-      const known = tables.get(key);
-      if (known) return known;
-      const values = ropeTable(maxPositionEmbeddings, rotaryFrequencies(headDim, rotary));
-      const table = Tensor.from(gpu, values, [maxPositionEmbeddings, headDim / 2, 2], 'rope turns');
-      tables.set(key, table);
-      return table;
-    });
+    this.rotary = architecture.positions ? undefined : new RotaryTables(gpu, config);
   }
 
   /** Reads `config.json` and the weights of a Hugging Face folder. {@link InputError} says what is wrong with them. */
@@ -174,6 +164,7 @@ export class CausalLM {
   hidden(tape: Tape, batch: DeviceBatch, { checkpoint = false } = {}): Tensor {
     const context: AttentionContext = {
       positions: batch.positions,
+      length: batch.length,
       attend: (scope, layer, q, k, v) => attention(scope, q, k, v, batch.spans, this.heads(layer)),
     };
     return this.layers(tape, this.embed(tape, batch.tokenIndex, batch.positionIndex), context, checkpoint);
@@ -209,10 +200,10 @@ export class CausalLM {
     for (const adapter of this.adapters.splice(0)) adapter.dispose();
     if (this.weights.store) this.weights.store.dispose();
     else for (const tensor of this.weights.tensors.values()) this.gpu.pool.release(tensor);
-    for (const table of new Set(this.turns)) this.gpu.pool.release(table);
+    this.rotary?.dispose();
   }
 
-  private layer(tape: Tape, x: Tensor, i: number, { positions, attend }: AttentionContext): Tensor {
+  private layer(tape: Tape, x: Tensor, i: number, { positions, length, attend }: AttentionContext): Tensor {
     const { config } = this;
     const { linears, norms } = this.architecture;
     const norm = (h: Tensor, name: LayerNormName) => {
@@ -221,7 +212,7 @@ export class CausalLM {
     };
     const project = (h: Tensor, name: LinearName) =>
       this.project(tape, h, inLayer(linears[name] as string, i));
-    const turns = this.turns[i];
+    const turns = this.rotary?.ofLayer(i, length);
     const turn = (h: Tensor) => (turns ? rope(tape, h, positions, turns, config.headDim) : h);
 
     const h = norm(x, 'attention');

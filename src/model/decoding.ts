@@ -48,6 +48,8 @@ export class Decoding {
   private readonly owned = new Set<Tensor>();
   /** Rows of `places` for all sequences, dead ones too. */
   private readonly allPlaces: Uint32Array;
+  /** Positions that the longest sequence can come to. */
+  private readonly length: number;
 
   constructor(
     private readonly model: CausalLM,
@@ -70,6 +72,7 @@ export class Decoding {
       i,
     ]);
     this.allPlaces = Uint32Array.from(places);
+    this.length = maxNewTokens + prompts.reduce((most, { length }) => Math.max(most, length), 0);
     this.cache = new KvCache(gpu, model.config, promptRows + sequences.length * ownRows);
     try {
       const eos = Uint32Array.from(eosTokenIds.length > 0 ? eosTokenIds : [INVALID_TOKEN]);
@@ -110,6 +113,7 @@ export class Decoding {
       const spans = upload(packed.spans, [tokens, 4], 'spans');
       const context: AttentionContext = {
         positions: upload(packed.positions, [tokens], 'positions'),
+        length: this.length,
         attend: (scope, layer, query, key, value) => {
           this.cache.storePrompts(layer, key, value);
           return attention(scope, query, key, value, spans, model.heads(layer));
@@ -130,6 +134,7 @@ export class Decoding {
       const { ids, positions } = feed(tape, live, { step, vocabulary: model.config.vocabSize });
       const context: AttentionContext = {
         positions,
+        length: this.length,
         attend: (scope, layer, query, key, value) => {
           const options = { ...model.heads(layer), cached: step - 1 };
           return decodeAttention(scope, query, key, value, cache.layer(layer), live.places, options);

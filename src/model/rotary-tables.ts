@@ -1,0 +1,46 @@
+/**
+ * Cosines and sines of a model's rotary positions, on the device: a table for each set of frequencies, which layers that turn
+ * alike share, as long as the longest sequence so far. A model's own limit may be a hundred times that.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import type { ModelConfig } from '../io/config.ts';
+import type { RotaryPositions } from '../io/layer-attention.ts';
+import { ropeTable } from '../ops/rope.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { rotaryFrequencies } from './rotary.ts';
+
+/** Tables begin so long and double. */
+const FEWEST_POSITIONS = 256;
+
+export class RotaryTables {
+  private readonly tables = new Map<string, Tensor>();
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly config: ModelConfig,
+  ) {
+    for (let layer = 0; layer < config.numHiddenLayers; layer++) this.ofLayer(layer, 1);
+  }
+
+  /** (P, headDim / 2, 2) of a layer, P at least `length`; the model's limit is the caller's to keep. */
+  ofLayer(layer: number, length: number): Tensor {
+    const { rotary } = this.config.layers[layer] as { rotary: RotaryPositions };
+    const key = JSON.stringify(rotary);
+    const known = this.tables.get(key);
+    if (known && (known.shape[0] as number) >= length) return known;
+    // Work recorded with the old table still runs before its buffer is used again.
+    if (known) this.gpu.pool.release(known);
+    const { headDim, maxPositionEmbeddings } = this.config;
+    const doubled = 2 ** Math.ceil(Math.log2(Math.max(length, FEWEST_POSITIONS)));
+    const positions = Math.max(length, Math.min(doubled, maxPositionEmbeddings));
+    const values = ropeTable(positions, rotaryFrequencies(headDim, rotary));
+    const table = Tensor.from(this.gpu, values, [positions, headDim / 2, 2], 'rope turns');
+    this.tables.set(key, table);
+    return table;
+  }
+
+  dispose(): void {
+    for (const table of this.tables.values()) this.gpu.pool.release(table);
+    this.tables.clear();
+  }
+}
