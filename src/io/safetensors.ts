@@ -9,6 +9,7 @@
 import type { ByteSource } from './byte-source.ts';
 import { InputError, listed, quote, reason } from './errors.ts';
 import { isObject, type JsonObject, kindOf, scanJson } from './json.ts';
+import type { BlockDtype } from './quantised.ts';
 
 /** Bytes for each element, by the format's name of the type. */
 // biome-ignore format: a row for each size
@@ -20,6 +21,8 @@ const ELEMENT_BYTES = {
 } as const;
 
 export type SafetensorsDtype = keyof typeof ELEMENT_BYTES;
+/** Types that a file of weights can have: those of safetensors, and blocks. */
+export type StoredDtype = SafetensorsDtype | BlockDtype;
 
 /** A tensor as stored. */
 export interface StoredTensor {
@@ -32,7 +35,8 @@ export interface StoredTensor {
 }
 
 /** A tensor in a file, whose bytes are read when they are asked for. */
-export interface TensorSource extends Omit<StoredTensor, 'data'> {
+export interface TensorSource extends Omit<StoredTensor, 'data' | 'dtype'> {
+  dtype: StoredDtype;
   read(): Promise<Uint8Array<ArrayBuffer>>;
 }
 

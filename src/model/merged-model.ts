@@ -4,12 +4,22 @@
  */
 import type { AdapterPart } from '../io/combine-adapters.ts';
 import type { Files } from '../io/files.ts';
+import { toFloat32 } from '../io/float.ts';
 import { mergeAdapters } from '../io/merge-adapters.ts';
 import { checkAdapterFits } from '../io/peft.ts';
-import { type StoredTensor, writeSafetensors } from '../io/safetensors.ts';
+import { isBlocks } from '../io/quantised.ts';
+import { type StoredTensor, type TensorSource, writeSafetensors } from '../io/safetensors.ts';
 import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS, openWeights } from '../io/weights.ts';
 import { fromFiles, toFiles } from './stored-layout.ts';
 import { checkWeights, describeModel, linearsOf, weightShapes } from './weights.ts';
+
+/** A tensor with its bytes, in F32 where it is stored in blocks, which safetensors has no type for. */
+async function unpacked(tensor: TensorSource): Promise<StoredTensor> {
+  const { dtype } = tensor;
+  const data = await tensor.read();
+  if (!isBlocks(dtype)) return { ...tensor, dtype, data };
+  return { ...tensor, dtype: 'F32', data: new Uint8Array(toFloat32({ ...tensor, data }).buffer) };
+}
 
 /**
  * The folder's files by name, in the order in which to write them: without the last it is no model. Throws
@@ -25,7 +35,7 @@ export async function mergedModelFiles(
   const stored = fromFiles(architecture, await openWeights(source));
   checkWeights(weightShapes(architecture, config), stored, source.name);
   const tensors = new Map<string, StoredTensor>();
-  for (const [name, tensor] of stored) tensors.set(name, { ...tensor, data: await tensor.read() });
+  for (const [name, tensor] of stored) tensors.set(name, await unpacked(tensor));
   const merged = toFiles(architecture, mergeAdapters(tensors, parts));
   return {
     ...(await carriedFiles(source)),

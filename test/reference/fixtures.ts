@@ -28,7 +28,12 @@ export interface EncodedArray {
 
 /** The numbers of a fixture's array. */
 export function decodeArray({ float32 }: EncodedArray): Float32Array<ArrayBuffer> {
-  return new Float32Array(Uint8Array.from(atob(float32), (character) => character.charCodeAt(0)).buffer);
+  return new Float32Array(decodeBytes(float32).buffer);
+}
+
+/** The bytes of base64. */
+export function decodeBytes(base64: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
 /** Several named arrays. */

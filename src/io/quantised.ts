@@ -1,0 +1,172 @@
+/**
+ * Weights in blocks, as GGUF stores them: a few dozen or hundred whole numbers of four to eight bits behind the scales that
+ * make weights of them. Says how long a block is and what its numbers mean, bit for bit as gguf-py does; which tensors are
+ * stored so, and what a device makes of them, is others' business.
+ *
+ * Formats: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
+ */
+import { float32ToHalf, halfToFloat32 } from './half.ts';
+
+/** A stored type of blocks. Both functions work on one block, from `at` in its bytes and from `to` in its values. */
+export interface BlockFormat {
+  /** Weights of a block. */
+  elements: number;
+  bytes: number;
+  dequantise(block: Uint8Array, at: number, values: Float32Array, to: number): void;
+  /** Where blocks can be made here, and not only read. */
+  quantise?(values: Float32Array, from: number, block: Uint8Array, at: number): void;
+}
+
+/** By GGUF's names. */
+export const BLOCKS = {
+  Q8_0: { elements: 32, bytes: 34, dequantise: eightBits, quantise: toEightBits },
+  Q4_0: { ...nibbles(4, false), quantise: toFourBits },
+  Q4_1: nibbles(4, true),
+  Q5_0: nibbles(5, false),
+  Q5_1: nibbles(5, true),
+  Q4_K: superBlock(4),
+  Q5_K: superBlock(5),
+  Q6_K: { elements: 256, bytes: 210, dequantise: sixBits },
+} as const satisfies Readonly<Record<string, BlockFormat>>;
+
+export type BlockDtype = keyof typeof BLOCKS;
+
+export function isBlocks(dtype: string): dtype is BlockDtype {
+  return Object.hasOwn(BLOCKS, dtype);
+}
+
+/** The values of whole blocks. */
+export function dequantise(dtype: BlockDtype, blocks: Uint8Array): Float32Array<ArrayBuffer> {
+  const { elements, bytes, dequantise: one } = BLOCKS[dtype];
+  const count = blocks.length / bytes;
+  const values = new Float32Array(count * elements);
+  for (let i = 0; i < count; i++) one(blocks, i * bytes, values, i * elements);
+  return values;
+}
+
+/** Blocks of values, as many as fill whole ones. What a scale's half cannot hold becomes infinite. */
+export function quantise(dtype: 'Q8_0' | 'Q4_0', values: Float32Array): Uint8Array<ArrayBuffer> {
+  const { elements, bytes, quantise: one } = BLOCKS[dtype];
+  const count = values.length / elements;
+  const blocks = new Uint8Array(count * bytes);
+  for (let i = 0; i < count; i++) one(values, i * elements, blocks, i * bytes);
+  return blocks;
+}
+
+let halves: Float32Array | undefined;
+
+/** The half at a place, out of a table of all. */
+function half(bytes: Uint8Array, at: number): number {
+  halves ??= halfToFloat32(Uint16Array.from({ length: 65536 }, (_, bits) => bits));
+  return halves[(bytes[at] as number) | ((bytes[at + 1] as number) << 8)] as number;
+}
+
+function setHalf(value: number, bytes: Uint8Array, at: number): void {
+  const bits = float32ToHalf(Float32Array.of(value))[0] as number;
+  bytes[at] = bits;
+  bytes[at + 1] = bits >> 8;
+}
+
+/** Scale, 32 signed bytes. */
+function eightBits(block: Uint8Array, at: number, values: Float32Array, to: number): void {
+  const scale = half(block, at);
+  for (let i = 0; i < 32; i++) values[to + i] = (((block[at + 2 + i] as number) << 24) >> 24) * scale;
+}
+
+/**
+ * Scale, minimum where there is one, fifth bits where there are, then nibbles: the low ones are the first half of the
+ * weights. Without a minimum the numbers are counted from their middle.
+ */
+function nibbles(bits: 4 | 5, hasMinimum: boolean) {
+  const fifths = hasMinimum ? 4 : 2;
+  const start = fifths + (bits === 5 ? 4 : 0);
+  const middle = hasMinimum ? 0 : 2 ** (bits - 1);
+  const dequantise: BlockFormat['dequantise'] = (block, at, values, to) => {
+    const scale = half(block, at);
+    const minimum = hasMinimum ? half(block, at + 2) : -0; // x + -0 is x, for -0 as well
+    for (let i = 0; i < 32; i++) {
+      const pair = block[at + start + (i & 15)] as number;
+      const fifth = bits === 5 ? ((block[at + fifths + (i >> 3)] as number) >> (i & 7)) & 1 : 0;
+      const whole = (i < 16 ? pair & 15 : pair >> 4) | (fifth << 4);
+      values[to + i] = scale * (whole - middle) + minimum;
+    }
+  };
+  return { elements: 32, bytes: start + 16, dequantise };
+}
+
+/**
+ * Eight runs of 32 under two halves, which scale the runs' own scales and minima of six bits; fifth bits where there are,
+ * bit by run; then nibbles, 32 bytes for every two runs.
+ */
+function superBlock(bits: 4 | 5) {
+  const start = bits === 5 ? 48 : 16;
+  const dequantise: BlockFormat['dequantise'] = (block, at, values, to) => {
+    const byte = (index: number) => block[at + index] as number;
+    for (let run = 0; run < 8; run++) {
+      const [scale, minimum] = sixBitPair(byte, run);
+      const d = half(block, at) * scale;
+      const m = half(block, at + 2) * minimum;
+      for (let i = 0; i < 32; i++) {
+        const fifth = bits === 5 ? (byte(16 + i) >> run) & 1 : 0;
+        const nibble = (byte(start + 32 * (run >> 1) + i) >> (4 * (run & 1))) & 15;
+        values[to + 32 * run + i] = d * (nibble | (fifth << 4)) - m;
+      }
+    }
+  };
+  return { elements: 256, bytes: start + 128, dequantise };
+}
+
+/** Scale and minimum of a run: six bits each for runs 0 to 3, whose two spare bits are the upper ones of runs 4 to 7. */
+function sixBitPair(byte: (index: number) => number, run: number): [number, number] {
+  const [scale, minimum] = [byte(4 + (run & 3)), byte(8 + (run & 3))];
+  if (run < 4) return [scale & 63, minimum & 63];
+  const lower = byte(8 + run);
+  return [(lower & 15) | ((scale >> 6) << 4), (lower >> 4) | ((minimum >> 6) << 4)];
+}
+
+/** Lower four bits, upper two bits, sixteen signed scales, and the half that scales them. */
+function sixBits(block: Uint8Array, at: number, values: Float32Array, to: number): void {
+  const byte = (index: number) => block[at + index] as number;
+  const d = half(block, at + 208);
+  for (let i = 0; i < 256; i++) {
+    const [part, within] = [i >> 7, i & 127];
+    const lower = (byte(64 * part + (within & 63)) >> (4 * (within >> 6))) & 15;
+    const upper = (byte(128 + 32 * part + (within & 31)) >> (2 * (within >> 5))) & 3;
+    const scale = (byte(192 + (i >> 4)) << 24) >> 24;
+    values[to + i] = d * scale * ((lower | (upper << 4)) - 32);
+  }
+}
+
+/** Every step rounds to float32, as where these formats come from. */
+const f32 = Math.fround;
+
+function inverse(scale: number): number {
+  return scale === 0 ? 0 : f32(1 / scale);
+}
+
+/** To the nearest of ±127 steps, halves away from zero. */
+function toEightBits(values: Float32Array, from: number, block: Uint8Array, at: number): void {
+  let largest = 0;
+  for (let i = 0; i < 32; i++) largest = Math.max(largest, Math.abs(values[from + i] as number));
+  const scale = f32(largest / 127);
+  const steps = inverse(scale);
+  setHalf(scale, block, at);
+  for (let i = 0; i < 32; i++) {
+    const step = f32((values[from + i] as number) * steps);
+    block[at + 2 + i] = Math.sign(step) * Math.floor(Math.abs(step) + 0.5);
+  }
+}
+
+/** The largest weight, with its sign, becomes step −8. */
+function toFourBits(values: Float32Array, from: number, block: Uint8Array, at: number): void {
+  let largest = values[from] as number;
+  for (let i = 1; i < 32; i++) {
+    const value = values[from + i] as number;
+    if (Math.abs(value) > Math.abs(largest)) largest = value;
+  }
+  const scale = f32(largest / -8);
+  const steps = inverse(scale);
+  const step = (i: number) => Math.min(15, Math.trunc(f32(f32((values[from + i] as number) * steps) + 8.5)));
+  setHalf(scale, block, at);
+  for (let i = 0; i < 16; i++) block[at + 2 + i] = step(i) | (step(i + 16) << 4);
+}
