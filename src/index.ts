@@ -51,6 +51,7 @@ export { type Adapter, type AdapterFiles, type LoraConfig, readAdapter, writeAda
 export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
 export { openSafetensors, parseSafetensors, type TensorSource, writeSafetensors } from './io/safetensors.ts';
 // Models and adapters.
+export { DeviceBatch } from './model/batch.ts';
 export { CausalLM, type LoadOptions } from './model/causal-lm.ts';
 export {
   type Generation,

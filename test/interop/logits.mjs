@@ -1,0 +1,52 @@
+/**
+ * Logits of every token of given sequences, for `interop.py`: jobs from a JSON file, float32 rows (tokens, V) to a file a job.
+ * Hidden states come from the model; the head's product is made here in float64, so that nothing of it is rounded twice.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+
+/** @type {typeof import('../../src/index.ts')} */
+const { CausalLM, DeviceBatch, packSequences, readAdapter, Tape } = await import(built('index'));
+/** @type {typeof import('../../src/node.ts')} */
+const { folderFiles, requestGpu } = await import(built('node'));
+
+/** @typedef {{ model: string, adapters?: { path: string, factor?: number }[], sequences: number[][], out: string }} Job */
+
+/** @type {Job[]} */
+const jobs = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));
+const gpu = await requestGpu();
+for (const { model: folder, adapters = [], sequences, out } of jobs) {
+  const model = await CausalLM.load(gpu, folderFiles(folder));
+  for (const { path, factor = 1 } of adapters) {
+    model.attach(await readAdapter(folderFiles(path))).factor = factor;
+  }
+  // A completion's last token is never computed: one more, so that each of the sequence is.
+  const packed = packSequences(
+    sequences.map(([first, ...rest]) => ({ prompt: [first ?? 0], completion: [...rest, 0] })),
+  );
+  const batch = new DeviceBatch(gpu, packed);
+  const tape = Tape.forInference(gpu);
+  const hidden = new Float32Array(await gpu.read(model.hidden(tape, batch)));
+  const head = new Float32Array(await gpu.read(model.head));
+  tape.dispose();
+  batch.dispose();
+  writeFileSync(out, product(hidden, head, model.config.hiddenSize));
+  model.dispose();
+}
+gpu.dispose();
+
+/** (N, d) by (V, d) to (N, V). @param {Float32Array} hidden @param {Float32Array} head @param {number} d */
+function product(hidden, head, d) {
+  const [rows, columns] = [hidden.length / d, head.length / d];
+  return Float32Array.from({ length: rows * columns }, (_, at) => {
+    const [n, v] = [Math.floor(at / columns) * d, (at % columns) * d];
+    let sum = 0;
+    for (let i = 0; i < d; i++)
+      sum += /** @type {number} */ (hidden[n + i]) * /** @type {number} */ (head[v + i]);
+    return sum;
+  });
+}
+
+/** @param {string} entry */
+function built(entry) {
+  return new URL(`../../dist/${entry}.js`, import.meta.url).href;
+}
