@@ -12,7 +12,6 @@ import { ContentHash, contentHash } from '../io/hash.ts';
 import { type Adapter, checkAdapterFits } from '../io/peft.ts';
 import type { TensorToWrite } from '../io/safetensors.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
-import { openWeights } from '../io/weights.ts';
 import { activate } from '../ops/activate.ts';
 import { add } from '../ops/add.ts';
 import { attention, type Heads } from '../ops/attention.ts';
@@ -30,15 +29,14 @@ import { type Architecture, inLayer, type LayerNormName, type LinearName } from 
 import type { DeviceBatch, TableRows } from './batch.ts';
 import { type LinearShape, LoraAdapter } from './lora.ts';
 import { RotaryTables } from './rotary-tables.ts';
-import { fromFiles, toFiles } from './stored-layout.ts';
+import { toFiles } from './stored-layout.ts';
 import {
-  checkWeights,
   describeModel,
   type LoadedWeights,
   linearShapes,
   linearsOf,
+  openModelWeights,
   uploadWeights,
-  weightShapes,
 } from './weights.ts';
 
 /** How the tokens of a pass see each other: packed spans in training, a cache in generation. */
@@ -76,7 +74,8 @@ export class CausalLM {
 
   /** Reads `config.json` and the weights of a Hugging Face folder. {@link InputError} says what is wrong with them. */
   static async load(gpu: Gpu, files: Files, { trainable = false }: LoadOptions = {}): Promise<CausalLM> {
-    const { config, architecture } = await describeModel(files);
+    const description = await describeModel(files);
+    const { config, architecture } = description;
     if (config.headDim % 4 !== 0) {
       const what = `"head_dim" is ${config.headDim}; the attention kernels read heads four numbers at a time`;
       throw new InputError(
@@ -85,12 +84,10 @@ export class CausalLM {
         'Use a model whose head_dim is a multiple of 4',
       );
     }
-    const shapes = weightShapes(architecture, config);
-    const stored = fromFiles(architecture, await openWeights(files));
-    checkWeights(shapes, stored, files.name);
+    const stored = await openModelWeights(files, description);
     const hash = new ContentHash();
     await hash.add(JSON.stringify(config));
-    const weights = await uploadWeights(gpu, shapes, stored, trainable, hash);
+    const weights = await uploadWeights(gpu, stored, trainable, hash);
     return new CausalLM(gpu, config, files.name, await hash.digest(), architecture, weights);
   }
 

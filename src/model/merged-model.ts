@@ -9,9 +9,9 @@ import { mergeAdapters } from '../io/merge-adapters.ts';
 import { checkAdapterFits } from '../io/peft.ts';
 import { isBlocks } from '../io/quantised.ts';
 import { type StoredTensor, type TensorSource, writeSafetensors } from '../io/safetensors.ts';
-import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS, openWeights } from '../io/weights.ts';
-import { fromFiles, toFiles } from './stored-layout.ts';
-import { checkWeights, describeModel, linearsOf, weightShapes } from './weights.ts';
+import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS } from '../io/weights.ts';
+import { toFiles } from './stored-layout.ts';
+import { describeModel, linearsOf, openModelWeights } from './weights.ts';
 
 /** A tensor with its bytes, in F32 where it is stored in blocks, which safetensors has no type for. */
 async function unpacked(tensor: TensorSource): Promise<StoredTensor> {
@@ -29,11 +29,11 @@ export async function mergedModelFiles(
   source: Files,
   parts: readonly AdapterPart[],
 ): Promise<Record<string, Uint8Array>> {
-  const { config, architecture } = await describeModel(source);
+  const description = await describeModel(source);
+  const { config, architecture } = description;
   const linears = linearsOf(architecture, config);
   for (const { adapter, name = 'adapter' } of parts) checkAdapterFits(adapter, linears, name);
-  const stored = fromFiles(architecture, await openWeights(source));
-  checkWeights(weightShapes(architecture, config), stored, source.name);
+  const { stored } = await openModelWeights(source, description);
   const tensors = new Map<string, StoredTensor>();
   for (const [name, tensor] of stored) tensors.set(name, await unpacked(tensor));
   const merged = toFiles(architecture, mergeAdapters(tensors, parts));

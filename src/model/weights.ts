@@ -7,9 +7,9 @@ import { type ModelConfig, parseConfigText } from '../io/config.ts';
 import { InputError } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { toFloat32 } from '../io/float.ts';
-import type { ContentHash } from '../io/hash.ts';
+import { type ContentHash, contentHash } from '../io/hash.ts';
 import type { TensorSource } from '../io/safetensors.ts';
-import { MODEL_CONFIG } from '../io/weights.ts';
+import { MODEL_CONFIG, openWeights } from '../io/weights.ts';
 import { type ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import {
@@ -22,6 +22,7 @@ import {
   type LinearName,
 } from './architectures.ts';
 import type { LinearShape } from './lora.ts';
+import { fromFiles } from './stored-layout.ts';
 
 /** What a model's `config.json` says, and the names that its architecture has. */
 export interface ModelDescription {
@@ -92,12 +93,22 @@ export function weightShapes(architecture: Architecture, config: ModelConfig): M
   return shapes;
 }
 
-/** Throws an {@link InputError} that lists every weight that is missing or has another shape. */
-export function checkWeights(
-  shapes: ReadonlyMap<string, readonly number[]>,
-  stored: ReadonlyMap<string, TensorSource>,
-  source: string,
-): void {
+/** What a model's files hold of its weights. */
+export interface ModelWeights {
+  /** In the order of the computation. */
+  shapes: ReadonlyMap<string, readonly number[]>;
+  /** With the names and the layout that the decoder reads. */
+  stored: ReadonlyMap<string, TensorSource>;
+}
+
+/** The weights of a model, all there and in the right shapes. Throws {@link InputError} with all that is wrong. */
+export async function openModelWeights(
+  files: Files,
+  { config, architecture }: ModelDescription,
+): Promise<ModelWeights> {
+  const shapes = weightShapes(architecture, config);
+  const stored = fromFiles(architecture, await openWeights(files));
+  const { head, embedding } = architecture;
   const findings: string[] = [];
   for (const [name, shape] of shapes) {
     const found = stored.get(name)?.shape;
@@ -107,8 +118,25 @@ export function checkWeights(
     }
   }
   if (findings.length > 0) {
-    throw new InputError(source, findings.join('; '), 'Use the config.json that belongs to these weights');
+    const wayOut =
+      findings.join() === `${head}.weight is missing`
+        ? 'Set "tie_word_embeddings": true in config.json if the head is the embedding'
+        : 'Use the config.json that belongs to these weights';
+    throw new InputError(files.name, findings.join('; '), wayOut);
   }
+  const own = config.tieWordEmbeddings ? stored.get(`${head}.weight`) : undefined;
+  // Some files hold the embedding under both names.
+  if (own && !(await same(own, stored.get(`${embedding}.weight`) as TensorSource))) {
+    const what = 'is a head of its own, and the configuration ties the head to the embedding';
+    throw new InputError(own.where, what, 'Set "tie_word_embeddings": false in config.json');
+  }
+  return { shapes, stored };
+}
+
+/** Whether two tensors hold the same bytes. */
+async function same(a: TensorSource, b: TensorSource): Promise<boolean> {
+  if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
+  return (await contentHash(await a.read())) === (await contentHash(await b.read()));
 }
 
 /** The weights on the device. */
@@ -127,8 +155,7 @@ const WAITING_BYTES = 64 * 1024 * 1024;
  */
 export async function uploadWeights(
   gpu: Gpu,
-  shapes: ReadonlyMap<string, readonly number[]>,
-  stored: ReadonlyMap<string, TensorSource>,
+  { shapes, stored }: ModelWeights,
   trainable: boolean,
   hash: ContentHash,
 ): Promise<LoadedWeights> {

@@ -2,7 +2,12 @@
 import { expect } from 'chai';
 import { memoryFiles } from '../../src/io/files.ts';
 import { readAdapter, writeAdapter } from '../../src/io/peft.ts';
-import { parseSafetensors, type TensorSource, writeSafetensors } from '../../src/io/safetensors.ts';
+import {
+  parseSafetensors,
+  type TensorSource,
+  type TensorToWrite,
+  writeSafetensors,
+} from '../../src/io/safetensors.ts';
 import { ARCHITECTURES } from '../../src/model/architectures.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import { mergedModelFiles } from '../../src/model/merged-model.ts';
@@ -60,6 +65,23 @@ describe('model/weights', () => {
     without.delete('transformer.h.1.attn.c_attn.bias');
     const file = writeSafetensors(without, {});
     await expectRefused(() => load(file), 'transformer.h.1.attn.c_attn.bias is missing');
+  });
+
+  it('wants a head where the configuration ties none, and takes no head of its own where it does', async () => {
+    const head = (tensor: TensorToWrite) =>
+      writeSafetensors(new Map<string, TensorToWrite>([...stored(), ['lm_head.weight', tensor]]));
+    const embedding = stored().get('transformer.wte.weight')!;
+    const another = { ...embedding, data: embedding.data.map((byte, i) => (i === 0 ? byte ^ 1 : byte)) };
+    (await load(head(embedding))).dispose();
+    await expectRefused(() => load(head(another)), 'lm_head.weight', '"tie_word_embeddings": false');
+
+    const untied = { ...gpt2.config, tie_word_embeddings: false };
+    (await load(head(another), untied)).dispose();
+    await expectRefused(
+      () => load(decoded(gpt2.weights), untied),
+      'lm_head.weight is missing',
+      '"tie_word_embeddings": true',
+    );
   });
 
   it('takes an adapter in, with the weights laid out as they were', async () => {
