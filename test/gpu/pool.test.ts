@@ -29,6 +29,18 @@ describe('the buffer pool', () => {
     expect(pool.report().created).to.equal(2);
   });
 
+  it('serves a request out of the smallest waiting buffer that fits, if that is not twice as large', () => {
+    const { pool } = makePool();
+    const [large, middle, small] = [2048, 1024, 512].map((size) => pool.allocate(size, `${size}`));
+    for (const view of [large, middle, small]) pool.release(view);
+    expect(pool.allocate(700, 'x').buffer).to.equal(middle.buffer);
+    expect(pool.report().live).to.equal(1024);
+    expect(pool.allocate(700, 'y').buffer).not.to.equal(large.buffer);
+    expect(pool.allocate(1024, 'z').buffer).to.equal(large.buffer);
+    expect(pool.allocate(512, 'w').buffer).to.equal(small.buffer);
+    expect(pool.report().created).to.equal(4);
+  });
+
   it('gives buffers in the same order in every step', () => {
     const { pool } = makePool();
     const step = () => {
