@@ -2,12 +2,13 @@
  * What commands open before they work: text files, the GPU of this machine, a model with its tokenizer and adapters; and
  * the device again when it was lost. Says what is wrong before it starts what is slow.
  */
+import { resolve } from 'node:path';
 import { requireVocabulary, Tokenizer } from '../data/tokenizer.ts';
 import type { AdapterReport, Gpu } from '../gpu/device.ts';
 import { DeviceLostError } from '../gpu/errors.ts';
 import { InputError } from '../io/errors.ts';
 import { decodeText } from '../io/files.ts';
-import { readAdapter } from '../io/peft.ts';
+import { type Adapter, otherBaseNotice, readAdapter } from '../io/peft.ts';
 import { CausalLM } from '../model/causal-lm.ts';
 import { folderFiles, readFileIfAny } from '../node/folder.ts';
 import { requestGpu } from '../node.ts';
@@ -60,19 +61,21 @@ export interface OpenOptions {
   /** How much of the last one counts. */
   q?: number | undefined;
   trainable?: boolean;
+  /** Hears what a person should know about the adapters. */
+  onNotice?: (line: string) => void;
 }
 
 /** The model in the folder `path` with its tokenizer, and the adapters that are named on it. */
 export async function openModel(
   gpu: Gpu,
   path: string,
-  { adapter: folders = [], q = 1, trainable = false }: OpenOptions = {},
+  { adapter: folders = [], q = 1, trainable = false, onNotice }: OpenOptions = {},
 ): Promise<OpenModel> {
   const files = folderFiles(path);
   checkedScale(q);
   if (q !== 1 && folders.length === 0)
     throw new InputError('q', `is ${q}, and there is no adapter to scale`, 'Give --adapter');
-  const onTop = await Promise.all(folders.map((folder) => readAdapter(folderFiles(folder))));
+  const onTop = await Promise.all(folders.map((folder) => readAdapterFor(path, folder, onNotice)));
   const tokenizer = await Tokenizer.fromFiles(files);
   const model = await CausalLM.load(gpu, files, { trainable });
   requireVocabulary(tokenizer, model.config.vocabSize);
@@ -80,6 +83,18 @@ export async function openModel(
   const last = model.adapters.at(-1);
   if (last) last.factor = q;
   return { model, tokenizer };
+}
+
+/** The adapter in a folder, with a word where it names another base model than the one in `model`. */
+export async function readAdapterFor(
+  model: string,
+  folder: string,
+  onNotice?: (line: string) => void,
+): Promise<Adapter> {
+  const adapter = await readAdapter(folderFiles(folder));
+  const notice = otherBaseNotice(adapter, resolve(model), folder);
+  if (notice) onNotice?.(notice);
+  return adapter;
 }
 
 /** What `--json` says of the adapter. */

@@ -128,6 +128,7 @@ const row = <K extends Kind>(
 export const OPTIONS = {
   model: row('--model', 'path', 'files', 'folder of a Hugging Face model: config.json, model.safetensors, tokenizer.json'),
   adapter: row('--adapter', 'texts', 'files', 'folder of a PEFT adapter to put on the model; several, given in turn, add up'),
+  initAdapter: row('--init-adapter', 'path', 'files', 'folder of a PEFT adapter to go on training, in place of a fresh one'),
   q: row('--q', 'number', 'files', 'how much of the last adapter counts, from 0 to 1'),
   stages: row('--stages', 'path', 'files', 'JSON file of the stages to train'),
   data: row('--data', 'path', 'files', 'what to learn from, a JSON object a line: prompt, chosen, rejected, or what the command says'),
@@ -137,6 +138,7 @@ export const OPTIONS = {
   openings: row('--openings', 'path', 'files', 'beginnings of stories, one a line'),
   out: row('--out', 'path', 'files', 'folder to write to'),
   format: row('--format', 'text', 'files', 'peft, merged, gguf or trl'),
+  tokenIds: row('--token-ids', 'switch', 'files', 'with --format trl: hand over the token ids too, and train on those'),
   work: row('--work', 'path', 'files', 'folder for what is only needed while it runs'),
   config: row('--config', 'path', 'files', 'settings from a JSON file, in camelCase: {"beta": 0.1, "r": 8}; flags win over it'),
 

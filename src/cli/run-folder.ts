@@ -17,12 +17,22 @@ export const CHECKPOINT = 'checkpoint.safetensors';
 export const RUN_RECORD = 'run.json';
 export const GGUF_ADAPTER = 'adapter.gguf';
 export const TRL_SCRIPT = 'train.py';
+/** Runs the scripts of a run in stages. */
+export const TRL_STAGES = 'train.sh';
 /** What a run leaves, the one written last first: without it the others are not taken for a result. */
 const LEFT_BEHIND = {
   adapter: [ADAPTER_CONFIG, ADAPTER_WEIGHTS, RUN_RECORD, 'report.html', CHECKPOINT],
   model: [MODEL_CONFIG, MODEL_WEIGHTS, MODEL_INDEX, RUN_RECORD, CHECKPOINT],
   gguf: [GGUF_ADAPTER],
-  trl: [TRL_SCRIPT, 'settings.json', 'train.jsonl', 'eval.jsonl'],
+  trl: [
+    TRL_SCRIPT,
+    TRL_STAGES,
+    'settings.json',
+    'train.jsonl',
+    'eval.jsonl',
+    'train.ids.jsonl',
+    'eval.ids.jsonl',
+  ],
 } as const;
 
 export interface RunFolderOptions {

@@ -1,7 +1,9 @@
 /**
  * What a run was asked to do, kept in its folder as `run.json`: method, model, data, and every setting as it was in force.
- * Written with the result; whoever repeats the run elsewhere starts from it.
+ * Written with the result; whoever repeats the run elsewhere starts from it. A run in stages keeps their names, and each
+ * stage is a run in a folder of its own.
  */
+import { join } from 'node:path';
 import { InputError } from '../io/errors.ts';
 import { isObject, type JsonObject, parseJsonObject } from '../io/json.ts';
 import type { LoraConfig } from '../io/peft.ts';
@@ -17,38 +19,83 @@ export interface RunRecord {
   data: string;
   evalData: string | null;
   evalSplit: number;
+  /** How many rows of the files were used, from the first on; all where it is left out. */
+  rows?: { train: number; evaluation: number };
   settings: TrainingConfig;
   /** Null where all weights were trained. */
   lora: LoraConfig | null;
+  /** The adapter that was trained on, where it was not a fresh one. */
+  initAdapter?: string | null;
+  /** Adapters that lay below the one in training, and below its reference. */
+  below?: readonly string[];
+}
+
+/** What a run in stages keeps beside its combined adapter. */
+export interface StagedRecord {
+  /** Folders in the run's own. */
+  stages: readonly string[];
+}
+
+/** A run as it was recorded. */
+export interface RecordedRun {
+  folder: string;
+  record: RunRecord;
+  method: Method;
 }
 
 /** The file's bytes. */
-export function writeRunRecord(record: RunRecord): Uint8Array {
+export function writeRunRecord(record: RunRecord | StagedRecord): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** The record in a run's folder, and its method. Throws {@link InputError} where there is none that can be used. */
-export async function readRunRecord(path: string): Promise<{ record: RunRecord; method: Method }> {
-  const files = folderFiles(path);
+/** The run in a folder, or its stages by name. Throws {@link InputError} where there is none that can be used. */
+export async function readRuns(folder: string): Promise<RecordedRun | Map<string, RecordedRun>> {
+  const { json, file } = await readRecord(folder);
+  const { stages } = json;
+  if (stages === undefined) return asRun(folder, json, file);
+  const isName = (name: unknown): name is string => typeof name === 'string' && /^[\w-]+$/.test(name);
+  if (!Array.isArray(stages) || !stages.every(isName)) throw noRecord(file);
+  const runs = new Map<string, RecordedRun>();
+  for (const name of stages) {
+    const below = join(folder, name);
+    const stage = await readRecord(below);
+    runs.set(name, asRun(below, stage.json, stage.file));
+  }
+  return runs;
+}
+
+async function readRecord(folder: string): Promise<{ json: JsonObject; file: string }> {
+  const files = folderFiles(folder);
   const file = `${files.name}/${RUN_RECORD}`;
   if (!(await files.exists(RUN_RECORD))) {
     const names = METHODS.map(({ name }) => name).join(', ');
-    throw new InputError(file, 'there is no such file', `Name the folder of a finished run of ${names}`);
+    const wayOut = `Name the folder of a finished run of ${names}, sacpo or align`;
+    throw new InputError(file, 'there is no such file', wayOut);
   }
-  const json = parseJsonObject(await files.readText(RUN_RECORD), file);
-  const method = METHODS.find(({ name }) => name === json.method);
-  if (!method || !isRecord(json)) {
-    throw new InputError(file, 'is not the record of a run', 'Train again, or fetch the folder again');
-  }
-  return { record: json as unknown as RunRecord, method };
+  return { json: parseJsonObject(await files.readText(RUN_RECORD), file), file };
 }
 
-function isRecord({ model, data, evalData, evalSplit, settings, lora }: JsonObject): boolean {
+function asRun(folder: string, json: JsonObject, file: string): RecordedRun {
+  const method = METHODS.find(({ name }) => name === json.method);
+  if (!method || !isRecord(json)) throw noRecord(file);
+  return { folder, record: json as unknown as RunRecord, method };
+}
+
+function noRecord(file: string): InputError {
+  return new InputError(file, 'is not the record of a run', 'Train again, or fetch the folder again');
+}
+
+function isRecord(json: JsonObject): boolean {
+  const { model, data, evalData, evalSplit, rows, settings, lora, initAdapter = null, below = [] } = json;
   return (
     typeof model === 'string' &&
     typeof data === 'string' &&
     (evalData === null || typeof evalData === 'string') &&
     typeof evalSplit === 'number' &&
+    (rows === undefined || (isObject(rows) && Object.values(rows).every(Number.isSafeInteger))) &&
+    (initAdapter === null || typeof initAdapter === 'string') &&
+    Array.isArray(below) &&
+    below.every((path) => typeof path === 'string') &&
     isObject(settings) &&
     typeof settings.seed === 'number' &&
     (lora === null || isObject(lora))

@@ -2,9 +2,12 @@
  * The file that names the stages of a stepwise alignment: an object with "stages", or their list alone. Each stage has a
  * "name", a "method", "data", perhaps "lambda", and the settings of its method's command. Reads and checks; trains nothing.
  */
+import { resolve } from 'node:path';
 import { InputError, listed, quote } from '../io/errors.ts';
 import { isObject, type JsonObject, kindOf, parseJson } from '../io/json.ts';
+import type { LoraConfig } from '../io/peft.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
+import type { TrainingConfig } from '../train/config.ts';
 import { effectiveBeta, type SACPOStage, type SACPOTrainer, STAGE_METHODS } from '../train/sacpo-trainer.ts';
 import { METHODS, type Method, methodOptions } from './methods.ts';
 import { readText } from './open.ts';
@@ -18,6 +21,8 @@ import { readData } from './training-data.ts';
 /** A stage as read, with its data. */
 export interface StageFile {
   method: Method;
+  /** Where its rows are. */
+  source: { data: string; evalData: string | null; evalSplit: number };
   stage: Omit<SACPOStage, 'checkpoint' | 'peftConfig'>;
   /** What was set, LoRA's settings among it. */
   settings: Settings;
@@ -62,12 +67,8 @@ async function readStage(json: JsonObject, where: string, index: number): Promis
   const options = [...methodOptions(method), ...LORA_OPTIONS, 'data', 'evalData', 'evalSplit'] as const;
   const settings = settingsFrom(rest, where, options);
   if (settings.data === undefined) throw new InputError(where, 'has no "data"', 'Name a file');
-  const { train, evaluation } = await readData(method, {
-    evalSplit: 0.1,
-    seed: method.defaults.seed,
-    ...settings,
-    data: settings.data,
-  });
+  const { data, evalData, evalSplit = 0.1, seed = method.defaults.seed } = settings;
+  const { train, evaluation } = await readData(method, { ...settings, data, evalSplit, seed });
   const stage = {
     name,
     method: stageMethod,
@@ -76,7 +77,12 @@ async function readStage(json: JsonObject, where: string, index: number): Promis
     evalDataset: evaluation as SACPOStage['trainDataset'],
     ...(lambda === undefined ? {} : { lambda }),
   };
-  return { method, stage, settings };
+  const source = {
+    data: resolve(data),
+    evalData: evalData === undefined ? null : resolve(evalData),
+    evalSplit,
+  };
+  return { method, stage, settings, source };
 }
 
 /** A stage in training, for telling about it. */
@@ -86,6 +92,13 @@ export interface StageRun {
   folder: RunFolder;
 }
 
+/** A stage that is done: what to tell of it, and the settings that were in force. */
+export interface StageResult {
+  summary: RunSummary;
+  config: TrainingConfig;
+  lora: LoraConfig | null;
+}
+
 /** Trains the stages to their end, telling what happens; see {@link follow} for how it ends early. */
 export async function runStages(
   trainer: SACPOTrainer,
@@ -93,8 +106,8 @@ export async function runStages(
   model: CausalLM,
   terminal: Terminal,
   signal: AbortSignal,
-): Promise<RunSummary[]> {
-  const summaries: RunSummary[] = [];
+): Promise<StageResult[]> {
+  const results: StageResult[] = [];
   let run: ReturnType<typeof follow> | undefined;
   for await (const { stage: index, trainer: own, event } of trainer.train({ signal })) {
     if (event.type === 'start') {
@@ -103,7 +116,8 @@ export async function runStages(
       run = follow({ trainer: own, method, folder, model }, terminal, signal);
     }
     run?.see(event);
-    if (event.type === 'end' && run) summaries.push(run.end().json);
+    if (event.type !== 'end' || !run) continue;
+    results.push({ summary: run.end().json, config: own.config, lora: own.adapter?.config ?? null });
   }
-  return summaries;
+  return results;
 }

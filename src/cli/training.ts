@@ -4,16 +4,16 @@
  */
 import { join } from 'node:path';
 import { formatBytes } from '../gpu/errors.ts';
-import type { LoraConfig } from '../io/peft.ts';
+import { checkAdapterFits, type LoraConfig } from '../io/peft.ts';
 import { ALL_LINEAR, shortNames } from '../io/target-modules.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { TrainingConfig } from '../train/config.ts';
 import type { Metrics, RunPlan, StepEvent, TrainEvent } from '../train/events.ts';
 import type { Trainer } from '../train/trainer.ts';
-import { InterruptedError, type StopSignal } from './failures.ts';
+import { InterruptedError, type StopSignal, UsageError } from './failures.ts';
 import { type Method, methodOptions } from './methods.ts';
-import { adapterJson, type OpenModel } from './open.ts';
-import { LORA_OPTIONS, pick, type Settings } from './options.ts';
+import { adapterJson, type OpenModel, readAdapterFor } from './open.ts';
+import { LORA_OPTIONS, OPTIONS, pick, type Settings } from './options.ts';
 import { CHECKPOINT, type RunFolder } from './run-folder.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -73,7 +73,7 @@ export async function runTraining(
     trainDataset: train,
     evalDataset: evaluation,
     processingClass: tokenizer,
-    peftConfig: settings.full ? null : loraConfig(settings, model),
+    peftConfig: await peftConfigOf(settings, model, terminal),
     checkpoint: folder.checkpoint,
     referenceCache: folder.referenceCache,
   });
@@ -125,6 +125,24 @@ function interrupted(signal: AbortSignal, message: string): InterruptedError {
   const cause =
     signal.reason instanceof InterruptedError ? signal.reason.signal : ('SIGINT' satisfies StopSignal);
   return new InterruptedError(cause, message);
+}
+
+/** What is trained: all weights, the adapter that is given, or a fresh one. Throws a {@link UsageError} for two of them. */
+async function peftConfigOf(
+  settings: Settings,
+  model: CausalLM,
+  terminal: Terminal,
+): Promise<NonNullable<Parameters<Method['trainer']>[0]['peftConfig']> | null> {
+  const { full, initAdapter } = settings;
+  if (initAdapter === undefined) return full ? null : loraConfig(settings, model);
+  const others = [...LORA_OPTIONS, 'full' as const].filter((name) => settings[name] !== undefined);
+  if (others.length > 0) {
+    const flags = others.map((name) => OPTIONS[name].flag).join(', ');
+    throw new UsageError(`--init-adapter brings its own LoRA settings: leave out ${flags}.`);
+  }
+  const adapter = await readAdapterFor(model.name, initAdapter, (line) => terminal.info(line));
+  checkAdapterFits(adapter, model.linears, initAdapter);
+  return adapter;
 }
 
 /** LoRA's settings, with `all-linear` spelt out. */

@@ -2,7 +2,10 @@
  * A run as a folder for TRL: the same model, rows, settings and first adapter under a short Python script, so that it can
  * be repeated, checked or scaled there. Writes files; it runs no Python.
  */
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
+import type { PreferenceRow } from '../data/preference-dataset.ts';
+import { tokenizePairs } from '../data/tokenize-completions.ts';
+import { Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
 import { type LoraConfig, readAdapter, writeAdapter } from '../io/peft.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
@@ -12,46 +15,101 @@ import { folderFiles } from '../node/folder.ts';
 import { DIVERGENCES, divergenceNamed } from '../objectives/divergences.ts';
 import type { DPOConfig, TrainingConfig } from '../train/config.ts';
 import type { Method } from './methods.ts';
-import { TRL_SCRIPT } from './run-folder.ts';
-import { type RunRecord, readRunRecord } from './run-record.ts';
+import { TRL_SCRIPT, TRL_STAGES } from './run-folder.ts';
+import { type RecordedRun, type RunRecord, readRuns } from './run-record.ts';
 import { readData } from './training-data.ts';
+import { stagesScript, trainingScript } from './trl-script.ts';
 
 const SETTINGS = 'settings.json';
 
-/** The folder's files, by path, for the run in the folder `run`. Throws {@link InputError} where TRL cannot do the same. */
-export async function trlFiles(run: string): Promise<Record<string, Uint8Array>> {
-  const { record, method } = await readRunRecord(run);
-  const { model, data, evalData, evalSplit, settings, lora } = record;
-  const { train, evaluation } = await readData(method, {
+/**
+ * The folder's files, by path, for the run in the folder `run`: of each stage below its name where it has stages. Throws
+ * {@link InputError} where TRL cannot do the same.
+ */
+export async function trlFiles(run: string, options: TrlOptions): Promise<Files> {
+  const runs = await readRuns(run);
+  if (!(runs instanceof Map)) return filesOf(runs, options);
+  const files: Files = {};
+  for (const [name, stage] of runs) Object.assign(files, below(name, await filesOf(stage, options)));
+  return { ...files, [TRL_STAGES]: utf8(stagesScript([...runs.keys()])) };
+}
+
+export interface TrlOptions {
+  /** Whether the token ids are written too. */
+  tokenIds: boolean;
+}
+
+type Files = Record<string, Uint8Array>;
+
+const below = (folder: string, files: Files): Files =>
+  Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${folder}/${name}`, bytes]));
+
+async function filesOf({ folder, record, method }: RecordedRun, { tokenIds }: TrlOptions): Promise<Files> {
+  const { model, data, evalData, evalSplit, rows, settings, lora } = record;
+  const all = await readData(method, {
     data,
     evalSplit,
     seed: settings.seed,
     ...(evalData === null ? {} : { evalData }),
   });
+  const parts = {
+    train: all.train.slice(0, rows?.train),
+    ...(all.evaluation.length > 0 ? { eval: all.evaluation.slice(0, rows?.evaluation) } : {}),
+  };
+  const files: Files = {};
+  const idsOf = tokenIds ? await tokenIdsOf(method, record) : undefined;
+  for (const [name, part] of Object.entries(parts)) {
+    files[`${name}.jsonl`] = jsonl(part.map(asTrlHasIt));
+    if (idsOf) files[`${name}.ids.jsonl`] = jsonl(idsOf(part));
+  }
+  const settingsJson = { model: resolve(model), data, evalData, args: trlArguments(method, record) };
   return {
-    'train.jsonl': jsonl(train),
-    ...(evaluation.length > 0 ? { 'eval.jsonl': jsonl(evaluation) } : {}),
-    ...(lora ? await adapters(run, model, lora, settings.seed) : {}),
+    ...files,
+    ...(lora ? await adapters(folder, record, lora) : {}),
     'requirements.txt': utf8('trl==1.16.0\npeft>=0.18\n'),
-    [SETTINGS]: utf8(
-      `${JSON.stringify({ model: resolve(model), args: trlArguments(method, record) }, null, 2)}\n`,
+    [SETTINGS]: utf8(`${JSON.stringify(settingsJson, null, 2)}\n`),
+    [TRL_SCRIPT]: utf8(
+      trainingScript(method, { hasAdapter: lora !== null, hasIds: tokenIds, settings: SETTINGS }),
     ),
-    [TRL_SCRIPT]: utf8(script(method, lora !== null)),
   };
 }
 
-/** The adapter as it was before the first step, and as it was at the end. */
-async function adapters(run: string, model: string, lora: LoraConfig, seed: number) {
+/** Rows to the columns that TRL's DPO makes of them. */
+async function tokenIdsOf({ name }: Method, { model, settings }: RunRecord) {
+  if (name !== 'dpo') {
+    const wayOut = 'Leave out --token-ids: TRL tokenises the text by the same rules';
+    throw new InputError('token ids', `only TRL's DPO takes them as they are, and this is ${name}`, wayOut);
+  }
+  const tokenizer = await Tokenizer.fromFiles(folderFiles(model));
+  const { maxPositionEmbeddings } = (await describeModel(folderFiles(model))).config;
+  const maxLength = Math.min((settings as DPOConfig).maxLength, maxPositionEmbeddings);
+  return (rows: readonly unknown[]) =>
+    tokenizePairs(rows as PreferenceRow[], tokenizer, { maxLength }).pairs.map(
+      ({ prompt, chosen, rejected }) => ({ prompt_ids: prompt, chosen_ids: chosen, rejected_ids: rejected }),
+    );
+}
+
+/** The adapter as it was before the first step, as it was at the end, and those that lay below it. */
+async function adapters(
+  run: string,
+  { model, settings, initAdapter, ...record }: RunRecord,
+  lora: LoraConfig,
+) {
+  const written = async (folder: string) => writeAdapter(await readAdapter(folderFiles(folder)));
+  const start = initAdapter ? await written(initAdapter) : await freshFiles(model, lora, settings.seed);
+  const files = { ...below('start', start), ...below('trained', await written(run)) };
+  for (const [i, path] of (record.below ?? []).entries())
+    Object.assign(files, below(`below/${i + 1}-${basename(path)}`, await written(path)));
+  return files;
+}
+
+async function freshFiles(model: string, lora: LoraConfig, seed: number): Promise<Files> {
   const { config, architecture } = await describeModel(folderFiles(model));
   const linears = linearsOf(architecture, config);
   const targets = resolveTargetModules(lora.targetModules, [...linears.keys()]);
   const shapes = new Map(targets.map((name) => [name, linears.get(name) as LinearShape]));
   const fresh = freshAdapter(lora, shapes, model, seed);
-  const start = writeAdapter({ ...fresh, fanInFanOut: architecture.transposed ?? false });
-  const trained = writeAdapter(await readAdapter(folderFiles(run)));
-  const below = (folder: string, files: Record<string, Uint8Array>) =>
-    Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${folder}/${name}`, bytes]));
-  return { ...below('start', start), ...below('trained', trained) };
+  return writeAdapter({ ...fresh, fanInFanOut: architecture.transposed ?? false });
 }
 
 /** Settings that TRL has under another name or in another form, or not at all; the others only change their spelling. */
@@ -99,85 +157,15 @@ function trlArguments({ name }: Method, { settings }: RunRecord): Record<string,
   };
 }
 
-function script({ name, trlModule }: Method, hasAdapter: boolean): string {
-  const family = name.toUpperCase();
-  const adapter = hasAdapter
-    ? `
-    parser.add_argument("--adapter", default="start", help="start: as before the first step; trained: as the run left it")`
-    : '';
-  const attach = hasAdapter
-    ? `
-    model = PeftModel.from_pretrained(model, HERE / given.adapter, is_trainable=True)`
-    : '';
-  return `"""A run of \`webalign ${name}\` with TRL: the same model, rows and settings.
-
-    pip install -r requirements.txt
-    accelerate launch ${TRL_SCRIPT}
-
-Settings are in ${SETTINGS}. The numbers of the first steps are those of webalign where its rows were taken in the order of
-the file (--no-shuffle-dataset); each shuffles in its own way.
-"""
-
-import argparse
-import json
-from pathlib import Path
-
-import torch
-from datasets import Dataset
-${hasAdapter ? 'from peft import PeftModel\n' : ''}from transformers import AutoModelForCausalLM, AutoTokenizer
-from ${trlModule} import ${family}Config, ${family}Trainer
-
-HERE = Path(__file__).resolve().parent
-
-
-def rows(name):
-    path = HERE / name
-    if not path.exists():
-        return None
-    return Dataset.from_list([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
-
-
-def main():
-    settings = json.loads((HERE / "${SETTINGS}").read_text(encoding="utf-8"))
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default=settings["model"], help="folder or name of the model")${adapter}
-    parser.add_argument("--out", default=str(HERE / "out"))
-    parser.add_argument("--cpu", action="store_true", help="do without a GPU")
-    given = parser.parse_args()
-
-    model = AutoModelForCausalLM.from_pretrained(given.model, dtype=torch.float32)${attach}
-    tokenizer = AutoTokenizer.from_pretrained(given.model)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    evaluation = rows("eval.jsonl")
-    trainer = ${family}Trainer(
-        model=model,
-        args=${family}Config(output_dir=given.out, use_cpu=given.cpu, **settings["args"]),
-        train_dataset=rows("train.jsonl"),
-        eval_dataset=evaluation,
-        processing_class=tokenizer,
-    )
-    trainer.train()
-    if evaluation is not None:
-        print(json.dumps(trainer.evaluate()))
-    trainer.save_model(given.out)
-
-
-if __name__ == "__main__":
-    main()
-`;
+/** A row under the names that TRL looks for: a text that nothing precedes is "text", or "messages". */
+function asTrlHasIt(row: unknown): unknown {
+  const { where: _, ...columns } = row as Record<string, unknown>;
+  if (columns.prompt !== undefined || columns.completion === undefined) return columns;
+  return { [typeof columns.completion === 'string' ? 'text' : 'messages']: columns.completion };
 }
 
-/** Rows under the names that TRL looks for: a text that nothing precedes is "text", or "messages". */
 function jsonl(rows: readonly unknown[]): Uint8Array {
-  const lines = rows.map((row) => {
-    const { where: _, ...columns } = row as Record<string, unknown>;
-    if (columns.prompt !== undefined || columns.completion === undefined) return JSON.stringify(columns);
-    return JSON.stringify({
-      [typeof columns.completion === 'string' ? 'text' : 'messages']: columns.completion,
-    });
-  });
-  return utf8(`${lines.join('\n')}\n`);
+  return utf8(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
 }
 
 function snakeCase(name: string): string {

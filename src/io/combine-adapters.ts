@@ -15,7 +15,7 @@ export interface AdapterPart {
 
 /** The adapter that does what all parts do together. Throws {@link InputError} for parts of different shapes. */
 export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
-  const rank = parts.reduce((sum, { adapter }) => sum + adapter.config.r, 0);
+  const rank = parts.reduce((sum, { adapter }) => sum + widestRank(adapter), 0);
   const modules = new Set(parts.flatMap(({ adapter }) => [...adapter.weights.keys()]));
   const weights = new Map([...modules].map((module) => [module, combined(module, parts, rank)]));
   const targetModules = [...new Set(parts.flatMap(({ adapter }) => adapter.config.targetModules))];
@@ -28,7 +28,12 @@ export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
   };
 }
 
-/** A one below the other, B side by side; zeros where a part does not reach the module. */
+/** The rows that an adapter takes of A: some layers may have a rank of their own. */
+function widestRank({ weights }: Adapter): number {
+  return Math.max(...[...weights.values()].map(({ r }) => r));
+}
+
+/** A one below the other, B side by side; zeros where a part does not reach the module, or not with its whole rank. */
 function combined(module: string, parts: readonly AdapterPart[], rank: number): LoraWeights {
   const present = parts.flatMap(({ adapter }) => adapter.weights.get(module) ?? []);
   const { in: width, out } = present[0] as LoraWeights;
@@ -40,14 +45,14 @@ function combined(module: string, parts: readonly AdapterPart[], rank: number): 
   let row = 0;
   for (const { adapter, factor } of parts) {
     const weights = adapter.weights.get(module);
-    const { r } = adapter.config;
     if (weights) {
-      const scale = factor * loraScale(adapter.config);
+      const { r } = weights;
+      const scale = factor * loraScale(adapter.config, weights);
       a.set(weights.a, row * width);
       for (let o = 0; o < out; o++)
         for (let i = 0; i < r; i++) b[o * rank + row + i] = scale * (weights.b[o * r + i] as number);
     }
-    row += r;
+    row += widestRank(adapter);
   }
   return { a, b, r: rank, in: width, out };
 }

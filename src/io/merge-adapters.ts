@@ -38,7 +38,7 @@ function withAdapters(tensor: StoredTensor, module: string, parts: readonly Adap
     for (const { adapter, factor } of parts) {
       const pair = adapter.weights.get(module);
       if (!pair) continue;
-      const scale = factor * loraScale(adapter.config);
+      const scale = factor * loraScale(adapter.config, pair);
       for (let k = 0; k < pair.r; k++) {
         const weight = scale * (pair.b[o * pair.r + k] as number);
         for (let i = 0; i < width; i++) row[i] += weight * (pair.a[k * width + i] as number);

@@ -1,7 +1,7 @@
 /**
  * LoRA adapters in PEFT's files, `adapter_config.json` and `adapter_model.safetensors`, so that an adapter trained
  * here loads there and the other way round. Reads and writes; it applies nothing, and what it cannot serve (DoRA,
- * biases, patterns of ranks) it refuses by name instead of dropping it.
+ * biases) it refuses by name instead of dropping it.
  *
  * Format: https://huggingface.co/docs/peft/developer_guides/checkpoint
  */
@@ -10,7 +10,7 @@ import type { Files } from './files.ts';
 import { toFloat32, toFloat32Bytes } from './float.ts';
 import { Fields, isObject, type Json, parseJsonObject } from './json.ts';
 import { parseSafetensors, type StoredTensor, type TensorToWrite, writeSafetensors } from './safetensors.ts';
-import { isTarget, shortNames } from './target-modules.ts';
+import { ALL_LINEAR, isTarget, shortNames } from './target-modules.ts';
 
 export interface LoraConfig {
   /** Rank r. */
@@ -28,7 +28,10 @@ export interface LoraWeights {
   a: Float32Array;
   /** (out, r). */
   b: Float32Array;
+  /** The layer's own rank (`rank_pattern`). */
   r: number;
+  /** Its own α (`alpha_pattern`), where that is not the adapter's. */
+  alpha?: number;
   in: number;
   out: number;
 }
@@ -50,15 +53,21 @@ export type AdapterFiles = Record<typeof ADAPTER_WEIGHTS | typeof ADAPTER_CONFIG
 const PREFIX = 'base_model.model.';
 const KEY = /^base_model\.model\.(.+)\.lora_(A|B)\.weight$/;
 
-/** What B·A·x is multiplied with: α/r, rsLoRA α/√r. */
-export function loraScale({ r, loraAlpha, useRslora }: LoraConfig): number {
-  return loraAlpha / (useRslora ? Math.sqrt(r) : r);
+/** What B·A·x of a layer is multiplied with: α/r, rsLoRA α/√r. */
+export function loraScale(
+  { loraAlpha, useRslora }: Pick<LoraConfig, 'loraAlpha' | 'useRslora'>,
+  { r, alpha = loraAlpha }: Pick<LoraWeights, 'r' | 'alpha'>,
+): number {
+  return alpha / (useRslora ? Math.sqrt(r) : r);
 }
 
 /** The two files; same adapter, same bytes. */
 export function writeAdapter({ config, baseModel, fanInFanOut = false, weights }: Adapter): AdapterFiles {
   const tensors = new Map<string, TensorToWrite>();
-  for (const [module, { a, b, r, in: width, out }] of weights) {
+  const own: { ranks: Record<string, number>; alphas: Record<string, number> } = { ranks: {}, alphas: {} };
+  for (const [module, { a, b, r, alpha, in: width, out }] of byName(weights)) {
+    if (r !== config.r) own.ranks[module] = r;
+    if (alpha !== undefined && alpha !== config.loraAlpha) own.alphas[module] = alpha;
     tensors.set(`${PREFIX}${module}.lora_A.weight`, {
       dtype: 'F32',
       shape: [r, width],
@@ -71,7 +80,7 @@ export function writeAdapter({ config, baseModel, fanInFanOut = false, weights }
     });
   }
   const json = {
-    alpha_pattern: {},
+    alpha_pattern: own.alphas,
     base_model_name_or_path: baseModel,
     bias: 'none',
     fan_in_fan_out: fanInFanOut,
@@ -82,7 +91,7 @@ export function writeAdapter({ config, baseModel, fanInFanOut = false, weights }
     modules_to_save: null,
     peft_type: 'LORA',
     r: config.r,
-    rank_pattern: {},
+    rank_pattern: own.ranks,
     target_modules: [...config.targetModules].sort(),
     task_type: 'CAUSAL_LM',
     use_dora: false,
@@ -105,10 +114,13 @@ export async function readAdapter(files: Files): Promise<Adapter> {
   const r = fields.integer('r', undefined, 1, 2 ** 16);
   const weightsFile = `${files.name}/${ADAPTER_WEIGHTS}`;
   const { tensors } = parseSafetensors(await files.read(ADAPTER_WEIGHTS), weightsFile);
-  const weights = pairs(tensors, r, weightsFile);
+  // A rank of its own is seen in the layer's shapes, whatever the pattern that selects it.
+  const weights = pairs(tensors, isOff(fields.get('rank_pattern')) ? r : undefined, weightsFile);
+  const loraAlpha = fields.positive('lora_alpha', 8);
+  setAlphas(weights, fields);
   const config: LoraConfig = {
     r,
-    loraAlpha: fields.positive('lora_alpha', 8),
+    loraAlpha,
     targetModules: targetModules(fields, [...weights.keys()]),
     useRslora: fields.boolean('use_rslora', false),
   };
@@ -120,8 +132,8 @@ export async function readAdapter(files: Files): Promise<Adapter> {
 /** Settings that change what an adapter computes. Each must be absent, or off as PEFT writes it. */
 // biome-ignore format: a list by name
 const MUST_BE_OFF = [
-  'alora_invocation_tokens', 'alpha_pattern', 'arrow_config', 'kasa_config', 'layer_replication',
-  'lora_bias', 'modules_to_save', 'monteclora_config', 'rank_pattern', 'target_parameters', 'trainable_token_indices',
+  'alora_invocation_tokens', 'arrow_config', 'kasa_config', 'layer_replication',
+  'lora_bias', 'modules_to_save', 'monteclora_config', 'target_parameters', 'trainable_token_indices',
   'use_bdlora', 'use_dora', 'use_qalora', 'velora_config',
 ];
 
@@ -141,8 +153,32 @@ function isOff(value: Json | undefined): boolean {
   return isObject(value) ? Object.keys(value).length === 0 : value === undefined || value === false;
 }
 
-/** A and B of each module, in the modules' order by name; all odd tensors are listed at once. */
-function pairs(tensors: ReadonlyMap<string, StoredTensor>, r: number, file: string): Adapter['weights'] {
+/** Gives layers the α that `alpha_pattern` has for them: names, or ends of names, the first that fits. */
+function setAlphas(weights: Adapter['weights'], fields: Fields): void {
+  const pattern = fields.get('alpha_pattern');
+  if (isOff(pattern)) return;
+  const entries = isObject(pattern) ? Object.entries(pattern) : [];
+  const isPlain = ([name, alpha]: [string, Json]) =>
+    /^[\w.]+$/.test(name) && typeof alpha === 'number' && alpha > 0;
+  if (entries.length === 0 || !entries.every(isPlain)) {
+    throw fields.unsupported('alpha_pattern', 'Only names of modules with a number above 0 are read');
+  }
+  for (const [module, layer] of weights) {
+    const [, alpha] = entries.find(([name]) => isTarget(module, name)) ?? [];
+    if (alpha !== undefined) layer.alpha = alpha as number;
+  }
+}
+
+function byName(weights: Adapter['weights']): [string, LoraWeights][] {
+  return [...weights].sort(([x], [y]) => (x < y ? -1 : 1));
+}
+
+/** A and B of each module, in the modules' order by name, of rank `rank` if given; all odd tensors are listed at once. */
+function pairs(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  rank: number | undefined,
+  file: string,
+): Adapter['weights'] {
   const halves = new Map<string, { A?: StoredTensor; B?: StoredTensor }>();
   const odd: string[] = [];
   for (const [name, tensor] of tensors) {
@@ -150,15 +186,6 @@ function pairs(tensors: ReadonlyMap<string, StoredTensor>, r: number, file: stri
     if (module === undefined) {
       odd.push(quote(name));
       continue;
-    }
-    const { shape } = tensor;
-    if (shape.length !== 2 || shape.includes(0) || shape[half === 'A' ? 0 : 1] !== r) {
-      const expected = half === 'A' ? `(${r}, in)` : `(out, ${r})`;
-      throw new InputError(
-        tensor.where,
-        `shape (${shape.join(', ')}) is not ${expected}`,
-        `The config says r = ${r}`,
-      );
     }
     halves.set(module, { ...halves.get(module), [half as 'A' | 'B']: tensor });
   }
@@ -175,17 +202,34 @@ function pairs(tensors: ReadonlyMap<string, StoredTensor>, r: number, file: stri
   for (const [module, { A, B }] of [...halves].sort(([x], [y]) => (x < y ? -1 : 1))) {
     if (!A || !B)
       throw new InputError(file, `${module} has no lora_${A ? 'B' : 'A'}`, 'Fetch the file again');
-    const width = A.shape[1];
-    const out = B.shape[0];
+    const r = rank ?? A.shape[0] ?? 0;
+    checkHalf(A, 0, `(${r}, in)`, r);
+    checkHalf(B, 1, `(out, ${r})`, r);
+    const [width, out] = [A.shape[1], B.shape[0]];
     weights.set(module, { a: toFloat32(A).slice(), b: toFloat32(B).slice(), r, in: width, out });
   }
   return weights;
 }
 
-/** `target_modules` as a list, each in use and none missing. A pattern or "all-linear" is read off the weights. */
+/** Throws unless the tensor is a matrix whose side `axis` is the rank. */
+function checkHalf({ shape, where }: StoredTensor, axis: number, expected: string, r: number): void {
+  if (shape.length === 2 && !shape.includes(0) && shape[axis] === r) return;
+  const what = `shape (${shape.join(', ')}) is not ${expected}`;
+  throw new InputError(where, what, `The adapter's rank is r = ${r} there`);
+}
+
+/** Settings that select some of the layers that `target_modules` name. */
+const NARROWING = ['layers_to_transform', 'layers_pattern', 'exclude_modules'];
+
+/**
+ * `target_modules` as a list, each in use and none missing. "all-linear" is read off the weights; so is a pattern, and
+ * what is narrowed down to some layers, by the modules' full names.
+ */
 function targetModules(fields: Fields, modules: string[]): string[] {
   const value = fields.get('target_modules');
-  if (value === undefined || typeof value === 'string') return shortNames(modules);
+  if (value === undefined || value === ALL_LINEAR) return shortNames(modules);
+  if (typeof value === 'string' || NARROWING.some((name) => !isOff(fields.get(name) ?? false)))
+    return modules;
   if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) {
     throw fields.wrong('target_modules', 'a list of names');
   }
@@ -226,4 +270,18 @@ export function checkAdapterFits(
       `Its base model is ${quote(adapter.baseModel)}`,
     );
   }
+}
+
+/**
+ * What to tell a person where the adapter names another base model than `model`; undefined where they end alike or it
+ * names none. A name proves nothing: folders are renamed, and shapes are checked by {@link checkAdapterFits}.
+ */
+export function otherBaseNotice({ baseModel }: Adapter, model: string, name: string): string | undefined {
+  const last = (path: string) =>
+    path
+      .replace(/[\\/]+$/, '')
+      .replace(/^.*[\\/]/, '')
+      .toLowerCase();
+  if (baseModel === '' || last(baseModel) === last(model)) return undefined;
+  return `${name} was made for ${quote(baseModel)}, and the model is ${quote(model)}; it fits by its shapes. Where that is another model, give its own.`;
 }

@@ -5,7 +5,7 @@
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';
-import { InputError } from '../io/errors.ts';
+import { InputError, listed, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { toFloat32Bytes } from '../io/float.ts';
 import { ContentHash, contentHash } from '../io/hash.ts';
@@ -57,6 +57,8 @@ export interface LoadOptions {
 export class CausalLM {
   /** Adapters in use, in the order in which they add up. */
   readonly adapters: LoraAdapter[] = [];
+  /** Those of them that were loaded by name. */
+  private readonly named = new Map<string, LoraAdapter>();
   private readonly rotary: RotaryTables | undefined;
 
   private constructor(
@@ -148,7 +150,46 @@ export class CausalLM {
   detach(adapter: LoraAdapter): void {
     const at = this.adapters.indexOf(adapter);
     if (at >= 0) this.adapters.splice(at, 1);
+    for (const [name, known] of this.named) if (known === adapter) this.named.delete(name);
     adapter.dispose();
+  }
+
+  /** Puts an adapter on the device under a name, switched off until {@link setAdapter} (PEFT's `load_adapter`). */
+  loadAdapter(adapter: Adapter, name: string): LoraAdapter {
+    if (this.named.has(name)) {
+      const wayOut = 'Delete it first, or choose another name';
+      throw new InputError(`adapter ${quote(name)}`, 'is loaded already', wayOut);
+    }
+    const loaded = this.attach(adapter, { name });
+    loaded.enabled = false;
+    this.named.set(name, loaded);
+    return loaded;
+  }
+
+  /**
+   * Switches on the adapters of these names, which add up, and off the others that have one (PEFT's `set_adapter`). Those
+   * that were attached without a name stay as they are, and nothing moves on the device.
+   */
+  setAdapter(names: string | readonly string[]): void {
+    const active = new Set([names].flat().map((name) => this.adapterNamed(name)));
+    for (const adapter of this.named.values()) adapter.enabled = active.has(adapter);
+  }
+
+  /** Takes the adapter of this name off and frees it (PEFT's `delete_adapter`). */
+  deleteAdapter(name: string): void {
+    this.detach(this.adapterNamed(name));
+  }
+
+  /** The names of the adapters that are on. */
+  get activeAdapters(): string[] {
+    return [...this.named].filter(([, { enabled }]) => enabled).map(([name]) => name);
+  }
+
+  private adapterNamed(name: string): LoraAdapter {
+    const adapter = this.named.get(name);
+    if (adapter) return adapter;
+    const known = this.named.size > 0 ? `Take ${listed([...this.named.keys()])}` : 'Load it first';
+    throw new InputError(`adapter ${quote(name)}`, 'is not loaded', known);
   }
 
   /** The weight of the head, (V, d): the embedding where the two are tied. */
@@ -194,7 +235,7 @@ export class CausalLM {
   }
 
   dispose(): void {
-    for (const adapter of this.adapters.splice(0)) adapter.dispose();
+    for (const adapter of [...this.adapters]) this.detach(adapter);
     if (this.weights.store) this.weights.store.dispose();
     else for (const tensor of this.weights.tensors.values()) this.gpu.pool.release(tensor);
     this.rotary?.dispose();

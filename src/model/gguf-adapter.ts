@@ -5,7 +5,7 @@
 import type { ModelConfig } from '../io/config.ts';
 import { toFloat32Bytes } from '../io/float.ts';
 import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf.ts';
-import { type Adapter, checkAdapterFits, type LoraWeights } from '../io/peft.ts';
+import { type Adapter, checkAdapterFits, type LoraWeights, loraScale } from '../io/peft.ts';
 import { inLayer, LINEARS, type LinearName } from './architectures.ts';
 import { linearsOf, type ModelDescription } from './weights.ts';
 
@@ -21,13 +21,14 @@ export function ggufAdapter(
   checkAdapterFits(adapter, linearsOf(architecture, config), name);
   const { gguf, linears } = architecture;
   const { r, loraAlpha, useRslora } = adapter.config;
+  // The reader divides by a layer's rank, rsLoRA by its root.
+  const alpha = useRslora ? loraAlpha * Math.sqrt(r) : loraAlpha;
   const metadata = new Map<string, GgufValue>([
     ['general.architecture', { string: gguf.architecture }],
     ['general.type', { string: 'adapter' }],
     ['general.file_type', { uint32: 0 }],
     ['adapter.type', { string: 'lora' }],
-    // The reader divides by r, rsLoRA by its root.
-    ['adapter.lora.alpha', { float32: useRslora ? loraAlpha * Math.sqrt(r) : loraAlpha }],
+    ['adapter.lora.alpha', { float32: alpha }],
   ]);
   const tensors = new Map<string, GgufTensor>();
   for (let i = 0; i < config.numHiddenLayers; i++) {
@@ -36,9 +37,12 @@ export function ggufAdapter(
       const pair = module && adapter.weights.get(inLayer(module, i));
       if (!pair || !theirs) continue;
       const stem = `${inLayer(theirs, i)}.weight`;
-      const b = gguf.interleaved.includes(layer) ? interleaved(pair, headsOf(layer, config)) : pair.b;
-      tensors.set(`${stem}.lora_a`, { shape: [r, pair.in], dtype: 'F32', data: toFloat32Bytes(pair.a) });
-      tensors.set(`${stem}.lora_b`, { shape: [pair.out, r], dtype: 'F32', data: toFloat32Bytes(b) });
+      const ordered = gguf.interleaved.includes(layer) ? interleaved(pair, headsOf(layer, config)) : pair.b;
+      // 1 but for a layer with a rank or an alpha of its own, whose scale the file has no place for.
+      const factor = (loraScale(adapter.config, pair) * pair.r) / alpha;
+      const b = Math.abs(factor - 1) < 1e-12 ? ordered : ordered.map((value) => factor * value);
+      tensors.set(`${stem}.lora_a`, { shape: [pair.r, pair.in], dtype: 'F32', data: toFloat32Bytes(pair.a) });
+      tensors.set(`${stem}.lora_b`, { shape: [pair.out, pair.r], dtype: 'F32', data: toFloat32Bytes(b) });
     }
   }
   return writeGguf(metadata, tensors);

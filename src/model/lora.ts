@@ -34,9 +34,9 @@ export class LoraAdapter {
     /** The trained numbers; undefined for an adapter that is only used. */
     readonly parameters: ParameterStore | undefined,
   ) {
-    const scale = loraScale(config);
     for (const [module, weights] of shapes) {
       const { r, in: inputs, out, a, b } = weights;
+      const scale = loraScale(config, weights);
       const tensor = (values: Float32Array, shape: number[], half: 'A' | 'B') => {
         const name = parameterName(module, half);
         if (parameters) return parameters.get(name);

@@ -4,10 +4,9 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from interop import ARCHITECTURES, agree, check, cli, fixture_model, main, token_ids, webalign_logits, work, write_lines
+from interop import ARCHITECTURES, agree, check, cli, fixture_model, main, pairs, token_ids, webalign_logits, work
 
 SEQUENCES = token_ids(5, 40, 97)
-WORDS = ["the sky", " is blue", " is red.", " the end", " a same thing", " skying", " blue blue"]
 
 
 def their_logits(model, sequences=SEQUENCES):
@@ -17,15 +16,6 @@ def their_logits(model, sequences=SEQUENCES):
 
 def load(folder):
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-
-
-def pairs():
-    word = lambda i: WORDS[i % len(WORDS)]  # noqa: E731
-    rows = [
-        {"prompt": "the sky" + word(i), "chosen": word(1 + i % 3) + word(i + 2), "rejected": word(4 + i % 2) + word(i)}
-        for i in range(8)
-    ]
-    return write_lines(work / "pairs.jsonl", rows)
 
 
 for name in ["tiny-llama", *ARCHITECTURES]:

@@ -130,6 +130,19 @@ def fixture_model(name):
     return with_tokenizer(folder)
 
 
+WORDS = ["the sky", " is blue", " is red.", " the end", " a same thing", " skying", " blue blue"]
+
+
+def pairs():
+    """A file of pairs in words that the fixtures' tokenizer knows."""
+    word = lambda i: WORDS[i % len(WORDS)]  # noqa: E731
+    rows = [
+        {"prompt": "the sky" + word(i), "chosen": word(1 + i % 3) + word(i + 2), "rejected": word(4 + i % 2) + word(i)}
+        for i in range(12)
+    ]
+    return write_lines(work / "pairs.jsonl", rows)
+
+
 def token_ids(sequences, length, vocabulary, seed=1):
     """Random sequences, which begin with token 1."""
     numbers = np.random.default_rng(seed)

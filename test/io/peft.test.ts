@@ -87,13 +87,41 @@ describe('io/peft', () => {
   });
 
   it('scales by α/r, rsLoRA by α/√r', () => {
-    expect(loraScale({ ...adapter.config, useRslora: false })).to.equal(2);
-    expect(loraScale(adapter.config)).to.equal(4 / Math.sqrt(2));
+    const plain = { ...adapter.config, useRslora: false };
+    expect(loraScale(plain, { r: 2 })).to.equal(2);
+    expect(loraScale(plain, { r: 4, alpha: 2 })).to.equal(0.5);
+    expect(loraScale(adapter.config, { r: 2 })).to.equal(4 / Math.sqrt(2));
   });
 
   it('reads target modules given as a pattern off the weights', async () => {
-    const read = await readAdapter(withConfig({ target_modules: '.*_proj' }));
-    expect(read.config.targetModules).to.have.members(['v_proj', 'down_proj']);
+    const all = await readAdapter(withConfig({ target_modules: 'all-linear' }));
+    expect(all.config.targetModules).to.have.members(['v_proj', 'down_proj']);
+    // Short names would select the same layers of every block.
+    for (const narrowed of [{ target_modules: '.*_proj' }, { layers_to_transform: [0] }]) {
+      const { config, weights } = await readAdapter(withConfig(narrowed));
+      expect(config.targetModules).to.deep.equal([...weights.keys()]);
+    }
+  });
+
+  it('reads and writes ranks and alphas of single layers', async () => {
+    const [first, second] = [...adapter.weights.keys()] as [string, string];
+    const weights = new Map(adapter.weights)
+      .set(first, { ...layer(3, 6, 4, 5), alpha: 7 })
+      .set(second, { ...layer(2, 8, 6, 3), alpha: 4 });
+    const files = writeAdapter({ ...adapter, weights });
+    const config = JSON.parse(new TextDecoder().decode(files[ADAPTER_CONFIG]));
+    expect(config).to.deep.include({ rank_pattern: { [first]: 3 }, alpha_pattern: { [first]: 7 } });
+    const read = await readAdapter(memoryFiles(files));
+    expect(read.weights.get(first)).to.deep.equal(weights.get(first));
+    expect(read.weights.get(second)).to.not.have.property('alpha');
+
+    const byEnd = { rank_pattern: { '.*v_proj': 3 }, alpha_pattern: { 'self_attn.v_proj': 9, proj: 1 } };
+    const changed = { ...files, [ADAPTER_CONFIG]: JSON.stringify({ ...config, ...byEnd }) };
+    const again = await readAdapter(memoryFiles(changed));
+    expect([...again.weights.values()].map(({ r, alpha }) => [r, alpha])).to.deep.equal([
+      [2, undefined],
+      [3, 9],
+    ]);
   });
 
   const unsupported: [string, unknown][] = [
@@ -101,8 +129,8 @@ describe('io/peft', () => {
     ['bias', 'all'],
     ['use_dora', true],
     ['modules_to_save', ['lm_head']],
-    ['alpha_pattern', { v_proj: 3 }],
-    ['rank_pattern', { v_proj: 3 }],
+    ['alpha_pattern', { '.*_proj': 3 }],
+    ['alpha_pattern', { v_proj: '3' }],
     ['lora_bias', true],
     ['init_lora_weights', 'pissa'],
     ['trainable_token_indices', [1]],

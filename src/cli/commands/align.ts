@@ -18,7 +18,8 @@ import { LORA_OPTIONS } from '../options.ts';
 import { EMBEDDED } from '../package.ts';
 import { reportPage } from '../report/page.ts';
 import { chartLibrary } from '../report/uplot.ts';
-import { openRunFolder } from '../run-folder.ts';
+import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
+import { writeRunRecord } from '../run-record.ts';
 import { errorOfDifference, estimate } from '../statistics.ts';
 import type { Terminal } from '../terminal.ts';
 import { runTraining } from '../training.ts';
@@ -88,6 +89,17 @@ export const align = command({
         },
         await chartLibrary(),
       );
+      const record = writeRunRecord({
+        method: DPO.name,
+        model: EMBEDDED.model,
+        data: EMBEDDED.train,
+        evalData: EMBEDDED.evaluation,
+        evalSplit: 0,
+        rows: { train: job.train.length, evaluation: job.evaluation.length },
+        settings: trainer.config,
+        lora: trainer.adapter?.config ?? null,
+      });
+      await writeFiles(out, { [RUN_RECORD]: record });
       if (trainer.adapter) await writeFiles(out, writeAdapter(await trainer.adapter.toAdapter()));
       await writeFiles(out, { 'report.html': new TextEncoder().encode(page) });
       trainer.dispose();

@@ -14,6 +14,7 @@ import { folderFiles, writeFiles } from '../../node/folder.ts';
 import { checkedScale } from '../../train/sacpo-trainer.ts';
 import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
+import { readAdapterFor } from '../open.ts';
 import { GGUF_ADAPTER, openRunFolder, type RunFolderOptions } from '../run-folder.ts';
 import { trlFiles } from '../trl-export.ts';
 
@@ -32,6 +33,8 @@ interface Source {
   parts(): Promise<AdapterPart[]>;
   /** The model's folder; a {@link UsageError} where none was given. */
   model(): Files;
+  /** Whether a run's token ids are wanted. */
+  tokenIds: boolean;
 }
 
 const FORMATS: Readonly<Record<string, Format>> = {
@@ -56,8 +59,8 @@ const FORMATS: Readonly<Record<string, Format>> = {
   trl: {
     writes: 'trl',
     as: 'a run for TRL',
-    files: ({ folders: [run, ...others] }) => {
-      if (run !== undefined && others.length === 0) return trlFiles(run);
+    files: ({ folders: [run, ...others], tokenIds }) => {
+      if (run !== undefined && others.length === 0) return trlFiles(run, { tokenIds });
       throw new UsageError('--format trl takes one --adapter, the folder of a run.');
     },
   },
@@ -73,24 +76,28 @@ export const exportCommand = command({
     'script that repeats the run in the folder --adapter with TRL. With --q the last adapter counts in part (P-SACPO). ' +
     'Needs no GPU.',
   example: 'export --format merged --model SmolLM2-135M --adapter adapter --out aligned',
-  options: ['format', 'model', 'adapter', 'q', 'out', 'overwrite'],
+  options: ['format', 'model', 'adapter', 'q', 'tokenIds', 'out', 'overwrite'],
   required: ['adapter', 'out'],
   defaults: { format: 'peft', q: 1 },
   async run({ settings, terminal }) {
-    const { format: name, model, adapter: folders, q, out, overwrite } = settings;
+    const { format: name, model, adapter: folders, q, tokenIds = false, out, overwrite } = settings;
     const format = Object.hasOwn(FORMATS, name) ? FORMATS[name] : undefined;
     if (!format) throw new UsageError(`--format is ${quote(name)}: give ${listed(Object.keys(FORMATS))}.`);
     if (model !== undefined && resolve(out) === resolve(model))
       throw new UsageError('--out is the folder of --model, which would be overwritten: choose another.');
     checkedScale(q);
+    if (tokenIds && name !== 'trl') throw new UsageError('--token-ids goes with --format trl alone.');
     const last = folders.length - 1;
     const read = async (folder: string, i: number) => ({
-      adapter: await readAdapter(folderFiles(folder)),
+      adapter: await (model === undefined
+        ? readAdapter(folderFiles(folder))
+        : readAdapterFor(model, folder, (line) => terminal.info(line))),
       factor: i === last ? q : 1,
       name: folder,
     });
     const files = await format.files({
       folders,
+      tokenIds,
       parts: () => Promise.all(folders.map(read)),
       model() {
         if (model !== undefined) return folderFiles(model);

@@ -19,7 +19,10 @@ export const generateCommand = command({
   async run({ settings, terminal, signal }) {
     const { model: path, prompt: prompts, maxTokens, temperature, topK, topP, n, seed, memoryCap } = settings;
     return withGpu(terminal, memoryCap, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, path, settings);
+      const { model, tokenizer } = await openModel(gpu, path, {
+        ...settings,
+        onNotice: (line) => terminal.info(line),
+      });
       const ids = prompts.map((prompt) => tokenizer.encode(prompt));
       const options = {
         maxNewTokens: maxTokens,

@@ -25,7 +25,10 @@ export const logprobs = command({
     const { model: path, input, memoryCap } = settings;
     const rows = parseRows(await readText(input), input);
     return withGpu(terminal, memoryCap, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, path, settings);
+      const { model, tokenizer } = await openModel(gpu, path, {
+        ...settings,
+        onNotice: (line) => terminal.info(line),
+      });
       const texts = rows.map(({ value, where }) => tokensOf(value, where, tokenizer, model));
       const onProgress = (done: number, total: number) => terminal.progress('Scoring', done, total, 'texts');
       const scores = await sequenceLogprobs(model, texts.map(toSequence), { signal, onProgress });

@@ -28,7 +28,10 @@ export const reward = command({
     const { data, beta, maxLength } = settings;
     const rows = parseRows(await readText(data), data).map(({ value, where }) => toAnswers(value, where));
     return withGpu(terminal, settings.memoryCap, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, settings.model, settings);
+      const { model, tokenizer } = await openModel(gpu, settings.model, {
+        ...settings,
+        onNotice: (line) => terminal.info(line),
+      });
       const limit = Math.min(maxLength, model.config.maxPositionEmbeddings);
       const { examples, notices } = tokenizeCompletions(rows, tokenizer, { maxLength: limit });
       for (const line of notices) terminal.info(line);

@@ -1,13 +1,14 @@
 /**
  * `webalign sacpo`: stepwise alignment to one criterion after the other, an adapter for each, and one for them all.
  */
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { writeAdapter } from '../../io/peft.ts';
 import { writeFiles } from '../../node/folder.ts';
 import { checkedScale, effectiveBeta, SACPOTrainer } from '../../train/sacpo-trainer.ts';
 import { command } from '../command.ts';
 import { openModel, withGpu } from '../open.ts';
-import { openRunFolder } from '../run-folder.ts';
+import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
+import { writeRunRecord } from '../run-record.ts';
 import { readStages, runStages } from '../stages.ts';
 import { loraConfig } from '../training.ts';
 
@@ -38,7 +39,7 @@ export const sacpo = command({
       ),
     );
     const whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
-    const summaries = await withGpu(terminal, memoryCap, async (gpu) => {
+    const results = await withGpu(terminal, memoryCap, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, modelPath);
       const trainer = new SACPOTrainer({
         model,
@@ -55,13 +56,24 @@ export const sacpo = command({
       const runs = files.map(({ stage, method }, i) => ({ stage, method, folder: folders[i] }));
       const told = await runStages(trainer, runs, model, terminal, signal);
       for (const [i, adapter] of trainer.adapters.entries()) {
-        await writeFiles(folders[i].path, writeAdapter(await adapter.toAdapter()));
+        const { method, source } = files[i];
+        const record = writeRunRecord({
+          method: method.name,
+          model: resolve(modelPath),
+          ...source,
+          settings: told[i].config,
+          lora: told[i].lora,
+          below: folders.slice(0, i).map(({ path }) => resolve(path)),
+        });
+        const written = writeAdapter(await adapter.toAdapter());
+        await writeFiles(folders[i].path, { [RUN_RECORD]: record, ...written });
       }
-      await writeFiles(out, writeAdapter(await trainer.combined(q)));
+      const record = writeRunRecord({ stages: folders.map(({ path }) => basename(path)) });
+      await writeFiles(out, { [RUN_RECORD]: record, ...writeAdapter(await trainer.combined(q)) });
       return told;
     });
-    terminal.print(`${summaries.length} stages and one adapter for all, q ${q}, written to ${out}`);
-    const stages = summaries.map((summary, i) => {
+    terminal.print(`${results.length} stages and one adapter for all, q ${q}, written to ${out}`);
+    const stages = results.map(({ summary }, i) => {
       const { stage } = files[i];
       return { name: stage.name, method: stage.method, beta: effectiveBeta(stage), ...summary };
     });

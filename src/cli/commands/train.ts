@@ -33,6 +33,7 @@ function trainCommand(method: Method): Command {
         'data',
         'evalData',
         'evalSplit',
+        'initAdapter',
         'out',
         'full',
         'resume',
@@ -50,7 +51,12 @@ function trainCommand(method: Method): Command {
       learningRate: `${adapterLearningRate}, with --full ${defaults.learningRate}`,
     },
     async run({ settings, terminal, signal }) {
-      const { model: modelPath, out, full = false, resume, overwrite, memoryCap } = settings;
+      const { model: modelPath, out, full = false, initAdapter, resume, overwrite, memoryCap } = settings;
+      if (initAdapter !== undefined && resolve(out) === resolve(initAdapter)) {
+        throw new UsageError(
+          '--out is the folder of --init-adapter, which would be overwritten: choose another --out.',
+        );
+      }
       if (full && resolve(out) === resolve(modelPath)) {
         throw new UsageError(
           '--out is the folder of --model, which --full would overwrite: choose another --out.',
@@ -77,6 +83,7 @@ function trainCommand(method: Method): Command {
           evalSplit,
           settings: config,
           lora: adapter?.config ?? null,
+          initAdapter: initAdapter === undefined ? null : resolve(initAdapter),
         });
         const trained = adapter
           ? writeAdapter(await adapter.toAdapter())

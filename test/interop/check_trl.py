@@ -1,0 +1,143 @@
+"""Runs handed over with `export --format trl`, done again by TRL on the CPU: the losses of the first steps must be ours."""
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from interop import check, cli, fixture_model, main, need, pairs, work, write_lines
+
+# A mean of a few log-probabilities in float32, after a step or two of a large rate.
+BOUND = 1e-4
+SHORT = ["--no-shuffle-dataset", "--max-steps", 3, "--batch-size", 4, "--learning-rate", 0.01, "--eval-split", 4]
+
+
+def labelled():
+    rows = [json.loads(line) for line in pairs().read_text().splitlines()]
+    return write_lines(
+        work / "labelled.jsonl",
+        [
+            {"prompt": row["prompt"], "completion": row["chosen" if i % 2 else "rejected"], "label": bool(i % 2)}
+            for i, row in enumerate(rows + rows)
+        ],
+    )
+
+
+def texts():
+    rows = [json.loads(line) for line in pairs().read_text().splitlines()]
+    return write_lines(work / "texts.jsonl", [{"text": row["prompt"] + row["chosen"]} for row in rows])
+
+
+def repeated(folder, *args):
+    """Runs the script of `folder` in this process; the losses of its steps and its evaluation."""
+    spec = importlib.util.spec_from_file_location("train", folder / "train.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    [name] = [name for name in vars(script) if name.endswith("Trainer")]
+    made = []
+
+    class Kept(getattr(script, name)):
+        def train(self):
+            made.append(self)
+            return super().train()
+
+    setattr(script, name, Kept)
+    before, sys.argv = sys.argv, [str(folder / "train.py"), "--cpu", *map(str, args)]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            script.main()
+    finally:
+        sys.argv = before
+    log = made[0].state.log_history
+    steps = [entry["loss"] for entry in log if "loss" in entry]
+    held = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
+    return steps, held[-1]
+
+
+def compared(summary, theirs):
+    """Ours as --json tells them, the first and the last step and the rows held out, beside TRL's."""
+    steps, held = theirs
+    ours = [summary["loss"]["first"], summary["loss"]["last"], summary["eval"]["loss"]]
+    difference = max(abs(a - b) for a, b in zip(ours, [steps[0], steps[-1], held], strict=True))
+    assert difference <= BOUND, f"ours {ours}, TRL's {[steps[0], steps[-1], held]}"
+    return f"first {steps[0]:.6f}, last {steps[-1]:.6f}, held out {held:.6f}, apart by {difference:.1e}"
+
+
+def handed_over(run, *more):
+    out = Path(f"{run}-trl")
+    cli("export", "--format", "trl", "--adapter", run, "--out", out, "--overwrite", *more)
+    return out
+
+
+DATA = {"dpo": pairs, "kto": labelled, "sft": texts, "cpo": pairs}
+for method, data in DATA.items():
+
+    @check(f"{method}: the same losses in TRL")
+    def _(method=method, data=data):
+        run = work / f"run-{method}"
+        args = ["--model", fixture_model("tiny-llama"), "--data", data(), "--out", run]
+        return compared(cli(method, *args, *SHORT), repeated(handed_over(run)))
+
+
+@check("dpo --init-adapter: the adapter goes on in TRL, with its first state as the reference")
+def _():
+    model, run = fixture_model("tiny-llama"), work / "run-continued"
+    args = ["--model", model, "--init-adapter", model / "adapter", "--data", pairs(), "--out", run]
+    return compared(cli("dpo", *args, *SHORT), repeated(handed_over(run)))
+
+
+@check("dpo --token-ids: TRL trains on the ids that are handed over")
+def _():
+    run = work / "run-dpo"
+    assert run.exists(), "the run of dpo is not there"
+    folder = handed_over(run, "--token-ids")
+    before = repeated(folder)
+    # Other text, the same ids: the losses must not follow the text.
+    write_lines(folder / "train.jsonl", [{"prompt": "the", "chosen": " end", "rejected": " sky"}] * 4)
+    assert repeated(folder) == before
+    return f"first {before[0][0]:.6f}"
+
+
+@check("sacpo: both stages in TRL, each on what webalign left of those before")
+def _():
+    stage = {"maxSteps": 3, "perDeviceTrainBatchSize": 4, "learningRate": 0.01, "evalSplit": 4, "shuffleDataset": False}
+    stages = [
+        {"name": "reward", "data": str(pairs()), **stage},
+        {"name": "safety", "data": str(pairs()), "lossType": "ipo", "lambda": 2, "seed": 3, **stage},
+    ]
+    (work / "stages.json").write_text(json.dumps({"stages": stages}))
+    run = work / "run-sacpo"
+    told = cli("sacpo", "--model", fixture_model("tiny-llama"), "--stages", work / "stages.json", "--out", run)
+    folder = handed_over(run)
+    figures = [
+        compared(summary, repeated(folder / f"{i + 1}-{summary['name']}")) for i, summary in enumerate(told["stages"])
+    ]
+    # And on what TRL itself makes of the first.
+    steps, _ = repeated(folder / "2-safety", "--below", folder / "1-reward/out")
+    assert abs(steps[0] - told["stages"][1]["loss"]["first"]) <= BOUND, steps
+    return "; then ".join(figures)
+
+
+@check("align: the embedded model's run in TRL")
+def _():
+    run = work / "run-align"
+    summary = cli("align", "--quick", "--no-shuffle-dataset", "--out", run)
+    return compared(summary, repeated(handed_over(run)))
+
+
+@check("accelerate launch train.py, as the documentation has it")
+def _():
+    need("accelerate")
+    folder = handed_over(work / "run-dpo")
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "train.py", "--cpu"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-1500:]
+    written = folder / "out/adapter_model.safetensors"
+    assert written.exists(), "no adapter was written"
+
+
+main(__name__)
