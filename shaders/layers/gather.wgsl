@@ -1,24 +1,27 @@
 // Rows of a table by index: token embeddings, and the hidden states that carry loss. Backward, every row of the table
 // sums the gradients of the places that read it, listed in order by the inverse of the index, so that no atomics are
-// needed and the sum is the same in every run. Some models scale their embedding (Gemma).
+// needed and the sum is the same in every run. Some models scale their embedding (Gemma). A table that no binding can hold
+// is taken in blocks of rows. A file of formats/ says how it is stored.
 
 #include "lib/dispatch.wgsl"
 
 struct Params {
   rows: u32,
   cols: u32,
+  start: u32, // of the table's rows, the first that is bound
+  count: u32, // and how many
   scale: f32,
   accumulate: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> table: array<f32>; // (T, cols)
+@group(0) @binding(1) var<storage, read> weights: array<Packed>; // (count, cols): rows of the table
 @group(0) @binding(2) var<storage, read> indices: array<u32>; // (rows)
 @group(0) @binding(3) var<storage, read_write> y: array<f32>; // (rows, cols)
 @group(0) @binding(4) var<storage, read> dy: array<f32>; // (rows, cols)
 @group(0) @binding(5) var<storage, read> offsets: array<u32>; // (T + 1): where each table row's readers start
 @group(0) @binding(6) var<storage, read> entries: array<u32>; // readers, ascending
-@group(0) @binding(7) var<storage, read_write> dtable: array<f32>; // (T, cols)
+@group(0) @binding(7) var<storage, read_write> dtable: array<f32>; // (count, cols)
 
 const WORKGROUP: u32 = 64;
 
@@ -29,12 +32,15 @@ fn forward(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let id = linear_group(group, groups) * WORKGROUP + lane;
-  if (id < params.rows * params.cols) {
-    y[id] = params.scale * table[indices[id / params.cols] * params.cols + id % params.cols];
+  if (id >= params.rows * params.cols) {
+    return;
+  }
+  let row = indices[id / params.cols] - params.start; // before the start it wraps to a large number
+  if (row < params.count) {
+    y[id] = params.scale * weight1(row * params.cols + id % params.cols);
   }
 }
 
-// Here rows counts the table's rows.
 @compute @workgroup_size(WORKGROUP)
 fn backward(
   @builtin(workgroup_id) group: vec3u,
@@ -42,10 +48,10 @@ fn backward(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let id = linear_group(group, groups) * WORKGROUP + lane;
-  if (id >= params.rows * params.cols) {
+  if (id >= params.count * params.cols) {
     return;
   }
-  let row = id / params.cols;
+  let row = params.start + id / params.cols;
   let column = id % params.cols;
   var sum = 0.0;
   for (var e = offsets[row]; e < offsets[row + 1u]; e++) {

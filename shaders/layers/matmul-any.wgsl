@@ -1,5 +1,5 @@
 // The matrix products of matmul.wgsl for any dimensions, one element of the result per thread. It serves the odd
-// shapes and is the plain text that the tiled products are tested against.
+// shapes and is the plain text that the tiled products are tested against. A file of formats/ says how b is stored.
 
 #include "lib/dispatch.wgsl"
 
@@ -13,7 +13,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read> weights: array<Packed>; // b
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 
 const WORKGROUP: u32 = 64;
@@ -26,7 +26,7 @@ fn element_of(group: vec3u, groups: vec3u, lane: u32) -> u32 {
 fn product(at: u32, a_start: u32, a_stride: u32, b_start: u32, b_stride: u32) {
   var sum = 0.0;
   for (var i = 0u; i < params.k; i++) {
-    sum += a[a_start + i * a_stride] * b[b_start + i * b_stride];
+    sum += a[a_start + i * a_stride] * weight1(b_start + i * b_stride);
   }
   sum *= params.scale;
   if (params.accumulate == 1u) {

@@ -2,6 +2,7 @@
 // of 4 × 4 of the result in registers, and no thread waits for another. Dimensions read as vectors must be multiples of
 // 4; matmul-any.wgsl has no such condition.
 //   nt: c (m, n) = a (m, k) · b (n, k)ᵀ     nn: c (m, n) = a (m, k) · b (k, n)     tn: c (m, n) = a (k, m)ᵀ · b (k, n)
+// The second factor may be the frozen weights of a layer: a file of formats/, joined to this one, says how it is stored.
 // A block is a matrix whose columns are rows of its buffer, so that a layout is a matter of transposing. A long k with
 // few results is cut into slices, c (slices, m, n) one after the other; sum_slices adds them in order. The result is
 // scaled, and added to what c holds where accumulate is 1.
@@ -19,7 +20,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weights: array<Packed>; // b
 @group(0) @binding(3) var<storage, read_write> c: array<vec4f>;
 @group(0) @binding(4) var<storage, read> parts: array<vec4f>; // (slices, m, n)
 
@@ -41,7 +42,7 @@ fn block_a(at: vec4u) -> mat4x4f {
 }
 
 fn block_b(at: vec4u) -> mat4x4f {
-  return mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]);
+  return mat4x4f(weight4(at.x), weight4(at.y), weight4(at.z), weight4(at.w));
 }
 
 // Blocks such that right · left is a block of the result with the rows of c as columns. `stays` are the addresses of a

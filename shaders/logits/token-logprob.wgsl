@@ -6,7 +6,7 @@
 //
 // Where the head W is frozen, d logprob / d hidden = W[target] − Σ p W needs no second look at the logits: `weigh`
 // puts e^(z − m) in the strip's place, a product adds them up with W's rows into `pull`, which follows m as m rises,
-// and `backward_pull` turns that into the gradient.
+// and `backward_pull` turns that into the gradient. A file of formats/ says how W is stored.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
@@ -38,7 +38,7 @@ struct TargetState {
 @group(0) @binding(9) var<storage, read_write> strip: array<u32>; // (rows, cols): logits in, gradient or weights out
 @group(0) @binding(10) var<storage, read_write> pull: array<f32>; // (rows, width): Σ e^(z − m) W so far
 @group(0) @binding(11) var<storage, read> saved_pull: array<f32>; // (rows, width)
-@group(0) @binding(12) var<storage, read> head: array<f32>; // (cols, width): W's rows of the strip
+@group(0) @binding(12) var<storage, read> weights: array<Packed>; // (cols, width): W's rows of the strip
 @group(0) @binding(13) var<storage, read_write> dhidden: array<f32>; // (rows, width)
 
 @compute @workgroup_size(WORKGROUP)
@@ -183,7 +183,7 @@ fn backward_pull(
     if (state.target_logit != MASKED) {
       gradient = -saved_pull[at] * inverse;
       if (column < params.cols) {
-        gradient += head[column * params.width + i];
+        gradient += weight1(column * params.width + i);
       }
       gradient *= dlogprobs[row];
     }

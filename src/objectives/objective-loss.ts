@@ -3,6 +3,7 @@
  * derivative that starts the backward pass. Serves every descriptor of the catalogue and those of users; knows no
  * formula.
  */
+import { joined } from '../gpu/join.ts';
 import { type Buffers, type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
 import type { Shader } from '../gpu/shader.ts';
@@ -12,7 +13,6 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { type Objective, objectiveOptions } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, REVERSE_KL } from './divergences.ts';
 import { EXAMPLE_RECORD, PAIR_RECORD } from './record.ts';
-import { withDivergence } from './shader.ts';
 
 /** One objective of a list. */
 export interface Term {
@@ -107,7 +107,7 @@ export function objectiveLoss(
       accumulate: slot?.accumulate || adds,
       ...shaderNames(objectiveOptions(objective, options)),
     };
-    const shader = withDivergence(objective.shader, DIVERGENCES[divergence.type].shader);
+    const shader = joined(objective.shader, DIVERGENCES[divergence.type].shader);
     const constants: Constants = objective.unit === 'example' ? { STRIDE: stride } : {};
     const ofUnit: Buffers = labels && objective.unit === 'example' ? { labels } : {};
     const buffers = { sums, ...others, ...ofUnit, records };

@@ -2,15 +2,14 @@
  * Rows of a table by index: embeddings of tokens, hidden states that carry loss.
  */
 import shader from '../../shaders/layers/gather.wgsl';
-import { kernels } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { bound, formatOf, inBlocksOfRows, weightKernels } from './weights.ts';
 
-const elements = {
-  threads: (p: Readonly<Record<string, number>>) => (p.rows as number) * (p.cols as number),
-};
-
-export const gatherKernels = kernels(shader, { forward: elements, backward: elements });
+export const gatherKernels = weightKernels(shader, {
+  forward: { threads: (p) => (p.rows as number) * (p.cols as number) },
+  backward: { threads: (p) => (p.count as number) * (p.cols as number) },
+});
 
 /** An index and its inverse: for every row of the table, which places of the index read it, ascending. */
 export interface GatherIndex {
@@ -31,18 +30,22 @@ export function gather(
 ): Tensor {
   const { gpu } = tape;
   const y = tape.empty([indices.length, table.cols], 'gathered rows');
-  const params = { rows: indices.length, cols: table.cols, scale, accumulate: 0 };
-  gatherKernels.forward(gpu, { table, indices, y }, params);
+  const params = { rows: indices.length, cols: table.cols, scale };
+  inBlocksOfRows(gpu, table, (block, start) => {
+    const ofBlock = { ...params, start, count: block.rows, accumulate: 0 };
+    gatherKernels[formatOf(table)].forward(gpu, { weights: bound(block), indices, y }, ofBlock);
+  });
   const backward = () => {
     const slot = tape.gradient(table);
     if (!slot) return;
     if (!offsets || !entries)
       throw new Error(`gather: ${table} needs a gradient, but the index has no inverse`);
-    gatherKernels.backward(
-      gpu,
-      { dy: y.grad as Tensor, offsets, entries, dtable: slot.grad },
-      { ...params, rows: table.rows, accumulate: slot.accumulate },
-    );
+    const dy = y.grad as Tensor;
+    const { accumulate } = slot;
+    inBlocksOfRows(gpu, slot.grad, (dtable, start) => {
+      const ofBlock = { ...params, start, count: dtable.rows, accumulate };
+      gatherKernels.f32.backward(gpu, { dy, offsets, entries, dtable }, ofBlock);
+    });
   };
   tape.record({ inputs: [table], outputs: [y], backward });
   return y;

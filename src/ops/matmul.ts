@@ -7,8 +7,9 @@
 import tiledShader from '../../shaders/layers/matmul.wgsl';
 import anyShader from '../../shaders/layers/matmul-any.wgsl';
 import type { Gpu } from '../gpu/device.ts';
-import { type Count, type Grid, kernels } from '../gpu/kernel.ts';
+import type { Count, Grid } from '../gpu/kernel.ts';
 import type { BufferView } from '../gpu/pool.ts';
+import { bound, formatOf, type Weights, weightKernels } from './weights.ts';
 
 /** `nt`: a (m, k) · b (n, k)ᵀ. `nn`: a (m, k) · b (k, n). `tn`: a (k, m)ᵀ · b (k, n). */
 export type Layout = 'nt' | 'nn' | 'tn';
@@ -42,11 +43,11 @@ const tilesOf: Count = ({ m, n }, { DOWN, ACROSS }) =>
   Math.ceil((m as number) / (4 * (DOWN as number))) * Math.ceil((n as number) / (4 * (ACROSS as number)));
 const element: Grid = { threads: (p) => (p.m as number) * (p.n as number) };
 
-export const tiled = kernels(tiledShader, {
+export const tiled = weightKernels(tiledShader, {
   product: { threads: (p, c) => tilesOf(p, c) * (p.slices as number) },
   sum_slices: { threads: (p) => ((p.m as number) * (p.n as number)) / 4 },
 });
-export const general = kernels(anyShader, { nt: element, nn: element, tn: element });
+export const general = weightKernels(anyShader, { nt: element, nn: element, tn: element });
 
 /** The dimensions that the tiled kernel reads as vectors. */
 const vectors: Record<Layout, (size: ProductSize) => number[]> = {
@@ -86,28 +87,30 @@ function blocks(dimension: number, limit: number): number {
   return limit >= 2 && dimension > 4 ? 2 : 1;
 }
 
-/** c (m, n) = scale · product, added to c where `accumulate` is 1. */
+/** c (m, n) = scale · product, added to c where `accumulate` is 1. In `nt` and `nn` b may lie in any format. */
 export function product(
   gpu: Gpu,
   layout: Layout,
   a: BufferView,
-  b: BufferView,
+  b: Weights,
   c: BufferView,
   size: ProductSize,
   { scale = 1, accumulate = 0 }: { scale?: number; accumulate?: 0 | 1 } = {},
 ): void {
+  const format = formatOf(b);
+  const weights = bound(b);
   if (!isTiled(layout, size)) {
-    general[layout](gpu, { a, b, c }, { ...size, scale, accumulate });
+    general[format][layout](gpu, { a, weights, c }, { ...size, scale, accumulate });
     return;
   }
   const { constants, slices } = planProduct(gpu.adapter.software, layout, size);
   const params = { ...size, slices, scale, accumulate };
   if (slices === 1) {
-    tiled.product(gpu, { a, b, c }, params, constants);
+    tiled[format].product(gpu, { a, weights, c }, params, constants);
     return;
   }
   const parts = gpu.pool.allocate(slices * size.m * size.n * 4, 'slices of a product');
-  tiled.product(gpu, { a, b, c: parts }, { ...params, scale: 1, accumulate: 0 }, constants);
-  tiled.sum_slices(gpu, { parts, c }, params, { WORKGROUP: constants.WORKGROUP });
+  tiled[format].product(gpu, { a, weights, c: parts }, { ...params, scale: 1, accumulate: 0 }, constants);
+  tiled.f32.sum_slices(gpu, { parts, c }, params, { WORKGROUP: constants.WORKGROUP });
   gpu.pool.release(parts);
 }

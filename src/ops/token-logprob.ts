@@ -5,16 +5,17 @@
  * with a frozen head it need not, because forward has left the vocabulary's pull on each hidden state.
  */
 import shader from '../../shaders/logits/token-logprob.wgsl';
-import { type Grid, kernels } from '../gpu/kernel.ts';
-import type { BufferView } from '../gpu/pool.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { Grid } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkLogits, checkPerRow, inRowBlocks } from './logits.ts';
 import { product } from './matmul.ts';
+import { bound, formatOf, inBlocksOfRows, rowStep, weightKernels } from './weights.ts';
 
 const perRow: Grid = { groups: (p) => p.rows };
 
-export const tokenLogprobKernels = kernels(shader, {
+const kernelsByFormat = weightKernels(shader, {
   forward: perRow,
   weigh: perRow,
   finish: { threads: (p) => p.rows },
@@ -22,6 +23,8 @@ export const tokenLogprobKernels = kernels(shader, {
   backward_strip: perRow,
   backward_pull: perRow,
 });
+/** All but `backward_pull` read no weights. */
+export const tokenLogprobKernels = kernelsByFormat.f32;
 
 export interface TokenLogprobs {
   /** (R) log p of each target; −∞ where it is masked. */
@@ -39,7 +42,7 @@ export const STATS_WIDTH = 3;
 const STATE_WIDTH = 7;
 /** A strip's buffer holds at most this many bytes, as long as that leaves it {@link STRIP_STEP} wide. */
 const STRIP_BYTES = 16 * 1024 * 1024;
-/** Strips start at multiples of this, which keeps a view of the head on a 256-byte border. */
+/** Strips start at multiples of this at least, which keeps a view of a head in f32 on a 256-byte border. */
 const STRIP_STEP = 64;
 
 /** logits (N, V), targets (N) u32, each below V. */
@@ -82,7 +85,7 @@ export function tokenLogprobs(tape: Tape, logits: Tensor, targets: Tensor): Toke
  */
 export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: Tensor): TokenLogprobs {
   const { gpu } = tape;
-  const [vocabulary, width] = head.shape;
+  const width = head.cols;
   const count = hidden.rows;
   if (hidden.cols !== width)
     throw new RangeError(`headLogprobs: hidden is ${hidden}, but the head is ${head}`);
@@ -93,11 +96,11 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
   const rowsAndWidth = { rows: count, width };
 
   /** Makes the logits of each strip in turn and hands them over. */
-  const eachStrip = (visit: (strip: Tensor, at: Strip, ofHead: BufferView) => void) => {
-    const strips = vocabularyStrips(count, vocabulary);
+  const eachStrip = (visit: (strip: Tensor, at: Strip, ofHead: Tensor) => void) => {
+    const strips = stripsOf(gpu, head, count);
     const strip = tape.empty([count, strips[0].cols], 'strip of logits');
     for (const at of strips) {
-      const ofHead = rowsOf(head, at);
+      const ofHead = head.rowsFrom(at.start, at.cols);
       product(gpu, 'nt', hidden, ofHead, strip, { m: count, n: at.cols, k: width });
       visit(strip, at, ofHead);
     }
@@ -128,10 +131,11 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
       dlogprobs: logprobs.grad as Tensor,
       dhidden,
     };
-    inRowBlocks(gpu, vocabulary, width, (cols, part, start) => {
+    const { backward_pull } = kernelsByFormat[formatOf(head)];
+    inBlocksOfRows(gpu, head, (block, start) => {
       const accumulate = start > 0 ? 1 : slot.accumulate;
-      const params = { ...rowsAndWidth, cols, start, accumulate };
-      tokenLogprobKernels.backward_pull(gpu, { ...buffers, head: part(head) }, params, constants);
+      const params = { ...rowsAndWidth, cols: block.rows, start, accumulate };
+      backward_pull(gpu, { ...buffers, weights: bound(block) }, params, constants);
     });
   };
 
@@ -150,7 +154,8 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
       }
       if (dhead) {
         const { grad, accumulate } = dhead;
-        product(gpu, 'tn', strip, hidden, rowsOf(grad, at), { m: cols, n: width, k: count }, { accumulate });
+        const ofGrad = grad.rowsFrom(start, cols);
+        product(gpu, 'tn', strip, hidden, ofGrad, { m: cols, n: width, k: count }, { accumulate });
       }
     });
   };
@@ -172,12 +177,17 @@ export interface Strip {
 
 /**
  * Cuts the vocabulary into strips of one width, the last one narrower: at most half of it, so that the whole is never
- * held, and at most {@link STRIP_BYTES} for so many rows.
+ * held, at most {@link STRIP_BYTES} for so many rows, and at most `most` tokens. They begin at multiples of `step`.
  */
-export function vocabularyStrips(rows: number, vocabulary: number): Strip[] {
-  const half = Math.ceil(vocabulary / 2 / STRIP_STEP) * STRIP_STEP;
-  const fitting = Math.floor(STRIP_BYTES / 4 / Math.max(1, rows) / STRIP_STEP) * STRIP_STEP;
-  const width = Math.max(STRIP_STEP, Math.min(half, fitting));
+export function vocabularyStrips(
+  rows: number,
+  vocabulary: number,
+  step = STRIP_STEP,
+  most = Number.POSITIVE_INFINITY,
+): Strip[] {
+  const half = Math.ceil(vocabulary / 2 / step) * step;
+  const fitting = Math.floor(Math.min(most, STRIP_BYTES / 4 / Math.max(1, rows)) / step) * step;
+  const width = Math.max(step, Math.min(half, fitting));
   const count = Math.ceil(vocabulary / width);
   return Array.from({ length: count }, (_, i) => ({
     start: i * width,
@@ -185,10 +195,10 @@ export function vocabularyStrips(rows: number, vocabulary: number): Strip[] {
   }));
 }
 
-/** The rows of a (V, d) matrix that belong to a strip. */
-function rowsOf(matrix: Tensor, { start, cols }: Strip): BufferView {
-  const stride = matrix.cols * 4;
-  return { buffer: matrix.buffer, offset: matrix.offset + start * stride, size: cols * stride };
+/** The strips of a head: views of it may begin there, and a binding can hold them. */
+function stripsOf({ limits }: Gpu, head: Tensor, rows: number): Strip[] {
+  const most = Math.floor(limits.maxStorageBufferBindingSize / head.rowBytes);
+  return vocabularyStrips(rows, head.rows, rowStep(head, STRIP_STEP), most);
 }
 
 function resultsFor(tape: Tape, rows: number) {

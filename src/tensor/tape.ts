@@ -6,7 +6,7 @@
  * One accumulation law, kept here alone: an activation's first gradient sets, later ones add; a parameter's always adds.
  */
 import type { Gpu } from '../gpu/device.ts';
-import { type DType, Tensor } from './tensor.ts';
+import { Tensor } from './tensor.ts';
 
 /** What an op leaves on the tape. */
 export interface TapeEntry {
@@ -45,7 +45,7 @@ export class Tape {
   }
 
   /** A new tensor of undefined contents, owned by this tape. */
-  empty(shape: readonly number[], label: string, dtype: DType = 'f32'): Tensor {
+  empty(shape: readonly number[], label: string, dtype: 'f32' | 'u32' = 'f32'): Tensor {
     const length = shape.reduce((a, b) => a * b, 1);
     const tensor = new Tensor(this.gpu.pool.allocate(length * 4, label), shape, dtype, label);
     this.owned.add(tensor);

@@ -4,8 +4,9 @@
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
+import { bytesOf, deviceBytes, packed, type WeightDtype } from './formats.ts';
 
-export type DType = 'f32' | 'u32';
+export type DType = WeightDtype | 'u32';
 export type TypedArray = Float32Array<ArrayBufferLike> | Uint32Array<ArrayBufferLike>;
 
 export class Tensor implements BufferView {
@@ -45,6 +46,21 @@ export class Tensor implements BufferView {
     return this.shape[this.shape.length - 1] ?? 1;
   }
 
+  /** Bytes from one row to the next. */
+  get rowBytes(): number {
+    return bytesOf(weightDtype(this.dtype), this.cols);
+  }
+
+  /** Some of its rows, a view. They must begin at a multiple of 256 bytes. */
+  rowsFrom(start: number, count: number): Tensor {
+    const view = {
+      buffer: this.buffer,
+      offset: this.offset + start * this.rowBytes,
+      size: deviceBytes(weightDtype(this.dtype), count * this.cols),
+    };
+    return new Tensor(view, [count, this.cols], this.dtype, this.label);
+  }
+
   toString(): string {
     return `${this.label} (${this.shape.join(', ')}) ${this.dtype}`;
   }
@@ -58,8 +74,30 @@ export class Tensor implements BufferView {
     return new Tensor(gpu.upload(data, label), shape, data instanceof Uint32Array ? 'u32' : 'f32', label);
   }
 
-  /** Reads the values back: submits and waits. */
+  /** A tensor of the bytes that a file has for it. Rows are whole blocks of its format. */
+  static fromBytes(
+    gpu: Gpu,
+    data: Uint8Array,
+    shape: readonly number[],
+    dtype: WeightDtype,
+    label: string,
+  ): Tensor {
+    const length = shape.reduce((a, b) => a * b, 1);
+    if (data.length !== bytesOf(dtype, length)) {
+      throw new RangeError(`${label}: ${data.length} bytes do not fill (${shape.join(', ')}) ${dtype}`);
+    }
+    const view = gpu.pool.allocate(deviceBytes(dtype, length), label);
+    gpu.recorder.write(view, packed(dtype, data));
+    return new Tensor(view, shape, dtype, label);
+  }
+
+  /** Reads the values of f32 back: submits and waits. */
   async toArray(gpu: Gpu): Promise<Float32Array> {
     return new Float32Array(await gpu.read(this), 0, this.length);
   }
+}
+
+/** Whole numbers are as long as floats. */
+function weightDtype(dtype: DType): WeightDtype {
+  return dtype === 'u32' ? 'f32' : dtype;
 }
