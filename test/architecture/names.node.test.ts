@@ -26,7 +26,7 @@ function runnerOf(shader: string): string | undefined {
 describe('names', () => {
   it('lead from a kernel to what runs it and the test of that', () => {
     const lost = shaders
-      .filter((shader) => !/^shaders\/(lib|objectives|divergences)\//.test(shader))
+      .filter((shader) => !/^shaders\/(lib|objectives|divergences|formats)\//.test(shader))
       .filter((shader) => {
         const runner = runnerOf(shader);
         return (
@@ -41,6 +41,11 @@ describe('names', () => {
     expect(importsOf('src/objectives/catalogue.ts')).to.include.members(formulas);
     const divergences = shaders.filter((shader) => shader.startsWith('shaders/divergences/'));
     expect(importsOf('src/objectives/divergences.ts')).to.include.members(divergences);
+  });
+
+  it('lead from a format to its row', () => {
+    const formats = shaders.filter((shader) => shader.startsWith('shaders/formats/'));
+    expect(importsOf('src/tensor/formats.ts')).to.include.members(formats);
   });
 
   it('leave no library shader unused', () => {
