@@ -3,20 +3,12 @@
 
 const HALF_SMALLEST_NORMAL = 6.103515625e-5; // 2^−14
 
-// The lower sixteen bits of each word.
-fn half4(bits: vec4u) -> vec4f {
-  let magnitude = (bits & vec4u(0x7fffu)) << vec4u(13u);
-  let sign = (bits & vec4u(0x8000u)) << vec4u(16u);
-  // The exponent is rebiased by 112. A subnormal becomes 2^−14 and more, of which 2^−14 is taken off.
-  let normal = bitcast<vec4f>((magnitude + 0x38000000u) | sign);
-  let subnormal = bitcast<vec4f>(bitcast<vec4u>(bitcast<vec4f>(magnitude + 0x38800000u) - HALF_SMALLEST_NORMAL) | sign);
-  return select(normal, subnormal, magnitude < vec4u(0x00800000u));
-}
-
+// The lower sixteen bits.
 fn half(bits: u32) -> f32 {
   let magnitude = (bits & 0x7fffu) << 13u;
-  let sign = (bits & 0x8000u) << 16u;
-  let normal = bitcast<f32>((magnitude + 0x38000000u) | sign);
-  let subnormal = bitcast<f32>(bitcast<u32>(bitcast<f32>(magnitude + 0x38800000u) - HALF_SMALLEST_NORMAL) | sign);
-  return select(normal, subnormal, magnitude < 0x00800000u);
+  // The exponent is rebiased by 112. A subnormal becomes 2^−14 and more, of which 2^−14 is taken off.
+  let normal = bitcast<f32>(magnitude + 0x38000000u);
+  let subnormal = bitcast<f32>(magnitude + 0x38800000u) - HALF_SMALLEST_NORMAL;
+  let value = select(normal, subnormal, magnitude < 0x00800000u);
+  return bitcast<f32>(bitcast<u32>(value) | ((bits & 0x8000u) << 16u));
 }

@@ -6,7 +6,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { bound, formatOf, inBlocksOfRows, weightKernels } from './weights.ts';
 
-export const gatherKernels = weightKernels(shader, {
+export const gatherKernels = weightKernels(shader, 'one', {
   forward: { threads: (p) => (p.rows as number) * (p.cols as number) },
   backward: { threads: (p) => (p.count as number) * (p.cols as number) },
 });

@@ -43,11 +43,11 @@ const tilesOf: Count = ({ m, n }, { DOWN, ACROSS }) =>
   Math.ceil((m as number) / (4 * (DOWN as number))) * Math.ceil((n as number) / (4 * (ACROSS as number)));
 const element: Grid = { threads: (p) => (p.m as number) * (p.n as number) };
 
-export const tiled = weightKernels(tiledShader, {
+export const tiled = weightKernels(tiledShader, 'four', {
   product: { threads: (p, c) => tilesOf(p, c) * (p.slices as number) },
   sum_slices: { threads: (p) => ((p.m as number) * (p.n as number)) / 4 },
 });
-export const general = weightKernels(anyShader, { nt: element, nn: element, tn: element });
+export const general = weightKernels(anyShader, 'one', { nt: element, nn: element, tn: element });
 
 /** The dimensions that the tiled kernel reads as vectors. */
 const vectors: Record<Layout, (size: ProductSize) => number[]> = {

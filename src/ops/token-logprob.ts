@@ -15,7 +15,7 @@ import { bound, formatOf, inBlocksOfRows, rowStep, weightKernels } from './weigh
 
 const perRow: Grid = { groups: (p) => p.rows };
 
-const kernelsByFormat = weightKernels(shader, {
+const kernelsByFormat = weightKernels(shader, 'one', {
   forward: perRow,
   weigh: perRow,
   finish: { threads: (p) => p.rows },

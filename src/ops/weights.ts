@@ -7,7 +7,7 @@ import { joined } from '../gpu/join.ts';
 import { type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { Shader } from '../gpu/shader.ts';
-import { FORMATS, type WeightDtype } from '../tensor/formats.ts';
+import { FORMATS, type WeightDtype, type WeightFormat } from '../tensor/formats.ts';
 import type { DType, Tensor } from '../tensor/tensor.ts';
 
 /** Where bindings may begin, bytes. */
@@ -16,11 +16,15 @@ const BORDER = 256;
 /** The kernels of a shader that leaves the format of its `weights` open, for each format. */
 export function weightKernels<Entry extends string>(
   shader: Shader,
+  reads: 'four' | 'one',
   grids: Record<Entry, Grid>,
 ): Record<WeightDtype, Record<Entry, Kernel>> {
   const dtypes = Object.keys(FORMATS) as WeightDtype[];
   return Object.fromEntries(
-    dtypes.map((dtype) => [dtype, kernels(joined(shader, FORMATS[dtype].shader), grids)]),
+    dtypes.map((dtype) => {
+      const { shader: four, single: one = four }: WeightFormat = FORMATS[dtype];
+      return [dtype, kernels(joined(shader, { four, one }[reads]), grids)];
+    }),
   ) as Record<WeightDtype, Record<Entry, Kernel>>;
 }
 

@@ -6,6 +6,7 @@
 import bf16 from '../../shaders/formats/bf16.wgsl';
 import f16 from '../../shaders/formats/f16.wgsl';
 import f32 from '../../shaders/formats/f32.wgsl';
+import f32Single from '../../shaders/formats/f32-single.wgsl';
 import q4_0 from '../../shaders/formats/q4_0.wgsl';
 import q4_1 from '../../shaders/formats/q4_1.wgsl';
 import q4_k from '../../shaders/formats/q4_k.wgsl';
@@ -16,20 +17,22 @@ import q6_k from '../../shaders/formats/q6_k.wgsl';
 import q8_0 from '../../shaders/formats/q8_0.wgsl';
 import type { Shader } from '../gpu/shader.ts';
 
-/** A format of weights. A kernel joined with its shader reads them by `weight4` and `weight1`. */
+/** A format of weights. A kernel joined with its shader reads them by `weight4`, four at a time, or by `weight1`. */
 export interface WeightFormat {
   /** Weights of a block; rows are whole blocks. */
   elements: number;
   /** Bytes of a block. */
   bytes: number;
   shader: Shader;
+  /** For kernels that read one weight at a time, where another is faster. */
+  single?: Shader;
   /** Where a block has its scale, two bytes, if its blocks lie in pairs. */
   scaleAt?: number;
 }
 
 /** By the names that files have for them, in small letters. */
 export const FORMATS = {
-  f32: { elements: 1, bytes: 4, shader: f32 },
+  f32: { elements: 1, bytes: 4, shader: f32, single: f32Single },
   f16: { elements: 1, bytes: 2, shader: f16 },
   bf16: { elements: 1, bytes: 2, shader: bf16 },
   q8_0: { elements: 32, bytes: 34, shader: q8_0, scaleAt: 0 },

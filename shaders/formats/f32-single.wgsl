@@ -1,0 +1,7 @@
+// Weights in float32, for kernels that read one at a time: half as fast again as one out of four.
+
+alias Packed = f32;
+
+fn weight1(at: u32) -> f32 {
+  return weights[at];
+}
