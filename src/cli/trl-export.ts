@@ -98,8 +98,8 @@ async function adapters(
   const written = async (folder: string) => writeAdapter(await readAdapter(folderFiles(folder)));
   const start = initAdapter ? await written(initAdapter) : await freshFiles(model, lora, settings.seed);
   const files = { ...below('start', start), ...below('trained', await written(run)) };
-  for (const [i, path] of (record.below ?? []).entries())
-    Object.assign(files, below(`below/${i + 1}-${basename(path)}`, await written(path)));
+  for (const path of record.below ?? [])
+    Object.assign(files, below(`below/${basename(path)}`, await written(path)));
   return files;
 }
 

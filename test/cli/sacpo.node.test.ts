@@ -91,6 +91,34 @@ describe('cli: sacpo', function () {
     );
   });
 
+  it('hands its stages over to TRL, each with the adapters that lay below it', async () => {
+    const out = workshop.path('trl');
+    const export_ = (...more: string[]) =>
+      workshop.run(['export', '--format', 'trl', '--adapter', workshop.path('both'), '--out', out, ...more]);
+    const { code, json, stderr } = await export_();
+    expect(code, stderr).to.equal(0);
+    const files = json.files as string[];
+    expect(files).to.include.members(['train.sh', '1-reward/train.py', '2-safety/start/adapter_config.json']);
+    expect(files.filter((file) => file.includes('below/'))).to.deep.equal([
+      '2-safety/below/1-reward/adapter_model.safetensors',
+      '2-safety/below/1-reward/adapter_config.json',
+    ]);
+    expect(await weights('trl/2-safety/below/1-reward')).to.deep.equal(await weights('both/1-reward'));
+    expect(await weights('trl/2-safety/trained')).to.deep.equal(await weights('both/2-safety'));
+    const text = (name: string) => readFile(`${out}/${name}`, 'utf8');
+    expect(JSON.parse(await text('2-safety/settings.json')).args).to.include({ beta: 0.05, seed: 3 });
+    expect(await text('2-safety/train.py')).to.include('import KTOConfig, KTOTrainer');
+    expect(await text('train.sh')).to.include(
+      'accelerate launch 2-safety/train.py --below 1-reward/out "$@"',
+    );
+
+    const ids = await export_('--token-ids', '--overwrite');
+    expect(ids.error.message).to.include("only TRL's DPO").and.include('kto').and.include('Leave out');
+    const half = await workshop.write('half/run.json', JSON.stringify({ stages: ['../both'] }));
+    const odd = await workshop.run(['export', '--format', 'trl', '--adapter', `${half}/..`, '--out', out]);
+    expect(odd.error.message).to.include('run.json').and.include('is not the record of a run');
+  });
+
   it('is not begun again over what is there, and goes on where it is told to', async () => {
     const refused = await run({ stages: [reward, safety] }, 'both');
     expect(refused.code).to.equal(1);

@@ -41,6 +41,24 @@ describe('gguf-adapter', () => {
     expect((metadata.get('adapter.lora.alpha') as number) / r).to.be.closeTo(loraAlpha / Math.sqrt(r), 1e-6);
   });
 
+  it('scales B where a layer has a rank and an α of its own, which the reader does not know of', () => {
+    const module = 'model.layers.1.self_attn.v_proj';
+    const { in: width, out } = adapter.weights.get(module)!;
+    const a = new Float32Array(2 * width).fill(1);
+    const b = Float32Array.from({ length: out * 2 }, (_, i) => i);
+    for (const useRslora of [false, true]) {
+      const weights = new Map(adapter.weights).set(module, { a, b, r: 2, alpha: 3, in: width, out });
+      const config = { ...adapter.config, useRslora };
+      const { metadata, tensors } = parseGguf(ggufAdapter(model, { ...adapter, config, weights }));
+      const readers = (metadata.get('adapter.lora.alpha') as number) / 2;
+      const ours = 3 / (useRslora ? Math.sqrt(2) : 2);
+      const { ne, values } = tensors.get('blk.1.attn_v.weight.lora_b')!;
+      expect(ne).to.deep.equal([2, out]);
+      for (const [i, value] of values.entries()) expect(readers * value).to.be.closeTo(ours * i, 1e-5 * i);
+      expect(tensors.get('blk.1.attn_v.weight.lora_a')!.ne).to.deep.equal([width, 2]);
+    }
+  });
+
   it('turns the rows of q and k from halves to pairs, head by head, and no others', () => {
     const { tensors } = parseGguf(ggufAdapter(model, adapter));
     const { r } = adapter.config;

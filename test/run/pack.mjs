@@ -65,7 +65,7 @@ try {
   console.log(`package: ${report.trim().split('\n').at(-1)}`);
   const align = ['align', '--quick', '--out', 'aligned', '--json'];
   const aligned = step('webalign align --quick', 'npx', ['--no-install', 'webalign', ...align]);
-  for (const file of ['adapter_config.json', 'adapter_model.safetensors', 'report.html']) {
+  for (const file of ['run.json', 'adapter_config.json', 'adapter_model.safetensors', 'report.html']) {
     const { size } = statSync(join(project, 'aligned', file));
     if (size === 0) throw new Error(`package: ${file} is empty`);
     console.log(`package: ${file}, ${size} bytes`);

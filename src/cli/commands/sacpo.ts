@@ -7,7 +7,7 @@ import { writeFiles } from '../../node/folder.ts';
 import { checkedScale, effectiveBeta, SACPOTrainer } from '../../train/sacpo-trainer.ts';
 import { command } from '../command.ts';
 import { openModel, withGpu } from '../open.ts';
-import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
+import { openRunFolder, RUN_RECORD, type RunFolder } from '../run-folder.ts';
 import { writeRunRecord } from '../run-record.ts';
 import { readStages, runStages } from '../stages.ts';
 import { loraConfig } from '../training.ts';
@@ -33,11 +33,11 @@ export const sacpo = command({
     const { model: modelPath, stages: path, out, q, resume, overwrite, memoryCap } = settings;
     checkedScale(q);
     const files = await readStages(path);
-    const folders = await Promise.all(
-      files.map(({ stage }, i) =>
-        openRunFolder(join(out, `${i + 1}-${stage.name}`), { writes: 'adapter', resume, overwrite }),
-      ),
-    );
+    const folders: RunFolder[] = [];
+    for (const [i, { stage }] of files.entries()) {
+      const path = join(out, `${i + 1}-${stage.name}`);
+      folders.push(await openRunFolder(path, { writes: 'adapter', resume, overwrite }));
+    }
     const whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
     const results = await withGpu(terminal, memoryCap, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, modelPath);
