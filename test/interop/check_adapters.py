@@ -1,10 +1,25 @@
 """Adapters of PEFT on models of transformers against the same files here, and adapters trained here against both there."""
 
+import math
+
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from transformers import AutoModelForCausalLM
 
-from interop import ARCHITECTURES, agree, check, cli, fixture_model, main, pairs, token_ids, webalign_logits, work
+from interop import (
+    ARCHITECTURES,
+    agree,
+    check,
+    cli,
+    fixture_model,
+    main,
+    pairs,
+    relative_l2,
+    token_ids,
+    webalign_logits,
+    work,
+)
 
 SEQUENCES = token_ids(5, 40, 97)
 
@@ -32,6 +47,125 @@ for name in ["tiny-llama", *ARCHITECTURES]:
         moved = float(abs(theirs - plain).max())
         assert moved > 0.1, f"the adapter moved no logit by more than {moved}"
         return agree(ours, theirs)
+
+
+def merged(model, adapter, name):
+    out = work / f"{name}-merged"
+    cli("export", "--format", "merged", "--model", model, "--adapter", adapter, "--out", out, "--overwrite")
+    return out
+
+
+for name in ["tiny-llama", *ARCHITECTURES]:
+
+    @check(f"{name}: merged here, base and adapter by transformers and reloaded by both")
+    def _(name=name):
+        model = fixture_model(name)
+        expected = their_logits(PeftModel.from_pretrained(load(model), model / "adapter"))
+        out = merged(model, model / "adapter", name)
+        [ours] = webalign_logits({"model": out, "sequences": SEQUENCES})
+        return f"transformers {agree(their_logits(load(out)), expected)}; here {agree(ours, expected)}"
+
+
+def peft_made(base, seed=11, **settings):
+    """An adapter as PEFT makes and saves it, A and B drawn away from zero."""
+    adapted = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, **settings))
+    numbers = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for key, parameter in sorted(adapted.named_parameters()):
+            if "lora_" in key:
+                scale = parameter.shape[1] ** -0.5 if "lora_A" in key else 0.3
+                parameter.copy_(torch.randn(parameter.shape, generator=numbers) * scale)
+    return adapted.eval()
+
+
+LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+MADE = {
+    "a list of modules": ("tiny-llama", {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "down_proj"]}),
+    "rsLoRA": ("tiny-llama", {"r": 8, "lora_alpha": 4, "use_rslora": True, "target_modules": LLAMA}),
+    "a regular expression": ("tiny-llama", {"r": 4, "target_modules": r".*layers\.[12]\..*(q|up)_proj"}),
+    "layers_to_transform": ("qwen3", {"r": 4, "target_modules": ["v_proj"], "layers_to_transform": [1]}),
+    "all-linear": ("gemma3", {"r": 3, "lora_alpha": 5, "target_modules": "all-linear"}),
+    "ranks and alphas by pattern": (
+        "tiny-llama",
+        {
+            "r": 4, "lora_alpha": 8, "target_modules": LLAMA,
+            "rank_pattern": {r".*\.0\.self_attn\.q_proj": 2, "down_proj": 6},
+            "alpha_pattern": {"up_proj": 3, "layers.1.mlp.down_proj": 20},
+        },
+    ),
+    "patterns with rsLoRA": (
+        "qwen2",
+        {"r": 4, "use_rslora": True, "target_modules": LLAMA, "rank_pattern": {"v_proj": 9}, "alpha_pattern": {"v_proj": 5}},
+    ),
+    "fan_in_fan_out": ("gpt2", {"r": 4, "target_modules": ["c_attn", "c_fc", "c_proj"], "fan_in_fan_out": True}),
+}
+
+for kind, (name, settings) in MADE.items():
+
+    @check(f"made by PEFT with {kind}: read, written, merged, scaled and stacked as PEFT does")
+    def _(kind=kind, name=name, settings=settings):
+        model, folder = fixture_model(name), work / f"peft-{kind.replace(' ', '-')}"
+        adapted = peft_made(load(model), **settings)
+        adapted.save_pretrained(folder)
+        expected = their_logits(adapted)
+        written = work / f"{folder.name}-written"
+        cli("export", "--adapter", folder, "--out", written)
+        half = work / f"{folder.name}-half"
+        second = model / "adapter"
+        cli("export", "--adapter", second, "--adapter", folder, "--q", 0.5, "--out", half)
+        again = their_logits(PeftModel.from_pretrained(load(model), written))
+        with torch.no_grad():
+            stack = PeftModel.from_pretrained(load(model), second, adapter_name="second")
+            stack.load_adapter(folder, "first")
+            stack.base_model.set_adapter(["second", "first"])
+            for module in stack.modules():
+                if isinstance(module, LoraLayer) and "first" in module.scaling:
+                    module.scaling["first"] *= 0.5
+        stacked = their_logits(stack)
+        ours = webalign_logits(
+            {"model": model, "adapters": [{"path": folder}], "sequences": SEQUENCES},
+            {"model": merged(model, folder, folder.name), "sequences": SEQUENCES},
+            {"model": model, "adapters": [{"path": second}, {"path": folder, "factor": 0.5}], "sequences": SEQUENCES},
+            {"model": model, "adapters": [{"path": half}], "sequences": SEQUENCES},
+        )
+        figures = [agree(logits, theirs) for logits, theirs in zip(ours, [expected] * 2 + [stacked] * 2, strict=True)]
+        assert relative_l2(again, expected) < 1e-6, "as written here, PEFT computes something else"
+        combined = their_logits(PeftModel.from_pretrained(load(model), half))
+        return f"{figures[0]}; stacked {figures[2]}; as one in PEFT {agree(combined, stacked)}"
+
+
+@check("made by PEFT: training goes on from it here, and its result in PEFT")
+def _():
+    model, folder, out = fixture_model("tiny-llama"), work / "peft-start", work / "peft-continued"
+    settings = MADE["ranks and alphas by pattern"][1]
+    peft_made(load(model), **settings).save_pretrained(folder)
+    summary = cli("dpo", "--model", model, "--data", pairs(), "--init-adapter", folder, "--out", out, "--max-steps", 4,
+                  "--batch-size", 4, "--learning-rate", 0.02, "--eval-split", 0)
+    assert abs(summary["loss"]["first"] - math.log(2)) < 1e-6, summary
+    theirs = their_logits(PeftModel.from_pretrained(load(model), out))
+    [ours] = webalign_logits({"model": model, "adapters": [{"path": out}], "sequences": SEQUENCES})
+    start = their_logits(PeftModel.from_pretrained(load(model), folder))
+    assert relative_l2(theirs, start) > 1e-2, "nothing was learned"
+    return f"loss {summary['loss']['first']:.3f} to {summary['loss']['last']:.3f}; {agree(ours, theirs)}"
+
+
+@check("adapters swapped by name, from A to B and back, give what PEFT's set_adapter gives")
+def _():
+    model = fixture_model("tiny-llama")
+    folders = [model / "adapter", work / "peft-b"]
+    peft_made(load(model), seed=5, r=4, target_modules=LLAMA).save_pretrained(folders[1])
+    swapped = PeftModel.from_pretrained(load(model), folders[0], adapter_name="A")
+    swapped.load_adapter(folders[1], "B")
+    names = ["A", "B", "A"]
+    job = {"model": model, "sequences": SEQUENCES, "named": {"A": folders[0], "B": folders[1]}, "order": names}
+    [ours] = webalign_logits(job)
+    parts = ours.reshape(3, -1, ours.shape[-1])
+    assert (parts[0] == parts[2]).all(), "A is not what it was"
+    figures = []
+    for name, logits in zip(names, parts, strict=True):
+        swapped.set_adapter(name)
+        figures.append(agree(logits, their_logits(swapped)))
+    return "; ".join(figures[:2])
 
 
 main(__name__)

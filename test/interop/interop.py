@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import traceback
 from pathlib import Path
@@ -77,7 +78,7 @@ def main(module):
             print(f"skipped {name}: {reason}")
         except Exception as error:
             failed += 1
-            traceback.print_exc()
+            print(textwrap.indent(traceback.format_exc(), "  "), end="")
             print(f"FAILED {name}: {' '.join(str(error).split()) or type(error).__name__}")
     shutil.rmtree(work, ignore_errors=True)
     sys.exit(1 if failed else 0)
@@ -151,14 +152,15 @@ def token_ids(sequences, length, vocabulary, seed=1):
 
 def webalign_logits(*jobs):
     """
-    Logits (tokens, V) of each job in one process: {"model", "adapters": [{"path", "factor"}], "sequences", "dtype"}, all
-    sequences' tokens one after the other.
+    Logits (tokens, V) of each job in one process, all sequences' tokens one after the other. A job is {"model", "sequences",
+    "adapters": [{"path", "factor"}]}, or has in place of the last "named": {name: path} and "order", the names to swap to,
+    and then rows for each of them.
     """
     outs = [work / f"logits-{i}.bin" for i in range(len(jobs))]
     listed = [{**job, "model": str(job["model"]), "out": str(out)} for job, out in zip(jobs, outs, strict=True)]
     (work / "jobs.json").write_text(json.dumps(listed, default=str))
     node(HERE / "logits.mjs", work / "jobs.json")
-    rows = [sum(map(len, job["sequences"])) for job in jobs]
+    rows = [sum(map(len, job["sequences"])) * len(job.get("order", [0])) for job in jobs]
     return [np.fromfile(out, "<f4").reshape(count, -1) for out, count in zip(outs, rows, strict=True)]
 
 

@@ -2,23 +2,44 @@
  * Logits of every token of given sequences, for `interop.py`: jobs from a JSON file, float32 rows (tokens, V) to a file a job.
  * Hidden states come from the model; the head's product is made here in float64, so that nothing of it is rounded twice.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** @type {typeof import('../../src/index.ts')} */
 const { CausalLM, DeviceBatch, packSequences, readAdapter, Tape } = await import(built('index'));
 /** @type {typeof import('../../src/node.ts')} */
 const { folderFiles, requestGpu } = await import(built('node'));
 
-/** @typedef {{ model: string, adapters?: { path: string, factor?: number }[], sequences: number[][], out: string }} Job */
+/**
+ * @typedef {object} Job
+ * @property {string} model
+ * @property {{ path: string, factor?: number }[]} [adapters]
+ * @property {Record<string, string>} [named] adapters by name
+ * @property {string[]} [order] the names to swap to, one after the other
+ * @property {number[][]} sequences
+ * @property {string} out
+ */
 
 /** @type {Job[]} */
 const jobs = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));
 const gpu = await requestGpu();
-for (const { model: folder, adapters = [], sequences, out } of jobs) {
+for (const { model: folder, adapters = [], named = {}, order = [], sequences, out } of jobs) {
   const model = await CausalLM.load(gpu, folderFiles(folder));
   for (const { path, factor = 1 } of adapters) {
     model.attach(await readAdapter(folderFiles(path))).factor = factor;
   }
+  for (const [name, path] of Object.entries(named))
+    model.loadAdapter(await readAdapter(folderFiles(path)), name);
+  writeFileSync(out, '');
+  for (const name of order.length > 0 ? order : [[]]) {
+    model.setAdapter(name);
+    appendFileSync(out, await logitsOf(model, sequences));
+  }
+  model.dispose();
+}
+gpu.dispose();
+
+/** @param {import('../../src/index.ts').CausalLM} model @param {number[][]} sequences */
+async function logitsOf(model, sequences) {
   // A completion's last token is never computed: one more, so that each of the sequence is.
   const packed = packSequences(
     sequences.map(([first, ...rest]) => ({ prompt: [first ?? 0], completion: [...rest, 0] })),
@@ -29,10 +50,8 @@ for (const { model: folder, adapters = [], sequences, out } of jobs) {
   const head = new Float32Array(await gpu.read(model.head));
   tape.dispose();
   batch.dispose();
-  writeFileSync(out, product(hidden, head, model.config.hiddenSize));
-  model.dispose();
+  return new Uint8Array(product(hidden, head, model.config.hiddenSize).buffer);
 }
-gpu.dispose();
 
 /** (N, d) by (V, d) to (N, V). @param {Float32Array} hidden @param {Float32Array} head @param {number} d */
 function product(hidden, head, d) {

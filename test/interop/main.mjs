@@ -91,7 +91,9 @@ async function run(python, file) {
       PYTHONUNBUFFERED: '1',
       HF_HUB_OFFLINE: '1',
       HF_DATASETS_OFFLINE: '1',
+      HF_HUB_DISABLE_PROGRESS_BARS: '1',
       TOKENIZERS_PARALLELISM: 'false',
+      TRANSFORMERS_VERBOSITY: 'error',
       INTEROP_SLOW: options.slow ? '1' : '',
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -104,9 +106,9 @@ async function run(python, file) {
   const ended = new Promise((done) => child.once('close', done));
   for await (const line of createInterface({ input: child.stdout })) tell(line);
   const code = await ended;
-  if (code === 0) return;
-  if (counts.FAILED === failedBefore) tell(`FAILED ${file}: ended with exit code ${code}`);
+  if (code === 0 || counts.FAILED > failedBefore) return;
   console.log(stderr.trimEnd());
+  tell(`FAILED ${file}: ended with exit code ${code}`);
 }
 
 const files = readdirSync(here)
