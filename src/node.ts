@@ -1,6 +1,6 @@
 /**
- * `webalign/node`: what a program in Node needs beside `webalign`: a GPU, or SwiftShader where there is none, and folders
- * on disk as places to read models from and to keep adapters, checkpoints and caches in.
+ * `webalign/node`: what a program in Node needs beside `webalign`: a GPU, or SwiftShader where there is none, models from
+ * disk and from Hugging Face's cache, and folders to keep adapters, checkpoints and caches in.
  */
 import { Gpu, type GpuOptions } from './gpu/device.ts';
 import { requestNodeGpu } from './node/adapter.ts';
@@ -13,6 +13,8 @@ export {
   writeFileAtomic,
   writeFiles,
 } from './node/folder.ts';
+export { nodeHubCache } from './node/hub-cache.ts';
+export { openSource } from './node/sources.ts';
 
 export interface NodeGpuOptions extends GpuOptions {
   /** Hears one line where the CPU stands in for a GPU. */

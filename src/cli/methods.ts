@@ -69,7 +69,7 @@ export const DPO = method({
     'Trains a LoRA adapter on preference pairs with DPO (Rafailov et al. 2023), or with the objective that --loss names, ' +
     `and writes it as PEFT files. ${SHARED}`,
   example:
-    'dpo --model SmolLM2-135M --data pairs.jsonl --out adapter --loss ipo --learning-rate 1e-4 --epochs 1',
+    'dpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter --loss ipo --learning-rate 1e-4 --epochs 1',
   rows: 'pairs',
   defaults: DPO_DEFAULTS,
   adapterLearningRate: LORA_LEARNING_RATE,
@@ -83,7 +83,7 @@ export const METHODS: readonly Method[] = [
     name: 'sft',
     summary: 'fine-tune on texts, conversations, or prompts and completions',
     description: `Trains a LoRA adapter to continue as the data does, and writes it as PEFT files. ${SHARED}`,
-    example: 'sft --model SmolLM2-135M --data instructions.jsonl --out adapter --epochs 1',
+    example: 'sft --model HuggingFaceTB/SmolLM2-135M --data instructions.jsonl --out adapter --epochs 1',
     rows: 'texts',
     defaults: SFT_DEFAULTS,
     adapterLearningRate: SFT_LORA_LEARNING_RATE,
@@ -98,7 +98,8 @@ export const METHODS: readonly Method[] = [
     description:
       'Trains a LoRA adapter with KTO (Ethayarajh et al. 2024) on rows of prompt, completion and label, and writes it as ' +
       `PEFT files. Pairs are taken too. ${SHARED}`,
-    example: 'kto --model SmolLM2-135M --data labels.jsonl --out adapter --desirable-weight 1.2',
+    example:
+      'kto --model HuggingFaceTB/SmolLM2-135M --data labels.jsonl --out adapter --desirable-weight 1.2',
     rows: 'completions',
     defaults: KTO_DEFAULTS,
     adapterLearningRate: LORA_LEARNING_RATE,
@@ -113,7 +114,7 @@ export const METHODS: readonly Method[] = [
       'Trains a LoRA adapter with CPO (Xu et al. 2024), or with --loss simpo --cpo-alpha 0 with SimPO (Meng et al. 2024), and ' +
       `writes it as PEFT files. ${SHARED}`,
     example:
-      'cpo --model SmolLM2-135M --data pairs.jsonl --out adapter --loss simpo --cpo-alpha 0 --beta 2.5',
+      'cpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter --loss simpo --cpo-alpha 0 --beta 2.5',
     rows: 'pairs',
     defaults: CPO_DEFAULTS,
     adapterLearningRate: LORA_LEARNING_RATE,
@@ -127,7 +128,7 @@ export const METHODS: readonly Method[] = [
     description:
       'Trains a LoRA adapter with ORPO (Hong et al. 2024): cross-entropy of the chosen completion and its odds against the ' +
       `rejected one. Writes it as PEFT files. ${SHARED}`,
-    example: 'orpo --model SmolLM2-135M --data pairs.jsonl --out adapter',
+    example: 'orpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter',
     rows: 'pairs',
     defaults: ORPO_DEFAULTS,
     adapterLearningRate: LORA_LEARNING_RATE,

@@ -7,12 +7,14 @@ import { requireVocabulary, Tokenizer } from '../data/tokenizer.ts';
 import type { AdapterReport, Gpu } from '../gpu/device.ts';
 import { DeviceLostError } from '../gpu/errors.ts';
 import { InputError } from '../io/errors.ts';
-import { decodeText } from '../io/files.ts';
+import { decodeText, type Files } from '../io/files.ts';
 import { type Adapter, otherBaseNotice, readAdapter } from '../io/peft.ts';
 import { CausalLM } from '../model/causal-lm.ts';
 import { folderFiles, readFileIfAny } from '../node/folder.ts';
+import { openSource } from '../node/sources.ts';
 import { requestGpu } from '../node.ts';
 import { checkedScale } from '../train/sacpo-trainer.ts';
+import type { MODEL_OPTIONS, Settings } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Lost devices that are made up for; after that something is wrong for good. */
@@ -50,6 +52,51 @@ export async function withGpu<T>(
   }
 }
 
+/** What `--model` names and the options beside it say. */
+type ModelSettings = Pick<Settings, (typeof MODEL_OPTIONS)[number]> & { model: string };
+
+/** Files smaller than this come without a word. */
+const LARGE = 1e6;
+
+/** The files of the model that is named, wherever they lie; what has to be fetched is told as it comes. */
+export function openModelFiles(
+  { model, revision, token, refresh }: ModelSettings,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<Files> {
+  if (token !== undefined)
+    terminal.info('Others on this machine can read --token while the command runs. HF_TOKEN they cannot.');
+  return openSource(model, {
+    revision,
+    token,
+    refresh,
+    signal,
+    onNotice: (line) => terminal.info(line),
+    onProgress: ({ file, loaded, total }) => {
+      if (total < LARGE) return;
+      const megabytes = Math.ceil(total / 1e6);
+      const done = loaded < total ? Math.floor(loaded / 1e6) : megabytes;
+      terminal.progress(`Fetching ${file}`, done, megabytes, 'MB');
+    },
+  });
+}
+
+/** Where a model has come from. */
+type Origin = Pick<Files, 'name' | 'revision'>;
+
+/** How a record names a model, so that it is found from anywhere. */
+export interface RecordedModel {
+  /** A folder by its full path, a model of the hub by its id, another by its address. */
+  model: string;
+  /** The commit of a model of the hub. */
+  revision: string | null;
+}
+
+export function recordedModel({ name, revision }: Origin): RecordedModel {
+  const isFolder = revision === undefined && !name.includes('://');
+  return { model: isFolder ? resolve(name) : name, revision: revision ?? null };
+}
+
 export interface OpenModel {
   model: CausalLM;
   tokenizer: Tokenizer;
@@ -65,17 +112,16 @@ export interface OpenOptions {
   onNotice?: (line: string) => void;
 }
 
-/** The model in the folder `path` with its tokenizer, and the adapters that are named on it. */
+/** The model in `files` with its tokenizer, and the adapters that are named on it. */
 export async function openModel(
   gpu: Gpu,
-  path: string,
+  files: Files,
   { adapter: folders = [], q = 1, trainable = false, onNotice }: OpenOptions = {},
 ): Promise<OpenModel> {
-  const files = folderFiles(path);
   checkedScale(q);
   if (q !== 1 && folders.length === 0)
     throw new InputError('q', `is ${q}, and there is no adapter to scale`, 'Give --adapter');
-  const onTop = await Promise.all(folders.map((folder) => readAdapterFor(path, folder, onNotice)));
+  const onTop = await Promise.all(folders.map((folder) => readAdapterFor(files, folder, onNotice)));
   const tokenizer = await Tokenizer.fromFiles(files);
   const model = await CausalLM.load(gpu, files, { trainable });
   requireVocabulary(tokenizer, model.config.vocabSize);
@@ -85,14 +131,14 @@ export async function openModel(
   return { model, tokenizer };
 }
 
-/** The adapter in a folder, with a word where it names another base model than the one in `model`. */
+/** The adapter in a folder, with a word where it names another base model than `model`. */
 export async function readAdapterFor(
-  model: string,
+  model: Origin,
   folder: string,
   onNotice?: (line: string) => void,
 ): Promise<Adapter> {
   const adapter = await readAdapter(folderFiles(folder));
-  const notice = otherBaseNotice(adapter, resolve(model), folder);
+  const notice = otherBaseNotice(adapter, recordedModel(model).model, folder);
   if (notice) onNotice?.(notice);
   return adapter;
 }

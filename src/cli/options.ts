@@ -10,6 +10,7 @@ export interface KindValues {
   text: string;
   texts: string[];
   path: string;
+  source: string;
   number: number;
   list: string[];
   numbers: number[];
@@ -49,6 +50,12 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
   path: {
     placeholder: '<path>',
     expected: 'a path',
+    fromText: (t) => t,
+    read: (v) => (isText(v) ? v : undefined),
+  },
+  source: {
+    placeholder: '<source>',
+    expected: 'a folder, owner/name or an address',
     fromText: (t) => t,
     read: (v) => (isText(v) ? v : undefined),
   },
@@ -126,7 +133,10 @@ const row = <K extends Kind>(
 
 // biome-ignore format: a row for each option
 export const OPTIONS = {
-  model: row('--model', 'path', 'files', 'folder of a Hugging Face model: config.json, model.safetensors, tokenizer.json'),
+  model: row('--model', 'source', 'files', 'folder of a Hugging Face model (config.json, model.safetensors, tokenizer.json), owner/name on its hub, or an address'),
+  revision: row('--revision', 'text', 'files', 'branch, tag or commit of a model on the hub'),
+  token: row('--token', 'text', 'files', 'token of the hub; others can see it there: better set HF_TOKEN'),
+  refresh: row('--refresh', 'switch', 'files', 'ask the hub whether the branch has moved, though the cache has it'),
   adapter: row('--adapter', 'texts', 'files', 'folder of a PEFT adapter to put on the model; several, given in turn, add up'),
   initAdapter: row('--init-adapter', 'path', 'files', 'folder of a PEFT adapter to go on training, in place of a fresh one'),
   q: row('--q', 'number', 'files', 'how much of the last adapter counts, from 0 to 1'),
@@ -212,6 +222,9 @@ export const OPTIONS = {
 export type OptionName = keyof typeof OPTIONS;
 /** Values by name; what was not given is undefined. */
 export type Settings = { [Name in OptionName]?: KindValues[(typeof OPTIONS)[Name]['kind']] };
+
+/** Options of every command that opens a model. */
+export const MODEL_OPTIONS = ['model', 'revision', 'token', 'refresh'] as const satisfies OptionName[];
 
 /** Options of LoRA: the names that their defaults have. */
 export const LORA_OPTIONS = Object.keys(LORA_DEFAULTS) as (OptionName & keyof typeof LORA_DEFAULTS)[];

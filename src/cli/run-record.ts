@@ -10,12 +10,12 @@ import type { LoraConfig } from '../io/peft.ts';
 import { folderFiles } from '../node/folder.ts';
 import type { TrainingConfig } from '../train/config.ts';
 import { METHODS, type Method } from './methods.ts';
+import type { RecordedModel } from './open.ts';
 import { RUN_RECORD } from './run-folder.ts';
 
-export interface RunRecord {
+export interface RunRecord extends RecordedModel {
   method: string;
-  /** Folders and files by their full paths. */
-  model: string;
+  /** Files by their full paths. */
   data: string;
   evalData: string | null;
   evalSplit: number;
@@ -78,7 +78,7 @@ async function readRecord(folder: string): Promise<{ json: JsonObject; file: str
 function asRun(folder: string, json: JsonObject, file: string): RecordedRun {
   const method = METHODS.find(({ name }) => name === json.method);
   if (!method || !isRecord(json)) throw noRecord(file);
-  return { folder, record: json as unknown as RunRecord, method };
+  return { folder, record: { revision: null, ...json } as unknown as RunRecord, method };
 }
 
 function noRecord(file: string): InputError {
@@ -86,9 +86,21 @@ function noRecord(file: string): InputError {
 }
 
 function isRecord(json: JsonObject): boolean {
-  const { model, data, evalData, evalSplit, rows, settings, lora, initAdapter = null, below = [] } = json;
+  const {
+    model,
+    revision = null,
+    data,
+    evalData,
+    evalSplit,
+    rows,
+    settings,
+    lora,
+    initAdapter = null,
+    below = [],
+  } = json;
   return (
     typeof model === 'string' &&
+    (revision === null || typeof revision === 'string') &&
     typeof data === 'string' &&
     (evalData === null || typeof evalData === 'string') &&
     typeof evalSplit === 'number' &&

@@ -140,7 +140,7 @@ async function peftConfigOf(
     const flags = others.map((name) => OPTIONS[name].flag).join(', ');
     throw new UsageError(`--init-adapter brings its own LoRA settings: leave out ${flags}.`);
   }
-  const adapter = await readAdapterFor(model.name, initAdapter, (line) => terminal.info(line));
+  const adapter = await readAdapterFor(model, initAdapter, (line) => terminal.info(line));
   checkAdapterFits(adapter, model.linears, initAdapter);
   return adapter;
 }

@@ -2,11 +2,12 @@
  * A run as a folder for TRL: the same model, rows, settings and first adapter under a short Python script, so that it can
  * be repeated, checked or scaled there. Writes files; it runs no Python.
  */
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import type { PreferenceRow } from '../data/preference-dataset.ts';
 import { tokenizePairs } from '../data/tokenize-completions.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
+import type { Files as ModelFiles } from '../io/files.ts';
 import { type LoraConfig, readAdapter, writeAdapter } from '../io/peft.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
 import { freshAdapter, type LinearShape } from '../model/lora.ts';
@@ -15,6 +16,7 @@ import { folderFiles } from '../node/folder.ts';
 import { DIVERGENCES, divergenceNamed } from '../objectives/divergences.ts';
 import type { DPOConfig, TrainingConfig } from '../train/config.ts';
 import type { Method } from './methods.ts';
+import { type RecordedModel, recordedModel } from './open.ts';
 import { TRL_SCRIPT, TRL_STAGES } from './run-folder.ts';
 import { type RecordedRun, type RunRecord, readRuns } from './run-record.ts';
 import { readData } from './training-data.ts';
@@ -37,6 +39,8 @@ export async function trlFiles(run: string, options: TrlOptions): Promise<Files>
 export interface TrlOptions {
   /** Whether the token ids are written too. */
   tokenIds: boolean;
+  /** Opens the model that a run was made from. */
+  open(recorded: RecordedModel): Promise<ModelFiles>;
 }
 
 type Files = Record<string, Uint8Array>;
@@ -44,8 +48,11 @@ type Files = Record<string, Uint8Array>;
 const below = (folder: string, files: Files): Files =>
   Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${folder}/${name}`, bytes]));
 
-async function filesOf({ folder, record, method }: RecordedRun, { tokenIds }: TrlOptions): Promise<Files> {
-  const { model, data, evalData, evalSplit, rows, settings, lora } = record;
+async function filesOf(
+  { folder, record, method }: RecordedRun,
+  { tokenIds, open }: TrlOptions,
+): Promise<Files> {
+  const { model, revision, data, evalData, evalSplit, rows, settings, lora } = record;
   const all = await readData(method, {
     data,
     evalSplit,
@@ -57,15 +64,15 @@ async function filesOf({ folder, record, method }: RecordedRun, { tokenIds }: Tr
     ...(all.evaluation.length > 0 ? { eval: all.evaluation.slice(0, rows?.evaluation) } : {}),
   };
   const files: Files = {};
-  const idsOf = tokenIds ? await tokenIdsOf(method, record) : undefined;
+  const idsOf = tokenIds ? await tokenIdsOf(method, record, await open(record)) : undefined;
   for (const [name, part] of Object.entries(parts)) {
     files[`${name}.jsonl`] = jsonl(part.map(asTrlHasIt));
     if (idsOf) files[`${name}.ids.jsonl`] = jsonl(idsOf(part));
   }
-  const settingsJson = { model: resolve(model), data, evalData, args: trlArguments(method, record) };
+  const settingsJson = { model, revision, data, evalData, args: trlArguments(method, record) };
   return {
     ...files,
-    ...(lora ? await adapters(folder, record, lora) : {}),
+    ...(lora ? await adapters(folder, record, lora, open) : {}),
     'requirements.txt': utf8('trl==1.16.0\npeft>=0.18\n'),
     [SETTINGS]: utf8(`${JSON.stringify(settingsJson, null, 2)}\n`),
     [TRL_SCRIPT]: utf8(
@@ -75,13 +82,13 @@ async function filesOf({ folder, record, method }: RecordedRun, { tokenIds }: Tr
 }
 
 /** Rows to the columns that TRL's DPO makes of them. */
-async function tokenIdsOf({ name }: Method, { model, settings }: RunRecord) {
+async function tokenIdsOf({ name }: Method, { settings }: RunRecord, model: ModelFiles) {
   if (name !== 'dpo') {
     const wayOut = 'Leave out --token-ids: TRL tokenises the text by the same rules';
     throw new InputError('token ids', `only TRL's DPO takes them as they are, and this is ${name}`, wayOut);
   }
-  const tokenizer = await Tokenizer.fromFiles(folderFiles(model));
-  const { maxPositionEmbeddings } = (await describeModel(folderFiles(model))).config;
+  const tokenizer = await Tokenizer.fromFiles(model);
+  const { maxPositionEmbeddings } = (await describeModel(model)).config;
   const maxLength = Math.min((settings as DPOConfig).maxLength, maxPositionEmbeddings);
   return (rows: readonly unknown[]) =>
     tokenizePairs(rows as PreferenceRow[], tokenizer, { maxLength }).pairs.map(
@@ -90,25 +97,24 @@ async function tokenIdsOf({ name }: Method, { model, settings }: RunRecord) {
 }
 
 /** The adapter as it was before the first step, as it was at the end, and those that lay below it. */
-async function adapters(
-  run: string,
-  { model, settings, initAdapter, ...record }: RunRecord,
-  lora: LoraConfig,
-) {
+async function adapters(run: string, record: RunRecord, lora: LoraConfig, open: TrlOptions['open']) {
+  const { initAdapter, settings } = record;
   const written = async (folder: string) => writeAdapter(await readAdapter(folderFiles(folder)));
-  const start = initAdapter ? await written(initAdapter) : await freshFiles(model, lora, settings.seed);
+  const start = initAdapter
+    ? await written(initAdapter)
+    : await freshFiles(await open(record), lora, settings.seed);
   const files = { ...below('start', start), ...below('trained', await written(run)) };
   for (const path of record.below ?? [])
     Object.assign(files, below(`below/${basename(path)}`, await written(path)));
   return files;
 }
 
-async function freshFiles(model: string, lora: LoraConfig, seed: number): Promise<Files> {
-  const { config, architecture } = await describeModel(folderFiles(model));
+async function freshFiles(model: ModelFiles, lora: LoraConfig, seed: number): Promise<Files> {
+  const { config, architecture } = await describeModel(model);
   const linears = linearsOf(architecture, config);
   const targets = resolveTargetModules(lora.targetModules, [...linears.keys()]);
   const shapes = new Map(targets.map((name) => [name, linears.get(name) as LinearShape]));
-  const fresh = freshAdapter(lora, shapes, model, seed);
+  const fresh = freshAdapter(lora, shapes, recordedModel(model).model, seed);
   return writeAdapter({ ...fresh, fanInFanOut: architecture.transposed ?? false });
 }
 

@@ -66,13 +66,14 @@ def rows(name):
 def main():
     settings = json.loads((HERE / "${settings}").read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default=settings["model"], help="folder or name of the model")${hasAdapter ? ADAPTER_ARGUMENTS : ''}
+    parser.add_argument("--model", default=settings["model"], help="folder or name of the model")
+    parser.add_argument("--revision", default=settings["revision"], help="of a model of the hub")${hasAdapter ? ADAPTER_ARGUMENTS : ''}
     parser.add_argument("--out", default=str(HERE / "out"))
     parser.add_argument("--cpu", action="store_true", help="do without a GPU")
     given = parser.parse_args()
 
-    model = AutoModelForCausalLM.from_pretrained(given.model, dtype=torch.float32)${hasAdapter ? ADAPTERS : ''}
-    tokenizer = AutoTokenizer.from_pretrained(given.model)
+    model = AutoModelForCausalLM.from_pretrained(given.model, revision=given.revision, dtype=torch.float32)${hasAdapter ? ADAPTERS : ''}
+    tokenizer = AutoTokenizer.from_pretrained(given.model, revision=given.revision)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     evaluation = rows("eval.jsonl")

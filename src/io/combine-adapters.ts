@@ -15,6 +15,7 @@ export interface AdapterPart {
 
 /** The adapter that does what all parts do together. Throws {@link InputError} for parts of different shapes. */
 export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
+  const [first] = parts;
   const rank = parts.reduce((sum, { adapter }) => sum + widestRank(adapter), 0);
   const modules = new Set(parts.flatMap(({ adapter }) => [...adapter.weights.keys()]));
   const weights = new Map([...modules].map((module) => [module, combined(module, parts, rank)]));
@@ -22,7 +23,8 @@ export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
   return {
     // α/r = 1: the scales are in B.
     config: { r: rank, loraAlpha: rank, targetModules, useRslora: false },
-    baseModel: parts[0]?.adapter.baseModel ?? '',
+    baseModel: first?.adapter.baseModel ?? '',
+    ...(first?.adapter.baseRevision !== undefined && { baseRevision: first.adapter.baseRevision }),
     ...(parts.some(({ adapter }) => adapter.fanInFanOut) && { fanInFanOut: true }),
     weights,
   };

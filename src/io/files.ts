@@ -3,12 +3,14 @@
  * (whose folders are in `src/node/`). Reading only; nothing here knows a format.
  */
 import { type ByteSource, blobSource, memorySource, readAll } from './byte-source.ts';
-import { InputError, quote, reason } from './errors.ts';
+import { InputError, quote } from './errors.ts';
 
 /** A readable folder. Paths are relative to it, with `/`. */
 export interface Files {
   /** The folder's name in messages. */
   readonly name: string;
+  /** Where it is a repository's, whose id the name is then: the commit. */
+  readonly revision?: string;
   /** The file, to be read piece by piece; {@link InputError} where it is missing. */
   open(path: string): Promise<ByteSource>;
   /** The whole file; {@link InputError} where it is missing or cannot be read. */
@@ -34,36 +36,6 @@ export function blobFiles(blobs: Record<string, Blob>, name = 'the chosen files'
     const blob = Object.hasOwn(blobs, path) ? blobs[path] : undefined;
     return blob && blobSource(blob, `${name}/${path}`);
   });
-}
-
-/** A folder behind HTTP. `exists` asks with HEAD; a server's 404 or 410 means that the file is missing. */
-export function fetchFiles(baseUrl: string): Files {
-  const name = baseUrl.replace(/\/+$/, '');
-  const request = async (path: string, method: string): Promise<Response | undefined> => {
-    let response: Response;
-    try {
-      response = await fetch(`${name}/${path.split('/').map(encodeURIComponent).join('/')}`, { method });
-    } catch (cause) {
-      throw new InputError(`${name}/${path}`, `cannot be fetched: ${reason(cause)}`, 'Check the address', {
-        cause,
-      });
-    }
-    if (response.status === 404 || response.status === 410) return undefined;
-    if (response.ok) return response;
-    throw new InputError(
-      `${name}/${path}`,
-      `the server answered ${response.status}`,
-      'Check the address and access',
-    );
-  };
-  return filesOf(
-    name,
-    async (path) => {
-      const response = await request(path, 'GET');
-      return response && memorySource(new Uint8Array(await response.arrayBuffer()), `${name}/${path}`);
-    },
-    async (path) => (await request(path, 'HEAD')) !== undefined,
-  );
 }
 
 /**

@@ -40,6 +40,8 @@ export interface Adapter {
   config: LoraConfig;
   /** What the adapter was trained on, a name or a path; may be empty. */
   baseModel: string;
+  /** The commit of that, where it is a repository of the hub. */
+  baseRevision?: string;
   /** The base model stores its linear weights (in, out), which PEFT wants to be told. */
   fanInFanOut?: boolean;
   /** By module: `model.layers.0.self_attn.q_proj`. */
@@ -62,7 +64,13 @@ export function loraScale(
 }
 
 /** The two files; same adapter, same bytes. */
-export function writeAdapter({ config, baseModel, fanInFanOut = false, weights }: Adapter): AdapterFiles {
+export function writeAdapter({
+  config,
+  baseModel,
+  baseRevision,
+  fanInFanOut = false,
+  weights,
+}: Adapter): AdapterFiles {
   const tensors = new Map<string, TensorToWrite>();
   const own: { ranks: Record<string, number>; alphas: Record<string, number> } = { ranks: {}, alphas: {} };
   for (const [module, { a, b, r, alpha, in: width, out }] of byName(weights)) {
@@ -92,6 +100,7 @@ export function writeAdapter({ config, baseModel, fanInFanOut = false, weights }
     peft_type: 'LORA',
     r: config.r,
     rank_pattern: own.ranks,
+    revision: baseRevision ?? null,
     target_modules: [...config.targetModules].sort(),
     task_type: 'CAUSAL_LM',
     use_dora: false,
@@ -126,7 +135,14 @@ export async function readAdapter(files: Files): Promise<Adapter> {
   };
   const fanInFanOut = fields.boolean('fan_in_fan_out', false);
   const baseModel = fields.string('base_model_name_or_path', '');
-  return { config, baseModel, ...(fanInFanOut && { fanInFanOut }), weights };
+  const baseRevision = fields.string('revision', '');
+  return {
+    config,
+    baseModel,
+    ...(baseRevision !== '' && { baseRevision }),
+    ...(fanInFanOut && { fanInFanOut }),
+    weights,
+  };
 }
 
 /** Settings that change what an adapter computes. Each must be absent, or off as PEFT writes it. */

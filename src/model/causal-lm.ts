@@ -6,11 +6,11 @@
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
-import type { Files } from '../io/files.ts';
 import { toFloat32Bytes } from '../io/float.ts';
 import { ContentHash, contentHash } from '../io/hash.ts';
 import { type Adapter, checkAdapterFits } from '../io/peft.ts';
 import type { TensorToWrite } from '../io/safetensors.ts';
+import { openSource, type Source, type SourceOptions } from '../io/sources.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
 import { activate } from '../ops/activate.ts';
 import { add } from '../ops/add.ts';
@@ -49,7 +49,7 @@ export interface AttentionContext {
   attend(tape: Tape, layer: number, query: Tensor, key: Tensor, value: Tensor): Tensor;
 }
 
-export interface LoadOptions {
+export interface LoadOptions extends SourceOptions {
   /** Train all weights rather than adapters. */
   trainable?: boolean;
 }
@@ -66,6 +66,8 @@ export class CausalLM {
     readonly config: ModelConfig,
     /** Where the model came from, for messages and for the adapter's `base_model_name_or_path`. */
     readonly name: string,
+    /** Where it is a repository of the hub: its commit. */
+    readonly revision: string | undefined,
     /** Content hash of configuration and weights as they were loaded. */
     readonly fingerprint: string,
     private readonly architecture: Architecture,
@@ -74,8 +76,16 @@ export class CausalLM {
     this.rotary = architecture.positions ? undefined : new RotaryTables(gpu, config);
   }
 
-  /** Reads `config.json` and the weights of a Hugging Face folder. {@link InputError} says what is wrong with them. */
-  static async load(gpu: Gpu, files: Files, { trainable = false }: LoadOptions = {}): Promise<CausalLM> {
+  /**
+   * Reads `config.json` and the weights of a Hugging Face folder, wherever it lies. {@link InputError} says what is wrong with
+   * them. In Node `openSource` of `webalign/node` opens what is on disk or has a place in Hugging Face's cache.
+   */
+  static async load(
+    gpu: Gpu,
+    source: Source,
+    { trainable = false, ...options }: LoadOptions = {},
+  ): Promise<CausalLM> {
+    const files = await openSource(source, options);
     const description = await describeModel(files);
     const { config, architecture } = description;
     if (config.headDim % 4 !== 0) {
@@ -90,7 +100,7 @@ export class CausalLM {
     const hash = new ContentHash();
     await hash.add(JSON.stringify(config));
     const weights = await uploadWeights(gpu, stored, trainable, hash);
-    return new CausalLM(gpu, config, files.name, await hash.digest(), architecture, weights);
+    return new CausalLM(gpu, config, files.name, files.revision, await hash.digest(), architecture, weights);
   }
 
   /** All weights as parameters, where they train. */

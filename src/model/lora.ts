@@ -28,8 +28,8 @@ export class LoraAdapter {
   private constructor(
     private readonly gpu: Gpu,
     readonly config: LoraConfig,
-    readonly baseModel: string,
-    private readonly fanInFanOut: boolean,
+    /** What it was trained on, and how that is stored. */
+    readonly base: Omit<Adapter, 'config' | 'weights'>,
     private readonly shapes: ReadonlyMap<string, LoraWeights>,
     /** The trained numbers; undefined for an adapter that is only used. */
     readonly parameters: ParameterStore | undefined,
@@ -55,8 +55,8 @@ export class LoraAdapter {
       { name: parameterName(module, 'B'), shape: [out, r], values: b },
     ]);
     const store = trainable ? new ParameterStore(gpu, specs) : undefined;
-    const { config, baseModel, fanInFanOut = false, weights } = adapter;
-    return new LoraAdapter(gpu, config, baseModel, fanInFanOut, weights, store);
+    const { config, weights, ...base } = adapter;
+    return new LoraAdapter(gpu, config, base, weights, store);
   }
 
   /** The module's pair, scaled; nothing where the adapter is off or does not reach the module. */
@@ -82,8 +82,7 @@ export class LoraAdapter {
         b: values?.get(parameterName(module, 'B')) ?? shape.b,
       });
     }
-    const { config, baseModel, fanInFanOut } = this;
-    return { config, baseModel, ...(fanInFanOut && { fanInFanOut }), weights };
+    return { ...this.base, config: this.config, weights };
   }
 
   dispose(): void {

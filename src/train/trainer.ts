@@ -279,7 +279,9 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     if (continues(peftConfig)) return peftConfig;
     const targetModules = peftConfig.targetModules ?? shortNames(this.model.linears.keys());
     const config = resolveLoraConfig({ ...peftConfig, targetModules });
-    return freshAdapter(config, this.model.targets(config.targetModules), this.model.name, this.config.seed);
+    const { name, revision } = this.model;
+    const fresh = freshAdapter(config, this.model.targets(config.targetModules), name, this.config.seed);
+    return { ...fresh, ...(revision !== undefined && { baseRevision: revision }) };
   }
 
   private hasEvaluated(): boolean {

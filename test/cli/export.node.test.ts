@@ -122,7 +122,7 @@ describe('cli: export', () => {
       ['merged', ['--model', other], adapter, 'q_proj is (32, 32)', 'tiny-llama'],
       ['gguf', ['--model', other], adapter, 'is not in the model'],
       ['merged', ['--model', half], 'half/model.safetensors'],
-      ['merged', ['--model', workshop.path('none')], 'none/config.json', 'Check the folder'],
+      ['merged', ['--model', workshop.path('none')], 'none: there is no such folder', 'owner/name'],
       ['peft', ['--q', '2'], 'q'],
       ['trl', [], 'adapter/run.json', 'finished run of sft, dpo'],
       ['trl', ['--adapter', adapter], 'takes one --adapter'],

@@ -6,14 +6,14 @@ import { type PreferenceRow, readPreferenceRows } from '../../data/preference-da
 import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
-import { writeFiles } from '../../node/folder.ts';
+import { folderFiles, writeFiles } from '../../node/folder.ts';
 import { ALIGN_LORA, ALIGN_QUICK, ALIGN_SAMPLING, ALIGN_SHOWN, ALIGN_TRAINING } from '../align-task.ts';
 import { inColumns } from '../columns.ts';
 import { command } from '../command.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
 import { logRatios } from '../divergences.ts';
 import { DPO, methodOptions } from '../methods.ts';
-import { adapterName, openModel, readText, withGpu } from '../open.ts';
+import { adapterName, openModel, readText, recordedModel, withGpu } from '../open.ts';
 import { LORA_OPTIONS } from '../options.ts';
 import { EMBEDDED } from '../package.ts';
 import { reportPage } from '../report/page.ts';
@@ -53,9 +53,10 @@ export const align = command({
       .slice(0, quick ? ALIGN_QUICK.openings : ALIGN_SAMPLING.openings)
       .map(({ prompt }) => prompt as string);
 
+    const files = folderFiles(EMBEDDED.model);
     return withGpu(terminal, memoryCap, async (gpu) => {
       const started = performance.now();
-      const open = await openModel(gpu, EMBEDDED.model);
+      const open = await openModel(gpu, files);
       const { maxNewTokens, temperature, seed } = ALIGN_SAMPLING;
       const write = () =>
         continueOpenings(open.model, open.tokenizer, openings, { maxNewTokens, temperature, seed, signal });
@@ -91,7 +92,7 @@ export const align = command({
       );
       const record = writeRunRecord({
         method: DPO.name,
-        model: EMBEDDED.model,
+        ...recordedModel(files),
         data: EMBEDDED.train,
         evalData: EMBEDDED.evaluation,
         evalSplit: 0,

@@ -14,7 +14,8 @@ import { folderFiles, writeFiles } from '../../node/folder.ts';
 import { checkedScale } from '../../train/sacpo-trainer.ts';
 import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
-import { readAdapterFor } from '../open.ts';
+import { openModelFiles, type RecordedModel, readAdapterFor } from '../open.ts';
+import { MODEL_OPTIONS } from '../options.ts';
 import { GGUF_ADAPTER, openRunFolder, type RunFolderOptions } from '../run-folder.ts';
 import { trlFiles } from '../trl-export.ts';
 
@@ -31,8 +32,8 @@ interface Source {
   folders: readonly string[];
   /** The adapters in them. */
   parts(): Promise<AdapterPart[]>;
-  /** The model's folder; a {@link UsageError} where none was given. */
-  model(): Files;
+  /** The files of --model, or of the one that a run has recorded; a {@link UsageError} where there is neither. */
+  model(recorded?: RecordedModel): Promise<Files>;
   /** Whether a run's token ids are wanted. */
   tokenIds: boolean;
 }
@@ -46,21 +47,21 @@ const FORMATS: Readonly<Record<string, Format>> = {
   merged: {
     writes: 'model',
     as: 'a model with them merged in',
-    files: async ({ parts, model }) => mergedModelFiles(model(), await parts()),
+    files: async ({ parts, model }) => mergedModelFiles(await model(), await parts()),
   },
   gguf: {
     writes: 'gguf',
     as: 'a GGUF adapter',
     files: async ({ folders, parts, model }) => {
-      const description = await describeModel(model());
+      const description = await describeModel(await model());
       return { [GGUF_ADAPTER]: ggufAdapter(description, asOne(await parts()), folders.join(' + ')) };
     },
   },
   trl: {
     writes: 'trl',
     as: 'a run for TRL',
-    files: ({ folders: [run, ...others], tokenIds }) => {
-      if (run !== undefined && others.length === 0) return trlFiles(run, { tokenIds });
+    files: ({ folders: [run, ...others], tokenIds, model }) => {
+      if (run !== undefined && others.length === 0) return trlFiles(run, { tokenIds, open: model });
       throw new UsageError('--format trl takes one --adapter, the folder of a run.');
     },
   },
@@ -75,23 +76,31 @@ export const exportCommand = command({
     'which they are stored. --format gguf: an adapter for llama.cpp, to be put on the GGUF of --model. --format trl: a Python ' +
     'script that repeats the run in the folder --adapter with TRL. With --q the last adapter counts in part (P-SACPO). ' +
     'Needs no GPU.',
-  example: 'export --format merged --model SmolLM2-135M --adapter adapter --out aligned',
-  options: ['format', 'model', 'adapter', 'q', 'tokenIds', 'out', 'overwrite'],
+  example: 'export --format merged --model HuggingFaceTB/SmolLM2-135M --adapter adapter --out aligned',
+  options: ['format', ...MODEL_OPTIONS, 'adapter', 'q', 'tokenIds', 'out', 'overwrite'],
   required: ['adapter', 'out'],
   defaults: { format: 'peft', q: 1 },
-  async run({ settings, terminal }) {
-    const { format: name, model, adapter: folders, q, tokenIds = false, out, overwrite } = settings;
+  async run({ settings, terminal, signal }) {
+    const { format: name, model, revision, adapter: folders, q, tokenIds = false, out, overwrite } = settings;
     const format = Object.hasOwn(FORMATS, name) ? FORMATS[name] : undefined;
     if (!format) throw new UsageError(`--format is ${quote(name)}: give ${listed(Object.keys(FORMATS))}.`);
     if (model !== undefined && resolve(out) === resolve(model))
       throw new UsageError('--out is the folder of --model, which would be overwritten: choose another.');
     checkedScale(q);
     if (tokenIds && name !== 'trl') throw new UsageError('--token-ids goes with --format trl alone.');
+    const openModel: Source['model'] = async (recorded) => {
+      const named = recorded
+        ? { model: recorded.model, revision: recorded.revision ?? undefined }
+        : { model, revision };
+      if (named.model !== undefined)
+        return openModelFiles({ ...settings, ...named, model: named.model }, terminal, signal);
+      throw new UsageError(`--format ${name} needs --model, the model that they are for.`);
+    };
     const last = folders.length - 1;
     const read = async (folder: string, i: number) => ({
       adapter: await (model === undefined
         ? readAdapter(folderFiles(folder))
-        : readAdapterFor(model, folder, (line) => terminal.info(line))),
+        : readAdapterFor(await openModel(), folder, (line) => terminal.info(line))),
       factor: i === last ? q : 1,
       name: folder,
     });
@@ -99,10 +108,7 @@ export const exportCommand = command({
       folders,
       tokenIds,
       parts: () => Promise.all(folders.map(read)),
-      model() {
-        if (model !== undefined) return folderFiles(model);
-        throw new UsageError(`--format ${name} needs --model, the folder of the model they are for.`);
-      },
+      model: openModel,
     });
     const folder = await openRunFolder(out, { writes: format.writes, atOnce: true, overwrite });
     await folder.clear();

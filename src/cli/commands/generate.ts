@@ -4,7 +4,8 @@
 import { type Generation, streamGeneration } from '../../model/generation.ts';
 import { command } from '../command.ts';
 import { textAfter } from '../continuations.ts';
-import { adapterJson, openModel, withGpu } from '../open.ts';
+import { adapterJson, openModel, openModelFiles, withGpu } from '../open.ts';
+import { MODEL_OPTIONS } from '../options.ts';
 
 export const generateCommand = command({
   name: 'generate',
@@ -12,14 +13,26 @@ export const generateCommand = command({
   description:
     'Continues prompts on the GPU. The same seed writes the same text, whatever else is in the batch.',
   example:
-    'generate --model SmolLM2-135M --adapter adapter --prompt "Once upon a time" --max-tokens 100 --seed 1',
-  options: ['model', 'adapter', 'q', 'prompt', 'maxTokens', 'temperature', 'topK', 'topP', 'n', 'seed'],
+    'generate --model HuggingFaceTB/SmolLM2-135M --adapter adapter --prompt "Once upon a time" --max-tokens 100 --seed 1',
+  options: [
+    ...MODEL_OPTIONS,
+    'adapter',
+    'q',
+    'prompt',
+    'maxTokens',
+    'temperature',
+    'topK',
+    'topP',
+    'n',
+    'seed',
+  ],
   required: ['model', 'prompt'],
   defaults: { maxTokens: 64, temperature: 1, topK: 0, topP: 1, n: 1, seed: 42 },
   async run({ settings, terminal, signal }) {
-    const { model: path, prompt: prompts, maxTokens, temperature, topK, topP, n, seed, memoryCap } = settings;
+    const { prompt: prompts, maxTokens, temperature, topK, topP, n, seed, memoryCap } = settings;
+    const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, memoryCap, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, path, {
+      const { model, tokenizer } = await openModel(gpu, files, {
         ...settings,
         onNotice: (line) => terminal.info(line),
       });

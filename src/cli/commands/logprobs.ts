@@ -9,7 +9,8 @@ import type { JsonObject } from '../../io/json.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { sequenceLogprobs } from '../../train/sequence-logprobs.ts';
 import { command } from '../command.ts';
-import { adapterJson, openModel, readText, withGpu } from '../open.ts';
+import { adapterJson, openModel, openModelFiles, readText, withGpu } from '../open.ts';
+import { MODEL_OPTIONS } from '../options.ts';
 
 export const logprobs = command({
   name: 'logprobs',
@@ -17,15 +18,16 @@ export const logprobs = command({
   description:
     'Scores every token of the given texts: log π(token | all before it). The first token of a text has\n' +
     'nothing before it and no score, so there is one log-probability fewer than there are ids.',
-  example: 'logprobs --model SmolLM2-135M --input texts.jsonl --json',
-  options: ['model', 'adapter', 'q', 'input'],
+  example: 'logprobs --model HuggingFaceTB/SmolLM2-135M --input texts.jsonl --json',
+  options: [...MODEL_OPTIONS, 'adapter', 'q', 'input'],
   required: ['model', 'input'],
   defaults: {},
   async run({ settings, terminal, signal }) {
-    const { model: path, input, memoryCap } = settings;
+    const { input, memoryCap } = settings;
     const rows = parseRows(await readText(input), input);
+    const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, memoryCap, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, path, {
+      const { model, tokenizer } = await openModel(gpu, files, {
         ...settings,
         onNotice: (line) => terminal.info(line),
       });

@@ -5,13 +5,12 @@
 import { requireVocabulary, Tokenizer } from '../../data/tokenizer.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { formatBytes } from '../../gpu/errors.ts';
-import { folderFiles } from '../../node/folder.ts';
 import { DPO_DEFAULTS, LORA_DEFAULTS, type TrainingConfig } from '../../train/config.ts';
 import { type MemoryPlan, planMemory } from '../../train/memory-plan.ts';
 import { command } from '../command.ts';
 import { DPO, methodOptions } from '../methods.ts';
-import { withGpu } from '../open.ts';
-import { LORA_OPTIONS, OPTIONS, type OptionName, pick, type Settings } from '../options.ts';
+import { openModelFiles, withGpu } from '../open.ts';
+import { LORA_OPTIONS, MODEL_OPTIONS, OPTIONS, type OptionName, pick, type Settings } from '../options.ts';
 import { loraConfig } from '../training.ts';
 import { readData } from '../training-data.ts';
 
@@ -22,14 +21,22 @@ export const plan = command({
     'Takes the settings of webalign dpo and says what its run will hold on the GPU, part by part, by rehearsing it on a ' +
     "device that only counts. Holds it against the device's limits and --memory-cap; where it does not fit, says which " +
     'changes would make it. The exit code is 1 then.',
-  example: 'plan --model SmolLM2-135M --data pairs.jsonl --batch-size 16 --memory-cap 4GiB',
-  options: ['model', 'data', 'evalData', 'evalSplit', 'full', ...methodOptions(DPO), ...LORA_OPTIONS],
+  example: 'plan --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --batch-size 16 --memory-cap 4GiB',
+  options: [
+    ...MODEL_OPTIONS,
+    'data',
+    'evalData',
+    'evalSplit',
+    'full',
+    ...methodOptions(DPO),
+    ...LORA_OPTIONS,
+  ],
   required: ['model', 'data'],
   defaults: { evalSplit: 0.1, seed: DPO.defaults.seed },
   shown: { ...DPO_DEFAULTS, ...LORA_DEFAULTS },
-  async run({ settings, terminal }) {
-    const { model: path, full = false, memoryCap } = settings;
-    const files = folderFiles(path);
+  async run({ settings, terminal, signal }) {
+    const { full = false, memoryCap } = settings;
+    const files = await openModelFiles(settings, terminal, signal);
     const { train, evaluation } = await readData(DPO, settings);
     const tokenizer = await Tokenizer.fromFiles(files);
     return withGpu(terminal, undefined, async (gpu) => {

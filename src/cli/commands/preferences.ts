@@ -8,7 +8,8 @@ import { sentiment } from '../../data/sentiment.ts';
 import { InputError } from '../../io/errors.ts';
 import { writeFiles } from '../../node/folder.ts';
 import { command } from '../command.ts';
-import { openModel, readText, withGpu } from '../open.ts';
+import { openModel, openModelFiles, readText, withGpu } from '../open.ts';
+import { MODEL_OPTIONS } from '../options.ts';
 import { makePairs, type Pair } from '../preference-pairs.ts';
 
 export const preferences = command({
@@ -19,7 +20,7 @@ export const preferences = command({
     'AFINN-165. Writes train.jsonl and eval.jsonl, which share no opening, and a README.md that says how.',
   example: 'preferences --model demos/align/model --openings demos/align/recipe/openings.txt --out pairs',
   options: [
-    'model',
+    ...MODEL_OPTIONS,
     'openings',
     'out',
     'pairs',
@@ -50,8 +51,9 @@ export const preferences = command({
     const openings = [...new Set(lines)].filter(Boolean);
     const order = [...shuffle(openings.length, seed, 0)].map((i) => openings[i] as string);
     const wanted = pairs + heldOut;
+    const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings.memoryCap, async (gpu) => {
-      const open = await openModel(gpu, settings.model);
+      const open = await openModel(gpu, files);
       const sampling = { maxNewTokens: maxTokens, temperature, topK, topP, numReturnSequences: completions };
       const made: Pair[] = [];
       let tried = 0;

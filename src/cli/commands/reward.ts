@@ -11,7 +11,8 @@ import type { JsonObject } from '../../io/json.ts';
 import { DPO_DEFAULTS } from '../../train/config.ts';
 import { type ImplicitReward, implicitRewards, separation } from '../../train/implicit-rewards.ts';
 import { command } from '../command.ts';
-import { adapterJson, openModel, readText, withGpu } from '../open.ts';
+import { adapterJson, openModel, openModelFiles, readText, withGpu } from '../open.ts';
+import { MODEL_OPTIONS } from '../options.ts';
 
 export const reward = command({
   name: 'reward',
@@ -20,15 +21,16 @@ export const reward = command({
     'A policy is its own reward model: β log π(y|x)/π_ref(y|x), up to a number that is the same for all answers to a ' +
     'prompt. The policy is the model with its adapters, the reference the model without the last one. Takes rows of ' +
     'prompt, chosen and rejected; of prompt, completion and label; of prompt and completions, a list, which it ranks.',
-  example: 'reward --model SmolLM2-135M --adapter adapter --data pairs.jsonl --beta 0.1',
-  options: ['model', 'adapter', 'q', 'data', 'beta', 'maxLength'],
+  example: 'reward --model HuggingFaceTB/SmolLM2-135M --adapter adapter --data pairs.jsonl --beta 0.1',
+  options: [...MODEL_OPTIONS, 'adapter', 'q', 'data', 'beta', 'maxLength'],
   required: ['model', 'adapter', 'data'],
   defaults: { beta: DPO_DEFAULTS.beta, maxLength: DPO_DEFAULTS.maxLength },
   async run({ settings, terminal, signal }) {
     const { data, beta, maxLength } = settings;
     const rows = parseRows(await readText(data), data).map(({ value, where }) => toAnswers(value, where));
+    const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings.memoryCap, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, settings.model, {
+      const { model, tokenizer } = await openModel(gpu, files, {
         ...settings,
         onNotice: (line) => terminal.info(line),
       });

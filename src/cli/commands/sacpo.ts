@@ -6,7 +6,8 @@ import { writeAdapter } from '../../io/peft.ts';
 import { writeFiles } from '../../node/folder.ts';
 import { checkedScale, effectiveBeta, SACPOTrainer } from '../../train/sacpo-trainer.ts';
 import { command } from '../command.ts';
-import { openModel, withGpu } from '../open.ts';
+import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
+import { MODEL_OPTIONS } from '../options.ts';
 import { openRunFolder, RUN_RECORD, type RunFolder } from '../run-folder.ts';
 import { writeRunRecord } from '../run-record.ts';
 import { readStages, runStages } from '../stages.ts';
@@ -25,26 +26,27 @@ export const sacpo = command({
     '"safer.jsonl", "beta": 0.1, "lambda": 2}]}; a stage is trained with beta/lambda, and takes every setting of its ' +
     "method's command. Writes OUT/1-reward, OUT/2-safety, and in OUT itself one adapter for all, the last stage scaled " +
     'by --q (P-SACPO). Other scales: webalign export.',
-  example: 'sacpo --model SmolLM2-135M --stages stages.json --out run --q 0.5',
-  options: ['model', 'stages', 'out', 'q', 'resume', 'overwrite'],
+  example: 'sacpo --model HuggingFaceTB/SmolLM2-135M --stages stages.json --out run --q 0.5',
+  options: [...MODEL_OPTIONS, 'stages', 'out', 'q', 'resume', 'overwrite'],
   required: ['model', 'stages', 'out'],
   defaults: { q: 1 },
   async run({ settings, terminal, signal }) {
-    const { model: modelPath, stages: path, out, q, resume, overwrite, memoryCap } = settings;
+    const { stages: path, out, q, resume, overwrite, memoryCap } = settings;
     checkedScale(q);
-    const files = await readStages(path);
+    const stageFiles = await readStages(path);
     const folders: RunFolder[] = [];
-    for (const [i, { stage }] of files.entries()) {
+    for (const [i, { stage }] of stageFiles.entries()) {
       const path = join(out, `${i + 1}-${stage.name}`);
       folders.push(await openRunFolder(path, { writes: 'adapter', resume, overwrite }));
     }
     const whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
+    const files = await openModelFiles(settings, terminal, signal);
     const results = await withGpu(terminal, memoryCap, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, modelPath);
+      const { model, tokenizer } = await openModel(gpu, files);
       const trainer = new SACPOTrainer({
         model,
         processingClass: tokenizer,
-        stages: files.map(({ stage, settings: own }, i) => ({
+        stages: stageFiles.map(({ stage, settings: own }, i) => ({
           ...stage,
           args: { saveSteps: SAVE_STEPS, ...stage.args },
           peftConfig: loraConfig(own, model),
@@ -53,13 +55,13 @@ export const sacpo = command({
         referenceCache: whole.referenceCache,
       });
       for (const folder of [...folders, whole]) await folder.clear();
-      const runs = files.map(({ stage, method }, i) => ({ stage, method, folder: folders[i] }));
+      const runs = stageFiles.map(({ stage, method }, i) => ({ stage, method, folder: folders[i] }));
       const told = await runStages(trainer, runs, model, terminal, signal);
       for (const [i, adapter] of trainer.adapters.entries()) {
-        const { method, source } = files[i];
+        const { method, source } = stageFiles[i];
         const record = writeRunRecord({
           method: method.name,
-          model: resolve(modelPath),
+          ...recordedModel(files),
           ...source,
           settings: told[i].config,
           lora: told[i].lora,
@@ -74,7 +76,7 @@ export const sacpo = command({
     });
     terminal.print(`${results.length} stages and one adapter for all, q ${q}, written to ${out}`);
     const stages = results.map(({ summary }, i) => {
-      const { stage } = files[i];
+      const { stage } = stageFiles[i];
       return { name: stage.name, method: stage.method, beta: effectiveBeta(stage), ...summary };
     });
     return { json: { stages, q, out } };

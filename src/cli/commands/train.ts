@@ -5,13 +5,13 @@
 import { resolve } from 'node:path';
 import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
-import { folderFiles, writeFiles } from '../../node/folder.ts';
+import { writeFiles } from '../../node/folder.ts';
 import { LORA_DEFAULTS } from '../../train/config.ts';
 import { type Command, command } from '../command.ts';
 import { UsageError } from '../failures.ts';
 import { METHODS, type Method, methodOptions } from '../methods.ts';
-import { openModel, withGpu } from '../open.ts';
-import { LORA_OPTIONS } from '../options.ts';
+import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
+import { LORA_OPTIONS, MODEL_OPTIONS } from '../options.ts';
 import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
 import { writeRunRecord } from '../run-record.ts';
 import { runTraining } from '../training.ts';
@@ -29,7 +29,7 @@ function trainCommand(method: Method): Command {
     example,
     options: [
       ...([
-        'model',
+        ...MODEL_OPTIONS,
         'data',
         'evalData',
         'evalSplit',
@@ -64,9 +64,10 @@ function trainCommand(method: Method): Command {
       }
       const { train, evaluation } = await readData(method, settings);
       const folder = await openRunFolder(out, { writes: full ? 'model' : 'adapter', resume, overwrite });
+      const files = await openModelFiles(settings, terminal, signal);
       const json = await withGpu(terminal, memoryCap, async (gpu) => {
         const profiler = settings.profile ? gpu.profile() : undefined;
-        const open = await openModel(gpu, modelPath, { trainable: full });
+        const open = await openModel(gpu, files, { trainable: full });
         const result = await runTraining(
           open,
           { method, train, evaluation, settings, folder },
@@ -77,7 +78,7 @@ function trainCommand(method: Method): Command {
         const { data, evalData, evalSplit } = settings;
         const record = writeRunRecord({
           method: name,
-          model: resolve(modelPath),
+          ...recordedModel(files),
           data: resolve(data),
           evalData: evalData === undefined ? null : resolve(evalData),
           evalSplit,
@@ -87,7 +88,7 @@ function trainCommand(method: Method): Command {
         });
         const trained = adapter
           ? writeAdapter(await adapter.toAdapter())
-          : await modelFiles(open.model, folderFiles(modelPath));
+          : await modelFiles(open.model, files);
         await writeFiles(out, { [RUN_RECORD]: record, ...trained });
         if (profiler) for (const line of await kernelTimes(gpu, profiler)) terminal.info(line);
         result.trainer.dispose();

@@ -6,6 +6,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Gpu } from '../../gpu/device.ts';
+import { folderFiles } from '../../node/folder.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
 import { logRatios } from '../divergences.ts';
 import { METHODS } from '../methods.ts';
@@ -101,7 +102,7 @@ export async function collect(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<Results> {
-  const open = await openModel(gpu, EMBEDDED.model);
+  const open = await openModel(gpu, folderFiles(EMBEDDED.model));
   const results: Results = {
     reference: await collectReference(open, job, reference, terminal, signal),
     methods: [],

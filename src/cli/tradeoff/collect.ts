@@ -9,6 +9,7 @@ import type { Gpu } from '../../gpu/device.ts';
 import { contentHash } from '../../io/hash.ts';
 import { ADAPTER_WEIGHTS, writeAdapter } from '../../io/peft.ts';
 import type { LoraAdapter } from '../../model/lora.ts';
+import { folderFiles } from '../../node/folder.ts';
 import { SACPOTrainer } from '../../train/sacpo-trainer.ts';
 import { ALIGN_LORA, ALIGN_TRAINING } from '../align-task.ts';
 import { continueOpenings } from '../continuations.ts';
@@ -127,7 +128,7 @@ export async function collect(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<ByModel<Result>> {
-  const open = await openModel(gpu, EMBEDDED.model);
+  const open = await openModel(gpu, folderFiles(EMBEDDED.model));
   const study = new Study(open, job, terminal, signal);
   const [first, second] = [stepsOf(job.reward.length, job.task), stepsOf(job.calm.length, job.task)];
   if (!(await kept.base.read())) await study.measure(kept.base, 'as it is', 0);

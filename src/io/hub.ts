@@ -1,0 +1,275 @@
+/**
+ * The Hugging Face hub: a repository at one commit as a folder, whose files are fetched when they are asked for, checked by
+ * their hashes and kept in a cache. What the cache holds is never asked for again: the commit that a branch stood for, the list
+ * of files, the files. A token goes to the hub and to nobody else.
+ */
+
+import { isBlobName } from './blob-hash.ts';
+import { type ByteSource, byteSource } from './byte-source.ts';
+import { type DownloadOptions, download } from './download.ts';
+import { InputError, quote, reason } from './errors.ts';
+import { type Files, filesOf } from './files.ts';
+import { type HttpOptions, request } from './http.ts';
+import type { HubCache } from './hub-cache.ts';
+import { refusal } from './hub-errors.ts';
+import { isObject } from './json.ts';
+import { isCommit, isRevision, type RepositoryName } from './repository.ts';
+
+export const HUB = 'https://huggingface.co';
+
+export interface HubOptions extends HttpOptions {
+  /** Branch, tag or commit; `main` by default. */
+  revision?: string | undefined;
+  /** For repositories that are private or gated. */
+  token?: string | undefined;
+  /** Another hub than huggingface.co. */
+  endpoint?: string | undefined;
+  /** Ask which commit a branch stands for now, though the cache knows one. */
+  refresh?: boolean | undefined;
+  /** Make no request: what is not in the cache is missing. */
+  offline?: boolean | undefined;
+  cache?: HubCache | undefined;
+  onProgress?: ((progress: FetchProgress) => void) | undefined;
+}
+
+export interface FetchProgress {
+  file: string;
+  /** Bytes that are there, those of an earlier attempt included. */
+  loaded: number;
+  total: number;
+}
+
+/** What the hub says of a file. */
+interface Entry {
+  size: number;
+  /** The name of its contents: SHA-256 of a large file, git's name for a small one. */
+  blob: string;
+}
+type Listing = ReadonlyMap<string, Entry>;
+
+/** A listing in the words of Hugging Face's own cache (`trees/COMMIT.json`). */
+const LISTING_VERSION = 1;
+/**
+ * Where ours is kept. Not beside Hugging Face's: its tools would take a listing there as a promise that every file of it is
+ * meant to be cached, and call a folder incomplete that holds all that a model needs.
+ */
+const listingPaths = (commit: string) => [`.webalign/${commit}.json`, `trees/${commit}.json`] as const;
+
+/** The repository as a folder. Its name is the id, its revision the commit that is used. */
+export async function hubFiles(name: RepositoryName, cache: HubCache, options: HubOptions): Promise<Files> {
+  const repository = new Repository(name.id, cache, options);
+  const commit = await repository.commitOf(name.revision ?? options.revision ?? 'main');
+  const find = (path: string) => repository.find(commit, path);
+  const has = (path: string) => repository.has(commit, path);
+  return { ...filesOf(name.id, find, has), revision: commit };
+}
+
+class Repository {
+  private readonly endpoint: string;
+  private readonly headers: Record<string, string>;
+  private listing: Promise<Listing> | undefined;
+
+  constructor(
+    private readonly id: string,
+    private readonly cache: HubCache,
+    private readonly options: HubOptions,
+  ) {
+    this.endpoint = (options.endpoint ?? HUB).replace(/\/+$/, '');
+    this.headers = authorization(options.token);
+  }
+
+  /** The commit that the revision stands for: by the cache, or by the hub where the cache does not know. */
+  async commitOf(revision: string): Promise<string> {
+    if (isCommit(revision)) return revision;
+    if (!isRevision(revision))
+      throw new InputError(this.id, `${quote(revision)} is no revision`, 'Give a branch, a tag or a commit');
+    const kept = (await this.cache.readText(this.id, `refs/${revision}`))?.trim();
+    if (isCommit(kept) && (!this.options.refresh || this.options.offline)) {
+      this.tell(`${this.id}: ${revision} is commit ${kept.slice(0, 8)}, as the cache has it`);
+      return kept;
+    }
+    const what = `the commit of its revision ${quote(revision)}`;
+    this.mayAsk(what);
+    const found = await this.json(
+      `/api/models/${this.id}/revision/${encodeURIComponent(revision)}`,
+      revision,
+    );
+    const commit = isObject(found.json) ? found.json.sha : undefined;
+    if (!isCommit(commit)) throw this.malformed(what);
+    this.tell(`${this.id}: ${revision} is commit ${commit.slice(0, 8)}, as ${this.endpoint} says`);
+    await this.cache.writeText(this.id, `refs/${revision}`, commit);
+    return commit;
+  }
+
+  async has(commit: string, path: string): Promise<boolean> {
+    const known = await this.keptListing(commit);
+    if (known) return known.has(path);
+    if (await this.cache.open({ repository: this.id, commit, path })) return true;
+    return !this.options.offline && (await this.askedListing(commit)).has(path);
+  }
+
+  /** The file out of the cache, fetched into it where it has to be. */
+  async find(commit: string, path: string): Promise<ByteSource | undefined> {
+    const file = { repository: this.id, commit, path };
+    const known = await this.keptListing(commit);
+    if (known && !known.has(path)) return undefined;
+    const kept = await this.cache.open({ ...file, ...known?.get(path) });
+    if (kept) return this.named(kept, path);
+    this.mayAsk(`the file ${path}`);
+    const entry = (known ?? (await this.askedListing(commit))).get(path);
+    if (!entry) return undefined;
+
+    const { onProgress, signal, onNotice } = this.options;
+    const wanted = {
+      url: `${this.endpoint}/${this.id}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`,
+      headers: this.headers,
+      name: `${this.id}/${path}`,
+      ...entry,
+      refused: (response: Response) => this.refused(response, path, commit),
+    };
+    const onBytes = (loaded: number) => onProgress?.({ file: path, loaded, total: entry.size });
+    const options: DownloadOptions = { ...this.options, onBytes };
+    const whole = { ...file, ...entry };
+    const fetched = await this.cache.add(whole, (partial) => download(wanted, partial, options), {
+      signal,
+      onNotice,
+    });
+    return this.named(fetched, path);
+  }
+
+  /** The same bytes under the name by which a person knows them. */
+  private named({ size, read }: ByteSource, path: string): ByteSource {
+    return byteSource(`${this.id}/${path}`, size, read);
+  }
+
+  /** The listing that was kept, here or by Hugging Face's tools. */
+  private async keptListing(commit: string): Promise<Listing | undefined> {
+    for (const path of this.listing ? [] : listingPaths(commit)) {
+      const listing = readListing(await this.cache.readText(this.id, path));
+      if (listing) this.listing = Promise.resolve(listing);
+      if (listing) break;
+    }
+    return this.listing;
+  }
+
+  private askedListing(commit: string): Promise<Listing> {
+    this.listing ??= this.askListing(commit).catch((error) => {
+      this.listing = undefined;
+      throw error;
+    });
+    return this.listing;
+  }
+
+  private async askListing(commit: string): Promise<Listing> {
+    const listing = new Map<string, Entry>();
+    let page: string | undefined = `/api/models/${this.id}/tree/${commit}?recursive=true`;
+    while (page !== undefined) {
+      const { json, next }: { json: unknown; next: string | undefined } = await this.json(page, commit);
+      if (!Array.isArray(json)) throw this.malformed('its list of files');
+      for (const item of json) {
+        const entry = entryOf(item);
+        if (entry) listing.set(item.path, entry);
+      }
+      page = next;
+    }
+    await this.cache.writeText(this.id, listingPaths(commit)[0], writeListing(listing));
+    return listing;
+  }
+
+  /** Asks the hub's API. The address of the next page may only be one of the same hub: the token goes with it. */
+  private async json(path: string, revision: string): Promise<{ json: unknown; next: string | undefined }> {
+    const url = `${this.endpoint}${path}`;
+    const headers = { ...this.headers, accept: 'application/json' };
+    const response = await request(url, { headers }, this.options);
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw this.refused(response, undefined, revision);
+    }
+    const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
+    const nextUrl = next === undefined ? undefined : new URL(next, url);
+    const home = new URL(url).origin;
+    if (nextUrl && nextUrl.origin !== home) throw this.malformed('its list of files');
+    try {
+      const nextPath = nextUrl?.href.slice(new URL(this.endpoint).href.replace(/\/$/, '').length);
+      return { json: await response.json(), next: nextPath };
+    } catch (cause) {
+      throw new InputError(url, `cannot be read: ${reason(cause)}`, 'Check that it is the address of a hub', {
+        cause,
+      });
+    }
+  }
+
+  private refused(response: Response, file?: string, revision?: string): InputError {
+    const { id, endpoint } = this;
+    return refusal(response, { id, endpoint, file, revision, hasToken: this.options.token !== undefined });
+  }
+
+  private mayAsk(what: string): void {
+    if (!this.options.offline) return;
+    const wayOut =
+      'Go online once (HF_HUB_OFFLINE is set, or the option offline), or choose a model that is in the cache';
+    throw new InputError(this.id, `${what} is not in the cache, and no request may be made`, wayOut);
+  }
+
+  private malformed(what: string): InputError {
+    return new InputError(
+      this.endpoint,
+      `does not say of ${this.id} ${what}`,
+      'Check that it is the address of a hub',
+    );
+  }
+
+  private tell(line: string): void {
+    this.options.onNotice?.(line);
+  }
+}
+
+/** The header of a token. A wrong one is not repeated in the message, nor by the platform. */
+function authorization(token: string | undefined): Record<string, string> {
+  if (token === undefined) return {};
+  if (/^[\x21-\x7e]+$/.test(token)) return { authorization: `Bearer ${token}` };
+  throw new InputError(
+    'token',
+    'holds characters that no token has',
+    'Copy it again, without spaces or line ends',
+  );
+}
+
+/** A file of the API's list. Folders, and what no hash is known of, are none. */
+function entryOf(item: unknown): Entry | undefined {
+  if (!isObject(item) || item.type !== 'file' || typeof item.path !== 'string') return undefined;
+  const { oid, size } = isObject(item.lfs) ? item.lfs : item;
+  return toEntry(oid, size);
+}
+
+function toEntry(blob: unknown, size: unknown): Entry | undefined {
+  return isBlobName(blob) && Number.isSafeInteger(size) && (size as number) >= 0
+    ? { blob, size: size as number }
+    : undefined;
+}
+
+function writeListing(listing: Listing): string {
+  const files = [...listing].map(([path, { size, blob }]) => [
+    path,
+    { size, blob_id: blob, ...(blob.length === 64 && { lfs_sha256: blob, lfs_size: size }) },
+  ]);
+  return JSON.stringify({ format_version: LISTING_VERSION, files: Object.fromEntries(files) });
+}
+
+/** `undefined` for what is no listing: then the hub is asked. */
+function readListing(text: string | undefined): Listing | undefined {
+  let json: unknown;
+  try {
+    json = text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isObject(json) || json.format_version !== LISTING_VERSION || !isObject(json.files)) return undefined;
+  const listing = new Map<string, Entry>();
+  for (const [path, file] of Object.entries(json.files)) {
+    const { blob_id, size, lfs_sha256, lfs_size } = isObject(file) ? file : {};
+    const entry = lfs_sha256 === undefined ? toEntry(blob_id, size) : toEntry(lfs_sha256, lfs_size);
+    if (entry) listing.set(path, entry);
+  }
+  return listing;
+}

@@ -1,0 +1,194 @@
+/**
+ * The cache of a page: the browser's private file system, which a reload and a restart leave alone. A file lies there in
+ * segments, since a browser copies a whole file to write into it; each is kept as soon as it is written, so that a closed tab
+ * costs at most one. Tabs take turns by a lock. Where nothing can be kept, memory stands in, and the person is told.
+ */
+import { type ByteSource, blobSource } from './byte-source.ts';
+import type { PartialFile } from './download.ts';
+import { InputError } from './errors.ts';
+import { type HubCache, memoryHubCache, repositoryFolder } from './hub-cache.ts';
+
+/** The folder of all repositories. */
+const ROOT = 'webalign-hub';
+/** Bytes of a segment. */
+const SEGMENT = 2 ** 24;
+/** Written when all segments are there and their hash was right. */
+const WHOLE = 'whole';
+
+/** The page's cache; `undefined` where the browser has no file system for it, as in some private windows. */
+export async function opfsHubCache(): Promise<HubCache | undefined> {
+  const root = await globalThis.navigator?.storage?.getDirectory?.().catch(() => undefined);
+  return root && 'locks' in navigator ? new OpfsCache(root) : undefined;
+}
+
+class OpfsCache implements HubCache {
+  /** For what finds no room. */
+  private readonly memory = memoryHubCache();
+
+  constructor(private readonly root: FileSystemDirectoryHandle) {}
+
+  async readText(repository: string, path: string): Promise<string | undefined> {
+    const { folder, name } = this.place(repository, path);
+    const handle = await (await this.folder(folder))?.getFileHandle(name).catch(missing);
+    return handle && (await (await handle.getFile()).text());
+  }
+
+  async writeText(repository: string, path: string, text: string): Promise<void> {
+    const { folder, name } = this.place(repository, path);
+    // Only another request the next time, where there is no room.
+    await this.made(folder)
+      .then((made) => write(made, name, [text]))
+      .catch(noRoom);
+  }
+
+  async open(file: Parameters<HubCache['open']>[0]): Promise<ByteSource | undefined> {
+    if (file.blob === undefined) return undefined;
+    const folder = await this.folder(this.blobFolder(file.repository, file.blob));
+    const isWhole = await folder?.getFileHandle(WHOLE).then(() => true, missing);
+    if (!folder || !isWhole) return this.memory.open(file);
+    const source = blobSource(new Blob(await segments(folder)), `${file.repository}/${file.path}`);
+    return file.size === undefined || source.size === file.size ? source : undefined;
+  }
+
+  async add(...[file, fill, watch]: Parameters<HubCache['add']>): Promise<ByteSource> {
+    const options = watch.signal ? { signal: watch.signal } : {};
+    return navigator.locks.request(`${ROOT}/${file.blob}`, options, async () => {
+      const found = await this.open(file);
+      if (found) return found;
+      const folder = await this.made(this.blobFolder(file.repository, file.blob));
+      const partial = await SegmentedFile.open(folder);
+      try {
+        await fill(partial).finally(() => partial.flush());
+        await write(folder, WHOLE, []);
+      } catch (error) {
+        noRoom(error);
+        await partial.reset();
+        watch.onNotice?.(
+          `${file.path} finds no room in the browser's storage: it is kept until the page is closed`,
+        );
+        return this.memory.add(file, fill, watch);
+      }
+      const kept = await this.open(file);
+      if (kept) return kept;
+      const where = `${file.repository}/${file.path}`;
+      throw new InputError(where, "is gone from the browser's storage", 'Make room there and try again');
+    });
+  }
+
+  private blobFolder(repository: string, blob: string): string[] {
+    return [ROOT, repositoryFolder(repository), 'blobs', blob];
+  }
+
+  private place(repository: string, path: string): { folder: string[]; name: string } {
+    const steps = path.split('/');
+    return {
+      folder: [ROOT, repositoryFolder(repository), ...steps.slice(0, -1)],
+      name: steps.at(-1) as string,
+    };
+  }
+
+  private async folder(steps: readonly string[]): Promise<FileSystemDirectoryHandle | undefined> {
+    let folder: FileSystemDirectoryHandle | undefined = this.root;
+    for (const step of steps) folder = await folder?.getDirectoryHandle(step).catch(missing);
+    return folder;
+  }
+
+  private async made(steps: readonly string[]): Promise<FileSystemDirectoryHandle> {
+    let folder = this.root;
+    for (const step of steps) folder = await folder.getDirectoryHandle(step, { create: true });
+    return folder;
+  }
+}
+
+/** A download on its way: segments that are written, and the bytes of the next one. */
+class SegmentedFile implements PartialFile {
+  private waiting: Uint8Array<ArrayBuffer>[] = [];
+  private waitingBytes = 0;
+
+  private constructor(
+    private readonly folder: FileSystemDirectoryHandle,
+    private written: File[],
+  ) {}
+
+  static async open(folder: FileSystemDirectoryHandle): Promise<SegmentedFile> {
+    return new SegmentedFile(folder, await segments(folder));
+  }
+
+  get size(): number {
+    return this.written.reduce((sum, { size }) => sum + size, this.waitingBytes);
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const all = new Blob([...this.written, ...this.waiting]);
+    return new Uint8Array(await all.slice(offset, offset + length).arrayBuffer());
+  }
+
+  async append(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    this.waiting.push(bytes);
+    this.waitingBytes += bytes.byteLength;
+    if (this.waitingBytes >= SEGMENT) await this.flush();
+  }
+
+  /** Keeps what waits. */
+  async flush(): Promise<void> {
+    if (this.waitingBytes === 0) return;
+    const file = await write(this.folder, segmentName(this.written.length), this.waiting);
+    this.written.push(file);
+    this.waiting = [];
+    this.waitingBytes = 0;
+  }
+
+  async reset(): Promise<void> {
+    // The last one first: what is left is always a beginning of the file.
+    for (const { name } of this.written.reverse()) await this.folder.removeEntry(name).catch(missing);
+    this.written = [];
+    this.waiting = [];
+    this.waitingBytes = 0;
+  }
+}
+
+/** The segments that are there, in their order. */
+async function segments(folder: FileSystemDirectoryHandle): Promise<File[]> {
+  const files: File[] = [];
+  for (;;) {
+    const handle = await folder.getFileHandle(segmentName(files.length)).catch(missing);
+    if (!handle) return files;
+    files.push(await handle.getFile());
+  }
+}
+
+function segmentName(index: number): string {
+  return String(index).padStart(6, '0');
+}
+
+/** A file of these parts, whole or not at all: a browser puts it in place when it is closed. */
+async function write(
+  folder: FileSystemDirectoryHandle,
+  name: string,
+  parts: readonly BlobPart[],
+): Promise<File> {
+  const handle = await folder.getFileHandle(name, { create: true });
+  const stream = await handle.createWritable();
+  try {
+    for (const part of parts) await stream.write(part);
+    await stream.close();
+  } catch (error) {
+    await stream.abort().catch(() => undefined);
+    throw error;
+  }
+  return handle.getFile();
+}
+
+/** What is not there is undefined; anything else is an error still. */
+function missing(error: unknown): undefined {
+  if (nameOf(error) !== 'NotFoundError') throw error;
+}
+
+/** Lets pass that there is no room; anything else is an error still. */
+function noRoom(error: unknown): void {
+  if (nameOf(error) !== 'QuotaExceededError') throw error;
+}
+
+function nameOf(error: unknown): unknown {
+  return (error as { name?: unknown } | null)?.name;
+}

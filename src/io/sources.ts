@@ -1,0 +1,175 @@
+/**
+ * A model is a folder, wherever it lies: whatever a person may name one by becomes {@link Files}. One row for each kind of
+ * source; the folders of a disk are added in `src/node/`. Opening makes no request that the source does not ask for.
+ */
+import type { ByteSource } from './byte-source.ts';
+import { InputError, quote } from './errors.ts';
+import { blobFiles, type Files, filesOf } from './files.ts';
+import { fetchFiles } from './http-files.ts';
+import { HUB, type HubOptions, hubFiles } from './hub.ts';
+import { type HubCache, memoryHubCache } from './hub-cache.ts';
+import { opfsHubCache } from './opfs-cache.ts';
+import { type RepositoryName, repositoryNamed, repositoryOfPage } from './repository.ts';
+import { MODEL_WEIGHTS } from './weights.ts';
+
+/**
+ * Where a model can come from: an open folder; a repository of the hub, `owner/name` or `owner/name@revision`; the address of a
+ * folder; a folder or files that a person picked or dropped. An address, a repository or a picked file may name a single file
+ * that is a model by itself.
+ */
+export type Source = Files | string | URL | FileSystemDirectoryHandle | Blob | Iterable<File>;
+
+export type SourceOptions = HubOptions;
+
+/** Opens a source of its kind; `undefined` for any other. */
+export type Opener = (source: Source, options: SourceOptions) => Promise<Files | undefined> | undefined;
+
+/** The first that knows the source opens it. */
+const OPENERS: readonly Opener[] = [openFolder, openDirectory, openChosen, openAddress, openRepository];
+
+/** Opens a model's files. {@link InputError} says what the source was taken for. */
+export async function openSource(
+  source: Source,
+  options: SourceOptions = {},
+  before: readonly Opener[] = [],
+): Promise<Files> {
+  const isThing = typeof source === 'string' || (typeof source === 'object' && source !== null);
+  for (const open of isThing ? [...before, ...OPENERS] : []) {
+    const files = await open(source, options);
+    if (!files) continue;
+    if (options.revision === undefined || files.revision !== undefined) return files;
+    const what = `has no revisions, and ${quote(options.revision)} is asked for`;
+    throw new InputError(files.name, what, 'Leave the revision out, or name a repository of the hub');
+  }
+  const what = 'is no folder that can be opened, no repository (owner/name) and no address (https://…)';
+  throw new InputError(quote(source), what, 'Name one of them');
+}
+
+function openFolder(source: Source): Promise<Files> | undefined {
+  const isFiles = typeof source === 'object' && 'open' in source && 'readText' in source;
+  return isFiles ? Promise.resolve(source) : undefined;
+}
+
+/** A folder that a person gave a page access to, or one of the page's own. */
+function openDirectory(source: Source): Promise<Files> | undefined {
+  if (typeof source !== 'object' || !('getDirectoryHandle' in source)) return undefined;
+  const { name } = source;
+  const find = async (path: string) => {
+    const steps = path.split('/');
+    let folder = source;
+    try {
+      for (const step of steps.slice(0, -1)) folder = await folder.getDirectoryHandle(step);
+      const file = await (await folder.getFileHandle(steps.at(-1) as string)).getFile();
+      return blobFiles({ [path]: file }, name).open(path);
+    } catch (error) {
+      if (/^(NotFound|TypeMismatch)Error$/.test((error as Error).name)) return undefined;
+      throw error;
+    }
+  };
+  return Promise.resolve(filesOf(name, find));
+}
+
+/** Files that a person picked or dropped: by their paths, less the folders that all of them are in. */
+function openChosen(source: Source): Promise<Files> | undefined {
+  if (typeof source === 'string' || !(source instanceof Blob || Symbol.iterator in source)) return undefined;
+  const files = source instanceof Blob ? [source] : [...source];
+  const paths = files.map((file) => {
+    const { webkitRelativePath, name = 'file' } = file as Partial<File>;
+    return (webkitRelativePath || name).split('/');
+  });
+  if (paths.length === 0)
+    throw new InputError('the chosen files', 'there are none', 'Choose a folder or a file');
+  const [one = []] = paths;
+  let shared = 0;
+  while (paths.every((path) => shared < path.length - 1 && path[shared] === one[shared])) shared++;
+  const named = files.map((file, i) => [(paths[i] as string[]).slice(shared).join('/'), file] as const);
+  const folder = blobFiles(Object.fromEntries(named), one[shared - 1]);
+  const [[only]] = named as [readonly [string, Blob]];
+  return named.length === 1 && isSingleFile(only) ? openSingleFile(folder, only) : Promise.resolve(folder);
+}
+
+function openAddress(source: Source, options: SourceOptions): Promise<Files> | undefined {
+  const text = source instanceof URL ? source.href : source;
+  if (typeof text !== 'string' || !/^https?:\/\//i.test(text)) return undefined;
+  if (!URL.canParse(text)) throw new InputError(quote(text), 'is no address', 'Check it');
+  const url = new URL(text);
+  if (url.username || url.password)
+    throw new InputError(url.host, 'the address holds a user or a password', 'Leave them out');
+  const repository = repositoryOfPage(url, options.endpoint ?? HUB);
+  if (repository) return openHub(repository, options);
+  const last = url.pathname.split('/').at(-1) as string;
+  if (!isSingleFile(last)) return Promise.resolve(fetchFiles(url.href, options));
+  const parent = new URL(url);
+  parent.pathname = url.pathname.slice(0, -last.length);
+  return openSingleFile(fetchFiles(parent.href, options), decodeURIComponent(last));
+}
+
+function openRepository(source: Source, options: SourceOptions): Promise<Files> | undefined {
+  const named = typeof source === 'string' ? repositoryNamed(source) : undefined;
+  return named && openHub(named, options);
+}
+
+async function openHub(named: RepositoryName, options: SourceOptions): Promise<Files> {
+  const { id, file, revision } = named;
+  if (revision !== undefined && options.revision !== undefined && revision !== options.revision) {
+    const what = `its revision is given twice, as ${quote(revision)} and as ${quote(options.revision)}`;
+    throw new InputError(id, what, 'Give one of them');
+  }
+  if (file !== undefined && !isSingleFile(file)) {
+    const kinds = Object.keys(SINGLE_FILES).join(', ');
+    throw new InputError(`${id}/${file}`, `is no file that is a model by itself: ${kinds}`, `Give ${id}`);
+  }
+  const folder = await hubFiles(named, options.cache ?? (await pageCache(id, options)), options);
+  return file === undefined ? folder : openSingleFile(folder, file);
+}
+
+/** The cache of the page that this runs in; memory, told so, where it has none. */
+async function pageCache(id: string, { onNotice }: SourceOptions): Promise<HubCache> {
+  if ((globalThis as { process?: { versions?: { node?: string } } }).process?.versions?.node !== undefined) {
+    const wayOut = "In Node take openSource from 'webalign/node', or give the option cache";
+    throw new InputError(id, 'is a repository of the hub, and there is no cache to keep it in', wayOut);
+  }
+  const cache = await opfsHubCache();
+  if (cache) return cache;
+  onNotice?.(`${id}: this browser keeps no files here, so that it is fetched again with every visit`);
+  return memoryHubCache();
+}
+
+/** Files that are a model by themselves, by how their names end: the folder that each stands for. */
+const SINGLE_FILES: Readonly<Record<string, (file: ByteSource, folder: Files) => Promise<Files>>> = {
+  /** Weights under another name than the usual; the rest of the model lies beside them. */
+  '.safetensors': async (file, folder) => ({
+    ...filesOf(
+      folder.name,
+      async (path) =>
+        path === MODEL_WEIGHTS ? file : (await folder.exists(path)) ? folder.open(path) : undefined,
+      async (path) => path === MODEL_WEIGHTS || folder.exists(path),
+    ),
+    ...(folder.revision !== undefined && { revision: folder.revision }),
+  }),
+};
+
+/** Whether a file of this name is a model by itself. */
+export function isSingleFile(path: string): boolean {
+  return endingOf(path) in SINGLE_FILES;
+}
+
+/** The folder that the file at `path` of `folder` stands for. */
+export async function openSingleFile(folder: Files, path: string): Promise<Files> {
+  const open = SINGLE_FILES[endingOf(path)];
+  if (!open) throw new Error(`${path} is no model by itself`);
+  const steps = path.split('/');
+  const below = steps.slice(0, -1).join('/');
+  return open(await folder.open(path), below === '' ? folder : subfolder(folder, below));
+}
+
+function subfolder(folder: Files, below: string): Files {
+  const at = (path: string) => `${below}/${path}`;
+  const find = async (path: string) => ((await folder.exists(at(path))) ? folder.open(at(path)) : undefined);
+  const files = filesOf(folder.name, find, (path) => folder.exists(at(path)));
+  return { ...files, ...(folder.revision !== undefined && { revision: folder.revision }) };
+}
+
+function endingOf(path: string): string {
+  return /\.\w+$/.exec(path)?.[0].toLowerCase() ?? '';
+}

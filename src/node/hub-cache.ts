@@ -1,0 +1,266 @@
+/**
+ * The cache of Hugging Face's own tools, on disk: what they have fetched is found here, and what is fetched here they find.
+ *
+ *     models--owner--name/blobs/NAME                  contents, by their hash
+ *     models--owner--name/snapshots/COMMIT/path       links into blobs/
+ *     models--owner--name/refs/REVISION               the commit that a branch stood for
+ *
+ * A blob is there whole or not at all. Until then it is `NAME.OWNER.incomplete`, which belongs to one thread of one process;
+ * whoever finds that of a dead one goes on with it. No lock is needed for that nothing is damaged, only for that nothing is
+ * fetched twice, and there the file of a living owner, while it grows, is the lock.
+ */
+import { randomUUID } from 'node:crypto';
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname, join, relative } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { threadId } from 'node:worker_threads';
+import type { ByteSource } from '../io/byte-source.ts';
+import type { PartialFile } from '../io/download.ts';
+import { InputError, reason } from '../io/errors.ts';
+import {
+  type CachedFile,
+  type HubCache,
+  repositoryFolder,
+  type Watch,
+  type WholeFile,
+} from '../io/hub-cache.ts';
+import { fileSource } from './folder.ts';
+import { hubCacheFolder } from './hub-environment.ts';
+
+/** A download whose file has not grown for this long is not waited for. */
+const STALLED_MS = 30_000;
+const POLL_MS = 200;
+const HOST = hostname().replace(/[^\w-]/g, '_');
+const SELF = `${HOST}-${process.pid}-${threadId}`;
+
+/** The cache in `folder`, by default where Hugging Face's tools have theirs. */
+export function nodeHubCache(folder: string = hubCacheFolder()): HubCache {
+  return new NodeHubCache(folder);
+}
+
+/** Downloads under way in this thread, by blob. */
+const underWay = new Map<string, Promise<void>>();
+
+class NodeHubCache implements HubCache {
+  constructor(private readonly root: string) {}
+
+  private path(repository: string, ...steps: string[]): string {
+    return join(this.root, repositoryFolder(repository), ...steps);
+  }
+
+  readText(repository: string, path: string): Promise<string | undefined> {
+    return readFile(this.path(repository, path), 'utf8').catch(() => undefined);
+  }
+
+  async writeText(repository: string, path: string, text: string): Promise<void> {
+    const target = this.path(repository, path);
+    const temporary = `${target}.${randomUUID()}.tmp`;
+    try {
+      await mkdir(dirname(target), { recursive: true });
+      await writeFile(temporary, text);
+      await rename(temporary, target);
+    } catch {
+      // The cache of another user may be there to be read only; then the hub is asked again the next time.
+      await rm(temporary, { force: true }).catch(() => undefined);
+    }
+  }
+
+  async open(file: CachedFile): Promise<ByteSource | undefined> {
+    const pointer = this.path(file.repository, 'snapshots', file.commit, file.path);
+    if (await hasSize(pointer, file.size)) return fileSource(pointer);
+    if (file.blob === undefined) return undefined;
+    const blob = this.path(file.repository, 'blobs', file.blob);
+    if (!(await hasSize(blob, file.size))) return undefined;
+    await link(blob, pointer);
+    return fileSource(pointer);
+  }
+
+  async add(
+    file: WholeFile,
+    fill: (partial: PartialFile) => Promise<void>,
+    watch: Watch,
+  ): Promise<ByteSource> {
+    const blob = this.path(file.repository, 'blobs', file.blob);
+    // One after the other. Another one's failure is its own: it may have been called off, or have given up sooner.
+    const before = underWay.get(blob)?.catch(() => undefined);
+    const fetching = Promise.resolve(before).then(async () => {
+      if (!(await hasSize(blob, file.size))) await fetchBlob(blob, file, fill, watch);
+    });
+    underWay.set(blob, fetching);
+    await fetching.finally(() => underWay.get(blob) === fetching && underWay.delete(blob));
+    const found = await this.open(file);
+    if (found) return found;
+    throw new InputError(
+      blob,
+      'is gone right after it was fetched',
+      'See who clears the cache, and try again',
+    );
+  }
+}
+
+async function fetchBlob(
+  blob: string,
+  { path, size }: WholeFile,
+  fill: (partial: PartialFile) => Promise<void>,
+  watch: Watch,
+): Promise<void> {
+  await writing(blob, () => mkdir(dirname(blob), { recursive: true }));
+  await othersOn(blob, path, watch);
+  if (await hasSize(blob, size)) return;
+  const own = `${blob}.${SELF}.incomplete`;
+  await adopt(blob, own);
+  const partial = await DiskPartial.open(own);
+  try {
+    await fill(partial);
+    await partial.sync();
+  } finally {
+    await partial.close();
+    // Nothing worth keeping came, or it was wrong.
+    if (partial.size === 0 && size > 0) await rm(own, { force: true });
+  }
+  await writing(blob, () => rename(own, blob));
+}
+
+/** Waits while another process is fetching the blob, and getting on with it. */
+async function othersOn(blob: string, path: string, { signal, onNotice }: Watch): Promise<void> {
+  for (let told = false; ; told = true) {
+    const others = (await incomplete(blob)).filter(({ owner, isAlive }) => isAlive && owner !== SELF);
+    const ages = await Promise.all(others.map(async ({ file }) => Date.now() - (await changed(file))));
+    if (!ages.some((age) => age < STALLED_MS)) return;
+    if (!told) onNotice?.(`${path} is being fetched by another process: waiting for it`);
+    await wait(POLL_MS, undefined, signal ? { signal } : {}).catch(() => signal?.throwIfAborted());
+  }
+}
+
+/** Takes over what dead owners have left: the most of it becomes one's own, the rest goes. */
+async function adopt(blob: string, own: string): Promise<void> {
+  const left = (await incomplete(blob)).filter(({ owner, isAlive }) => !isAlive || owner === SELF);
+  const sized = await Promise.all(
+    left.map(async ({ file }) => ({ file, size: (await stat(file).catch(() => undefined))?.size ?? -1 })),
+  );
+  const [best, ...others] = sized.sort((a, b) => b.size - a.size);
+  for (const { file } of others) await rm(file, { force: true });
+  // Another heir may be faster; then there is nothing to go on with.
+  if (best && best.file !== own) await rename(best.file, own).catch(() => undefined);
+}
+
+interface Incomplete {
+  file: string;
+  owner: string;
+  isAlive: boolean;
+}
+
+/** Downloads of the blob that are under way, or were cut off. Those of other machines count as alive. */
+async function incomplete(blob: string): Promise<Incomplete[]> {
+  const [folder, prefix] = [dirname(blob), `${basename(blob)}.`];
+  const names = await readdir(folder).catch(() => [] as string[]);
+  return names
+    .filter((name) => name.startsWith(prefix) && name.endsWith('.incomplete'))
+    .map((name) => {
+      const owner = name.slice(prefix.length, -'.incomplete'.length);
+      const [, host, pid] = /^(.+)-(\d+)-\d+$/.exec(owner) ?? [];
+      const isAlive = host !== HOST || isRunning(Number(pid));
+      return { file: join(folder, name), owner, isAlive };
+    });
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // It is there, and not ours to signal.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** A blob on its way, on disk. What was appended outlives the process, however it ends. */
+class DiskPartial implements PartialFile {
+  private constructor(
+    private readonly path: string,
+    private readonly file: FileHandle,
+    private filled: number,
+  ) {}
+
+  static async open(path: string): Promise<DiskPartial> {
+    return writing(path, async () => {
+      const file = await open(path, 'a+');
+      return new DiskPartial(path, file, (await file.stat()).size);
+    });
+  }
+
+  get size(): number {
+    return this.filled;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    const { bytesRead } = await this.file.read(bytes, 0, length, offset);
+    return bytes.subarray(0, bytesRead);
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    await writing(this.path, () => this.file.appendFile(bytes));
+    this.filled += bytes.byteLength;
+  }
+
+  async reset(): Promise<void> {
+    await writing(this.path, () => this.file.truncate(0));
+    this.filled = 0;
+  }
+
+  async sync(): Promise<void> {
+    await writing(this.path, () => this.file.sync());
+  }
+
+  close(): Promise<void> {
+    return this.file.close();
+  }
+}
+
+/** Points to the blob from the snapshot. Where the system makes no links the blob itself goes there, as with Python. */
+async function link(blob: string, pointer: string): Promise<void> {
+  const temporary = `${pointer}.${randomUUID()}.tmp`;
+  await writing(pointer, async () => {
+    await mkdir(dirname(pointer), { recursive: true });
+    const linked = await symlink(relative(dirname(pointer), blob), temporary).then(
+      () => true,
+      () => false,
+    );
+    await rename(linked ? temporary : blob, pointer);
+  });
+}
+
+async function hasSize(path: string, size: number | undefined): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() === true && (size === undefined || found.size === size);
+}
+
+/** When the file last grew, in milliseconds; never, where it is not there. */
+async function changed(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
+}
+
+async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const isFull = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '');
+    const what = isFull ? 'finds no room: the disk is full' : `cannot be written: ${reason(cause)}`;
+    const wayOut = isFull
+      ? 'Make room there, or set HF_HUB_CACHE to a folder on another disk; what came is kept'
+      : 'Check the folder, or set HF_HUB_CACHE to another one';
+    throw new InputError(path, what, wayOut, { cause });
+  }
+}

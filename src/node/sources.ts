@@ -1,0 +1,57 @@
+/**
+ * Where a model can come from in Node: a folder or a file on disk beside all that a page knows, and Hugging Face's own cache for
+ * what the hub has. What is on disk wins; whoever names what is not there is told what the name was taken for.
+ */
+import { stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { InputError, quote } from '../io/errors.ts';
+import type { Files } from '../io/files.ts';
+import { repositoryNamed } from '../io/repository.ts';
+import {
+  isSingleFile,
+  type Opener,
+  openSource as openAnySource,
+  openSingleFile,
+  type Source,
+  type SourceOptions,
+} from '../io/sources.ts';
+import { folderFiles } from './folder.ts';
+import { nodeHubCache } from './hub-cache.ts';
+import { hubEnvironment } from './hub-environment.ts';
+
+/**
+ * Opens a model's files: a folder or a file on disk, or any {@link Source}. Cache, hub and token are those of Hugging Face's own
+ * tools where the options do not say otherwise.
+ */
+export async function openSource(source: Source, options: SourceOptions = {}): Promise<Files> {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  return openAnySource(source, { cache: nodeHubCache(), ...(await hubEnvironment()), ...given }, [openDisk]);
+}
+
+const openDisk: Opener = async (source, { onNotice, endpoint = 'the hub' }) => {
+  const path = pathOf(source);
+  if (path === undefined) return undefined;
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) return folderFiles(path);
+  if (found) {
+    if (isSingleFile(path)) return openSingleFile(folderFiles(dirname(path)), basename(path));
+    throw new InputError(path, 'is a file, and no model by itself', 'Name the folder of the model');
+  }
+  const repository = source instanceof URL ? undefined : repositoryNamed(path);
+  if (!repository) {
+    const what = 'there is no such folder, and no repository of the hub has a name like this';
+    throw new InputError(path, what, 'Give the path of a folder, owner/name, or https://…');
+  }
+  onNotice?.(
+    `There is no folder ${quote(path)} here: taking it for the repository ${repository.id} of ${endpoint}`,
+  );
+  return undefined;
+};
+
+/** What the source is on disk, if it can be there. */
+function pathOf(source: Source): string | undefined {
+  if (source instanceof URL) return source.protocol === 'file:' ? fileURLToPath(source) : undefined;
+  if (typeof source !== 'string' || /^(https?|hf):\/\//i.test(source)) return undefined;
+  return source.startsWith('file:') ? fileURLToPath(source) : source;
+}

@@ -1,0 +1,90 @@
+import { expect } from 'chai';
+import { memoryFiles } from '../../src/io/files.ts';
+import { openSource, type Source } from '../../src/io/sources.ts';
+import { inNode } from '../support/gpu.ts';
+import { expectRefused } from './refused.ts';
+
+/** A file as a browser gives it for a folder that a person has picked. */
+function picked(path: string, content: string): File {
+  const file = new File([content], path.split('/').at(-1) as string);
+  return Object.defineProperty(file, 'webkitRelativePath', { value: path });
+}
+
+describe('io/sources', () => {
+  it('leaves an open folder as it is', async () => {
+    const files = memoryFiles({});
+    expect(await openSource(files)).to.equal(files);
+  });
+
+  it('opens a folder that was picked, below what all its files share', async () => {
+    const list = [picked('my/model/config.json', '{}'), picked('my/model/sub/a', 'x')];
+    for (const source of [list, new Set(list)]) {
+      const files = await openSource(source);
+      expect(files.name).to.equal('model');
+      expect(await files.readText('config.json')).to.equal('{}');
+      expect(await files.readText('sub/a')).to.equal('x');
+      expect(await files.exists('model/config.json')).to.equal(false);
+      await expectRefused(() => files.read('b'), 'model', 'there is no file "b"');
+    }
+  });
+
+  it('opens files that were dropped one by one', async () => {
+    const files = await openSource([new File(['{}'], 'config.json'), new File(['w'], 'model.safetensors')]);
+    expect(files.name).to.equal('the chosen files');
+    expect(await files.readText('model.safetensors')).to.equal('w');
+    await expectRefused(() => openSource([]), 'the chosen files', 'there are none');
+  });
+
+  it('takes weights under another name for the weights', async () => {
+    const files = await openSource(new File(['w'], 'mine.safetensors'));
+    expect(await files.readText('model.safetensors')).to.equal('w');
+    expect(await files.exists('model.safetensors')).to.equal(true);
+    expect(await files.exists('config.json')).to.equal(false);
+    await expectRefused(() => files.read('config.json'), 'there is no file "config.json"');
+  });
+
+  it('reads the address of one file as that file and what lies beside it', async () => {
+    const asked: string[] = [];
+    const pretend: typeof fetch = async (input) => {
+      asked.push(String(input));
+      return new Response(String(input).includes('config') ? '{}' : 'w');
+    };
+    const address = 'https://example.org/m/mine.safetensors?k=1';
+    const files = await openSource(address, { fetch: pretend });
+    expect(await files.readText('model.safetensors')).to.equal('w');
+    expect(await files.readText('config.json')).to.equal('{}');
+    expect(asked[0]).to.equal(address);
+    expect(asked.at(-1)).to.equal('https://example.org/m/config.json?k=1');
+    const folder = await openSource(new URL('https://example.org/m/'), { fetch: pretend });
+    expect([folder.name, await folder.readText('config.json')]).to.deep.equal([
+      'https://example.org/m',
+      '{}',
+    ]);
+  });
+
+  const REFUSED: [string, Source, ...string[]][] = [
+    ['a name alone', 'SmolLM2', '"SmolLM2"', 'no repository (owner/name)'],
+    ['nothing', '', 'no folder'],
+    ['another scheme', 'ftp://x/y', 'no address'],
+    ['a password', 'https://me:hush@example.org/m', 'example.org', 'a user or a password'],
+    ['a file that is no model', 'a/b/readme.txt', 'a/b/readme.txt', '.safetensors'],
+    ['something else', 7 as unknown as Source, 'no folder'],
+  ];
+  for (const [what, source, ...parts] of REFUSED) {
+    it(`refuses ${what}`, () =>
+      expectRefused(() => openSource(source, { cache: undefined, offline: true }), ...parts));
+  }
+
+  it('refuses a revision of what has none', () =>
+    expectRefused(
+      () => openSource(memoryFiles({}, 'mine'), { revision: 'v1' }),
+      'mine',
+      '"v1"',
+      'Leave the revision out',
+    ));
+
+  if (inNode) {
+    it('says where a repository is opened in Node', () =>
+      expectRefused(() => openSource('a/b'), 'a/b', "'webalign/node'", 'option cache'));
+  }
+});
