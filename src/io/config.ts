@@ -97,6 +97,10 @@ export function parseConfig(
   const vocabSize = fields.integer('vocab_size', undefined, 1, 2 ** 24);
   const numHiddenLayers = fields.integer('num_hidden_layers', undefined, 1, 2 ** 12);
   const maxPositionEmbeddings = fields.integer('max_position_embeddings', 2048);
+  const layers = layerAttentions(fields, numHiddenLayers, maxPositionEmbeddings);
+  if (layers.some(({ rotary: { factors } }) => factors && factors.length !== headDim / 2)) {
+    throw fields.wrong('rope_scaling', `${headDim / 2} factors, one for each pair of a head`);
+  }
   const widened = dialect.widening === undefined ? undefined : dialect.widening * hiddenSize;
   return {
     modelType,
@@ -110,7 +114,7 @@ export function parseConfig(
     maxPositionEmbeddings,
     normEps: fields.positive('rms_norm_eps', 1e-6),
     queryScale: 1 / Math.sqrt(fields.positive('query_pre_attn_scalar', headDim)),
-    layers: layerAttentions(fields, numHiddenLayers, maxPositionEmbeddings),
+    layers,
     tieWordEmbeddings: fields.boolean('tie_word_embeddings', false),
     attentionBias: fields.boolean('attention_bias', false),
     mlpBias: fields.boolean('mlp_bias', false),

@@ -1,26 +1,71 @@
 /**
- * GGUF, the files of llama.cpp: a header, typed metadata, a table of tensors, then their bytes, each on a boundary of 32.
- * Writes version 3, little-endian, the same bytes for the same content; reads nothing, and knows no model.
+ * GGUF, the files of llama.cpp: a header, typed metadata, a table of tensors, then their bytes, each on a boundary. Says what
+ * types there are and writes version 3, little-endian, the same bytes for the same content; gguf-reader.ts reads. Knows no
+ * model.
  *
  * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
+import type { BlockDtype } from './quantised.ts';
 
-/** Metadata of the kinds that are written here. */
-export type GgufValue = { string: string } | { float32: number } | { uint32: number };
+/** Metadata that is a number, or several: the format's code, and the array that holds them. A truth is a byte, 0 or 1. */
+export const NUMBER_TYPES = {
+  uint8: { code: 0, array: Uint8Array },
+  int8: { code: 1, array: Int8Array },
+  uint16: { code: 2, array: Uint16Array },
+  int16: { code: 3, array: Int16Array },
+  uint32: { code: 4, array: Uint32Array },
+  int32: { code: 5, array: Int32Array },
+  float32: { code: 6, array: Float32Array },
+  bool: { code: 7, array: Uint8Array },
+  uint64: { code: 10, array: BigUint64Array },
+  int64: { code: 11, array: BigInt64Array },
+  float64: { code: 12, array: Float64Array },
+} as const;
+
+export type NumberType = keyof typeof NUMBER_TYPES;
+export type NumberArray = InstanceType<(typeof NUMBER_TYPES)[NumberType]['array']>;
+
+export type GgufArray =
+  | { type: 'array'; of: NumberType; value: NumberArray }
+  | { type: 'array'; of: 'string'; value: readonly string[] }
+  | { type: 'array'; of: 'array'; value: readonly GgufArray[] };
+
+/** A value of the metadata. */
+export type GgufValue =
+  | { type: 'string'; value: string }
+  | { type: NumberType; value: number | bigint }
+  | GgufArray;
+
+/** Codes of the types that tensors may have here. */
+export const TENSOR_TYPES = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q4_1: 3,
+  Q5_0: 6,
+  Q5_1: 7,
+  Q8_0: 8,
+  Q4_K: 12,
+  Q5_K: 13,
+  Q6_K: 14,
+  BF16: 30,
+} as const satisfies Record<BlockDtype | 'F32' | 'F16' | 'BF16', number>;
+
+export type GgufDtype = keyof typeof TENSOR_TYPES;
 
 export interface GgufTensor {
   /** Row-major, as everywhere here: the file names the fastest dimension first. */
   shape: readonly number[];
-  dtype: keyof typeof TENSOR_TYPES;
+  dtype: GgufDtype;
   data: Uint8Array;
 }
 
-const MAGIC = 0x46554747; // "GGUF"
+export const MAGIC = 0x46554747; // "GGUF"
+export const STRING_CODE = 8;
+export const ARRAY_CODE = 9;
+/** Where the metadata names no other. */
+export const ALIGNMENT = 32;
 const VERSION = 3;
-const ALIGNMENT = 32;
-/** Numbers of the format for a type of metadata and of tensors. */
-const VALUE_TYPES = { uint32: 4, float32: 6, string: 8 } as const;
-const TENSOR_TYPES = { F32: 0, F16: 1 } as const;
 
 /** A file of metadata and tensors, both in the order given. */
 export function writeGguf(
@@ -28,45 +73,35 @@ export function writeGguf(
   tensors: ReadonlyMap<string, GgufTensor>,
 ): Uint8Array<ArrayBuffer> {
   const head = new Bytes();
-  head.uint32(MAGIC);
-  head.uint32(VERSION);
-  head.uint64(tensors.size);
-  head.uint64(metadata.size);
+  head.numbers('uint32', [MAGIC, VERSION]);
+  head.numbers('uint64', [BigInt(tensors.size), BigInt(metadata.size)]);
   for (const [key, value] of metadata) {
     head.text(key);
-    if ('string' in value) {
-      head.uint32(VALUE_TYPES.string);
-      head.text(value.string);
-    } else if ('float32' in value) {
-      head.uint32(VALUE_TYPES.float32);
-      head.float32(value.float32);
-    } else {
-      head.uint32(VALUE_TYPES.uint32);
-      head.uint32(value.uint32);
-    }
+    head.value(value);
   }
   let offset = 0;
   for (const [name, { shape, dtype, data }] of tensors) {
     head.text(name);
-    head.uint32(shape.length);
-    for (const size of [...shape].reverse()) head.uint64(size);
-    head.uint32(TENSOR_TYPES[dtype]);
-    head.uint64(offset);
-    offset += aligned(data.byteLength);
+    head.numbers('uint32', [shape.length]);
+    head.numbers('uint64', [...shape].reverse().map(BigInt));
+    head.numbers('uint32', [TENSOR_TYPES[dtype]]);
+    head.numbers('uint64', [BigInt(offset)]);
+    offset += aligned(data.byteLength, ALIGNMENT);
   }
-  const start = aligned(head.length);
+  const start = aligned(head.length, ALIGNMENT);
   const file = new Uint8Array(start + offset);
-  file.set(head.bytes());
+  head.copyTo(file);
   let at = start;
   for (const { data } of tensors.values()) {
     file.set(data, at);
-    at += aligned(data.byteLength);
+    at += aligned(data.byteLength, ALIGNMENT);
   }
   return file;
 }
 
-function aligned(bytes: number): number {
-  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+/** The next boundary. */
+export function aligned(bytes: number, alignment: number): number {
+  return Math.ceil(bytes / alignment) * alignment;
 }
 
 /** Little-endian numbers and texts, one after the other. */
@@ -74,43 +109,56 @@ class Bytes {
   private readonly parts: Uint8Array[] = [];
   length = 0;
 
-  uint32(value: number): void {
-    this.number(4, (view) => view.setUint32(0, value, true));
-  }
-
-  uint64(value: number): void {
-    this.number(8, (view) => view.setBigUint64(0, BigInt(value), true));
-  }
-
-  float32(value: number): void {
-    this.number(4, (view) => view.setFloat32(0, value, true));
+  numbers(type: NumberType, values: Iterable<number | bigint>): void {
+    const { buffer, byteOffset, byteLength } = numberArray(type, values);
+    this.add(new Uint8Array(buffer, byteOffset, byteLength));
   }
 
   /** UTF-8 behind its length. */
   text(value: string): void {
     const bytes = new TextEncoder().encode(value);
-    this.uint64(bytes.byteLength);
+    this.numbers('uint64', [BigInt(bytes.byteLength)]);
     this.add(bytes);
   }
 
-  bytes(): Uint8Array<ArrayBuffer> {
-    const all = new Uint8Array(this.length);
+  /** Behind the code of its type. */
+  value(value: GgufValue): void {
+    this.numbers('uint32', [codeOf(value.type)]);
+    if (value.type === 'array') this.array(value);
+    else if (value.type === 'string') this.text(value.value);
+    else this.numbers(value.type, [value.value]);
+  }
+
+  copyTo(file: Uint8Array): void {
     let at = 0;
     for (const part of this.parts) {
-      all.set(part, at);
+      file.set(part, at);
       at += part.byteLength;
     }
-    return all;
   }
 
-  private number(size: number, set: (view: DataView) => void): void {
-    const bytes = new Uint8Array(size);
-    set(new DataView(bytes.buffer));
-    this.add(bytes);
+  private array(array: GgufArray): void {
+    this.numbers('uint32', [codeOf(array.of)]);
+    this.numbers('uint64', [BigInt(array.value.length)]);
+    if (array.of === 'string') for (const text of array.value) this.text(text);
+    else if (array.of === 'array') for (const inner of array.value) this.array(inner);
+    else this.numbers(array.of, array.value);
   }
 
   private add(bytes: Uint8Array): void {
     this.parts.push(bytes);
     this.length += bytes.byteLength;
   }
+}
+
+function codeOf(type: NumberType | 'string' | 'array'): number {
+  if (type === 'string') return STRING_CODE;
+  return type === 'array' ? ARRAY_CODE : NUMBER_TYPES[type].code;
+}
+
+function numberArray(type: NumberType, values: Iterable<number | bigint>): NumberArray {
+  const from = NUMBER_TYPES[type].array as unknown as {
+    from(values: Iterable<number | bigint>): NumberArray;
+  };
+  return from.from(values);
 }

@@ -18,6 +18,8 @@ export interface RotaryPositions {
   theta: number;
   /** All frequencies are divided by it. */
   linearFactor?: number;
+  /** Each frequency is divided by its own. */
+  factors?: readonly number[];
   llama3?: Llama3Scaling;
 }
 
@@ -105,6 +107,18 @@ const SCALINGS: Readonly<Record<string, (fields: Fields) => Omit<RotaryPositions
         originalMaxPositionEmbeddings: fields.integer('original_max_position_embeddings'),
       },
     };
+  },
+  longrope: (fields) => {
+    const factors = fields.get('short_factor');
+    if (!Array.isArray(factors) || !factors.every((factor) => typeof factor === 'number' && factor > 0)) {
+      throw fields.wrong('short_factor', 'a list of numbers greater than 0');
+    }
+    if (JSON.stringify(fields.get('long_factor')) !== JSON.stringify(factors)) {
+      throw fields.unsupported('long_factor', 'Computed are factors that are the same in short contexts');
+    }
+    if (fields.get('attention_factor') !== 1)
+      throw fields.unsupported('attention_factor', 'Only 1 is computed');
+    return { factors: factors as number[] };
   },
 };
 

@@ -1,16 +1,19 @@
 /**
- * The weights of a Hugging Face folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+ * The weights of a Hugging Face folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names, or the
+ * GGUF file that stands for a folder.
  * Gives tensors as stored; which of them a model needs, and in which shape, is the model's business. Also what else
  * such a folder holds, by name.
  */
 import { InputError, listed, quote } from './errors.ts';
 import type { Files } from './files.ts';
+import { openGguf } from './gguf-reader.ts';
 import { isObject, parseJsonObject } from './json.ts';
 import { openSafetensors, type TensorSource } from './safetensors.ts';
 
 export const MODEL_CONFIG = 'config.json';
 export const MODEL_WEIGHTS = 'model.safetensors';
 export const MODEL_INDEX = 'model.safetensors.index.json';
+export const MODEL_GGUF = 'model.gguf';
 /** What belongs to a model beside configuration and weights, and is the same in one made of it. */
 const CARRIED = [
   'tokenizer.json',
@@ -29,6 +32,7 @@ export async function carriedFiles(source: Files): Promise<Record<string, Uint8A
 
 /** All tensors of the model in `files`, by name; their bytes are read when they are asked for. */
 export async function openWeights(files: Files): Promise<Map<string, TensorSource>> {
+  if (await files.exists(MODEL_GGUF)) return (await openGguf(await files.open(MODEL_GGUF))).tensors;
   const read = async (path: string) => (await openSafetensors(await files.open(path))).tensors;
   if (!(await files.exists(MODEL_INDEX))) return read(MODEL_WEIGHTS);
 

@@ -41,17 +41,41 @@ export interface Architecture {
   transposed?: boolean;
   /** Beginning of all weight names that some files leave out. */
   prefix?: string;
-  gguf: GgufNames;
+  gguf: {
+    /** llama.cpp's `general.architecture`. */
+    architecture: string;
+    /** Layers whose rows it keeps in the order of interleaved rotary pairs, head by head. */
+    interleaved: readonly LinearName[];
+  };
 }
 
-/** What llama.cpp calls the same layers. */
-export interface GgufNames {
-  /** Its `general.architecture`. */
-  architecture: string;
-  linears: Partial<Record<LinearName, string>>;
-  /** Layers whose rows it keeps in the order of interleaved rotary pairs, head by head. */
-  interleaved: readonly LinearName[];
-}
+/** What llama.cpp calls the same parts, in every architecture. */
+export const GGUF_NAMES = {
+  embedding: 'token_embd',
+  positions: 'position_embd',
+  finalNorm: 'output_norm',
+  head: 'output',
+  norms: {
+    attention: 'blk.{i}.attn_norm',
+    query: 'blk.{i}.attn_q_norm',
+    key: 'blk.{i}.attn_k_norm',
+    attentionOut: 'blk.{i}.post_attention_norm',
+    mlp: 'blk.{i}.ffn_norm',
+    mlpOut: 'blk.{i}.post_ffw_norm',
+  },
+  linears: {
+    qkv: 'blk.{i}.attn_qkv',
+    q: 'blk.{i}.attn_q',
+    k: 'blk.{i}.attn_k',
+    v: 'blk.{i}.attn_v',
+    o: 'blk.{i}.attn_output',
+    gate: 'blk.{i}.ffn_gate',
+    up: 'blk.{i}.ffn_up',
+    down: 'blk.{i}.ffn_down',
+  },
+} as const satisfies Pick<Architecture, 'embedding' | 'finalNorm' | 'head' | 'norms' | 'linears'> & {
+  positions: string;
+};
 
 const LLAMA: Architecture = {
   // Window fields that a Llama file may hold mean nothing there.
@@ -73,19 +97,7 @@ const LLAMA: Architecture = {
     up: 'model.layers.{i}.mlp.up_proj',
     down: 'model.layers.{i}.mlp.down_proj',
   },
-  gguf: {
-    architecture: 'llama',
-    linears: {
-      q: 'blk.{i}.attn_q',
-      k: 'blk.{i}.attn_k',
-      v: 'blk.{i}.attn_v',
-      o: 'blk.{i}.attn_output',
-      gate: 'blk.{i}.ffn_gate',
-      up: 'blk.{i}.ffn_up',
-      down: 'blk.{i}.ffn_down',
-    },
-    interleaved: ['q', 'k'],
-  },
+  gguf: { architecture: 'llama', interleaved: ['q', 'k'] },
 };
 
 const HEAD_NORMS = {
@@ -105,14 +117,14 @@ const QWEN2: Architecture = {
   ...LLAMA,
   dialect: { defaults: { max_position_embeddings: 32768, ...QWEN_WINDOW } },
   biased: ['q', 'k', 'v'],
-  gguf: { ...LLAMA.gguf, architecture: 'qwen2', interleaved: [] },
+  gguf: { architecture: 'qwen2', interleaved: [] },
 };
 
 const QWEN3: Architecture = {
   ...LLAMA,
   dialect: { defaults: { max_position_embeddings: 32768, head_dim: 128, ...QWEN_WINDOW } },
   norms: { ...LLAMA.norms, ...HEAD_NORMS },
-  gguf: { ...LLAMA.gguf, architecture: 'qwen3', interleaved: [] },
+  gguf: { architecture: 'qwen3', interleaved: [] },
 };
 
 /** The text models; the 1B of Gemma 3 is one by itself. */
@@ -141,7 +153,7 @@ const GEMMA3: Architecture = {
     mlp: 'model.layers.{i}.pre_feedforward_layernorm',
     mlpOut: 'model.layers.{i}.post_feedforward_layernorm',
   },
-  gguf: { ...LLAMA.gguf, architecture: 'gemma3', interleaved: [] },
+  gguf: { architecture: 'gemma3', interleaved: [] },
 };
 
 /** Files of the first models leave the prefix out. */
@@ -179,16 +191,7 @@ const GPT2: Architecture = {
   },
   biased: ['qkv', 'o', 'up', 'down'],
   transposed: true,
-  gguf: {
-    architecture: 'gpt2',
-    linears: {
-      qkv: 'blk.{i}.attn_qkv',
-      o: 'blk.{i}.attn_output',
-      up: 'blk.{i}.ffn_up',
-      down: 'blk.{i}.ffn_down',
-    },
-    interleaved: [],
-  },
+  gguf: { architecture: 'gpt2', interleaved: [] },
 };
 
 /** By `model_type`. */

@@ -2,11 +2,11 @@
  * A LoRA adapter as llama.cpp reads it (`llama-cli --lora adapter.gguf`), for a base model in GGUF that was made of the
  * same Hugging Face folder, quantised or not. Names and the order of rows are the architecture's; numbers stay float32.
  */
-import type { ModelConfig } from '../io/config.ts';
 import { toFloat32Bytes } from '../io/float.ts';
 import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf.ts';
 import { type Adapter, checkAdapterFits, type LoraWeights, loraScale } from '../io/peft.ts';
-import { inLayer, LINEARS, type LinearName } from './architectures.ts';
+import { GGUF_NAMES, inLayer, LINEARS } from './architectures.ts';
+import { rowInHalves } from './gguf-layout.ts';
 import { linearsOf, type ModelDescription } from './weights.ts';
 
 /**
@@ -24,20 +24,20 @@ export function ggufAdapter(
   // The reader divides by a layer's rank, rsLoRA by its root.
   const alpha = useRslora ? loraAlpha * Math.sqrt(r) : loraAlpha;
   const metadata = new Map<string, GgufValue>([
-    ['general.architecture', { string: gguf.architecture }],
-    ['general.type', { string: 'adapter' }],
-    ['general.file_type', { uint32: 0 }],
-    ['adapter.type', { string: 'lora' }],
-    ['adapter.lora.alpha', { float32: alpha }],
+    ['general.architecture', { type: 'string', value: gguf.architecture }],
+    ['general.type', { type: 'string', value: 'adapter' }],
+    ['general.file_type', { type: 'uint32', value: 0 }],
+    ['adapter.type', { type: 'string', value: 'lora' }],
+    ['adapter.lora.alpha', { type: 'float32', value: alpha }],
   ]);
   const tensors = new Map<string, GgufTensor>();
   for (let i = 0; i < config.numHiddenLayers; i++) {
     for (const layer of LINEARS) {
-      const [module, theirs] = [linears[layer], gguf.linears[layer]];
+      const module = linears[layer];
       const pair = module && adapter.weights.get(inLayer(module, i));
-      if (!pair || !theirs) continue;
-      const stem = `${inLayer(theirs, i)}.weight`;
-      const ordered = gguf.interleaved.includes(layer) ? interleaved(pair, headsOf(layer, config)) : pair.b;
+      if (!pair) continue;
+      const stem = `${inLayer(GGUF_NAMES.linears[layer], i)}.weight`;
+      const ordered = gguf.interleaved.includes(layer) ? interleaved(pair, config.headDim) : pair.b;
       // 1 but for a layer with a rank or an alpha of its own, whose scale the file has no place for.
       const factor = (loraScale(adapter.config, pair) * pair.r) / alpha;
       const b = Math.abs(factor - 1) < 1e-12 ? ordered : ordered.map((value) => factor * value);
@@ -48,17 +48,11 @@ export function ggufAdapter(
   return writeGguf(metadata, tensors);
 }
 
-function headsOf(layer: LinearName, { numAttentionHeads, numKeyValueHeads }: ModelConfig): number {
-  return layer === 'q' ? numAttentionHeads : numKeyValueHeads;
-}
-
-/** B (out, r) with each head's rows in turn from its first and its second half: 0, n/2, 1, n/2 + 1, … */
-function interleaved({ b, r, out }: LoraWeights, heads: number): Float32Array {
-  const half = out / heads / 2;
+/** B (out, r) with the rows of each head in pairs. */
+function interleaved({ b, r, out }: LoraWeights, headDim: number): Float32Array {
   const rows = new Float32Array(b.length);
   for (let row = 0; row < out; row++) {
-    const within = row % (2 * half);
-    const from = row - within + (within % 2) * half + Math.floor(within / 2);
+    const from = rowInHalves(row, headDim);
     rows.set(b.subarray(from * r, (from + 1) * r), row * r);
   }
   return rows;

@@ -5,9 +5,12 @@
 import type { Llama3Scaling, RotaryPositions } from '../io/layer-attention.ts';
 
 /** headDim / 2 frequencies in radians a position. */
-export function rotaryFrequencies(headDim: number, { theta, linearFactor, llama3 }: RotaryPositions) {
+export function rotaryFrequencies(
+  headDim: number,
+  { theta, linearFactor, factors, llama3 }: RotaryPositions,
+) {
   return Float64Array.from({ length: headDim / 2 }, (_, j) => {
-    const frequency = theta ** ((-2 * j) / headDim) / (linearFactor ?? 1);
+    const frequency = theta ** ((-2 * j) / headDim) / (factors?.[j] ?? linearFactor ?? 1);
     return llama3 ? stretched(frequency, llama3) : frequency;
   });
 }

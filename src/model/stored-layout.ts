@@ -1,15 +1,20 @@
 /**
  * Between tensors as an architecture's files have them and as the decoder reads them: names that leave their beginning out,
- * linear weights stored (in, out). Only bytes move here; no number changes.
+ * linear weights stored (in, out). Only bytes move here; no number changes. llama.cpp's files are gguf-layout.ts's.
  */
 import type { TensorSource, TensorToWrite } from '../io/safetensors.ts';
 import type { Architecture } from './architectures.ts';
+import { fromGguf, isGguf } from './gguf-layout.ts';
+import type { ModelDescription } from './weights.ts';
 
-/** Tensors of files with the names and the layout that the decoder reads. */
+/** Tensors of files with the names and the layout that the decoder reads; `needed` has the names of those that it does. */
 export function fromFiles(
-  architecture: Architecture,
+  description: ModelDescription,
   stored: ReadonlyMap<string, TensorSource>,
+  needed: ReadonlyMap<string, unknown>,
 ): Map<string, TensorSource> {
+  if (isGguf(stored)) return fromGguf(description, stored, needed);
+  const { architecture } = description;
   const { prefix = '', head } = architecture;
   return new Map(
     [...stored].map(([given, tensor]) => {

@@ -102,12 +102,10 @@ export interface ModelWeights {
 }
 
 /** The weights of a model, all there and in the right shapes. Throws {@link InputError} with all that is wrong. */
-export async function openModelWeights(
-  files: Files,
-  { config, architecture }: ModelDescription,
-): Promise<ModelWeights> {
+export async function openModelWeights(files: Files, description: ModelDescription): Promise<ModelWeights> {
+  const { config, architecture } = description;
   const shapes = weightShapes(architecture, config);
-  const stored = fromFiles(architecture, await openWeights(files));
+  const stored = fromFiles(description, await openWeights(files), shapes);
   const { head, embedding } = architecture;
   const findings: string[] = [];
   for (const [name, shape] of shapes) {

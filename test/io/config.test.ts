@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { type ConfigDialect, parseConfig, parseConfigText } from '../../src/io/config.ts';
+import type { JsonObject } from '../../src/io/json.ts';
 import { expectRefused } from './refused.ts';
 
 const FILE = 'models/x/config.json';
@@ -23,6 +24,12 @@ const base = {
 
 /** A layer that sees everything, at the usual frequencies. */
 const plain = { window: undefined, rotary: { theta: 10000 } };
+
+function longrope(more: JsonObject): JsonObject {
+  const factors = [1, 2, 3];
+  const fields = { type: 'longrope', short_factor: factors, long_factor: factors, attention_factor: 1 };
+  return { rope_scaling: { ...fields, ...more } };
+}
 
 describe('io/config', () => {
   it('fills in what transformers fills in', () => {
@@ -110,8 +117,8 @@ describe('io/config', () => {
     ],
     [
       'scaled rotary positions, old name',
-      { rope_scaling: { type: 'longrope', factor: 2 } },
-      ['"rope_scaling"', '"longrope"'],
+      { rope_scaling: { type: 'su', factor: 2 } },
+      ['"rope_scaling"', '"su"'],
     ],
     [
       'scaled rotary positions, new place',
@@ -129,6 +136,10 @@ describe('io/config', () => {
       },
       ['"rope_scaling"', '"high_freq_factor"', '(2)'],
     ],
+    ['factors that differ by context', longrope({ long_factor: [1] }), ['"long_factor"', '[1]']],
+    ['a factor of attention', longrope({ attention_factor: 2 }), ['"attention_factor"', '2']],
+    ['factors that are none', longrope({ short_factor: [1, 0] }), ['"short_factor"']],
+    ['too few factors', longrope({}), ['"rope_scaling"', '4 factors']],
     ['kinds of layers for other layers', { layer_types: ['full_attention'] }, ['"layer_types"', '5 of']],
     ['soft-capped logits', { final_logit_softcapping: 30 }, ['"final_logit_softcapping"', '30']],
     ['attention both ways', { use_bidirectional_attention: true }, ['"use_bidirectional_attention"']],
@@ -145,6 +156,11 @@ describe('io/config', () => {
         ...parts,
       ));
   }
+
+  it('reads a factor for each frequency', () => {
+    const { layers } = parseConfig({ ...base, head_dim: 6, ...longrope({}) }, FILE, DIALECTS);
+    expect(layers[0]?.rotary).to.deep.equal({ theta: 10000, factors: [1, 2, 3] });
+  });
 
   it('reads scaled rotary positions', () => {
     const llama3 = {

@@ -8,10 +8,10 @@ import {
   type TensorToWrite,
   writeSafetensors,
 } from '../../src/io/safetensors.ts';
-import { ARCHITECTURES } from '../../src/model/architectures.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import { mergedModelFiles } from '../../src/model/merged-model.ts';
 import { fromFiles } from '../../src/model/stored-layout.ts';
+import { describeModel } from '../../src/model/weights.ts';
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { relativeL2 } from '../reference/compare.ts';
@@ -48,7 +48,8 @@ describe('model/weights', () => {
       ['transformer.h.1.mlp.c_proj.weight', square],
       ['transformer.wpe.weight', square],
     ]);
-    const [linear, table] = fromFiles(ARCHITECTURES.gpt2, tensors).values();
+    const files = memoryFiles({ 'config.json': JSON.stringify(gpt2.config) });
+    const [linear, table] = fromFiles(await describeModel(files), tensors, tensors).values();
     expect([...(await linear.read())]).to.deep.equal([1, 3, 2, 4]);
     expect([...(await table.read())]).to.deep.equal([1, 2, 3, 4]);
   });

@@ -1,0 +1,48 @@
+/**
+ * A GGUF file seen as a Hugging Face folder: configuration and tokenizer are written out of its metadata when they are asked
+ * for, the weights stay where they are. Nobody else needs to know what the model came in.
+ */
+import { type ByteSource, memorySource } from './byte-source.ts';
+import { InputError } from './errors.ts';
+import { type Files, filesOf } from './files.ts';
+import { ggufConfig } from './gguf-config.ts';
+import { GgufMetadata } from './gguf-metadata.ts';
+import { openGguf } from './gguf-reader.ts';
+import { ggufTokenizer } from './gguf-tokenizer.ts';
+import type { Json, JsonObject } from './json.ts';
+import { MODEL_CONFIG, MODEL_GGUF } from './weights.ts';
+
+/** The folder that `source` stands for. Throws {@link InputError} where it is not sound, or no whole model. */
+export async function ggufFiles(source: ByteSource): Promise<Files> {
+  const gguf = await openGguf(source);
+  const metadata = new GgufMetadata(gguf.metadata, source.name);
+  const type = metadata.string('general.type') ?? 'model';
+  if (type !== 'model') {
+    const what = `holds ${type === 'adapter' ? 'an adapter' : `something of type "${type}"`}, not a model`;
+    throw new InputError(source.name, what, 'Give the GGUF of the model');
+  }
+  const tokenizer = () => ggufTokenizer(metadata);
+  const config = () => ggufConfig(gguf, source.name);
+  const contents: Record<string, () => Promise<Json | undefined> | Json | undefined> = {
+    [MODEL_CONFIG]: config,
+    'tokenizer.json': () => tokenizer()?.tokenizer,
+    'tokenizer_config.json': () => tokenizer()?.config,
+    'generation_config.json': async () => generation(await config()),
+  };
+  const paths = new Set([MODEL_GGUF, MODEL_CONFIG, 'generation_config.json']);
+  if (metadata.has('tokenizer.ggml.model')) paths.add('tokenizer.json').add('tokenizer_config.json');
+  const find = async (path: string): Promise<ByteSource | undefined> => {
+    if (path === MODEL_GGUF) return source;
+    const content = paths.has(path) ? await contents[path]?.() : undefined;
+    if (content === undefined) return undefined;
+    const text = `${JSON.stringify(content, null, 2)}\n`;
+    return memorySource(new TextEncoder().encode(text), `${source.name}/${path}`);
+  };
+  return filesOf(source.name, find, async (path) => paths.has(path));
+}
+
+/** What generation takes from the configuration. */
+function generation({ bos_token_id, eos_token_id, pad_token_id }: JsonObject): JsonObject {
+  const fields = { bos_token_id, eos_token_id, pad_token_id };
+  return Object.fromEntries(Object.entries(fields).filter(([, id]) => id !== undefined)) as JsonObject;
+}

@@ -1,0 +1,144 @@
+/**
+ * Between tensors as llama.cpp's files have them and as the decoder reads them: names, the rows of layers whose heads turn in
+ * interleaved pairs, norms whose weights it counts from nought. Rows move as they are stored, blocks and all.
+ */
+import type { ModelConfig } from '../io/config.ts';
+import { InputError, listed } from '../io/errors.ts';
+import { toFloat32, toFloat32Bytes } from '../io/float.ts';
+import type { StoredTensor, TensorSource } from '../io/safetensors.ts';
+import { type Architecture, GGUF_NAMES, inLayer, LAYER_NORMS, LINEARS } from './architectures.ts';
+import type { ModelDescription } from './weights.ts';
+
+/** What is in every file of a model whose frequencies have factors; the configuration has read them. */
+export const ROPE_FACTORS = 'rope_freqs.weight';
+
+/** A module of a model, and what of it is different in the other's file. */
+interface Part {
+  own: string;
+  theirs: string;
+  /** Rows are interleaved within heads. */
+  turns?: boolean;
+  /** The decoder adds one to the weight, llama.cpp has added it. */
+  offset?: boolean;
+}
+
+/** Whether files with these names are llama.cpp's: all of its models have this one, and no others. */
+export function isGguf(stored: ReadonlyMap<string, unknown>): boolean {
+  return stored.has(`${GGUF_NAMES.embedding}.weight`);
+}
+
+/** Tensors of a GGUF file with the names and the layout that the decoder reads; {@link InputError} names what it has no place for. */
+export function fromGguf(
+  { config, architecture }: ModelDescription,
+  stored: ReadonlyMap<string, TensorSource>,
+  needed: ReadonlyMap<string, unknown>,
+): Map<string, TensorSource> {
+  const parts = new Map(partsOf(architecture, config).map((part) => [part.theirs, part]));
+  const tensors = new Map<string, TensorSource>();
+  const strange: string[] = [];
+  for (const [given, tensor] of stored) {
+    const part = parts.get(moduleOf(given));
+    const name = part && `${part.own}${given.slice(part.theirs.length)}`;
+    if (part && name && needed.has(name)) tensors.set(name, fromTheirs(part, tensor, config.headDim));
+    else if (given !== ROPE_FACTORS) strange.push(given);
+  }
+  if (strange.length === 0) return tensors;
+  const where = stored.get(strange[0] as string)?.where ?? 'GGUF';
+  const what = `a model of type ${config.modelType} has no place for ${listed(strange)}`;
+  throw new InputError(where, what, 'Use a model of a supported architecture, as its converter wrote it');
+}
+
+/** The decoder's tensors as llama.cpp's files have them. */
+export function toGguf(
+  { config, architecture }: ModelDescription,
+  tensors: ReadonlyMap<string, StoredTensor>,
+): Map<string, StoredTensor> {
+  const parts = new Map(partsOf(architecture, config).map((part) => [part.own, part]));
+  return new Map(
+    [...tensors].map(([given, tensor]) => {
+      const part = parts.get(moduleOf(given)) as Part;
+      return [`${part.theirs}${given.slice(part.own.length)}`, toTheirs(part, tensor, config.headDim)];
+    }),
+  );
+}
+
+/**
+ * The row of a Hugging Face weight that stands at `row` in llama.cpp's: of each head in turn one from its first and one
+ * from its second half, 0, n/2, 1, n/2 + 1, …
+ */
+export function rowInHalves(row: number, headDim: number): number {
+  const within = row % headDim;
+  return row - within + (within % 2) * (headDim / 2) + Math.floor(within / 2);
+}
+
+function partsOf(architecture: Architecture, { numHiddenLayers }: ModelConfig): Part[] {
+  const { embedding, positions, finalNorm, head, norms, linears, norm, gguf } = architecture;
+  const offset = norm === 'rms-offset';
+  const parts: Part[] = [
+    { own: embedding, theirs: GGUF_NAMES.embedding },
+    { own: finalNorm, theirs: GGUF_NAMES.finalNorm, offset },
+    { own: head, theirs: GGUF_NAMES.head },
+  ];
+  if (positions) parts.push({ own: positions, theirs: GGUF_NAMES.positions });
+  for (let i = 0; i < numHiddenLayers; i++) {
+    for (const name of LAYER_NORMS) {
+      const own = norms[name];
+      if (own) parts.push({ own: inLayer(own, i), theirs: inLayer(GGUF_NAMES.norms[name], i), offset });
+    }
+    for (const name of LINEARS) {
+      const own = linears[name];
+      const turns = gguf.interleaved.includes(name);
+      if (own) parts.push({ own: inLayer(own, i), theirs: inLayer(GGUF_NAMES.linears[name], i), turns });
+    }
+  }
+  return parts;
+}
+
+/** The name without its `.weight` or `.bias`. */
+function moduleOf(name: string): string {
+  return name.replace(/\.(weight|bias)$/, '');
+}
+
+function fromTheirs({ turns, offset }: Part, tensor: TensorSource, headDim: number): TensorSource {
+  if (turns) {
+    const read = async () => {
+      const data = await tensor.read();
+      return inHalves(data, data.length / (tensor.shape[0] as number), headDim);
+    };
+    return { ...tensor, read };
+  }
+  if (!offset) return tensor;
+  const read = async () => shifted({ ...tensor, data: await tensor.read() }, -1);
+  return { ...tensor, dtype: 'F32', read };
+}
+
+function toTheirs({ turns, offset }: Part, tensor: StoredTensor, headDim: number): StoredTensor {
+  const { data, shape } = tensor;
+  if (turns) return { ...tensor, data: inPairs(data, data.length / (shape[0] as number), headDim) };
+  return offset ? { ...tensor, dtype: 'F32', data: shifted(tensor, 1) } : tensor;
+}
+
+function inHalves(data: Uint8Array, rowBytes: number, headDim: number): Uint8Array<ArrayBuffer> {
+  const rows = new Uint8Array(data.length);
+  for (let row = 0; row * rowBytes < data.length; row++) {
+    rows.set(data.subarray(row * rowBytes, (row + 1) * rowBytes), rowInHalves(row, headDim) * rowBytes);
+  }
+  return rows;
+}
+
+function inPairs(data: Uint8Array, rowBytes: number, headDim: number): Uint8Array<ArrayBuffer> {
+  const rows = new Uint8Array(data.length);
+  for (let row = 0; row * rowBytes < data.length; row++) {
+    const from = rowInHalves(row, headDim) * rowBytes;
+    rows.set(data.subarray(from, from + rowBytes), row * rowBytes);
+  }
+  return rows;
+}
+
+/** All values and `by`, in F32. */
+function shifted(
+  tensor: Pick<TensorSource, 'dtype' | 'where'> & { data: Uint8Array<ArrayBuffer> },
+  by: number,
+): Uint8Array<ArrayBuffer> {
+  return toFloat32Bytes(toFloat32(tensor).map((value) => value + by)) as Uint8Array<ArrayBuffer>;
+}
