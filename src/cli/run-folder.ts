@@ -9,7 +9,7 @@ import type { CheckpointStore } from '../io/checkpoint.ts';
 import { InputError } from '../io/errors.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../io/peft.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
-import { MODEL_CONFIG, MODEL_INDEX, MODEL_WEIGHTS } from '../io/weights.ts';
+import { MODEL_CONFIG, MODEL_GGUF, MODEL_INDEX, MODEL_WEIGHTS } from '../io/weights.ts';
 import { fileCheckpointStore, folderFiles, nodeReferenceCache } from '../node/folder.ts';
 import { UsageError } from './failures.ts';
 
@@ -24,6 +24,7 @@ const LEFT_BEHIND = {
   adapter: [ADAPTER_CONFIG, ADAPTER_WEIGHTS, RUN_RECORD, 'report.html', CHECKPOINT],
   model: [MODEL_CONFIG, MODEL_WEIGHTS, MODEL_INDEX, RUN_RECORD, CHECKPOINT],
   gguf: [GGUF_ADAPTER],
+  ggufModel: [MODEL_GGUF],
   trl: [
     TRL_SCRIPT,
     TRL_STAGES,

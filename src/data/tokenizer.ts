@@ -29,7 +29,9 @@ export class Tokenizer {
   private readonly tokenizer: HfTokenizer;
   private readonly config: JsonObject;
   /** Text of the special tokens by their name (`bos_token`), as a chat template sees them. */
-  private readonly special: Record<string, string>;
+  readonly special: Readonly<Record<string, string>>;
+  /** The chat template as it is written. */
+  readonly chatTemplate: string | undefined;
   private readonly template: Template | undefined;
 
   private constructor(
@@ -37,13 +39,14 @@ export class Tokenizer {
     tokenizer: HfTokenizer,
     config: JsonObject,
     special: Record<string, string>,
-    template: Template | undefined,
+    chatTemplate: string | undefined,
   ) {
     this.name = name;
     this.tokenizer = tokenizer;
     this.config = config;
     this.special = special;
-    this.template = template;
+    this.chatTemplate = chatTemplate;
+    this.template = chatTemplate === undefined ? undefined : parseTemplate(chatTemplate, name);
     const { bos_token: bos, eos_token: eos } = special;
     this.bosToken = bos;
     this.eosToken = eos;
@@ -63,13 +66,13 @@ export class Tokenizer {
     const json = parseJsonObject(await files.readText(TOKENIZER), file);
     const config = await optional(CONFIG);
     const special = specialTokens({ ...(await optional(SPECIAL)), ...config });
-    const source = (await files.exists(TEMPLATE))
+    const template = (await files.exists(TEMPLATE))
       ? await files.readText(TEMPLATE)
       : chatTemplate(config.chat_template);
-    const template = source === undefined ? undefined : parseTemplate(source, files.name);
     try {
       return new Tokenizer(files.name, new HfTokenizer(json, config), config, special, template);
     } catch (cause) {
+      if (cause instanceof InputError) throw cause;
       const what = `is not a tokenizer that can be read: ${reason(cause)}`;
       throw new InputError(file, what, 'Save it again with the transformers library', { cause });
     }

@@ -72,6 +72,7 @@ export function writeGguf(
   metadata: ReadonlyMap<string, GgufValue>,
   tensors: ReadonlyMap<string, GgufTensor>,
 ): Uint8Array<ArrayBuffer> {
+  const alignment = Number(metadata.get('general.alignment')?.value ?? ALIGNMENT);
   const head = new Bytes();
   head.numbers('uint32', [MAGIC, VERSION]);
   head.numbers('uint64', [BigInt(tensors.size), BigInt(metadata.size)]);
@@ -86,15 +87,15 @@ export function writeGguf(
     head.numbers('uint64', [...shape].reverse().map(BigInt));
     head.numbers('uint32', [TENSOR_TYPES[dtype]]);
     head.numbers('uint64', [BigInt(offset)]);
-    offset += aligned(data.byteLength, ALIGNMENT);
+    offset += aligned(data.byteLength, alignment);
   }
-  const start = aligned(head.length, ALIGNMENT);
+  const start = aligned(head.length, alignment);
   const file = new Uint8Array(start + offset);
   head.copyTo(file);
   let at = start;
   for (const { data } of tensors.values()) {
     file.set(data, at);
-    at += aligned(data.byteLength, ALIGNMENT);
+    at += aligned(data.byteLength, alignment);
   }
   return file;
 }

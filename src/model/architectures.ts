@@ -3,7 +3,7 @@
  * has, and how it words its configuration. One decoder serves every row. A model whose `model_type` has no row here is
  * refused with the list of those that have.
  */
-import type { ConfigDialect, ModelConfig } from '../io/config.ts';
+import type { Activation, ConfigDialect, ModelConfig } from '../io/config.ts';
 
 /** The linear layers that a decoder layer may have, in the order in which they run; `qkv` is q, k and v in one. */
 export const LINEARS = ['qkv', 'q', 'k', 'v', 'o', 'gate', 'up', 'down'] as const;
@@ -44,8 +44,12 @@ export interface Architecture {
   gguf: {
     /** llama.cpp's `general.architecture`. */
     architecture: string;
+    /** What it computes between the feed-forward layers, whatever the configuration says. */
+    activation: Activation;
     /** Layers whose rows it keeps in the order of interleaved rotary pairs, head by head. */
     interleaved: readonly LinearName[];
+    /** It has windows, in all but each n-th layer, and positions of their own for them. */
+    windowPeriod?: number;
   };
 }
 
@@ -97,7 +101,7 @@ const LLAMA: Architecture = {
     up: 'model.layers.{i}.mlp.up_proj',
     down: 'model.layers.{i}.mlp.down_proj',
   },
-  gguf: { architecture: 'llama', interleaved: ['q', 'k'] },
+  gguf: { architecture: 'llama', activation: 'silu', interleaved: ['q', 'k'] },
 };
 
 const HEAD_NORMS = {
@@ -117,14 +121,14 @@ const QWEN2: Architecture = {
   ...LLAMA,
   dialect: { defaults: { max_position_embeddings: 32768, ...QWEN_WINDOW } },
   biased: ['q', 'k', 'v'],
-  gguf: { architecture: 'qwen2', interleaved: [] },
+  gguf: { architecture: 'qwen2', activation: 'silu', interleaved: [] },
 };
 
 const QWEN3: Architecture = {
   ...LLAMA,
   dialect: { defaults: { max_position_embeddings: 32768, head_dim: 128, ...QWEN_WINDOW } },
   norms: { ...LLAMA.norms, ...HEAD_NORMS },
-  gguf: { architecture: 'qwen3', interleaved: [] },
+  gguf: { architecture: 'qwen3', activation: 'silu', interleaved: [] },
 };
 
 /** The text models; the 1B of Gemma 3 is one by itself. */
@@ -153,7 +157,7 @@ const GEMMA3: Architecture = {
     mlp: 'model.layers.{i}.pre_feedforward_layernorm',
     mlpOut: 'model.layers.{i}.post_feedforward_layernorm',
   },
-  gguf: { architecture: 'gemma3', interleaved: [] },
+  gguf: { architecture: 'gemma3', activation: 'gelu', interleaved: [], windowPeriod: 6 },
 };
 
 /** Files of the first models leave the prefix out. */
@@ -191,7 +195,7 @@ const GPT2: Architecture = {
   },
   biased: ['qkv', 'o', 'up', 'down'],
   transposed: true,
-  gguf: { architecture: 'gpt2', interleaved: [] },
+  gguf: { architecture: 'gpt2', activation: 'gelu', interleaved: [] },
 };
 
 /** By `model_type`. */

@@ -116,7 +116,7 @@ describe('cli: export', () => {
     const other = await workshop.model('other', {}, tinyLlamaTied);
     const half = await workshop.model('half', { 'model.safetensors': undefined });
     const refused: [string, string[], ...string[]][] = [
-      ['onnx', [], '"onnx"', 'peft, merged, gguf, trl'],
+      ['onnx', [], '"onnx"', 'peft, merged, merged-gguf, gguf, trl'],
       ['merged', [], 'needs --model'],
       ['gguf', [], 'needs --model'],
       ['merged', ['--model', other], adapter, 'q_proj is (32, 32)', 'tiny-llama'],

@@ -7,7 +7,9 @@ import { type AdapterPart, combineAdapters } from '../../io/combine-adapters.ts'
 import { listed, quote } from '../../io/errors.ts';
 import type { Files } from '../../io/files.ts';
 import { readAdapter, writeAdapter } from '../../io/peft.ts';
+import { MODEL_GGUF } from '../../io/weights.ts';
 import { ggufAdapter } from '../../model/gguf-adapter.ts';
+import { ggufModel } from '../../model/gguf-model.ts';
 import { mergedModelFiles } from '../../model/merged-model.ts';
 import { describeModel } from '../../model/weights.ts';
 import { folderFiles, writeFiles } from '../../node/folder.ts';
@@ -34,6 +36,8 @@ interface Source {
   parts(): Promise<AdapterPart[]>;
   /** The files of --model, or of the one that a run has recorded; a {@link UsageError} where there is neither. */
   model(recorded?: RecordedModel): Promise<Files>;
+  /** Hears what a person should know of what is written. */
+  onNotice(line: string): void;
   /** Whether a run's token ids are wanted. */
   tokenIds: boolean;
 }
@@ -47,7 +51,12 @@ const FORMATS: Readonly<Record<string, Format>> = {
   merged: {
     writes: 'model',
     as: 'a model with them merged in',
-    files: async ({ parts, model }) => mergedModelFiles(await model(), await parts()),
+    files: async ({ parts, model, onNotice }) => mergedModelFiles(await model(), await parts(), onNotice),
+  },
+  'merged-gguf': {
+    writes: 'ggufModel',
+    as: 'a GGUF model with them merged in',
+    files: async ({ parts, model }) => ({ [MODEL_GGUF]: await ggufModel(await model(), await parts()) }),
   },
   gguf: {
     writes: 'gguf',
@@ -73,9 +82,9 @@ export const exportCommand = command({
   description:
     'Writes adapters that add up, such as the stages of sacpo, in another form. --format peft: a single PEFT adapter, exact, ' +
     'at the sum of their ranks. --format merged: the model of --model with the adapters in its weights, in the types in ' +
-    'which they are stored. --format gguf: an adapter for llama.cpp, to be put on the GGUF of --model. --format trl: a Python ' +
-    'script that repeats the run in the folder --adapter with TRL. With --q the last adapter counts in part (P-SACPO). ' +
-    'Needs no GPU.',
+    'which they are stored. --format merged-gguf: the same as one file for llama.cpp, in F16. --format gguf: an adapter for ' +
+    'llama.cpp, to be put on the GGUF of --model. --format trl: a Python script that repeats the run in the folder --adapter ' +
+    'with TRL. With --q the last adapter counts in part (P-SACPO). Needs no GPU.',
   example: 'export --format merged --model HuggingFaceTB/SmolLM2-135M --adapter adapter --out aligned',
   options: ['format', ...MODEL_OPTIONS, 'adapter', 'q', 'tokenIds', 'out', 'overwrite'],
   required: ['adapter', 'out'],
@@ -109,6 +118,7 @@ export const exportCommand = command({
       tokenIds,
       parts: () => Promise.all(folders.map(read)),
       model: openModel,
+      onNotice: (line) => terminal.info(line),
     });
     const folder = await openRunFolder(out, { writes: format.writes, atOnce: true, overwrite });
     await folder.clear();

@@ -1,0 +1,155 @@
+/**
+ * A model's tokenizer as GGUF's metadata: the way back from gguf-tokenizer.ts. What llama.cpp cannot cut as `tokenizer.json`
+ * says is refused.
+ */
+import { InputError, listed } from './errors.ts';
+import type { GgufValue } from './gguf.ts';
+import { PRE_TOKENIZERS } from './gguf-pre-tokenizers.ts';
+import { SPACE, SPECIAL_TOKENS, TOKEN_TYPES } from './gguf-tokenizer.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
+
+/** What is known of a tokenizer beside its `tokenizer.json`. */
+export interface VocabularySettings {
+  /** Embeddings that the model has: ids without a token get a name. */
+  size: number;
+  /** Texts by their names in a configuration: `bos_token`. */
+  special: Readonly<Record<string, string>>;
+  addsBos: boolean;
+  addsEos: boolean;
+  chatTemplate: string | undefined;
+}
+
+type Merges = readonly (readonly string[])[];
+
+const WAY_OUT = 'Export another form, or convert the model with the tools of llama.cpp';
+const BYTE = /^<0x[0-9A-F]{2}>$/;
+/** Score of a token that nothing merges to. */
+const UNMERGED = -1e6;
+
+const text = (value: string): GgufValue => ({ type: 'string', value });
+const truth = (value: boolean): GgufValue => ({ type: 'bool', value: Number(value) });
+const texts = (value: readonly string[]): GgufValue => ({ type: 'array', of: 'string', value });
+
+/** All `tokenizer.` metadata of a parsed `tokenizer.json`. Throws {@link InputError}. */
+export function vocabularyMetadata(
+  tokenizer: JsonObject,
+  file: string,
+  settings: VocabularySettings,
+): Map<string, GgufValue> {
+  const { special, addsBos, addsEos, chatTemplate } = settings;
+  const { model } = tokenizer;
+  if (!isObject(model) || model.type !== 'BPE' || !isObject(model.vocab) || !Array.isArray(model.merges)) {
+    throw new InputError(`${file}, "model"`, 'is not made of merges (BPE)', WAY_OUT);
+  }
+  const inPieces = model.byte_fallback === true;
+  const { tokens, types } = tokensOf(tokenizer, model.vocab, inPieces, settings, file);
+  const ids = new Map(tokens.map((token, id) => [token, id]));
+  const merges = model.merges.map((merge) =>
+    Array.isArray(merge) ? merge.map(String) : String(merge).split(' '),
+  );
+  const found: Record<string, GgufValue> = {
+    tokens: texts(tokens),
+    token_type: { type: 'array', of: 'int32', value: types },
+    add_bos_token: truth(addsBos),
+    add_eos_token: truth(addsEos),
+    ...(inPieces ? pieces(tokenizer, file, tokens, merges) : byteLevel(tokenizer, file, merges)),
+  };
+  for (const [name, key] of Object.entries(SPECIAL_TOKENS)) {
+    const id = ids.get(special[name] ?? '');
+    if (id !== undefined) found[key] = { type: 'uint32', value: id };
+  }
+  const metadata = new Map(Object.entries(found).map(([key, value]) => [`tokenizer.ggml.${key}`, value]));
+  if (chatTemplate !== undefined) metadata.set('tokenizer.chat_template', text(chatTemplate));
+  return metadata;
+}
+
+/** Every id's text and kind. */
+function tokensOf(
+  { added_tokens: added }: JsonObject,
+  vocab: JsonObject,
+  inPieces: boolean,
+  { size, special }: VocabularySettings,
+  file: string,
+): { tokens: string[]; types: Int32Array<ArrayBuffer> } {
+  const tokens = Array.from({ length: size }, (_, id) => `[PAD${id}]`);
+  const types = new Int32Array(size).fill(TOKEN_TYPES.unused);
+  const set = (token: string, given: unknown, type: number) => {
+    const id = Number(given);
+    if (!(Number.isInteger(id) && id >= 0 && id < size)) {
+      throw new InputError(file, `has the id ${id}, the model has ${size} embeddings`, WAY_OUT);
+    }
+    tokens[id] = token;
+    types[id] = type;
+  };
+  for (const [token, id] of Object.entries(vocab)) {
+    set(token, id, inPieces && BYTE.test(token) ? TOKEN_TYPES.byte : TOKEN_TYPES.normal);
+  }
+  for (const token of (Array.isArray(added) ? added : []).filter(isObject)) {
+    const type = token.special === true ? TOKEN_TYPES.control : TOKEN_TYPES.userDefined;
+    set(String(token.content), token.id, type);
+  }
+  const unknown = special.unk_token === undefined ? -1 : tokens.indexOf(special.unk_token);
+  if (inPieces && unknown >= 0) types[unknown] = TOKEN_TYPES.unknown;
+  return { tokens, types };
+}
+
+function byteLevel(tokenizer: JsonObject, file: string, merges: Merges): Record<string, GgufValue> {
+  return {
+    model: text('gpt2'),
+    pre: text(preTokenizerName(tokenizer, file)),
+    merges: texts(merges.map((pair) => pair.join(' '))),
+  };
+}
+
+/** llama.cpp's name of the steps in which the text is cut, by what tells them apart. */
+function preTokenizerName({ pre_tokenizer: given }: JsonObject, file: string): string {
+  const steps = isObject(given) && Array.isArray(given.pretokenizers) ? given.pretokenizers : [given];
+  const sought = steps.map(mark).join();
+  const found = PRE_TOKENIZERS.find((known) => known.steps.map(mark).join() === sought);
+  if (found) return found.names[0];
+  const names = listed(PRE_TOKENIZERS.map(({ names: [first] }) => first));
+  throw new InputError(`${file}, "pre_tokenizer"`, `is none of those that are known (${names})`, WAY_OUT);
+}
+
+function mark(step: Json | undefined): string {
+  if (!isObject(step)) return String(step);
+  const { type, pattern, individual_digits: digits, use_regex: regex, add_prefix_space: space } = step;
+  const cut = isObject(pattern) ? (pattern.Regex ?? pattern.String) : pattern;
+  return JSON.stringify([type, cut, digits, regex ?? type === 'ByteLevel', space]);
+}
+
+/** Pieces with spaces in them. llama.cpp merges what gives the token of the highest score: earlier merges come first. */
+function pieces(
+  tokenizer: JsonObject,
+  file: string,
+  tokens: readonly string[],
+  merges: Merges,
+): Record<string, GgufValue> {
+  const ranks = new Map<string, number>();
+  for (const [rank, pair] of merges.entries()) {
+    const merged = pair.join('');
+    if (!ranks.has(merged)) ranks.set(merged, rank);
+  }
+  const scores = Float32Array.from(tokens, (token) => {
+    const rank = ranks.get(token);
+    return rank === undefined ? UNMERGED : -rank;
+  });
+  return {
+    model: text('llama'),
+    pre: text('default'),
+    add_space_prefix: truth(spaceInFront(tokenizer, file)),
+    scores: { type: 'array', of: 'float32', value: scores },
+  };
+}
+
+/** Whether a text gets a space in front. */
+function spaceInFront({ normalizer, pre_tokenizer: cut }: JsonObject, file: string): boolean {
+  if (isObject(cut) && cut.type === 'Metaspace') {
+    return (cut.prepend_scheme ?? (cut.add_prefix_space === false ? 'never' : 'always')) !== 'never';
+  }
+  const given = isObject(normalizer) ? (normalizer.normalizers ?? [normalizer]) : [];
+  const steps = (Array.isArray(given) ? given : []).filter(isObject);
+  if (steps.some(({ type, content }) => type === 'Replace' && content === SPACE))
+    return steps.some(({ type }) => type === 'Prepend');
+  throw new InputError(`${file}, "normalizer"`, 'does not put pieces in the place of spaces', WAY_OUT);
+}

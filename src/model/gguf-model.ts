@@ -1,0 +1,186 @@
+/**
+ * A whole model as one GGUF file in halves, adapters merged in, for llama.cpp: configuration and tokenizer in its metadata,
+ * weights by its names. What llama.cpp would compute otherwise is refused by name. On the host alone.
+ */
+import { Tokenizer } from '../data/tokenizer.ts';
+import type { AdapterPart } from '../io/combine-adapters.ts';
+import type { ModelConfig } from '../io/config.ts';
+import { InputError } from '../io/errors.ts';
+import type { Files } from '../io/files.ts';
+import { toFloat32, toFloat32Bytes } from '../io/float.ts';
+import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf.ts';
+import { openGguf } from '../io/gguf-reader.ts';
+import { vocabularyMetadata } from '../io/gguf-vocabulary.ts';
+import { parseJsonObject } from '../io/json.ts';
+import type { RotaryPositions } from '../io/layer-attention.ts';
+import type { StoredTensor } from '../io/safetensors.ts';
+import { MODEL_CONFIG, MODEL_GGUF } from '../io/weights.ts';
+import { GGUF_NAMES } from './architectures.ts';
+import { ROPE_FACTORS, toGguf } from './gguf-layout.ts';
+import { inHalf, mergedTensors } from './merged-model.ts';
+import { rotaryFrequencies } from './rotary.ts';
+import { describeModel, type ModelDescription, weightShapes } from './weights.ts';
+
+const WAY_OUT = 'Export the merged model instead';
+/** `general.file_type`: most tensors are F16. */
+const MOSTLY_F16 = 1;
+/** What of a source's metadata is not true of what is written here. */
+const NOT_CARRIED = ['general.file_type', 'general.quantization_version'];
+/** Layers by which llama.cpp knows Gemma 3's 27B, whose queries are scaled in a way of their own. */
+const GEMMA3_27B = 62;
+
+/** The bytes of the file. Throws {@link InputError}. */
+export async function ggufModel(
+  source: Files,
+  parts: readonly AdapterPart[],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const description = await describeModel(source);
+  const configuration = ggufModelMetadata(description, `${source.name}/${MODEL_CONFIG}`);
+  const carried = (await source.exists(MODEL_GGUF))
+    ? await carriedMetadata(source)
+    : await tokenizerMetadata(source, description.config);
+  const tensors = ggufModelTensors(description, await mergedTensors(source, description, parts));
+  return writeGguf(new Map([...configuration, ...carried]), tensors);
+}
+
+/** What the file says of the architecture. Throws {@link InputError} where llama.cpp would compute something else. */
+export function ggufModelMetadata(
+  { config, architecture }: ModelDescription,
+  where: string,
+): Map<string, GgufValue> {
+  const { norm, positions, gguf } = architecture;
+  refuseOthers({ config, architecture }, where);
+  const metadata = new Map<string, GgufValue>();
+  const integer = (key: string, value: number) =>
+    metadata.set(`${gguf.architecture}.${key}`, { type: 'uint32', value });
+  const real = (key: string, value: number) =>
+    metadata.set(`${gguf.architecture}.${key}`, { type: 'float32', value });
+
+  metadata.set('general.architecture', { type: 'string', value: gguf.architecture });
+  metadata.set('general.type', { type: 'string', value: 'model' });
+  metadata.set('general.file_type', { type: 'uint32', value: MOSTLY_F16 });
+  integer('vocab_size', config.vocabSize);
+  integer('context_length', config.maxPositionEmbeddings);
+  integer('embedding_length', config.hiddenSize);
+  integer('block_count', config.numHiddenLayers);
+  integer('feed_forward_length', config.intermediateSize);
+  integer('attention.head_count', config.numAttentionHeads);
+  real(`attention.layer_norm_${norm === 'layer' ? '' : 'rms_'}epsilon`, config.normEps);
+  if (positions) return metadata;
+
+  integer('attention.head_count_kv', config.numKeyValueHeads);
+  integer('attention.key_length', config.headDim);
+  integer('attention.value_length', config.headDim);
+  integer('rope.dimension_count', config.headDim);
+  const { full, sliding, window } = kindsOfLayers({ config, architecture }, where);
+  real('rope.freq_base', full.theta);
+  if (full.linearFactor !== undefined) {
+    metadata.set(`${gguf.architecture}.rope.scaling.type`, { type: 'string', value: 'linear' });
+    real('rope.scaling.factor', full.linearFactor);
+  }
+  if (window === undefined) return metadata;
+  integer('attention.sliding_window', window);
+  if (gguf.windowPeriod !== undefined) real('rope.freq_base_swa', sliding.theta);
+  const slides = Uint8Array.from(config.layers, ({ window: own }) => Number(own !== undefined));
+  const period = gguf.windowPeriod ?? Number.POSITIVE_INFINITY;
+  if (!slides.every((slide, i) => Boolean(slide) === ((i + 1) % period !== 0))) {
+    const key = `${gguf.architecture}.attention.sliding_window_pattern`;
+    metadata.set(key, { type: 'array', of: 'bool', value: slides });
+  }
+  return metadata;
+}
+
+/** The weights: matrices in halves; what is small, and tables of positions, in float32 as llama.cpp wants them. */
+export function ggufModelTensors(
+  description: ModelDescription,
+  tensors: ReadonlyMap<string, StoredTensor>,
+): Map<string, GgufTensor> {
+  const written = new Map<string, GgufTensor>();
+  const factors = frequencyFactors(description);
+  if (factors)
+    written.set(ROPE_FACTORS, { shape: [factors.length], dtype: 'F32', data: toFloat32Bytes(factors) });
+  const needed = weightShapes(description.architecture, description.config);
+  const used = new Map([...tensors].filter(([name]) => needed.has(name)));
+  for (const [name, tensor] of toGguf(description, used)) {
+    const { shape } = tensor;
+    const whole = shape.length < 2 || name.startsWith(GGUF_NAMES.positions);
+    written.set(name, { shape, dtype: whole ? 'F32' : 'F16', data: whole ? inFull(tensor) : inHalf(tensor) });
+  }
+  return written;
+}
+
+function inFull(tensor: StoredTensor): Uint8Array {
+  return tensor.dtype === 'F32' ? tensor.data : toFloat32Bytes(toFloat32(tensor));
+}
+
+/** Settings that llama.cpp reads from nowhere, and takes for its architecture's own. */
+function refuseOthers({ config, architecture: { gguf } }: ModelDescription, where: string): void {
+  const { activation, queryScale, headDim, hiddenSize, numAttentionHeads, numHiddenLayers } = config;
+  if (activation !== gguf.activation) {
+    throw new InputError(where, `llama.cpp computes ${gguf.activation} here, not ${activation}`, WAY_OUT);
+  }
+  const large = gguf.architecture === 'gemma3' && numHiddenLayers === GEMMA3_27B;
+  const length = large ? hiddenSize / numAttentionHeads : headDim;
+  if (Math.abs(queryScale * Math.sqrt(length) - 1) > 1e-6) {
+    throw new InputError(
+      where,
+      `llama.cpp scales queries by the root of ${length}, this model does not`,
+      WAY_OUT,
+    );
+  }
+}
+
+/** Positions of the layers that see everything, and of those that do not: within a kind they are the same. */
+function kindsOfLayers({ config: { layers }, architecture }: ModelDescription, where: string) {
+  const kind = (slides: boolean) => layers.filter((layer) => (layer.window !== undefined) === slides);
+  const full = only(kind(false), where) ?? (only(layers, where) as RotaryPositions);
+  const sliding = only(kind(true), where);
+  const theirs = architecture.gguf.windowPeriod === undefined ? full : { theta: sliding?.theta };
+  if (sliding && JSON.stringify(sliding) !== JSON.stringify(theirs)) {
+    throw new InputError(where, 'llama.cpp turns the positions of layers with windows otherwise', WAY_OUT);
+  }
+  return {
+    full,
+    sliding: sliding ?? full,
+    window: layers.find(({ window }) => window !== undefined)?.window,
+  };
+}
+
+function only(layers: ModelConfig['layers'], where: string): RotaryPositions | undefined {
+  const kinds = new Set(layers.map(({ rotary }) => JSON.stringify(rotary)));
+  if (kinds.size <= 1) return layers[0]?.rotary;
+  throw new InputError(where, 'layers of one kind turn positions differently', WAY_OUT);
+}
+
+/** What plain frequencies are divided by, where each has a factor of its own. */
+function frequencyFactors({ config, architecture }: ModelDescription): Float32Array | undefined {
+  const rotary = config.layers.find(({ rotary: { llama3, factors } }) => llama3 || factors)?.rotary;
+  if (!rotary || architecture.positions) return undefined;
+  const scaled = rotaryFrequencies(config.headDim, rotary);
+  return Float32Array.from(
+    rotaryFrequencies(config.headDim, { theta: rotary.theta }),
+    (plain, j) => plain / (scaled[j] as number),
+  );
+}
+
+async function carriedMetadata(source: Files): Promise<[string, GgufValue][]> {
+  const { metadata } = await openGguf(await source.open(MODEL_GGUF));
+  return [...metadata].filter(([key]) => /^(general|tokenizer)\./.test(key) && !NOT_CARRIED.includes(key));
+}
+
+async function tokenizerMetadata(source: Files, config: ModelConfig): Promise<Map<string, GgufValue>> {
+  const tokenizer = await Tokenizer.fromFiles(source);
+  const { bosId, addsEos, chatTemplate, special } = tokenizer;
+  const file = `${source.name}/tokenizer.json`;
+  const metadata = vocabularyMetadata(parseJsonObject(await source.readText('tokenizer.json'), file), file, {
+    size: config.vocabSize,
+    special,
+    addsBos: bosId !== undefined && tokenizer.encode('a')[0] === bosId,
+    addsEos,
+    chatTemplate,
+  });
+  const [, ...others] = config.eosTokenIds;
+  const [second] = others;
+  if (second !== undefined) metadata.set('tokenizer.ggml.eot_token_id', { type: 'uint32', value: second });
+  return metadata;
+}
