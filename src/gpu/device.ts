@@ -72,6 +72,7 @@ export class Gpu {
         this.recorder.forgetBindGroups();
       },
       memoryCap,
+      device.limits.maxBufferSize,
     );
     this.lost = new Promise((resolve) => {
       device.lost.then((info) => {

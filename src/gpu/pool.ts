@@ -46,11 +46,13 @@ export class BufferPool {
     private readonly beforeDestroy: () => void,
     /** Most bytes to hold; Infinity for none. */
     readonly cap: number = Number.POSITIVE_INFINITY,
+    /** Bytes of the largest buffer that the device can make. */
+    private readonly largest: number = Number.POSITIVE_INFINITY,
   ) {}
 
   /** A view of at least `size` bytes, contents undefined. Throws {@link MemoryCapError}. */
   allocate(size: number, label: string): BufferView {
-    const bytes = sizeClass(size);
+    const bytes = sizeClass(size, this.largest);
     let buffer = this.waiting(bytes);
     if (!buffer) {
       if (this.reserved + bytes > this.cap) this.trim();
@@ -120,9 +122,11 @@ export class BufferPool {
 
 /**
  * Rounds up to 256 bytes, and above 4 KiB to a quarter of the size's power of two: coarse enough that batches of
- * different lengths share their buffers, at the price of a tenth of the bytes on average.
+ * different lengths share their buffers, at the price of a tenth of the bytes on average. What would be too large for the
+ * device then is rounded up to 256 bytes alone.
  */
-function sizeClass(size: number): number {
+function sizeClass(size: number, largest: number): number {
   const step = size <= 4096 ? 256 : 2 ** Math.floor(Math.log2(size)) / 4;
-  return Math.max(256, Math.ceil(size / step) * step);
+  const wide = Math.max(256, Math.ceil(size / step) * step);
+  return wide <= largest ? wide : Math.ceil(size / 256) * 256;
 }

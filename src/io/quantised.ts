@@ -12,6 +12,8 @@ export interface BlockFormat {
   /** Weights of a block. */
   elements: number;
   bytes: number;
+  /** Where it has halves, which scale all else. */
+  halves: readonly number[];
   dequantise(block: Uint8Array, at: number, values: Float32Array, to: number): void;
   /** Where blocks can be made here, and not only read. */
   quantise?(values: Float32Array, from: number, block: Uint8Array, at: number): void;
@@ -19,20 +21,29 @@ export interface BlockFormat {
 
 /** By GGUF's names. */
 export const BLOCKS = {
-  Q8_0: { elements: 32, bytes: 34, dequantise: eightBits, quantise: toEightBits },
+  Q8_0: { elements: 32, bytes: 34, halves: [0], dequantise: eightBits, quantise: toEightBits },
   Q4_0: { ...nibbles(4, false), quantise: toFourBits },
   Q4_1: nibbles(4, true),
   Q5_0: nibbles(5, false),
   Q5_1: nibbles(5, true),
   Q4_K: superBlock(4),
   Q5_K: superBlock(5),
-  Q6_K: { elements: 256, bytes: 210, dequantise: sixBits },
+  Q6_K: { elements: 256, bytes: 210, halves: [208], dequantise: sixBits },
 } as const satisfies Readonly<Record<string, BlockFormat>>;
 
 export type BlockDtype = keyof typeof BLOCKS;
 
 export function isBlocks(dtype: string): dtype is BlockDtype {
   return Object.hasOwn(BLOCKS, dtype);
+}
+
+/** Whether all halves of whole blocks are finite numbers, and so all values. */
+export function areFinite(dtype: BlockDtype, blocks: Uint8Array): boolean {
+  const { bytes, halves: places } = BLOCKS[dtype];
+  for (let at = 0; at < blocks.length; at += bytes) {
+    for (const place of places) if (((blocks[at + place + 1] as number) & 0x7c) === 0x7c) return false;
+  }
+  return true;
 }
 
 /** The values of whole blocks. */
@@ -91,7 +102,7 @@ function nibbles(bits: 4 | 5, hasMinimum: boolean) {
       values[to + i] = scale * (whole - middle) + minimum;
     }
   };
-  return { elements: 32, bytes: start + 16, dequantise };
+  return { elements: 32, bytes: start + 16, halves: hasMinimum ? [0, 2] : [0], dequantise };
 }
 
 /**
@@ -113,7 +124,7 @@ function superBlock(bits: 4 | 5) {
       }
     }
   };
-  return { elements: 256, bytes: start + 128, dequantise };
+  return { elements: 256, bytes: start + 128, halves: [0, 2], dequantise };
 }
 
 /** Scale and minimum of a run: six bits each for runs 0 to 3, whose two spare bits are the upper ones of runs 4 to 7. */

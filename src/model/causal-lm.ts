@@ -22,12 +22,14 @@ import { layerNorm } from '../ops/layer-norm.ts';
 import { linear } from '../ops/linear.ts';
 import { rmsNorm } from '../ops/rms-norm.ts';
 import { rope } from '../ops/rope.ts';
+import type { WeightDtype } from '../tensor/formats.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type Architecture, inLayer, type LayerNormName, type LinearName } from './architectures.ts';
 import type { DeviceBatch, TableRows } from './batch.ts';
 import { type LinearShape, LoraAdapter } from './lora.ts';
+import { checkDtype, type LoadDtype } from './precision.ts';
 import { RotaryTables } from './rotary-tables.ts';
 import { toFiles } from './stored-layout.ts';
 import {
@@ -36,6 +38,7 @@ import {
   linearShapes,
   linearsOf,
   openModelWeights,
+  uploadParameters,
   uploadWeights,
 } from './weights.ts';
 
@@ -50,8 +53,10 @@ export interface AttentionContext {
 }
 
 export interface LoadOptions extends SourceOptions {
-  /** Train all weights rather than adapters. */
+  /** Train all weights rather than adapters. They are float32 then. */
   trainable?: boolean;
+  /** In which precision the matrices are kept: as they are stored where it is left out. */
+  dtype?: LoadDtype;
 }
 
 export class CausalLM {
@@ -83,8 +88,9 @@ export class CausalLM {
   static async load(
     gpu: Gpu,
     source: Source,
-    { trainable = false, ...options }: LoadOptions = {},
+    { trainable = false, dtype = 'auto', ...options }: LoadOptions = {},
   ): Promise<CausalLM> {
+    checkDtype(dtype, trainable);
     const files = await openSource(source, options);
     const description = await describeModel(files);
     const { config, architecture } = description;
@@ -99,7 +105,9 @@ export class CausalLM {
     const stored = await openModelWeights(files, description);
     const hash = new ContentHash();
     await hash.add(JSON.stringify(config));
-    const weights = await uploadWeights(gpu, stored, trainable, hash);
+    const weights = trainable
+      ? await uploadParameters(gpu, stored, hash)
+      : await uploadWeights(gpu, stored, dtype, hash);
     return new CausalLM(gpu, config, files.name, files.revision, await hash.digest(), architecture, weights);
   }
 
@@ -124,6 +132,16 @@ export class CausalLM {
     const { vocabSize: vocabulary, maxPositionEmbeddings } = this.config;
     const positions = this.architecture.positions ? maxPositionEmbeddings : undefined;
     return this.parameters && { vocabulary, positions };
+  }
+
+  /** Bytes of the weights in each format that they lie in. */
+  get weightBytes(): ReadonlyMap<WeightDtype, number> {
+    const bytes = new Map<WeightDtype, number>();
+    for (const { dtype, size } of this.weights.tensors.values()) {
+      const format = dtype as WeightDtype;
+      bytes.set(format, (bytes.get(format) ?? 0) + size);
+    }
+    return bytes;
   }
 
   /** The linear layers that an adapter can sit on, by module name. */

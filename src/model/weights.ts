@@ -3,6 +3,7 @@
  * anything is uploaded, and put on the device frozen or as parameters. All findings come in one error.
  */
 import type { Gpu } from '../gpu/device.ts';
+import { formatBytes } from '../gpu/errors.ts';
 import { type ModelConfig, parseConfigText } from '../io/config.ts';
 import { InputError } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
@@ -10,6 +11,7 @@ import { toFloat32 } from '../io/float.ts';
 import { type ContentHash, contentHash } from '../io/hash.ts';
 import type { TensorSource } from '../io/safetensors.ts';
 import { MODEL_CONFIG, openWeights } from '../io/weights.ts';
+import { deviceBytes, type WeightDtype } from '../tensor/formats.ts';
 import { type ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import {
@@ -22,6 +24,7 @@ import {
   type LinearName,
 } from './architectures.ts';
 import type { LinearShape } from './lora.ts';
+import { bytesIn, formatFor, type LoadDtype } from './precision.ts';
 import { fromFiles } from './stored-layout.ts';
 
 /** What a model's `config.json` says, and the names that its architecture has. */
@@ -99,6 +102,8 @@ export interface ModelWeights {
   shapes: ReadonlyMap<string, readonly number[]>;
   /** With the names and the layout that the decoder reads. */
   stored: ReadonlyMap<string, TensorSource>;
+  /** Those that products and embeddings read, in any format; all else is read in f32. */
+  matrices: ReadonlySet<string>;
 }
 
 /** The weights of a model, all there and in the right shapes. Throws {@link InputError} with all that is wrong. */
@@ -128,7 +133,9 @@ export async function openModelWeights(files: Files, description: ModelDescripti
     const what = 'is a head of its own, and the configuration ties the head to the embedding';
     throw new InputError(own.where, what, 'Set "tie_word_embeddings": false in config.json');
   }
-  return { shapes, stored };
+  const isMatrix = ([name, shape]: [string, number[]]) =>
+    shape.length === 2 && name !== `${architecture.positions}.weight`;
+  return { shapes, stored, matrices: new Set([...shapes].filter(isMatrix).map(([name]) => name)) };
 }
 
 /** Whether two tensors hold the same bytes. */
@@ -148,38 +155,65 @@ export interface LoadedWeights {
 const WAITING_BYTES = 64 * 1024 * 1024;
 
 /**
- * Uploads the weights in f32, or into a parameter store, and hashes their bytes on the way. One tensor at a time passes
- * through the host's memory; a counting device reads none.
+ * Uploads the weights, matrices in the precision that is asked for, and hashes their bytes on the way. One tensor at a time
+ * passes through the host's memory; a counting device reads none.
  */
 export async function uploadWeights(
   gpu: Gpu,
-  { shapes, stored }: ModelWeights,
-  trainable: boolean,
+  { shapes, stored, matrices }: ModelWeights,
+  dtype: LoadDtype,
   hash: ContentHash,
 ): Promise<LoadedWeights> {
-  const valuesOf = async (name: string, shape: readonly number[]) => {
-    if (gpu.counting) return new Float32Array(shape.reduce((a, b) => a * b, 1));
-    const source = stored.get(name) as TensorSource;
-    const data = await source.read();
-    await hash.add(data);
-    return toFloat32({ ...source, data });
-  };
-  if (trainable) {
-    const specs: ParameterSpec[] = [];
-    for (const [name, shape] of shapes)
-      specs.push({ name, shape, values: await valuesOf(name, shape), decays: shape.length > 1 });
-    const store = new ParameterStore(gpu, specs);
-    return { tensors: store.tensors, store };
-  }
   const tensors = new Map<string, Tensor>();
   let waiting = 0;
   for (const [name, shape] of shapes) {
-    const tensor = Tensor.from(gpu, await valuesOf(name, shape), shape, name);
+    const source = stored.get(name) as TensorSource;
+    const format = matrices.has(name) ? formatFor(dtype, source) : 'f32';
+    checkSize(gpu, source, format);
+    const tensor = Tensor.reserve(gpu, shape, format, name);
     tensors.set(name, tensor);
+    if (gpu.counting) continue;
+    const data = await source.read();
+    await hash.add(data);
+    // Other numbers come of the same bytes in another format.
+    if (format !== 'f32') await hash.add(format);
+    tensor.write(gpu, bytesIn(format, source, data));
     waiting += tensor.size;
     if (waiting < WAITING_BYTES) continue;
     await gpu.finish();
     waiting = 0;
   }
   return { tensors, store: undefined };
+}
+
+/** Throws {@link InputError} for a tensor that no buffer of the device can hold. */
+function checkSize({ limits, counting }: Gpu, { shape, where }: TensorSource, format: WeightDtype): void {
+  const bytes = deviceBytes(
+    format,
+    shape.reduce((a, b) => a * b, 1),
+  );
+  if (counting || bytes <= limits.maxBufferSize) return;
+  const what = `takes ${formatBytes(bytes)} in ${format}, over this device's largest buffer of ${formatBytes(limits.maxBufferSize)}`;
+  throw new InputError(where, what, 'Load the model with a smaller dtype, such as q8_0');
+}
+
+/** Uploads the weights into a parameter store, in f32, and hashes their bytes on the way. A counting device reads none. */
+export async function uploadParameters(
+  gpu: Gpu,
+  { shapes, stored }: ModelWeights,
+  hash: ContentHash,
+): Promise<LoadedWeights> {
+  const specs: ParameterSpec[] = [];
+  for (const [name, shape] of shapes) {
+    let values = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    if (!gpu.counting) {
+      const source = stored.get(name) as TensorSource;
+      const data = await source.read();
+      await hash.add(data);
+      values = toFloat32({ ...source, data });
+    }
+    specs.push({ name, shape, values, decays: shape.length > 1 });
+  }
+  const store = new ParameterStore(gpu, specs);
+  return { tensors: store.tensors, store };
 }

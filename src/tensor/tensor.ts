@@ -74,21 +74,18 @@ export class Tensor implements BufferView {
     return new Tensor(gpu.upload(data, label), shape, data instanceof Uint32Array ? 'u32' : 'f32', label);
   }
 
-  /** A tensor of the bytes that a file has for it. Rows are whole blocks of its format. */
-  static fromBytes(
-    gpu: Gpu,
-    data: Uint8Array,
-    shape: readonly number[],
-    dtype: WeightDtype,
-    label: string,
-  ): Tensor {
+  /** Weights to be written, on a buffer of their own from the pool. Rows are whole blocks of the format. */
+  static reserve(gpu: Gpu, shape: readonly number[], dtype: WeightDtype, label: string): Tensor {
     const length = shape.reduce((a, b) => a * b, 1);
-    if (data.length !== bytesOf(dtype, length)) {
-      throw new RangeError(`${label}: ${data.length} bytes do not fill (${shape.join(', ')}) ${dtype}`);
-    }
-    const view = gpu.pool.allocate(deviceBytes(dtype, length), label);
-    gpu.recorder.write(view, packed(dtype, data));
-    return new Tensor(view, shape, dtype, label);
+    return new Tensor(gpu.pool.allocate(deviceBytes(dtype, length), label), shape, dtype, label);
+  }
+
+  /** Fills reserved weights with the bytes that a file of their format would have. */
+  write(gpu: Gpu, data: Uint8Array): void {
+    const dtype = weightDtype(this.dtype);
+    if (data.length !== bytesOf(dtype, this.length))
+      throw new RangeError(`${data.length} bytes do not fill ${this}`);
+    gpu.recorder.write(this, packed(dtype, data));
   }
 
   /** Reads the values of f32 back: submits and waits. */

@@ -2,12 +2,11 @@
 import { expect } from 'chai';
 import { isTiled, type Layout, product } from '../../src/ops/matmul.ts';
 import { FORMATS } from '../../src/tensor/formats.ts';
-import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 import { asDevices, requireSameBytes } from '../support/op.ts';
-import { DTYPES, randomWeights } from '../support/weights.ts';
+import { DTYPES, randomWeights, weightsFrom } from '../support/weights.ts';
 
 /** (tokens, outputs, blocks in a row): odd outputs for the general kernel, rows of an odd number of blocks, slices on a GPU. */
 const SIZES: readonly [number, number, number][] = [
@@ -41,7 +40,7 @@ describe('products with weights', () => {
             const a = Float32Array.from(normals(m * k));
             const before = Float32Array.from(normals(m * n));
             const left = gpu.upload(a, 'a');
-            const weight = Tensor.fromBytes(gpu, data, [out, inputs], dtype, 'weight');
+            const weight = weightsFrom(gpu, data, [out, inputs], dtype);
             const run = async (scale: number, accumulate: 0 | 1) => {
               const c = accumulate ? gpu.upload(before, 'c') : gpu.pool.allocate(before.byteLength, 'c');
               product(gpu, layout, left, weight, c, { m, n, k }, { scale, accumulate });
@@ -74,7 +73,7 @@ describe('products with weights', () => {
     expect(isTiled('nt', { m, n, k })).to.equal(false);
     const { data, values } = randomWeights('f16', n * k, 4);
     const a = Float32Array.from(random(5).normals(m * k));
-    const weight = Tensor.fromBytes(gpu, data, [n, k], 'f16', 'weight');
+    const weight = weightsFrom(gpu, data, [n, k], 'f16');
     const c = gpu.pool.allocate(m * n * 4, 'c');
     product(gpu, 'nt', gpu.upload(a, 'a'), weight, c, { m, n, k });
     const sum = reference('nt', a, values, m, n, k);

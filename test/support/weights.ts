@@ -2,10 +2,12 @@
  * Weights of chance in any format: the bytes that a file would have, and their values by the reader on the host, which is
  * itself held against gguf-py's.
  */
+import type { Gpu } from '../../src/gpu/device.ts';
 import { toFloat32 } from '../../src/io/float.ts';
 import { float32ToHalf } from '../../src/io/half.ts';
 import type { StoredDtype } from '../../src/io/safetensors.ts';
 import { bytesOf, FORMATS, type WeightDtype } from '../../src/tensor/formats.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
 import { random } from '../reference/compare.ts';
 
 export const DTYPES = Object.keys(FORMATS) as WeightDtype[];
@@ -48,6 +50,19 @@ export function storedName(dtype: WeightDtype): StoredDtype {
 /** The values of bytes. */
 export function valuesOf(dtype: WeightDtype, data: Uint8Array<ArrayBuffer>): Float32Array {
   return toFloat32({ dtype: storedName(dtype), data, where: dtype });
+}
+
+/** Weights on the device. */
+export function weightsFrom(
+  gpu: Gpu,
+  data: Uint8Array,
+  shape: readonly number[],
+  dtype: WeightDtype,
+  label = 'weight',
+): Tensor {
+  const tensor = Tensor.reserve(gpu, shape, dtype, label);
+  tensor.write(gpu, data);
+  return tensor;
 }
 
 /** So many weights, whole blocks. */

@@ -9,7 +9,7 @@ import { Tensor } from '../../src/tensor/tensor.ts';
 import fixture from '../fixtures/quantised.json' with { type: 'json' };
 import { decodeBytes } from '../reference/fixtures.ts';
 import { testGpu } from '../support/gpu.ts';
-import { DTYPES, randomWeights, storedName, valuesOf } from '../support/weights.ts';
+import { DTYPES, randomWeights, storedName, valuesOf, weightsFrom } from '../support/weights.ts';
 
 /** Bytes whose values are finite, the fixture's extremes among them, in rows of `cols`. */
 function tableOf(dtype: WeightDtype): { data: Uint8Array<ArrayBuffer>; cols: number } {
@@ -59,7 +59,7 @@ describe('formats', () => {
       const { data, cols } = tableOf(dtype);
       const values = valuesOf(dtype, data);
       const rows = values.length / cols;
-      const table = Tensor.fromBytes(gpu, data, [rows, cols], dtype, dtype);
+      const table = weightsFrom(gpu, data, [rows, cols], dtype, dtype);
       const { one, four } = await readBack(gpu, table);
       for (const [i, value] of values.entries()) {
         // −0 and 0 may change places: a sum of zeros is 0.
@@ -93,8 +93,8 @@ describe('formats', () => {
 
   it('refuses bytes that do not fill the shape', async () => {
     const gpu = await testGpu();
-    expect(() => Tensor.fromBytes(gpu, new Uint8Array(34), [1, 64], 'q8_0', 'w')).to.throw(
-      'w: 34 bytes do not fill (1, 64) q8_0',
+    expect(() => weightsFrom(gpu, new Uint8Array(34), [1, 64], 'q8_0', 'w')).to.throw(
+      '34 bytes do not fill w (1, 64) q8_0',
     );
   });
 });
