@@ -70,6 +70,7 @@ export {
 export { ggufAdapter } from './model/gguf-adapter.ts';
 export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
 export { mergedModelFiles } from './model/merged-model.ts';
+export type { LoadDtype } from './model/precision.ts';
 export { describeModel, type ModelDescription } from './model/weights.ts';
 // Objectives, those of the catalogue and one's own.
 export { OBJECTIVES, type Objective, type ObjectiveOptions } from './objectives/catalogue.ts';

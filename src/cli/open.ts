@@ -5,11 +5,12 @@
 import { resolve } from 'node:path';
 import { requireVocabulary, Tokenizer } from '../data/tokenizer.ts';
 import type { AdapterReport, Gpu } from '../gpu/device.ts';
-import { DeviceLostError } from '../gpu/errors.ts';
+import { DeviceLostError, formatBytes } from '../gpu/errors.ts';
 import { InputError } from '../io/errors.ts';
 import { decodeText, type Files } from '../io/files.ts';
 import { type Adapter, otherBaseNotice, readAdapter } from '../io/peft.ts';
 import { CausalLM } from '../model/causal-lm.ts';
+import { checkDtype } from '../model/precision.ts';
 import { folderFiles, readFileIfAny } from '../node/folder.ts';
 import { openSource } from '../node/sources.ts';
 import { requestGpu } from '../node.ts';
@@ -108,7 +109,9 @@ export interface OpenOptions {
   /** How much of the last one counts. */
   q?: number | undefined;
   trainable?: boolean;
-  /** Hears what a person should know about the adapters. */
+  /** In which precision the matrices are kept; as stored where it is left out. */
+  dtype?: string | undefined;
+  /** Hears what a person should know about the model and the adapters. */
   onNotice?: (line: string) => void;
 }
 
@@ -116,19 +119,29 @@ export interface OpenOptions {
 export async function openModel(
   gpu: Gpu,
   files: Files,
-  { adapter: folders = [], q = 1, trainable = false, onNotice }: OpenOptions = {},
+  { adapter: folders = [], q = 1, trainable = false, dtype = 'auto', onNotice }: OpenOptions = {},
 ): Promise<OpenModel> {
   checkedScale(q);
+  checkDtype(dtype);
   if (q !== 1 && folders.length === 0)
     throw new InputError('q', `is ${q}, and there is no adapter to scale`, 'Give --adapter');
   const onTop = await Promise.all(folders.map((folder) => readAdapterFor(files, folder, onNotice)));
   const tokenizer = await Tokenizer.fromFiles(files);
-  const model = await CausalLM.load(gpu, files, { trainable });
+  const model = await CausalLM.load(gpu, files, { trainable, dtype });
+  const notice = precisionNotice(model);
+  if (notice) onNotice?.(notice);
   requireVocabulary(tokenizer, model.config.vocabSize);
   for (const [i, adapter] of onTop.entries()) model.attach(adapter, { name: folders[i] as string });
   const last = model.adapters.at(-1);
   if (last) last.factor = q;
   return { model, tokenizer };
+}
+
+/** How the weights lie on the device, where not all of them are float32. */
+function precisionNotice({ weightBytes }: CausalLM): string | undefined {
+  if (weightBytes.size === 1) return undefined;
+  const parts = [...weightBytes].map(([format, bytes]) => `${formatBytes(bytes)} in ${format}`);
+  return `Weights: ${parts.join(', ')}`;
 }
 
 /** The adapter in a folder, with a word where it names another base model than `model`. */

@@ -137,6 +137,7 @@ export const OPTIONS = {
   revision: row('--revision', 'text', 'files', 'branch, tag or commit of a model on the hub'),
   token: row('--token', 'text', 'files', 'token of the hub; others can see it there: better set HF_TOKEN'),
   refresh: row('--refresh', 'switch', 'files', 'ask the hub whether the branch has moved, though the cache has it'),
+  dtype: row('--dtype', 'text', 'files', 'precision of frozen matrices: auto (as stored), float32, float16, bfloat16, q8_0 or q4_0'),
   adapter: row('--adapter', 'texts', 'files', 'folder of a PEFT adapter to put on the model; several, given in turn, add up'),
   initAdapter: row('--init-adapter', 'path', 'files', 'folder of a PEFT adapter to go on training, in place of a fresh one'),
   q: row('--q', 'number', 'files', 'how much of the last adapter counts, from 0 to 1'),

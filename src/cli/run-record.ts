@@ -15,6 +15,8 @@ import { RUN_RECORD } from './run-folder.ts';
 
 export interface RunRecord extends RecordedModel {
   method: string;
+  /** In which precision the model's matrices were kept; float32 where it is left out. */
+  dtype?: string;
   /** Files by their full paths. */
   data: string;
   evalData: string | null;
@@ -89,6 +91,7 @@ function isRecord(json: JsonObject): boolean {
   const {
     model,
     revision = null,
+    dtype = 'float32',
     data,
     evalData,
     evalSplit,
@@ -101,6 +104,7 @@ function isRecord(json: JsonObject): boolean {
   return (
     typeof model === 'string' &&
     (revision === null || typeof revision === 'string') &&
+    typeof dtype === 'string' &&
     typeof data === 'string' &&
     (evalData === null || typeof evalData === 'string') &&
     typeof evalSplit === 'number' &&

@@ -34,11 +34,11 @@ export const align = command({
     `the same after. Writes a PEFT adapter and report.html. Without --out it writes to ./${OUT}, over what an\n` +
     'earlier run left there; --resume goes on with that one instead.',
   example: 'align --out adapter --seed 1',
-  options: ['out', 'quick', 'resume', 'overwrite', ...methodOptions(DPO), ...LORA_OPTIONS],
+  options: ['dtype', 'out', 'quick', 'resume', 'overwrite', ...methodOptions(DPO), ...LORA_OPTIONS],
   required: [],
-  defaults: { ...ALIGN_TRAINING, ...ALIGN_LORA },
+  defaults: { dtype: EMBEDDED.dtype, ...ALIGN_TRAINING, ...ALIGN_LORA },
   async run({ settings, terminal, signal }) {
-    const { out = OUT, quick = false, resume, memoryCap } = settings;
+    const { dtype, out = OUT, quick = false, resume, memoryCap } = settings;
     const overwrite = settings.overwrite ?? (settings.out === undefined && !resume);
     const [train, evaluation] = await Promise.all([readRows(EMBEDDED.train), readRows(EMBEDDED.evaluation)]);
     const folder = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
@@ -56,7 +56,7 @@ export const align = command({
     const files = folderFiles(EMBEDDED.model);
     return withGpu(terminal, memoryCap, async (gpu) => {
       const started = performance.now();
-      const open = await openModel(gpu, files);
+      const open = await openModel(gpu, files, { dtype, onNotice: (line) => terminal.info(line) });
       const { maxNewTokens, temperature, seed } = ALIGN_SAMPLING;
       const write = () =>
         continueOpenings(open.model, open.tokenizer, openings, { maxNewTokens, temperature, seed, signal });
@@ -85,7 +85,7 @@ export const align = command({
           kl,
           seconds,
           parameters: parametersOf(open.model),
-          config: { ...trainer.config, ...trainer.adapter?.config },
+          config: { dtype, ...trainer.config, ...trainer.adapter?.config },
           machine: machineOf(gpu),
         },
         await chartLibrary(),
@@ -93,6 +93,7 @@ export const align = command({
       const record = writeRunRecord({
         method: DPO.name,
         ...recordedModel(files),
+        dtype,
         data: EMBEDDED.train,
         evalData: EMBEDDED.evaluation,
         evalSplit: 0,

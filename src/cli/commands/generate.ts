@@ -16,6 +16,7 @@ export const generateCommand = command({
     'generate --model HuggingFaceTB/SmolLM2-135M --adapter adapter --prompt "Once upon a time" --max-tokens 100 --seed 1',
   options: [
     ...MODEL_OPTIONS,
+    'dtype',
     'adapter',
     'q',
     'prompt',

@@ -19,7 +19,7 @@ export const logprobs = command({
     'Scores every token of the given texts: log π(token | all before it). The first token of a text has\n' +
     'nothing before it and no score, so there is one log-probability fewer than there are ids.',
   example: 'logprobs --model HuggingFaceTB/SmolLM2-135M --input texts.jsonl --json',
-  options: [...MODEL_OPTIONS, 'adapter', 'q', 'input'],
+  options: [...MODEL_OPTIONS, 'dtype', 'adapter', 'q', 'input'],
   required: ['model', 'input'],
   defaults: {},
   async run({ settings, terminal, signal }) {

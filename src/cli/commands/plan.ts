@@ -5,6 +5,7 @@
 import { requireVocabulary, Tokenizer } from '../../data/tokenizer.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { formatBytes } from '../../gpu/errors.ts';
+import { checkDtype } from '../../model/precision.ts';
 import { DPO_DEFAULTS, LORA_DEFAULTS, type TrainingConfig } from '../../train/config.ts';
 import { type MemoryPlan, planMemory } from '../../train/memory-plan.ts';
 import { command } from '../command.ts';
@@ -24,6 +25,7 @@ export const plan = command({
   example: 'plan --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --batch-size 16 --memory-cap 4GiB',
   options: [
     ...MODEL_OPTIONS,
+    'dtype',
     'data',
     'evalData',
     'evalSplit',
@@ -32,7 +34,7 @@ export const plan = command({
     ...LORA_OPTIONS,
   ],
   required: ['model', 'data'],
-  defaults: { evalSplit: 0.1, seed: DPO.defaults.seed },
+  defaults: { dtype: 'auto', evalSplit: 0.1, seed: DPO.defaults.seed },
   shown: { ...DPO_DEFAULTS, ...LORA_DEFAULTS },
   async run({ settings, terminal, signal }) {
     const { full = false, memoryCap } = settings;
@@ -40,8 +42,9 @@ export const plan = command({
     const { train, evaluation } = await readData(DPO, settings);
     const tokenizer = await Tokenizer.fromFiles(files);
     return withGpu(terminal, undefined, async (gpu) => {
-      const planFor = (given: Settings) =>
-        planMemory(
+      const planFor = ({ dtype = 'auto', ...given }: Settings) => {
+        checkDtype(dtype);
+        return planMemory(
           gpu,
           files,
           (model) => {
@@ -55,8 +58,9 @@ export const plan = command({
               peftConfig: full ? null : loraConfig(given, model),
             });
           },
-          { trainable: full },
+          { trainable: full, dtype },
         );
+      };
       const found = await planFor(settings);
       const limits = limitsOf(gpu, memoryCap);
       const troubles = troublesOf(found, limits);
@@ -118,6 +122,9 @@ function troublesOf({ plannedBytes, largestBuffer }: MemoryPlan, { memoryCap, bu
   return troubles;
 }
 
+/** Precisions that no smaller one is proposed for. */
+const BLOCKS: readonly (string | undefined)[] = ['q8_0', 'q4_0'];
+
 /** What could be changed, from what alters the result least: each change on top of those before it. */
 function changesTo(settings: Settings): Settings[] {
   const {
@@ -138,6 +145,7 @@ function changesTo(settings: Settings): Settings[] {
   });
   if (batch > 2) also(spread(Math.floor(batch / 2)));
   if (batch > 1) also(spread(1));
+  if (!settings.full && !BLOCKS.includes(settings.dtype)) also({ dtype: 'q8_0' });
   also({ maxLength: Math.max(2, Math.floor(maxLength / 2)) });
   return changes;
 }

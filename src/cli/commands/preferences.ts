@@ -21,6 +21,7 @@ export const preferences = command({
   example: 'preferences --model demos/align/model --openings demos/align/recipe/openings.txt --out pairs',
   options: [
     ...MODEL_OPTIONS,
+    'dtype',
     'openings',
     'out',
     'pairs',
@@ -35,6 +36,8 @@ export const preferences = command({
   ],
   required: ['model', 'openings', 'out'],
   defaults: {
+    // The same pairs come with any, but not the same fingerprint of the model beside them.
+    dtype: 'float32',
     pairs: 640,
     heldOut: 160,
     completions: 6,
@@ -53,7 +56,7 @@ export const preferences = command({
     const wanted = pairs + heldOut;
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings.memoryCap, async (gpu) => {
-      const open = await openModel(gpu, files);
+      const open = await openModel(gpu, files, { dtype: settings.dtype });
       const sampling = { maxNewTokens: maxTokens, temperature, topK, topP, numReturnSequences: completions };
       const made: Pair[] = [];
       let tried = 0;

@@ -22,7 +22,7 @@ export const reward = command({
     'prompt. The policy is the model with its adapters, the reference the model without the last one. Takes rows of ' +
     'prompt, chosen and rejected; of prompt, completion and label; of prompt and completions, a list, which it ranks.',
   example: 'reward --model HuggingFaceTB/SmolLM2-135M --adapter adapter --data pairs.jsonl --beta 0.1',
-  options: [...MODEL_OPTIONS, 'adapter', 'q', 'data', 'beta', 'maxLength'],
+  options: [...MODEL_OPTIONS, 'dtype', 'adapter', 'q', 'data', 'beta', 'maxLength'],
   required: ['model', 'adapter', 'data'],
   defaults: { beta: DPO_DEFAULTS.beta, maxLength: DPO_DEFAULTS.maxLength },
   async run({ settings, terminal, signal }) {

@@ -27,11 +27,11 @@ export const sacpo = command({
     "method's command. Writes OUT/1-reward, OUT/2-safety, and in OUT itself one adapter for all, the last stage scaled " +
     'by --q (P-SACPO). Other scales: webalign export.',
   example: 'sacpo --model HuggingFaceTB/SmolLM2-135M --stages stages.json --out run --q 0.5',
-  options: [...MODEL_OPTIONS, 'stages', 'out', 'q', 'resume', 'overwrite'],
+  options: [...MODEL_OPTIONS, 'dtype', 'stages', 'out', 'q', 'resume', 'overwrite'],
   required: ['model', 'stages', 'out'],
-  defaults: { q: 1 },
+  defaults: { q: 1, dtype: 'auto' },
   async run({ settings, terminal, signal }) {
-    const { stages: path, out, q, resume, overwrite, memoryCap } = settings;
+    const { dtype, stages: path, out, q, resume, overwrite, memoryCap } = settings;
     checkedScale(q);
     const stageFiles = await readStages(path);
     const folders: RunFolder[] = [];
@@ -42,7 +42,10 @@ export const sacpo = command({
     const whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
     const files = await openModelFiles(settings, terminal, signal);
     const results = await withGpu(terminal, memoryCap, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, files);
+      const { model, tokenizer } = await openModel(gpu, files, {
+        dtype,
+        onNotice: (line) => terminal.info(line),
+      });
       const trainer = new SACPOTrainer({
         model,
         processingClass: tokenizer,
@@ -62,6 +65,7 @@ export const sacpo = command({
         const record = writeRunRecord({
           method: method.name,
           ...recordedModel(files),
+          dtype,
           ...source,
           settings: told[i].config,
           lora: told[i].lora,

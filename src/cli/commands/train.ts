@@ -30,6 +30,7 @@ function trainCommand(method: Method): Command {
     options: [
       ...([
         ...MODEL_OPTIONS,
+        'dtype',
         'data',
         'evalData',
         'evalSplit',
@@ -44,14 +45,23 @@ function trainCommand(method: Method): Command {
       ...LORA_OPTIONS,
     ],
     required: ['model', 'data', 'out'],
-    defaults: { evalSplit: 0.1, saveSteps: 50, seed: defaults.seed },
+    defaults: { dtype: 'auto', evalSplit: 0.1, saveSteps: 50, seed: defaults.seed },
     shown: {
       ...defaults,
       ...LORA_DEFAULTS,
       learningRate: `${adapterLearningRate}, with --full ${defaults.learningRate}`,
     },
     async run({ settings, terminal, signal }) {
-      const { model: modelPath, out, full = false, initAdapter, resume, overwrite, memoryCap } = settings;
+      const {
+        model: modelPath,
+        dtype,
+        out,
+        full = false,
+        initAdapter,
+        resume,
+        overwrite,
+        memoryCap,
+      } = settings;
       if (initAdapter !== undefined && resolve(out) === resolve(initAdapter)) {
         throw new UsageError(
           '--out is the folder of --init-adapter, which would be overwritten: choose another --out.',
@@ -67,7 +77,11 @@ function trainCommand(method: Method): Command {
       const files = await openModelFiles(settings, terminal, signal);
       const json = await withGpu(terminal, memoryCap, async (gpu) => {
         const profiler = settings.profile ? gpu.profile() : undefined;
-        const open = await openModel(gpu, files, { trainable: full });
+        const open = await openModel(gpu, files, {
+          trainable: full,
+          dtype,
+          onNotice: (line) => terminal.info(line),
+        });
         const result = await runTraining(
           open,
           { method, train, evaluation, settings, folder },
@@ -79,6 +93,7 @@ function trainCommand(method: Method): Command {
         const record = writeRunRecord({
           method: name,
           ...recordedModel(files),
+          dtype,
           data: resolve(data),
           evalData: evalData === undefined ? null : resolve(evalData),
           evalSplit,

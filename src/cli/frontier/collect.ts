@@ -102,7 +102,7 @@ export async function collect(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<Results> {
-  const open = await openModel(gpu, folderFiles(EMBEDDED.model));
+  const open = await openModel(gpu, folderFiles(EMBEDDED.model), EMBEDDED);
   const results: Results = {
     reference: await collectReference(open, job, reference, terminal, signal),
     methods: [],

@@ -128,7 +128,7 @@ export async function collect(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<ByModel<Result>> {
-  const open = await openModel(gpu, folderFiles(EMBEDDED.model));
+  const open = await openModel(gpu, folderFiles(EMBEDDED.model), EMBEDDED);
   const study = new Study(open, job, terminal, signal);
   const [first, second] = [stepsOf(job.reward.length, job.task), stepsOf(job.calm.length, job.task)];
   if (!(await kept.base.read())) await study.measure(kept.base, 'as it is', 0);
