@@ -1,0 +1,86 @@
+"""Adapters exported here as GGUF, put by llama.cpp on a base model that gguf-py wrote, against PEFT on the same model."""
+
+import copy
+
+from peft import PeftModel
+
+from interop import agree, check, cli, fixture_model, main, need, token_ids, webalign_logits, with_tokenizer, work
+from peft_made import MADE, load, logits_of, peft_made
+
+# llama.cpp's CPU kernels take GELU from a table in float16, eleven bits.
+GELU = {"gemma3": 5e-4, "gpt2": 5e-4}
+# Long enough for every frequency; the windows of Mistral and Qwen2, which llama.cpp does not have, are longer.
+SEQUENCES = token_ids(5, 40, 97)
+SHORT = token_ids(40, 5, 97)
+
+
+def gemma3_as_llama_cpp_has_it():
+    """The fixture's scale of queries is that of no published model, and llama.cpp's for all of them."""
+    from fixture_architectures import MODELS, add_random_lora, random_model
+
+    config = copy.deepcopy(MODELS["gemma3"]())
+    config.query_pre_attn_scalar = config.head_dim
+    folder = work / "gemma3-llama"
+    model = random_model(config, 7051)
+    model.save_pretrained(folder)
+    add_random_lora(model, 7053).save_pretrained(folder / "adapter")
+    return with_tokenizer(folder)
+
+
+MODELS = {
+    "tiny-llama": (lambda: fixture_model("tiny-llama"), SEQUENCES),
+    "llama3": (lambda: fixture_model("llama3"), SEQUENCES),
+    "smollm2": (lambda: fixture_model("smollm2"), SEQUENCES),
+    "mistral": (lambda: fixture_model("mistral"), SHORT),
+    "qwen2": (lambda: fixture_model("qwen2"), SHORT),
+    "qwen3": (lambda: fixture_model("qwen3"), SEQUENCES),
+    "gemma3": (gemma3_as_llama_cpp_has_it, SEQUENCES),
+    "gpt2": (lambda: fixture_model("gpt2"), SEQUENCES),
+}
+
+
+def peft_logits(folder, adapter, sequences):
+    return logits_of(PeftModel.from_pretrained(load(folder), adapter).eval(), sequences)
+
+
+def exported(model, adapter, out):
+    cli("export", "--format", "gguf", "--model", model, "--adapter", adapter, "--out", out, "--overwrite")
+    return out / "adapter.gguf"
+
+
+for name, (folder_of, sequences) in MODELS.items():
+
+    @check(f"{name}: the adapter as GGUF, in llama.cpp on the base in float32")
+    def _(name=name, folder_of=folder_of, sequences=sequences):
+        need("llama_cpp")
+        from gguf_model import llama_logits, write_gguf
+
+        model = folder_of()
+        base = write_gguf(model, work / f"{name}.gguf")
+        lora = exported(model, model / "adapter", work / f"{name}-gguf")
+        plain, adapted = llama_logits(base, sequences), llama_logits(base, sequences, lora)
+        theirs = peft_logits(model, model / "adapter", sequences)
+        job = {"model": model, "sequences": sequences}
+        ours, ours_plain = webalign_logits({**job, "adapters": [{"path": model / "adapter"}]}, job)
+        bound = GELU.get(name, 1e-4)
+        figures = [agree(found, here, bound) for found, here in ((plain, ours_plain), (adapted, ours), (adapted, theirs))]
+        return "base {}; adapter {}; PEFT and llama.cpp {}".format(*figures)
+
+
+@check("tiny-llama: rsLoRA, and a rank and an alpha of single layers, as GGUF in llama.cpp")
+def _():
+    need("llama_cpp")
+    from gguf_model import llama_logits, write_gguf
+
+    model = fixture_model("tiny-llama")
+    base = write_gguf(model, work / "base.gguf")
+    figures = []
+    for kind in ("rsLoRA", "ranks and alphas by pattern"):
+        folder = work / f"peft-{kind.replace(' ', '-')}"
+        peft_made(load(model), **MADE[kind][1]).save_pretrained(folder)
+        lora = exported(model, folder, work / f"{folder.name}-gguf")
+        figures.append(agree(llama_logits(base, SEQUENCES, lora), peft_logits(model, folder, SEQUENCES)))
+    return "; ".join(figures)
+
+
+main(__name__)
