@@ -15,7 +15,8 @@ import { linear } from '../ops/linear.ts';
 import { INVALID_TOKEN, type LiveSequences, type SamplingSettings, sample } from '../ops/sample.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import type { AttentionContext, CausalLM } from './causal-lm.ts';
+import type { CausalLM } from './causal-lm.ts';
+import type { AttentionContext } from './decoder.ts';
 import { KvCache } from './kv-cache.ts';
 
 /** Most bytes of logits at once. */
