@@ -2,9 +2,10 @@
  * The ways to train as data: for each its data, its settings and its trainer. A command `webalign NAME` is made of every
  * row; nothing else asks which one it is.
  */
-import { readLabelledRows } from '../data/labelled-dataset.ts';
-import { readPreferenceRows } from '../data/preference-dataset.ts';
-import { readTextRows } from '../data/text-dataset.ts';
+import type { DataForm } from '../data/data-form.ts';
+import { LABELLED } from '../data/labelled-dataset.ts';
+import { PREFERENCES } from '../data/preference-dataset.ts';
+import { TEXTS } from '../data/text-dataset.ts';
 import {
   CPO_DEFAULTS,
   DPO_DEFAULTS,
@@ -37,7 +38,7 @@ export interface Method<Row = unknown> {
   adapterLearningRate: number;
   /** The Python module in which TRL keeps the trainer of this name. */
   trlModule: string;
-  read(text: string, file: string): Row[];
+  form: DataForm<Row>;
   trainer(options: DataOptions<TrainingConfig, readonly Row[]>): Trainer;
 }
 
@@ -74,7 +75,7 @@ export const DPO = method({
   defaults: DPO_DEFAULTS,
   adapterLearningRate: LORA_LEARNING_RATE,
   trlModule: 'trl',
-  read: readPreferenceRows,
+  form: PREFERENCES,
   Trainer: DPOTrainer,
 });
 
@@ -88,7 +89,7 @@ export const METHODS: readonly Method[] = [
     defaults: SFT_DEFAULTS,
     adapterLearningRate: SFT_LORA_LEARNING_RATE,
     trlModule: 'trl',
-    read: readTextRows,
+    form: TEXTS,
     Trainer: SFTTrainer,
   }),
   DPO,
@@ -104,7 +105,7 @@ export const METHODS: readonly Method[] = [
     defaults: KTO_DEFAULTS,
     adapterLearningRate: LORA_LEARNING_RATE,
     trlModule: 'trl',
-    read: readLabelledRows,
+    form: LABELLED,
     Trainer: KTOTrainer,
   }),
   method({
@@ -119,7 +120,7 @@ export const METHODS: readonly Method[] = [
     defaults: CPO_DEFAULTS,
     adapterLearningRate: LORA_LEARNING_RATE,
     trlModule: 'trl.experimental.cpo',
-    read: readPreferenceRows,
+    form: PREFERENCES,
     Trainer: CPOTrainer,
   }),
   method({
@@ -133,7 +134,7 @@ export const METHODS: readonly Method[] = [
     defaults: ORPO_DEFAULTS,
     adapterLearningRate: LORA_LEARNING_RATE,
     trlModule: 'trl.experimental.orpo',
-    read: readPreferenceRows,
+    form: PREFERENCES,
     Trainer: ORPOTrainer,
   }),
 ];

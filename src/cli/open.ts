@@ -6,12 +6,13 @@ import { resolve } from 'node:path';
 import { requireVocabulary, Tokenizer } from '../data/tokenizer.ts';
 import type { AdapterReport, Gpu } from '../gpu/device.ts';
 import { DeviceLostError, formatBytes } from '../gpu/errors.ts';
+import { type ByteSource, readAll } from '../io/byte-source.ts';
 import { InputError } from '../io/errors.ts';
 import { decodeText, type Files } from '../io/files.ts';
 import { type Adapter, otherBaseNotice, readAdapter } from '../io/peft.ts';
 import { CausalLM } from '../model/causal-lm.ts';
 import { checkDtype } from '../model/precision.ts';
-import { folderFiles, readFileIfAny } from '../node/folder.ts';
+import { fileSource, folderFiles } from '../node/folder.ts';
 import { openSource } from '../node/sources.ts';
 import { requestGpu } from '../node.ts';
 import { checkedScale } from '../train/sacpo-trainer.ts';
@@ -23,8 +24,13 @@ const MOST_RECOVERIES = 3;
 
 /** The whole of a text file. Throws {@link InputError}. */
 export async function readText(path: string): Promise<string> {
-  const bytes = await readFileIfAny(path);
-  if (bytes) return decodeText(bytes, path);
+  return decodeText(await readAll(await openFile(path)), path);
+}
+
+/** A file, to be read piece by piece. Throws {@link InputError}. */
+export async function openFile(path: string): Promise<ByteSource> {
+  const source = await fileSource(path);
+  if (source) return source;
   throw new InputError(path, 'there is no such file', 'Check the path');
 }
 

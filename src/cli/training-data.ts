@@ -2,17 +2,18 @@
  * The rows that a command trains on and those that it holds out, from files.
  */
 import { trainEvalSplit } from '../data/preference-dataset.ts';
+import { readDataset } from '../data/read-dataset.ts';
 import type { Method } from './methods.ts';
-import { readText } from './open.ts';
+import { openFile } from './open.ts';
 import type { Settings } from './options.ts';
 
 type DataSettings = Settings & { data: string; evalSplit: number; seed: number };
 
 /** Rows to train on and those held out: in a file of their own, or a part of the others. */
-export async function readData(method: Method, { data: path, evalData, evalSplit, seed }: DataSettings) {
-  const rows = method.read(await readText(path), path);
+export async function readData({ form }: Method, { data: path, evalData, evalSplit, seed }: DataSettings) {
+  const rows = await readDataset(await openFile(path), form);
   if (evalData !== undefined) {
-    return { train: rows, evaluation: method.read(await readText(evalData), evalData) };
+    return { train: rows, evaluation: await readDataset(await openFile(evalData), form) };
   }
   // A single row cannot be shared out.
   const share = rows.length === 1 && evalSplit < 1 ? 0 : evalSplit;

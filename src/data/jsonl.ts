@@ -3,13 +3,8 @@
  * stood, and each error says file and line.
  */
 import { InputError } from '../io/errors.ts';
-import { isObject, type JsonObject, kindOf, parseJson } from '../io/json.ts';
-
-export interface DataRow {
-  /** File and line, or file and row, for messages. */
-  where: string;
-  value: JsonObject;
-}
+import { isObject, kindOf, parseJson } from '../io/json.ts';
+import type { DataForm, DataRow } from './data-form.ts';
 
 /** The rows of `text`; blank lines are passed over. {@link InputError} where there are none. */
 export function parseRows(text: string, file: string): DataRow[] {
@@ -19,6 +14,11 @@ export function parseRows(text: string, file: string): DataRow[] {
     if (isObject(value)) return { where, value };
     throw new InputError(where, `holds ${kindOf(value)}, not an object`, 'Put one JSON object on each line');
   });
+}
+
+/** The rows of a JSONL (or JSON) text in the form that is asked for; {@link InputError} names the first bad one. */
+export function parseDataset<Row>(text: string, file: string, form: DataForm<Row>): Row[] {
+  return parseRows(text, file).flatMap(({ value, where }) => form.toRows(value, where));
 }
 
 function listRows(text: string, file: string): { where: string; value: unknown }[] {

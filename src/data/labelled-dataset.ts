@@ -5,7 +5,8 @@
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import { type JsonObject, kindOf } from '../io/json.ts';
-import { parseRows } from './jsonl.ts';
+import type { DataForm } from './data-form.ts';
+import { parseDataset } from './jsonl.ts';
 import { isEmpty, type Message, side, toPreferenceRow } from './preference-dataset.ts';
 
 /** Prompt and completion are text, or both are messages. */
@@ -21,9 +22,20 @@ export interface LabelledRow {
 const COLUMNS =
   'Give it "prompt", "completion" and "label" (true or false), or "prompt", "chosen" and "rejected"';
 
+/** Labelled completions, as a form of data. */
+export const LABELLED: DataForm<LabelledRow> = {
+  columns: ['prompt', 'completion', 'label', 'chosen', 'rejected'],
+  needed: [
+    ['prompt', 'completion', 'label'],
+    ['chosen', 'rejected'],
+  ],
+  wayOut: COLUMNS,
+  toRows: toLabelledRows,
+};
+
 /** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
 export function readLabelledRows(text: string, file: string): LabelledRow[] {
-  return parseRows(text, file).flatMap(({ value, where }) => toLabelledRows(value, where));
+  return parseDataset(text, file, LABELLED);
 }
 
 /** One row, checked: a labelled completion, or both completions of a pair. */

@@ -6,7 +6,8 @@
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import { isObject, type JsonObject, kindOf } from '../io/json.ts';
-import { parseRows } from './jsonl.ts';
+import type { DataForm } from './data-form.ts';
+import { parseDataset } from './jsonl.ts';
 import { shuffle } from './random.ts';
 
 /** A turn of a conversation. What else it holds goes to the chat template as it is. */
@@ -27,9 +28,17 @@ export interface PreferenceRow {
 
 const COLUMNS = 'Give it "prompt", "chosen" and "rejected", or "chosen" and "rejected" that begin alike';
 
+/** Pairs, as a form of data. */
+export const PREFERENCES: DataForm<PreferenceRow> = {
+  columns: ['prompt', 'chosen', 'rejected'],
+  needed: [['chosen', 'rejected']],
+  wayOut: COLUMNS,
+  toRows: (value, where) => [toPreferenceRow(value, where)],
+};
+
 /** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
 export function readPreferenceRows(text: string, file: string): PreferenceRow[] {
-  return parseRows(text, file).map(({ value, where }) => toPreferenceRow(value, where));
+  return parseDataset(text, file, PREFERENCES);
 }
 
 /** One row, checked, its prompt taken out of the completions where it is implicit. */

@@ -4,7 +4,8 @@
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { JsonObject } from '../io/json.ts';
-import { parseRows } from './jsonl.ts';
+import type { DataForm } from './data-form.ts';
+import { parseDataset } from './jsonl.ts';
 import { isEmpty, type Message, side } from './preference-dataset.ts';
 
 /** A text or a conversation; what comes before the completion is `prompt`, where the two are told apart. */
@@ -17,9 +18,17 @@ export interface TextRow {
 
 const COLUMNS = 'Give it "text", "messages", or "prompt" and "completion"';
 
+/** Texts, as a form of data. */
+export const TEXTS: DataForm<TextRow> = {
+  columns: ['text', 'messages', 'prompt', 'completion'],
+  needed: [['text'], ['messages'], ['completion']],
+  wayOut: COLUMNS,
+  toRows: (value, where) => [toTextRow(value, where)],
+};
+
 /** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
 export function readTextRows(text: string, file: string): TextRow[] {
-  return parseRows(text, file).map(({ value, where }) => toTextRow(value, where));
+  return parseDataset(text, file, TEXTS);
 }
 
 /** One row, checked. */

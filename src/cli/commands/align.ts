@@ -2,7 +2,8 @@
  * `webalign align`: the project's main job from beginning to end. The embedded model writes stories, learns from pairs of
  * its own stories to prefer the glad ones, and writes again; what changed is printed, written as an adapter and as a page.
  */
-import { type PreferenceRow, readPreferenceRows } from '../../data/preference-dataset.ts';
+import { PREFERENCES, type PreferenceRow } from '../../data/preference-dataset.ts';
+import { readDataset } from '../../data/read-dataset.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
@@ -13,7 +14,7 @@ import { command } from '../command.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
 import { logRatios } from '../divergences.ts';
 import { DPO, methodOptions } from '../methods.ts';
-import { adapterName, openModel, readText, recordedModel, withGpu } from '../open.ts';
+import { adapterName, openFile, openModel, recordedModel, withGpu } from '../open.ts';
 import { LORA_OPTIONS } from '../options.ts';
 import { EMBEDDED } from '../package.ts';
 import { reportPage } from '../report/page.ts';
@@ -129,7 +130,7 @@ export const align = command({
 });
 
 async function readRows(path: string): Promise<PreferenceRow[]> {
-  return readPreferenceRows(await readText(path), path);
+  return readDataset(await openFile(path), PREFERENCES);
 }
 
 /** The first stories in two columns. */

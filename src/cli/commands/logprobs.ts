@@ -1,16 +1,25 @@
 /**
  * `webalign logprobs`: the log-probability of every token of given texts.
  */
-import { parseRows } from '../../data/jsonl.ts';
+import type { DataForm, DataRow } from '../../data/data-form.ts';
 import type { TokenizedSequence } from '../../data/packing.ts';
+import { readDataset } from '../../data/read-dataset.ts';
 import { requireTokenIds, type Tokenizer } from '../../data/tokenizer.ts';
 import { InputError, listed, quote } from '../../io/errors.ts';
 import type { JsonObject } from '../../io/json.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { sequenceLogprobs } from '../../train/sequence-logprobs.ts';
 import { command } from '../command.ts';
-import { adapterJson, openModel, openModelFiles, readText, withGpu } from '../open.ts';
+import { adapterJson, openFile, openModel, openModelFiles, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
+
+/** Texts, or token ids; which one a row has is for later, when there is a tokenizer. */
+const SCORED: DataForm<DataRow> = {
+  columns: ['text', 'ids'],
+  needed: [['text'], ['ids']],
+  wayOut: 'Give one of them',
+  toRows: (value, where) => [{ value, where }],
+};
 
 export const logprobs = command({
   name: 'logprobs',
@@ -24,7 +33,7 @@ export const logprobs = command({
   defaults: {},
   async run({ settings, terminal, signal }) {
     const { input, memoryCap } = settings;
-    const rows = parseRows(await readText(input), input);
+    const rows = await readDataset(await openFile(input), SCORED);
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, memoryCap, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {

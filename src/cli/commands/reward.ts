@@ -1,17 +1,18 @@
 /**
  * `webalign reward`: the implicit reward of given answers, from a policy and its reference.
  */
-import { parseRows } from '../../data/jsonl.ts';
+import type { DataForm } from '../../data/data-form.ts';
 import { toLabelledRows } from '../../data/labelled-dataset.ts';
 import type { TokenizedSequence } from '../../data/packing.ts';
 import { toPreferenceRow } from '../../data/preference-dataset.ts';
+import { readDataset } from '../../data/read-dataset.ts';
 import { type CompletionRow, tokenizeCompletions } from '../../data/tokenize-completions.ts';
 import { InputError } from '../../io/errors.ts';
 import type { JsonObject } from '../../io/json.ts';
 import { DPO_DEFAULTS } from '../../train/config.ts';
 import { type ImplicitReward, implicitRewards, separation } from '../../train/implicit-rewards.ts';
 import { command } from '../command.ts';
-import { adapterJson, openModel, openModelFiles, readText, withGpu } from '../open.ts';
+import { adapterJson, openFile, openModel, openModelFiles, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 
 export const reward = command({
@@ -27,7 +28,7 @@ export const reward = command({
   defaults: { beta: DPO_DEFAULTS.beta, maxLength: DPO_DEFAULTS.maxLength },
   async run({ settings, terminal, signal }) {
     const { data, beta, maxLength } = settings;
-    const rows = parseRows(await readText(data), data).map(({ value, where }) => toAnswers(value, where));
+    const rows = await readDataset(await openFile(data), ANSWERS);
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings.memoryCap, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {
@@ -60,6 +61,17 @@ export const reward = command({
 interface AnswerRow extends CompletionRow {
   label?: boolean;
 }
+
+const ANSWERS: DataForm<AnswerRow> = {
+  columns: ['prompt', 'chosen', 'rejected', 'completion', 'label', 'completions'],
+  needed: [
+    ['chosen', 'rejected'],
+    ['prompt', 'completion'],
+    ['prompt', 'completions'],
+  ],
+  wayOut: 'Give it "prompt" with "chosen" and "rejected", with "completion", or with "completions"',
+  toRows: (value, where) => [toAnswers(value, where)],
+};
 
 /** A row in any of the three forms. */
 function toAnswers(value: JsonObject, where: string): AnswerRow {

@@ -5,6 +5,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseDataset } from '../../data/jsonl.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { folderFiles } from '../../node/folder.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
@@ -154,7 +155,7 @@ async function collectMethod(
   const settings = { ...FRONTIER_TRAINING, maxSteps: task.maxSteps, ...entry.settings };
   const job = {
     method,
-    train: method.read(pairs, 'the pairs'),
+    train: parseDataset(pairs, 'the pairs', method.form),
     evaluation: [],
     settings,
     folder: workFolder(path, work),

@@ -1,0 +1,144 @@
+/**
+ * What a Parquet file claims, held against bounds before anything is allocated by its word: the sizes of its footer, of lists
+ * in its structures, of pages and of runs. Decodes no values.
+ */
+import { InputError, reason } from '../io/errors.ts';
+
+/** Most bytes of the footer, which names the columns and where they lie. */
+const MOST_FOOTER_BYTES = 2 ** 26;
+/** Most bytes of a page once it is unpacked; writers keep to one or a few MiB. */
+const MOST_PAGE_BYTES = 2 ** 28;
+/** Most bytes and values of the columns that are read, of a whole file: more would not fit into a JavaScript heap. */
+const MOST_BYTES = 2 ** 31;
+const MOST_VALUES = 2 ** 26;
+/** Structures within structures; Parquet's own go five deep. */
+const MOST_DEPTH = 24;
+/** A varint of 64 bits takes ten bytes. */
+const MOST_VARINT_BYTES = 10;
+
+const TOO_LARGE = 'Split it into several files';
+export const DAMAGED = 'The file is damaged: fetch it again, or write it again with pyarrow or datasets';
+
+/**
+ * Walks a structure in Thrift's compact protocol from `start` on and returns where it ends. Every list has as many elements as
+ * it claims then, so that a reader which takes it at its word needs no more memory than a multiple of `view`.
+ */
+export function measureThrift(view: DataView, start: number): number {
+  let at = start;
+  const skip = (bytes: number): void => {
+    if (!(bytes <= view.byteLength - at)) throw new Error('it ends too early');
+    at += bytes;
+  };
+  const byte = (): number => {
+    skip(1);
+    return view.getUint8(at - 1);
+  };
+  const varint = (): number => {
+    let value = 0;
+    for (let i = 0; i < MOST_VARINT_BYTES; i++) {
+      const next = byte();
+      value += (next & 127) * 2 ** (7 * i);
+      if (next < 128) return value;
+    }
+    throw new Error('a number is too long');
+  };
+  const struct = (depth: number): void => {
+    for (let head = byte(); (head & 15) !== 0; head = byte()) {
+      if (head >> 4 === 0) varint();
+      value(head & 15, depth);
+    }
+  };
+  const list = (depth: number): void => {
+    const head = byte();
+    const size = head >> 4 === 15 ? varint() : head >> 4;
+    if (size > view.byteLength - at) throw new Error(`a list claims ${size} elements`);
+    for (let i = 0; i < size; i++) {
+      // In a list a boolean takes a byte.
+      if ((head & 15) <= 2) skip(1);
+      else value(head & 15, depth);
+    }
+  };
+  /** By the number of their kind: true and false, a byte, three widths of integers, a double, bytes, a list, a structure. */
+  const kinds: ((depth: number) => unknown)[] = [];
+  kinds[1] = kinds[2] = () => {};
+  kinds[3] = () => skip(1);
+  kinds[4] = kinds[5] = kinds[6] = varint;
+  kinds[7] = () => skip(8);
+  kinds[8] = () => skip(varint());
+  kinds[9] = list;
+  kinds[12] = struct;
+  const value = (kind: number, depth: number): void => {
+    const walk = kinds.at(kind);
+    if (walk === undefined) throw new Error(`kind ${kind} is unknown`);
+    if (depth > MOST_DEPTH) throw new Error('it is nested too deeply');
+    walk(depth + 1);
+  };
+  struct(0);
+  return at;
+}
+
+/** Bytes of the footer by the file's last eight; {@link InputError} where there cannot be as many. */
+export function footerBytes(end: Uint8Array, fileBytes: number, file: string): number {
+  const bytes = new DataView(end.buffer, end.byteOffset, 8).getUint32(0, true);
+  if (bytes > fileBytes - 12) throw new InputError(file, `its footer claims ${bytes} bytes`, DAMAGED);
+  if (bytes <= MOST_FOOTER_BYTES) return bytes;
+  throw new InputError(file, `its footer of ${bytes} bytes is above ${MOST_FOOTER_BYTES}`, TOO_LARGE);
+}
+
+/**
+ * Walks `bytes` of runs, which are repeated values or packed ones of `bitWidth` bits each, up to `count` values. Throws where a
+ * run goes on beyond them: a reader would write it out to its end.
+ */
+export function checkRuns(bytes: Uint8Array, bitWidth: number, count: number): void {
+  let at = 0;
+  for (let seen = 0; seen < count && at < bytes.byteLength; ) {
+    let header = 0;
+    for (let shift = 0; ; shift += 7) {
+      const next = bytes[at++] ?? 0;
+      header += (next & 127) * 2 ** shift;
+      if (next < 128) break;
+    }
+    const packed = header % 2 === 1;
+    const values = Math.floor(header / 2) * (packed ? 8 : 1);
+    // Packed values come by eights, the last of which may be more than are needed.
+    if (seen + values > count + (packed ? 7 : 0))
+      throw new Error(`a run claims ${values} values of ${count}`);
+    at += packed ? (values / 8) * bitWidth : Math.ceil(bitWidth / 8);
+    seen += values;
+  }
+}
+
+/** What is left of the bounds while a file is read. */
+export class ParquetBudget {
+  readonly file: string;
+  private bytes = MOST_BYTES;
+  private values = MOST_VALUES;
+
+  constructor(file: string) {
+    this.file = file;
+  }
+
+  /** Takes a page of `column` out of the bounds. */
+  spend(bytes: number, values: number, column: string): void {
+    this.bytes -= this.unpacked(bytes);
+    this.values -= values;
+    if (this.bytes >= 0 && this.values >= 0) return;
+    const what = `holds more than ${MOST_BYTES} bytes or ${MOST_VALUES} values, up to its column "${column}"`;
+    throw new InputError(this.file, what, TOO_LARGE);
+  }
+
+  /** The bytes that a page unpacks to, where that is no more than a page may have. */
+  unpacked(bytes: number): number {
+    if (bytes >= 0 && bytes <= MOST_PAGE_BYTES) return bytes;
+    throw new InputError(this.file, `a page of ${bytes} bytes is above ${MOST_PAGE_BYTES}`, TOO_LARGE);
+  }
+}
+
+/** What does not hold together, as an error that names it. */
+export function named<T>(file: string, what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new InputError(file, `${what} cannot be read: ${reason(cause)}`, DAMAGED, { cause });
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * The pages of a column's piece of a Parquet file, walked ahead of the library that decodes them: it trusts what they say of
+ * themselves, and would loop or fill the memory by the word of a damaged one. Keeps nothing of what it sees.
+ */
+import type { CompressionCodec, PageHeader, SchemaTree } from 'hyparquet';
+import { parquetHeader } from 'hyparquet/src/column.js';
+import { getMaxDefinitionLevel, getMaxRepetitionLevel, isFlatColumn } from 'hyparquet/src/schema.js';
+import type { Compressors } from 'hyparquet-compressors';
+import { InputError } from '../io/errors.ts';
+import { checkRuns, DAMAGED, measureThrift, named, type ParquetBudget } from './parquet-limits.ts';
+
+/** A column's piece of a row group, and where it hangs in the tree of columns. */
+export interface ColumnPiece {
+  bytes: Uint8Array;
+  path: SchemaTree[];
+  codec: CompressionCodec;
+  /** Of the row group. */
+  rows: number;
+}
+
+/** Throws {@link InputError} where the pages do not hold together, or hold more than `budget` has left. */
+export function checkPages(piece: ColumnPiece, codecs: Compressors, budget: ParquetBudget): void {
+  const { bytes, path, rows } = piece;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const column = path.at(-1)?.path.join('.') ?? '';
+  // Where a column is no list a value is a row, and reading ends with the last; a list is read to the end of the piece.
+  const flat = isFlatColumn(path);
+  let seen = 0;
+  for (let at = 0; at < bytes.byteLength - 1 && !(flat && seen >= rows); ) {
+    const { start, header } = named(budget.file, `a page of "${column}"`, () => ({
+      start: measureThrift(view, at),
+      header: parquetHeader({ view, offset: at }),
+    }));
+    const { compressed_page_size: packed, uncompressed_page_size: unpacked } = header;
+    const values = valuesOf(header);
+    const whole = [packed, unpacked, values].every((size) => Number.isInteger(size) && size >= 0);
+    if (!whole || packed > bytes.byteLength - start) {
+      const what = `a page of "${column}" claims ${packed} bytes, ${unpacked} unpacked, ${values} values`;
+      throw new InputError(budget.file, what, DAMAGED);
+    }
+    budget.spend(unpacked, values, column);
+    at = start + packed;
+    named(budget.file, `a page of "${column}"`, () =>
+      checkPage(bytes.subarray(start, at), header, piece, codecs),
+    );
+    if (header.type !== 'DICTIONARY_PAGE') seen += values;
+  }
+  if (!flat || seen === rows) return;
+  throw new InputError(budget.file, `"${column}" has ${seen} values for ${rows} rows`, DAMAGED);
+}
+
+function valuesOf({ data_page_header, data_page_header_v2, dictionary_page_header }: PageHeader): number {
+  return (data_page_header ?? data_page_header_v2 ?? dictionary_page_header)?.num_values ?? 0;
+}
+
+/** The runs of a page: repetition and definition levels, then the values where they are numbers of a dictionary's. */
+function checkPage(packed: Uint8Array, header: PageHeader, piece: ColumnPiece, codecs: Compressors): void {
+  const { data_page_header: first, data_page_header_v2: second } = header;
+  const page = first ?? second;
+  if (!page) return;
+  const levels = [getMaxRepetitionLevel(piece.path), getMaxDefinitionLevel(piece.path)];
+  const unpack = (bytes: Uint8Array, length: number) =>
+    piece.codec === 'UNCOMPRESSED' ? bytes : (codecs[piece.codec]?.(bytes, length) ?? bytes);
+  let rest = packed;
+  /** Runs of `length` bytes, or of as many as the four bytes before them say. */
+  const runs = (bitWidth: number, length = lengthBefore()): void => {
+    checkRuns(rest.subarray(0, length), bitWidth, page.num_values);
+    rest = rest.subarray(length);
+  };
+  const lengthBefore = (): number => {
+    const length = new DataView(rest.buffer, rest.byteOffset, rest.byteLength).getUint32(0, true);
+    rest = rest.subarray(4);
+    return length;
+  };
+  if (second) {
+    const lengths = [second.repetition_levels_byte_length, second.definition_levels_byte_length];
+    levels.forEach((level, i) => {
+      if (level > 0) runs(widthOf(level), lengths[i]);
+    });
+    const before = (lengths[0] ?? 0) + (lengths[1] ?? 0);
+    rest = packed.subarray(before);
+    if (second.is_compressed !== false) rest = unpack(rest, header.uncompressed_page_size - before);
+  } else {
+    rest = unpack(packed, header.uncompressed_page_size);
+    for (const level of levels) if (level > 0) runs(widthOf(level));
+  }
+  if (page.encoding.endsWith('_DICTIONARY')) checkRuns(rest.subarray(1), rest[0] ?? 0, page.num_values);
+  else if (page.encoding === 'RLE') runs(1);
+}
+
+/** Bits that a level takes. */
+function widthOf(level: number): number {
+  return 32 - Math.clz32(level);
+}

@@ -1,0 +1,172 @@
+/**
+ * Rows out of Parquet, a row group at a time and only the columns that are asked for. The decoding is hyparquet's; this file
+ * gives it bytes, holds what the file claims against bounds first, and makes plain values of what comes out. It writes nothing.
+ */
+import {
+  type AsyncBuffer,
+  type ColumnMetaData,
+  type FileMetaData,
+  parquetMetadata,
+  parquetReadObjects,
+  parquetSchema,
+  type RowGroup,
+  type SchemaTree,
+} from 'hyparquet';
+import { getTreePath } from 'hyparquet/src/schema.js';
+import { type Compressors, compressors, decompressZstd } from 'hyparquet-compressors';
+import type { ByteSource } from '../io/byte-source.ts';
+import { InputError, reason } from '../io/errors.ts';
+import type { Json, JsonObject } from '../io/json.ts';
+import { chooseColumns, type DataRow, type TableForm } from './data-form.ts';
+import { DAMAGED, footerBytes, measureThrift, ParquetBudget } from './parquet-limits.ts';
+import { checkPages } from './parquet-pages.ts';
+
+/** What stands at both ends of the file. */
+export const PARQUET_MAGIC = 'PAR1';
+
+/** Text as it is: bytes that are no UTF-8 are refused, a byte order mark is a character. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The rows of a file; {@link InputError} names what is wrong with it. */
+export async function readParquet(source: ByteSource, form: TableForm): Promise<DataRow[]> {
+  const budget = new ParquetBudget(source.name);
+  const metadata = await readFooter(source);
+  const tree = attempt(source, () => parquetSchema(metadata));
+  const columns = chooseColumns(
+    tree.children.map(({ element }) => element.name),
+    form,
+    source.name,
+  );
+  const codecs = boundedCodecs(budget);
+  const rows: DataRow[] = [];
+  for (const group of metadata.row_groups) {
+    const count = wholeNumber(group.num_rows, source);
+    if (count === 0) continue;
+    await checkGroup(source, group, tree, columns, codecs, budget);
+    const read = await attempt(source, () =>
+      parquetReadObjects({
+        file: bufferOf(source),
+        // The group alone, so that its rows are counted from its own first.
+        metadata: { ...metadata, row_groups: [group], num_rows: BigInt(count) },
+        columns,
+        compressors: codecs,
+        // What is not said to be text is bytes, as for pyarrow.
+        utf8: false,
+        parsers: { stringFromBytes: (bytes) => bytes && UTF8.decode(bytes) },
+      }),
+    );
+    for (const row of read) {
+      const where = `${source.name}, row ${rows.length + 1}`;
+      rows.push({ where, value: rowOf(row, where) });
+    }
+  }
+  if (rows.length === 0) throw new InputError(source.name, 'holds no rows', 'Write some into it');
+  return rows;
+}
+
+async function readFooter(source: ByteSource): Promise<FileMetaData> {
+  const last = source.size < 12 ? undefined : await source.read(source.size - 8, 8);
+  if (!last || new TextDecoder('latin1').decode(last.subarray(4)) !== PARQUET_MAGIC) {
+    throw new InputError(source.name, `does not end with ${PARQUET_MAGIC}`, DAMAGED);
+  }
+  const length = footerBytes(last, source.size, source.name);
+  const footer = await source.read(source.size - 8 - length, length + 8);
+  const view = new DataView(footer.buffer, footer.byteOffset, footer.byteLength);
+  return attempt(source, () => {
+    measureThrift(view, 0);
+    return parquetMetadata(footer, { geoparquet: false });
+  });
+}
+
+/** Walks the pages of the columns of a row group before the library does. */
+async function checkGroup(
+  source: ByteSource,
+  group: RowGroup,
+  tree: SchemaTree,
+  columns: readonly string[],
+  codecs: Compressors,
+  budget: ParquetBudget,
+): Promise<void> {
+  for (const { meta_data: meta } of group.columns) {
+    if (!meta || !columns.includes(meta.path_in_schema[0] ?? '')) continue;
+    const bytes = await source.read(...placeOf(meta, source));
+    const path = attempt(source, () => getTreePath(tree, meta.path_in_schema));
+    checkPages({ bytes, path, codec: meta.codec, rows: Number(group.num_rows) }, codecs, budget);
+  }
+}
+
+/** Where a column's piece lies: offset and length. */
+function placeOf(meta: ColumnMetaData, source: ByteSource): [number, number] {
+  const start = meta.dictionary_page_offset || meta.data_page_offset;
+  return [wholeNumber(start, source), wholeNumber(meta.total_compressed_size, source)];
+}
+
+function wholeNumber(value: bigint, source: ByteSource): number {
+  if (typeof value === 'bigint' && value >= 0n && value <= Number.MAX_SAFE_INTEGER) return Number(value);
+  throw new InputError(source.name, `its footer has ${value} for a size or a place`, DAMAGED);
+}
+
+/** The packings that files have, none of which unpacks a page of more bytes than a page may have. */
+function boundedCodecs(budget: ParquetBudget): Compressors {
+  // Without its output zstd makes one of the size that the packed bytes claim.
+  const all: Compressors = {
+    ...compressors,
+    ZSTD: (input, length) => decompressZstd(input, new Uint8Array(length)),
+  };
+  return Object.fromEntries(
+    Object.entries(all).map(([name, unpack]) => [
+      name,
+      (input: Uint8Array, length: number) => unpack(input, budget.unpacked(length)),
+    ]),
+  );
+}
+
+function bufferOf(source: ByteSource): AsyncBuffer {
+  return {
+    byteLength: source.size,
+    async slice(start, end = source.size) {
+      const { buffer, byteOffset, byteLength } = await source.read(start, end - start);
+      return buffer.slice(byteOffset, byteOffset + byteLength);
+    },
+  };
+}
+
+/** What the library makes of a broken file is an {@link InputError} that names it. */
+function attempt<T>(source: ByteSource, action: () => T): T {
+  const refused = (cause: unknown) =>
+    cause instanceof InputError
+      ? cause
+      : new InputError(source.name, `cannot be read as Parquet: ${reason(cause)}`, DAMAGED, { cause });
+  try {
+    const result = action();
+    return (
+      result instanceof Promise ? result.catch((cause) => Promise.reject(refused(cause))) : result
+    ) as T;
+  } catch (cause) {
+    throw refused(cause);
+  }
+}
+
+/** A row without its missing values. What is null inside a message stays, as for transformers. */
+function rowOf(row: Record<string, unknown>, where: string): JsonObject {
+  const values = Object.entries(row).flatMap(([column, value]) =>
+    value === null || value === undefined ? [] : [[column, plain(value, `${where}, "${column}"`)] as const],
+  );
+  return Object.fromEntries(values);
+}
+
+/** A value as JSON has it. */
+function plain(value: unknown, where: string): Json {
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'bigint') {
+    const number = Number(value);
+    if (Number.isSafeInteger(number)) return number;
+    throw new InputError(where, `holds ${value}, which is no exact number here`, 'Write it as text');
+  }
+  if (Array.isArray(value)) return value.map((each) => plain(each, where));
+  if (value instanceof Date) return value.toISOString();
+  if (ArrayBuffer.isView(value))
+    throw new InputError(where, 'holds bytes, not text', 'Write the column as text');
+  if (typeof value !== 'object') return value as Json;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, plain(each, where)]));
+}

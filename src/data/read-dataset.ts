@@ -1,0 +1,73 @@
+/**
+ * A file of data to rows, whatever it is written in: a table of formats by the end of the file's name. What the name says is
+ * held against the file's first bytes; nothing is guessed from them.
+ */
+import { type ByteSource, readAll } from '../io/byte-source.ts';
+import { InputError } from '../io/errors.ts';
+import { decodeText } from '../io/files.ts';
+import { parseCsv } from './csv.ts';
+import type { DataForm, DataRow, TableForm } from './data-form.ts';
+import { parseRows } from './jsonl.ts';
+
+interface Format {
+  /** Ends of a file's name, in lower case. */
+  endings: readonly string[];
+  read(source: ByteSource, form: TableForm): Promise<DataRow[]>;
+}
+
+const textOf = async (source: ByteSource) => decodeText(await readAll(source), source.name);
+const separatedBy =
+  (delimiter: string): Format['read'] =>
+  async (source, form) =>
+    parseCsv(await textOf(source), source.name, delimiter, form);
+
+/** Every other name is that of JSON Lines or of a JSON list. */
+const JSON_ROWS: Format = {
+  endings: ['.jsonl', '.json'],
+  read: async (source) => parseRows(await textOf(source), source.name),
+};
+
+const FORMATS: readonly Format[] = [
+  JSON_ROWS,
+  { endings: ['.csv'], read: separatedBy(',') },
+  { endings: ['.tsv'], read: separatedBy('\t') },
+  {
+    endings: ['.parquet'],
+    // Whoever never opens one does not load its decoders.
+    read: async (source, form) => (await import('./parquet.ts')).readParquet(source, form),
+  },
+];
+
+/** Files that are known by their first bytes: what they are, and what to do where the name says something else. */
+const SIGNATURES: readonly { start: string; what: string; ending?: string; wayOut: string }[] = [
+  { start: 'PAR1', what: 'a Parquet file', ending: '.parquet', wayOut: 'Rename it to end with .parquet' },
+  { start: 'ARROW1', what: 'an Arrow file', wayOut: 'Write it as Parquet: dataset.to_parquet(…)' },
+  { start: '\x1F\x8B', what: 'packed with gzip', wayOut: 'Unpack it first' },
+  { start: '\x28\xB5\x2F\xFD', what: 'packed with zstd', wayOut: 'Unpack it first' },
+  { start: 'PK\x03\x04', what: 'a zip archive', wayOut: 'Unpack it first' },
+];
+
+/** The rows of a file in the form that is asked for; {@link InputError} names file and row of what is wrong. */
+export async function readDataset<Row>(source: ByteSource, form: DataForm<Row>): Promise<Row[]> {
+  const name = source.name.toLowerCase();
+  const format = FORMATS.find(({ endings }) => endings.some((ending) => name.endsWith(ending))) ?? JSON_ROWS;
+  await checkSignature(source, format);
+  const rows = await format.read(source, form);
+  return rows.flatMap(({ value, where }) => form.toRows(value, where));
+}
+
+async function checkSignature(source: ByteSource, { endings }: Format): Promise<void> {
+  const bytes = await source.read(0, Math.min(8, source.size));
+  const start = String.fromCharCode(...bytes);
+  const found = SIGNATURES.find((signature) => start.startsWith(signature.start));
+  if (found && (found.ending === undefined || !endings.includes(found.ending))) {
+    throw new InputError(source.name, `is ${found.what} by its first bytes`, found.wayOut);
+  }
+  const expected = SIGNATURES.find(({ ending }) => ending !== undefined && endings.includes(ending));
+  if (!expected || found === expected) return;
+  throw new InputError(
+    source.name,
+    `is not ${expected.what} by its first bytes`,
+    'Give it the ending of what it is: .jsonl, .json, .csv or .tsv',
+  );
+}

@@ -1,0 +1,61 @@
+import { expect } from 'chai';
+import { LABELLED } from '../../src/data/labelled-dataset.ts';
+import { PREFERENCES } from '../../src/data/preference-dataset.ts';
+import { readDataset } from '../../src/data/read-dataset.ts';
+import { TEXTS } from '../../src/data/text-dataset.ts';
+import { memorySource } from '../../src/io/byte-source.ts';
+import tables from '../fixtures/tables.json' with { type: 'json' };
+import { expectRefused } from '../io/refused.ts';
+
+const parquet = (name: keyof typeof tables.parquet) =>
+  Uint8Array.from(atob(tables.parquet[name].file), (c) => c.charCodeAt(0));
+const file = (name: string, contents: string | Uint8Array<ArrayBuffer>) =>
+  memorySource(typeof contents === 'string' ? new TextEncoder().encode(contents) : contents, name);
+const jsonl = (rows: readonly unknown[]) => rows.map((row) => JSON.stringify(row)).join('\n');
+
+describe('data/read-dataset', () => {
+  it('gives the same rows whatever the file is written in', async () => {
+    const { rows } = tables.parquet['labels of 64 bits'];
+    const csv = ['prompt,completion,label', ...rows.map((row) => Object.values(row).join(','))].join('\n');
+    const unplaced = async (name: string, contents: string | Uint8Array<ArrayBuffer>) =>
+      (await readDataset(file(name, contents), LABELLED)).map(({ where, ...row }) => row);
+    const expected = await unplaced('a.jsonl', jsonl(rows));
+    expect(expected).to.have.length(9);
+    expect(expected[0]).to.deep.equal({ prompt: 'p0', completion: 'c0', label: true });
+    expect(await unplaced('a.json', JSON.stringify(rows))).to.deep.equal(expected);
+    expect(await unplaced('a.csv', csv)).to.deep.equal(expected);
+    expect(await unplaced('A.TSV', csv.replaceAll(',', '\t'))).to.deep.equal(expected);
+    expect(await unplaced('a.parquet', parquet('labels of 64 bits'))).to.deep.equal(expected);
+    expect(await unplaced('a.txt', jsonl(rows))).to.deep.equal(expected);
+  });
+
+  it('says file and row of a wrong one', async () => {
+    const [row] = await readDataset(file('a.parquet', parquet('written by datasets')), PREFERENCES).catch(
+      (error: Error) => [error],
+    );
+    expect(String(row)).to.include('a.parquet, row 4').and.include('"content"');
+    await expectRefused(
+      () => readDataset(file('a.csv', 'chosen,rejected\na,b\n,c\n'), PREFERENCES),
+      'a.csv, line 3',
+    );
+  });
+
+  it('refuses a file whose name says something else than its first bytes', async () => {
+    const bytes = parquet('brotli');
+    await expectRefused(() => readDataset(file('a.csv', bytes), TEXTS), 'a.csv', 'Parquet', '.parquet');
+    await expectRefused(() => readDataset(file('a', bytes), TEXTS), 'a', 'Parquet');
+    await expectRefused(
+      () => readDataset(file('a.parquet', '{"text": "b"}'), TEXTS),
+      'not a Parquet',
+      '.jsonl',
+    );
+    await expectRefused(() => readDataset(file('a.parquet', ''), TEXTS), 'a.parquet', 'not a Parquet');
+    await expectRefused(
+      () => readDataset(file('a.jsonl', Uint8Array.of(0x1f, 0x8b, 8, 0)), TEXTS),
+      'gzip',
+      'Unpack',
+    );
+    await expectRefused(() => readDataset(file('a.arrow', 'ARROW1\0\0'), TEXTS), 'Arrow', 'to_parquet');
+    await expectRefused(() => readDataset(file('a.csv', ''), TEXTS), 'a.csv', 'no rows');
+  });
+});
