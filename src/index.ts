@@ -7,7 +7,9 @@ import { Gpu, type GpuOptions } from './gpu/device.ts';
 import { NoAdapterError } from './gpu/errors.ts';
 
 // Data, as people have it.
-export { type LabelledRow, readLabelledRows } from './data/labelled-dataset.ts';
+export type { Message } from './data/chat-template.ts';
+export type { DataForm, DataRow } from './data/data-form.ts';
+export { LABELLED, type LabelledRow, readLabelledRows } from './data/labelled-dataset.ts';
 export {
   type PackedBatch,
   packPairs,
@@ -17,13 +19,14 @@ export {
   type TokenizedSequence,
 } from './data/packing.ts';
 export {
-  type Message,
+  PREFERENCES,
   type PreferenceRow,
   readPreferenceRows,
   toPreferenceRow,
   trainEvalSplit,
 } from './data/preference-dataset.ts';
-export { readTextRows, type TextRow } from './data/text-dataset.ts';
+export { readDataset } from './data/read-dataset.ts';
+export { readTextRows, TEXTS, type TextRow } from './data/text-dataset.ts';
 export { type TokenizeOptions, tokenizePairs } from './data/tokenize-completions.ts';
 export { requireVocabulary, Tokenizer } from './data/tokenizer.ts';
 // A device, its memory and what can go wrong with it.

@@ -5,9 +5,10 @@
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import { type JsonObject, kindOf } from '../io/json.ts';
+import type { Message } from './chat-template.ts';
 import type { DataForm } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
-import { isEmpty, type Message, side, toPreferenceRow } from './preference-dataset.ts';
+import { isEmpty, side, toPreferenceRow } from './preference-dataset.ts';
 
 /** Prompt and completion are text, or both are messages. */
 export interface LabelledRow {

@@ -6,16 +6,10 @@
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import { isObject, type JsonObject, kindOf } from '../io/json.ts';
+import type { Message } from './chat-template.ts';
 import type { DataForm } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
 import { shuffle } from './random.ts';
-
-/** A turn of a conversation. What else it holds goes to the chat template as it is. */
-export interface Message {
-  role: string;
-  content: string;
-  [extra: string]: unknown;
-}
 
 /** All three are text, or all three are messages. */
 export interface PreferenceRow {

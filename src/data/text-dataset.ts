@@ -4,9 +4,10 @@
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { JsonObject } from '../io/json.ts';
+import type { Message } from './chat-template.ts';
 import type { DataForm } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
-import { isEmpty, type Message, side } from './preference-dataset.ts';
+import { isEmpty, side } from './preference-dataset.ts';
 
 /** A text or a conversation; what comes before the completion is `prompt`, where the two are told apart. */
 export interface TextRow {

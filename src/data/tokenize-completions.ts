@@ -5,8 +5,9 @@
  * number, not dropped.
  */
 import { InputError, listed, quote } from '../io/errors.ts';
+import type { Message } from './chat-template.ts';
 import type { TokenizedExample, TokenizedPair } from './packing.ts';
-import type { Message, PreferenceRow } from './preference-dataset.ts';
+import type { PreferenceRow } from './preference-dataset.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface TokenizeOptions {

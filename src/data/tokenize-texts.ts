@@ -4,8 +4,8 @@
  * whole text or conversation everything.
  */
 import { InputError } from '../io/errors.ts';
+import type { Message } from './chat-template.ts';
 import type { TokenizedExample } from './packing.ts';
-import type { Message } from './preference-dataset.ts';
 import type { TextRow } from './text-dataset.ts';
 import {
   encodeWithEos,

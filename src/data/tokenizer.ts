@@ -3,12 +3,11 @@
  * work is done by Hugging Face's two libraries; this file reads their inputs, turns their failures into errors that
  * name the file, and settles the defaults as transformers does.
  */
-import { Template } from '@huggingface/jinja';
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { InputError, quote, reason } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { isObject, type Json, type JsonObject, parseJsonObject } from '../io/json.ts';
-import type { Message } from './preference-dataset.ts';
+import { ChatTemplate, type Message } from './chat-template.ts';
 
 const TOKENIZER = 'tokenizer.json';
 const CONFIG = 'tokenizer_config.json';
@@ -30,23 +29,20 @@ export class Tokenizer {
   private readonly config: JsonObject;
   /** Text of the special tokens by their name (`bos_token`), as a chat template sees them. */
   readonly special: Readonly<Record<string, string>>;
-  /** The chat template as it is written. */
-  readonly chatTemplate: string | undefined;
-  private readonly template: Template | undefined;
+  private readonly template: ChatTemplate | undefined;
 
   private constructor(
     name: string,
     tokenizer: HfTokenizer,
     config: JsonObject,
     special: Record<string, string>,
-    chatTemplate: string | undefined,
+    template: ChatTemplate | undefined,
   ) {
     this.name = name;
     this.tokenizer = tokenizer;
     this.config = config;
     this.special = special;
-    this.chatTemplate = chatTemplate;
-    this.template = chatTemplate === undefined ? undefined : parseTemplate(chatTemplate, name);
+    this.template = template;
     const { bos_token: bos, eos_token: eos } = special;
     this.bosToken = bos;
     this.eosToken = eos;
@@ -66,9 +62,10 @@ export class Tokenizer {
     const json = parseJsonObject(await files.readText(TOKENIZER), file);
     const config = await optional(CONFIG);
     const special = specialTokens({ ...(await optional(SPECIAL)), ...config });
-    const template = (await files.exists(TEMPLATE))
+    const source = (await files.exists(TEMPLATE))
       ? await files.readText(TEMPLATE)
       : chatTemplate(config.chat_template);
+    const template = source === undefined ? undefined : new ChatTemplate(source, files.name, special);
     try {
       return new Tokenizer(files.name, new HfTokenizer(json, config), config, special, template);
     } catch (cause) {
@@ -76,6 +73,11 @@ export class Tokenizer {
       const what = `is not a tokenizer that can be read: ${reason(cause)}`;
       throw new InputError(file, what, 'Save it again with the transformers library', { cause });
     }
+  }
+
+  /** The chat template as it is written. */
+  get chatTemplate(): string | undefined {
+    return this.template?.source;
   }
 
   get hasChatTemplate(): boolean {
@@ -116,12 +118,7 @@ export class Tokenizer {
       const wayOut = `Use plain text, or put a ${TEMPLATE} into the model's folder`;
       throw new InputError(this.name, 'this model has no chat template, so it cannot read messages', wayOut);
     }
-    try {
-      return this.template.render({ ...this.special, messages, add_generation_prompt: addGenerationPrompt });
-    } catch (cause) {
-      const what = `the chat template cannot render these messages: ${reason(cause)}`;
-      throw new InputError(this.name, what, 'Check the roles and their order', { cause });
-    }
+    return this.template.render(messages, addGenerationPrompt);
   }
 
   /** Token ids of a conversation. The template writes the special tokens itself. */
@@ -174,17 +171,4 @@ function chatTemplate(value: Json | undefined): string | undefined {
   if (!Array.isArray(value)) return undefined;
   const named = value.filter(isObject).find(({ name }) => name === 'default');
   return typeof named?.template === 'string' ? named.template : undefined;
-}
-
-function parseTemplate(source: string, folder: string): Template {
-  try {
-    return new Template(source);
-  } catch (cause) {
-    throw new InputError(
-      folder,
-      `the chat template cannot be read: ${reason(cause)}`,
-      'Repair or remove it',
-      { cause },
-    );
-  }
 }

@@ -1,0 +1,109 @@
+import { expect } from 'chai';
+import { ChatTemplate, type Message } from '../../src/data/chat-template.ts';
+import { pythonStrip } from '../../src/data/python-text.ts';
+import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { memoryFiles } from '../../src/io/files.ts';
+import fixture from '../fixtures/templates.json' with { type: 'json' };
+import { expectRefused, failureOf } from '../io/refused.ts';
+
+const SPECIAL = { bos_token: '<s>', eos_token: '</s>' };
+const user = { role: 'user', content: 'hi' };
+const render = (source: string, messages: readonly Message[] = [user]) =>
+  new ChatTemplate(source, 'tiny', SPECIAL).render(messages, false);
+const rendered: Record<string, (string | null)[][]> = fixture.rendered;
+
+describe('data/chat-template', () => {
+  for (const [name, source] of Object.entries(fixture.templates)) {
+    it(`renders 50 conversations as transformers does: ${name}`, async () => {
+      const files = memoryFiles({ ...fixture.files, 'chat_template.jinja': source }, name);
+      const tokenizer = await Tokenizer.fromFiles(files);
+      for (const [i, messages] of fixture.conversations.entries()) {
+        for (const [ask, expected] of (rendered[name]?.[i] ?? []).entries()) {
+          const apply = () => tokenizer.applyChatTemplate(messages, { addGenerationPrompt: ask === 1 });
+          if (expected === null) await expectRefused(apply, name, 'cannot render these messages');
+          else expect(apply(), `conversation ${i}`).to.equal(expected);
+        }
+      }
+    });
+  }
+
+  it('hands templates what transformers does', () => {
+    const source = '{% for name, value in messages[0].items() %}{{ name }}={{ value }};{% endfor %}';
+    expect(render(source, [{ ...user, tool_calls: null, n: 1 }])).to.equal('role=user;content=hi;n=1;');
+    expect(render('{{ messages[0].reasoning_content }}', [{ ...user, reasoning: 'r' }])).to.equal('r');
+    expect(render('{{ tools is none }} {{ documents is none }} {{ bos_token }}')).to.equal('true true <s>');
+  });
+
+  it('says dates in English', () => {
+    expect(render("{{ strftime_now('%d %b %Y, %A %H:%M') }}")).to.match(
+      /^\d\d [A-Z][a-z]{2} \d{4}, [A-Z][a-z]+day \d\d:\d\d$/,
+    );
+  });
+
+  it('strips and compares as Python does', () => {
+    expect(pythonStrip('\ufeff a\x85', 'both')).to.equal('\ufeff a');
+    expect(pythonStrip('  a  ', 'start')).to.equal('a  ');
+    expect(pythonStrip('xaxbx', 'end', 'bx')).to.equal('xa');
+    expect(render("{{ '\n\n  a \n'.strip('\n') }}|{{ ' a '.rstrip() }}|{{ ' a ' | trim }}")).to.equal(
+      '  a | a|a',
+    );
+    const cases = {
+      "' ' == false": false,
+      "'1' == 1": false,
+      '1 == true': true,
+      '[1, [2]] == [1, [2]]': true,
+      'none == x': false,
+      "{'a': 1} != {'a': 2}": true,
+    };
+    for (const [test, expected] of Object.entries(cases)) {
+      expect(render(`{{ ${test} }}`), test).to.equal(String(expected));
+    }
+  });
+
+  it('tells what a template says from what is not supported', async () => {
+    await expectRefused(
+      () => render("{{ raise_exception('no ' + messages[0].role) }}"),
+      'tiny',
+      'no user',
+      'Check the roles',
+    );
+    await expectRefused(
+      () => render('{{ messages | xmlattr }}'),
+      'tiny',
+      'xmlattr',
+      'not supported of Jinja',
+    );
+    await expectRefused(() => render('{{ messages[0].content }}', []), 'tiny', 'there is no message');
+    for (const source of ['{% for', '{{ (1 + }}', `{{ ${'('.repeat(1e5)} }}`]) {
+      await expectRefused(() => render(source), 'tiny', 'the chat template cannot be read');
+    }
+  });
+
+  describe('of a hostile file', () => {
+    const loop = (body: string, times = 10 ** 5) => `{% for i in range(${times}) %}${body}{% endfor %}`;
+    const grow = (start: string, step: string) =>
+      `{% set ns = namespace(x=${start}) %}${loop(`{% set ns.x = ${step} %}`, 64)}`;
+    const CASES: Record<string, [source: string, message: string]> = {
+      'that never ends': [loop(loop(loop('x'))), 'steps'],
+      'of endless calls': ['{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}', 'render these messages'],
+      'that doubles a text': [grow("'xy'", 'ns.x + ns.x'), 'characters'],
+      'that doubles a list': [grow('[1]', 'ns.x + ns.x'), 'elements'],
+      'that counts too far': ['{{ range(1000000000000) }}', 'range()'],
+      'that counts in no steps': ['{{ range(1, 2, 0) }}', 'range()'],
+      'that reaches for what is JavaScript’s': [
+        "{{ messages.constructor.constructor('return 1')() }}",
+        'not a function',
+      ],
+    };
+    for (const [name, [source, message]] of Object.entries(CASES)) {
+      it(name, () => expectRefused(() => render(source), 'tiny', message));
+    }
+
+    it('with messages nested deeply', async () => {
+      let deep: unknown = 1;
+      for (let i = 0; i < 1e5; i++) deep = [deep];
+      const failure = await failureOf(() => render('{{ messages | tojson }}', [{ ...user, deep }]));
+      expect(String(failure)).to.include('cannot render these messages');
+    });
+  });
+});
