@@ -160,7 +160,7 @@ const EQUALITY: Readonly<Record<string, ((same: boolean) => boolean) | undefined
 
 /** Whether two values are equal to Python: by what they hold, no text equal to a number, and truth equal to 1. */
 function same(a: Value, b: Value): boolean {
-  const [x, y] = [a, b].map(({ value }) => (typeof value === 'boolean' ? Number(value) : value) as unknown);
+  const [x, y] = [a, b].map(comparable);
   if (Array.isArray(x) && Array.isArray(y)) {
     return x.length === y.length && x.every((each, i) => same(each as Value, y[i] as Value));
   }
@@ -168,6 +168,12 @@ function same(a: Value, b: Value): boolean {
   return (
     x.size === y.size && [...x].every(([key, each]) => y.has(key) && same(each as Value, y.get(key) as Value))
   );
+}
+
+/** What a value holds; null and what is undefined hold the same in the interpreter. */
+function comparable({ type, value }: Value): unknown {
+  if (type === 'NullValue') return null;
+  return typeof value === 'boolean' ? Number(value) : value;
 }
 
 /** A value of the interpreter's own. */

@@ -1,0 +1,26 @@
+/**
+ * Conversations by chat templates, for check_templates.py: reads a job of templates, the files beside them and conversations,
+ * and writes what each renders to, without and with the generation prompt; for a refusal its message.
+ *
+ *   node templates.mjs job.json out.json
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { InputError, memoryFiles, Tokenizer } from '../../dist/index.js';
+
+const [job, out] = process.argv.slice(2);
+const { templates, files, conversations } = JSON.parse(readFileSync(job, 'utf8'));
+const rendered = {};
+for (const [name, source] of Object.entries(templates)) {
+  const tokenizer = await Tokenizer.fromFiles(memoryFiles({ ...files, 'chat_template.jinja': source }, name));
+  rendered[name] = conversations.map((messages) =>
+    [false, true].map((addGenerationPrompt) => {
+      try {
+        return { text: tokenizer.applyChatTemplate(messages, { addGenerationPrompt }) };
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        return { refused: error.message };
+      }
+    }),
+  );
+}
+writeFileSync(out, JSON.stringify(rendered));
