@@ -1,0 +1,173 @@
+/**
+ * The fuzzer's supervisor: gives each target its share of the time in a thread with a small heap, ends a thread that reads one
+ * input for too long, and keeps every finding as JSON. Finds nothing itself.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { FileCoverage } from './coverage.ts';
+import { type Folder, folderSize, keep } from './folder.ts';
+import { type Finding, signature, TARGETS } from './judge.ts';
+import { minimise } from './minimise.ts';
+import { Window, windowMemory } from './window.ts';
+import type { Report, Work } from './worker.ts';
+
+export interface Options {
+  /** Part of the names of targets. */
+  only?: string | undefined;
+  minutes: number;
+  seed: number;
+  /** Bundles of the thread and of the readers, addresses. */
+  worker: string;
+  readers: string;
+  /** Where findings go. */
+  out: string;
+}
+
+/** Seconds of this process's time for one input. */
+const MOST_SECONDS = 2;
+const LIMITS = { maxOldGenerationSizeMb: 224, maxYoungGenerationSizeMb: 32 };
+/** A target that keeps hanging has said enough. */
+const MOST_DEATHS = 12;
+const COUNTED = ['src/io/', 'src/data/'];
+
+/** What is known of one target. */
+interface Progress {
+  executions: number;
+  pool: Folder[];
+  found: Map<string, { finding: Finding; folder: Folder }>;
+  coverage: FileCoverage[];
+}
+
+/** Fuzzes; true where nothing was found. */
+export async function fuzz(options: Options): Promise<boolean> {
+  const names = Object.keys(TARGETS).filter((name) => name.includes(options.only ?? ''));
+  const lines = new Map<string, FileCoverage['lines']>();
+  let executions = 0;
+  let findings = 0;
+  for (const name of names) {
+    const progress = await fuzzTarget(name, (options.minutes * 60_000) / names.length, options);
+    executions += progress.executions;
+    findings += progress.found.size;
+    for (const { file, lines: latest } of progress.coverage) {
+      const earlier = lines.get(file);
+      const reached = latest.map((line, i) => ({
+        ...line,
+        reached: line.reached || !!earlier?.[i]?.reached,
+      }));
+      lines.set(file, reached);
+    }
+    const { pool, found } = progress;
+    console.log(`${name}: ${progress.executions} inputs, ${pool.length} kept, ${found.size} findings`);
+  }
+  for (const [file, all] of lines) {
+    const missed = all.filter(({ reached }) => !reached).map(({ text }) => text);
+    const some = missed.slice(0, 4).join(' | ').slice(0, 240);
+    console.log(`${file}: ${all.length - missed.length} of ${all.length} lines${some && `, not ${some}`}`);
+  }
+  console.log(`${executions} inputs, ${findings} findings`);
+  return findings === 0;
+}
+
+async function fuzzTarget(name: string, milliseconds: number, options: Options): Promise<Progress> {
+  const { seeds } = TARGETS[name];
+  const pool = [...(typeof seeds === 'function' ? await seeds() : seeds)];
+  const progress: Progress = { executions: 0, pool, found: new Map(), coverage: [] };
+  const end = Date.now() + milliseconds;
+  for (let life = 0; life < MOST_DEATHS && Date.now() < end; life++) {
+    const work = { ...options, seed: options.seed + life * 1000, milliseconds: end - Date.now() };
+    const death = await live(name, progress, work);
+    if (!death) break;
+    const key = `${signature(death.finding)} ${life}`;
+    const smallest = await minimise(
+      death.folder,
+      async (folder) => {
+        const again = await live(
+          name,
+          { ...progress, pool: [folder], found: new Map() },
+          { ...work, milliseconds: 1 },
+        );
+        return again?.finding.kind === death.finding.kind;
+      },
+      life < 3 ? 30 : 0,
+    );
+    await record(name, progress, key, death.finding, smallest, options.out);
+  }
+  return progress;
+}
+
+/** One thread from its start to its end; what it died of, where it did. */
+function live(
+  name: string,
+  progress: Progress,
+  { worker: address, readers, seed, milliseconds, out }: Options & { milliseconds: number },
+): Promise<{ finding: Finding; folder: Folder } | undefined> {
+  const shared = windowMemory();
+  const names = [...new Set(progress.pool.flatMap((folder) => Object.keys(folder)))];
+  const known = [...progress.found.keys()];
+  const work: Work = {
+    readers,
+    target: name,
+    seed,
+    milliseconds,
+    shared,
+    names,
+    pool: progress.pool,
+    known,
+    counted: COUNTED,
+  };
+  const window = new Window(shared, names);
+  const worker = new Worker(new URL(address), { workerData: work, resourceLimits: LIMITS });
+  const recorded: Promise<void>[] = [];
+
+  return new Promise((done) => {
+    let count = 0;
+    let since = process.cpuUsage();
+    const finish = async (death?: Finding) => {
+      clearInterval(watch);
+      progress.executions += window.count;
+      await Promise.all(recorded);
+      await worker.terminate();
+      done(death && { finding: death, folder: window.seen() });
+    };
+    const watch = setInterval(() => {
+      if (window.count !== count) {
+        count = window.count;
+        since = process.cpuUsage();
+      }
+      const { user, system } = process.cpuUsage(since);
+      // Compiling and collecting garbage count too, in threads of their own: hence a longer look than the limit.
+      if (count > 0 && (user + system) / 1e6 > 2 * MOST_SECONDS)
+        finish({ kind: 'time', detail: `more than ${MOST_SECONDS} s`, origin: '' });
+    }, 100);
+    worker.on('message', (report: Report) => {
+      if ('kept' in report) progress.pool.push(report.kept);
+      else if ('coverage' in report) progress.coverage = report.coverage;
+      else recorded.push(record(name, progress, report.signature, report.finding, report.folder, out));
+    });
+    worker.on('error', (error) => {
+      const full = 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+      finish(
+        full
+          ? { kind: 'heap', detail: `more than ${LIMITS.maxOldGenerationSizeMb} MB`, origin: '' }
+          : { kind: 'thrown', detail: String(error.stack), origin: '' },
+      );
+    });
+    worker.on('exit', () => finish());
+  });
+}
+
+async function record(
+  target: string,
+  { found }: Progress,
+  key: string,
+  finding: Finding,
+  folder: Folder,
+  out: string,
+): Promise<void> {
+  found.set(key, { finding, folder });
+  const path = join(out, `${target}-${found.size}.json`);
+  await mkdir(out, { recursive: true });
+  await writeFile(path, JSON.stringify({ why: finding, files: keep(folder) }, null, 1));
+  console.log(`${target}: ${finding.kind} (${folderSize(folder)} bytes, ${path}): ${finding.detail}`);
+}

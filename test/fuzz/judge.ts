@@ -1,0 +1,64 @@
+/**
+ * What counts as a finding: a reader that throws anything but an `InputError`, an error that names no file or is too long for
+ * a person, memory out of proportion, or a file that was read and is not what the reader promises. Time and a full heap are
+ * the fuzzer's to watch.
+ */
+import { InputError } from '../../src/io/errors.ts';
+import { type Folder, folderSize } from './folder.ts';
+import { FOLDER, type Target } from './targets.ts';
+
+export { TARGETS } from './targets.ts';
+
+export interface Finding {
+  kind: 'thrown' | 'unnamed' | 'long' | 'memory' | 'time' | 'heap';
+  detail: string;
+  /** Where it came from, the same for findings that are one. */
+  origin: string;
+}
+
+const MOST_CHARACTERS = 1000;
+
+/** Bytes that a reader may take for a folder: some for itself, and a few copies in wider types. */
+export function mostBytes(folder: Folder): number {
+  return 64 * 2 ** 20 + 20 * folderSize(folder);
+}
+
+/** Reads `folder`; `allocated` tells the bytes that were asked for until now. */
+export async function judge(
+  target: Target,
+  folder: Folder,
+  allocated: () => number,
+): Promise<Finding | undefined> {
+  const before = allocated();
+  let error: unknown;
+  try {
+    await target.run(folder);
+  } catch (thrown) {
+    error = thrown ?? new Error('something empty was thrown');
+  }
+  const bytes = allocated() - before;
+  const found = (kind: Finding['kind'], detail: string) => ({ kind, detail, origin: origin(error) });
+  if (bytes > mostBytes(folder)) return found('memory', `${bytes} bytes for ${folderSize(folder)}`);
+  if (error === undefined) return undefined;
+  if (!(error instanceof InputError)) {
+    const { stack = error } = error instanceof Error ? error : {};
+    return found('thrown', String(stack).slice(0, MOST_CHARACTERS));
+  }
+  const { message, where } = error;
+  if (message.length > MOST_CHARACTERS) return found('long', message.slice(0, 200));
+  return where.startsWith(`${FOLDER}/`) ? undefined : found('unnamed', message);
+}
+
+/** Findings of one kind and origin are one. */
+export function signature({ kind, origin }: Finding): string {
+  return `${kind} ${origin}`;
+}
+
+/** The functions that it came through; of our own promises what they say. The frames of an exhausted stack are never the same twice. */
+function origin(error: unknown): string {
+  if (!(error instanceof Error)) return '';
+  if (error.message.startsWith('unsound')) return error.message.replace(/\d+/g, '#').slice(0, 60);
+  if (/call stack/.test(error.message)) return error.message;
+  const frames = [...(error.stack ?? '').matchAll(/\n {4}at (?:async )?(\S+)/g)].map(([, name]) => name);
+  return [error.name, ...frames.slice(0, 3)].join(' ');
+}

@@ -1,0 +1,145 @@
+/**
+ * What the fuzzer begins with: small sound folders of every format, most of them made by our own writers, and words that a
+ * format knows.
+ */
+import { encodeCheckpoint } from '../../src/io/checkpoint.ts';
+import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../../src/io/peft.ts';
+import { type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
+import { MODEL_CONFIG, MODEL_INDEX, MODEL_WEIGHTS } from '../../src/io/weights.ts';
+import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
+import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
+import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
+import qwen2 from '../fixtures/architectures/qwen2.json' with { type: 'json' };
+import llama from '../fixtures/tiny-llama/config.json' with { type: 'json' };
+import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
+import { type Folder, jsonBytes, textBytes } from './folder.ts';
+import seeds from './seeds.json' with { type: 'json' };
+
+/** Bytes for each element of the types that seeds have. */
+export const ELEMENT_BYTES = { BOOL: 1, U8: 1, I8: 1, F16: 2, BF16: 2, F32: 4, I64: 8 } as const;
+
+function tensor(dtype: keyof typeof ELEMENT_BYTES, ...shape: number[]): TensorToWrite {
+  const length = shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
+  return { dtype, shape, data: Uint8Array.from({ length }, (_, i) => i * 37) };
+}
+
+const file = (tensors: Record<string, TensorToWrite>, metadata?: Record<string, string>) =>
+  writeSafetensors(new Map(Object.entries(tensors)), metadata);
+
+const first = { 'a.weight': tensor('F32', 2, 3), b: tensor('F16', 3), empty: tensor('U8', 0, 5) };
+const second = { 'model.norm.weight': tensor('BF16', 4), scalar: tensor('I64'), c: tensor('BOOL', 7) };
+
+export const safetensors: Folder[] = [
+  { [MODEL_WEIGHTS]: file(first, { format: 'pt', 'a "b"': 'é' }) },
+  { [MODEL_WEIGHTS]: file(second) },
+];
+
+const weight_map = { 'a.weight': 'one.safetensors', b: 'one.safetensors', c: 'two.safetensors' };
+export const shards: Folder[] = [
+  {
+    [MODEL_INDEX]: jsonBytes({ metadata: { total_size: 1 }, weight_map }),
+    'one.safetensors': file(first),
+    'two.safetensors': file(second),
+  },
+];
+
+export const configs: Folder[] = [
+  llama,
+  gemma3.config,
+  gpt2.config,
+  { ...llama3.config, quantization_config: null },
+  { ...qwen2.config, rope_scaling: { type: 'linear', factor: 2 }, rope_theta: 1e4 },
+].map((config) => ({ [MODEL_CONFIG]: jsonBytes(config) }));
+
+const module = (name: string) => `base_model.model.model.layers.0.${name}`;
+const adapterConfig = { ...gemma3.adapterConfig, r: 2, target_modules: ['q_proj', 'up_proj'] };
+export const adapters: Folder[] = [
+  {
+    [ADAPTER_CONFIG]: jsonBytes(adapterConfig),
+    [ADAPTER_WEIGHTS]: file({
+      [module('self_attn.q_proj.lora_A.weight')]: tensor('F32', 2, 4),
+      [module('self_attn.q_proj.lora_B.weight')]: tensor('F32', 6, 2),
+      [module('mlp.up_proj.lora_A.weight')]: tensor('BF16', 2, 4),
+      [module('mlp.up_proj.lora_B.weight')]: tensor('F16', 8, 2),
+    }),
+  },
+];
+
+export const json: Folder[] = [
+  { 'x.json': jsonBytes(adapterConfig) },
+  { 'x.json': textBytes('\ufeff [1, -2.5e3, "\\u00e9", null, {"": [[]]}]\n') },
+];
+
+export async function checkpoints(): Promise<Folder[]> {
+  const state = { step: 3, tokens: 12, log: [{ type: 'step', metrics: { loss: 0.5 } }] };
+  const tensors = new Map([
+    ['values/a', Float32Array.of(1, 2)],
+    ['b', new Float32Array(5)],
+  ]);
+  return [{ checkpoint: await encodeCheckpoint({ configHash: '0f', state, tensors }) }];
+}
+
+/** A tokenizer that reads, for those that are not about tokenizers. */
+export const tokenizer: Folder = {
+  'tokenizer.json': jsonBytes(trl.tokenizer),
+  'tokenizer_config.json': jsonBytes(trl.tokenizerConfig),
+};
+const special = { bos_token: { content: '<s>' }, additional_special_tokens: ['<|user|>'] };
+export const tokenizers: Folder[] = [
+  tokenizer,
+  { ...tokenizer, 'special_tokens_map.json': jsonBytes(special) },
+  ...Object.values(seeds.tokenizers).map((json) => ({ ...tokenizer, 'tokenizer.json': jsonBytes(json) })),
+];
+export const templates: Folder[] = seeds.templates.map((template) => ({
+  'chat_template.jinja': textBytes(template),
+}));
+
+export const messages = [
+  { role: 'system', content: 'the sky' },
+  { role: 'user', content: 'hi é 😀' },
+  { role: 'assistant', content: ' a\n' },
+];
+const answer = { role: 'assistant', content: 'no', tool: [1] };
+export const rows: Folder[] = [
+  [
+    { prompt: 'the', chosen: ' sky', rejected: ' sea' },
+    { chosen: 'a b c', rejected: 'a b d' },
+    { chosen: messages, rejected: [...messages.slice(0, 2), answer] },
+  ],
+  [
+    { prompt: 'a', completion: ' b', label: true },
+    { prompt: 'a', completion: ' c', label: 0 },
+  ],
+  [{ text: 'the sky' }, { messages }],
+  [{ prompt: 'the', completion: ' sky' }, { completion: ' sea' }],
+].flatMap((list) => [
+  { 'rows.jsonl': textBytes(`${list.map((row) => JSON.stringify(row)).join('\n\r\n')}\n`) },
+  { 'rows.jsonl': jsonBytes(list) },
+]);
+
+/** Words apart by two spaces, since some hold one. */
+const words = (text: string) => text.trim().split(/ {2,}|\n\s*/);
+
+export const WORDS = {
+  shards: words('one.safetensors  two.safetensors  ../one.safetensors  weight_map  __metadata__  empty'),
+  configs: words(`
+    llama  mistral  qwen2  qwen3  gemma3_text  gpt2  full_attention  sliding_attention  llama3  linear  yarn  default
+    layer_types  rope_scaling  rope_parameters  rope_theta  sliding_window  use_sliding_window  silu  gelu_new  head_dim
+    rope_local_base_freq  sliding_window_pattern  max_window_layers  partial_rotary_factor  n_positions  n_embd  n_layer`),
+  adapters: words(
+    'all-linear  q_proj  LORA  gaussian  none  base_model.model.  .lora_A.weight  .lora_B.weight  up_proj',
+  ),
+  checkpoints: words(
+    'format  version  configHash  state  sha256  webalign-checkpoint  __metadata__  values/',
+  ),
+  tokenizers: words(`
+    BPE  WordPiece  Unigram  WordLevel  Sequence  ByteLevel  Split  Metaspace  Digits  Punctuation  Whitespace  Fuse  CTC
+    WhitespaceSplit  Replace  NFKC  NFD  Strip  StripAccents  Precompiled  TemplateProcessing  RobertaProcessing  BPEDecoder
+    BertProcessing  ByteFallback  first  never  MergedWithPrevious  Contiguous  Removed  (?i:a)  bos_token  eos_token  [UNK]`),
+  templates: words(`
+    {% for m in messages %}  {% endfor %}  {% if x %}  {% else %}  {% endif %}  {{ messages }}  {%- set x = 1 -%}  {#  #}
+    range(9)  | tojson  | map(attribute="role")  | join  | length  .split()  [::-1]  in  is defined  if x else y  not
+    {% macro f(x) %}  {% endmacro %}  {{ f(1) }}  {% call f() %}  {% endcall %}  {% break %}  {% continue %}  **  ~  %
+    namespace(a=1)  loop.index  strftime_now("%d")  | indent(2)  | replace("a", "b")  constructor  __proto__  | items`),
+  rows: words('prompt  chosen  rejected  completion  label  text  messages  role  content  where'),
+};

@@ -1,0 +1,212 @@
+/**
+ * The readers that take files from anybody, one row each: sound folders to begin with, and what to do with a folder. A row's
+ * `run` may throw an `InputError`; what it reads must be what the reader promises, or `run` throws something else.
+ */
+import { readLabelledRows } from '../../src/data/labelled-dataset.ts';
+import { readPreferenceRows } from '../../src/data/preference-dataset.ts';
+import { readTextRows } from '../../src/data/text-dataset.ts';
+import { tokenizePairs } from '../../src/data/tokenize-completions.ts';
+import { tokenizeTexts } from '../../src/data/tokenize-texts.ts';
+import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { memorySource } from '../../src/io/byte-source.ts';
+import { decodeCheckpoint, encodeCheckpoint } from '../../src/io/checkpoint.ts';
+import { InputError } from '../../src/io/errors.ts';
+import { memoryFiles } from '../../src/io/files.ts';
+import { parseJson, scanJson } from '../../src/io/json.ts';
+import { ADAPTER_WEIGHTS, checkAdapterFits, readAdapter, writeAdapter } from '../../src/io/peft.ts';
+import { openSafetensors, parseSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
+import { MODEL_CONFIG, MODEL_WEIGHTS, openWeights } from '../../src/io/weights.ts';
+import { checkWeights, describeModel, linearsOf, weightShapes } from '../../src/model/weights.ts';
+import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
+import { type Folder, jsonBytes, textOf } from './folder.ts';
+import * as seeds from './seeds.ts';
+import { ELEMENT_BYTES, WORDS } from './seeds.ts';
+
+export interface Target {
+  seeds: readonly Folder[] | (() => Promise<readonly Folder[]>);
+  /** Words that the format knows, for the fuzzer to strew in. */
+  words?: readonly string[];
+  run(folder: Folder): unknown;
+}
+
+/** What folders are called in messages. */
+export const FOLDER = 'hostile';
+
+/** Something that must hold of what was read, whatever was in the file. */
+function holds(condition: boolean, what: string): void {
+  if (!condition) throw new Error(`unsound: ${what}`);
+}
+
+/** The only file of a folder. */
+function only(folder: Folder, name: string): Uint8Array<ArrayBuffer> {
+  return folder[name] ?? new Uint8Array();
+}
+
+const TEXTS = ['the sky is blue', '', 'é 😀\u0000\ud800', '<s><|user|> a   b\n\n</s>', 'a'.repeat(100)];
+
+async function useTokenizer(folder: Folder): Promise<void> {
+  const tokenizer = await Tokenizer.fromFiles(memoryFiles(folder, FOLDER));
+  const { vocabSize, bosId, eosId } = tokenizer;
+  holds(Number.isSafeInteger(vocabSize) && vocabSize >= 0, `vocabSize ${vocabSize}`);
+  for (const id of [bosId, eosId]) holds(id === undefined || Number.isSafeInteger(id), `special id ${id}`);
+  for (const text of TEXTS) {
+    const ids = tokenizer.encode(text);
+    for (const id of ids)
+      holds(Number.isSafeInteger(id) && id >= 0 && id < vocabSize, `id ${id} of ${vocabSize}`);
+    holds(typeof tokenizer.decode(ids) === 'string', 'decoded is no text');
+  }
+  if (!tokenizer.hasChatTemplate) return;
+  const options = { addGenerationPrompt: true };
+  holds(typeof tokenizer.applyChatTemplate(seeds.messages, options) === 'string', 'rendered is no text');
+  tokenizer.encodeChat(seeds.messages);
+}
+
+/** The rows, by the names that `--only` takes. */
+export const TARGETS: Readonly<Record<string, Target>> = {
+  json: {
+    seeds: seeds.json,
+    run(folder) {
+      const text = textOf(only(folder, 'x.json')) ?? '';
+      const { error } = scanJson(text.replace(/^\uFEFF/, ''));
+      const value = parseJson(text, `${FOLDER}/x.json`);
+      holds(error === undefined || /\d{400}/.test(text), `valid JSON, and the scanner stops at ${error}`);
+      holds(value !== undefined, 'nothing was read');
+    },
+  },
+  safetensors: {
+    seeds: seeds.safetensors,
+    async run(folder) {
+      const bytes = only(folder, MODEL_WEIGHTS);
+      const file = `${FOLDER}/${MODEL_WEIGHTS}`;
+      const whole = await outcome(() => parseSafetensors(bytes, file));
+      const opened = await outcome(() => openSafetensors(memorySource(bytes, file)));
+      if (whole.error || opened.error) {
+        holds(
+          String(whole.error) === String(opened.error),
+          'read whole and in pieces it is refused differently',
+        );
+        throw whole.error;
+      }
+      let total = 0;
+      for (const [name, { dtype, shape, data }] of whole.value.tensors) {
+        const piece = opened.value.tensors.get(name);
+        holds((await piece?.read())?.join() === data.join(), 'other bytes in pieces');
+        holds(
+          shape.every((size) => Number.isSafeInteger(size) && size >= 0),
+          `shape ${shape}`,
+        );
+        const size = ELEMENT_BYTES[dtype as keyof typeof ELEMENT_BYTES];
+        if (size) holds(shape.reduce((a, b) => a * b, size) === data.byteLength, `${dtype} ${shape}`);
+        total += data.byteLength;
+      }
+      holds(total <= bytes.byteLength, 'more bytes of tensors than the file has');
+      const again = parseSafetensors(writeSafetensors(whole.value.tensors, whole.value.metadata), file);
+      holds(
+        [...again.tensors.keys()].sort().join() === [...whole.value.tensors.keys()].sort().join(),
+        'names change when written',
+      );
+    },
+  },
+  weights: {
+    seeds: seeds.shards,
+    words: WORDS.shards,
+    async run(folder) {
+      for (const [name, { where, read }] of await openWeights(memoryFiles(folder, FOLDER))) {
+        holds(typeof name === 'string' && where.startsWith(FOLDER), where);
+        await read();
+      }
+    },
+  },
+  config: {
+    seeds: seeds.configs,
+    words: WORDS.configs,
+    async run(folder) {
+      const { config, architecture } = await describeModel(memoryFiles(folder, FOLDER));
+      holds(config.layers.length === config.numHiddenLayers, 'layers');
+      holds(Number.isFinite(config.queryScale) && config.queryScale > 0 && config.normEps > 0, 'scales');
+      for (const { window, rotary } of config.layers) {
+        holds(window === undefined || (Number.isSafeInteger(window) && window > 0), `window ${window}`);
+        const { theta, linearFactor = 1, llama3: { factor } = { factor: 1 } } = rotary;
+        for (const number of [theta, linearFactor, factor])
+          holds(Number.isFinite(number) && number > 0, `rotary ${number}`);
+      }
+      const shapes = weightShapes(architecture, config);
+      for (const [name, shape] of shapes) {
+        holds(
+          shape.every((size) => Number.isSafeInteger(size) && size > 0),
+          `${name} (${shape})`,
+        );
+      }
+      checkWeights(shapes, new Map(), `${FOLDER}/${MODEL_WEIGHTS}`);
+    },
+  },
+  adapter: {
+    seeds: seeds.adapters,
+    words: WORDS.adapters,
+    async run(folder) {
+      const adapter = await readAdapter(memoryFiles(folder, FOLDER));
+      for (const [name, { a, b, r, in: width, out }] of adapter.weights) {
+        holds(
+          a.length === r * width && b.length === out * r && r > 0,
+          `${name}: ${r} × ${width}, ${out} × ${r}`,
+        );
+      }
+      const again = await readAdapter(memoryFiles(writeAdapter(adapter), FOLDER));
+      holds(
+        [...again.weights.keys()].join() === [...adapter.weights.keys()].join(),
+        'modules change when written',
+      );
+      const { config, architecture } = await describeModel(
+        memoryFiles({ [MODEL_CONFIG]: jsonBytes(gemma3.config) }),
+      );
+      checkAdapterFits(adapter, linearsOf(architecture, config), `${FOLDER}/${ADAPTER_WEIGHTS}`);
+    },
+  },
+  checkpoint: {
+    seeds: seeds.checkpoints,
+    words: WORDS.checkpoints,
+    async run(folder) {
+      const checkpoint = await decodeCheckpoint(only(folder, 'checkpoint'), `${FOLDER}/checkpoint`);
+      await encodeCheckpoint(checkpoint);
+    },
+  },
+  tokenizer: {
+    seeds: seeds.tokenizers,
+    words: WORDS.tokenizers,
+    run: useTokenizer,
+  },
+  template: {
+    seeds: seeds.templates,
+    words: WORDS.templates,
+    run: (folder) => useTokenizer({ ...seeds.tokenizer, ...folder }),
+  },
+  rows: {
+    seeds: seeds.rows,
+    words: WORDS.rows,
+    async run(folder) {
+      const text = await memoryFiles(folder, FOLDER).readText('rows.jsonl');
+      const file = `${FOLDER}/rows.jsonl`;
+      const tokenizer = await Tokenizer.fromFiles(memoryFiles(seeds.tokenizer, 'tiny'));
+      const uses: (() => unknown)[] = [
+        () => tokenizePairs(readPreferenceRows(text, file), tokenizer),
+        () => readLabelledRows(text, file),
+        () => tokenizeTexts(readTextRows(text, file), tokenizer),
+      ];
+      const errors = [];
+      for (const use of uses) errors.push((await outcome(use)).error);
+      const other = errors.find((error) => error && !(error instanceof InputError));
+      if (other ?? errors[0]) throw other ?? errors[0];
+    },
+  },
+};
+
+type Outcome<T> = { value: T; error?: undefined } | { value?: undefined; error: Error };
+
+/** What `action` gives, or what it throws. */
+async function outcome<T>(action: () => T): Promise<Outcome<Awaited<T>>> {
+  try {
+    return { value: await action() };
+  } catch (error) {
+    return { error: error instanceof Error ? error : new Error(String(error)) };
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The fuzzer's thread: changes inputs, reads them, and keeps those that reach new code. Shows each input to the supervisor
+ * before it is read, so that one that never ends, or takes all memory, is not lost.
+ */
+import { getHeapStatistics } from 'node:v8';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { Random } from '../../src/data/random.ts';
+import { countAllocations } from './allocations.ts';
+import { Coverage, type FileCoverage } from './coverage.ts';
+import type { Folder } from './folder.ts';
+import type { Finding } from './judge.ts';
+import { minimise } from './minimise.ts';
+import { mutate } from './mutate.ts';
+import { Window } from './window.ts';
+
+export interface Work {
+  /** Address of the bundle of the readers. */
+  readers: string;
+  target: string;
+  seed: number;
+  milliseconds: number;
+  shared: SharedArrayBuffer;
+  /** Every file that a folder of this target may have. */
+  names: string[];
+  /** Inputs to begin with. */
+  pool: Folder[];
+  /** Signatures of findings that are known. */
+  known: string[];
+  /** Parts of paths whose lines are counted. */
+  counted: readonly string[];
+}
+
+export type Report =
+  | { kept: Folder }
+  | { finding: Finding; signature: string; folder: Folder }
+  | { coverage: FileCoverage[] };
+
+/** Inputs between two looks at what they reached: a look costs as much as several inputs. */
+const BATCH = 24;
+
+const { readers, target: name, seed, milliseconds, shared, names, pool, known, counted } = workerData as Work;
+const port = parentPort as MessagePort;
+const tell = (report: Report) => port.postMessage(report);
+
+const allocations = countAllocations();
+const coverage = new Coverage(readers);
+/** Loaded after the counters are in place. */
+const { judge, mostBytes, signature, TARGETS }: typeof import('./judge.ts') = await import(readers);
+const target = TARGETS[name];
+const random = new Random(seed);
+const window = new Window(shared, names);
+const seen = new Set(known);
+
+/** Bytes in use, on V8's heap and beside it. */
+function used(): number {
+  const { used_heap_size, external_memory } = getHeapStatistics();
+  return used_heap_size + external_memory;
+}
+
+async function findingOf(folder: Folder): Promise<Finding | undefined> {
+  window.show(folder);
+  const before = used();
+  const finding = await judge(target, folder, allocations.bytes);
+  const taken = used() - before;
+  // Less than was taken where garbage was collected meanwhile; what is too much at once, the heap's limit finds.
+  if (finding || taken <= mostBytes(folder)) return finding;
+  return { kind: 'memory', detail: `${taken} bytes of heap`, origin: 'heap' };
+}
+
+async function read(folder: Folder): Promise<void> {
+  const finding = await findingOf(folder);
+  if (!finding) return;
+  const key = signature(finding);
+  if (seen.has(key)) return;
+  seen.add(key);
+  const same = async (smaller: Folder) => {
+    const found = await findingOf(smaller);
+    return found !== undefined && signature(found) === key;
+  };
+  const smallest = await minimise(folder, same);
+  tell({ finding: (await findingOf(smallest)) ?? finding, signature: key, folder: smallest });
+}
+
+/** Reads one by one; what reached new code is kept. */
+async function sift(folders: readonly Folder[]): Promise<void> {
+  for (const folder of folders) {
+    await read(folder);
+    if (!coverage.take()) continue;
+    pool.push(folder);
+    tell({ kept: folder });
+  }
+}
+
+const end = performance.now() + milliseconds;
+for (const folder of pool) {
+  await read(folder);
+  coverage.take();
+}
+while (performance.now() < end) {
+  const batch: Folder[] = [];
+  for (let i = 0; i < BATCH; i++) {
+    // The latest are the least explored.
+    const late =
+      random.below(2) === 0
+        ? pool.length - 1 - random.below(Math.min(8, pool.length))
+        : random.below(pool.length);
+    const other = pool[random.below(pool.length)] as Folder;
+    const folder = mutate(pool[late] as Folder, other, target.words ?? [], random);
+    await read(folder);
+    batch.push(folder);
+  }
+  if (coverage.take({ remember: false })) await sift(batch);
+}
+tell({ coverage: coverage.files(counted) });
