@@ -14,9 +14,13 @@ const CONFIG = 'tokenizer_config.json';
 const SPECIAL = 'special_tokens_map.json';
 const TEMPLATE = 'chat_template.jinja';
 
+/** More ids than any vocabulary has. */
+const MOST_IDS = 2 ** 21;
+
 export class Tokenizer {
   /** Folder, for messages. */
   readonly name: string;
+  private readonly file: string;
   readonly bosToken: string | undefined;
   readonly eosToken: string | undefined;
   readonly bosId: number | undefined;
@@ -39,6 +43,7 @@ export class Tokenizer {
     template: ChatTemplate | undefined,
   ) {
     this.name = name;
+    this.file = `${name}/${TOKENIZER}`;
     this.tokenizer = tokenizer;
     this.config = config;
     this.special = special;
@@ -60,12 +65,13 @@ export class Tokenizer {
       (await files.exists(path)) ? parseJsonObject(await files.readText(path), `${files.name}/${path}`) : {};
     const file = `${files.name}/${TOKENIZER}`;
     const json = parseJsonObject(await files.readText(TOKENIZER), file);
+    refuseOddIds(json, file);
     const config = await optional(CONFIG);
     const special = specialTokens({ ...(await optional(SPECIAL)), ...config });
-    const source = (await files.exists(TEMPLATE))
-      ? await files.readText(TEMPLATE)
-      : chatTemplate(config.chat_template);
-    const template = source === undefined ? undefined : new ChatTemplate(source, files.name, special);
+    const apart = await files.exists(TEMPLATE);
+    const source = apart ? await files.readText(TEMPLATE) : chatTemplate(config.chat_template);
+    const place = `${files.name}/${apart ? TEMPLATE : CONFIG}`;
+    const template = source === undefined ? undefined : new ChatTemplate(source, place, special);
     try {
       return new Tokenizer(files.name, new HfTokenizer(json, config), config, special, template);
     } catch (cause) {
@@ -86,25 +92,27 @@ export class Tokenizer {
 
   /** Token ids of `text`; special tokens (BOS) are added unless told otherwise. */
   encode(text: string, { addSpecialTokens = true } = {}): number[] {
-    const ids: (number | undefined)[] = this.tokenizer.encode(text, {
-      add_special_tokens: addSpecialTokens,
-    }).ids;
-    if (ids.every((id) => id !== undefined)) return ids;
-    throw new InputError(
-      `${this.name}/${TOKENIZER}`,
-      `the vocabulary has no tokens for ${quote(text)}, and no unknown token`,
-      'Use the tokenizer that belongs to the model',
-    );
+    const options = { add_special_tokens: addSpecialTokens };
+    const { ids } = this.served(() => this.tokenizer.encode(text, options), `cannot encode ${quote(text)}`);
+    // An id may also come from a rule of the file, which the library takes as it is.
+    const odd = ids.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < this.vocabSize));
+    if (odd < 0) return ids;
+    const what =
+      ids[odd] === undefined
+        ? `the vocabulary has no tokens for ${quote(text)}, and no unknown token`
+        : `encodes ${quote(text)} with ${quote(ids[odd])}, which is not in the vocabulary`;
+    throw new InputError(this.file, what, 'Use the tokenizer that belongs to the model');
   }
 
   /** Text of token ids; special tokens are left out unless told otherwise. */
   decode(ids: Iterable<number>, { skipSpecialTokens = true } = {}): string {
     const list = [...ids];
     if (list.length === 0) return '';
-    return this.tokenizer.decode(list, {
+    const options = {
       skip_special_tokens: skipSpecialTokens,
       clean_up_tokenization_spaces: this.config.clean_up_tokenization_spaces === true,
-    });
+    };
+    return this.served(() => this.tokenizer.decode(list, options), `cannot decode ids such as ${list[0]}`);
   }
 
   /** Text of one token as it stands in the vocabulary (`▁once`), `undefined` where there is none. */
@@ -124,6 +132,16 @@ export class Tokenizer {
   /** Token ids of a conversation. The template writes the special tokens itself. */
   encodeChat(messages: readonly Message[], options: { addGenerationPrompt?: boolean } = {}): number[] {
     return this.encode(this.applyChatTemplate(messages, options), { addSpecialTokens: false });
+  }
+
+  /** What the library gives; what a file makes it stumble over shows only when it works. */
+  private served<T>(work: () => T, failure: string): T {
+    try {
+      return work();
+    } catch (cause) {
+      const what = `${failure}: ${reason(cause)}`;
+      throw new InputError(this.file, what, 'Use the tokenizer that belongs to the model', { cause });
+    }
   }
 }
 
@@ -152,6 +170,17 @@ export function requireTokenIds(
     `${quote(odd)} is not a token id`,
     `Ids are whole numbers from 0 to ${vocabSize - 1}`,
   );
+}
+
+/** The library makes a list as long as the highest id, which must be one that a vocabulary can have. */
+function refuseOddIds({ model, added_tokens: added }: JsonObject, file: string): void {
+  const vocabulary = isObject(model) && isObject(model.vocab) ? Object.values(model.vocab) : [];
+  const own = Array.isArray(added) ? added.map((token) => (isObject(token) ? token.id : token)) : [];
+  for (const id of [...vocabulary, ...own]) {
+    if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < MOST_IDS) continue;
+    const wayOut = `Ids are whole numbers below ${MOST_IDS}: fetch the file again`;
+    throw new InputError(file, `gives a token the id ${quote(id)}`, wayOut);
+  }
 }
 
 /** The `…_token` entries: plain text, or the `content` of an object. */

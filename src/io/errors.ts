@@ -21,7 +21,19 @@ export class InputError extends Error {
   }
 }
 
-/** A value out of a file, short and on one line, for a message: control characters escaped, at most `limit` long. */
+/** What a person must not be shown as it is: control characters, halves of pairs, and what turns the direction of text. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A text out of a file for a message: on one line, what would spoil it escaped, at most `limit` long. */
+export function printable(text: string, limit = 80): string {
+  // Cut first: a hostile text may be long.
+  const escaped = text.slice(0, limit).replace(UNPRINTABLE, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+  return text.length > limit || escaped.length > limit ? `${escaped.slice(0, limit - 1)}…` : escaped;
+}
+
+/** A value out of a file, as {@link printable} JSON. */
 export function quote(value: unknown, limit = 80): string {
   let text: string;
   try {
@@ -29,18 +41,24 @@ export function quote(value: unknown, limit = 80): string {
   } catch {
     text = 'something nested too deeply'; // a hostile value can exhaust the stack
   }
-  return text.length > limit ? `${text.slice(0, limit - 1)}…` : text;
+  return printable(text, limit);
 }
 
-/** The first names of a list, for a message: `a, b, c and 4 more`. */
-export function listed(names: readonly (string | number)[], limit = 8): string {
+/** Most characters of a {@link listed} name, and of all together. */
+const NAME_CHARACTERS = 160;
+const LIST_CHARACTERS = 480;
+
+/** The first names of a list, {@link printable}, for a message: `a, b, c and 4 more`. */
+export function listed(names: readonly (string | number)[], limit = 8, separator = ', '): string {
   if (names.length === 0) return 'none';
-  const shown = names.slice(0, limit).join(', ');
-  return names.length > limit ? `${shown} and ${names.length - limit} more` : shown;
+  const shown = names.slice(0, limit).map((name) => printable(String(name), NAME_CHARACTERS));
+  while (shown.join(separator).length > LIST_CHARACTERS) shown.pop();
+  const more = names.length - shown.length;
+  return shown.join(separator) + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** What another library or the platform said, as the end of a sentence: without its own full stop. */
 export function reason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/\s+/g, ' ').replace(/\.+$/, '').slice(0, 200);
+  return printable(text.slice(0, 1000).replace(/\s+/g, ' ').replace(/\.+$/, ''), 200);
 }

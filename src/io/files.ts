@@ -3,7 +3,7 @@
  * (whose folders are in `src/node/`). Reading only; nothing here knows a format.
  */
 import { type ByteSource, blobSource, memorySource, readAll } from './byte-source.ts';
-import { InputError, quote } from './errors.ts';
+import { InputError, printable, quote } from './errors.ts';
 
 /** A readable folder. Paths are relative to it, with `/`. */
 export interface Files {
@@ -50,7 +50,8 @@ export function filesOf(
   const open = async (path: string): Promise<ByteSource> => {
     const source = await find(inside(path, name));
     if (source) return source;
-    throw new InputError(`${name}/${path}`, `there is no file "${path}" in ${name}`, 'Check the folder');
+    const what = `there is no file ${quote(path)} in ${name}`;
+    throw new InputError(`${name}/${printable(path)}`, what, 'Check the folder');
   };
   const read = async (path: string) => readAll(await open(path));
   const readText = async (path: string): Promise<string> => decodeText(await read(path), `${name}/${path}`);
@@ -73,15 +74,18 @@ export function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes);
 }
 
-/** A name found in a file may be hostile: absolute paths and `..` are refused. */
+/** Most characters of a file's name in any file system. */
+const NAME_CHARACTERS = 255;
+
+/** Whether a path, which may come out of a hostile file, leads to a file of the folder: not an absolute one, none with `..`. */
+export function staysInside(path: string): boolean {
+  if (/[\\:\p{Cc}]/u.test(path)) return false;
+  return path
+    .split('/')
+    .every((step) => step !== '' && step !== '.' && step !== '..' && step.length <= NAME_CHARACTERS);
+}
+
 function inside(path: string, folder: string): string {
-  const steps = path.split('/');
-  if (
-    path !== '' &&
-    !/[\\:\0]/.test(path) &&
-    !steps.some((step) => step === '' || step === '.' || step === '..')
-  ) {
-    return path;
-  }
+  if (staysInside(path)) return path;
   throw new InputError(folder, `the path ${quote(path)} leads out of the folder`, 'Use plain relative names');
 }

@@ -5,7 +5,7 @@
  *
  * Format: https://huggingface.co/docs/peft/developer_guides/checkpoint
  */
-import { InputError, listed, quote } from './errors.ts';
+import { InputError, listed, printable, quote } from './errors.ts';
 import type { Files } from './files.ts';
 import { toFloat32, toFloat32Bytes } from './float.ts';
 import { Fields, isObject, type Json, parseJsonObject } from './json.ts';
@@ -159,7 +159,9 @@ function refuseUnsupported(fields: Fields): void {
   if (fields.string('bias', 'none') !== 'none') throw fields.unsupported('bias', wayOut);
   // PiSSA, OLoRA, CorDA and LoftQ change the base weights too.
   const start = fields.get('init_lora_weights') ?? true;
-  if (typeof start !== 'boolean' && !['gaussian', 'orthogonal', 'eva'].includes(String(start))) {
+  const known =
+    typeof start === 'boolean' || ['gaussian', 'orthogonal', 'eva'].some((name) => name === start);
+  if (!known) {
     throw fields.unsupported('init_lora_weights', wayOut);
   }
 }
@@ -217,7 +219,7 @@ function pairs(
   const weights: Adapter['weights'] = new Map();
   for (const [module, { A, B }] of [...halves].sort(([x], [y]) => (x < y ? -1 : 1))) {
     if (!A || !B)
-      throw new InputError(file, `${module} has no lora_${A ? 'B' : 'A'}`, 'Fetch the file again');
+      throw new InputError(file, `${printable(module)} has no lora_${A ? 'B' : 'A'}`, 'Fetch the file again');
     const r = rank ?? A.shape[0] ?? 0;
     checkHalf(A, 0, `(${r}, in)`, r);
     checkHalf(B, 1, `(out, ${r})`, r);
@@ -230,7 +232,7 @@ function pairs(
 /** Throws unless the tensor is a matrix whose side `axis` is the rank. */
 function checkHalf({ shape, where }: StoredTensor, axis: number, expected: string, r: number): void {
   if (shape.length === 2 && !shape.includes(0) && shape[axis] === r) return;
-  const what = `shape (${shape.join(', ')}) is not ${expected}`;
+  const what = `shape (${listed(shape)}) is not ${expected}`;
   throw new InputError(where, what, `The adapter's rank is r = ${r} there`);
 }
 
@@ -282,7 +284,7 @@ export function checkAdapterFits(
   if (odd.length > 0) {
     throw new InputError(
       name,
-      `does not fit the model: ${odd.join('; ')}`,
+      `does not fit the model: ${listed(odd, 8, '; ')}`,
       `Its base model is ${quote(adapter.baseModel)}`,
     );
   }

@@ -5,7 +5,7 @@
  * such a folder holds, by name.
  */
 import { InputError, listed, quote } from './errors.ts';
-import type { Files } from './files.ts';
+import { type Files, staysInside } from './files.ts';
 import { openGguf } from './gguf-reader.ts';
 import { isObject, parseJsonObject } from './json.ts';
 import { openSafetensors, type TensorSource } from './safetensors.ts';
@@ -40,8 +40,9 @@ export async function openWeights(files: Files): Promise<Map<string, TensorSourc
   const places = parseJsonObject(await files.readText(MODEL_INDEX), index).weight_map;
   if (!isObject(places)) throw new InputError(index, '"weight_map" is not an object', 'Fetch the file again');
   const shards = [...new Set(Object.values(places))].map((shard) => {
-    if (typeof shard === 'string') return shard;
-    throw new InputError(index, `"weight_map" names the file ${quote(shard)}`, 'Fetch the file again');
+    if (typeof shard === 'string' && staysInside(shard)) return shard;
+    const what = `"weight_map" names ${quote(shard)}, which is no file or leads out of the folder`;
+    throw new InputError(index, what, 'Fetch the file again');
   });
   const tensors = new Map<string, TensorSource>();
   for (const shard of shards.sort()) {

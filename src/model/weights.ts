@@ -5,7 +5,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import { formatBytes } from '../gpu/errors.ts';
 import { type ModelConfig, parseConfigText } from '../io/config.ts';
-import { InputError } from '../io/errors.ts';
+import { InputError, listed } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { toFloat32 } from '../io/float.ts';
 import { type ContentHash, contentHash } from '../io/hash.ts';
@@ -125,7 +125,7 @@ export async function openModelWeights(files: Files, description: ModelDescripti
       findings.join() === `${head}.weight is missing`
         ? 'Set "tie_word_embeddings": true in config.json if the head is the embedding'
         : 'Use the config.json that belongs to these weights';
-    throw new InputError(files.name, findings.join('; '), wayOut);
+    throw new InputError(files.name, listed(findings, 8, '; '), wayOut);
   }
   const own = config.tieWordEmbeddings ? stored.get(`${head}.weight`) : undefined;
   // Some files hold the embedding under both names.

@@ -117,12 +117,15 @@ function live(
     counted: COUNTED,
   };
   const window = new Window(shared, names);
-  const worker = new Worker(new URL(address), { workerData: work, resourceLimits: LIMITS });
+  const worker = new Worker(new URL(address), { workerData: work, resourceLimits: LIMITS, stderr: true });
+  // Libraries warn of what they find in a file.
+  worker.stderr.resume();
   const recorded: Promise<void>[] = [];
 
   return new Promise((done) => {
     let count = 0;
     let since = process.cpuUsage();
+    let at = Date.now();
     const finish = async (death?: Finding) => {
       clearInterval(watch);
       progress.executions += window.count;
@@ -134,10 +137,13 @@ function live(
       if (window.count !== count) {
         count = window.count;
         since = process.cpuUsage();
+        at = Date.now();
       }
       const { user, system } = process.cpuUsage(since);
       // Compiling and collecting garbage count too, in threads of their own: hence a longer look than the limit.
-      if (count > 0 && (user + system) / 1e6 > 2 * MOST_SECONDS)
+      const busy = (user + system) / 1e6 > 2 * MOST_SECONDS;
+      const idle = Date.now() - at > 30_000 * MOST_SECONDS;
+      if (count > 0 && (busy || idle))
         finish({ kind: 'time', detail: `more than ${MOST_SECONDS} s`, origin: '' });
     }, 100);
     worker.on('message', (report: Report) => {

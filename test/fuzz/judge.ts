@@ -10,7 +10,7 @@ import { FOLDER, type Target } from './targets.ts';
 export { TARGETS } from './targets.ts';
 
 export interface Finding {
-  kind: 'thrown' | 'unnamed' | 'long' | 'memory' | 'time' | 'heap';
+  kind: 'thrown' | 'unnamed' | 'long' | 'unprintable' | 'memory' | 'time' | 'heap';
   detail: string;
   /** Where it came from, the same for findings that are one. */
   origin: string;
@@ -46,6 +46,7 @@ export async function judge(
   }
   const { message, where } = error;
   if (message.length > MOST_CHARACTERS) return found('long', message.slice(0, 200));
+  if (/[\p{Cc}\p{Cs}\u202a-\u202e]/u.test(message)) return found('unprintable', JSON.stringify(message));
   return where.startsWith(`${FOLDER}/`) ? undefined : found('unnamed', message);
 }
 
