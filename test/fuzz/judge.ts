@@ -28,7 +28,7 @@ export async function judge(
   target: Target,
   folder: Folder,
   allocated: () => number,
-): Promise<Finding | undefined> {
+): Promise<{ finding: Finding | undefined; refused: boolean }> {
   const before = allocated();
   let error: unknown;
   try {
@@ -37,6 +37,11 @@ export async function judge(
     error = thrown ?? new Error('something empty was thrown');
   }
   const bytes = allocated() - before;
+  const refused = error !== undefined;
+  return { finding: findingOf(target, folder, error, bytes), refused };
+}
+
+function findingOf(target: Target, folder: Folder, error: unknown, bytes: number): Finding | undefined {
   const found = (kind: Finding['kind'], detail: string) => ({ kind, detail, origin: origin(error) });
   if (bytes > mostBytes(folder)) return found('memory', `${bytes} bytes for ${folderSize(folder)}`);
   if (error === undefined) return undefined;
@@ -47,7 +52,8 @@ export async function judge(
   const { message, where } = error;
   if (message.length > MOST_CHARACTERS) return found('long', message.slice(0, 200));
   if (/[\p{Cc}\p{Cs}\u202a-\u202e]/u.test(message)) return found('unprintable', JSON.stringify(message));
-  return where.startsWith(`${FOLDER}/`) ? undefined : found('unnamed', message);
+  const named = where.startsWith(`${FOLDER}/`) || (target.blamesFolder && where === FOLDER);
+  return named ? undefined : found('unnamed', message);
 }
 
 /** Findings of one kind and origin are one. */

@@ -7,7 +7,7 @@ import { type Folder, textBytes, textOf } from './folder.ts';
 import { mutateJson } from './mutate-json.ts';
 
 /** Files stay small: what is deep or wide shows in less. */
-const MOST_BYTES = 2 ** 17;
+const MOST_BYTES = 2 ** 15;
 const LENGTH_BYTES = 8;
 
 /** Whole numbers at the edges of their types, and counts that nobody has memory for. */

@@ -3,16 +3,18 @@
  * format knows.
  */
 import { encodeCheckpoint } from '../../src/io/checkpoint.ts';
+import { NUMBER_TYPES, type NumberType } from '../../src/io/gguf.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../../src/io/peft.ts';
 import { type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
-import { MODEL_CONFIG, MODEL_INDEX, MODEL_WEIGHTS } from '../../src/io/weights.ts';
+import { MODEL_CONFIG, MODEL_GGUF, MODEL_INDEX, MODEL_WEIGHTS } from '../../src/io/weights.ts';
 import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
 import qwen2 from '../fixtures/architectures/qwen2.json' with { type: 'json' };
 import llama from '../fixtures/tiny-llama/config.json' with { type: 'json' };
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
-import { type Folder, jsonBytes, textBytes } from './folder.ts';
+import { BYTE_TOKENIZER, ggufNumbers, PIECE_TOKENIZER, TINY_LLAMA, tinyGguf } from '../support/gguf.ts';
+import { type Folder, jsonBytes, textBytes, textOf } from './folder.ts';
 import seeds from './seeds.json' with { type: 'json' };
 
 /** Bytes for each element of the types that seeds have. */
@@ -79,6 +81,41 @@ export async function checkpoints(): Promise<Folder[]> {
   return [{ checkpoint: await encodeCheckpoint({ configHash: '0f', state, tensors }) }];
 }
 
+export const ggufs: Folder[] = [
+  { [MODEL_GGUF]: tinyGguf(BYTE_TOKENIZER) },
+  { [MODEL_GGUF]: tinyGguf(PIECE_TOKENIZER) },
+];
+
+/** The same as JSON, for changes that make sense: metadata, and other tensors than they have. */
+export const ggufParts: Folder[] = [BYTE_TOKENIZER, PIECE_TOKENIZER].map((tokenizer) => {
+  const metadata = Object.entries({ ...TINY_LLAMA, 'general.type': 'model', ...tokenizer });
+  const plain = metadata.map(([key, value]) =>
+    typeof value === 'object' && 'of' in value
+      ? [key, { of: value.of, value: Array.from(value.value) }]
+      : [key, value],
+  );
+  return {
+    'parts.json': jsonBytes({ metadata: Object.fromEntries(plain), shapes: { 'output.weight': [8, 8] } }),
+  };
+});
+
+/** The file of {@link ggufParts}; of what no file can say, nothing. */
+export function ggufOf(parts: Uint8Array): Uint8Array<ArrayBuffer> {
+  try {
+    const { metadata, shapes } = JSON.parse(textOf(parts) ?? '');
+    const values = Object.entries(metadata).map(([key, value]) => {
+      const numbers = value as { of: NumberType; value: number[] };
+      return [key, numbers.of in NUMBER_TYPES ? ggufNumbers(numbers.of, numbers.value) : (value as string)];
+    });
+    const sizes = Object.values<number[]>(shapes).map((shape) => shape.reduce((a, b) => a * b, 1));
+    // A file of that size is nobody's to make.
+    if (sizes.some((size) => size > 2 ** 16)) return new Uint8Array();
+    return tinyGguf(Object.fromEntries(values), shapes);
+  } catch {
+    return new Uint8Array();
+  }
+}
+
 /** A tokenizer that reads, for those that are not about tokenizers. */
 export const tokenizer: Folder = {
   'tokenizer.json': jsonBytes(trl.tokenizer),
@@ -129,6 +166,11 @@ export const WORDS = {
   adapters: words(
     'all-linear  q_proj  LORA  gaussian  none  base_model.model.  .lora_A.weight  .lora_B.weight  up_proj',
   ),
+  ggufs: words(`
+    general.architecture  llama  qwen2  qwen3  gemma3  gpt2  general.type  adapter  general.alignment  tokenizer.ggml.pre  gpt-2
+    llama.rope.scaling.type  llama.rope.scaling.factor  yarn  linear  llama.attention.sliding_window  tokenizer.ggml.scores
+    rope_freqs.weight  output.weight  llama-bpe  qwen2  tekken  default  smaug-bpe  tokenizer.chat_template  blk.0.attn_q.weight
+    llama.attention.key_length  llama.rope.dimension_count  tokenizer.ggml.add_bos_token  tokenizer.ggml.add_space_prefix`),
   checkpoints: words(
     'format  version  configHash  state  sha256  webalign-checkpoint  __metadata__  values/',
   ),

@@ -11,12 +11,15 @@ import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memorySource } from '../../src/io/byte-source.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/io/checkpoint.ts';
 import { InputError } from '../../src/io/errors.ts';
-import { memoryFiles } from '../../src/io/files.ts';
-import { parseJson, scanJson } from '../../src/io/json.ts';
+import { type Files, memoryFiles } from '../../src/io/files.ts';
+import { toFloat32 } from '../../src/io/float.ts';
+import { ggufFiles } from '../../src/io/gguf-files.ts';
+import { vocabularyMetadata } from '../../src/io/gguf-vocabulary.ts';
+import { parseJson, parseJsonObject, scanJson } from '../../src/io/json.ts';
 import { ADAPTER_WEIGHTS, checkAdapterFits, readAdapter, writeAdapter } from '../../src/io/peft.ts';
 import { openSafetensors, parseSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
-import { MODEL_CONFIG, MODEL_WEIGHTS, openWeights } from '../../src/io/weights.ts';
-import { checkWeights, describeModel, linearsOf, weightShapes } from '../../src/model/weights.ts';
+import { MODEL_CONFIG, MODEL_GGUF, MODEL_WEIGHTS, openWeights } from '../../src/io/weights.ts';
+import { describeModel, linearsOf, openModelWeights, weightShapes } from '../../src/model/weights.ts';
 import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
 import { type Folder, jsonBytes, textOf } from './folder.ts';
 import * as seeds from './seeds.ts';
@@ -27,6 +30,8 @@ export interface Target {
   /** Words that the format knows, for the fuzzer to strew in. */
   words?: readonly string[];
   run(folder: Folder): unknown;
+  /** An error may blame the folder: what is wrong is not in one of its files. */
+  blamesFolder?: boolean;
 }
 
 /** What folders are called in messages. */
@@ -44,8 +49,8 @@ function only(folder: Folder, name: string): Uint8Array<ArrayBuffer> {
 
 const TEXTS = ['the sky is blue', '', 'é 😀\u0000\ud800', '<s><|user|> a   b\n\n</s>', 'a'.repeat(100)];
 
-async function useTokenizer(folder: Folder): Promise<void> {
-  const tokenizer = await Tokenizer.fromFiles(memoryFiles(folder, FOLDER));
+async function useTokenizer(files: Files): Promise<Tokenizer> {
+  const tokenizer = await Tokenizer.fromFiles(files);
   const { vocabSize, bosId, eosId } = tokenizer;
   holds(Number.isSafeInteger(vocabSize) && vocabSize >= 0, `vocabSize ${vocabSize}`);
   for (const id of [bosId, eosId]) holds(id === undefined || Number.isSafeInteger(id), `special id ${id}`);
@@ -55,10 +60,28 @@ async function useTokenizer(folder: Folder): Promise<void> {
       holds(Number.isSafeInteger(id) && id >= 0 && id < vocabSize, `id ${id} of ${vocabSize}`);
     holds(typeof tokenizer.decode(ids) === 'string', 'decoded is no text');
   }
-  if (!tokenizer.hasChatTemplate) return;
+  if (!tokenizer.hasChatTemplate) return tokenizer;
   const options = { addGenerationPrompt: true };
   holds(typeof tokenizer.applyChatTemplate(seeds.messages, options) === 'string', 'rendered is no text');
   tokenizer.encodeChat(seeds.messages);
+  return tokenizer;
+}
+
+/** A model as the device would get it. */
+async function useWeights(files: Files): Promise<void> {
+  const { shapes, stored } = await openModelWeights(files, await describeModel(files));
+  for (const [name, shape] of shapes) {
+    const tensor = stored.get(name);
+    if (!tensor) throw new Error(`unsound: ${name} is missing`);
+    const { length } = toFloat32({ ...tensor, data: await tensor.read() });
+    holds(length === shape.reduce((a, b) => a * b, 1), `${name} has ${length} values of (${shape})`);
+  }
+}
+
+async function useGguf(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  const files = await ggufFiles(memorySource(bytes, `${FOLDER}/${MODEL_GGUF}`));
+  const uses: (() => unknown)[] = [() => useWeights(files), () => useTokenizer(files)];
+  await throwFirst(uses);
 }
 
 /** The rows, by the names that `--only` takes. */
@@ -120,6 +143,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   config: {
     seeds: seeds.configs,
     words: WORDS.configs,
+    blamesFolder: true,
     async run(folder) {
       const { config, architecture } = await describeModel(memoryFiles(folder, FOLDER));
       holds(config.layers.length === config.numHiddenLayers, 'layers');
@@ -137,7 +161,8 @@ export const TARGETS: Readonly<Record<string, Target>> = {
           `${name} (${shape})`,
         );
       }
-      checkWeights(shapes, new Map(), `${FOLDER}/${MODEL_WEIGHTS}`);
+      const weights = seeds.safetensors[0][MODEL_WEIGHTS];
+      await useWeights(memoryFiles({ ...folder, [MODEL_WEIGHTS]: weights }, FOLDER));
     },
   },
   adapter: {
@@ -162,6 +187,16 @@ export const TARGETS: Readonly<Record<string, Target>> = {
       checkAdapterFits(adapter, linearsOf(architecture, config), `${FOLDER}/${ADAPTER_WEIGHTS}`);
     },
   },
+  gguf: {
+    seeds: seeds.ggufs,
+    words: WORDS.ggufs,
+    run: (folder) => useGguf(only(folder, MODEL_GGUF)),
+  },
+  'gguf-parts': {
+    seeds: seeds.ggufParts,
+    words: WORDS.ggufs,
+    run: (folder) => useGguf(seeds.ggufOf(only(folder, 'parts.json'))),
+  },
   checkpoint: {
     seeds: seeds.checkpoints,
     words: WORDS.checkpoints,
@@ -173,12 +208,19 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   tokenizer: {
     seeds: seeds.tokenizers,
     words: WORDS.tokenizers,
-    run: useTokenizer,
+    async run(folder) {
+      const files = memoryFiles(folder, FOLDER);
+      const { vocabSize, special, chatTemplate } = await useTokenizer(files);
+      const file = `${FOLDER}/tokenizer.json`;
+      const json = parseJsonObject(await files.readText('tokenizer.json'), file);
+      const settings = { size: vocabSize, special, addsBos: false, addsEos: false, chatTemplate };
+      for (const [key, { type }] of vocabularyMetadata(json, file, settings)) holds(type !== undefined, key);
+    },
   },
   template: {
     seeds: seeds.templates,
     words: WORDS.templates,
-    run: (folder) => useTokenizer({ ...seeds.tokenizer, ...folder }),
+    run: (folder) => useTokenizer(memoryFiles({ ...seeds.tokenizer, ...folder }, FOLDER)),
   },
   rows: {
     seeds: seeds.rows,
@@ -192,10 +234,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
         () => readLabelledRows(text, file),
         () => tokenizeTexts(readTextRows(text, file), tokenizer),
       ];
-      const errors = [];
-      for (const use of uses) errors.push((await outcome(use)).error);
-      const other = errors.find((error) => error && !(error instanceof InputError));
-      if (other ?? errors[0]) throw other ?? errors[0];
+      await throwFirst(uses);
     },
   },
 };
@@ -209,4 +248,12 @@ async function outcome<T>(action: () => T): Promise<Outcome<Awaited<T>>> {
   } catch (error) {
     return { error: error instanceof Error ? error : new Error(String(error)) };
   }
+}
+
+/** Does all, and throws what was thrown first: anything but an `InputError` before those. */
+async function throwFirst(actions: readonly (() => unknown)[]): Promise<void> {
+  const errors = [];
+  for (const action of actions) errors.push((await outcome(action)).error);
+  const error = errors.find((each) => each && !(each instanceof InputError)) ?? errors.find((each) => each);
+  if (error) throw error;
 }

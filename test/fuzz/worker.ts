@@ -7,7 +7,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Random } from '../../src/data/random.ts';
 import { countAllocations } from './allocations.ts';
 import { Coverage, type FileCoverage } from './coverage.ts';
-import type { Folder } from './folder.ts';
+import { type Folder, folderSize } from './folder.ts';
 import type { Finding } from './judge.ts';
 import { minimise } from './minimise.ts';
 import { mutate } from './mutate.ts';
@@ -60,7 +60,7 @@ function used(): number {
 async function findingOf(folder: Folder): Promise<Finding | undefined> {
   window.show(folder);
   const before = used();
-  const finding = await judge(target, folder, allocations.bytes);
+  const { finding } = await judge(target, folder, allocations.bytes);
   const taken = used() - before;
   // Less than was taken where garbage was collected meanwhile; what is too much at once, the heap's limit finds.
   if (finding || taken <= mostBytes(folder)) return finding;
@@ -91,6 +91,15 @@ async function sift(folders: readonly Folder[]): Promise<void> {
   }
 }
 
+const drawn = (from: readonly Folder[]) => from[random.below(from.length)] as Folder;
+
+/** An input to change: every other time one of the latest, the least explored; of two the smaller, which is read sooner. */
+function chosen(): Folder {
+  const from = random.below(2) === 0 ? pool.slice(-8) : pool;
+  const [a, b] = [drawn(from), drawn(from)];
+  return folderSize(a) < folderSize(b) ? a : b;
+}
+
 const end = performance.now() + milliseconds;
 for (const folder of pool) {
   await read(folder);
@@ -99,13 +108,7 @@ for (const folder of pool) {
 while (performance.now() < end) {
   const batch: Folder[] = [];
   for (let i = 0; i < BATCH; i++) {
-    // The latest are the least explored.
-    const late =
-      random.below(2) === 0
-        ? pool.length - 1 - random.below(Math.min(8, pool.length))
-        : random.below(pool.length);
-    const other = pool[random.below(pool.length)] as Folder;
-    const folder = mutate(pool[late] as Folder, other, target.words ?? [], random);
+    const folder = mutate(chosen(), drawn(pool), target.words ?? [], random);
     await read(folder);
     batch.push(folder);
   }

@@ -1,0 +1,53 @@
+/**
+ * Hostile files that the fuzzer found a reader to fall over, one test each: they are refused in words, and without memory
+ * taken on their word. `npm run fuzz` looks for more; a finding becomes a row of `test/fuzz/corpus`.
+ */
+import { expect } from 'chai';
+import { countAllocations } from '../fuzz/allocations.ts';
+import adapter from '../fuzz/corpus/adapter.json' with { type: 'json' };
+import config from '../fuzz/corpus/config.json' with { type: 'json' };
+import json from '../fuzz/corpus/json.json' with { type: 'json' };
+import rows from '../fuzz/corpus/rows.json' with { type: 'json' };
+import safetensors from '../fuzz/corpus/safetensors.json' with { type: 'json' };
+import template from '../fuzz/corpus/template.json' with { type: 'json' };
+import tokenizer from '../fuzz/corpus/tokenizer.json' with { type: 'json' };
+import weights from '../fuzz/corpus/weights.json' with { type: 'json' };
+import { type KeptFolder, unkeep } from '../fuzz/folder.ts';
+import { judge, TARGETS } from '../fuzz/judge.ts';
+
+interface Row {
+  /** What went wrong with it. */
+  why: string;
+  files: unknown;
+  /** It is nothing to refuse. */
+  sound?: boolean;
+}
+
+const CORPUS: Readonly<Record<string, readonly Row[]>> = {
+  adapter,
+  config,
+  json,
+  rows,
+  safetensors,
+  template,
+  tokenizer,
+  weights,
+};
+
+describe('hostile files', () => {
+  for (const [name, found] of Object.entries(CORPUS)) {
+    for (const { why, files, sound } of found) {
+      it(`${name}: ${why}`, async () => {
+        const folder = unkeep(files as KeptFolder);
+        const allocations = countAllocations();
+        try {
+          const verdict = await judge(TARGETS[name], folder, allocations.bytes);
+          expect(verdict.finding).to.equal(undefined);
+          expect(verdict.refused).to.equal(!sound);
+        } finally {
+          allocations.stop();
+        }
+      });
+    }
+  }
+});
