@@ -5,10 +5,16 @@
  *   node templates.mjs job.json out.json
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { InputError, memoryFiles, Tokenizer } from '../../dist/index.js';
 
-const [job, out] = process.argv.slice(2);
+/** @type {typeof import('../../src/index.ts')} */
+const { InputError, memoryFiles, Tokenizer } = await import(
+  new URL('../../dist/index.js', import.meta.url).href
+);
+
+const [job, out] = /** @type {[string, string]} */ (process.argv.slice(2));
+/** @type {{ templates: Record<string, string>, files: Record<string, string>, conversations: import('../../src/index.ts').Message[][] }} */
 const { templates, files, conversations } = JSON.parse(readFileSync(job, 'utf8'));
+/** @type {Record<string, object[][]>} */
 const rendered = {};
 for (const [name, source] of Object.entries(templates)) {
   const tokenizer = await Tokenizer.fromFiles(memoryFiles({ ...files, 'chat_template.jinja': source }, name));
