@@ -109,11 +109,14 @@ export class HubServer {
     if (this.faultFor(asked, response, new Uint8Array())) return response;
     const [, kind, revision] = /^(revision|tree)\/([^?]+)/.exec(rest) ?? [];
     if (revision !== 'main' && revision !== commit) return refuse(response, 404, 'RevisionNotFound');
-    if (kind === 'revision') return json(response, { sha: commit, siblings: Object.keys(files) });
+    if (kind === 'revision') {
+      const siblings = Object.keys(files).map((rfilename) => ({ rfilename }));
+      return json(response, { id: idIn(asked.path), sha: commit, siblings });
+    }
     const cursor = Number(/cursor=(\d+)/.exec(rest)?.[1] ?? 0);
     const entries = Object.entries(files).map(([path, content]) => entryOf(path, bytesOf(content)));
     if (cursor + PAGE < entries.length) {
-      const next = `${this.url}/api/models/${asked.path.split('/').slice(3, 5).join('/')}/tree/${commit}`;
+      const next = `${this.url}/api/models/${idIn(asked.path)}/tree/${commit}`;
       response.setHeader('link', `<${next}?recursive=true&cursor=${cursor + PAGE}>; rel="next"`);
     }
     return json(response, [
@@ -229,6 +232,11 @@ function entryOf(path: string, content: Uint8Array): object {
   if (size < LARGE) return { type: 'file', oid: gitName(content), size, path };
   const lfs = { oid: sha256(content), size, pointerSize: 134 };
   return { type: 'file', oid: gitName('pointer'), size, path, lfs };
+}
+
+/** The repository's id in a path of the API. */
+function idIn(path: string): string {
+  return path.split('/').slice(3, 5).join('/');
 }
 
 function bytesOf(content: Uint8Array | string): Uint8Array {
