@@ -73,6 +73,7 @@ async function fill(wanted: Wanted, partial: PartialFile, options: DownloadOptio
   /** The ETag of the first answer: bytes of different answers must be of one file. `If-Range` would say the same to the
    * server, but makes a browser ask for leave first, which content networks do not give. */
   let version: string | null = null;
+  let most = partial.size;
 
   await persist(async (gained) => {
     if (partial.size === size) return;
@@ -112,7 +113,9 @@ async function fill(wanted: Wanted, partial: PartialFile, options: DownloadOptio
       }
       hash.update(bytes);
       await partial.append(bytes);
-      gained();
+      // Bytes that came before and were dropped are no gain: else a server without ranges could go on for ever.
+      if (partial.size > most) gained();
+      most = Math.max(most, partial.size);
       options.onBytes?.(partial.size);
     }
     if (partial.size < size) {

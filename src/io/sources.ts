@@ -138,15 +138,12 @@ async function pageCache(id: string, { onNotice }: SourceOptions): Promise<HubCa
 /** Files that are a model by themselves, by how their names end: the folder that each stands for. */
 const SINGLE_FILES: Readonly<Record<string, (file: ByteSource, folder: Files) => Promise<Files>>> = {
   /** Weights under another name than the usual; the rest of the model lies beside them. */
-  '.safetensors': async (file, folder) => ({
-    ...filesOf(
-      folder.name,
-      async (path) =>
-        path === MODEL_WEIGHTS ? file : (await folder.exists(path)) ? folder.open(path) : undefined,
-      async (path) => path === MODEL_WEIGHTS || folder.exists(path),
-    ),
-    ...(folder.revision !== undefined && { revision: folder.revision }),
-  }),
+  '.safetensors': async (file, folder) => {
+    const has = async (path: string) => path === MODEL_WEIGHTS || folder.exists(path);
+    const find = async (path: string) =>
+      path === MODEL_WEIGHTS ? file : (await has(path)) ? folder.open(path) : undefined;
+    return filesOf(file.name, find, has);
+  },
 };
 
 /** Whether a file of this name is a model by itself. */
@@ -158,16 +155,15 @@ export function isSingleFile(path: string): boolean {
 export async function openSingleFile(folder: Files, path: string): Promise<Files> {
   const open = SINGLE_FILES[endingOf(path)];
   if (!open) throw new Error(`${path} is no model by itself`);
-  const steps = path.split('/');
-  const below = steps.slice(0, -1).join('/');
-  return open(await folder.open(path), below === '' ? folder : subfolder(folder, below));
+  const below = path.split('/').slice(0, -1).join('/');
+  const files = await open(await folder.open(path), below === '' ? folder : subfolder(folder, below));
+  return { ...files, ...(folder.revision !== undefined && { revision: folder.revision }) };
 }
 
 function subfolder(folder: Files, below: string): Files {
   const at = (path: string) => `${below}/${path}`;
-  const find = async (path: string) => ((await folder.exists(at(path))) ? folder.open(at(path)) : undefined);
-  const files = filesOf(folder.name, find, (path) => folder.exists(at(path)));
-  return { ...files, ...(folder.revision !== undefined && { revision: folder.revision }) };
+  const has = (path: string) => folder.exists(at(path));
+  return filesOf(folder.name, async (path) => ((await has(path)) ? folder.open(at(path)) : undefined), has);
 }
 
 function endingOf(path: string): string {

@@ -224,6 +224,21 @@ describe('io/hub', () => {
     ]);
   });
 
+  it('gives up where it gets no further', async () => {
+    hub.ranges = false;
+    hub.faults.push(...Array.from({ length: 100 }, () => cutAt(100)));
+    const files = await openSource('org/tiny', options());
+    await expectRefused(() => files.read('model.safetensors'), 'org/tiny/model.safetensors', 'broke off');
+    expect(hub.seen.filter(isContent).length).to.be.below(10);
+  });
+
+  it('opens a file of a repository that is a model by itself', async () => {
+    const files = await openSource('org/tiny/model.safetensors', options());
+    expect([files.name, files.revision]).to.deep.equal(['org/tiny/model.safetensors', COMMIT]);
+    expect(await files.readText('config.json')).to.equal('{"a":1}');
+    expect(await files.read('model.safetensors')).to.deep.equal(WEIGHTS);
+  });
+
   const DAMAGE: [string, (content: Uint8Array) => Uint8Array, string][] = [
     ['wrong bytes', (content) => content.map((byte, i) => (i === 77 ? byte ^ 1 : byte)), 'hash'],
     ['too few bytes', (content) => content.subarray(1), '4999 bytes'],
