@@ -5,6 +5,7 @@
 import type { ByteSource } from './byte-source.ts';
 import { InputError, quote } from './errors.ts';
 import { blobFiles, type Files, filesOf } from './files.ts';
+import { ggufFiles } from './gguf-files.ts';
 import { fetchFiles } from './http-files.ts';
 import { HUB, type HubOptions, hubFiles } from './hub.ts';
 import { type HubCache, memoryHubCache } from './hub-cache.ts';
@@ -137,6 +138,7 @@ async function pageCache(id: string, { onNotice }: SourceOptions): Promise<HubCa
 
 /** Files that are a model by themselves, by how their names end: the folder that each stands for. */
 const SINGLE_FILES: Readonly<Record<string, (file: ByteSource, folder: Files) => Promise<Files>>> = {
+  '.gguf': ggufFiles,
   /** Weights under another name than the usual; the rest of the model lies beside them. */
   '.safetensors': async (file, folder) => {
     const has = async (path: string) => path === MODEL_WEIGHTS || folder.exists(path);

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { memoryFiles } from '../../src/io/files.ts';
 import { openSource, type Source } from '../../src/io/sources.ts';
+import { tinyGguf } from '../support/gguf.ts';
 import { inNode } from '../support/gpu.ts';
 import { expectRefused } from './refused.ts';
 
@@ -41,6 +42,13 @@ describe('io/sources', () => {
     expect(await files.exists('model.safetensors')).to.equal(true);
     expect(await files.exists('config.json')).to.equal(false);
     await expectRefused(() => files.read('config.json'), 'there is no file "config.json"');
+  });
+
+  it('opens a GGUF by itself', async () => {
+    const files = await openSource(new File([tinyGguf()], 'm.gguf'));
+    expect(files.name).to.equal('the chosen files/m.gguf');
+    expect(JSON.parse(await files.readText('config.json')).model_type).to.equal('llama');
+    await expectRefused(() => openSource(new File(['GGUF?'], 'm.gguf')), 'm.gguf');
   });
 
   it('reads the address of one file as that file and what lies beside it', async () => {
