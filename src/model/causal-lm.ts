@@ -54,10 +54,7 @@ export class CausalLM extends Decoder {
     super(gpu, config, architecture, weights);
   }
 
-  /**
-   * Reads `config.json` and the weights of a Hugging Face folder, wherever it lies. {@link InputError} says what is wrong with
-   * them. In Node `openSource` of `webalign/node` opens what is on disk or has a place in Hugging Face's cache.
-   */
+  /** Reads a Hugging Face folder, wherever it lies; what is on disk is opened by `openSource` of `webalign/node`. */
   static async load(
     gpu: Gpu,
     source: Source,
@@ -69,11 +66,8 @@ export class CausalLM extends Decoder {
     const { config, architecture } = description;
     if (config.headDim % 4 !== 0) {
       const what = `"head_dim" is ${config.headDim}; the attention kernels read heads four numbers at a time`;
-      throw new InputError(
-        `${files.name}/config.json`,
-        what,
-        'Use a model whose head_dim is a multiple of 4',
-      );
+      const where = `${files.name}/config.json`;
+      throw new InputError(where, what, 'Use a model whose head_dim is a multiple of 4');
     }
     const stored = await openModelWeights(files, description);
     const hash = new ContentHash();
