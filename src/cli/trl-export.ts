@@ -115,7 +115,8 @@ async function freshFiles(model: ModelFiles, lora: LoraConfig, seed: number): Pr
   const targets = resolveTargetModules(lora.targetModules, [...linears.keys()]);
   const shapes = new Map(targets.map((name) => [name, linears.get(name) as LinearShape]));
   const fresh = freshAdapter(lora, shapes, recordedModel(model).model, seed);
-  return writeAdapter({ ...fresh, fanInFanOut: architecture.transposed ?? false });
+  const base = model.revision === undefined ? {} : { baseRevision: model.revision };
+  return writeAdapter({ ...fresh, ...base, fanInFanOut: architecture.transposed ?? false });
 }
 
 /** Settings that TRL has under another name or in another form, or not at all; the others only change their spelling. */

@@ -15,7 +15,7 @@ import { refusal } from './hub-errors.ts';
 import { isObject } from './json.ts';
 import { isCommit, isRevision, type RepositoryName } from './repository.ts';
 
-export const HUB = 'https://huggingface.co';
+const HUB = 'https://huggingface.co';
 
 export interface HubOptions extends HttpOptions {
   /** Branch, tag or commit; `main` by default. */
@@ -64,6 +64,12 @@ export async function hubFiles(name: RepositoryName, cache: HubCache, options: H
   return { ...filesOf(name.id, find, has), revision: commit };
 }
 
+/** The address of the hub, without a slash at its end. */
+export function hubEndpoint({ endpoint = HUB }: HubOptions): string {
+  if (/^https?:\/\//.test(endpoint) && URL.canParse(endpoint)) return endpoint.replace(/\/+$/, '');
+  throw new InputError('endpoint', `is ${quote(endpoint)}`, 'Give the address of a hub, https://…');
+}
+
 class Repository {
   private readonly endpoint: string;
   private readonly headers: Record<string, string>;
@@ -74,7 +80,7 @@ class Repository {
     private readonly cache: HubCache,
     private readonly options: HubOptions,
   ) {
-    this.endpoint = (options.endpoint ?? HUB).replace(/\/+$/, '');
+    this.endpoint = hubEndpoint(options);
     this.headers = authorization(options.token);
   }
 

@@ -170,7 +170,7 @@ async function write(
   const handle = await folder.getFileHandle(name, { create: true });
   const stream = await handle.createWritable();
   try {
-    for (const part of parts) await stream.write(part);
+    await stream.write(new Blob([...parts]));
     await stream.close();
   } catch (error) {
     await stream.abort().catch(() => undefined);

@@ -7,7 +7,7 @@ import { InputError, quote } from './errors.ts';
 import { blobFiles, type Files, filesOf } from './files.ts';
 import { ggufFiles } from './gguf-files.ts';
 import { fetchFiles } from './http-files.ts';
-import { HUB, type HubOptions, hubFiles } from './hub.ts';
+import { type HubOptions, hubEndpoint, hubFiles } from './hub.ts';
 import { type HubCache, memoryHubCache } from './hub-cache.ts';
 import { opfsHubCache } from './opfs-cache.ts';
 import { type RepositoryName, repositoryNamed, repositoryOfPage } from './repository.ts';
@@ -96,7 +96,7 @@ function openAddress(source: Source, options: SourceOptions): Promise<Files> | u
   const url = new URL(text);
   if (url.username || url.password)
     throw new InputError(url.host, 'the address holds a user or a password', 'Leave them out');
-  const repository = repositoryOfPage(url, options.endpoint ?? HUB);
+  const repository = repositoryOfPage(url, hubEndpoint(options));
   if (repository) return openHub(repository, options);
   const last = url.pathname.split('/').at(-1) as string;
   if (!isSingleFile(last)) return Promise.resolve(fetchFiles(url.href, options));

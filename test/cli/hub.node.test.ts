@@ -1,6 +1,7 @@
 /** A model of the hub on the command line: fetched once, found again, recorded by its id. */
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { tinyGguf } from '../support/gguf.ts';
 import { HubServer } from '../support/hub-server.ts';
 import { lines, type Outcome, Workshop } from './workshop.ts';
 
@@ -105,6 +106,18 @@ describe('cli: a model of the hub', function () {
     expect(exported.code, exported.stderr).to.equal(0);
     const settings = JSON.parse(await readFile(workshop.path('trl/settings.json'), 'utf8'));
     expect(settings).to.include({ model: 'org/tiny', revision: COMMIT });
+  });
+
+  it('may be one GGUF of several, on disk and on the hub', async () => {
+    const content = tinyGguf();
+    const path = await workshop.write('tiny.gguf', content);
+    hub.repositories['org/several'] = { commit: COMMIT, files: { 'a.gguf': 'another', 'b.gguf': content } };
+    const input = await workshop.write('ids.jsonl', lines([{ ids: [2, 3, 4] }]));
+    const there = await run(['logprobs', '--input', input, '--model', 'org/several/b.gguf']);
+    expect(there.code, there.stderr).to.equal(0);
+    const here = await workshop.run(['logprobs', '--input', input, '--model', path]);
+    expect(here.code, here.stderr).to.equal(0);
+    expect(here.json.results).to.deep.equal(there.json.results);
   });
 
   it('is read with a token, which nobody is shown', async () => {

@@ -163,6 +163,7 @@ describe('io/hub', () => {
     ['a gated one with a token', 'org/gated', { token: TOKEN }, 'gated', 'with the account of the token'],
     ['a revision that is not there', 'org/tiny@dev', {}, 'org/tiny', 'no revision "dev"'],
     ['a revision that leads elsewhere', 'org/tiny', { revision: '../../x' }, 'is no revision'],
+    ['an address that is none', 'org/tiny', { endpoint: 'hub' }, 'endpoint', '"hub"'],
     ['two revisions', 'org/tiny@dev', { revision: 'main' }, 'given twice'],
   ];
   for (const [what, name, more, ...parts] of REFUSED) {

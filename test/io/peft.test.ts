@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Random } from '../../src/data/random.ts';
+import { combineAdapters } from '../../src/io/combine-adapters.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import { toFloat32Bytes } from '../../src/io/float.ts';
 import {
@@ -58,6 +59,16 @@ describe('io/peft', () => {
     expect(read.baseModel).to.equal('base/model');
     expect(read.config).to.deep.equal({ ...adapter.config, targetModules: ['down_proj', 'v_proj'] });
     expect([...read.weights].sort()).to.deep.equal([...adapter.weights].sort());
+  });
+
+  it('keeps the commit of a base model that has one', async () => {
+    const of = async (given: Adapter) => readAdapter(memoryFiles(writeAdapter(given)));
+    const found = await of({ ...adapter, baseRevision: 'c0ffee' });
+    expect(found.baseRevision).to.equal('c0ffee');
+    const [whole, half] = [found, await of(adapter)].map((part) => ({ adapter: part, factor: 1 }));
+    expect(combineAdapters([whole!, half!])).to.include({ baseModel: 'base/model', baseRevision: 'c0ffee' });
+    expect(await of(adapter)).to.not.have.property('baseRevision');
+    expect(writtenConfig.revision).to.equal(null);
   });
 
   it('writes PEFT’s names, shapes and metadata', () => {
