@@ -227,7 +227,7 @@ describe('io/hub', () => {
 
   it('gives up where it gets no further', async () => {
     hub.ranges = false;
-    hub.faults.push(...Array.from({ length: 100 }, () => cutAt(100)));
+    hub.faults.push(...Array.from({ length: 100 }, () => cutAt(100, false)));
     const files = await openSource('org/tiny', options());
     await expectRefused(() => files.read('model.safetensors'), 'org/tiny/model.safetensors', 'broke off');
     expect(hub.seen.filter(isContent).length).to.be.below(10);

@@ -192,10 +192,10 @@ export const isContent = ({ on, method }: Seen) => on === 'network' && method ==
 
 /** The connection breaks at byte `at` of a large file. */
 export const cutAt =
-  (at: number): Fault =>
+  (at: number, ranges = true): Fault =>
   (asked, response, content) => {
     if (!isContent(asked)) return false;
-    send(asked, response, content, true, at);
+    send(asked, response, content, ranges, at);
     return true;
   };
 
