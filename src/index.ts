@@ -51,6 +51,7 @@ export type { ModelConfig } from './io/config.ts';
 export { DamagedDownloadError } from './io/download.ts';
 export { InputError } from './io/errors.ts';
 export { blobFiles, type Files, memoryFiles } from './io/files.ts';
+export { ggufFiles } from './io/gguf-files.ts';
 export type { HttpOptions } from './io/http.ts';
 export { fetchFiles } from './io/http-files.ts';
 export type { FetchProgress } from './io/hub.ts';
@@ -71,6 +72,7 @@ export {
   streamGeneration,
 } from './model/generation.ts';
 export { ggufAdapter } from './model/gguf-adapter.ts';
+export { ggufModel } from './model/gguf-model.ts';
 export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
 export { mergedModelFiles } from './model/merged-model.ts';
 export type { LoadDtype } from './model/precision.ts';

@@ -21,6 +21,11 @@ export async function ggufFiles(source: ByteSource): Promise<Files> {
     const what = `holds ${type === 'adapter' ? 'an adapter' : `something of type "${type}"`}, not a model`;
     throw new InputError(source.name, what, 'Give the GGUF of the model');
   }
+  const count = metadata.integer('split.count') ?? 1;
+  if (count > 1) {
+    const what = `is one of ${count} files that the model is split into`;
+    throw new InputError(source.name, what, "Put them together with llama.cpp's llama-gguf-split --merge");
+  }
   const tokenizer = () => ggufTokenizer(metadata);
   const config = () => ggufConfig(gguf, source.name);
   const contents: Record<string, () => Promise<Json | undefined> | Json | undefined> = {

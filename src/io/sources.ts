@@ -3,7 +3,7 @@
  * source; the folders of a disk are added in `src/node/`. Opening makes no request that the source does not ask for.
  */
 import type { ByteSource } from './byte-source.ts';
-import { InputError, quote } from './errors.ts';
+import { InputError, listed, quote } from './errors.ts';
 import { blobFiles, type Files, filesOf } from './files.ts';
 import { ggufFiles } from './gguf-files.ts';
 import { fetchFiles } from './http-files.ts';
@@ -11,7 +11,7 @@ import { type HubOptions, hubEndpoint, hubFiles } from './hub.ts';
 import { type HubCache, memoryHubCache } from './hub-cache.ts';
 import { opfsHubCache } from './opfs-cache.ts';
 import { type RepositoryName, repositoryNamed, repositoryOfPage } from './repository.ts';
-import { MODEL_WEIGHTS } from './weights.ts';
+import { MODEL_CONFIG, MODEL_WEIGHTS } from './weights.ts';
 
 /**
  * Where a model can come from: an open folder; a repository of the hub, `owner/name` or `owner/name@revision`; the address of a
@@ -86,7 +86,14 @@ function openChosen(source: Source): Promise<Files> | undefined {
   const named = files.map((file, i) => [(paths[i] as string[]).slice(shared).join('/'), file] as const);
   const folder = blobFiles(Object.fromEntries(named), one[shared - 1]);
   const [[only]] = named as [readonly [string, Blob]];
-  return named.length === 1 && isSingleFile(only) ? openSingleFile(folder, only) : Promise.resolve(folder);
+  const model =
+    named.length === 1 && isSingleFile(only)
+      ? only
+      : loneModel(
+          folder.name,
+          named.map(([path]) => path),
+        );
+  return model === undefined ? Promise.resolve(folder) : openSingleFile(folder, model);
 }
 
 function openAddress(source: Source, options: SourceOptions): Promise<Files> | undefined {
@@ -151,6 +158,14 @@ const SINGLE_FILES: Readonly<Record<string, (file: ByteSource, folder: Files) =>
 /** Whether a file of this name is a model by itself. */
 export function isSingleFile(path: string): boolean {
   return endingOf(path) in SINGLE_FILES;
+}
+
+/** The one file among a folder's that is a whole model; `undefined` where the folder itself is one, or there is none. */
+export function loneModel(folder: string, paths: readonly string[]): string | undefined {
+  if (paths.includes(MODEL_CONFIG)) return undefined;
+  const found = paths.filter((path) => endingOf(path) === '.gguf' && !path.includes('/'));
+  if (found.length < 2) return found[0];
+  throw new InputError(folder, `holds several models: ${listed(found)}`, 'Name the file of one of them');
 }
 
 /** The folder that the file at `path` of `folder` stands for. */

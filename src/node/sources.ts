@@ -2,7 +2,7 @@
  * Where a model can come from in Node: a folder or a file on disk beside all that a page knows, and Hugging Face's own cache for
  * what the hub has. What is on disk wins; whoever names what is not there is told what the name was taken for.
  */
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InputError, quote } from '../io/errors.ts';
@@ -10,6 +10,7 @@ import type { Files } from '../io/files.ts';
 import { repositoryNamed } from '../io/repository.ts';
 import {
   isSingleFile,
+  loneModel,
   type Opener,
   openSource as openAnySource,
   openSingleFile,
@@ -33,7 +34,11 @@ const openDisk: Opener = async (source, { onNotice, endpoint = 'the hub' }) => {
   const path = pathOf(source);
   if (path === undefined) return undefined;
   const found = await stat(path).catch(() => undefined);
-  if (found?.isDirectory()) return folderFiles(path);
+  if (found?.isDirectory()) {
+    const folder = folderFiles(path);
+    const model = loneModel(folder.name, await readdir(path).catch(() => []));
+    return model === undefined ? folder : openSingleFile(folder, model);
+  }
   if (found) {
     if (isSingleFile(path)) return openSingleFile(folderFiles(dirname(path)), basename(path));
     throw new InputError(path, 'is a file, and no model by itself', 'Name the folder of the model');

@@ -44,11 +44,30 @@ describe('io/sources', () => {
     await expectRefused(() => files.read('config.json'), 'there is no file "config.json"');
   });
 
-  it('opens a GGUF by itself', async () => {
-    const files = await openSource(new File([tinyGguf()], 'm.gguf'));
-    expect(files.name).to.equal('the chosen files/m.gguf');
-    expect(JSON.parse(await files.readText('config.json')).model_type).to.equal('llama');
-    await expectRefused(() => openSource(new File(['GGUF?'], 'm.gguf')), 'm.gguf');
+  it('takes a GGUF file for a whole model, alone, and in a folder that has no other', async () => {
+    const gguf = (name: string, ...more: File[]) => [new File([tinyGguf()], name), ...more];
+    for (const source of [gguf('mine.gguf'), gguf('mine.GGUF', new File(['x'], 'README.md'))]) {
+      const files = await openSource(source);
+      expect(files.name.toLowerCase()).to.include('mine.gguf');
+      expect(await files.readText('config.json')).to.include('"llama"');
+      expect(await files.exists('tokenizer.json')).to.equal(true);
+      expect(await files.exists('special_tokens_map.json')).to.equal(false);
+    }
+    const beside = await openSource(gguf('mine.gguf', new File(['{}'], 'config.json')));
+    expect(await beside.readText('config.json'), 'a folder with its own').to.equal('{}');
+    await expectRefused(
+      () => openSource(gguf('a.gguf', ...gguf('b.gguf'))),
+      'a.gguf, b.gguf',
+      'Name the file',
+    );
+    await expectRefused(() => openSource(new File(['x'], 'a.gguf')), 'a.gguf', 'is not GGUF');
+  });
+
+  it('says what of GGUF is no model', async () => {
+    const open = (metadata: Parameters<typeof tinyGguf>[0]) =>
+      openSource(new File([tinyGguf(metadata)], 'a.gguf'));
+    await expectRefused(() => open({ 'general.type': 'adapter' }), 'a.gguf', 'an adapter');
+    await expectRefused(() => open({ 'split.count': 3 }), 'a.gguf', 'one of 3 files', '--merge');
   });
 
   it('reads the address of one file as that file and what lies beside it', async () => {
@@ -75,7 +94,7 @@ describe('io/sources', () => {
     ['nothing', '', 'no folder'],
     ['another scheme', 'ftp://x/y', 'no address'],
     ['a password', 'https://me:hush@example.org/m', 'example.org', 'a user or a password'],
-    ['a file that is no model', 'a/b/readme.txt', 'a/b/readme.txt', '.safetensors'],
+    ['a file that is no model', 'a/b/readme.txt', 'a/b/readme.txt', '.safetensors', '.gguf'],
     ['something else', 7 as unknown as Source, 'no folder'],
   ];
   for (const [what, source, ...parts] of REFUSED) {
