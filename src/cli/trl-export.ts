@@ -53,6 +53,10 @@ async function filesOf(
   { tokenIds, open }: TrlOptions,
 ): Promise<Files> {
   const { model, revision, data, evalData, evalSplit, rows, settings, lora } = record;
+  if (/\.gguf$/i.test(model)) {
+    const wayOut = 'Train on the Hugging Face folder, or hand over the adapter with --format peft or gguf';
+    throw new InputError(folder, `its model is ${model}, and TRL does not train GGUF`, wayOut);
+  }
   const all = await readData(method, {
     data,
     evalSplit,

@@ -8,7 +8,7 @@ import { type Files, filesOf } from './files.ts';
 import { ggufConfig } from './gguf-config.ts';
 import { GgufMetadata } from './gguf-metadata.ts';
 import { openGguf } from './gguf-reader.ts';
-import { ggufTokenizer } from './gguf-tokenizer.ts';
+import { type GgufTokenizer, ggufTokenizer } from './gguf-tokenizer.ts';
 import type { Json, JsonObject } from './json.ts';
 import { MODEL_CONFIG, MODEL_GGUF } from './weights.ts';
 
@@ -26,7 +26,11 @@ export async function ggufFiles(source: ByteSource): Promise<Files> {
     const what = `is one of ${count} files that the model is split into`;
     throw new InputError(source.name, what, "Put them together with llama.cpp's llama-gguf-split --merge");
   }
-  const tokenizer = () => ggufTokenizer(metadata);
+  let made: GgufTokenizer | undefined;
+  const tokenizer = () => {
+    made ??= ggufTokenizer(metadata);
+    return made;
+  };
   const config = () => ggufConfig(gguf, source.name);
   const contents: Record<string, () => Promise<Json | undefined> | Json | undefined> = {
     [MODEL_CONFIG]: config,
