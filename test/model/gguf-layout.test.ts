@@ -9,13 +9,14 @@ import { toFloat32, toFloat32Bytes } from '../../src/io/float.ts';
 import { type GgufTensor, writeGguf } from '../../src/io/gguf.ts';
 import { ggufFiles } from '../../src/io/gguf-files.ts';
 import { quantise } from '../../src/io/quantised.ts';
-import { type StoredTensor, writeSafetensors } from '../../src/io/safetensors.ts';
+import { type StoredTensor, type TensorSource, writeSafetensors } from '../../src/io/safetensors.ts';
+import { openWeights } from '../../src/io/weights.ts';
 import { ARCHITECTURES } from '../../src/model/architectures.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import { toGguf } from '../../src/model/gguf-layout.ts';
 import { ggufModelMetadata, ggufModelTensors } from '../../src/model/gguf-model.ts';
 import { mergedTensors } from '../../src/model/merged-model.ts';
-import { toFiles } from '../../src/model/stored-layout.ts';
+import { fromFiles, toFiles } from '../../src/model/stored-layout.ts';
 import { describeModel, openModelWeights } from '../../src/model/weights.ts';
 import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
@@ -151,6 +152,28 @@ describe('model/gguf-layout', () => {
       expect(relativeL2(await logits(files, sequences), await logits(plain, sequences))).to.be.below(1e-6);
     });
   }
+
+  it('turns the biases of q and k as it turns their rows', async () => {
+    const shapes = { 'blk.0.attn_q.bias': [8], 'blk.0.attn_k.bias': [4], 'blk.0.attn_v.bias': [4] };
+    const files = await ggufFiles(
+      memorySource(tinyGguf({}, { ...shapes, 'blk.0.attn_output.bias': [8] }), 'm.gguf'),
+    );
+    const description = await describeModel(files);
+    const stored = new Map<string, TensorSource>();
+    for (const [name, tensor] of await openWeights(files)) {
+      const data = Uint8Array.from({ length: 2 * (tensor.shape[0] as number) }, (_, byte) => byte);
+      stored.set(name, name.endsWith('.bias') ? { ...tensor, read: async () => data } : tensor);
+    }
+    const { shapes: needed } = await openModelWeights(files, description);
+    const read = async (name: string) =>
+      (
+        await fromFiles(description, stored, needed).get(`model.layers.0.self_attn.${name}.bias`)?.read()
+      )?.filter((_, byte) => byte % 2 === 0);
+    // Two bytes a number; heads of four.
+    expect([...(await read('q_proj'))!]).to.deep.equal([0, 4, 2, 6, 8, 12, 10, 14]);
+    expect([...(await read('k_proj'))!]).to.deep.equal([0, 4, 2, 6]);
+    expect([...(await read('v_proj'))!]).to.deep.equal([0, 2, 4, 6]);
+  });
 
   it('refuses tensors that the model has no place for, by name', async () => {
     const open = async (shapes: Record<string, number[]>) => {
