@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from peft import PeftModel
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from interop import ARCHITECTURES, agree, check, cli, fixture_model, main, need, token_ids, work
 
@@ -62,21 +62,44 @@ def llama_cpp(path):
     return model, np.concatenate(rows)
 
 
+def their_logits(model):
+    with torch.no_grad():
+        return np.concatenate([model(torch.tensor([ids])).logits[0].numpy() for ids in SEQUENCES])
+
+
+def load(folder):
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def exported(name):
+    """The model with its adapter as GGUF, and its logits by transformers and PEFT."""
+    model, out = model_for_llama(name), work / f"{name}-gguf"
+    cli("export", "--format", "merged-gguf", "--model", model, "--adapter", model / "adapter", "--out", out, "--overwrite")
+    merged = PeftModel.from_pretrained(load(model), model / "adapter").merge_and_unload().eval()
+    return out / "model.gguf", their_logits(merged)
+
+
 for name in ARCHITECTURES:
 
     @check(f"{name}: merged here into GGUF, the same logits and tokens in llama.cpp")
     def _(name=name):
-        model, out = model_for_llama(name), work / f"{name}-gguf"
-        cli("export", "--format", "merged-gguf", "--model", model, "--adapter", model / "adapter", "--out", out)
-        there, found = llama_cpp(out / "model.gguf")
-        base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32, attn_implementation="eager")
-        merged = PeftModel.from_pretrained(base, model / "adapter").merge_and_unload().eval()
-        with torch.no_grad():
-            expected = np.concatenate([merged(torch.tensor([ids])).logits[0].numpy() for ids in SEQUENCES])
+        file, expected = exported(name)
+        there, found = llama_cpp(file)
+        model = model_for_llama(name)
         ids = Tokenizer.from_file(str(model / "tokenizer.json")).encode(TEXT).ids
         assert there.tokenize(TEXT.encode(), special=True) == ids
         # Weights and activations are rounded to halves there.
         return agree(found, expected, 5e-3)
+
+    @check(f"{name}: from that GGUF to a folder again, the same logits and tokens in transformers")
+    def _(name=name):
+        file, expected = exported(name)
+        out, adapter = work / f"{name}-from-gguf", model_for_llama(name) / "adapter"
+        cli("export", "--format", "merged", "--model", file, "--adapter", adapter, "--q", 0, "--out", out)
+        ids = Tokenizer.from_file(str(model_for_llama(name) / "tokenizer.json")).encode(TEXT).ids
+        assert AutoTokenizer.from_pretrained(out)(TEXT).input_ids == ids
+        # Weights are rounded to halves.
+        return agree(their_logits(load(out)), expected, 2e-3)
 
 
 main(__name__)
