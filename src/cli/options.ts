@@ -148,7 +148,7 @@ export const OPTIONS = {
   input: row('--input', 'path', 'files', 'what to work on: texts, a JSON object a line with "text" or "ids", or cases for an objective'),
   openings: row('--openings', 'path', 'files', 'beginnings of stories, one a line'),
   out: row('--out', 'path', 'files', 'folder to write to'),
-  format: row('--format', 'text', 'files', 'peft, merged, gguf or trl'),
+  format: row('--format', 'text', 'files', 'peft, merged, merged-gguf, gguf or trl'),
   tokenIds: row('--token-ids', 'switch', 'files', 'with --format trl: hand over the token ids too, and train on those'),
   work: row('--work', 'path', 'files', 'folder for what is only needed while it runs'),
   config: row('--config', 'path', 'files', 'settings from a JSON file, in camelCase: {"beta": 0.1, "r": 8}; flags win over it'),

@@ -3,19 +3,22 @@
 import json
 import shutil
 
-import numpy as np
+import gguf
 import torch
 from peft import PeftModel
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from interop import ARCHITECTURES, agree, check, cli, fixture_model, main, need, token_ids, work
+from gguf_model import F32, llama_logits, write_gguf
+from interop import ARCHITECTURES, agree, check, cli, fixture_model, main, need, token_ids, webalign_logits, work
+from peft_made import load, logits_of
 
 # llama.cpp has no windows for these architectures: sequences that fit into the narrowest.
 SEQUENCES = token_ids(4, 5, 97)
 # Bytes and merges, fewer than the fixtures' models have embeddings.
 TEXT = "ab ab  c123.<s> ab"
 MERGES = ["a b", "Ġ ab", "Ġ Ġ", "1 2", "12 3"]
+BLOCKS = ["Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"]
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz0123456789", "Ġ", ".", ","]
 CUT = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 
@@ -48,27 +51,8 @@ def model_for_llama(name):
     return folder
 
 
-def llama_cpp(path):
-    """The model in llama.cpp, and its logits of every token."""
-    need("llama_cpp")
-    from llama_cpp import Llama
-
-    model = Llama(str(path), n_ctx=64, logits_all=True, verbose=False, n_threads=1)
-    rows = []
-    for ids in SEQUENCES:
-        model.reset()
-        model.eval(ids)
-        rows.append(np.array(model.scores[: len(ids)]))
-    return model, np.concatenate(rows)
-
-
-def their_logits(model):
-    with torch.no_grad():
-        return np.concatenate([model(torch.tensor([ids])).logits[0].numpy() for ids in SEQUENCES])
-
-
-def load(folder):
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+def ids_of(name):
+    return Tokenizer.from_file(str(model_for_llama(name) / "tokenizer.json")).encode(TEXT).ids
 
 
 def exported(name):
@@ -76,18 +60,20 @@ def exported(name):
     model, out = model_for_llama(name), work / f"{name}-gguf"
     cli("export", "--format", "merged-gguf", "--model", model, "--adapter", model / "adapter", "--out", out, "--overwrite")
     merged = PeftModel.from_pretrained(load(model), model / "adapter").merge_and_unload().eval()
-    return out / "model.gguf", their_logits(merged)
+    return out / "model.gguf", logits_of(merged, SEQUENCES)
 
 
 for name in ARCHITECTURES:
 
     @check(f"{name}: merged here into GGUF, the same logits and tokens in llama.cpp")
     def _(name=name):
+        need("llama_cpp")
+        from llama_cpp import Llama
+
         file, expected = exported(name)
-        there, found = llama_cpp(file)
-        model = model_for_llama(name)
-        ids = Tokenizer.from_file(str(model / "tokenizer.json")).encode(TEXT).ids
-        assert there.tokenize(TEXT.encode(), special=True) == ids
+        there = Llama(str(file), vocab_only=True, verbose=False)
+        assert there.tokenize(TEXT.encode(), special=True) == ids_of(name)
+        found = llama_logits(file, SEQUENCES)
         # Weights and activations are rounded to halves there.
         return agree(found, expected, 5e-3)
 
@@ -96,10 +82,29 @@ for name in ARCHITECTURES:
         file, expected = exported(name)
         out, adapter = work / f"{name}-from-gguf", model_for_llama(name) / "adapter"
         cli("export", "--format", "merged", "--model", file, "--adapter", adapter, "--q", 0, "--out", out)
-        ids = Tokenizer.from_file(str(model_for_llama(name) / "tokenizer.json")).encode(TEXT).ids
-        assert AutoTokenizer.from_pretrained(out)(TEXT).input_ids == ids
+        assert AutoTokenizer.from_pretrained(out)(TEXT).input_ids == ids_of(name)
         # Weights are rounded to halves.
-        return agree(their_logits(load(out)), expected, 2e-3)
+        return agree(logits_of(load(out), SEQUENCES), expected, 2e-3)
+
+    @check(f"{name}: written by gguf-py, in floats and in blocks, the same logits here as of its numbers in transformers")
+    def _(name=name):
+        folder = model_for_llama(name)
+        figures = []
+        for kinds in [[F32], [gguf.GGMLQuantizationType[kind] for kind in BLOCKS]]:
+            file, plain = work / f"{name}-{len(kinds)}.gguf", load(folder)
+            stored = {}
+
+            def quantise(theirs, values, kinds=kinds, stored=stored):
+                matrix = values.ndim == 2 and values.shape[-1] % 32 == 0 and "position" not in theirs
+                return stored.setdefault(theirs, kinds[len(stored) % len(kinds)] if matrix else F32)
+
+            write_gguf(folder, file, quantise)
+            if len(kinds) > 1:
+                # transformers unpacks by itself, and has no window for Mistral in GGUF: sequences are shorter.
+                plain = AutoModelForCausalLM.from_pretrained(work, gguf_file=file.name, dtype=torch.float32).eval()
+            [ours] = webalign_logits({"model": file, "sequences": SEQUENCES})
+            figures.append(agree(ours, logits_of(plain, SEQUENCES), 1e-4))
+        return "; ".join(figures)
 
 
 main(__name__)

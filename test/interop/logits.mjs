@@ -7,7 +7,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 /** @type {typeof import('../../src/index.ts')} */
 const { CausalLM, DeviceBatch, packSequences, readAdapter, Tape } = await import(built('index'));
 /** @type {typeof import('../../src/node.ts')} */
-const { folderFiles, requestGpu } = await import(built('node'));
+const { folderFiles, openSource, requestGpu } = await import(built('node'));
 
 /**
  * @typedef {object} Job
@@ -23,7 +23,7 @@ const { folderFiles, requestGpu } = await import(built('node'));
 const jobs = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));
 const gpu = await requestGpu();
 for (const { model: folder, adapters = [], named = {}, order = [], sequences, out } of jobs) {
-  const model = await CausalLM.load(gpu, folderFiles(folder));
+  const model = await CausalLM.load(gpu, await openSource(folder));
   for (const { path, factor = 1 } of adapters) {
     model.attach(await readAdapter(folderFiles(path))).factor = factor;
   }

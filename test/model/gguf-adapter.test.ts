@@ -86,7 +86,7 @@ describe('gguf-adapter', () => {
     await expectRefused(
       () => ggufAdapter(other, adapter, 'mine'),
       'mine',
-      'is not in the model',
+      'does not fit the model',
       'tiny-llama',
     );
   });
