@@ -11,6 +11,9 @@ const MOST_PAGE_BYTES = 2 ** 28;
 /** Most bytes and values of the columns that are read, of a whole file: more would not fit into a JavaScript heap. */
 const MOST_BYTES = 2 ** 31;
 const MOST_VALUES = 2 ** 26;
+/** What any file may unpack to, and how much more for each of its bytes: gzip packs a thousand into one at most. */
+const FREE_BYTES = 2 ** 24;
+const BYTES_PER_BYTE = 1100;
 /** Structures within structures; Parquet's own go five deep. */
 const MOST_DEPTH = 24;
 /** A varint of 64 bits takes ten bytes. */
@@ -111,11 +114,15 @@ export function checkRuns(bytes: Uint8Array, bitWidth: number, count: number): v
 /** What is left of the bounds while a file is read. */
 export class ParquetBudget {
   readonly file: string;
-  private bytes = MOST_BYTES;
+  private readonly most: number;
+  private bytes: number;
   private values = MOST_VALUES;
 
-  constructor(file: string) {
+  /** `fileBytes`: the size of the file, which must not claim to unpack to a thousand times as much. */
+  constructor(file: string, fileBytes = MOST_BYTES) {
     this.file = file;
+    this.most = Math.min(MOST_BYTES, FREE_BYTES + BYTES_PER_BYTE * fileBytes);
+    this.bytes = this.most;
   }
 
   /** Takes a page of `column` out of the bounds. */
@@ -123,7 +130,7 @@ export class ParquetBudget {
     this.bytes -= this.unpacked(bytes);
     this.values -= values;
     if (this.bytes >= 0 && this.values >= 0) return;
-    const what = `holds more than ${MOST_BYTES} bytes or ${MOST_VALUES} values, up to its column "${column}"`;
+    const what = `unpacks to more than ${this.most} bytes or ${MOST_VALUES} values, up to its column "${column}"`;
     throw new InputError(this.file, what, TOO_LARGE);
   }
 

@@ -29,7 +29,7 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The rows of a file; {@link InputError} names what is wrong with it. */
 export async function readParquet(source: ByteSource, form: TableForm): Promise<DataRow[]> {
-  const budget = new ParquetBudget(source.name);
+  const budget = new ParquetBudget(source.name, source.size);
   const metadata = await readFooter(source);
   const tree = attempt(source, () => parquetSchema(metadata));
   const columns = chooseColumns(

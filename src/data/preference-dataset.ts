@@ -61,7 +61,9 @@ export function toPreferenceRow(value: JsonObject, where: string): PreferenceRow
       'Give all three in one form',
     );
   }
-  const row = explicit ? { prompt, chosen, rejected, where } : { ...extractPrompt(chosen, rejected), where };
+  const row = explicit
+    ? { prompt, chosen, rejected, where }
+    : { ...extractPrompt(chosen, rejected, where), where };
   refuseEmpty(row, where);
   if (prompt !== undefined && !explicit && row.prompt.length === 0) {
     throw new InputError(
@@ -81,13 +83,15 @@ export function toPreferenceRow(value: JsonObject, where: string): PreferenceRow
 export function extractPrompt(
   chosen: string | Message[],
   rejected: string | Message[],
+  where = 'the row',
 ): Omit<PreferenceRow, 'where'> {
   if (typeof chosen === 'string' && typeof rejected === 'string') {
     const parts = split([...chosen], [...rejected], (a, b) => a === b);
     const text = (characters: string[]) => characters.join('');
     return { prompt: text(parts.prompt), chosen: text(parts.chosen), rejected: text(parts.rejected) };
   }
-  return split(chosen as Message[], rejected as Message[], (a, b) => canonical(a) === canonical(b));
+  const text = (message: Message) => canonical(message, where);
+  return split(chosen as Message[], rejected as Message[], (a, b) => text(a) === text(b));
 }
 
 function split<T>(chosen: T[], rejected: T[], same: (a: T, b: T) => boolean) {
@@ -100,10 +104,14 @@ function split<T>(chosen: T[], rejected: T[], same: (a: T, b: T) => boolean) {
 }
 
 /** A message as text that does not depend on the order of its keys. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) =>
-    isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part,
-  );
+function canonical(value: unknown, where: string): string {
+  const sorted = (_: string, part: unknown) =>
+    isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part;
+  try {
+    return JSON.stringify(value, sorted);
+  } catch (cause) {
+    throw new InputError(where, 'a message is nested too deeply', 'Shorten or remove the row', { cause });
+  }
 }
 
 /** A column's value: text, or a list of messages. */

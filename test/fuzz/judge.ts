@@ -19,8 +19,8 @@ export interface Finding {
 const MOST_CHARACTERS = 1000;
 
 /** Bytes that a reader may take for a folder: some for itself, and a few copies in wider types. */
-export function mostBytes(folder: Folder): number {
-  return 64 * 2 ** 20 + 20 * folderSize(folder);
+export function mostBytes({ megabytes = 64 }: Target, folder: Folder): number {
+  return megabytes * 2 ** 20 + 20 * folderSize(folder);
 }
 
 /** Reads `folder`; `allocated` tells the bytes that were asked for until now. */
@@ -43,7 +43,7 @@ export async function judge(
 
 function findingOf(target: Target, folder: Folder, error: unknown, bytes: number): Finding | undefined {
   const found = (kind: Finding['kind'], detail: string) => ({ kind, detail, origin: origin(error) });
-  if (bytes > mostBytes(folder)) return found('memory', `${bytes} bytes for ${folderSize(folder)}`);
+  if (bytes > mostBytes(target, folder)) return found('memory', `${bytes} bytes for ${folderSize(folder)}`);
   if (error === undefined) return undefined;
   if (!(error instanceof InputError)) {
     const { stack = error } = error instanceof Error ? error : {};

@@ -11,10 +11,11 @@ import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' }
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
 import qwen2 from '../fixtures/architectures/qwen2.json' with { type: 'json' };
+import tables from '../fixtures/tables.json' with { type: 'json' };
 import llama from '../fixtures/tiny-llama/config.json' with { type: 'json' };
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { BYTE_TOKENIZER, ggufNumbers, PIECE_TOKENIZER, TINY_LLAMA, tinyGguf } from '../support/gguf.ts';
-import { type Folder, jsonBytes, textBytes, textOf } from './folder.ts';
+import { base64Bytes, type Folder, jsonBytes, textBytes, textOf } from './folder.ts';
 import seeds from './seeds.json' with { type: 'json' };
 
 /** Bytes for each element of the types that seeds have. */
@@ -153,6 +154,17 @@ export const rows: Folder[] = [
   { 'rows.jsonl': textBytes(`${list.map((row) => JSON.stringify(row)).join('\n\r\n')}\n`) },
   { 'rows.jsonl': jsonBytes(list) },
 ]);
+
+type Rows = readonly Readonly<Record<string, unknown>>[];
+const parquet = Object.values<{ file: string; rows: Rows }>(tables.parquet);
+const csv = Object.entries<{ text: string; rows: Rows }>(tables.csv);
+export const parquets: Folder[] = parquet.map(({ file }) => ({ 'rows.parquet': base64Bytes(file) }));
+export const csvs: Folder[] = csv.map(([name, { text }]) => ({
+  [name.replace(/^\w+/, 'rows')]: textBytes(text),
+}));
+const tableRows = [...parquet, ...csv.map(([, table]) => table)].flatMap(({ rows }) => rows);
+/** Of all tables. */
+export const COLUMNS = [...new Set(tableRows.flatMap((row) => Object.keys(row)))];
 
 /** Words apart by two spaces, since some hold one. */
 const words = (text: string) => text.trim().split(/ {2,}|\n\s*/);

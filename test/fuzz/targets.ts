@@ -2,9 +2,11 @@
  * The readers that take files from anybody, one row each: sound folders to begin with, and what to do with a folder. A row's
  * `run` may throw an `InputError`; what it reads must be what the reader promises, or `run` throws something else.
  */
-import { readLabelledRows } from '../../src/data/labelled-dataset.ts';
-import { readPreferenceRows } from '../../src/data/preference-dataset.ts';
-import { readTextRows } from '../../src/data/text-dataset.ts';
+import type { DataForm, DataRow } from '../../src/data/data-form.ts';
+import { LABELLED } from '../../src/data/labelled-dataset.ts';
+import { PREFERENCES } from '../../src/data/preference-dataset.ts';
+import { readDataset } from '../../src/data/read-dataset.ts';
+import { TEXTS } from '../../src/data/text-dataset.ts';
 import { tokenizePairs } from '../../src/data/tokenize-completions.ts';
 import { tokenizeTexts } from '../../src/data/tokenize-texts.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -30,6 +32,8 @@ export interface Target {
   /** Words that the format knows, for the fuzzer to strew in. */
   words?: readonly string[];
   run(folder: Folder): unknown;
+  /** What a reader may ask for in all, beside a multiple of the folder; 64. */
+  megabytes?: number;
   /** An error may blame the folder: what is wrong is not in one of its files. */
   blamesFolder?: boolean;
 }
@@ -47,14 +51,22 @@ function only(folder: Folder, name: string): Uint8Array<ArrayBuffer> {
   return folder[name] ?? new Uint8Array();
 }
 
-const TEXTS = ['the sky is blue', '', 'é 😀\u0000\ud800', '<s><|user|> a   b\n\n</s>', 'a'.repeat(100)];
+/** Whatever columns the tables of `seeds` have. */
+const ANYTHING: DataForm<DataRow> = {
+  columns: seeds.COLUMNS,
+  needed: [[]],
+  wayOut: 'Change it',
+  toRows: (value, where) => [{ value, where }],
+};
+
+const SAMPLES = ['the sky is blue', '', 'é 😀\u0000\ud800', '<s><|user|> a   b\n\n</s>', 'a'.repeat(100)];
 
 async function useTokenizer(files: Files): Promise<Tokenizer> {
   const tokenizer = await Tokenizer.fromFiles(files);
   const { vocabSize, bosId, eosId } = tokenizer;
   holds(Number.isSafeInteger(vocabSize) && vocabSize >= 0, `vocabSize ${vocabSize}`);
   for (const id of [bosId, eosId]) holds(id === undefined || Number.isSafeInteger(id), `special id ${id}`);
-  for (const text of TEXTS) {
+  for (const text of SAMPLES) {
     const ids = tokenizer.encode(text);
     for (const id of ids)
       holds(Number.isSafeInteger(id) && id >= 0 && id < vocabSize, `id ${id} of ${vocabSize}`);
@@ -81,6 +93,20 @@ async function useWeights(files: Files): Promise<void> {
 async function useGguf(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   const files = await ggufFiles(memorySource(bytes, `${FOLDER}/${MODEL_GGUF}`));
   const uses: (() => unknown)[] = [() => useWeights(files), () => useTokenizer(files)];
+  await throwFirst(uses);
+}
+
+/** The only file of a folder as data of every kind. */
+async function useRows(folder: Folder): Promise<void> {
+  const [[name, bytes] = ['', new Uint8Array()]] = Object.entries(folder);
+  const source = memorySource(bytes, `${FOLDER}/${name}`);
+  const tokenizer = await Tokenizer.fromFiles(memoryFiles(seeds.tokenizer, 'tiny'));
+  const uses: (() => unknown)[] = [
+    async () => tokenizePairs(await readDataset(source, PREFERENCES), tokenizer),
+    () => readDataset(source, LABELLED),
+    async () => tokenizeTexts(await readDataset(source, TEXTS), tokenizer),
+    () => readDataset(source, ANYTHING),
+  ];
   await throwFirst(uses);
 }
 
@@ -225,18 +251,11 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   rows: {
     seeds: seeds.rows,
     words: WORDS.rows,
-    async run(folder) {
-      const text = await memoryFiles(folder, FOLDER).readText('rows.jsonl');
-      const file = `${FOLDER}/rows.jsonl`;
-      const tokenizer = await Tokenizer.fromFiles(memoryFiles(seeds.tokenizer, 'tiny'));
-      const uses: (() => unknown)[] = [
-        () => tokenizePairs(readPreferenceRows(text, file), tokenizer),
-        () => readLabelledRows(text, file),
-        () => tokenizeTexts(readTextRows(text, file), tokenizer),
-      ];
-      await throwFirst(uses);
-    },
+    run: useRows,
   },
+  csv: { seeds: seeds.csvs, words: WORDS.rows, run: useRows },
+  // Pages are unpacked one after the other, twice, here by four kinds of data; Brotli takes four megabytes for each.
+  parquet: { seeds: seeds.parquets, words: WORDS.rows, run: useRows, megabytes: 1024 },
 };
 
 type Outcome<T> = { value: T; error?: undefined } | { value?: undefined; error: Error };

@@ -63,7 +63,7 @@ async function findingOf(folder: Folder): Promise<Finding | undefined> {
   const { finding } = await judge(target, folder, allocations.bytes);
   const taken = used() - before;
   // Less than was taken where garbage was collected meanwhile; what is too much at once, the heap's limit finds.
-  if (finding || taken <= mostBytes(folder)) return finding;
+  if (finding || taken <= mostBytes(target, folder)) return finding;
   return { kind: 'memory', detail: `${taken} bytes of heap`, origin: 'heap' };
 }
 
