@@ -9,7 +9,9 @@ import anyShader from '../../shaders/layers/matmul-any.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import type { Count, Grid } from '../gpu/kernel.ts';
 import type { BufferView } from '../gpu/pool.ts';
-import { bound, formatOf, type Weights, weightKernels } from './weights.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { columnsKernels } from './columns.ts';
+import { bound, formatOf, inBlocksOfRows, type Weights, weightKernels } from './weights.ts';
 
 /** `nt`: a (m, k) · b (n, k)ᵀ. `nn`: a (m, k) · b (k, n). `tn`: a (k, m)ᵀ · b (k, n). */
 export type Layout = 'nt' | 'nn' | 'tn';
@@ -87,6 +89,43 @@ function blocks(dimension: number, limit: number): number {
   return limit >= 2 && dimension > 4 ? 2 : 1;
 }
 
+export interface ProductOptions {
+  scale?: number;
+  accumulate?: 0 | 1;
+}
+
+type InBlocks = (
+  gpu: Gpu,
+  a: BufferView,
+  b: Tensor,
+  c: BufferView,
+  size: ProductSize,
+  options: Required<ProductOptions>,
+) => void;
+
+/** Products with weights that no binding can hold: a block of their rows gives some columns of c, or takes some of a. */
+const inBlocks: Readonly<Record<'nt' | 'nn', InBlocks>> = {
+  nt(gpu, a, b, c, { m, n, k }, { scale, accumulate }) {
+    inBlocksOfRows(gpu, b, (block, first) => {
+      const cols = block.rows;
+      const part = gpu.pool.allocate(m * cols * 4, 'columns of a product');
+      product(gpu, 'nt', a, block, part, { m, n: cols, k }, { scale });
+      columnsKernels.backward(gpu, { dy: part, dx: c }, { rows: m, cols, first, stride: n, accumulate });
+      gpu.pool.release(part);
+    });
+  },
+  nn(gpu, a, b, c, { m, n, k }, { scale, accumulate }) {
+    inBlocksOfRows(gpu, b, (block, first) => {
+      const cols = block.rows;
+      const part = gpu.pool.allocate(m * cols * 4, 'columns of a factor');
+      columnsKernels.forward(gpu, { x: a, y: part }, { rows: m, cols, first, stride: k, accumulate: 0 });
+      const options = { scale, accumulate: first > 0 ? 1 : accumulate } as const;
+      product(gpu, 'nn', part, block, c, { m, n, k: cols }, options);
+      gpu.pool.release(part);
+    });
+  },
+};
+
 /** c (m, n) = scale · product, added to c where `accumulate` is 1. In `nt` and `nn` b may lie in any format. */
 export function product(
   gpu: Gpu,
@@ -95,8 +134,12 @@ export function product(
   b: Weights,
   c: BufferView,
   size: ProductSize,
-  { scale = 1, accumulate = 0 }: { scale?: number; accumulate?: 0 | 1 } = {},
+  { scale = 1, accumulate = 0 }: ProductOptions = {},
 ): void {
+  if (b instanceof Tensor && layout !== 'tn' && b.size > gpu.limits.maxStorageBufferBindingSize) {
+    inBlocks[layout](gpu, a, b, c, size, { scale, accumulate });
+    return;
+  }
   const format = formatOf(b);
   const weights = bound(b);
   if (!isTiled(layout, size)) {

@@ -10,6 +10,8 @@ import type { Shader } from '../gpu/shader.ts';
 import { FORMATS, type WeightDtype, type WeightFormat } from '../tensor/formats.ts';
 import type { DType, Tensor } from '../tensor/tensor.ts';
 
+/** Rows of a block are a multiple of this, which leaves products their vectors. */
+const BLOCK_ROWS = 4;
 /** Where bindings may begin, bytes. */
 const BORDER = 256;
 
@@ -55,7 +57,7 @@ export function rowStep({ rowBytes }: Tensor, least: number): number {
 /** Calls `run` for each block of rows that a single binding can hold, in order; mostly there is one. */
 export function inBlocksOfRows(gpu: Gpu, matrix: Tensor, run: (block: Tensor, start: number) => void): void {
   const { rows } = matrix;
-  const step = rowStep(matrix, 1);
+  const step = rowStep(matrix, BLOCK_ROWS);
   const fitting = Math.floor(gpu.limits.maxStorageBufferBindingSize / matrix.rowBytes / step) * step;
   const most = Math.max(step, fitting);
   for (let start = 0; start < rows; start += most) {

@@ -24,12 +24,20 @@ const RULES: readonly (readonly [part: string, label: RegExp])[] = [
 /** Everything that layers and objective keep for the backward pass, and their gradients. */
 const REST = 'activations';
 
+export interface LargestBuffer {
+  label: string;
+  bytes: number;
+}
+
 export interface MemoryPlan extends RunPlan {
   /** Most bytes that the run will hold, buffers that wait to be used again included. */
   heldBytes: number;
   /** The same by part: weights, adapters, optimizer, activations, head, reference, batch, caches. */
   parts: Record<string, number>;
-  largestBuffer: { label: string; bytes: number };
+  /** Of those that kernels see whole. */
+  largestBuffer: LargestBuffer;
+  /** Of the weights, which may be taken in blocks of rows. */
+  largestWeight: LargestBuffer | undefined;
 }
 
 /** Plans the run of the trainer that `make` makes on the model in `files`. Throws what making it throws. */
@@ -58,13 +66,19 @@ export async function planMemory(
     const part = partOf(label, options.trainable);
     parts[part] = (parts[part] ?? 0) + size;
   }
-  const largest = buffers.reduce((a, b) => (b.size > a.size ? b : a));
+  const isWeight = ({ label }: GPUBuffer) => partOf(label) === 'weights';
   return {
     ...(plan as RunPlan),
     heldBytes: counting.memory().peak,
     parts,
-    largestBuffer: { label: largest.label, bytes: largest.size },
+    largestBuffer: largestOf(buffers.filter((buffer) => !isWeight(buffer))) as LargestBuffer,
+    largestWeight: largestOf(buffers.filter(isWeight)),
   };
+}
+
+function largestOf(buffers: readonly GPUBuffer[]): LargestBuffer | undefined {
+  const [largest] = buffers.toSorted((a, b) => b.size - a.size);
+  return largest && { label: largest.label, bytes: largest.size };
 }
 
 function partOf(label: string, trainable = false): string {

@@ -3,10 +3,13 @@
  */
 import { type PackedBatch, packPairs, packSequences } from '../../src/data/packing.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
-import { memoryFiles } from '../../src/io/files.ts';
+import { type Files, memoryFiles } from '../../src/io/files.ts';
+import { toFloat32Bytes } from '../../src/io/float.ts';
 import type { Adapter, LoraWeights } from '../../src/io/peft.ts';
+import { parseSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
 import { DeviceBatch } from '../../src/model/batch.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
+import { bytesIn, formatFor, type LoadDtype } from '../../src/model/precision.ts';
 import { gather } from '../../src/ops/gather.ts';
 import { linear } from '../../src/ops/linear.ts';
 import { headLogprobs } from '../../src/ops/token-logprob.ts';
@@ -16,13 +19,33 @@ import { random } from '../reference/compare.ts';
 import { type ModelFixture, tinyLlama } from '../reference/fixtures.ts';
 import type { LoraAdapter } from '../reference/linear.ts';
 import { argmax } from '../reference/sampling.ts';
+import { valuesOf } from '../support/weights.ts';
 
 export function loadFixture(
   gpu: Gpu,
   fixture: ModelFixture = tinyLlama,
   trainable = false,
 ): Promise<CausalLM> {
-  return CausalLM.load(gpu, memoryFiles(Object.fromEntries(fixture.files), 'fixture'), { trainable });
+  return CausalLM.load(gpu, filesOf(fixture), { trainable });
+}
+
+/** A fixture's folder, with files in place of its own. */
+export function filesOf(fixture: ModelFixture, others: Record<string, Uint8Array<ArrayBuffer>> = {}): Files {
+  return memoryFiles({ ...Object.fromEntries(fixture.files), ...others }, 'fixture');
+}
+
+/** The folder of tiny-llama, its matrices stored in float32 with the values that they have in a precision. */
+export function roundedTo(dtype: LoadDtype): Files {
+  const weights = tinyLlama.files.get('model.safetensors') as Uint8Array<ArrayBuffer>;
+  const { tensors } = parseSafetensors(weights, 'model.safetensors');
+  const rounded = [...tensors].map(([name, tensor]): [string, TensorToWrite] => {
+    if (tensor.shape.length < 2) return [name, tensor];
+    const source = { ...tensor, read: async () => tensor.data };
+    const format = formatFor(dtype, source);
+    const values = valuesOf(format, bytesIn(format, source, tensor.data) as Uint8Array<ArrayBuffer>);
+    return [name, { ...tensor, dtype: 'F32', data: toFloat32Bytes(values) }];
+  });
+  return filesOf(tinyLlama, { 'model.safetensors': writeSafetensors(new Map(rounded)) });
 }
 
 /** An adapter of the reference in the form of the product. */

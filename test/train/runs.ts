@@ -12,8 +12,13 @@ import { loadFixture } from '../model/tiny.ts';
 export const LORA = { r: 4, loraAlpha: 8, targetModules: ['q_proj', 'v_proj', 'down_proj'] };
 
 /** Trains what `start` makes; returns the events, the log and the adapter's bytes. */
-export async function trained(gpu: Gpu, start: (model: CausalLM) => Trainer, stopAfter?: number) {
-  const model = await loadFixture(gpu);
+export async function trained(
+  gpu: Gpu,
+  start: (model: CausalLM) => Trainer,
+  stopAfter?: number,
+  load: (gpu: Gpu) => Promise<CausalLM> = loadFixture,
+) {
+  const model = await load(gpu);
   const trainer = start(model);
   const stop = new AbortController();
   const events: TrainEvent[] = [];

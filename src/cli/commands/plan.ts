@@ -98,25 +98,34 @@ export const plan = command({
 interface Limits {
   /** Bytes that may be held; null where nobody has set a cap, for WebGPU does not tell how much there is. */
   memoryCap: number | null;
-  /** Bytes of the largest buffer that kernels can see. */
+  /** Bytes of the largest buffer that kernels can see whole. */
   buffer: number;
+  /** Bytes of the largest one that can be made. */
+  weight: number;
 }
 
 function limitsOf({ limits }: Gpu, memoryCap: number | undefined): Limits {
   const buffer = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
-  return { memoryCap: memoryCap ?? null, buffer };
+  return { memoryCap: memoryCap ?? null, buffer, weight: limits.maxBufferSize };
 }
 
 /** What does not fit, a sentence each. */
-function troublesOf({ plannedBytes, largestBuffer }: MemoryPlan, { memoryCap, buffer }: Limits): string[] {
+function troublesOf(
+  { plannedBytes, largestBuffer, largestWeight }: MemoryPlan,
+  { memoryCap, ...limits }: Limits,
+): string[] {
   const troubles = [];
   if (memoryCap !== null && plannedBytes > memoryCap) {
     troubles.push(`${formatBytes(plannedBytes)} is over the cap of ${formatBytes(memoryCap)}.`);
   }
-  if (largestBuffer.bytes > buffer) {
-    const { label, bytes } = largestBuffer;
+  for (const [largest, limit] of [
+    [largestBuffer, limits.buffer],
+    [largestWeight, limits.weight],
+  ] as const) {
+    if (!largest || largest.bytes <= limit) continue;
+    const { label, bytes } = largest;
     troubles.push(
-      `"${label}" needs a buffer of ${formatBytes(bytes)}, over this device's ${formatBytes(buffer)}.`,
+      `"${label}" needs a buffer of ${formatBytes(bytes)}, over this device's ${formatBytes(limit)}.`,
     );
   }
   return troubles;
