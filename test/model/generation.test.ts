@@ -13,6 +13,7 @@ import {
   generate,
   streamGeneration,
 } from '../../src/model/generation.ts';
+import told from '../fixtures/stories260K-greedy.json' with { type: 'json' };
 import { random } from '../reference/compare.ts';
 import { tinyLlama, tinyLlamaAdapter, tinyLlamaTied } from '../reference/fixtures.ts';
 import { sharedFile } from '../support/files.ts';
@@ -70,17 +71,31 @@ describe('generation', () => {
     model.dispose();
   });
 
-  it('stories260K: greedy tokens are those of the model without a cache', async function () {
-    const names = ['config.json', 'model.safetensors'];
-    const files = await Promise.all(names.map((name) => sharedFile(`models/stories260K/${name}`)));
-    if (files.some((file) => file === undefined)) this.skip();
-    const gpu = await testGpu();
-    const contents = Object.fromEntries(names.map((name, i) => [name, files[i] as Uint8Array]));
-    const model = await CausalLM.load(gpu, memoryFiles(contents, 'stories260K'));
-    const from = [[1], [1, 403, 407, 261, 378], [1, 410]];
-    const found = await generate(model, from, { maxNewTokens: 24, temperature: 0, eosTokenIds: [] });
-    expect(ids(found)).to.deep.equal(await greedy(gpu, model, from, 24));
-    model.dispose();
+  describe('stories260K, the model of llama2.c', () => {
+    async function stories(test: Mocha.Context): Promise<CausalLM> {
+      const names = ['config.json', 'model.safetensors'];
+      const files = await Promise.all(names.map((name) => sharedFile(`models/stories260K/${name}`)));
+      if (files.some((file) => file === undefined)) test.skip();
+      const contents = Object.fromEntries(names.map((name, i) => [name, files[i] as Uint8Array]));
+      return CausalLM.load(await testGpu(), memoryFiles(contents, 'stories260K'));
+    }
+
+    it('greedy tokens are those of the model without a cache', async function () {
+      const model = await stories(this);
+      const from = [[1], [1, 403, 407, 261, 378], [1, 410]];
+      const found = await generate(model, from, { maxNewTokens: 24, temperature: 0, eosTokenIds: [] });
+      expect(ids(found)).to.deep.equal(await greedy(model.gpu, model, from, 24));
+      model.dispose();
+    });
+
+    it('tells the same story as the original program, token for token', async function () {
+      const model = await stories(this);
+      const [start, ...rest] = told.ids as [number, ...number[]];
+      const options = { maxNewTokens: rest.length, temperature: 0, eosTokenIds: [] };
+      const [story] = await generate(model, [[start]], options);
+      expect(story?.ids).to.deep.equal(rest);
+      model.dispose();
+    });
   });
 
   it('the same seed gives the same tokens whatever the batches', async () => {
