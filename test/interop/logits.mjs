@@ -23,7 +23,7 @@ const { folderFiles, openSource, requestGpu } = await import(built('node'));
 const jobs = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8'));
 const gpu = await requestGpu();
 for (const { model: folder, adapters = [], named = {}, order = [], sequences, out } of jobs) {
-  const model = await CausalLM.load(gpu, await openSource(folder));
+  const model = await CausalLM.load(gpu, await openSource(folder), { dtype: 'float32' });
   for (const { path, factor = 1 } of adapters) {
     model.attach(await readAdapter(folderFiles(path))).factor = factor;
   }
