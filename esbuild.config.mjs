@@ -1,9 +1,9 @@
 /**
  * The one build: library, demos and tests, from their sources into `dist/`, in about a second.
  *
- *   node esbuild.config.mjs [library] [demos] [tests] [--serve] [--clean]
+ *   node esbuild.config.mjs [library] [demos] [tests] [bench] [peers] [--serve] [--clean]
  *
- * Without a name all three are built. `--serve` serves the demos to this machine only and rebuilds on change. Types are
+ * Without a name the first three are built. `--serve` serves the demos to this machine only and rebuilds on change. Types are
  * not checked here (`npm run types`), and WGSL enters by `shaders/include.mjs` alone.
  */
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
@@ -100,6 +100,39 @@ const chromiumTests = (files) => ({
   entryPoints: entries('test', [...files.filter((file) => !nodeOnly.test(file)), 'run/page.ts']),
 });
 
+/** What webalign is measured against, by the file of `test/bench/peers` that speaks for it. */
+export const benchPeers = ['jax', 'tfjs'];
+
+/** @returns {Options[]} */
+const bench = () => [
+  {
+    ...common,
+    outdir: 'dist/bench/node',
+    packages: 'external',
+    entryPoints: entries('test/bench', ['command.ts']),
+  },
+  { ...common, outdir: 'dist/bench/chromium', entryPoints: entries('test/bench', ['browser.ts']) },
+];
+
+/**
+ * The peers with their libraries, for Node and Chromium alike; they are there only once `npm run bench` has installed them.
+ *
+ * @returns {Options}
+ */
+const peers = () => ({
+  ...common,
+  outdir: 'dist/bench/peers',
+  // One file each, so that loading it again makes a second of everything in it.
+  splitting: false,
+  // What they ask for in Node alone is asked for when it is needed.
+  mainFields: ['module', 'main'],
+  external: ['util', 'crypto', 'node-fetch'],
+  entryPoints: entries(
+    'test/bench/peers',
+    benchPeers.map((name) => `${name}.ts`),
+  ),
+});
+
 /** Entry points for the files that exist, written under the same names. @param {string} folder @param {string[]} files */
 function entries(folder, files) {
   return files
@@ -110,7 +143,7 @@ function entries(folder, files) {
 /**
  * Builds the named targets; throws when one does not build.
  *
- * @param {string[]} names of `library`, `demos`, `tests`
+ * @param {string[]} names of `library`, `demos`, `tests`, `bench`, `peers`
  * @param {string[]} tests which test files
  */
 export async function build(names = ['library', 'demos', 'tests'], tests = testFiles) {
@@ -118,6 +151,8 @@ export async function build(names = ['library', 'demos', 'tests'], tests = testF
     library: () => [library()],
     demos: () => [demos()],
     tests: () => [nodeTests(tests), chromiumTests(tests)],
+    bench,
+    peers: () => [peers()],
   };
   const chosen = Object.entries(options).filter(([name]) => names.includes(name));
   await Promise.all(chosen.flatMap(([, make]) => make()).map((each) => esbuild.build(each)));

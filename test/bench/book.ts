@@ -1,0 +1,47 @@
+/**
+ * What has been measured on one adapter, case by case: a later run replaces what it measures again and leaves the rest, so
+ * that a long bench may be made in pieces. Plain data.
+ */
+import type { AdapterReport } from '../../src/gpu/device.ts';
+import type { Peak, Result } from './bench.ts';
+import type { BenchEvent } from './suite.ts';
+
+export interface Book {
+  /** Of the last run: Node's version or the browser's. */
+  where: string;
+  date: string;
+  adapter: AdapterReport;
+  peak: Peak;
+  /** Versions of the peers, by name. */
+  peers: Record<string, string>;
+  results: Record<string, Result>;
+  facts: Record<string, Record<string, number>>;
+  /** What was not run, and why. */
+  leftOut: Record<string, string>;
+}
+
+/** The book with one more event of a run. */
+export function noted(
+  book: Book | undefined,
+  event: BenchEvent,
+  where: string,
+  date: string,
+): Book | undefined {
+  if (event.type === 'adapter') {
+    const { adapter, peak } = event;
+    const peers = Object.fromEntries(event.peers.map(({ name, version }) => [name, version]));
+    const { results = {}, facts = {}, leftOut = {} } = book ?? {};
+    return { where, date, adapter, peak, peers: { ...book?.peers, ...peers }, results, facts, leftOut };
+  }
+  if (!book) return undefined;
+  const { results, facts, leftOut } = book;
+  if (event.type === 'result') {
+    const { id } = event.result;
+    // A run without peers keeps theirs from before.
+    results[id] = { ...event.result, by: { ...results[id]?.by, ...event.result.by } };
+    delete leftOut[id];
+  }
+  if (event.type === 'fact') facts[event.id] = event.values;
+  if (event.type === 'left out') leftOut[event.id] = event.reason;
+  return book;
+}

@@ -1,0 +1,23 @@
+/**
+ * The page's half of a bench in Chromium: runs the suite that it is asked for and sends each event to the command in Node,
+ * which put `emitBenchEvent` there.
+ */
+import { CASES } from './cases/all.ts';
+import { loadPeers } from './peers.ts';
+import { type BenchEvent, runSuite, type SuiteOptions } from './suite.ts';
+import { installWatch } from './watch.ts';
+
+interface PageOptions extends Pick<SuiteOptions, 'only' | 'quick'> {
+  peers: readonly string[];
+}
+
+declare global {
+  function emitBenchEvent(event: BenchEvent): Promise<void>;
+  function runBench(options: PageOptions): Promise<void>;
+}
+
+globalThis.runBench = async ({ peers: names, ...options }) => {
+  installWatch();
+  const peers = await loadPeers(names, (name) => new URL(`/peers/${name}.js`, location.href).href);
+  for await (const event of runSuite(navigator.gpu, CASES, peers, options)) await emitBenchEvent(event);
+};

@@ -1,0 +1,200 @@
+/**
+ * Whole steps of DPO, one curve for each thing that their cost may depend on; pairs with their prompt shared and without;
+ * and generation. Of models by their shape, with random weights.
+ */
+import { packPairs, packSequences, sequencesOf } from '../../../src/data/packing.ts';
+import { parseConfigText } from '../../../src/io/config.ts';
+import type { JsonObject } from '../../../src/io/json.ts';
+import { ARCHITECTURES, DIALECTS } from '../../../src/model/architectures.ts';
+import { CausalLM } from '../../../src/model/causal-lm.ts';
+import { generate } from '../../../src/model/generation.ts';
+import { weightShapes } from '../../../src/model/weights.ts';
+import { attention } from '../../../src/ops/attention.ts';
+import type { Tape } from '../../../src/tensor/tape.ts';
+import { Tensor } from '../../../src/tensor/tensor.ts';
+import type { Case } from '../bench.ts';
+import { tokens } from '../inputs.ts';
+import { type BatchShape, dpoJob, randomPairs } from '../jobs.ts';
+import { MODELS, plainLlama, randomModel } from '../models.ts';
+import { bothWaysRun, randomTensor } from './run.ts';
+import { packedRun, stepRun, stepWork } from './training.ts';
+
+const configOf = (json: JsonObject) => parseConfigText(JSON.stringify(json), 'bench', DIALECTS);
+
+/** Bytes of a model's weights. */
+function weightBytes(json: JsonObject): number {
+  const config = configOf(json);
+  const shapes = [...weightShapes(ARCHITECTURES[config.modelType]!, config).values()];
+  return shapes.reduce((sum, shape) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+}
+
+interface StepOptions {
+  group: string;
+  model?: JsonObject;
+  rank?: number;
+  quick?: boolean;
+  peers?: boolean;
+  size: Record<string, number>;
+}
+
+const RANK = 8;
+
+function stepCase(
+  label: string,
+  batch: BatchShape,
+  { model = MODELS.embedded, rank = RANK, quick = false, peers = false, group, size }: StepOptions,
+): Case {
+  const config = configOf(model);
+  const pairs = randomPairs(batch, config.vocabSize);
+  return {
+    id: `step ${label}`,
+    group,
+    size,
+    work: stepWork(config, pairs),
+    quick,
+    memory: 2 * weightBytes(model),
+    make: (gpu) => stepRun(gpu, model, pairs, rank),
+    ...(peers && { job: () => dpoJob(model, batch, rank) }),
+  };
+}
+
+/** Eight batches whose completions differ in length: the cost is to be linear in the tokens, attention's share aside. */
+export const LENGTHS = [16, 32, 48, 64, 80, 96, 112, 128].map((completion) => ({
+  pairs: 4,
+  prompt: 16,
+  completion,
+}));
+const SHORT: BatchShape = { pairs: 2, prompt: 8, completion: 16 };
+const BATCH: BatchShape = { pairs: 4, prompt: 32, completion: 32 };
+/** A small model of any width and vocabulary. */
+const model = (vocabulary: number, width: number, layers = 4) =>
+  plainLlama(vocabulary, width, 3 * width, layers, width / 32);
+/** What the peers train: wide enough that products count. */
+export const RIVAL = model(4096, 256);
+const TINY = model(256, 64, 2);
+
+/** The same batches' attention alone, in all layers. */
+function attentionCase(batch: BatchShape): Case {
+  const { numHiddenLayers, ...heads } = headsOf(MODELS.embedded);
+  const packed = packPairs(randomPairs(batch, MODELS.embedded.vocab_size));
+  const length = packed.ids.length;
+  return {
+    id: `attention of ${length} tokens`,
+    group: 'attention by tokens',
+    size: { tokens: length },
+    curve: 'tokens',
+    work: { tokens: length },
+    quick: false,
+    async make(gpu) {
+      const [q, k, v] = [heads.heads, heads.kvHeads, heads.kvHeads].map((count, i) =>
+        randomTensor(gpu, i, [length, count * heads.headDim]),
+      ) as [Tensor, Tensor, Tensor];
+      const spans = Tensor.from(gpu, packed.spans, [length, 4], 'spans');
+      const upstream = randomTensor(gpu, 4, q.shape);
+      const layer = (tape: Tape) => attention(tape, q, k, v, spans, heads);
+      const run = bothWaysRun(gpu, layer, [q, k, v], upstream, [spans]);
+      const start = () => {
+        for (let i = 0; i < numHiddenLayers; i++) run.start();
+      };
+      return { ...run, start };
+    },
+  };
+}
+
+function headsOf(json: JsonObject) {
+  const { numHiddenLayers, numAttentionHeads, numKeyValueHeads, headDim } = configOf(json);
+  return { numHiddenLayers, heads: numAttentionHeads, kvHeads: numKeyValueHeads, headDim };
+}
+
+const growth: readonly Case[] = [
+  ...LENGTHS.map((batch) => {
+    const count = packPairs(randomPairs(batch, MODELS.embedded.vocab_size)).ids.length;
+    const size = { tokens: count };
+    return { ...stepCase(`of ${count} tokens`, batch, { group: 'step by tokens', size }), curve: 'tokens' };
+  }),
+  ...LENGTHS.map(attentionCase),
+  ...[1, 2, 4, 8].map((pairs) =>
+    stepCase(`of ${pairs} pairs`, { ...BATCH, pairs }, { group: 'step by pairs', size: { pairs } }),
+  ),
+  ...[1000, 8192, 32_768, 151_936].map((vocabulary) =>
+    stepCase(`with ${vocabulary} words`, SHORT, {
+      group: 'step by vocabulary',
+      model: model(vocabulary, 64),
+      size: { vocabulary, width: 64 },
+    }),
+  ),
+  ...[64, 128, 256, 512].map((width) =>
+    stepCase(`of width ${width}`, SHORT, {
+      group: 'step by width',
+      model: model(1024, width),
+      size: { width },
+    }),
+  ),
+  ...[4, 8, 16, 32, 64].map((rank) =>
+    stepCase(`with rank ${rank}`, BATCH, { group: 'step by rank', rank, size: { rank } }),
+  ),
+];
+
+const models: readonly Case[] = [
+  stepCase(
+    'tiny model',
+    { pairs: 1, prompt: 4, completion: 4 },
+    {
+      group: 'step',
+      model: TINY,
+      quick: true,
+      peers: true,
+      size: { pairs: 1 },
+    },
+  ),
+  stepCase('small decoder', BATCH, { group: 'step', model: RIVAL, peers: true, size: { pairs: 4 } }),
+  stepCase('embedded model', BATCH, { group: 'step', peers: false, size: { pairs: 4 } }),
+  ...(['Llama 15M', 'SmolLM2-135M', 'Qwen3-0.6B'] as const).flatMap((name) =>
+    [SHORT, { pairs: 8, prompt: 256, completion: 256 }].map((batch) =>
+      stepCase(`${name}, ${batch.pairs} × ${batch.prompt + batch.completion}`, batch, {
+        group: 'step',
+        model: MODELS[name],
+        size: { pairs: batch.pairs, length: batch.prompt + batch.completion },
+      }),
+    ),
+  ),
+];
+
+/** Prompts of half the length of a sequence, packed once for both completions, or for each. */
+const prompts: readonly Case[] = (['shared', 'repeated'] as const).map((way) => {
+  const pairs = randomPairs({ pairs: 4, prompt: 64, completion: 64 }, MODELS.embedded.vocab_size);
+  const packed = way === 'shared' ? packPairs(pairs) : packSequences(pairs.flatMap(sequencesOf));
+  return {
+    id: `prompts ${way}`,
+    group: 'prompts',
+    curve: 'prompts',
+    size: { tokens: packed.ids.length },
+    work: { tokens: packed.ids.length },
+    quick: false,
+    make: (gpu) => packedRun(gpu, MODELS.embedded, packed, RANK),
+  };
+});
+
+const NEW_TOKENS = 32;
+const generation: readonly Case[] = [1, 16].map((sequences) => ({
+  id: `generation, ${sequences} at a time`,
+  group: 'generation',
+  size: { sequences },
+  work: { tokens: sequences * NEW_TOKENS },
+  quick: sequences === 1,
+  async make(gpu) {
+    const written = await CausalLM.load(gpu, randomModel(MODELS.embedded, 'random'));
+    const ids = Array.from({ length: sequences }, (_, i) => tokens(i, 8, MODELS.embedded.vocab_size));
+    const options = { maxNewTokens: NEW_TOKENS, eosTokenIds: [], seed: 1 };
+    let last = 0;
+    return {
+      async start() {
+        last = (await generate(written, ids, options)).length;
+      },
+      finish: async () => last,
+      dispose: () => written.dispose(),
+    };
+  },
+}));
+
+export const STEPS: readonly Case[] = [...models, ...growth, ...prompts, ...generation];

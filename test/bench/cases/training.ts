@@ -1,0 +1,162 @@
+/**
+ * A step of DPO as the trainer does it, on models by their shape: a batch of pairs forward and back, and the optimizer.
+ * And the same from a packed batch of one's own, to compare ways of packing.
+ */
+import { exampleOf, type PackedBatch, packExamples } from '../../../src/data/packing.ts';
+import type { Gpu } from '../../../src/gpu/device.ts';
+import type { ModelConfig } from '../../../src/io/config.ts';
+import type { JsonObject } from '../../../src/io/json.ts';
+import { DeviceBatch } from '../../../src/model/batch.ts';
+import { CausalLM } from '../../../src/model/causal-lm.ts';
+import { linearShapes } from '../../../src/model/weights.ts';
+import { FAMILIES, lossOf } from '../../../src/objectives/families.ts';
+import { objectiveLoss } from '../../../src/objectives/objective-loss.ts';
+import { sequenceSums } from '../../../src/ops/sequence-sum.ts';
+import { Tape } from '../../../src/tensor/tape.ts';
+import { Tensor } from '../../../src/tensor/tensor.ts';
+import { DPO_DEFAULTS, type DPOConfig } from '../../../src/train/config.ts';
+import { rowLogprobs, VocabularyMean } from '../../../src/train/forward.ts';
+import { Optimizer } from '../../../src/train/optimizer.ts';
+import { CachedReference } from '../../../src/train/reference.ts';
+import { runBatch, type StepContext } from '../../../src/train/step.ts';
+import type { Run, Work } from '../bench.ts';
+import { type Pair, randomAdapter, STEP } from '../jobs.ts';
+import { randomModel } from '../models.ts';
+
+const CONFIG: DPOConfig = {
+  ...DPO_DEFAULTS,
+  beta: STEP.beta,
+  adamBeta1: STEP.beta1,
+  adamBeta2: STEP.beta2,
+  adamEpsilon: STEP.epsilon,
+  maxGradNorm: 0,
+};
+
+interface Training {
+  model: CausalLM;
+  optimizer: Optimizer;
+  /** Steps begun. */
+  steps: number;
+  dispose(): void;
+}
+
+/** A model of random weights with an adapter that trains. */
+async function training(gpu: Gpu, json: JsonObject, rank: number): Promise<Training> {
+  const model = await CausalLM.load(gpu, randomModel(json, 'random'));
+  const adapter = model.attach(await randomAdapter(json, rank), { trainable: true });
+  const optimizer = new Optimizer(gpu, adapter.parameters!, CONFIG);
+  const dispose = () => {
+    optimizer.dispose();
+    model.dispose();
+  };
+  return { model, optimizer, steps: 0, dispose };
+}
+
+/** What a trainer's step is given. The reference is computed here, ahead of the steps. */
+async function contextOf({ model }: Training, pairs: readonly Pair[]) {
+  const examples = pairs.map(exampleOf);
+  const [without] = model.adapters;
+  const reference = new CachedReference(model, { without, batchSize: examples.length });
+  for await (const _ of reference.prepare(examples));
+  const vocabularyMean = new VocabularyMean(model);
+  const loss = lossOf(FAMILIES.dpo, { ...CONFIG });
+  const context: StepContext = { model, loss, reference, vocabularyMean, gradientCheckpointing: false };
+  return { context, examples };
+}
+
+/** Steps on these pairs. The result are the losses of the first ones. */
+export async function stepRun(
+  gpu: Gpu,
+  json: JsonObject,
+  pairs: readonly Pair[],
+  rank: number,
+): Promise<Run> {
+  const trained = await training(gpu, json, rank);
+  const { context, examples } = await contextOf(trained, pairs);
+  const losses: Promise<number>[] = [];
+  let last = Promise.resolve(0);
+  const start = async () => {
+    const { means } = runBatch(gpu, context, examples, { scale: 1 / examples.length });
+    last = means.then(({ loss }) => loss?.value ?? Number.NaN);
+    if (losses.length < STEP.checkedAfter) losses.push(last);
+    trained.optimizer.step(++trained.steps, STEP.learningRate);
+    await gpu.recorder.throttle();
+  };
+  const finish = async () => {
+    await gpu.finish();
+    return last;
+  };
+  return {
+    start,
+    finish,
+    async result() {
+      while (losses.length < STEP.checkedAfter) await start();
+      await finish();
+      return Float32Array.from(await Promise.all(losses));
+    },
+    dispose() {
+      context.vocabularyMean.dispose();
+      trained.dispose();
+    },
+  };
+}
+
+/** Kernels of a step on a device that only counts: how many, and what they are compiled from. */
+export async function countStep(gpu: Gpu, json: JsonObject, pairs: readonly Pair[], rank: number) {
+  const counting = gpu.countingCopy();
+  const trained = await training(counting, json, rank);
+  const { context, examples } = await contextOf(trained, pairs);
+  const before = counting.wantedPipelines.length;
+  runBatch(counting, context, examples, { scale: 1 });
+  trained.optimizer.step(1, 0);
+  return counting.wantedPipelines.slice(before);
+}
+
+/** Forward and back from a batch of one's own, without the trainer around it. The result is the mean loss. */
+export async function packedRun(gpu: Gpu, json: JsonObject, packed: PackedBatch, rank: number): Promise<Run> {
+  const trained = await training(gpu, json, rank);
+  const batch = new DeviceBatch(gpu, packed);
+  const sequences = packed.sequenceOffsets.length - 1;
+  const reference = Tensor.from(gpu, new Float32Array(sequences).fill(-100), [sequences], 'reference');
+  const { terms } = lossOf(FAMILIES.dpo, { ...CONFIG });
+  let last = Promise.resolve(new ArrayBuffer(4));
+  return {
+    start() {
+      const tape = Tape.forTraining(gpu);
+      const sums = sequenceSums(tape, rowLogprobs(tape, trained.model, batch), batch.sequenceOffsets);
+      const completions = { sums, reference, offsets: batch.sequenceOffsets };
+      const { records } = objectiveLoss(tape, terms, completions);
+      last = gpu.recorder.read(records);
+      tape.backward();
+      trained.optimizer.step(++trained.steps, 0);
+    },
+    async finish() {
+      await gpu.finish();
+      return new Float32Array(await last)[0] as number;
+    },
+    dispose() {
+      gpu.pool.release(reference);
+      batch.dispose();
+      trained.dispose();
+    },
+  };
+}
+
+/** Operations of a step, LoRA's small products left out: the linear layers and the head forward and back, attention. */
+export function stepWork(config: ModelConfig, pairs: readonly Pair[]): Work {
+  const packed = packExamples(pairs.map(exampleOf));
+  const { hiddenSize, vocabSize, numHiddenLayers, numAttentionHeads, headDim } = config;
+  const { qkv: _, ...linears } = linearShapes(config);
+  const weights = Object.values(linears).reduce((sum, [out, inputs]) => sum + out * inputs, 0);
+  let visible = 0;
+  for (let i = 0; i < packed.ids.length; i++) {
+    const [prefixStart, prefixEnd, start] = packed.spans.subarray(4 * i) as unknown as number[];
+    visible += (prefixEnd as number) - (prefixStart as number) + i - (start as number) + 1;
+  }
+  const attention = 14 * visible * numAttentionHeads * headDim;
+  const layers = numHiddenLayers * (4 * weights * packed.ids.length + attention);
+  return {
+    flop: layers + 4 * vocabSize * hiddenSize * packed.rows.length,
+    tokens: packed.ids.length,
+  };
+}

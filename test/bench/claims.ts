@@ -1,0 +1,137 @@
+/**
+ * The figures that are promised, held against what was measured. Each says what it asks, what was found, and whether it
+ * holds; a figure whose cases were not run is not judged.
+ */
+import type { Measured, Result } from './bench.ts';
+import type { Book } from './book.ts';
+import { OURS } from './suite.ts';
+
+export interface Verdict {
+  claim: string;
+  found: string;
+  /** Undefined where it was not measured. */
+  holds: boolean | undefined;
+}
+
+const MIB = 2 ** 20;
+
+/** Time or bytes of the best peer over ours; undefined where either is missing. */
+export function overOurs(
+  { by }: Result,
+  of: (measured: Measured) => number | null = ({ median }) => median,
+): number | undefined {
+  const { [OURS]: ours, ...peers } = by;
+  const theirs = Object.values(peers).flatMap((each) => (typeof each === 'string' ? [] : (of(each) ?? [])));
+  const own = typeof ours === 'object' ? of(ours) : undefined;
+  return own && theirs.length > 0 ? Math.min(...theirs) / own : undefined;
+}
+
+/** Straight line through points by least squares, and the share of the variance that it explains. */
+export function straightLine(points: readonly (readonly [x: number, y: number])[]) {
+  const mean = (of: (point: readonly [number, number]) => number) =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length;
+  const [mx, my] = [mean(([x]) => x), mean(([, y]) => y)];
+  const sxx = mean(([x]) => (x - mx) ** 2);
+  const sxy = mean(([x, y]) => (x - mx) * (y - my));
+  const syy = mean(([, y]) => (y - my) ** 2);
+  return { slope: sxy / sxx, intercept: my - (sxy / sxx) * mx, r2: sxy ** 2 / (sxx * syy) };
+}
+
+export function verdicts(book: Book): Verdict[] {
+  const results = Object.values(book.results);
+  const ours = (result: Result | undefined) => {
+    const own = result?.by[OURS];
+    return typeof own === 'object' ? own : undefined;
+  };
+  /** Every case of a group must reach it. */
+  const each = (
+    claim: string,
+    chosen: readonly Result[],
+    asks: readonly { name: string; of: (measured: Measured) => number | null; least: number }[],
+  ): Verdict => {
+    const found = chosen.flatMap((result) => {
+      const ratios = asks.map(({ of, name, least }) => ({ name, least, ratio: overOurs(result, of) }));
+      return ratios.every(({ ratio }) => ratio !== undefined) ? [{ id: result.id, ratios }] : [];
+    });
+    if (found.length === 0) return { claim, found: 'not measured', holds: undefined };
+    const told = found.map(
+      ({ id, ratios }) =>
+        `${id}: ${ratios.map(({ name, ratio }) => `${ratio!.toFixed(1)}× ${name}`).join(', ')}`,
+    );
+    const holds = found.every(({ ratios }) => ratios.every(({ ratio, least }) => ratio! >= least));
+    return { claim, found: told.join('; '), holds };
+  };
+  const time = ({ median }: Measured) => median;
+  const bytes = ({ peakBytes }: Measured) => peakBytes;
+  const judged = (claim: string, found: string | undefined, holds: boolean): Verdict =>
+    found === undefined ? { claim, found: 'not measured', holds: undefined } : { claim, found, holds };
+
+  const byTokens = (group: string) =>
+    new Map(
+      results.filter((result) => result.group === group).map((result) => [result.size.tokens, ours(result)]),
+    );
+  const attention = byTokens('attention by tokens');
+  const points = [...byTokens('step by tokens')].flatMap(([tokens, step]): [number, number][] => {
+    const share = attention.get(tokens);
+    return tokens && step && share ? [[tokens, step.median - share.median]] : [];
+  });
+  const { r2 } = straightLine(points);
+
+  const dispatches = Object.values(book.facts['dispatches by pairs'] ?? {}).slice(1);
+  const planned = book.facts['planned bytes by vocabulary'];
+  const growth = planned ? ((planned['151936'] as number) - (planned['1000'] as number)) / MIB : undefined;
+  const [shared, repeated] = ['prompts shared', 'prompts repeated'].map(
+    (id) => ours(book.results[id])?.median,
+  );
+  const sharing = shared && repeated ? repeated / shared : undefined;
+  const compiling = book.facts['compiling SmolLM2-135M']?.milliseconds;
+
+  return [
+    each(
+      'A square product from 1024³ on is at least 1.5 times as fast as the faster peer’s',
+      results.filter(({ group, size }) => group === 'squares' && (size.m as number) >= 1024),
+      [{ name: 'as fast', of: time, least: 1.5 }],
+    ),
+    each(
+      'Loss and gradient of DPO over logits: 3 times as fast, a third of the bytes',
+      results.filter(({ group, size }) => group === 'DPO and gradient' && (size.rows as number) > 64),
+      [
+        { name: 'as fast', of: time, least: 3 },
+        { name: 'the bytes', of: bytes, least: 3 },
+      ],
+    ),
+    each(
+      'A whole step of DPO: twice as fast, half of the bytes',
+      results.filter(({ id }) => id === 'step small decoder'),
+      [
+        { name: 'as fast', of: time, least: 2 },
+        { name: 'the bytes', of: bytes, least: 2 },
+      ],
+    ),
+    judged(
+      'The time of a step, attention’s share aside, is linear in the tokens: r² of at least 0.99',
+      points.length > 3 ? `r² = ${r2.toFixed(4)} over ${points.length} batches` : undefined,
+      r2 >= 0.99,
+    ),
+    judged(
+      'Dispatches do not grow with the batch',
+      dispatches.length > 0 ? `${dispatches.join(', ')} for 2, 4, 8, 16 pairs` : undefined,
+      new Set(dispatches).size === 1,
+    ),
+    judged(
+      'A vocabulary of 151,936 needs at most 64 MB more than one of 1,000, beside the weights of the head',
+      growth === undefined ? undefined : `${growth.toFixed(1)} MiB more`,
+      (growth ?? 0) <= 64,
+    ),
+    judged(
+      'Prompts of half the length, packed once for both completions: at least 1.3 times as fast',
+      sharing === undefined ? undefined : `${sharing.toFixed(2)}×`,
+      (sharing ?? 0) >= 1.3,
+    ),
+    judged(
+      'The kernels of SmolLM2-135M compile in at most 3 s',
+      compiling === undefined ? undefined : `${(compiling / 1000).toFixed(2)} s`,
+      (compiling ?? 0) <= 3000,
+    ),
+  ];
+}

@@ -1,0 +1,114 @@
+/**
+ * The bench in Node: takes its options, runs the suite here or in Chromium, prints each result as it comes, keeps all of
+ * them by adapter, and says at the end which of the promised figures hold.
+ */
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { requestNodeGpu } from '../../src/node/adapter.ts';
+import { readFileIfAny } from '../../src/node/folder.ts';
+import { gpuPage, launchChromium } from '../../src/testing.ts';
+import { type Book, noted } from './book.ts';
+import { CASES } from './cases/all.ts';
+import { verdicts } from './claims.ts';
+import { loadPeers } from './peers.ts';
+import { resultLines, verdictLine } from './report.ts';
+import { speedPage } from './speed/page.ts';
+import { type BenchEvent, runSuite, type SuiteOptions } from './suite.ts';
+import { installWatch } from './watch.ts';
+
+export interface CommandOptions extends SuiteOptions {
+  where: 'node' | 'chromium';
+  /** Names of the peers that are installed and wanted. */
+  peers: readonly string[];
+  json: boolean;
+  /** Whether to draw the page of the documentation; with nothing else asked for, from what is kept. */
+  page: boolean;
+  /** Folder of kept results. */
+  out: string;
+}
+
+/** Runs, keeps and prints; the exit code. */
+export async function runCommand(options: CommandOptions): Promise<number> {
+  const { where, out, json, page } = options;
+  const path = join(out, `${where}.json`);
+  const print = (line: string) => console.log(line);
+  const kept = await readFileIfAny(path);
+  let book: Book | undefined = kept && JSON.parse(new TextDecoder().decode(kept));
+  const runtime = { node: `Node ${process.version}`, chromium: 'Chromium' }[where];
+  for await (const event of where === 'node' ? inNode(options) : inChromium(options)) {
+    book = noted(book, event, runtime, new Date().toISOString().slice(0, 10));
+    if (json) print(JSON.stringify(event));
+    else for (const line of linesOf(event, book)) print(line);
+    if (!book || event.type === 'start') continue;
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, `${JSON.stringify(book, null, 1)}\n`);
+  }
+  if (!book) return 1;
+  if (json) print(JSON.stringify({ type: 'verdicts', verdicts: verdicts(book) }));
+  else for (const verdict of verdicts(book)) print(verdictLine(verdict));
+  if (page) for (const file of await speedPage(out)) print(`drawn          ${file}`);
+  return 0;
+}
+
+function linesOf(event: BenchEvent, book: Book | undefined): string[] {
+  if (event.type === 'result') return book ? resultLines(event.result, book.peak) : [];
+  if (event.type === 'left out') return [`${event.id.padEnd(38)} left out: ${event.reason}`];
+  if (event.type === 'fact') {
+    const told = Object.entries(event.values).map(([name, value]) => `${name}: ${value.toFixed(0)}`);
+    return [`${event.id.padEnd(38)} ${told.join(', ')}`];
+  }
+  if (event.type === 'start') return [];
+  const { adapter, peak, peers } = event;
+  const name = [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(' ');
+  return [
+    `${name}: ${peak.gflops.toFixed(1)} GFLOP/s, ${peak.gbytes.toFixed(1)} GB/s at most`,
+    ...(peers.length > 0 ? [`beside ${peers.map((peer) => `${peer.name} ${peer.version}`).join(', ')}`] : []),
+  ];
+}
+
+async function* inNode(options: CommandOptions): AsyncGenerator<BenchEvent> {
+  const { gpu, notice } = await requestNodeGpu();
+  if (notice && !options.json) console.log(notice);
+  installWatch();
+  // Peers look for WebGPU where a browser has it; one of them asks for Node's modules by `require`.
+  const browser = { gpu, userAgent: 'Node', hardwareConcurrency: 1 };
+  Object.defineProperty(globalThis, 'navigator', { value: browser, configurable: true });
+  Object.assign(globalThis, { require: createRequire(import.meta.url) });
+  const peers = await loadPeers(options.peers, (name) => pathToFileURL(`dist/bench/peers/${name}.js`).href);
+  yield* runSuite(gpu, CASES, peers, options);
+}
+
+async function* inChromium({ only, quick, peers }: CommandOptions): AsyncGenerator<BenchEvent> {
+  const browser = await launchChromium({ onNotice: (line) => console.log(line) });
+  try {
+    const serve = { '/': 'dist/bench/chromium', '/peers/': 'dist/bench/peers' };
+    const page = await gpuPage(browser, { serve });
+    page.on('pageerror', (error) => console.log(`page: ${error}`));
+    page.on('crash', () => console.log('The page crashed.'));
+    const events: BenchEvent[] = [];
+    let wake = () => {};
+    await page.exposeFunction('emitBenchEvent', (event: BenchEvent) => {
+      events.push(event);
+      wake();
+    });
+    await page.addScriptTag({ url: '/browser.js', type: 'module' });
+    let ended = false;
+    const run = page
+      .evaluate((options) => runBench(options), { only: [...only], quick, peers: [...peers] })
+      .finally(() => {
+        ended = true;
+        wake();
+      });
+    while (!ended || events.length > 0) {
+      const next = events.shift();
+      if (next) yield next;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+    await run;
+  } finally {
+    await browser.close();
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What is counted rather than timed: dispatches, bytes of a plan, and what compiling a model's kernels takes. Most of it on
+ * a device that only counts, so that the size of a model is no matter.
+ */
+import { Gpu } from '../../src/gpu/device.ts';
+import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
+import { planMemory } from '../../src/train/memory-plan.ts';
+import { countStep } from './cases/training.ts';
+import { randomPairs } from './jobs.ts';
+import { MODELS, plainLlama, randomModel } from './models.ts';
+
+export interface Fact {
+  id: string;
+  quick: boolean;
+  measure(source: GPU): Promise<Record<string, number>>;
+}
+
+const PAIRS = [1, 2, 4, 8, 16];
+const VOCABULARIES = [1000, 8192, 32_768, 151_936];
+const WIDTH = 128;
+const BATCH = { pairs: 2, prompt: 16, completion: 48 };
+
+async function onDevice<T>(source: GPU, task: (gpu: Gpu) => Promise<T>): Promise<T> {
+  const gpu = await Gpu.request(source);
+  try {
+    return await task(gpu);
+  } finally {
+    gpu.dispose();
+  }
+}
+
+/** Milliseconds until all kernels of a step are compiled, in parallel, on a device made anew. */
+function compiling(name: keyof typeof MODELS, quick: boolean): Fact {
+  return {
+    id: `compiling ${name}`,
+    quick,
+    measure: (source) =>
+      onDevice(source, async (gpu) => {
+        const pairs = randomPairs(BATCH, MODELS[name].vocab_size as number);
+        const wanted = await countStep(gpu, MODELS[name], pairs, 8);
+        const begun = performance.now();
+        await gpu.compile(wanted);
+        const milliseconds = performance.now() - begun;
+        const distinct = new Set(
+          wanted.map(({ shader, entry, constants }) => JSON.stringify([shader.path, entry, constants])),
+        );
+        return { milliseconds, kernels: distinct.size, dispatches: wanted.length };
+      }),
+  };
+}
+
+export const FACTS: readonly Fact[] = [
+  {
+    id: 'dispatches by pairs',
+    quick: true,
+    measure: (source) =>
+      onDevice(source, async (gpu) => {
+        const counts: Record<string, number> = {};
+        for (const pairs of PAIRS) {
+          const batch = randomPairs({ ...BATCH, pairs }, MODELS.embedded.vocab_size);
+          counts[pairs] = (await countStep(gpu, MODELS.embedded, batch, 8)).length;
+        }
+        return counts;
+      }),
+  },
+  {
+    id: 'planned bytes by vocabulary',
+    quick: true,
+    measure: (source) =>
+      onDevice(source, async (gpu) => {
+        const bytes: Record<string, number> = {};
+        for (const vocabulary of VOCABULARIES) {
+          const files = randomModel(plainLlama(vocabulary, WIDTH, 3 * WIDTH, 4, 4), 'random');
+          const args = { perDeviceTrainBatchSize: BATCH.pairs, maxSteps: 2 };
+          const trainDataset = randomPairs(BATCH, vocabulary);
+          const plan = await planMemory(gpu, files, (model) => new DPOTrainer({ model, args, trainDataset }));
+          bytes[vocabulary] = plan.heldBytes - 4 * vocabulary * WIDTH;
+        }
+        return bytes;
+      }),
+  },
+  compiling('embedded', true),
+  compiling('SmolLM2-135M', false),
+];

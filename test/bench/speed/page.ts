@@ -1,0 +1,6 @@
+/**
+ * placeholder
+ */
+export async function speedPage(_: string): Promise<string[]> {
+  return [];
+}

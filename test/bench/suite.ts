@@ -1,0 +1,199 @@
+/**
+ * Runs cases, ours and the peers', and tells what came of each: the same code in Node and in a page. Every case gets a
+ * device of our own made anew, so that its first start compiles and its bytes are its own. Prints nothing.
+ */
+import { type AdapterReport, Gpu } from '../../src/gpu/device.ts';
+import type { Case, Job, Peak, Peer, PeerSource, Result, Run } from './bench.ts';
+import { FACTS } from './facts.ts';
+import { measurePeak } from './peak.ts';
+import { type Course, type Entrant, measured, PACE, QUICK_PACE, race, warmUp } from './timing.ts';
+
+export const OURS = 'webalign';
+
+export interface SuiteOptions {
+  /** Parts of ids; all cases where there are none. */
+  only: readonly string[];
+  quick: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+export type BenchEvent =
+  | { type: 'adapter'; adapter: AdapterReport; peak: Peak; peers: { name: string; version: string }[] }
+  | { type: 'start'; id: string; done: number; total: number }
+  | { type: 'result'; result: Result }
+  | { type: 'fact'; id: string; values: Record<string, number> }
+  | { type: 'left out'; id: string; reason: string };
+
+/** What a start may take and hold on a software adapter, which is slow and whose memory is the host's. */
+const SOFTWARE_LIMITS = { seconds: 6, bytes: 1.5 * 2 ** 30 };
+const HARDWARE_LIMITS = { seconds: 20, bytes: 12 * 2 ** 30 };
+/** Share of the peak that a case is expected to reach, to guess how long it will take. */
+const EXPECTED = 0.25;
+
+export async function* runSuite(
+  source: GPU,
+  cases: readonly Case[],
+  peers: readonly PeerSource[],
+  { only, quick, signal }: SuiteOptions,
+): AsyncGenerator<BenchEvent, void> {
+  const first = await Gpu.request(source);
+  const { adapter } = first;
+  const peak = await measurePeak(first);
+  first.dispose();
+  const told = peers.map(({ name, version }) => ({ name, version }));
+  yield { type: 'adapter', adapter, peak, peers: told };
+
+  const isWanted = ({ id, ...each }: { id: string; quick: boolean }) =>
+    (only.length === 0 || only.some((part) => id.includes(part))) && (each.quick || !quick);
+  const wanted = cases.filter(isWanted);
+  const batches = together(wanted);
+  let done = 0;
+  for (const batch of batches) {
+    const fitting: Case[] = [];
+    for (const each of batch) {
+      const reason = tooLarge(each, adapter, peak);
+      if (reason) yield { type: 'left out', id: each.id, reason };
+      else fitting.push(each);
+    }
+    for (const { id } of fitting) yield { type: 'start', id, done: done++, total: wanted.length };
+    for (const result of await runTogether(source, fitting, peers, quick, signal)) {
+      yield { type: 'result', result };
+    }
+  }
+  for (const { id, measure } of FACTS.filter(isWanted)) {
+    signal?.throwIfAborted();
+    yield { type: 'fact', id, values: await measure(source) };
+  }
+}
+
+/** Cases of one curve run in turn with each other; the others each for themselves. */
+function together(cases: readonly Case[]): Case[][] {
+  const batches: Case[][] = [];
+  for (const each of cases) {
+    const last = batches.at(-1);
+    if (each.curve && last?.[0]?.curve === each.curve) last.push(each);
+    else batches.push([each]);
+  }
+  return batches;
+}
+
+function tooLarge({ work, memory = 0 }: Case, { software }: AdapterReport, peak: Peak): string | undefined {
+  const limits = software ? SOFTWARE_LIMITS : HARDWARE_LIMITS;
+  const { flop = 0, bytes = 0 } = work;
+  const seconds = Math.max(flop / peak.gflops, bytes / peak.gbytes) / 1e9 / EXPECTED;
+  if (memory > limits.bytes) return `it may hold ${(memory / 2 ** 30).toFixed(1)} GiB`;
+  if (seconds > limits.seconds) return `one start would take some ${seconds.toFixed(0)} s here`;
+  return undefined;
+}
+
+/** One case as it is set up: its entrants, or why one is not there. */
+interface Field {
+  case: Case;
+  entrants: Entrant[];
+  failures: Record<string, string>;
+  dispose(): void;
+}
+
+async function runTogether(
+  source: GPU,
+  cases: readonly Case[],
+  peers: readonly PeerSource[],
+  quick: boolean,
+  signal?: AbortSignal,
+): Promise<Result[]> {
+  const pace = quick ? QUICK_PACE : PACE;
+  const fields: Field[] = [];
+  try {
+    for (const each of cases) fields.push(await setUp(source, each, peers));
+    const courses: { field: Field; course: Course }[] = [];
+    for (const field of fields) {
+      for (const entrant of field.entrants) {
+        signal?.throwIfAborted();
+        const course = await attempt(() => warmUp(entrant, pace));
+        if (typeof course === 'string') field.failures[entrant.name] = course;
+        else courses.push({ field, course });
+      }
+    }
+    const differences = new Map<Field, Record<string, number>>();
+    for (const field of fields) differences.set(field, await compare(field));
+    await race(
+      courses.map(({ course }) => course),
+      { ...pace, budget: pace.budget * Math.max(1, fields.length / 4) },
+      signal,
+    );
+    return fields.map((field): Result => {
+      const own = courses.filter((each) => each.field === field);
+      const by = Object.fromEntries(own.map(({ course }) => [course.name, measured(course)]));
+      const { id, group, size, work } = field.case;
+      return {
+        id,
+        group,
+        size,
+        work,
+        by: { ...by, ...field.failures },
+        differences: differences.get(field)!,
+      };
+    });
+  } finally {
+    for (const field of fields) field.dispose();
+  }
+}
+
+async function setUp(source: GPU, each: Case, peers: readonly PeerSource[]): Promise<Field> {
+  const gpu = await Gpu.request(source);
+  const opened: { dispose(): void }[] = [];
+  const entrants: Entrant[] = [];
+  const failures: Record<string, string> = {};
+  const enter = async (name: string, device: GPUDevice, make: () => Promise<Run>) => {
+    const run = await attempt(make);
+    if (typeof run === 'string') failures[name] = run;
+    else {
+      opened.push(run);
+      entrants.push({ name, run, device });
+    }
+  };
+  await enter(OURS, gpu.device, () => each.make(gpu));
+  const job = peers.length > 0 ? await each.job?.() : undefined;
+  for (const { name, open } of job ? peers : []) {
+    const peer = await open();
+    await enter(name, peer.device, () => makeFor(peer, job as Job));
+    opened.push(peer);
+  }
+  const dispose = () => {
+    for (const each of opened) each.dispose();
+    gpu.dispose();
+  };
+  return { case: each, entrants, failures, dispose };
+}
+
+function makeFor<Kind extends Job['kind']>(peer: Peer, job: Extract<Job, { kind: Kind }>): Promise<Run> {
+  return (peer.make[job.kind] as (given: Job) => Promise<Run>)(job);
+}
+
+/** What it comes to, or why it does not, in a line. */
+async function attempt<T extends object>(task: () => Promise<T>): Promise<T | string> {
+  try {
+    return await task();
+  } catch (error) {
+    return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] as string;
+  }
+}
+
+/** How far each peer's result is from ours, as a share of our largest number. */
+async function compare({ entrants, failures }: Field): Promise<Record<string, number>> {
+  const differences: Record<string, number> = {};
+  const ours = entrants.find(({ name }) => name === OURS);
+  const expected = entrants.length > 1 ? await ours?.run.result?.() : undefined;
+  if (!expected) return differences;
+  if (process.env.SHOW) console.log('ours', expected.slice(0, 8));
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  for (const { name, run } of entrants) {
+    if (name === OURS || failures[name] !== undefined || !run.result) continue;
+    const found = await attempt(run.result);
+    if (typeof found === 'string') failures[name] = found;
+    else
+      differences[name] =
+        found.reduce((most, x, i) => Math.max(most, Math.abs(x - expected[i]!)), 0) / largest;
+  }
+  return differences;
+}
