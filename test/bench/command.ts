@@ -4,15 +4,14 @@
  */
 
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { requestNodeGpu } from '../../src/node/adapter.ts';
 import { readFileIfAny } from '../../src/node/folder.ts';
 import { gpuPage, launchChromium } from '../../src/testing.ts';
 import { type Book, noted } from './book.ts';
 import { CASES } from './cases/all.ts';
 import { verdicts } from './claims.ts';
+import { sharedGpu } from './node-gpu.ts';
 import { loadPeers } from './peers.ts';
 import { resultLines, verdictLine } from './report.ts';
 import { speedPage } from './speed/page.ts';
@@ -70,15 +69,11 @@ function linesOf(event: BenchEvent, book: Book | undefined): string[] {
 }
 
 async function* inNode(options: CommandOptions): AsyncGenerator<BenchEvent> {
-  const { gpu, notice } = await requestNodeGpu();
+  const { gpu, notice, offer } = await sharedGpu();
   if (notice && !options.json) console.log(notice);
   installWatch();
-  // Peers look for WebGPU where a browser has it; one of them asks for Node's modules by `require`.
-  const browser = { gpu, userAgent: 'Node', hardwareConcurrency: 1 };
-  Object.defineProperty(globalThis, 'navigator', { value: browser, configurable: true });
-  Object.assign(globalThis, { require: createRequire(import.meta.url) });
-  const peers = await loadPeers(options.peers, (name) => pathToFileURL(`dist/bench/peers/${name}.js`).href);
-  yield* runSuite(gpu, CASES, peers, options);
+  const urlOf = (name: string) => pathToFileURL(`dist/bench/peers/${name}.js`).href;
+  yield* runSuite(gpu, CASES, await loadPeers(options.peers, urlOf, offer), options);
 }
 
 async function* inChromium({ only, quick, peers }: CommandOptions): AsyncGenerator<BenchEvent> {

@@ -59,7 +59,7 @@ function stepCase(
 }
 
 /** Eight batches whose completions differ in length: the cost is to be linear in the tokens, attention's share aside. */
-export const LENGTHS = [16, 32, 48, 64, 80, 96, 112, 128].map((completion) => ({
+const LENGTHS = [16, 32, 48, 64, 80, 96, 112, 128].map((completion) => ({
   pairs: 4,
   prompt: 16,
   completion,
@@ -69,8 +69,8 @@ const BATCH: BatchShape = { pairs: 4, prompt: 32, completion: 32 };
 /** A small model of any width and vocabulary. */
 const model = (vocabulary: number, width: number, layers = 4) =>
   plainLlama(vocabulary, width, 3 * width, layers, width / 32);
-/** What the peers train: wide enough that products count. */
-export const RIVAL = model(4096, 256);
+/** What the peers train. */
+const RIVAL = model(2048, 128);
 const TINY = model(256, 64, 2);
 
 /** The same batches' attention alone, in all layers. */
@@ -147,7 +147,11 @@ const models: readonly Case[] = [
       size: { pairs: 1 },
     },
   ),
-  stepCase('small decoder', BATCH, { group: 'step', model: RIVAL, peers: true, size: { pairs: 4 } }),
+  stepCase(
+    'small decoder',
+    { ...BATCH, pairs: 2 },
+    { group: 'step', model: RIVAL, peers: true, size: { pairs: 2 } },
+  ),
   stepCase('embedded model', BATCH, { group: 'step', peers: false, size: { pairs: 4 } }),
   ...(['Llama 15M', 'SmolLM2-135M', 'Qwen3-0.6B'] as const).flatMap((name) =>
     [SHORT, { pairs: 8, prompt: 256, completion: 256 }].map((batch) =>

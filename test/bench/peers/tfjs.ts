@@ -232,6 +232,8 @@ async function trainingRun(job: JobOf<'dpoStep'>): Promise<Run> {
 
 export const name = 'tfjs';
 export const version = dependencies['@tensorflow/tfjs-core'];
+/** What lies beyond the end of a buffer gets into its sums, times zero, and that may be no number. */
+export const needsClamping = true;
 
 const BACKEND = 'webgpu';
 const factory = tf.findBackendFactory(BACKEND);

@@ -1,6 +1,125 @@
 /**
- * placeholder
+ * The page of the documentation on speed: tables and plots out of the kept results, one part for each world that was
+ * measured. The same results give the same bytes.
  */
-export async function speedPage(_: string): Promise<string[]> {
-  return [];
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { readFileIfAny } from '../../../src/node/folder.ts';
+import type { Book } from '../book.ts';
+import { verdicts } from '../claims.ts';
+import { threeDigits } from '../report.ts';
+import { growthPlot, peersPlot } from './plots.ts';
+import {
+  GROWTH_GROUPS,
+  growthCurves,
+  growthLines,
+  ownTable,
+  rowOf,
+  sharedJobs,
+  sharedTable,
+} from './tables.ts';
+
+const WORLDS = { node: 'In Node', chromium: 'In Chromium' } as const;
+type World = keyof typeof WORLDS;
+
+/** Draws the page beside the folder of kept results; the files that were written. */
+export async function speedPage(folder: string): Promise<string[]> {
+  const written: string[] = [];
+  const write = async (path: string, text: string) => {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+    written.push(path);
+  };
+  const parts: string[] = [];
+  for (const world of Object.keys(WORLDS) as World[]) {
+    const bytes = await readFileIfAny(join(folder, `${world}.json`));
+    if (!bytes) continue;
+    const book = JSON.parse(new TextDecoder().decode(bytes)) as Book;
+    const name = (plot: string) => `${basename(folder)}/${world}-${plot}.svg`;
+    const [rows, curves] = [sharedJobs(book).map(rowOf), growthCurves(book)];
+    const titles = { peers: `What peers take, ${world}`, growth: `How the time of a step grows, ${world}` };
+    if (rows.length > 0) await write(join(dirname(folder), name('peers')), peersPlot(rows, titles.peers));
+    if (curves.length > 0)
+      await write(join(dirname(folder), name('growth')), growthPlot(curves, titles.growth));
+    parts.push(
+      worldPart(book, world, {
+        peers: rows.length > 0 ? `![${titles.peers}](${name('peers')})` : '',
+        growth:
+          curves.length > 0
+            ? `![${titles.growth}](${name('growth')})\n\n${growthLines(curves)
+                .map((each) => `- ${each}`)
+                .join('\n')}`
+            : '',
+      }),
+    );
+  }
+  if (parts.length > 0) await write(`${folder}.md`, `${INTRODUCTION}\n${parts.join('\n')}\n${ENDING}`);
+  return written;
 }
+
+function worldPart(book: Book, world: World, plots: { peers: string; growth: string }): string {
+  const { adapter, peak, peers, where, date, leftOut } = book;
+  const name = [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(' ');
+  const beside = Object.entries(peers).map((peer) => peer.join(' '));
+  const left = Object.entries(leftOut).map(([id, reason]) => `- ${id}: ${reason}`);
+  const judged = verdicts(book).map(({ claim, found, holds }) => {
+    const word = holds === undefined ? 'Not measured' : holds ? 'Holds' : 'Does not hold';
+    return `- **${word}.** ${claim}${holds === undefined ? '' : `: ${found}`}.`;
+  });
+  return `## ${WORLDS[world]}
+
+${name}${adapter.software ? ', on the CPU' : ''}; ${where}; ${date}${beside.length > 0 ? `; beside ${beside.join(' and ')}` : ''}. At most
+${threeDigits(peak.gflops)} GFLOP/s and ${threeDigits(peak.gbytes)} GB/s, measured in the same run.
+
+${judged.join('\n')}
+
+### Beside others
+
+${plots.peers}
+
+${sharedTable(book)}
+
+### How a step grows
+
+${plots.growth}
+
+${ownTable(book, GROWTH_GROUPS)}
+
+### Kernels
+
+${ownTable(book, ['squares', 'products', 'attention', 'rms-norm', 'head', 'log-sum-exp', 'KL'])}
+
+### Models, prompts, generation
+
+${ownTable(book, ['step', 'prompts', 'generation'])}
+${left.length > 0 ? `\nLeft out here:\n\n${left.join('\n')}\n` : ''}`;
+}
+
+const INTRODUCTION = `# How fast it is
+
+Every number here is made by \`npm run bench -- --page\`, on one adapter, beside two other libraries in the same process
+([how to run it](../test/bench/README.md)). On a software adapter the times are those of a CPU: what they are good for is
+comparing, not for judging a GPU.
+
+**How it was measured.** Contestants take turns, A B C A B C, so that whatever else the machine does falls on all alike; a time is a
+median, its spread half of the distance between the quartiles. Results are held against each other before anything is timed.
+A contestant is waited for in its own way, and one number is read back. Bytes are those of all buffers that a library's device holds at
+once, counted by the same wrapper around every device. *Faster peer* is the time of the faster one over ours. Shares of the
+peak are shares of two kernels that do nothing but multiply and add, or copy.
+`;
+
+const ENDING = `## What was tried and dropped
+
+On a software adapter, measured while the kernels were written and not by the command:
+
+- **Tiles in workgroup memory.** Every barrier becomes a change of coroutine: a product of 256³ reached 0.7 GFLOP/s with tiles of 64 × 64 in
+  workgroup memory, 3.0 with 8 × 8 results in registers and no barrier. GPUs get other tiles; the plan of a product says which.
+- **Small tiles.** At (896, 96, 96) one core reached 1.1, 1.6 and 2.5 GFLOP/s with 4 × 4, 8 × 8 and 16 × 16 results a thread: every
+  load is gathered lane by lane there, at the price of some twenty multiplications.
+- **One thread a row, or 64.** A row of 1,024 logits took 3.5 times as long with one thread as with four, which are a vector of the
+  processor, and 4 times with 64, whose barriers cost more than they gain.
+- **A token a thread in attention.** Four tokens that share their loads are 3 to 4 times less work there.
+- **Asking for results in every turn of the event loop**, as Dawn does in Node: it keeps a core busy that the adapter needs. Sleeping a
+  millisecond a turn nearly doubled the speed on two cores.
+- **Clamping of indices** in Node: a quarter of a run's time. Kernels keep their bounds by themselves, and are tested in Chromium with it.
+`;

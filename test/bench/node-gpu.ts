@@ -1,0 +1,28 @@
+/**
+ * WebGPU for all contestants of one process in Node: the adapter that webalign takes there, found by peers where a browser
+ * has it. In Node a software adapter runs without the clamping of indices; a library whose kernels read past the end of a
+ * buffer gets the same adapter with it, as browsers have it.
+ */
+import { createRequire } from 'node:module';
+import { create } from 'webgpu';
+import { requestNodeGpu } from '../../src/node/adapter.ts';
+
+export interface SharedGpu {
+  gpu: GPU;
+  notice: string | undefined;
+  /** Says which of the two `navigator.gpu` is from now on. */
+  offer(clamping: boolean): void;
+}
+
+export async function sharedGpu(): Promise<SharedGpu> {
+  const { gpu, software, notice } = await requestNodeGpu();
+  const clamped = software ? create([]) : gpu;
+  const browser = { gpu, userAgent: 'Node', hardwareConcurrency: 1 };
+  Object.defineProperty(globalThis, 'navigator', { value: browser, configurable: true });
+  // One of the peers asks for Node's modules so.
+  Object.assign(globalThis, { require: createRequire(import.meta.url) });
+  const offer = (clamping: boolean) => {
+    browser.gpu = clamping ? clamped : gpu;
+  };
+  return { gpu, notice, offer };
+}
