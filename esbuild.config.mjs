@@ -73,7 +73,7 @@ function demos() {
 /** Every test file, relative to `test/`, with forward slashes. */
 export const testFiles = readdirSync(join(root, 'test'), { recursive: true })
   .map((file) => String(file).split(sep).join('/'))
-  .filter((file) => file.endsWith('.test.ts'))
+  .filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules/'))
   .sort();
 
 /** Those that need Node: its files and processes, or a page driven from outside. The others run in Chromium too. */

@@ -5,11 +5,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix, sep } from 'node:path';
 
-/** Files below `folder` whose names end so, with forward slashes, `src/gpu/device.ts`. */
+/** Our files below `folder` whose names end so, with forward slashes, `src/gpu/device.ts`. */
 export function filesBelow(folder: string, ending: string): string[] {
   return readdirSync(folder, { recursive: true })
     .map((file) => posix.join(folder, String(file).split(sep).join('/')))
-    .filter((file) => file.endsWith(ending))
+    .filter((file) => file.endsWith(ending) && !file.includes('node_modules/'))
     .sort();
 }
 

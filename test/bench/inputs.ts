@@ -20,5 +20,7 @@ export function numbers(seed: number, length: number, spread = 1): Float32Array<
 
 /** `length` token ids below `vocabulary`. */
 export function tokens(seed: number, length: number, vocabulary: number): number[] {
-  return Array.from(numbers(seed, length), (value) => Math.floor(((value + 1) / 2) * (vocabulary - 1)));
+  return Array.from(numbers(seed, length, 0.5), (value) =>
+    Math.min(vocabulary - 1, Math.floor((value + 0.5) * vocabulary)),
+  );
 }

@@ -4,7 +4,7 @@
  */
 import { type AdapterReport, Gpu } from '../../src/gpu/device.ts';
 import type { Case, Job, Peak, Peer, PeerSource, Result, Run } from './bench.ts';
-import { FACTS } from './facts.ts';
+import { FACTS, type Fact } from './facts.ts';
 import { measurePeak } from './peak.ts';
 import { type Course, type Entrant, measured, PACE, QUICK_PACE, race, warmUp } from './timing.ts';
 
@@ -15,6 +15,8 @@ export interface SuiteOptions {
   only: readonly string[];
   quick: boolean;
   signal?: AbortSignal | undefined;
+  /** What is counted rather than timed; all of it where this is left out. */
+  facts?: readonly Fact[];
 }
 
 export type BenchEvent =
@@ -34,7 +36,7 @@ export async function* runSuite(
   source: GPU,
   cases: readonly Case[],
   peers: readonly PeerSource[],
-  { only, quick, signal }: SuiteOptions,
+  { only, quick, signal, facts = FACTS }: SuiteOptions,
 ): AsyncGenerator<BenchEvent, void> {
   const first = await Gpu.request(source);
   const { adapter } = first;
@@ -60,7 +62,7 @@ export async function* runSuite(
       yield { type: 'result', result };
     }
   }
-  for (const { id, measure } of FACTS.filter(isWanted)) {
+  for (const { id, measure } of facts.filter(isWanted)) {
     signal?.throwIfAborted();
     yield { type: 'fact', id, values: await measure(source) };
   }

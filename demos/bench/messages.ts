@@ -1,0 +1,36 @@
+/**
+ * The contract between the page and its worker: plain data on both sides.
+ */
+import type { AdapterReport } from '../../src/gpu/device.ts';
+import type { Book } from '../../test/bench/book.ts';
+import type { BenchEvent } from '../../test/bench/suite.ts';
+
+/** Cases that stand together. */
+export interface Group {
+  name: string;
+  cases: number;
+  /** Those of a quick run. */
+  quick: number;
+}
+
+export interface Opened {
+  adapter: AdapterReport;
+  groups: Group[];
+}
+
+export interface Choice {
+  /** Names of groups. */
+  groups: string[];
+  quick: boolean;
+}
+
+export type Listener = (event: BenchEvent, book: Book | undefined) => void;
+
+export interface BenchWorker {
+  /** Rejects where there is no adapter. */
+  open(): Promise<Opened>;
+  /** Runs the chosen cases; resolves when they are done or stopped. */
+  run(choice: Choice, listener: Listener): Promise<void>;
+  /** Stops after the case under way. */
+  stop(): void;
+}
