@@ -42,10 +42,19 @@ function heldRun(start: () => Array[], held: Array[], shown: number, first = 2 *
   };
 }
 
+/**
+ * The values at the targets' places, zero elsewhere. By a comparison, which `jit` joins with what is around it: `oneHot` makes
+ * a matrix of V × V there, and the gradient of `takeAlongAxis` cannot be compiled.
+ */
+function picked(values: Array, targets: Array): Array {
+  const places = np.arange(values.shape.at(-1) as number);
+  const hit = np.equal(targets.reshape([...targets.shape, 1]), places);
+  return np.where(hit, values, 0);
+}
+
 /** Σ over tokens of log p(target), by sequence: logits (S, T, V), targets (S, T) → (S). */
 function sequenceLogps(logits: Array, targets: Array): Array {
-  const vocabulary = logits.shape.at(-1) as number;
-  return nn.logSoftmax(logits, -1).mul(nn.oneHot(targets, vocabulary)).sum([1, 2]);
+  return picked(nn.logSoftmax(logits, -1), targets).sum([1, 2]);
 }
 
 /** Mean DPO loss of log-ratios (S), chosen and rejected in turn. */
@@ -73,9 +82,7 @@ const make: Peer['make'] = {
     const x = random(1, [rows, cols], 8);
     const targets = ids(tokens(2, rows, cols), [rows]);
     const loss = (logits: Array, wanted: Array) =>
-      nn
-        .logSoftmax(logits, -1)
-        .mul(nn.oneHot(wanted, cols))
+      picked(nn.logSoftmax(logits, -1), wanted)
         .sum()
         .mul(-1 / rows);
     const run = jit((logits: Array, wanted: Array) => valueAndGrad(loss)(logits, wanted));
