@@ -11,6 +11,7 @@ import { overOurs, straightLine, verdicts } from './claims.ts';
 import { FACTS } from './facts.ts';
 import { numbers, tokens } from './inputs.ts';
 import { resultLines, verdictLine } from './report.ts';
+import { growthPlot, peersPlot } from './speed/plots.ts';
 import { type BenchEvent, runSuite } from './suite.ts';
 import { medianOf, quantile } from './timing.ts';
 import { installWatch } from './watch.ts';
@@ -86,6 +87,32 @@ describe('bench: arithmetic', () => {
     );
     for (const verdict of verdicts(bookOf([square(3)])))
       expect(verdictLine(verdict)).to.include(verdict.claim);
+  });
+
+  it('plots are drawn, with text that stays text', () => {
+    const rows = [
+      { id: '<p>', times: { webalign: 2, a: 6, b: 1 } },
+      { id: 'q', times: { webalign: 2, a: 3 } },
+    ];
+    const peers = peersPlot(rows, 'a title');
+    const growth = growthPlot(
+      [
+        {
+          name: 'tokens',
+          points: [
+            [1, 2],
+            [2, 5],
+            [4, 9],
+          ],
+        },
+      ],
+      'a title',
+    );
+    for (const svg of [peers, growth])
+      expect(svg)
+        .to.match(/^<svg/)
+        .and.not.match(/NaN|undefined|Infinity/);
+    expect(peers).to.include('&lt;p&gt;').and.include('1/2');
   });
 
   it('inputs are the same for the same seed, within their bounds', () => {

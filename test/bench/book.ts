@@ -20,6 +20,10 @@ export interface Book {
   leftOut: Record<string, string>;
 }
 
+function higher(a: Peak, b: Peak = a): Peak {
+  return { gflops: Math.max(a.gflops, b.gflops), gbytes: Math.max(a.gbytes, b.gbytes) };
+}
+
 /** The book with one more event of a run. */
 export function noted(
   book: Book | undefined,
@@ -28,9 +32,11 @@ export function noted(
   date: string,
 ): Book | undefined {
   if (event.type === 'adapter') {
-    const { adapter, peak } = event;
+    const { adapter } = event;
     const peers = Object.fromEntries(event.peers.map(({ name, version }) => [name, version]));
     const { results = {}, facts = {}, leftOut = {} } = book ?? {};
+    // Whatever else runs here makes a peak lower: the highest that was seen is the nearest.
+    const peak = higher(event.peak, book?.peak);
     return { where, date, adapter, peak, peers: { ...book?.peers, ...peers }, results, facts, leftOut };
   }
   if (!book) return undefined;

@@ -13,10 +13,10 @@ interface PageOptions extends Pick<SuiteOptions, 'only' | 'quick'> {
 
 declare global {
   function emitBenchEvent(event: BenchEvent): Promise<void>;
-  function runBench(options: PageOptions): Promise<void>;
+  function benchInPage(options: PageOptions): Promise<void>;
 }
 
-globalThis.runBench = async ({ peers: names, ...options }) => {
+globalThis.benchInPage = async ({ peers: names, ...options }) => {
   installWatch();
   const peers = await loadPeers(names, (name) => new URL(`/peers/${name}.js`, location.href).href);
   for await (const event of runSuite(navigator.gpu, CASES, peers, options)) await emitBenchEvent(event);

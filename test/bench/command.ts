@@ -1,5 +1,5 @@
 /**
- * The bench in Node: takes its options, runs the suite here or in Chromium, prints each result as it comes, keeps all of
+ * The bench in Node: runs the suite here or in Chromium, prints each result as it comes, keeps all of
  * them by adapter, and says at the end which of the promised figures hold.
  */
 
@@ -23,15 +23,13 @@ export interface CommandOptions extends SuiteOptions {
   /** Names of the peers that are installed and wanted. */
   peers: readonly string[];
   json: boolean;
-  /** Whether to draw the page of the documentation; with nothing else asked for, from what is kept. */
-  page: boolean;
   /** Folder of kept results. */
   out: string;
 }
 
 /** Runs, keeps and prints; the exit code. */
-export async function runCommand(options: CommandOptions): Promise<number> {
-  const { where, out, json, page } = options;
+export async function runBench(options: CommandOptions): Promise<number> {
+  const { where, out, json } = options;
   const path = join(out, `${where}.json`);
   const print = (line: string) => console.log(line);
   const kept = await readFileIfAny(path);
@@ -48,8 +46,16 @@ export async function runCommand(options: CommandOptions): Promise<number> {
   if (!book) return 1;
   if (json) print(JSON.stringify({ type: 'verdicts', verdicts: verdicts(book) }));
   else for (const verdict of verdicts(book)) print(verdictLine(verdict));
-  if (page) for (const file of await speedPage(out)) print(`drawn          ${file}`);
   return 0;
+}
+
+/** Draws the page of the documentation from the results in a folder; the exit code. */
+export async function drawPage(folder: string): Promise<number> {
+  const files = await speedPage(folder);
+  for (const file of files) console.log(`drawn          ${file}`);
+  if (files.length === 0)
+    console.log(`Nothing is kept in ${folder}: npm run bench -- --out ${folder} measures.`);
+  return files.length > 0 ? 0 : 1;
 }
 
 function linesOf(event: BenchEvent, book: Book | undefined): string[] {
@@ -92,11 +98,13 @@ async function* inChromium({ only, quick, peers }: CommandOptions): AsyncGenerat
     await page.addScriptTag({ url: '/browser.js', type: 'module' });
     let ended = false;
     const run = page
-      .evaluate((options) => runBench(options), { only: [...only], quick, peers: [...peers] })
+      .evaluate((options) => benchInPage(options), { only: [...only], quick, peers: [...peers] })
       .finally(() => {
         ended = true;
         wake();
       });
+    // Awaited below, after the events that came before.
+    run.catch(() => {});
     while (!ended || events.length > 0) {
       const next = events.shift();
       if (next) yield next;

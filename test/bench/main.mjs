@@ -1,10 +1,11 @@
 /**
  * `npm run bench`: measures webalign, and beside it jax-js and TensorFlow.js, on this machine's adapter.
  *
- *   npm run bench -- [--only NAME …] [--quick] [--where node|chromium] [--no-peers] [--json] [--page] [--out FOLDER]
+ *   npm run bench -- [--only NAME …] [--quick] [--where node|chromium] [--no-peers] [--json] [--out FOLDER]
+ *   npm run bench -- --page
  *
- * Results are kept by case in FOLDER, so that a bench may be made in pieces; `--page` draws docs/speed.md from those of
- * docs/speed. The peers are installed on the first run, into test/bench/node_modules.
+ * Results are kept by case in FOLDER, so that a bench may be made in pieces. `--page` measures nothing: it draws FOLDER.md, for
+ * which FOLDER is docs/speed, from what is kept there. The peers are installed on the first run, into test/bench/node_modules.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -45,19 +46,16 @@ function installPeers() {
   }
 }
 
-const peers = !values['no-peers'] && installPeers() ? benchPeers : [];
+const peers = !values.page && !values['no-peers'] && installPeers() ? benchPeers : [];
 await build(['bench', ...(peers.length > 0 ? ['peers'] : [])]).catch(() => process.exit(1));
 
 /** @type {typeof import('./command.ts')} */
-const { runCommand } = await import(new URL('../../dist/bench/node/command.js', import.meta.url).href);
-process.exit(
-  await runCommand({
-    only: [...(values.only ?? []), ...positionals],
-    quick: values.quick,
-    where,
-    peers,
-    json: values.json,
-    page: values.page,
-    out: values.out ?? (values.page ? 'docs/speed' : 'webalign-out/bench'),
-  }),
+const { drawPage, runBench } = await import(
+  new URL('../../dist/bench/node/command.js', import.meta.url).href
 );
+const { only = [], quick, json, page } = values;
+const out = values.out ?? (page ? 'docs/speed' : 'webalign-out/bench');
+const code = page
+  ? await drawPage(out)
+  : await runBench({ only: [...only, ...positionals], quick, where, peers, json, out });
+process.exit(code);

@@ -97,7 +97,7 @@ ${left.length > 0 ? `\nLeft out here:\n\n${left.join('\n')}\n` : ''}`;
 
 const INTRODUCTION = `# How fast it is
 
-Every number here is made by \`npm run bench -- --page\`, on one adapter, beside two other libraries in the same process
+Every number here is made by \`npm run bench\`, on one adapter, beside two other libraries in the same process
 ([how to run it](../test/bench/README.md)). On a software adapter the times are those of a CPU: what they are good for is
 comparing, not for judging a GPU.
 

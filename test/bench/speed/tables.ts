@@ -4,6 +4,7 @@
 import { formatBytes } from '../../../src/gpu/errors.ts';
 import type { Measured, Result } from '../bench.ts';
 import type { Book } from '../book.ts';
+import { CASES } from '../cases/all.ts';
 import { overOurs, straightLine } from '../claims.ts';
 import { milliseconds, rate, spread, threeDigits } from '../report.ts';
 import { OURS } from '../suite.ts';
@@ -23,8 +24,13 @@ export function ours(result: Result | undefined): Measured | undefined {
 
 const hasPeers = ({ by }: Result) => Object.keys(by).length > 1;
 
+/** Results in the order of the cases, in whatever pieces they were measured. */
+export function inOrder(results: Book['results']): Result[] {
+  return CASES.flatMap(({ id }) => results[id] ?? []);
+}
+
 export function sharedJobs({ results }: Book): Result[] {
-  return Object.values(results).filter(hasPeers);
+  return inOrder(results).filter(hasPeers);
 }
 
 export function rowOf({ id, by }: Result): Row {
@@ -86,7 +92,7 @@ export function sharedTable(book: Book): string {
 
 /** Our own cases of some groups, with what they reach of the peak. */
 export function ownTable({ results, peak }: Book, groups: readonly string[]): string {
-  const rows = Object.values(results)
+  const rows = inOrder(results)
     .filter(({ group }) => groups.includes(group))
     .flatMap((result) => {
       const own = ours(result);
@@ -123,7 +129,7 @@ export const GROWTH_GROUPS = GROWTH.map(([group]) => group);
 export function growthCurves({ results }: Book): Curve[] {
   return GROWTH.map(([group, axis, name]) => ({
     name,
-    points: Object.values(results).flatMap((result): [number, number][] => {
+    points: inOrder(results).flatMap((result): [number, number][] => {
       const own = ours(result);
       return result.group === group && own ? [[result.size[axis] as number, own.median]] : [];
     }),
