@@ -12,6 +12,7 @@ import { FACTS } from './facts.ts';
 import { numbers, tokens } from './inputs.ts';
 import { resultLines, verdictLine } from './report.ts';
 import { growthPlot, peersPlot } from './speed/plots.ts';
+import type { Row } from './speed/tables.ts';
 import { type BenchEvent, runSuite } from './suite.ts';
 import { medianOf, quantile } from './timing.ts';
 import { installWatch } from './watch.ts';
@@ -90,7 +91,7 @@ describe('bench: arithmetic', () => {
   });
 
   it('plots are drawn, with text that stays text', () => {
-    const rows = [
+    const rows: Row[] = [
       { id: '<p>', times: { webalign: 2, a: 6, b: 1 } },
       { id: 'q', times: { webalign: 2, a: 3 } },
     ];
