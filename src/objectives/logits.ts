@@ -57,13 +57,10 @@ export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}
   const { objective = sigmoid, gradient: given } = options;
   checkRows(inputs);
   objectiveOptions(objective, options.options);
-  const shape = policy.shape;
-  const gradient = given ?? new Tensor(gpu.pool.allocate(policy.size, 'd logits'), shape, 'f32', 'd logits');
-  if (!given) gpu.recorder.clear(gradient);
   // A tensor of our own over the same buffer, so that the caller's keeps its gradient.
-  const source = new Tensor(policy, shape, 'f32', 'policy logits');
+  const source = new Tensor(policy, policy.shape, 'f32', 'policy logits');
   source.requiresGrad = true;
-  source.grad = gradient;
+  source.grad = given;
 
   const pairs = (inputs.offsets.length - 1) / 2;
   const kept = Tape.forInference(gpu);
@@ -77,21 +74,19 @@ export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}
   const term = { objective, options: options.options };
   const result = objectiveLoss(tape, [term], { sums, reference: referenceSums, offsets });
   gpu.recorder.copy(result.records, records);
-  tape.backward();
+  // A gradient that is not the caller's own is set rather than added to, and kept.
+  tape.backward(source, kept);
   scoring.dispose();
   for (const tensor of [targets, offsets]) gpu.pool.release(tensor);
 
   const metrics = async () =>
     valuesOf(recordMeans(objective.metrics, await records.toArray(gpu), PAIR_RECORD.width));
   return {
-    gradient,
+    gradient: source.grad as Tensor,
     records,
     metrics,
     loss: async () => (await metrics()).loss,
-    dispose() {
-      kept.dispose();
-      if (!given) gpu.pool.release(gradient);
-    },
+    dispose: () => kept.dispose(),
   };
 }
 
