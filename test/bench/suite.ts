@@ -29,7 +29,7 @@ export type BenchEvent =
 /** How far a result may be from ours, as a share of its largest number; what is further off is not timed. */
 const TOLERANCE = 1e-3;
 /** What a start may take and hold on a software adapter, which is slow and whose memory is the host's. */
-const SOFTWARE_LIMITS = { seconds: 10, bytes: 1.5 * 2 ** 30 };
+const SOFTWARE_LIMITS = { seconds: 4, bytes: 1.5 * 2 ** 30 };
 const HARDWARE_LIMITS = { seconds: 20, bytes: 12 * 2 ** 30 };
 /** Share of the peak that a case is expected to reach, to guess how long it will take. */
 const EXPECTED = 0.25;

@@ -64,6 +64,8 @@ const LENGTHS = [16, 32, 48, 64, 80, 96, 112, 128].map((completion) => ({
   prompt: 16,
   completion,
 }));
+/** What a software adapter gets through with a model of a hundred million weights. */
+const LEAST: BatchShape = { pairs: 1, prompt: 8, completion: 8 };
 const SHORT: BatchShape = { pairs: 2, prompt: 8, completion: 16 };
 const BATCH: BatchShape = { pairs: 4, prompt: 32, completion: 32 };
 /** A small model of any width and vocabulary. */
@@ -154,7 +156,7 @@ const models: readonly Case[] = [
   ),
   stepCase('embedded model', BATCH, { group: 'step', peers: false, size: { pairs: 4 } }),
   ...(['Llama 15M', 'SmolLM2-135M', 'Qwen3-0.6B'] as const).flatMap((name) =>
-    [SHORT, { pairs: 8, prompt: 256, completion: 256 }].map((batch) =>
+    [LEAST, { pairs: 8, prompt: 256, completion: 256 }].map((batch) =>
       stepCase(`${name}, ${batch.pairs} × ${batch.prompt + batch.completion}`, batch, {
         group: 'step',
         model: MODELS[name],
