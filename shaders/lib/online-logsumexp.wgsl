@@ -63,6 +63,28 @@ fn online_push(state: ptr<function, Online>, bits: u32, index: u32) {
   (*state).square += weight * weight;
 }
 
+// Four more entries, `step` apart: one look for what is special and one for a new maximum, where four would branch each.
+fn online_push_four(state: ptr<function, Online>, bits: vec4u, index: u32, step: u32) {
+  if (any((bits & vec4u(EXPONENT)) == vec4u(EXPONENT))) {
+    for (var i = 0u; i < 4u; i++) {
+      online_push(state, bits[i], index + i * step);
+    }
+    return;
+  }
+  let z = bitcast<vec4f>(bits);
+  let largest = max(max(z.x, z.y), max(z.z, z.w));
+  if (largest > (*state).largest || (*state).sum == 0.0) {
+    *state = online_raised(*state, largest);
+    let place = select(select(select(3u, 2u, z.z == largest), 1u, z.y == largest), 0u, z.x == largest);
+    (*state).arg = index + place * step;
+  }
+  let shift = max(z - (*state).largest, vec4f(NEGLIGIBLE));
+  let weight = exp(shift);
+  (*state).sum += (weight.x + weight.y) + (weight.z + weight.w);
+  (*state).spread += dot(weight, shift);
+  (*state).square += dot(weight, weight);
+}
+
 // Two parts of a row together.
 fn online_merge(a: Online, b: Online) -> Online {
   if (b.sum == 0.0) {
@@ -101,7 +123,13 @@ fn online_row(start: u32, cols: u32, lane: u32) -> Online {
   for (var block = 0u; block < cols; block += BLOCK * WORKGROUP) {
     var part = online_empty();
     let end = min(cols, block + BLOCK * WORKGROUP);
-    for (var i = block + lane; i < end; i += WORKGROUP) {
+    var i = block + lane;
+    for (; i + 3u * WORKGROUP < end; i += 4u * WORKGROUP) {
+      let at = start + i;
+      let four = vec4u(logits[at], logits[at + WORKGROUP], logits[at + 2u * WORKGROUP], logits[at + 3u * WORKGROUP]);
+      online_push_four(&part, four, i, WORKGROUP);
+    }
+    for (; i < end; i += WORKGROUP) {
       online_push(&part, logits[start + i], i);
     }
     row = online_merge(row, part);
