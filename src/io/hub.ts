@@ -91,7 +91,9 @@ class Repository {
       throw new InputError(this.id, `${quote(revision)} is no revision`, 'Give a branch, a tag or a commit');
     const kept = (await this.cache.readText(this.id, `refs/${revision}`))?.trim();
     if (isCommit(kept) && (!this.options.refresh || this.options.offline)) {
-      this.tell(`${this.id}: ${revision} is commit ${kept.slice(0, 8)}, as the cache has it`);
+      this.tell(
+        `${this.id}: ${revision} is commit ${kept.slice(0, 8)}, as the cache has it (refresh asks again)`,
+      );
       return kept;
     }
     const what = `the commit of its revision ${quote(revision)}`;

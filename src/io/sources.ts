@@ -28,7 +28,7 @@ export type Opener = (source: Source, options: SourceOptions) => Promise<Files |
 /** The first that knows the source opens it. */
 const OPENERS: readonly Opener[] = [openFolder, openDirectory, openChosen, openAddress, openRepository];
 
-/** Opens a model's files. {@link InputError} says what the source was taken for. */
+/** Opens a model's files; openers in `before` are asked first. {@link InputError} says what the source was taken for. */
 export async function openSource(
   source: Source,
   options: SourceOptions = {},
