@@ -15,6 +15,7 @@ import { PipelineCache, type PipelineKey } from './pipelines.ts';
 import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
 import { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
+import { Variants } from './variants.ts';
 
 /** Features used where the adapter has them. */
 const WANTED_FEATURES: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
@@ -43,6 +44,8 @@ export interface GpuOptions {
   /** Most bytes of GPU memory to hold; none by default. */
   memoryCap?: number | undefined;
   powerPreference?: GPUPowerPreference;
+  /** Kernel variants to run wherever an operation has one of these names, whatever was measured. */
+  variants?: readonly string[] | undefined;
 }
 
 export class Gpu {
@@ -61,6 +64,7 @@ export class Gpu {
     memoryCap: number,
     /** A counting device allocates and runs nothing. */
     readonly counting: boolean,
+    readonly variants: Variants,
     pipelines?: PipelineCache,
   ) {
     this.pipelines = pipelines ?? new PipelineCache(device, (error) => this.fail(error));
@@ -109,7 +113,13 @@ export class Gpu {
         /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(`${architecture} ${description}`),
       features: requiredFeatures,
     };
-    return new Gpu(device, report, options.memoryCap ?? Number.POSITIVE_INFINITY, false);
+    return new Gpu(
+      device,
+      report,
+      options.memoryCap ?? Number.POSITIVE_INFINITY,
+      false,
+      new Variants(options.variants),
+    );
   }
 
   /**
@@ -131,7 +141,7 @@ export class Gpu {
    * is read from it is zero.
    */
   countingCopy(): Gpu {
-    return new Gpu(this.device, this.adapter, Number.POSITIVE_INFINITY, true, this.pipelines);
+    return new Gpu(this.device, this.adapter, Number.POSITIVE_INFINITY, true, this.variants, this.pipelines);
   }
 
   /** On a counting device: the pipelines of all kernels called so far. */

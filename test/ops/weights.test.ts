@@ -11,7 +11,7 @@ import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random, relativeL2 } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
-import { asDevices, requireSameBytes } from '../support/op.ts';
+import { asDevices, asking, requireSameBytes } from '../support/op.ts';
 import { DTYPES, randomWeights, weightsFrom } from '../support/weights.ts';
 
 /** (tokens, outputs, blocks in a row): odd outputs for the general kernel, rows of an odd number of blocks, slices on a GPU. */
@@ -36,7 +36,9 @@ describe('products with weights', () => {
       it(`${layout} in ${dtype}`, async () => {
         const { elements } = FORMATS[dtype];
         const width = Math.max(32, elements);
-        for (const { name, gpu: device } of asDevices(await testGpu())) {
+        const real = await testGpu();
+        const staged = { name: 'by workgroups', gpu: asking(real, 'workgroup') };
+        for (const { name, gpu: device } of [...asDevices(real), staged]) {
           const { gpu, check } = guards(device);
           for (const [m, out, blocks] of SIZES) {
             const inputs = blocks * width;

@@ -4,6 +4,7 @@
  * GPU and what is compiled where the CPU stands in for one must agree with the same truth.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
+import { Variants } from '../../src/gpu/variants.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import type { Reals } from '../reference/arrays.ts';
@@ -38,6 +39,11 @@ export function asDevices(real: Gpu): { name: string; gpu: Gpu }[] {
     { name: 'as software', gpu: as(true, 4) },
     { name: 'as a GPU', gpu: as(false, 64) },
   ];
+}
+
+/** The device where these kernel variants are asked for. */
+export function asking(real: Gpu, ...names: string[]): Gpu {
+  return Object.create(real, { variants: { value: new Variants(names) } });
 }
 
 interface Outcome {

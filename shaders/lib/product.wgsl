@@ -1,0 +1,71 @@
+// What the kernels of matrix products share: parameters, factors and result, and how a row of the result is stored. A
+// variant says how the work is divided; what is computed, and from where, is the same for all of them.
+//   nt: c (m, n) = a (m, k) · b (n, k)ᵀ     nn: c (m, n) = a (m, k) · b (k, n)     tn: c (m, n) = a (k, m)ᵀ · b (k, n)
+// The second factor may be the frozen weights of a layer: a file of formats/, joined to the kernel, says how it is stored.
+// A block is a matrix whose columns are rows of its buffer, so that a layout is a matter of transposing. A long k with
+// few results is cut into slices, c (slices, m, n) one after the other. The result is scaled, and added to what c holds
+// where accumulate is 1.
+
+struct Params {
+  m: u32,
+  n: u32,
+  k: u32,
+  slices: u32,
+  scale: f32,
+  accumulate: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> weights: array<Packed>; // b
+@group(0) @binding(3) var<storage, read_write> c: array<vec4f>;
+
+const A_BY_ROWS: bool = true; // a (m, k), not (k, m)
+const B_BY_ROWS: bool = true; // b (n, k), not (k, n)
+const CORNER = vec4u(0u, 1u, 2u, 3u);
+
+// A block of a factor: where its four rows start. Rows past the end are the last row again, whose results are not kept.
+fn rows_at(row: u32, rows: u32, width: u32) -> vec4u {
+  return min(row + CORNER, vec4u(rows - 1u)) * width;
+}
+
+fn block_a(at: vec4u) -> mat4x4f {
+  return mat4x4f(a[at.x], a[at.y], a[at.z], a[at.w]);
+}
+
+fn block_b(at: vec4u) -> mat4x4f {
+  return mat4x4f(weight4(at.x), weight4(at.y), weight4(at.z), weight4(at.w));
+}
+
+// Blocks such that right · left is a block of the result with the rows of c as columns. `stays` are the addresses of a
+// factor whose rows lie along k, `column` and `moves` those of one whose rows lie across it; `inside` is 0 past the end of k.
+fn left(stays: vec4u, column: u32, moves: vec4u, i: u32) -> mat4x4f {
+  if (A_BY_ROWS) {
+    return block_a(stays + i);
+  }
+  return transpose(block_a(moves + column));
+}
+
+fn right(stays: vec4u, column: u32, moves: vec4u, i: u32, inside: vec4f) -> mat4x4f {
+  if (B_BY_ROWS) {
+    return transpose(block_b(stays + i));
+  }
+  let block = block_b(moves + column);
+  if (A_BY_ROWS) {
+    return block; // k is read as vectors: all of it is inside
+  }
+  return mat4x4f(block[0] * inside.x, block[1] * inside.y, block[2] * inside.z, block[3] * inside.w);
+}
+
+fn store_row(slice: u32, row: u32, column: u32, values: vec4f) {
+  let width = params.n / 4u;
+  if (row >= params.m || column >= width) {
+    return;
+  }
+  let at = (slice * params.m + row) * width + column;
+  var result = values * params.scale;
+  if (params.accumulate == 1u) {
+    result += c[at];
+  }
+  c[at] = result;
+}
