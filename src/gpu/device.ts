@@ -15,6 +15,7 @@ import { PipelineCache, type PipelineKey } from './pipelines.ts';
 import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
 import { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
+import { Tuner, type Tuning } from './tuner.ts';
 import { Variants } from './variants.ts';
 
 /** Features used where the adapter has them. */
@@ -46,12 +47,29 @@ export interface GpuOptions {
   powerPreference?: GPUPowerPreference;
   /** Kernel variants to run wherever an operation has one of these names, whatever was measured. */
   variants?: readonly string[] | undefined;
+  /** Measure kernel variants at the start of a run and remember the fastest; without it nothing is measured. */
+  tuning?: Tuning | undefined;
+}
+
+/** What a device of ours is made of beside the browser's. */
+interface Parts {
+  memoryCap?: number | undefined;
+  counting?: boolean;
+  variants?: Variants;
+  tuner?: Tuner | undefined;
+  pipelines?: PipelineCache;
 }
 
 export class Gpu {
   readonly pipelines: PipelineCache;
   readonly pool: BufferPool;
   readonly recorder: Recorder;
+  /** Which kernels run where there is a choice. */
+  readonly variants: Variants;
+  /** What finds out which are the fastest; undefined where nothing is to be measured. */
+  readonly tuner: Tuner | undefined;
+  /** A counting device allocates and runs nothing. */
+  readonly counting: boolean;
   /** Resolves, never rejects, when the device is gone for a cause other than {@link dispose}. */
   readonly lost: Promise<DeviceLostError>;
   private readonly wanted: PipelineKey[] = [];
@@ -61,12 +79,11 @@ export class Gpu {
   private constructor(
     readonly device: GPUDevice,
     readonly adapter: AdapterReport,
-    memoryCap: number,
-    /** A counting device allocates and runs nothing. */
-    readonly counting: boolean,
-    readonly variants: Variants,
-    pipelines?: PipelineCache,
+    { memoryCap, counting = false, variants = new Variants(), tuner, pipelines }: Parts,
   ) {
+    this.counting = counting;
+    this.variants = variants;
+    this.tuner = tuner;
     this.pipelines = pipelines ?? new PipelineCache(device, (error) => this.fail(error));
     this.recorder = new Recorder(counting ? undefined : device);
     this.pool = new BufferPool(
@@ -113,13 +130,9 @@ export class Gpu {
         /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(`${architecture} ${description}`),
       features: requiredFeatures,
     };
-    return new Gpu(
-      device,
-      report,
-      options.memoryCap ?? Number.POSITIVE_INFINITY,
-      false,
-      new Variants(options.variants),
-    );
+    const tuner = options.tuning && new Tuner(options.tuning, adapter.info);
+    const variants = new Variants(options.variants, await tuner?.recall());
+    return new Gpu(device, report, { memoryCap: options.memoryCap, variants, tuner });
   }
 
   /**
@@ -141,7 +154,8 @@ export class Gpu {
    * is read from it is zero.
    */
   countingCopy(): Gpu {
-    return new Gpu(this.device, this.adapter, Number.POSITIVE_INFINITY, true, this.variants, this.pipelines);
+    const { variants, pipelines } = this;
+    return new Gpu(this.device, this.adapter, { counting: true, variants, pipelines });
   }
 
   /** On a counting device: the pipelines of all kernels called so far. */

@@ -47,6 +47,14 @@ export function sizeClass(size: number): number {
   return 2 ** Math.round(Math.log2(Math.max(1, size)));
 }
 
+/**
+ * The same for a number of tokens, which differs from batch to batch: few, some, or enough to fill a GPU, so that the
+ * batches of a run share their variants.
+ */
+export function tokenClass(tokens: number): 'few' | 'some' | 'many' {
+  return tokens < 32 ? 'few' : tokens < 256 ? 'some' : 'many';
+}
+
 /** The choices of one device. */
 export class Variants {
   /** What runs, by class of shapes, for all that was met on a counting device so far. */

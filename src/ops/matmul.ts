@@ -12,7 +12,7 @@ import type { Gpu } from '../gpu/device.ts';
 import type { Count, Grid, Kernel } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
 import type { BufferView } from '../gpu/pool.ts';
-import { noise, type Operation, sizeClass, type Variant } from '../gpu/variants.ts';
+import { noise, type Operation, sizeClass, tokenClass, type Variant } from '../gpu/variants.ts';
 import { deviceBytes, type WeightDtype } from '../tensor/formats.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { columnsKernels } from './columns.ts';
@@ -173,7 +173,11 @@ const TRIAL_SIZE = 2 ** 25;
 export const PRODUCT: Operation<ProductShape, ProductVariant> = {
   name: 'product',
   variants: PRODUCT_VARIANTS,
-  classOf: ({ layout, m, n, k }) => [layout, ...[m, n, k].map(sizeClass)].join(' '),
+  // Rows are tokens in a layer's product and in its gradient; the sum runs over tokens where weights get theirs.
+  classOf: ({ layout, format, m, n, k }) =>
+    layout === 'tn'
+      ? `tn ${sizeClass(m)} ${sizeClass(n)} ${tokenClass(k)}`
+      : `${layout} ${format} ${tokenClass(m)} ${sizeClass(n)} ${sizeClass(k)}`,
   trial(gpu, shape) {
     const tried = smaller(shape);
     const { m, n, k } = tried;

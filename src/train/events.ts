@@ -3,6 +3,7 @@
  * data, safe to send to another thread.
  */
 import type { MemoryReport } from '../gpu/pool.ts';
+import type { TuningReport } from '../gpu/tuner.ts';
 
 /** TRL's names: `loss`, `rewards/margins`, `logps/chosen`, … */
 export type Metrics = Record<string, number>;
@@ -16,6 +17,10 @@ export interface RunPlan {
   trainableParameters: number;
   /** Bytes of GPU memory the run will hold at most, by counting one step ahead of it. */
   plannedBytes: number;
+  /** Kernel variants that run, by class of shapes. */
+  variants: Record<string, string>;
+  /** What was measured to choose them, if anything was. */
+  tuning: TuningReport | undefined;
 }
 
 export type TrainEvent =

@@ -165,7 +165,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       examples: this.task.train.length,
       evalExamples: this.task.evaluation.length,
       trainableParameters: this.parameters.count,
-      plannedBytes: await planRun(this.context, this.parameters, this.task, this.config),
+      ...(await planRun(this.context, this.parameters, this.task, this.config)),
     };
   }
 

@@ -1,0 +1,205 @@
+/**
+ * Measures the variants of what a run is going to compute, once on a device, and remembers the fastest, so that the next
+ * run computes the same by the same kernels. Works between runs, never within a step. By the clock and whole submissions:
+ * browsers round timestamps to a tenth of a millisecond, and a variant's launches are part of its price.
+ */
+import type { Gpu } from './device.ts';
+import { MemoryCapError } from './errors.ts';
+import type { OpenChoice, Trial } from './variants.ts';
+
+/** Where measurements outlive the program: the whole of them as one text. */
+export interface TuningStore {
+  read(): Promise<Uint8Array | undefined>;
+  write(bytes: Uint8Array): Promise<void>;
+}
+
+export interface Tuning {
+  store: TuningStore;
+  /** What else makes measurements worthless when it changes: versions of the browser or Dawn, and of this package. */
+  versions: string;
+  /** Measure where the CPU stands in for a GPU, too; by default what is known to be best there is taken. */
+  software?: boolean;
+}
+
+export interface TuningReport {
+  /** Classes of shapes that were measured. */
+  shapes: number;
+  seconds: number;
+  /** How many of them each variant won. */
+  choices: Record<string, number>;
+  /** What went wrong on the way, a sentence each. */
+  notices: string[];
+}
+
+/** A sample should take about this long, milliseconds: many times the cost of a submission. */
+const SAMPLE_MS = 4;
+const MOST_REPEATS = 64;
+const ROUNDS = 5;
+/** What is slower than this many times the best of the first round is measured no more. */
+const HOPELESS = 2;
+/** The share of the first variant's time that another must stay below to take its place: less is noise. */
+const GAIN = 0.95;
+/** Bytes at the end of a result that variants are compared by. */
+const COMPARED_BYTES = 2 ** 18;
+/** Most that variants may differ by, as a share of the largest number: sums are rounded in different orders. */
+const AGREEMENT = 1e-4;
+/** Devices that a store keeps; the one that was measured longest ago goes first. */
+const MOST_DEVICES = 16;
+
+/** Choices by device and class of shapes. */
+type Kept = Record<string, Record<string, string>>;
+
+export class Tuner {
+  private readonly notices: string[] = [];
+  private readonly device: string;
+
+  constructor(
+    private readonly tuning: Tuning,
+    { vendor, architecture, device, description }: Omit<GPUAdapterInfo, '__brand'>,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    this.device = [vendor, architecture, device, description, tuning.versions].join(' | ');
+  }
+
+  /** What is known of this device. */
+  async recall(): Promise<Map<string, string>> {
+    return new Map(Object.entries((await this.kept())[this.device] ?? {}));
+  }
+
+  /**
+   * Measures every choice that is open and keeps the outcome. Undefined where there is nothing to measure or to tell. Throws
+   * the device's errors.
+   */
+  async tune(gpu: Gpu): Promise<TuningReport | undefined> {
+    const { variants } = gpu;
+    const open = gpu.adapter.software && !this.tuning.software ? [] : variants.openChoices;
+    const start = this.now();
+    const choices: Record<string, number> = {};
+    let shapes = 0;
+    if (open.length > 0) await compileAll(gpu, open);
+    for (const choice of open) {
+      const name = await this.fastest(gpu, choice);
+      if (name === undefined) continue;
+      variants.remember(choice.key, name);
+      choices[name] = (choices[name] ?? 0) + 1;
+      shapes++;
+    }
+    if (shapes > 0) await this.keep(variants.memory);
+    const notices = this.notices.splice(0);
+    if (shapes === 0 && notices.length === 0) return undefined;
+    return { shapes, seconds: (this.now() - start) / 1000, choices, notices };
+  }
+
+  /** The name of the variant to run; undefined where there is no memory to find out. */
+  private async fastest(gpu: Gpu, choice: OpenChoice): Promise<string | undefined> {
+    let trial: Trial<number> | undefined;
+    try {
+      trial = choice.trial(gpu);
+      const times = await this.measure(gpu, trial, await this.agreeing(gpu, trial, choice));
+      const [first = Number.POSITIVE_INFINITY] = [...times.values()];
+      const [best, time] = [...times].reduce((a, b) => (b[1] < a[1] ? b : a));
+      return choice.names[time < GAIN * first ? best : 0];
+    } catch (error) {
+      if (error instanceof MemoryCapError) return undefined;
+      throw error;
+    } finally {
+      trial?.dispose();
+      gpu.pool.trim();
+    }
+  }
+
+  /** The variants whose results are those of the first. */
+  private async agreeing(gpu: Gpu, trial: Trial<number>, { key, names }: OpenChoice): Promise<number[]> {
+    const { buffer, offset, size } = trial.result;
+    const bytes = Math.min(size, COMPARED_BYTES);
+    const resultOf = async (variant: number) => {
+      gpu.recorder.clear(trial.result);
+      trial.run(variant);
+      return new Float32Array(await gpu.read({ buffer, offset: offset + size - bytes, size: bytes }));
+    };
+    const right = await resultOf(0);
+    const most = AGREEMENT * right.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+    const agreeing = [0];
+    for (let variant = 1; variant < names.length; variant++) {
+      const found = await resultOf(variant);
+      if (found.every((value, i) => Math.abs(value - (right[i] as number)) <= most)) agreeing.push(variant);
+      else
+        this.notices.push(`${names[variant]} computes "${key}" wrongly on this adapter and is left alone.`);
+    }
+    return agreeing;
+  }
+
+  /** Median time of each, one after the other in every round, so that what slows the device down meets them all. */
+  private async measure(
+    gpu: Gpu,
+    trial: Trial<number>,
+    variants: readonly number[],
+  ): Promise<Map<number, number>> {
+    const time = async (variant: number, repeats: number) => {
+      const start = this.now();
+      for (let i = 0; i < repeats; i++) trial.run(variant);
+      await gpu.finish();
+      return this.now() - start;
+    };
+    const once = await time(variants[0] as number, 1);
+    const repeats = Math.min(MOST_REPEATS, Math.max(1, Math.ceil(SAMPLE_MS / once)));
+    const samples = new Map(variants.map((variant) => [variant, [] as number[]]));
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [variant, times] of samples) times.push(await time(variant, repeats));
+      const best = Math.min(...[...samples.values()].map(median));
+      for (const [variant, times] of samples) {
+        if (variant !== variants[0] && median(times) > HOPELESS * best) samples.delete(variant);
+      }
+    }
+    return new Map([...samples].map(([variant, times]) => [variant, median(times)]));
+  }
+
+  private async kept(): Promise<Kept> {
+    try {
+      const bytes = await this.tuning.store.read();
+      const kept: unknown = bytes ? JSON.parse(new TextDecoder().decode(bytes)) : {};
+      if (isKept(kept)) return kept;
+      this.notices.push('What was kept of measured kernels is damaged and is left aside.');
+    } catch (error) {
+      this.notices.push(`What was kept of measured kernels cannot be read and is left aside: ${error}`);
+    }
+    return {};
+  }
+
+  private async keep(memory: ReadonlyMap<string, string>): Promise<void> {
+    const { [this.device]: _, ...others } = await this.kept();
+    const all = [...Object.entries(others), [this.device, Object.fromEntries(memory)]].slice(-MOST_DEVICES);
+    try {
+      await this.tuning.store.write(
+        new TextEncoder().encode(`${JSON.stringify(Object.fromEntries(all), null, 1)}\n`),
+      );
+    } catch (error) {
+      this.notices.push(`What was measured cannot be kept, and the next run measures again: ${error}`);
+    }
+  }
+}
+
+/** Compiles what all variants of all choices need, in parallel. */
+async function compileAll(gpu: Gpu, open: readonly OpenChoice[]): Promise<void> {
+  const counting = gpu.countingCopy();
+  for (const choice of open) {
+    const trial = choice.trial(counting);
+    for (const at of choice.names.keys()) trial.run(at);
+    trial.dispose();
+  }
+  await gpu.compile(counting.wantedPipelines);
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+}
+
+function isKept(value: unknown): value is Kept {
+  const isObject = (v: unknown): v is object => typeof v === 'object' && v !== null && !Array.isArray(v);
+  return (
+    isObject(value) &&
+    Object.values(value).every(
+      (choices) => isObject(choices) && Object.values(choices).every((name) => typeof name === 'string'),
+    )
+  );
+}

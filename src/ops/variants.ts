@@ -1,0 +1,30 @@
+/**
+ * All operations of which there are variants, for those who name one: the table behind `--variant`. Runs nothing.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import { GpuValidationError } from '../gpu/errors.ts';
+import { PRODUCT_VARIANTS } from './matmul.ts';
+
+const ALL = [...PRODUCT_VARIANTS];
+
+/** Names that may be asked for. */
+export const VARIANT_NAMES: readonly string[] = [...new Set(ALL.map(({ name }) => name))];
+
+/** Throws a {@link GpuValidationError} for a variant that was asked for and is none, or that the device cannot run. */
+export function requireVariants({ variants, device }: Gpu): void {
+  for (const asked of variants.asked) {
+    const named = ALL.filter(({ name }) => name === asked);
+    if (named.length === 0) {
+      const names = VARIANT_NAMES.join(', ');
+      throw new GpuValidationError(`there is no kernel variant ${asked}. There are ${names}.`);
+    }
+    const missing = named
+      .map(({ feature }) => feature)
+      .filter((feature) => feature && !device.features.has(feature));
+    if (missing.length === named.length) {
+      throw new GpuValidationError(
+        `the kernel variant ${asked} needs ${missing[0]}, which this adapter does not offer. Leave it out.`,
+      );
+    }
+  }
+}
