@@ -43,6 +43,7 @@ export {
 } from './gpu/errors.ts';
 export type { BufferView, MemoryReport } from './gpu/pool.ts';
 export type { Shader } from './gpu/shader.ts';
+export type { Tuning, TuningReport, TuningStore } from './gpu/tuner.ts';
 // Files and formats.
 export { type ByteSource, blobSource, byteSource, memorySource } from './io/byte-source.ts';
 export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';

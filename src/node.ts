@@ -4,6 +4,7 @@
  */
 import { Gpu, type GpuOptions } from './gpu/device.ts';
 import { requestNodeGpu } from './node/adapter.ts';
+import { nodeTuning } from './node/tuning.ts';
 
 export { type NodeGpu, requestNodeGpu } from './node/adapter.ts';
 export {
@@ -15,15 +16,22 @@ export {
 } from './node/folder.ts';
 export { nodeHubCache } from './node/hub-cache.ts';
 export { openSource } from './node/sources.ts';
+export { nodeTuning } from './node/tuning.ts';
 
 export interface NodeGpuOptions extends GpuOptions {
   /** Hears one line where the CPU stands in for a GPU. */
   onNotice?: (line: string) => void;
+  /**
+   * Whether to measure kernel variants before training and remember the fastest; by default on a GPU, and not where the CPU
+   * stands in for one, where it would take long and the best is known.
+   */
+  tune?: boolean | undefined;
 }
 
 /** A device of this machine. Throws `NoAdapterError`. The process ends by itself once nothing is awaited from it. */
-export async function requestGpu({ onNotice, ...options }: NodeGpuOptions = {}): Promise<Gpu> {
+export async function requestGpu({ onNotice, tune, ...options }: NodeGpuOptions = {}): Promise<Gpu> {
   const { gpu, notice } = await requestNodeGpu();
   if (notice) onNotice?.(notice);
-  return Gpu.request(gpu, options);
+  const tuning = tune === false ? undefined : { ...nodeTuning(), software: tune === true };
+  return Gpu.request(gpu, { tuning, ...options });
 }

@@ -15,6 +15,7 @@ import { checkDtype } from '../model/precision.ts';
 import { fileSource, folderFiles } from '../node/folder.ts';
 import { openSource } from '../node/sources.ts';
 import { requestGpu } from '../node.ts';
+import { requireVariants } from '../ops/variants.ts';
 import { checkedScale } from '../train/sacpo-trainer.ts';
 import type { MODEL_OPTIONS, Settings } from './options.ts';
 import type { Terminal } from './terminal.ts';
@@ -40,12 +41,14 @@ export async function openFile(path: string): Promise<ByteSource> {
  */
 export async function withGpu<T>(
   terminal: Terminal,
-  memoryCap: number | undefined,
+  { memoryCap, variant: variants, tune }: Pick<Settings, 'memoryCap' | 'variant' | 'tune'>,
   work: (gpu: Gpu) => Promise<T>,
 ): Promise<T> {
   for (let lost = 1; ; lost++) {
-    const gpu = await requestGpu({ memoryCap, onNotice: (line) => lost === 1 && terminal.info(line) });
+    const onNotice = (line: string) => lost === 1 && terminal.info(line);
+    const gpu = await requestGpu({ memoryCap, variants, tune, onNotice });
     try {
+      requireVariants(gpu);
       return await work(gpu);
     } catch (error) {
       if (!(error instanceof DeviceLostError) || lost > MOST_RECOVERIES) throw error;

@@ -3,6 +3,7 @@
  * name is what a configuration file calls it, TRL's or PEFT's where they have one. Which command takes which option, and
  * what it does with it, stands with the command.
  */
+import { VARIANT_NAMES } from '../ops/variants.ts';
 import { LORA_DEFAULTS } from '../train/config.ts';
 
 /** What an option's value is, by the name of its kind. */
@@ -17,6 +18,7 @@ export interface KindValues {
   boolean: boolean;
   bytes: number;
   switch: boolean;
+  toggle: boolean;
 }
 export type Kind = keyof KindValues;
 
@@ -93,6 +95,12 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
     placeholder: '',
     expected: 'true or false',
     fromText: () => true,
+    read: (v) => (typeof v === 'boolean' ? v : undefined),
+  },
+  toggle: {
+    placeholder: '<on|off>',
+    expected: 'on or off',
+    fromText: (t) => ({ on: true, off: false })[t],
     read: (v) => (typeof v === 'boolean' ? v : undefined),
   },
 };
@@ -214,6 +222,8 @@ export const OPTIONS = {
   resume: row('--resume', 'switch', 'run', 'go on from the checkpoint in --out, bit for bit; starts where there is none'),
   overwrite: row('--overwrite', 'switch', 'run', 'replace what an earlier run left in --out'),
   memoryCap: row('--memory-cap', 'bytes', 'run', 'most GPU memory to hold: 2GiB, 512MiB; checked before training'),
+  variant: row('--variant', 'list', 'run', `kernel variants to run wherever an operation has one of the names: ${VARIANT_NAMES.join(', ')}`),
+  tune: row('--tune', 'toggle', 'run', 'measure kernel variants before training and remember the fastest; by default on GPUs'),
   profile: row('--profile', 'switch', 'run', 'time every kernel, where the adapter can'),
 
   json: row('--json', 'switch', 'output', 'one JSON object as the last line of stdout, all else on stderr'),

@@ -39,7 +39,7 @@ const COMMANDS: readonly Command[] = [
   tradeoff,
 ];
 /** Every command has these. */
-const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'json', 'debug'];
+const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'variant', 'tune', 'json', 'debug'];
 const HELP_WIDTH = 100;
 
 /** Runs the command that `args` (without `node` and the script) name; resolves to the exit code. */

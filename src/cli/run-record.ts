@@ -26,6 +26,8 @@ export interface RunRecord extends RecordedModel {
   settings: TrainingConfig;
   /** Null where all weights were trained. */
   lora: LoraConfig | null;
+  /** Kernel variants that ran, by class of shapes: with others the same run may be rounded otherwise. */
+  variants?: Readonly<Record<string, string>>;
   /** The adapter that was trained on, where it was not a fresh one. */
   initAdapter?: string | null;
   /** Adapters that lay below the one in training, and below its reference. */

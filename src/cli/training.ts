@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { formatBytes } from '../gpu/errors.ts';
+import type { TuningReport } from '../gpu/tuner.ts';
 import { checkAdapterFits, type LoraConfig } from '../io/peft.ts';
 import { ALL_LINEAR, shortNames } from '../io/target-modules.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
@@ -52,6 +53,8 @@ export interface RunSummary {
   tokensPerSecond: number;
   peakBytes: number;
   adapter: ReturnType<typeof adapterJson>;
+  /** Kernel variants that ran, by class of shapes. */
+  variants: RunPlan['variants'];
   out: string;
 }
 
@@ -156,7 +159,8 @@ type Teller<Event> = (event: Event, method: Method, to: Terminal) => void;
 
 const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { type: Type }>> } = {
   start: ({ plan, resumedFrom }, { rows }, to) => {
-    const { examples, evalExamples, totalSteps, trainableParameters, plannedBytes } = plan;
+    const { examples, evalExamples, totalSteps, trainableParameters, plannedBytes, tuning } = plan;
+    for (const line of tuning ? tuningLines(tuning) : []) to.info(line);
     to.info(
       `${examples} ${rows}, ${evalExamples} held out; ${totalSteps} steps; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
         `at most ${formatBytes(plannedBytes)} of GPU memory`,
@@ -170,6 +174,13 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
   evaluate: ({ step, metrics }, _, to) =>
     to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
 };
+
+/** What was measured, in a line, and what went wrong. */
+function tuningLines({ shapes, seconds, choices, notices }: TuningReport): string[] {
+  const counts = Object.entries(choices).map(([name, count]) => `${name} ${count}`);
+  const told = `Tuned ${shapes} shapes in ${seconds.toFixed(1)} s; choices: ${counts.join(', ')}`;
+  return shapes > 0 ? [told, ...notices] : notices;
+}
 
 function tell<Type extends TrainEvent['type']>(
   event: Extract<TrainEvent, { type: Type }>,
@@ -232,6 +243,7 @@ function summary(
     tokensPerSecond: end.tokensPerSecond,
     peakBytes: end.memory.peak,
     adapter: adapterJson(gpu.adapter),
+    variants: plan.variants,
     out,
   };
 }

@@ -10,7 +10,7 @@ import type { OpenChoice, Trial } from './variants.ts';
 /** Where measurements outlive the program: the whole of them as one text. */
 export interface TuningStore {
   read(): Promise<Uint8Array | undefined>;
-  write(bytes: Uint8Array): Promise<void>;
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
 }
 
 export interface Tuning {

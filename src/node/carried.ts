@@ -6,12 +6,12 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createBrotliDecompress } from 'node:zlib';
 import { extract } from 'tar-fs';
+import { cacheFolder } from './cache-folder.ts';
 
 const PACKAGE = '@sparticuz/chromium';
 
@@ -29,7 +29,7 @@ export const isCarried = process.platform === 'linux' && process.arch === 'x64';
 export async function carried(name: keyof typeof CONTENTS): Promise<string> {
   const root = join(dirname(fileURLToPath(import.meta.resolve(PACKAGE))), '..', '..');
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
-  const folder = join(await cacheFolder(), `chromium-${version}`, name);
+  const folder = join(await cacheFolder(`unpack ${PACKAGE} into`), `chromium-${version}`, name);
   if (await isFolder(folder)) return folder;
 
   const partial = `${folder}.${randomUUID()}`;
@@ -64,23 +64,6 @@ async function unpack(archive: string, folder: string): Promise<void> {
 function fontConfiguration(folder: string): string {
   const include = '<include ignore_missing="yes">/etc/fonts/fonts.conf</include>';
   return `<?xml version="1.0"?><fontconfig>${include}<dir>${folder}</dir></fontconfig>\n`;
-}
-
-/** `$XDG_CACHE_HOME/webalign`, `~/.cache/webalign`, or a folder of this user's in the one for temporary files. */
-async function cacheFolder(): Promise<string> {
-  const caches = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
-  const user = process.getuid?.() ?? 0;
-  for (const folder of [join(caches, 'webalign'), join(tmpdir(), `webalign-${user}`)]) {
-    try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      const { uid, mode } = await stat(folder);
-      // Code is loaded from here, so nobody else may write to it.
-      if (uid === user && (mode & 0o022) === 0) return folder;
-    } catch {
-      // Not writable: the next one.
-    }
-  }
-  throw new Error(`No folder to unpack ${PACKAGE} into: make ${caches} writable or set XDG_CACHE_HOME.`);
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -132,7 +132,7 @@ describe('cli: commands', () => {
       typeof Terminal
     >[1];
     let runs = 0;
-    const value = await withGpu(new Terminal(false, streams), undefined, async (gpu) => {
+    const value = await withGpu(new Terminal(false, streams), {}, async (gpu) => {
       const view = gpu.upload(Float32Array.of(1, 2), 'numbers');
       if (++runs === 1) gpu.device.destroy();
       return new Float32Array(await gpu.read(view))[1];
@@ -140,7 +140,7 @@ describe('cli: commands', () => {
     expect({ value, runs }).to.deep.equal({ value: 2, runs: 2 });
     expect(told.filter((line) => line.includes('lost'))).to.have.length(1);
 
-    const always = withGpu(new Terminal(false, streams), undefined, async () => {
+    const always = withGpu(new Terminal(false, streams), {}, async () => {
       throw new DeviceLostError('The GPU device was lost (test). Resume.');
     });
     expect(await always.catch((error: unknown) => error)).to.be.instanceOf(DeviceLostError);

@@ -34,6 +34,7 @@ describe('cli: dpo', function () {
       'tokensPerSecond',
       'peakBytes',
       'adapter',
+      'variants',
       'out',
     );
     expect(json).to.include({ steps: 12, pairs: 10, out });

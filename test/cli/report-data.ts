@@ -27,6 +27,7 @@ export function reportData(text = ' She was happy.'): ReportData {
       tokensPerSecond: 100,
       peakBytes: 2 ** 20,
       adapter: { vendor: 'v', architecture: 'a', software: true },
+      variants: { 'product nt f32 some 128 128': 'register', 'product tn 128 16 some': 'register' },
       out: 'out',
     },
     log: [

@@ -39,7 +39,7 @@ export const align = command({
   required: [],
   defaults: { dtype: EMBEDDED.dtype, ...ALIGN_TRAINING, ...ALIGN_LORA },
   async run({ settings, terminal, signal }) {
-    const { dtype, out = OUT, quick = false, resume, memoryCap } = settings;
+    const { dtype, out = OUT, quick = false, resume } = settings;
     const overwrite = settings.overwrite ?? (settings.out === undefined && !resume);
     const [train, evaluation] = await Promise.all([readRows(EMBEDDED.train), readRows(EMBEDDED.evaluation)]);
     const folder = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
@@ -55,7 +55,7 @@ export const align = command({
       .map(({ prompt }) => prompt as string);
 
     const files = folderFiles(EMBEDDED.model);
-    return withGpu(terminal, memoryCap, async (gpu) => {
+    return withGpu(terminal, settings, async (gpu) => {
       const started = performance.now();
       const open = await openModel(gpu, files, { dtype, onNotice: (line) => terminal.info(line) });
       const { maxNewTokens, temperature, seed } = ALIGN_SAMPLING;
@@ -101,6 +101,7 @@ export const align = command({
         rows: { train: job.train.length, evaluation: job.evaluation.length },
         settings: trainer.config,
         lora: trainer.adapter?.config ?? null,
+        variants: plan.variants,
       });
       await writeFiles(out, { [RUN_RECORD]: record });
       if (trainer.adapter) await writeFiles(out, writeAdapter(await trainer.adapter.toAdapter()));

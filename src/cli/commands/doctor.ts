@@ -29,7 +29,7 @@ export const doctor = command({
   required: [],
   defaults: {},
   run: ({ settings, terminal }) =>
-    withGpu(terminal, settings.memoryCap, async (gpu) => {
+    withGpu(terminal, settings, async (gpu) => {
       const { vendor, architecture, description, software, features } = gpu.adapter;
       terminal.print(`Adapter   ${adapterName(gpu.adapter)}`);
       terminal.print(`Kind      ${software ? 'software: the CPU stands in for a GPU' : 'native'}`);

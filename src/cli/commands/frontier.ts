@@ -39,7 +39,7 @@ export const frontier = command({
   defaults: { work: WORK },
   shown: { out: OUT },
   async run({ settings, terminal, signal }) {
-    const { quick = false, out = quick ? WORK : OUT, memoryCap } = settings;
+    const { quick = false, out = quick ? WORK : OUT } = settings;
     const task = quick ? FRONTIER_QUICK : FRONTIER;
     const job: Job = {
       task,
@@ -50,7 +50,7 @@ export const frontier = command({
       work: settings.work,
     };
     const kept = await keptResults(job);
-    const work = () => withGpu(terminal, memoryCap, (gpu) => collect(gpu, job, kept, terminal, signal));
+    const work = () => withGpu(terminal, settings, (gpu) => collect(gpu, job, kept, terminal, signal));
     const { reference, methods } = (await readResults(job, kept)) ?? (await work());
     const result = frontierOf(
       reference.rewards,

@@ -30,9 +30,9 @@ export const generateCommand = command({
   required: ['model', 'prompt'],
   defaults: { maxTokens: 64, temperature: 1, topK: 0, topP: 1, n: 1, seed: 42 },
   async run({ settings, terminal, signal }) {
-    const { prompt: prompts, maxTokens, temperature, topK, topP, n, seed, memoryCap } = settings;
+    const { prompt: prompts, maxTokens, temperature, topK, topP, n, seed } = settings;
     const files = await openModelFiles(settings, terminal, signal);
-    return withGpu(terminal, memoryCap, async (gpu) => {
+    return withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {
         ...settings,
         onNotice: (line) => terminal.info(line),

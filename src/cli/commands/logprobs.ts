@@ -32,10 +32,10 @@ export const logprobs = command({
   required: ['model', 'input'],
   defaults: {},
   async run({ settings, terminal, signal }) {
-    const { input, memoryCap } = settings;
+    const { input } = settings;
     const rows = await readDataset(await openFile(input), SCORED);
     const files = await openModelFiles(settings, terminal, signal);
-    return withGpu(terminal, memoryCap, async (gpu) => {
+    return withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {
         ...settings,
         onNotice: (line) => terminal.info(line),

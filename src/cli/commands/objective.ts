@@ -22,14 +22,14 @@ export const objective = command({
   options: ['input'],
   required: ['input'],
   defaults: {},
-  async run({ settings: { input, memoryCap }, terminal }) {
+  async run({ settings: { input, ...settings }, terminal }) {
     const parsed = parseJson(await readText(input), input);
     const cases = (Array.isArray(parsed) ? parsed : [parsed]).map((value, index) => ({
       where: Array.isArray(parsed) ? `${input}, case ${index + 1}` : input,
       value,
     }));
     if (cases.length === 0) throw new InputError(input, 'holds no cases', 'Put a case there, or several');
-    return withGpu(terminal, memoryCap, async (gpu) => {
+    return withGpu(terminal, settings, async (gpu) => {
       const results = [];
       for (const { value, where } of cases) {
         const { notices, ...values } = await evaluateObjective(gpu, caseOf(value, where), where);

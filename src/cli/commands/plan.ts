@@ -41,7 +41,7 @@ export const plan = command({
     const files = await openModelFiles(settings, terminal, signal);
     const { train, evaluation } = await readData(DPO, settings);
     const tokenizer = await Tokenizer.fromFiles(files);
-    return withGpu(terminal, undefined, async (gpu) => {
+    return withGpu(terminal, { ...settings, memoryCap: undefined }, async (gpu) => {
       const planFor = ({ dtype = 'auto', ...given }: Settings) => {
         checkDtype(dtype);
         return planMemory(

@@ -55,7 +55,7 @@ export const preferences = command({
     const order = [...shuffle(openings.length, seed, 0)].map((i) => openings[i] as string);
     const wanted = pairs + heldOut;
     const files = await openModelFiles(settings, terminal, signal);
-    return withGpu(terminal, settings.memoryCap, async (gpu) => {
+    return withGpu(terminal, settings, async (gpu) => {
       const open = await openModel(gpu, files, { dtype: settings.dtype });
       const sampling = { maxNewTokens: maxTokens, temperature, topK, topP, numReturnSequences: completions };
       const made: Pair[] = [];

@@ -30,7 +30,7 @@ export const reward = command({
     const { data, beta, maxLength } = settings;
     const rows = await readDataset(await openFile(data), ANSWERS);
     const files = await openModelFiles(settings, terminal, signal);
-    return withGpu(terminal, settings.memoryCap, async (gpu) => {
+    return withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {
         ...settings,
         onNotice: (line) => terminal.info(line),

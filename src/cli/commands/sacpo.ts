@@ -31,7 +31,7 @@ export const sacpo = command({
   required: ['model', 'stages', 'out'],
   defaults: { q: 1, dtype: 'auto' },
   async run({ settings, terminal, signal }) {
-    const { dtype, stages: path, out, q, resume, overwrite, memoryCap } = settings;
+    const { dtype, stages: path, out, q, resume, overwrite } = settings;
     checkedScale(q);
     const stageFiles = await readStages(path);
     const folders: RunFolder[] = [];
@@ -41,7 +41,7 @@ export const sacpo = command({
     }
     const whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
     const files = await openModelFiles(settings, terminal, signal);
-    const results = await withGpu(terminal, memoryCap, async (gpu) => {
+    const results = await withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {
         dtype,
         onNotice: (line) => terminal.info(line),
@@ -69,6 +69,7 @@ export const sacpo = command({
           ...source,
           settings: told[i].config,
           lora: told[i].lora,
+          variants: told[i].summary.variants,
           below: folders.slice(0, i).map(({ path }) => resolve(path)),
         });
         const written = writeAdapter(await adapter.toAdapter());

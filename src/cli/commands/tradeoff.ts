@@ -31,7 +31,7 @@ export const tradeoff = command({
   required: [],
   defaults: { work: WORK },
   async run({ settings, terminal, signal }) {
-    const { quick = false, out = quick ? WORK : OUT, memoryCap } = settings;
+    const { quick = false, out = quick ? WORK : OUT } = settings;
     const task = quick ? TRADEOFF_QUICK : TRADEOFF;
     // Without their place in a file, which is no part of what they are.
     const reward = readPreferenceRows(await readText(EMBEDDED.train), EMBEDDED.train)
@@ -50,7 +50,7 @@ export const tradeoff = command({
     const kept = await keptResults(job);
     const results =
       (await readResults(kept)) ??
-      (await withGpu(terminal, memoryCap, (gpu) => collect(gpu, job, kept, terminal, signal)));
+      (await withGpu(terminal, settings, (gpu) => collect(gpu, job, kept, terminal, signal)));
     const tradeoff = tradeoffOf(results);
     const checks = checksOf(tradeoff, results, ERRORS);
     const all = [results.base, results.reward, ...results.scaled.map(({ of }) => of), results.both];

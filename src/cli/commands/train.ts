@@ -60,7 +60,6 @@ function trainCommand(method: Method): Command {
         initAdapter,
         resume,
         overwrite,
-        memoryCap,
       } = settings;
       if (initAdapter !== undefined && resolve(out) === resolve(initAdapter)) {
         throw new UsageError(
@@ -75,7 +74,7 @@ function trainCommand(method: Method): Command {
       const { train, evaluation } = await readData(method, settings);
       const folder = await openRunFolder(out, { writes: full ? 'model' : 'adapter', resume, overwrite });
       const files = await openModelFiles(settings, terminal, signal);
-      const json = await withGpu(terminal, memoryCap, async (gpu) => {
+      const json = await withGpu(terminal, settings, async (gpu) => {
         const profiler = settings.profile ? gpu.profile() : undefined;
         const open = await openModel(gpu, files, {
           trainable: full,
@@ -99,6 +98,7 @@ function trainCommand(method: Method): Command {
           evalSplit,
           settings: config,
           lora: adapter?.config ?? null,
+          variants: result.plan.variants,
           initAdapter: initAdapter === undefined ? null : resolve(initAdapter),
         });
         const trained = adapter

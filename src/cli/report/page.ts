@@ -200,6 +200,7 @@ function running({ summary, seconds }: ReportData): [string, string][] {
     ['Tokens trained on', whole(summary.tokens)],
     ['Tokens per second', whole(summary.tokensPerSecond)],
     ['GPU memory at most', formatBytes(summary.peakBytes)],
+    ['Kernels', [...new Set(Object.values(summary.variants))].join(', ')],
   ];
 }
 

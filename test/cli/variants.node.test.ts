@@ -1,0 +1,57 @@
+/** `--variant` and `--tune`: what runs, what is told and recorded of it, and that a tuned machine repeats its runs. */
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { type Outcome, Workshop } from './workshop.ts';
+
+const SECOND = 1000;
+
+describe('cli: kernel variants', function () {
+  this.timeout(240 * SECOND);
+  let workshop: Workshop;
+  const caches = process.env.XDG_CACHE_HOME;
+  before(async () => {
+    workshop = await Workshop.open();
+    process.env.XDG_CACHE_HOME = workshop.path('caches');
+  });
+  after(() => {
+    if (caches === undefined) delete process.env.XDG_CACHE_HOME;
+    else process.env.XDG_CACHE_HOME = caches;
+    return workshop.close();
+  });
+
+  const train = (out: string, options: Record<string, string>) =>
+    workshop.run(workshop.dpo({ '--max-steps': '2', '--out': workshop.path(out), ...options }));
+  const namesIn = ({ json }: Outcome) => new Set(Object.values(json.variants as Record<string, string>));
+  const adapterOf = (out: string) => readFile(workshop.path(`${out}/adapter_model.safetensors`));
+
+  it('runs the variant that is asked for, and records it', async () => {
+    const outcome = await train('staged', { '--variant': 'workgroup' });
+    expect(outcome.code, outcome.stderr).to.equal(0);
+    expect([...namesIn(outcome)]).to.deep.equal(['workgroup']);
+    const record = JSON.parse(await readFile(workshop.path('staged/run.json'), 'utf8'));
+    expect(record.variants).to.deep.equal(outcome.json.variants);
+  });
+
+  it('measures where it is told to, says so in a line, and repeats a run to the byte', async () => {
+    const first = await train('first', { '--tune': 'on' });
+    expect(first.code, first.stderr).to.equal(0);
+    expect(first.stderr).to.match(/^Tuned \d+ shapes in [\d.]+ s; choices: /m);
+    const kept = JSON.parse(await readFile(workshop.path('caches/webalign/kernels.json'), 'utf8'));
+    const [device] = Object.keys(kept);
+    expect(device).to.include('webgpu ').and.include('webalign ');
+
+    const second = await train('second', { '--tune': 'on' });
+    expect(second.stderr).to.not.include('Tuned');
+    expect(second.json.variants).to.deep.equal(first.json.variants);
+    expect(await adapterOf('second')).to.deep.equal(await adapterOf('first'));
+  });
+
+  it('refuses a variant that is none, with those that there are', async () => {
+    const { code, stderr } = await train('none', { '--variant': 'fastest' });
+    expect(code).to.equal(1);
+    expect(stderr).to.include('fastest').and.include('register').and.include('workgroup');
+    const wrong = await train('none', { '--tune': 'maybe' });
+    expect(wrong.code).to.equal(2);
+    expect(wrong.stderr).to.include('on or off');
+  });
+});
