@@ -33,10 +33,12 @@ export interface TuningReport {
 
 /** A sample should take about this long, milliseconds: many times the cost of a submission. */
 const SAMPLE_MS = 4;
+/** What a single run takes at least, as far as clocks and submissions can tell. */
+const SUBMISSION_MS = 0.25;
 const MOST_REPEATS = 64;
 const ROUNDS = 5;
-/** What is slower than this many times the best of the first round is measured no more. */
-const HOPELESS = 2;
+/** What takes this many times as long as the best, in a single run or in the samples so far, is measured no more. */
+const HOPELESS = { once: 4, sampled: 2 };
 /** The share of the first variant's time that another must stay below to take its place: less is noise. */
 const GAIN = 0.95;
 /** Bytes at the end of a result that variants are compared by. */
@@ -141,14 +143,22 @@ export class Tuner {
       await gpu.finish();
       return this.now() - start;
     };
-    const once = await time(variants[0] as number, 1);
-    const repeats = Math.min(MOST_REPEATS, Math.max(1, Math.ceil(SAMPLE_MS / once)));
-    const samples = new Map(variants.map((variant) => [variant, [] as number[]]));
+    const [first] = variants;
+    const once = new Map<number, number>();
+    for (const variant of variants) once.set(variant, await time(variant, 1));
+    const best = Math.max(SUBMISSION_MS, Math.min(...once.values()));
+    const samples = new Map<number, number[]>();
+    for (const [variant, took] of once) {
+      if (variant === first || took <= HOPELESS.once * best) samples.set(variant, []);
+    }
+    if (samples.size === 1) return new Map([...once].filter(([variant]) => variant === first));
+
+    const repeats = Math.min(MOST_REPEATS, Math.ceil(SAMPLE_MS / best));
     for (let round = 0; round < ROUNDS; round++) {
       for (const [variant, times] of samples) times.push(await time(variant, repeats));
-      const best = Math.min(...[...samples.values()].map(median));
+      const fastest = Math.min(...[...samples.values()].map(median));
       for (const [variant, times] of samples) {
-        if (variant !== variants[0] && median(times) > HOPELESS * best) samples.delete(variant);
+        if (variant !== first && median(times) > HOPELESS.sampled * fastest) samples.delete(variant);
       }
     }
     return new Map([...samples].map(([variant, times]) => [variant, median(times)]));

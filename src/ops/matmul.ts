@@ -83,8 +83,8 @@ export const general = weightKernels(anyShader, 'one', { nt: element, nn: elemen
 const layoutConstants = (layout: Layout) => ({ A_BY_ROWS: layout !== 'tn', B_BY_ROWS: layout === 'nt' });
 
 /**
- * The variants of a product. The tiles of a workgroup and of its threads are each a matter of constants: 64 × 64 of 4 × 4 or
- * 8 × 4, 128 × 128 of 8 × 8, and one for the narrow matrices of an adapter. All of them add in one order.
+ * The variants of a product. What a workgroup and its threads make is a matter of constants: 64 × 64 by 4 × 4, 128 × 128 by
+ * 8 × 8, 128 × 16 by 4 × 4 for the narrow matrices of an adapter. All of them add in one order.
  */
 export const PRODUCT_VARIANTS: readonly ProductVariant[] = [
   {
@@ -98,7 +98,6 @@ export const PRODUCT_VARIANTS: readonly ProductVariant[] = [
     }),
   },
   staging('workgroup', { LINES: 16, LANES: 16, DOWN: 1, ACROSS: 1 }),
-  staging('workgroup-8x4', { LINES: 8, LANES: 16, DOWN: 2, ACROSS: 1 }),
   staging('workgroup-8x8', { LINES: 16, LANES: 16, DOWN: 2, ACROSS: 2 }),
   { ...staging('workgroup-narrow', { LINES: 32, LANES: 4, DOWN: 1, ACROSS: 1 }), serves: ({ n }) => n <= 32 },
   {

@@ -6,7 +6,7 @@ import { type Outcome, Workshop } from './workshop.ts';
 const SECOND = 1000;
 
 describe('cli: kernel variants', function () {
-  this.timeout(240 * SECOND);
+  this.timeout(600 * SECOND); // a software adapter compiles each of the variants for seconds
   let workshop: Workshop;
   const caches = process.env.XDG_CACHE_HOME;
   before(async () => {

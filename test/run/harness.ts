@@ -13,9 +13,16 @@ export type TestEvent = { file: string; title: string } & (
   | { kind: 'fail'; error: string }
 );
 
+declare global {
+  /** Kernel variants that all devices of the tests run, where there are any of the name. */
+  var testVariants: readonly string[] | undefined;
+}
+
 export interface HarnessOptions {
   /** Text that the full title must hold. */
   grep?: string | undefined;
+  /** Kernel variants for the tests' devices: `testVariants`. */
+  variants?: readonly string[] | undefined;
   /** Milliseconds a test may take unless it says otherwise. Generous: a software adapter is slow. */
   timeout: number;
 }
@@ -26,8 +33,9 @@ export async function runFiles(
   files: readonly string[],
   load: (file: string) => Promise<unknown>,
   emit: (event: TestEvent) => void,
-  { grep, timeout }: HarnessOptions,
+  { grep, variants, timeout }: HarnessOptions,
 ): Promise<void> {
+  globalThis.testVariants = variants;
   const mocha = new MochaClass({
     ui: 'bdd',
     reporter: MochaClass.reporters.Base,

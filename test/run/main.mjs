@@ -1,15 +1,16 @@
 /**
  * `npm test`: builds everything, then runs the one suite under Dawn in Node and in headless Chromium.
  *
- *   npm test -- [part of a file name …] [--only node|chromium] [--grep TEXT]
+ *   npm test -- [part of a file name …] [--only node|chromium] [--grep TEXT] [--variant NAMES]
  *
- * The last line is `N passed, N failed, N skipped` over both; the exit code is 1 when a test failed or none ran.
+ * `--variant` asks for kernel variants, so that the suite runs by them wherever they serve. The last line is
+ * `N passed, N failed, N skipped` over both; the exit code is 1 when a test failed or none ran.
  */
 import { parseArgs } from 'node:util';
 import { build, nodeOnly, testFiles } from '../../esbuild.config.mjs';
 
 const { values, positionals } = parseArgs({
-  options: { only: { type: 'string' }, grep: { type: 'string' } },
+  options: { only: { type: 'string' }, grep: { type: 'string' }, variant: { type: 'string' } },
   allowPositionals: true,
 });
 const files = testFiles.filter(
@@ -24,5 +25,6 @@ process.exit(
     node: values.only === 'chromium' ? [] : files,
     chromium: values.only === 'node' ? [] : files.filter((file) => !nodeOnly.test(file)),
     grep: values.grep,
+    variants: values.variant?.split(','),
   }),
 );

@@ -19,10 +19,12 @@ export interface SuiteOptions {
   /** Those to run in Chromium. */
   chromium: readonly string[];
   grep?: string | undefined;
+  /** Kernel variants that the shared device is asked to run. */
+  variants?: readonly string[] | undefined;
 }
 
 /** Returns the exit code. */
-export async function runSuite({ node, chromium, grep }: SuiteOptions): Promise<number> {
+export async function runSuite({ node, chromium, grep, variants }: SuiteOptions): Promise<number> {
   process.setSourceMapsEnabled(true);
   const reports: Report[] = [];
   const breakOff = () => {
@@ -37,7 +39,7 @@ export async function runSuite({ node, chromium, grep }: SuiteOptions): Promise<
     const report = new Report(name);
     reports.push(report);
     try {
-      await run(files, report, { grep, timeout: TIMEOUT });
+      await run(files, report, { grep, variants, timeout: TIMEOUT });
     } catch (error) {
       report.add(stray(error));
     }

@@ -17,7 +17,7 @@ export function testGpu(): Promise<Gpu> {
 
 /** A device of the test's own, which it disposes of. */
 export async function freshGpu(options?: Parameters<typeof Gpu.request>[1]): Promise<Gpu> {
-  return Gpu.request(await platformGpu(), options);
+  return Gpu.request(await platformGpu(), { variants: globalThis.testVariants, ...options });
 }
 
 /** `navigator.gpu`, or what stands for it in Node. */
