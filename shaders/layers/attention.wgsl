@@ -5,34 +5,9 @@
 // is. A thread owns 16 coordinates of one head as a matrix in registers, for one token or for four neighbours that share
 // every load; what it holds of token t is component t of a vector. head_dim must be a multiple of 4.
 
+#include "lib/attention.wgsl"
 #include "lib/dispatch.wgsl"
 #include "lib/held-heads.wgsl"
-
-struct Params {
-  tokens: u32,
-  heads: u32,
-  kv_heads: u32,
-  scale: f32,
-  accumulate_query: u32,
-  accumulate_key: u32,
-  accumulate_value: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> query: array<vec4f>; // (tokens, heads · head_dim)
-@group(0) @binding(2) var<storage, read> key: array<vec4f>; // (tokens, kv_heads · head_dim)
-@group(0) @binding(3) var<storage, read> value: array<vec4f>; // (tokens, kv_heads · head_dim)
-@group(0) @binding(4) var<storage, read> spans: array<vec4u>; // (tokens): prefix start, prefix end, start, query end
-@group(0) @binding(5) var<storage, read_write> y: array<vec4f>; // (tokens, heads · head_dim)
-@group(0) @binding(6) var<storage, read_write> lse: array<f32>; // (tokens, heads)
-@group(0) @binding(7) var<storage, read> dy: array<vec4f>; // (tokens, heads · head_dim)
-@group(0) @binding(8) var<storage, read> saved_y: array<vec4f>; // (tokens, heads · head_dim)
-@group(0) @binding(9) var<storage, read> saved_lse: array<f32>; // (tokens, heads)
-@group(0) @binding(10) var<storage, read> row_stats: array<vec2f>; // (tokens, heads): log-sum-exp, rowsum(dy · y)
-@group(0) @binding(11) var<storage, read_write> row_stats_out: array<vec2f>; // the same, as backward_rows writes it
-@group(0) @binding(12) var<storage, read_write> dquery: array<vec4f>;
-@group(0) @binding(13) var<storage, read_write> dkey: array<vec4f>;
-@group(0) @binding(14) var<storage, read_write> dvalue: array<vec4f>;
 
 @compute @workgroup_size(WORKGROUP)
 fn forward(

@@ -1,16 +1,10 @@
 // What a thread of attention.wgsl holds: heads of one token or of four neighbours, in registers, as 4 × 4 blocks of 16
-// coordinates. Which keys a query sees, and which queries see a key, is told by the spans. The including file binds
-// query, key, value, dy and spans. A value of token t is component t of a vector, so the number of tokens is a constant
-// and not another copy of the kernel.
+// coordinates. lib/attention.wgsl binds what they are read from. A value of token t is component t of a vector, so the
+// number of tokens is a constant and not another copy of the kernel.
 
 const WORKGROUP: u32 = 64;
-const HEAD_VECTORS: u32 = 4; // head_dim / 4
 const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 4): threads that share a head
 const TOKENS: u32 = 1; // tokens of a thread, 1 or 4
-const WINDOW: u32 = 0; // positions that a query sees, itself the last; 0 for all
-
-const LOWEST: f32 = -3.0e38;
-const FOUR = vec4u(0u, 1u, 2u, 3u);
 
 // What a thread owns: its tokens, the head and the first of its four vectors.
 struct Place {
@@ -28,14 +22,6 @@ fn place_of(group: vec3u, groups: vec3u, lane: u32, heads: u32) -> Place {
   let token = head / heads * TOKENS;
   let tokens = min(token + FOUR * (TOKENS / 4u), vec4u(params.tokens - 1u));
   return Place(token, tokens, head % heads, (id % PARTS) * 4u, token < params.tokens);
-}
-
-fn query_at(token: vec4u, head: u32) -> vec4u {
-  return (token * params.heads + head) * HEAD_VECTORS;
-}
-
-fn key_at(token: vec4u, head: u32) -> vec4u {
-  return (token * params.kv_heads + head) * HEAD_VECTORS;
 }
 
 // Four vectors of a head. A width that is no multiple of 16 has fewer in its last part: what lies past it reads as zero.
@@ -73,63 +59,6 @@ fn dy_block(start: u32, first: u32) -> mat4x4f {
 
 fn inner(a: mat4x4f, b: mat4x4f) -> f32 {
   return dot(a[0], b[0]) + dot(a[1], b[1]) + dot(a[2], b[2]) + dot(a[3], b[3]);
-}
-
-// A range [starts, ends) for each token, and the least range around those that are not empty.
-struct Ranges {
-  starts: vec4u,
-  ends: vec4u,
-  first: u32,
-  end: u32,
-}
-
-fn ranges(starts: vec4u, ends: vec4u) -> Ranges {
-  let empty = ends <= starts;
-  let low = select(starts, vec4u(0xffffffffu), empty);
-  let high = select(ends, vec4u(), empty);
-  return Ranges(starts, ends, min(min(low.x, low.y), min(low.z, low.w)), max(max(high.x, high.y), max(high.z, high.w)));
-}
-
-fn covers(range: Ranges, i: u32) -> vec4<bool> {
-  return (range.starts <= vec4u(i)) & (vec4u(i) < range.ends);
-}
-
-// The keys that the queries of a thread see: in pass 0 those of their prefixes, in pass 1 those of their segments.
-fn seen_keys(tokens: vec4u, pass_index: u32) -> Ranges {
-  let s0 = spans[tokens.x];
-  let s1 = spans[tokens.y];
-  let s2 = spans[tokens.z];
-  let s3 = spans[tokens.w];
-  let starts = vec4u(s0.z, s1.z, s2.z, s3.z);
-  if (pass_index == 0u) {
-    let ends = vec4u(s0.y, s1.y, s2.y, s3.y);
-    // A segment goes on where its prefix ends.
-    return ranges(windowed(vec4u(s0.x, s1.x, s2.x, s3.x), ends + tokens + 1u - starts), ends);
-  }
-  return ranges(windowed(starts, tokens + 1u), tokens + 1u);
-}
-
-// The first keys in sight, where the query is the last before `ends`.
-fn windowed(starts: vec4u, ends: vec4u) -> vec4u {
-  if (WINDOW == 0u) {
-    return starts;
-  }
-  return max(starts, ends - min(ends, vec4u(WINDOW)));
-}
-
-// Which of a thread's keys, among those that see query i at all, lie in its window.
-fn in_window(tokens: vec4u, i: u32) -> vec4<bool> {
-  if (WINDOW == 0u) {
-    return vec4<bool>(true);
-  }
-  let span = spans[i];
-  let back = select(vec4u(span.y + i - span.z), vec4u(i), tokens >= vec4u(span.z)) - tokens;
-  return back < vec4u(WINDOW);
-}
-
-// The queries that see the keys of a thread.
-fn seeing_queries(tokens: vec4u) -> Ranges {
-  return ranges(tokens, vec4u(spans[tokens.x].w, spans[tokens.y].w, spans[tokens.z].w, spans[tokens.w].w));
 }
 
 // Four tokens' own blocks of one tensor.

@@ -34,15 +34,14 @@ export interface TuningReport {
 /** A sample should take about this long, milliseconds: many times the cost of a submission. */
 const SAMPLE_MS = 4;
 /** What a single run takes at least, as far as clocks and submissions can tell. */
-const SUBMISSION_MS = 0.25;
-const MOST_REPEATS = 64;
+const SUBMISSION_MS = 0.1;
 const ROUNDS = 5;
 /** What takes this many times as long as the best, in a single run or in the samples so far, is measured no more. */
 const HOPELESS = { once: 4, sampled: 2 };
 /** The share of the first variant's time that another must stay below to take its place: less is noise. */
 const GAIN = 0.95;
 /** Bytes at the end of a result that variants are compared by. */
-const COMPARED_BYTES = 2 ** 18;
+const COMPARED_BYTES = 2 ** 22;
 /** Most that variants may differ by, as a share of the largest number: sums are rounded in different orders. */
 const AGREEMENT = 1e-4;
 /** Devices that a store keeps; the one that was measured longest ago goes first. */
@@ -153,7 +152,7 @@ export class Tuner {
     }
     if (samples.size === 1) return new Map([...once].filter(([variant]) => variant === first));
 
-    const repeats = Math.min(MOST_REPEATS, Math.ceil(SAMPLE_MS / best));
+    const repeats = Math.ceil(SAMPLE_MS / best);
     for (let round = 0; round < ROUNDS; round++) {
       for (const [variant, times] of samples) times.push(await time(variant, repeats));
       const fastest = Math.min(...[...samples.values()].map(median));

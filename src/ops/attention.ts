@@ -3,9 +3,12 @@
  * once and both completions attend to it, and nothing is padded.
  */
 import shader from '../../shaders/layers/attention.wgsl';
-import { type Count, kernels } from '../gpu/kernel.ts';
-import type { GradientSlot, Tape } from '../tensor/tape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import workgroupShader from '../../shaders/layers/attention-workgroup.wgsl';
+import { type Count, type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
+import type { Constants } from '../gpu/pipelines.ts';
+import { noise, type Operation, sizeClass, tokenClass, type Variant } from '../gpu/variants.ts';
+import { type GradientSlot, Tape } from '../tensor/tape.ts';
+import { Tensor } from '../tensor/tensor.ts';
 
 export interface Heads {
   heads: number;
@@ -30,22 +33,110 @@ export const attentionKernels = kernels(shader, {
   backward_key_value: { threads: perKeyHead },
 });
 
-/** What the kernels are compiled for. */
-export interface AttentionConstants {
-  HEAD_VECTORS: number;
-  PARTS: number;
-  TOKENS: number;
-  WORKGROUP: number;
+/** Tokens of a tile of the workgroup's kernels, and vectors of a head that a group sums at once. */
+const TILE = 32;
+const GROUP_VECTORS = 32;
+
+const tiles = (heads: 'heads' | 'kv_heads'): Grid => ({
+  groups: (p, { PARTS }) => Math.ceil((p.tokens as number) / TILE) * (p[heads] as number) * (PARTS as number),
+});
+
+export const workgroupKernels = kernels(workgroupShader, {
+  forward: tiles('heads'),
+  backward_query: tiles('heads'),
+  backward_key_value: tiles('kv_heads'),
+});
+
+/** Attention as its variants see it. */
+export interface AttentionShape {
+  tokens: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  window: number;
+  software: boolean;
 }
 
+interface AttentionVariant extends Variant<AttentionShape> {
+  kernels: Record<'forward' | 'backward_query' | 'backward_key_value', Kernel>;
+  constants(shape: AttentionShape): Constants;
+}
+
+/** The variants of attention. Backward takes the one that ran forward, whose log-sum-exps it reads. */
+export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
+  {
+    name: 'register',
+    serves: () => true,
+    kernels: attentionKernels,
+    constants: ({ headDim, software }) => registerConstants(headDim, software),
+  },
+  {
+    name: 'workgroup',
+    serves: () => true,
+    kernels: workgroupKernels,
+    constants: ({ headDim }) => ({
+      HEAD_VECTORS: headDim / 4,
+      PARTS: Math.ceil(headDim / 4 / GROUP_VECTORS),
+      CHUNKS: Math.min(4, Math.ceil(headDim / 32)),
+    }),
+  },
+];
+
 /**
- * The constants that fit the kernels to a head's width and to the device. Where the CPU stands in for a GPU a load costs
- * some twenty multiplications, so four tokens share it: 3 to 4 times less work there. A GPU is fed by threads instead.
+ * The constants that fit the register kernels to a head's width and to the device. Where the CPU stands in for a GPU a load
+ * costs some twenty multiplications, so four tokens share it: 3 to 4 times less work there. A GPU is fed by threads instead.
  */
-export function attentionConstants(headDim: number, software: boolean): AttentionConstants {
+function registerConstants(headDim: number, software: boolean): Constants {
   const parts = { HEAD_VECTORS: headDim / 4, PARTS: Math.ceil(headDim / 16) };
   return software ? { ...parts, TOKENS: 4, WORKGROUP: 16 } : { ...parts, TOKENS: 1, WORKGROUP: 64 };
 }
+
+/** Tokens of a trial at most: one sequence, half of whose tiles lie before the diagonal. */
+const TRIAL_TOKENS = 512;
+
+export const ATTENTION: Operation<AttentionShape, AttentionVariant> = {
+  name: 'attention',
+  variants: ATTENTION_VARIANTS,
+  classOf: ({ tokens, heads, kvHeads, headDim, window }) =>
+    `${tokenClass(tokens)} ${heads} ${kvHeads} ${headDim}${window > 0 ? ` window ${sizeClass(window)}` : ''}`,
+  // Forward and backward together: a step has one of each.
+  trial(gpu, shape) {
+    const { heads, kvHeads, headDim } = shape;
+    const tokens = Math.min(shape.tokens, TRIAL_TOKENS);
+    const label = 'attention of a trial';
+    const [query, key, value, dy] = [heads, kvHeads, kvHeads, heads].map((count) => {
+      const size = [tokens, count * headDim] as const;
+      return new Tensor(noise(gpu, 4 * size[0] * size[1], label), size, 'f32', label);
+    }) as [Tensor, Tensor, Tensor, Tensor];
+    const inputs = [query, key, value];
+    for (const input of inputs) input.requiresGrad = true;
+    const sequence = Uint32Array.from({ length: 4 * tokens }, (_, i) => (i % 4 === 3 ? tokens : 0));
+    const spans = Tensor.from(gpu, sequence, [tokens, 4], label);
+    const result = gpu.pool.allocate(query.size + dy.size + key.size + value.size, label);
+    return {
+      run(variant) {
+        const tape = Tape.forTraining(gpu);
+        const y = attentionBy(variant, tape, [query, key, value], spans, { ...shape, tokens });
+        y.grad = dy;
+        let { offset } = result;
+        const keep = (tensor: Tensor) => {
+          gpu.recorder.copy(tensor, { ...result, offset });
+          offset += tensor.size;
+        };
+        keep(y);
+        tape.backward();
+        for (const input of inputs) {
+          keep(input.grad as Tensor); // given back, but nobody else has had it yet
+          delete input.grad;
+        }
+      },
+      result,
+      dispose() {
+        for (const view of [...inputs, dy, spans, result]) gpu.pool.release(view);
+      },
+    };
+  },
+};
 
 /**
  * query (N, heads · headDim), key and value (N, kvHeads · headDim), spans (N, 4) u32 as in a packed batch → (N, heads ·
@@ -60,10 +151,25 @@ export function attention(
   { heads, kvHeads, headDim, scale = 1 / Math.sqrt(headDim), window = 0 }: Heads,
 ): Tensor {
   const { gpu } = tape;
-  const tokens = query.rows;
+  const { software } = gpu.adapter;
+  const shape = { tokens: query.rows, heads, kvHeads, headDim, window, software };
+  const variant = gpu.variants.choose(gpu, ATTENTION, shape);
+  return attentionBy(variant, tape, [query, key, value], spans, shape, scale);
+}
+
+function attentionBy(
+  variant: AttentionVariant,
+  tape: Tape,
+  [query, key, value]: readonly [Tensor, Tensor, Tensor],
+  spans: Tensor,
+  shape: AttentionShape,
+  scale = 1 / Math.sqrt(shape.headDim),
+): Tensor {
+  const { gpu } = tape;
+  const { tokens, heads, kvHeads, headDim, window, software } = shape;
   const y = tape.empty(query.shape, 'attention');
   const lse = tape.empty([tokens, heads], 'attention log-sum-exp');
-  const constants = { ...attentionConstants(headDim, gpu.adapter.software), WINDOW: window };
+  const constants = { ...variant.constants(shape), WINDOW: window };
   const params = {
     tokens,
     heads,
@@ -73,7 +179,7 @@ export function attention(
     accumulate_key: 0,
     accumulate_value: 0,
   };
-  attentionKernels.forward(gpu, { query, key, value, spans, y, lse }, params, constants);
+  variant.kernels.forward(gpu, { query, key, value, spans, y, lse }, params, constants);
   const backward = () => {
     const dy = y.grad as Tensor;
     const rowStats = tape.empty([tokens, heads, 2], 'attention row statistics');
@@ -81,12 +187,12 @@ export function attention(
       gpu,
       { dy, saved_y: y, saved_lse: lse, row_stats_out: rowStats },
       params,
-      constants,
+      registerConstants(headDim, software),
     );
     const shared = { query, key, value, spans, dy, row_stats: rowStats };
     const dquery = tape.gradient(query);
     if (dquery) {
-      attentionKernels.backward_query(
+      variant.kernels.backward_query(
         gpu,
         { ...shared, dquery: dquery.grad },
         { ...params, accumulate_query: dquery.accumulate },
@@ -99,7 +205,7 @@ export function attention(
       const [dkey, dvalue] = slots.map(
         (slot) => slot ?? { grad: tape.empty(key.shape, 'unused gradient'), accumulate: 0 as const },
       ) as [GradientSlot, GradientSlot];
-      attentionKernels.backward_key_value(
+      variant.kernels.backward_key_value(
         gpu,
         { ...shared, dkey: dkey.grad, dvalue: dvalue.grad },
         { ...params, accumulate_key: dkey.accumulate, accumulate_value: dvalue.accumulate },

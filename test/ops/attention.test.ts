@@ -10,7 +10,7 @@ import * as reference from '../reference/attention.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
-import { asDevices, checkOp } from '../support/op.ts';
+import { asDevices, asking, checkOp, type OpCase } from '../support/op.ts';
 
 /** Prompt, chosen and rejected lengths of one pair; two zeros make a plain sequence. */
 type Pair = readonly [number, number, number];
@@ -83,9 +83,13 @@ function makeCase(pairs: readonly Pair[], heads: Heads, scale = 1) {
 
 type Case = ReturnType<typeof makeCase>;
 
-async function check({ spans, tokens, query, key, value, shape }: Case, heads: Heads): Promise<void> {
+async function check(
+  { spans, tokens, query, key, value, shape }: Case,
+  heads: Heads,
+  devices?: ReturnType<typeof asDevices>,
+): Promise<void> {
   const forward = reference.attention(query, key, value, spans, shape);
-  await checkOp(await testGpu(), {
+  const op = {
     label: 'attention',
     inputs: {
       query: { values: query, shape: [tokens, heads.heads * heads.headDim], trained: true },
@@ -100,7 +104,8 @@ async function check({ spans, tokens, query, key, value, shape }: Case, heads: H
       return { query: dq, key: dk, value: dv };
     },
     tolerance,
-  });
+  } satisfies OpCase<'query' | 'key' | 'value' | 'spans'>;
+  await checkOp(await testGpu(), op, devices);
 }
 
 describe('attention', () => {
@@ -128,6 +133,22 @@ describe('attention', () => {
       const heads = { heads: 4, kvHeads: 2, headDim: 12, scale: 0.4, window };
       await check(makeCase(LAYOUTS[name], heads), heads);
     });
+  }
+
+  // Tiles of 32 tokens: fewer and more than that, spans that leave whole tiles out, heads of one part and of two.
+  const plain = { heads: 6, kvHeads: 2, headDim: 16 };
+  for (const [heads, names] of [
+    [plain, Object.keys(LAYOUTS)],
+    [{ heads: 2, kvHeads: 1, headDim: 136 }, ['sequences of 1, 6 and 42']],
+    [{ ...plain, scale: 0.4, window: 5 }, ['pairs and single tokens', 'a long pair']],
+  ] as const) {
+    for (const name of names) {
+      const title = `${heads.heads} heads of ${heads.headDim}${'window' in heads ? ' in a window' : ''}`;
+      it(`by workgroups, ${title}: ${name}`, async () => {
+        const staged = { name: 'by workgroups', gpu: asking(await testGpu(), 'workgroup') };
+        await check(makeCase(LAYOUTS[name], heads), heads, [staged]);
+      });
+    }
   }
 
   it('stays exact where one score is far above the others', async () => {
@@ -190,7 +211,8 @@ describe('attention', () => {
     const draw = (count: number, columns: number) => Float32Array.from(normals(count * columns));
     const parts = [prompt, 5, length].map((count) => [draw(count, width), draw(count, 16), draw(count, 16)]);
     const run = async (pairs: readonly Pair[], chosen: readonly Float32Array[][]) => {
-      const gpu = await testGpu();
+      // By workgroups they depend on where tiles begin.
+      const gpu = asking(await testGpu(), 'register');
       const tape = Tape.forInference(gpu);
       const spans = spansOf(pairs);
       const tokens = spans.length / 4;

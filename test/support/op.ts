@@ -51,9 +51,13 @@ interface Outcome {
   gradients: Map<string, Float32Array>;
 }
 
-/** Checks the op on both kinds of device. */
-export async function checkOp<Name extends string>(real: Gpu, op: OpCase<Name>): Promise<void> {
-  for (const { name, gpu } of asDevices(real)) {
+/** Checks the op on both kinds of device, or on those that are given. */
+export async function checkOp<Name extends string>(
+  real: Gpu,
+  op: OpCase<Name>,
+  devices = asDevices(real),
+): Promise<void> {
+  for (const { name, gpu } of devices) {
     const label = `${op.label}, ${name}`;
     const { gpu: guarded, check } = guards(gpu);
     const length = op.value().length;
