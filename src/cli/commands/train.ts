@@ -52,15 +52,7 @@ function trainCommand(method: Method): Command {
       learningRate: `${adapterLearningRate}, with --full ${defaults.learningRate}`,
     },
     async run({ settings, terminal, signal }) {
-      const {
-        model: modelPath,
-        dtype,
-        out,
-        full = false,
-        initAdapter,
-        resume,
-        overwrite,
-      } = settings;
+      const { model: modelPath, dtype, out, full = false, initAdapter, resume, overwrite } = settings;
       if (initAdapter !== undefined && resolve(out) === resolve(initAdapter)) {
         throw new UsageError(
           '--out is the folder of --init-adapter, which would be overwritten: choose another --out.',
