@@ -1,6 +1,6 @@
 // The attention of attention.wgsl by workgroups: a group takes TILE queries of a head and TILE keys at a time. Both are
 // staged in workgroup memory, a score is computed once for all coordinates of a head, and tiles that no span covers are
-// passed over. A head wider than 128 is summed in parts by several groups. Bits of a row depend on where the tiles begin.
+// passed over. A head wider than 128 is summed in parts by several groups.
 
 #include "lib/staged-attention.wgsl"
 
@@ -23,14 +23,22 @@ fn forward(
   var sum2 = mat4x4f();
   var sum3 = mat4x4f();
   for (var pass_index = 0u; pass_index < 2u; pass_index++) {
-    let all = seen_by_tile(place.first_token, pass_index);
-    let own = seen_keys(rows_of(mine), pass_index);
-    for (var start = all.x / TILE * TILE; start < all.y; start += TILE) {
-      if (!meets(place.first_token, start, pass_index)) {
+    var range = next_origin(place.first_token, pass_index, 0u);
+    var start = range.x;
+    while (range.x != ANY) {
+      let origin = range.x;
+      let first_key = start;
+      start += TILE;
+      if (start >= range.y) {
+        range = next_origin(place.first_token, pass_index, origin + 1u);
+        start = range.x;
+      }
+      if (!meets(place.first_token, first_key, pass_index, origin)) {
         continue;
       }
-      let products = query_key(place.first_token, place.head, start, kv_head, lane);
-      let visible = sight(own, start + 4u * (lane % SIDE) + FOUR);
+      let own = seen_from(rows_of(mine), pass_index, origin);
+      let products = query_key(place.first_token, place.head, first_key, kv_head, lane);
+      let visible = sight(own, first_key + 4u * (lane % SIDE) + FOUR);
       let scores = seen_only(params.scale * products, visible, LOWEST);
       block_highest[lane] = vec4f(largest(scores[0]), largest(scores[1]), largest(scores[2]), largest(scores[3]));
       workgroupBarrier();
@@ -46,18 +54,18 @@ fn forward(
       for (var b = 0u; b < SIDE; b++) {
         total += vec4f(1.0) * weights_of(lane / SIDE, b);
       }
-      stage_values(start, kv_head, place.first, lane);
+      stage_values(first_key, kv_head, place.first, lane);
       sum0 = add_rows(by_column(sum0, shrink), lane);
       if (CHUNKS > 1u) {
-        stage_values(start, kv_head, place.first + SIDE, lane);
+        stage_values(first_key, kv_head, place.first + SIDE, lane);
         sum1 = add_rows(by_column(sum1, shrink), lane);
       }
       if (CHUNKS > 2u) {
-        stage_values(start, kv_head, place.first + 2u * SIDE, lane);
+        stage_values(first_key, kv_head, place.first + 2u * SIDE, lane);
         sum2 = add_rows(by_column(sum2, shrink), lane);
       }
       if (CHUNKS > 3u) {
-        stage_values(start, kv_head, place.first + 3u * SIDE, lane);
+        stage_values(first_key, kv_head, place.first + 3u * SIDE, lane);
         sum3 = add_rows(by_column(sum3, shrink), lane);
       }
     }
@@ -117,28 +125,36 @@ fn backward_query(
   var sum2 = mat4x4f();
   var sum3 = mat4x4f();
   for (var pass_index = 0u; pass_index < 2u; pass_index++) {
-    let all = seen_by_tile(place.first_token, pass_index);
-    let own = seen_keys(rows_of(mine), pass_index);
-    for (var start = all.x / TILE * TILE; start < all.y; start += TILE) {
-      if (!meets(place.first_token, start, pass_index)) {
+    var range = next_origin(place.first_token, pass_index, 0u);
+    var start = range.x;
+    while (range.x != ANY) {
+      let origin = range.x;
+      let first_key = start;
+      start += TILE;
+      if (start >= range.y) {
+        range = next_origin(place.first_token, pass_index, origin + 1u);
+        start = range.x;
+      }
+      if (!meets(place.first_token, first_key, pass_index, origin)) {
         continue;
       }
-      let products = query_key(place.first_token, place.head, start, kv_head, lane);
-      let dp = dy_value(place.first_token, place.head, start, kv_head, lane);
-      let p = probabilities(products, stats[0], sight(own, start + 4u * (lane % SIDE) + FOUR));
+      let own = seen_from(rows_of(mine), pass_index, origin);
+      let products = query_key(place.first_token, place.head, first_key, kv_head, lane);
+      let dp = dy_value(place.first_token, place.head, first_key, kv_head, lane);
+      let p = probabilities(products, stats[0], sight(own, first_key + 4u * (lane % SIDE) + FOUR));
       put_weights(lane / SIDE, lane % SIDE, score_gradients(p, dp, stats[1]));
-      stage_keys(start, kv_head, place.first, lane);
+      stage_keys(first_key, kv_head, place.first, lane);
       sum0 = add_rows(sum0, lane);
       if (CHUNKS > 1u) {
-        stage_keys(start, kv_head, place.first + SIDE, lane);
+        stage_keys(first_key, kv_head, place.first + SIDE, lane);
         sum1 = add_rows(sum1, lane);
       }
       if (CHUNKS > 2u) {
-        stage_keys(start, kv_head, place.first + 2u * SIDE, lane);
+        stage_keys(first_key, kv_head, place.first + 2u * SIDE, lane);
         sum2 = add_rows(sum2, lane);
       }
       if (CHUNKS > 3u) {
-        stage_keys(start, kv_head, place.first + 3u * SIDE, lane);
+        stage_keys(first_key, kv_head, place.first + 3u * SIDE, lane);
         sum3 = add_rows(sum3, lane);
       }
     }
@@ -184,7 +200,7 @@ fn backward_key_value(
   var value2 = mat4x4f();
   var value3 = mat4x4f();
   for (var start = place.first_token; start < end; start += TILE) {
-    if (!meets(start, place.first_token, 0u) && !meets(start, place.first_token, 1u)) {
+    if (!meets(start, place.first_token, 0u, ANY) && !meets(start, place.first_token, 1u, ANY)) {
       continue;
     }
     let queries = start + 4u * (lane / SIDE) + FOUR;

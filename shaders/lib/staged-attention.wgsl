@@ -10,6 +10,7 @@ const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 32): groups that share a head
 const SIDE = 8u; // blocks along a tile
 const TILE = 4u * SIDE;
 const THREADS = SIDE * SIDE;
+const ANY = 0xffffffffu; // no origin in particular
 const DEEP = 4u; // vectors of a head that scores stage at a time
 
 // Blocks column by column: (4, DEEP, SIDE) of either factor, (4, SIDE, SIDE) of the weights, then (TILE, SIDE) vectors.
@@ -36,21 +37,42 @@ fn rows_of(first: u32) -> vec4u {
   return min(first + FOUR, vec4u(params.tokens - 1u));
 }
 
-// The least range around what the queries of a tile see in a pass.
-fn seen_by_tile(first_query: u32, pass_index: u32) -> vec2u {
-  var all = vec2u(0xffffffffu, 0u);
-  for (var b = 0u; b < SIDE; b++) {
-    let seen = seen_keys(rows_of(first_query + 4u * b), pass_index);
-    all = vec2u(min(all.x, seen.first), max(all.y, seen.end));
+// Where the prefixes of queries begin, or their segments.
+fn origins(tokens: vec4u, pass_index: u32) -> vec4u {
+  let s0 = spans[tokens.x];
+  let s1 = spans[tokens.y];
+  let s2 = spans[tokens.z];
+  let s3 = spans[tokens.w];
+  return select(vec4u(s0.z, s1.z, s2.z, s3.z), vec4u(s0.x, s1.x, s2.x, s3.x), pass_index == 0u);
+}
+
+// What queries see in a pass, but for those whose range has another origin.
+fn seen_from(tokens: vec4u, pass_index: u32, origin: u32) -> Ranges {
+  var seen = seen_keys(tokens, pass_index);
+  seen.ends = select(vec4u(), seen.ends, (origins(tokens, pass_index) == vec4u(origin)) | vec4<bool>(origin == ANY));
+  return seen;
+}
+
+// The first origin from `least` on of what the queries of a tile see in a pass, and the end of what begins there. Tiles of
+// keys begin at origins, so that what becomes of a query does not depend on what is packed beside it.
+fn next_origin(first_query: u32, pass_index: u32, least: u32) -> vec2u {
+  var next = vec2u(ANY, 0u);
+  for (var b = 0u; b < TILE; b++) {
+    let token = min(first_query + b, params.tokens - 1u);
+    let span = spans[token];
+    let range = select(vec2u(span.z, token + 1u), span.xy, pass_index == 0u);
+    if (range.x < range.y && range.x >= least && range.x <= next.x) {
+      next = vec2u(range.x, select(range.y, max(range.y, next.y), range.x == next.x));
+    }
   }
-  return all;
+  return next;
 }
 
 // Whether a query of the tile sees a key of the tile.
-fn meets(first_query: u32, first_key: u32, pass_index: u32) -> bool {
+fn meets(first_query: u32, first_key: u32, pass_index: u32, origin: u32) -> bool {
   var found = false;
   for (var b = 0u; b < SIDE; b++) {
-    let seen = seen_keys(rows_of(first_query + 4u * b), pass_index);
+    let seen = seen_from(rows_of(first_query + 4u * b), pass_index, origin);
     let from_tile = max(seen.starts, vec4u(first_key));
     found |= any(from_tile < min(seen.ends, vec4u(first_key + TILE)));
   }

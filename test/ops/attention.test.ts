@@ -202,30 +202,35 @@ describe('attention', () => {
     }
   });
 
-  it('gives a completion the bits it has beside another one', async () => {
-    // The rejected completion of a pair and the same tokens as the chosen one of a pair without another.
-    const heads = { heads: 2, kvHeads: 1, headDim: 16 };
-    const [prompt, length] = [6, 7];
-    const width = 32;
-    const { normals } = random(11);
-    const draw = (count: number, columns: number) => Float32Array.from(normals(count * columns));
-    const parts = [prompt, 5, length].map((count) => [draw(count, width), draw(count, 16), draw(count, 16)]);
-    const run = async (pairs: readonly Pair[], chosen: readonly Float32Array[][]) => {
-      // By workgroups they depend on where tiles begin.
-      const gpu = asking(await testGpu(), 'register');
-      const tape = Tape.forInference(gpu);
-      const spans = spansOf(pairs);
-      const tokens = spans.length / 4;
-      const [q, k, v] = [width, 16, 16].map((columns, which) => {
-        const all = Float32Array.from(chosen.flatMap((part) => [...part[which]]));
-        return Tensor.from(gpu, all, [tokens, columns]);
-      });
-      const y = await attention(tape, q, k, v, Tensor.from(gpu, spans, [tokens, 4]), heads).toArray(gpu);
-      tape.dispose();
-      return y.slice(-length * width);
-    };
-    const beside = await run([[prompt, 5, length]], parts);
-    const alone = await run([[prompt, length, 0]], [parts[0], parts[2]]);
-    expect([...beside]).to.deep.equal([...alone]);
-  });
+  for (const variant of ['register', 'workgroup']) {
+    it(`gives a completion the bits it has beside another one, by ${variant}`, async () => {
+      // The rejected completion of a pair and the same tokens as the chosen one of a pair without another.
+      const heads = { heads: 2, kvHeads: 1, headDim: 16 };
+      const [prompt, length] = [6, 7];
+      const width = 32;
+      const { normals } = random(11);
+      const draw = (count: number, columns: number) => Float32Array.from(normals(count * columns));
+      const parts = [prompt, 5, length].map((count) => [
+        draw(count, width),
+        draw(count, 16),
+        draw(count, 16),
+      ]);
+      const run = async (pairs: readonly Pair[], chosen: readonly Float32Array[][]) => {
+        const gpu = asking(await testGpu(), variant);
+        const tape = Tape.forInference(gpu);
+        const spans = spansOf(pairs);
+        const tokens = spans.length / 4;
+        const [q, k, v] = [width, 16, 16].map((columns, which) => {
+          const all = Float32Array.from(chosen.flatMap((part) => [...part[which]]));
+          return Tensor.from(gpu, all, [tokens, columns]);
+        });
+        const y = await attention(tape, q, k, v, Tensor.from(gpu, spans, [tokens, 4]), heads).toArray(gpu);
+        tape.dispose();
+        return y.slice(-length * width);
+      };
+      const beside = await run([[prompt, 5, length]], parts);
+      const alone = await run([[prompt, length, 0]], [parts[0], parts[2]]);
+      expect([...beside]).to.deep.equal([...alone]);
+    });
+  }
 });
