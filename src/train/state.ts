@@ -9,9 +9,9 @@ import {
   decodeCheckpoint,
   encodeCheckpoint,
 } from '../io/checkpoint.ts';
-import { InputError } from '../io/errors.ts';
+import { InputError, quote } from '../io/errors.ts';
 import { contentHash } from '../io/hash.ts';
-import { isObject, type JsonObject } from '../io/json.ts';
+import { Fields, isObject, type Json, type JsonObject } from '../io/json.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { ParameterStore, Slab } from '../tensor/parameters.ts';
 import type { EvaluateEvent, StepEvent } from './events.ts';
@@ -75,15 +75,41 @@ export async function loadRun(
       'Resume with the same ones, or write to another folder',
     );
   }
-  if (!isObject(checkpoint.state)) throw new InputError('checkpoint', 'has no state', 'Start again');
-  return { state: checkpoint.state as unknown as RunState, checkpoint };
+  return { state: runState(checkpoint.state), checkpoint };
 }
 
-/** Puts the trained numbers of a checkpoint back. */
+/** A hash finds damage, and no intent: what a run counts by is looked at all the same. */
+function runState(state: Json): RunState {
+  if (!isObject(state)) throw new InputError('checkpoint', 'has no state', 'Start again');
+  const fields = new Fields(state, 'checkpoint');
+  const [step, tokens, numTokens] = ['step', 'tokens', 'numTokens'].map((name) =>
+    fields.integer(name, undefined, 0, Number.MAX_SAFE_INTEGER),
+  ) as [number, number, number];
+  const log = fields.get('log');
+  if (!Array.isArray(log) || !log.every(isLogEntry)) throw fields.wrong('log', 'what the run has told');
+  return { step, tokens, numTokens, log };
+}
+
+function isLogEntry(entry: unknown): entry is LogEntry & JsonObject {
+  if (!isObject(entry) || !isObject(entry.metrics)) return false;
+  const { type, step, metrics } = entry;
+  const isNumber = (value: unknown) => typeof value === 'number';
+  return (type === 'step' || type === 'evaluate') && isNumber(step) && Object.values(metrics).every(isNumber);
+}
+
+/** Puts the trained numbers of a checkpoint back. {@link InputError} where it has others. */
 export function restoreParameters(parameters: ParameterStore, checkpoint: Checkpoint): void {
   for (const slab of SAVED) {
     const prefix = `${slab}/`;
-    const values = [...checkpoint.tensors].filter(([name]) => name.startsWith(prefix));
-    parameters.write(slab, new Map(values.map(([name, array]) => [name.slice(prefix.length), array])));
+    const values = new Map<string, Float32Array>();
+    for (const [name, { length }] of parameters.tensors) {
+      const found = checkpoint.tensors.get(prefix + name);
+      if (found?.length !== length) {
+        const what = `has ${found?.length ?? 'none'} of the ${length} ${slab} of ${quote(name)}`;
+        throw new InputError('checkpoint', what, 'Use another copy or start again');
+      }
+      values.set(name, found);
+    }
+    parameters.write(slab, values);
   }
 }

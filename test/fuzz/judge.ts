@@ -52,7 +52,7 @@ function findingOf(target: Target, folder: Folder, error: unknown, bytes: number
   const { message, where } = error;
   if (message.length > MOST_CHARACTERS) return found('long', message.slice(0, 200));
   if (/[\p{Cc}\p{Cs}\u202a-\u202e]/u.test(message)) return found('unprintable', JSON.stringify(message));
-  const named = where.startsWith(`${FOLDER}/`) || (target.blamesFolder && where === FOLDER);
+  const named = [`${FOLDER}/`, target.blames].some((name) => name && where.startsWith(name));
   return named ? undefined : found('unnamed', message);
 }
 

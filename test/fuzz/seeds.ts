@@ -73,8 +73,14 @@ export const json: Folder[] = [
   { 'x.json': textBytes('\ufeff [1, -2.5e3, "\\u00e9", null, {"": [[]]}]\n') },
 ];
 
+const state = {
+  step: 3,
+  tokens: 12,
+  numTokens: 14,
+  log: [{ type: 'step', step: 1, epoch: 0.5, metrics: { loss: 0.5 } }],
+};
+
 export async function checkpoints(): Promise<Folder[]> {
-  const state = { step: 3, tokens: 12, log: [{ type: 'step', metrics: { loss: 0.5 } }] };
   const tensors = new Map([
     ['values/a', Float32Array.of(1, 2)],
     ['b', new Float32Array(5)],
@@ -116,6 +122,8 @@ export function ggufOf(parts: Uint8Array): Uint8Array<ArrayBuffer> {
     return new Uint8Array();
   }
 }
+
+export const runStates: Folder[] = [{ 'state.json': jsonBytes(state) }];
 
 /** A tokenizer that reads, for those that are not about tokenizers. */
 export const tokenizer: Folder = {

@@ -11,7 +11,7 @@ import { tokenizePairs } from '../../src/data/tokenize-completions.ts';
 import { tokenizeTexts } from '../../src/data/tokenize-texts.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memorySource } from '../../src/io/byte-source.ts';
-import { decodeCheckpoint, encodeCheckpoint } from '../../src/io/checkpoint.ts';
+import { decodeCheckpoint, encodeCheckpoint, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
 import { InputError } from '../../src/io/errors.ts';
 import { type Files, memoryFiles } from '../../src/io/files.ts';
 import { toFloat32 } from '../../src/io/float.ts';
@@ -22,6 +22,7 @@ import { ADAPTER_WEIGHTS, checkAdapterFits, readAdapter, writeAdapter } from '..
 import { openSafetensors, parseSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
 import { MODEL_CONFIG, MODEL_GGUF, MODEL_WEIGHTS, openWeights } from '../../src/io/weights.ts';
 import { describeModel, linearsOf, openModelWeights, weightShapes } from '../../src/model/weights.ts';
+import { loadRun } from '../../src/train/state.ts';
 import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
 import { type Folder, jsonBytes, textOf } from './folder.ts';
 import * as seeds from './seeds.ts';
@@ -34,8 +35,8 @@ export interface Target {
   run(folder: Folder): unknown;
   /** What a reader may ask for in all, beside a multiple of the folder; 64. */
   megabytes?: number;
-  /** An error may blame the folder: what is wrong is not in one of its files. */
-  blamesFolder?: boolean;
+  /** What an error may blame beside a file: the folder, where no single file is wrong. */
+  blames?: string;
 }
 
 /** What folders are called in messages. */
@@ -169,7 +170,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   config: {
     seeds: seeds.configs,
     words: WORDS.configs,
-    blamesFolder: true,
+    blames: FOLDER,
     async run(folder) {
       const { config, architecture } = await describeModel(memoryFiles(folder, FOLDER));
       holds(config.layers.length === config.numHiddenLayers, 'layers');
@@ -230,6 +231,23 @@ export const TARGETS: Readonly<Record<string, Target>> = {
       const checkpoint = await decodeCheckpoint(only(folder, 'checkpoint'), `${FOLDER}/checkpoint`);
       await encodeCheckpoint(checkpoint);
     },
+  },
+  'run-state': {
+    seeds: seeds.runStates,
+    words: ['step', 'tokens', 'numTokens', 'log', 'type', 'metrics', 'evaluate', 'epoch'],
+    async run(folder) {
+      const file = `${FOLDER}/state.json`;
+      const state = parseJson(textOf(only(folder, 'state.json')) ?? '', file);
+      const store = memoryCheckpointStore();
+      try {
+        await store.write(await encodeCheckpoint({ configHash: '0f', state, tensors: new Map() }));
+      } catch {
+        return; // what no checkpoint can hold
+      }
+      const loaded = await loadRun(store, '0f');
+      holds((loaded?.state.step ?? -1) >= 0 && Array.isArray(loaded?.state.log), 'state');
+    },
+    blames: 'checkpoint',
   },
   tokenizer: {
     seeds: seeds.tokenizers,

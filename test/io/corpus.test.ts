@@ -8,6 +8,7 @@ import adapter from '../fuzz/corpus/adapter.json' with { type: 'json' };
 import config from '../fuzz/corpus/config.json' with { type: 'json' };
 import json from '../fuzz/corpus/json.json' with { type: 'json' };
 import rows from '../fuzz/corpus/rows.json' with { type: 'json' };
+import runState from '../fuzz/corpus/run-state.json' with { type: 'json' };
 import safetensors from '../fuzz/corpus/safetensors.json' with { type: 'json' };
 import template from '../fuzz/corpus/template.json' with { type: 'json' };
 import tokenizer from '../fuzz/corpus/tokenizer.json' with { type: 'json' };
@@ -28,6 +29,7 @@ const CORPUS: Readonly<Record<string, readonly Row[]>> = {
   config,
   json,
   rows,
+  'run-state': runState,
   safetensors,
   template,
   tokenizer,
