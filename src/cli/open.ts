@@ -92,7 +92,7 @@ export function openModelFiles(
 }
 
 /** Where a model has come from. */
-type Origin = Pick<Files, 'name' | 'revision'>;
+export type Origin = Pick<Files, 'name' | 'revision'>;
 
 /** How a record names a model, so that it is found from anywhere. */
 export interface RecordedModel {

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { formatBytes } from '../gpu/errors.ts';
 import type { TuningReport } from '../gpu/tuner.ts';
-import { checkAdapterFits, type LoraConfig } from '../io/peft.ts';
+import { type Adapter, checkAdapterFits, type LoraConfig } from '../io/peft.ts';
 import { ALL_LINEAR, shortNames } from '../io/target-modules.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { TrainingConfig } from '../train/config.ts';
@@ -13,7 +13,7 @@ import type { Metrics, RunPlan, StepEvent, TrainEvent } from '../train/events.ts
 import type { Trainer } from '../train/trainer.ts';
 import { InterruptedError, type StopSignal, UsageError } from './failures.ts';
 import { type Method, methodOptions } from './methods.ts';
-import { adapterJson, type OpenModel, readAdapterFor } from './open.ts';
+import { adapterJson, type OpenModel, type Origin, readAdapterFor } from './open.ts';
 import { LORA_OPTIONS, OPTIONS, pick, type Settings } from './options.ts';
 import { CHECKPOINT, type RunFolder } from './run-folder.ts';
 import type { Terminal } from './terminal.ts';
@@ -135,17 +135,27 @@ async function peftConfigOf(
   settings: Settings,
   model: CausalLM,
   terminal: Terminal,
-): Promise<NonNullable<Parameters<Method['trainer']>[0]['peftConfig']> | null> {
-  const { full, initAdapter } = settings;
-  if (initAdapter === undefined) return full ? null : loraConfig(settings, model);
+): Promise<Partial<LoraConfig> | Adapter | null> {
+  const adapter = await initialAdapter(settings, model, terminal);
+  if (!adapter) return settings.full ? null : loraConfig(settings, model);
+  checkAdapterFits(adapter, model.linears, settings.initAdapter ?? '');
+  return adapter;
+}
+
+/** The adapter to train on, where one is given. Throws a {@link UsageError} for settings that it brings itself. */
+export async function initialAdapter(
+  settings: Settings,
+  model: Origin,
+  terminal: Terminal,
+): Promise<Adapter | undefined> {
+  const { initAdapter } = settings;
+  if (initAdapter === undefined) return undefined;
   const others = [...LORA_OPTIONS, 'full' as const].filter((name) => settings[name] !== undefined);
   if (others.length > 0) {
     const flags = others.map((name) => OPTIONS[name].flag).join(', ');
     throw new UsageError(`--init-adapter brings its own LoRA settings: leave out ${flags}.`);
   }
-  const adapter = await readAdapterFor(model, initAdapter, (line) => terminal.info(line));
-  checkAdapterFits(adapter, model.linears, initAdapter);
-  return adapter;
+  return readAdapterFor(model, initAdapter, (line) => terminal.info(line));
 }
 
 /** LoRA's settings, with `all-linear` spelt out. */

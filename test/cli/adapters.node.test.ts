@@ -58,6 +58,7 @@ describe('cli: adapters', () => {
       ...['export', '--format', 'trl', '--adapter', workshop.path('on'), '--token-ids', '--out', out],
     ]);
     expect(exported.code, exported.stderr).to.equal(0);
+    expect(exported.stderr).to.include(`cd ${out} && accelerate launch train.py`);
     expect((await weightsOf(`${out}/start`)).values).to.deep.equal(start.values);
     expect((await weightsOf(`${out}/trained`)).values).to.deep.equal(end.values);
     const [first] = (await readFile(`${out}/train.ids.jsonl`, 'utf8')).split('\n');

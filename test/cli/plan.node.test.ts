@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { readText } from '../../src/cli/open.ts';
 import { EMBEDDED } from '../../src/cli/package.ts';
+import { readFixture } from '../support/files.ts';
 import { lines, pairs, Workshop } from './workshop.ts';
 
 interface Plan {
@@ -50,6 +51,14 @@ describe('cli: plan', function () {
     const agreed = await both({ '--out': workshop.path('full'), '--full': '' });
     expectAgreement(agreed);
     expect(agreed.plan.parts).to.not.have.any.keys('adapters');
+  });
+
+  it('the tiny model, an adapter that is there', async () => {
+    const adapter = workshop.path('adapter');
+    for (const name of ['adapter_config.json', 'adapter_model.safetensors']) {
+      await workshop.write(`adapter/${name}`, await readFixture(`tiny-llama/adapter/${name}`));
+    }
+    expectAgreement(await both({ '--out': workshop.path('further'), '--init-adapter': adapter }));
   });
 
   it('the embedded model', async () => {

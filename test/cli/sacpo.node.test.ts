@@ -97,6 +97,7 @@ describe('cli: sacpo', function () {
       workshop.run(['export', '--format', 'trl', '--adapter', workshop.path('both'), '--out', out, ...more]);
     const { code, json, stderr } = await export_();
     expect(code, stderr).to.equal(0);
+    expect(stderr).to.include(`cd ${out} && sh train.sh`);
     const files = json.files as string[];
     expect(files).to.include.members(['train.sh', '1-reward/train.py', '2-safety/start/adapter_config.json']);
     expect(files.filter((file) => file.includes('below/'))).to.deep.equal([

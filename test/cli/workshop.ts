@@ -77,7 +77,8 @@ export class Workshop {
       '--model': this.path('model'),
       '--data': this.path('pairs.jsonl'),
       '--out': this.path('out'),
-      '--lora-r': '16',
+      // An adapter that is there brings its rank.
+      ...('--init-adapter' in options ? {} : { '--lora-r': '16' }),
       '--batch-size': '4',
       '--learning-rate': '1e-3',
       ...options,

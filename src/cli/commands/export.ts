@@ -18,13 +18,15 @@ import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
 import { openModelFiles, type RecordedModel, readAdapterFor } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
-import { GGUF_ADAPTER, openRunFolder, type RunFolderOptions } from '../run-folder.ts';
+import { GGUF_ADAPTER, openRunFolder, type RunFolderOptions, TRL_SCRIPT, TRL_STAGES } from '../run-folder.ts';
 import { trlFiles } from '../trl-export.ts';
 
 interface Format {
   writes: RunFolderOptions['writes'];
   /** What it is in a sentence: "written to X as …". */
   as: string;
+  /** The command that makes use of the files, in their folder. */
+  next?(files: Record<string, unknown>): string;
   /** The files by name, in the order in which to write them. */
   files(from: Source): Promise<Record<string, Uint8Array>>;
 }
@@ -69,6 +71,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
   trl: {
     writes: 'trl',
     as: 'a run for TRL',
+    next: (files) => (TRL_STAGES in files ? `sh ${TRL_STAGES}` : `accelerate launch ${TRL_SCRIPT}`),
     files: ({ folders: [run, ...others], tokenIds, model }) => {
       if (run !== undefined && others.length === 0) return trlFiles(run, { tokenIds, open: model });
       throw new UsageError('--format trl takes one --adapter, the folder of a run.');
@@ -126,6 +129,7 @@ export const exportCommand = command({
     const adapters = folders.length === 1 ? '1 adapter' : `${folders.length} adapters`;
     const counted = q === 1 ? '' : `, the last one by ${q},`;
     terminal.print(`${adapters}${counted} written to ${out} as ${format.as}`);
+    if (format.next) terminal.print(`To run it: cd ${out} && ${format.next(files)}`);
     return { json: { format: name, adapters: folders, q, files: Object.keys(files), out } };
   },
 });

@@ -12,7 +12,7 @@ import { command } from '../command.ts';
 import { DPO, methodOptions } from '../methods.ts';
 import { openModelFiles, withGpu } from '../open.ts';
 import { LORA_OPTIONS, MODEL_OPTIONS, OPTIONS, type OptionName, pick, type Settings } from '../options.ts';
-import { loraConfig } from '../training.ts';
+import { initialAdapter, loraConfig } from '../training.ts';
 import { readData } from '../training-data.ts';
 
 export const plan = command({
@@ -29,6 +29,7 @@ export const plan = command({
     'data',
     'evalData',
     'evalSplit',
+    'initAdapter',
     'full',
     ...methodOptions(DPO),
     ...LORA_OPTIONS,
@@ -41,8 +42,9 @@ export const plan = command({
     const files = await openModelFiles(settings, terminal, signal);
     const { train, evaluation } = await readData(DPO, settings);
     const tokenizer = await Tokenizer.fromFiles(files);
+    const given = await initialAdapter(settings, files, terminal);
     return withGpu(terminal, { ...settings, memoryCap: undefined }, async (gpu) => {
-      const planFor = ({ dtype = 'auto', ...given }: Settings) => {
+      const planFor = ({ dtype = 'auto', ...so }: Settings) => {
         checkDtype(dtype);
         return planMemory(
           gpu,
@@ -51,11 +53,11 @@ export const plan = command({
             requireVocabulary(tokenizer, model.config.vocabSize);
             return DPO.trainer({
               model,
-              args: pick(given, methodOptions(DPO)) as Partial<TrainingConfig>,
+              args: pick(so, methodOptions(DPO)) as Partial<TrainingConfig>,
               trainDataset: train,
               evalDataset: evaluation,
               processingClass: tokenizer,
-              peftConfig: full ? null : loraConfig(given, model),
+              peftConfig: given ?? (full ? null : loraConfig(so, model)),
             });
           },
           { trainable: full, dtype },
