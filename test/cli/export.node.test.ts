@@ -120,7 +120,7 @@ describe('cli: export', () => {
       ['merged', [], 'needs --model'],
       ['gguf', [], 'needs --model'],
       ['merged', ['--model', other], adapter, 'q_proj is (32, 32)', 'tiny-llama'],
-      ['gguf', ['--model', other], adapter, 'is not in the model'],
+      ['gguf', ['--model', other], adapter, 'v_proj is (16, 32)', 'more'],
       ['merged', ['--model', half], 'half/model.safetensors'],
       ['merged', ['--model', workshop.path('none')], 'none: there is no such folder', 'owner/name'],
       ['peft', ['--q', '2'], 'q'],
