@@ -1,8 +1,6 @@
 /**
  * Conversations by chat templates, for check_templates.py: reads a job of templates, the files beside them and conversations,
  * and writes what each renders to, without and with the generation prompt; for a refusal its message.
- *
- *   node templates.mjs job.json out.json
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 
@@ -11,9 +9,16 @@ const { InputError, memoryFiles, Tokenizer } = await import(
   new URL('../../dist/index.js', import.meta.url).href
 );
 
-const [job, out] = /** @type {[string, string]} */ (process.argv.slice(2));
-/** @type {{ templates: Record<string, string>, files: Record<string, string>, conversations: import('../../src/index.ts').Message[][] }} */
-const { templates, files, conversations } = JSON.parse(readFileSync(job, 'utf8'));
+/**
+ * @typedef {object} Job
+ * @property {Record<string, string>} templates
+ * @property {Record<string, string>} files
+ * @property {import('../../src/index.ts').Message[][]} conversations
+ */
+
+const [input = '', output = ''] = process.argv.slice(2);
+/** @type {Job} */
+const { templates, files, conversations } = JSON.parse(readFileSync(input, 'utf8'));
 /** @type {Record<string, object[][]>} */
 const rendered = {};
 for (const [name, source] of Object.entries(templates)) {
@@ -29,4 +34,4 @@ for (const [name, source] of Object.entries(templates)) {
     }),
   );
 }
-writeFileSync(out, JSON.stringify(rendered));
+writeFileSync(output, JSON.stringify(rendered));

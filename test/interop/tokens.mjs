@@ -1,0 +1,66 @@
+/**
+ * Token ids, for check_tokens.py: of each job's texts or of the rows of a data file, as the trainers prepare them.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+
+/** @type {typeof import('../../src/index.ts')} */
+const {
+  LABELLED,
+  PREFERENCES,
+  readDataset,
+  TEXTS,
+  Tokenizer,
+  tokenizeCompletions,
+  tokenizePairs,
+  tokenizeTexts,
+} = await import(built('index'));
+/** @type {typeof import('../../src/node.ts')} */
+const { folderFiles } = await import(built('node'));
+
+/**
+ * @typedef {object} Job
+ * @property {string} tokenizer folder
+ * @property {string[]} [texts]
+ * @property {string} [data] a file
+ * @property {keyof typeof FORMS} [form]
+ */
+
+/** @param {string} path */
+const open = (path) => folderFiles(dirname(path)).open(basename(path));
+
+/** What a trainer makes of rows. */
+const FORMS = {
+  /** @param {string} path @param {import('../../src/index.ts').Tokenizer} tokenizer */
+  pairs: async (path, tokenizer) =>
+    tokenizePairs(await readDataset(await open(path), PREFERENCES), tokenizer).pairs,
+  /** @param {string} path @param {import('../../src/index.ts').Tokenizer} tokenizer */
+  labels: async (path, tokenizer) => {
+    const rows = await readDataset(await open(path), LABELLED);
+    const columns = rows.map(({ prompt, completion, where }) => ({
+      prompt,
+      completions: { completion },
+      where,
+    }));
+    return tokenizeCompletions(columns, tokenizer).examples;
+  },
+  /** @param {string} path @param {import('../../src/index.ts').Tokenizer} tokenizer */
+  texts: async (path, tokenizer) =>
+    tokenizeTexts(await readDataset(await open(path), TEXTS), tokenizer).examples,
+};
+
+const [input = '', output = ''] = process.argv.slice(2);
+/** @type {Job[]} */
+const jobs = JSON.parse(readFileSync(input, 'utf8'));
+const results = [];
+for (const { tokenizer: folder, texts, data, form } of jobs) {
+  const tokenizer = await Tokenizer.fromFiles(folderFiles(folder));
+  if (texts) results.push(texts.map((text) => tokenizer.encode(text)));
+  else if (data && form) results.push(await FORMS[form](data, tokenizer));
+}
+writeFileSync(output, JSON.stringify(results));
+
+/** @param {string} entry */
+function built(entry) {
+  return new URL(`../../dist/${entry}.js`, import.meta.url).href;
+}
