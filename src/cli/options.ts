@@ -150,7 +150,7 @@ export const OPTIONS = {
   initAdapter: row('--init-adapter', 'path', 'files', 'folder of a PEFT adapter to go on training, in place of a fresh one'),
   q: row('--q', 'number', 'files', 'how much of the last adapter counts, from 0 to 1'),
   stages: row('--stages', 'path', 'files', 'JSON file of the stages to train'),
-  data: row('--data', 'path', 'files', 'what to learn from, a JSON object a line: prompt, chosen, rejected, or what the command says'),
+  data: row('--data', 'path', 'files', 'what to learn from: JSON Lines, CSV or Parquet with prompt, chosen, rejected, or what the command says'),
   evalData: row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'),
   evalSplit: row('--eval-split', 'number', 'files', 'rows of --data to hold out instead: a share below 1, or a number'),
   input: row('--input', 'path', 'files', 'what to work on: texts, a JSON object a line with "text" or "ids", or cases for an objective'),
