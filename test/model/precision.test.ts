@@ -2,14 +2,26 @@
 import { expect } from 'chai';
 import { type Files, memoryFiles } from '../../src/io/files.ts';
 import { float32ToHalf } from '../../src/io/half.ts';
-import { parseSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
+import { ContentHash } from '../../src/io/hash.ts';
+import {
+  parseSafetensors,
+  type TensorSource,
+  type TensorToWrite,
+  writeSafetensors,
+} from '../../src/io/safetensors.ts';
 import { CausalLM, type LoadOptions } from '../../src/model/causal-lm.ts';
+import { Decoder } from '../../src/model/decoder.ts';
+import { freshAdapter, LoraAdapter } from '../../src/model/lora.ts';
 import { bytesIn, LOAD_DTYPES, type LoadDtype } from '../../src/model/precision.ts';
+import { describeModel, linearsOf, uploadWeights, weightShapes } from '../../src/model/weights.ts';
+import type { WeightDtype } from '../../src/tensor/formats.ts';
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
+import tinyConfig from '../fixtures/tiny-llama/config.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { random, relativeL2 } from '../reference/compare.ts';
 import { decodeBytes, tinyLlama, tinyLlamaAdapter, tinyLlamaTied } from '../reference/fixtures.ts';
 import { testGpu } from '../support/gpu.ts';
+import { DTYPES, randomWeights, storedName } from '../support/weights.ts';
 import { filesOf, greedy, packPairs, pass, productAdapter, randomPairs, roundedTo } from './tiny.ts';
 
 const load = async (files: Files, options: LoadOptions = {}) =>
@@ -46,7 +58,76 @@ async function numbersOf(model: CausalLM) {
   return { logprobs, gradients: Float32Array.from(gradients), tokens };
 }
 
+/** A model of one layer, as wide as the widest blocks, all its matrices in blocks of chance, and an adapter on them. */
+async function numbersInBlocks(stored: WeightDtype, dtype: LoadDtype) {
+  const gpu = await testGpu();
+  const sizes = {
+    hidden_size: 256,
+    intermediate_size: 256,
+    head_dim: 64,
+    vocab_size: 253,
+    num_hidden_layers: 1,
+  };
+  const json = { ...tinyConfig, ...sizes };
+  const description = await describeModel(memoryFiles({ 'config.json': JSON.stringify(json) }, 'wide'));
+  const { config, architecture } = description;
+  const shapes = weightShapes(architecture, config);
+  const sources = [...shapes].map(([name, shape], seed): [string, TensorSource] => {
+    const length = shape.reduce((a, b) => a * b, 1);
+    const norm = new Uint8Array(new Float32Array(length).fill(0.05).buffer);
+    return shape.length > 1
+      ? [
+          name,
+          {
+            dtype: storedName(stored),
+            shape,
+            where: name,
+            read: async () => randomWeights(stored, length, seed).data,
+          },
+        ]
+      : [name, { dtype: 'F32', shape, where: name, read: async () => norm }];
+  });
+  const matrices = new Set([...shapes].flatMap(([name, shape]) => (shape.length > 1 ? [name] : [])));
+  const held = { shapes, stored: new Map(sources), matrices };
+  const weights = await uploadWeights(gpu, held, dtype, new ContentHash());
+  const model = new Decoder(gpu, config, architecture, weights);
+  const fresh = freshAdapter(
+    { r: 4, loraAlpha: 4, targetModules: [], useRslora: false },
+    linearsOf(architecture, config),
+    '',
+    3,
+  );
+  for (const { b } of fresh.weights.values()) b.set(random(2).normals(b.length, 0.02));
+  const adapter = LoraAdapter.from(gpu, fresh, { trainable: true });
+  model.adapters.push(adapter);
+  const packed = packPairs(randomPairs(3, 5));
+  const upstream = Float32Array.from(random(8).normals(packed.targets.length));
+  const logprobs = await pass(gpu, model, packed, upstream);
+  const gradients = [...((await adapter.parameters?.read('gradients')) ?? [])].flatMap(([, values]) => [
+    ...values,
+  ]);
+  model.dispose();
+  return {
+    logprobs,
+    gradients: Float32Array.from(gradients),
+    formats: new Set([...weights.tensors.values()].map((tensor) => tensor.dtype)),
+  };
+}
+
 describe('model/precision', () => {
+  for (const dtype of DTYPES.filter((name) => name !== 'f32')) {
+    it(`a model stored in ${dtype} computes and learns as its values in float32 do`, async () => {
+      const actual = await numbersInBlocks(dtype, 'auto');
+      const expected = await numbersInBlocks(dtype, 'float32');
+      expect([...actual.formats]).to.have.members([dtype, 'f32']);
+      expect([...expected.formats]).to.deep.equal(['f32']);
+      expect(Math.max(...expected.gradients.map(Math.abs))).to.be.above(1e-4);
+      // The same weights and the same sums: what is left is how a compiler joins products and sums.
+      expect(relativeL2(actual.logprobs, expected.logprobs), 'log-probabilities').to.be.below(1e-6);
+      expect(relativeL2(actual.gradients, expected.gradients), 'gradients').to.be.below(1e-6);
+    });
+  }
+
   for (const dtype of LOAD_DTYPES.filter((name) => name !== 'auto')) {
     it(`${dtype} computes as its values in float32 do, and so do the gradients`, async () => {
       const actual = await numbersOf(await tiny({ dtype }));

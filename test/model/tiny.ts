@@ -9,6 +9,7 @@ import type { Adapter, LoraWeights } from '../../src/io/peft.ts';
 import { parseSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
 import { DeviceBatch } from '../../src/model/batch.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
+import type { Decoder } from '../../src/model/decoder.ts';
 import { bytesIn, formatFor, type LoadDtype } from '../../src/model/precision.ts';
 import { gather } from '../../src/ops/gather.ts';
 import { linear } from '../../src/ops/linear.ts';
@@ -71,7 +72,7 @@ export function productAdapter(
 /** Token log-probabilities of a batch, and with `upstream` the gradients of Σ upstream · logprobs in the parameters. */
 export async function pass(
   gpu: Gpu,
-  model: CausalLM,
+  model: Decoder & Partial<Pick<CausalLM, 'trainedTables'>>,
   packed: PackedBatch,
   upstream?: Float32Array,
   checkpoint = false,

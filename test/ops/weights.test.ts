@@ -99,7 +99,9 @@ function withBindings(gpu: Gpu, bytes: number): Gpu {
 }
 
 const WIDTH = 256;
-const [VOCABULARY, ROWS, RANK] = [517, 9, 4];
+/** Odd, and so that the head has strips of one width in every format. */
+const VOCABULARY = 253;
+const [ROWS, RANK] = [9, 4];
 
 /** A model of one layer, quantised or not, with an adapter that trains: log-probabilities and the adapter's gradients. */
 async function tinyModel(gpu: Gpu, dtype: WeightDtype, dense: boolean) {
@@ -147,11 +149,7 @@ describe('a model on weights', () => {
       for (const { name, gpu } of asDevices(await testGpu())) {
         const expected = await tinyModel(gpu, dtype, true);
         const actual = await tinyModel(gpu, dtype, false);
-        for (const [i, values] of expected.entries()) {
-          // The same bytes, but where strips of a head in q6_k begin elsewhere than in f32: one rounding of a sum.
-          if (dtype !== 'q6_k') requireSameBytes(actual[i], values, `${name}: ${i}`);
-          expect(relativeL2(actual[i], values), `${name}: ${i}`).to.be.below(1e-6);
-        }
+        for (const [i, values] of expected.entries()) requireSameBytes(actual[i], values, `${name}: ${i}`);
       }
     });
   }
@@ -160,7 +158,7 @@ describe('a model on weights', () => {
     it(`of ${dtype} that no binding can hold is the same`, async () => {
       const gpu = await testGpu();
       const expected = await tinyModel(gpu, dtype, false);
-      // Enough for half a layer, or a fifth of a table.
+      // Enough for half a matrix, or a little more.
       const small = withBindings(gpu, Math.max(40_000, bytesOf(dtype, (WIDTH / 2) * WIDTH)));
       const actual = await tinyModel(small, dtype, false);
       for (const [i, values] of expected.entries()) {
