@@ -4,6 +4,7 @@
  */
 
 import { mkdir, writeFile } from 'node:fs/promises';
+import { availableParallelism, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { readFileIfAny } from '../../src/node/folder.ts';
@@ -34,7 +35,7 @@ export async function runBench(options: CommandOptions): Promise<number> {
   const print = (line: string) => console.log(line);
   const kept = await readFileIfAny(path);
   let book: Book | undefined = kept && JSON.parse(new TextDecoder().decode(kept));
-  const runtime = { node: `Node ${process.version}`, chromium: 'Chromium' }[where];
+  const runtime = `${{ node: `Node ${process.version}`, chromium: 'Chromium' }[where]} on ${machineNow()}`;
   for await (const event of where === 'node' ? inNode(options) : inChromium(options)) {
     book = noted(book, event, runtime, new Date().toISOString().slice(0, 10));
     if (json) print(JSON.stringify(event));
@@ -47,6 +48,13 @@ export async function runBench(options: CommandOptions): Promise<number> {
   if (json) print(JSON.stringify({ type: 'verdicts', verdicts: verdicts(book) }));
   else for (const verdict of verdicts(book)) print(verdictLine(verdict));
   return 0;
+}
+
+/** Processors, and how many programs wanted one before this run began: more than there are make times on the clock longer. */
+function machineNow(): string {
+  const [load = 0] = loadavg();
+  const busy = load > 0.5 ? `, ${load.toFixed(1)} programs at a time wanting one before the run` : '';
+  return `${availableParallelism()} processors${busy}`;
 }
 
 /** Draws the page of the documentation from the results in a folder; the exit code. */
