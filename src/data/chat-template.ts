@@ -19,6 +19,8 @@ type Value = ReturnType<Interpreter['evaluate']>;
 
 /** Most steps of a rendering; the longest conversation takes a few hundred a message. */
 const MOST_STEPS = 1_000_000;
+/** Most characters of a template: the longest in use have 30,000, and reading white space takes their square. */
+const MOST_SOURCE = 2 ** 16;
 /** Most characters of any text, and elements of any list, that a template makes. */
 const MOST_CHARACTERS = 2 ** 26;
 const MOST_ELEMENTS = 2 ** 20;
@@ -47,6 +49,10 @@ export class ChatTemplate {
     this.source = source;
     this.name = name;
     this.special = special;
+    if (source.length > MOST_SOURCE) {
+      const what = `the chat template cannot be read: it has more than ${MOST_SOURCE} characters`;
+      throw new InputError(name, what, 'Repair or remove it');
+    }
     try {
       this.program = new Template(source).parsed;
     } catch (cause) {

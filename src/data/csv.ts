@@ -28,7 +28,8 @@ export function parseCsv(text: string, file: string, delimiter: string, form: Ta
   const [head, ...lines] = linesOf(text.replace(/^\uFEFF/, ''), file, delimiter);
   if (!head) throw new InputError(file, 'holds no rows', 'Name the columns in its first line');
   const names = head.cells;
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  const seen = new Set<string>();
+  const twice = names.find((name) => seen.has(name) || !seen.add(name));
   if (twice !== undefined) {
     throw new InputError(
       `${file}, line ${head.number}`,

@@ -3,7 +3,7 @@
  * for, the weights stay where they are. Nobody else needs to know what the model came in.
  */
 import { type ByteSource, memorySource } from './byte-source.ts';
-import { InputError } from './errors.ts';
+import { InputError, quote } from './errors.ts';
 import { type Files, filesOf } from './files.ts';
 import { ggufConfig } from './gguf-config.ts';
 import { GgufMetadata } from './gguf-metadata.ts';
@@ -18,7 +18,7 @@ export async function ggufFiles(source: ByteSource): Promise<Files> {
   const metadata = new GgufMetadata(gguf.metadata, source.name);
   const type = metadata.string('general.type') ?? 'model';
   if (type !== 'model') {
-    const what = `holds ${type === 'adapter' ? 'an adapter' : `something of type "${type}"`}, not a model`;
+    const what = `holds ${type === 'adapter' ? 'an adapter' : `something of type ${quote(type)}`}, not a model`;
     throw new InputError(source.name, what, 'Give the GGUF of the model');
   }
   const count = metadata.integer('split.count') ?? 1;

@@ -10,7 +10,7 @@ import type { Files } from './files.ts';
 import { toFloat32, toFloat32Bytes } from './float.ts';
 import { Fields, isObject, type Json, parseJsonObject } from './json.ts';
 import { parseSafetensors, type StoredTensor, type TensorToWrite, writeSafetensors } from './safetensors.ts';
-import { ALL_LINEAR, isTarget, shortNames } from './target-modules.ts';
+import { ALL_LINEAR, matchTargets, namesOf, shortNames } from './target-modules.ts';
 
 export interface LoraConfig {
   /** Rank r. */
@@ -53,7 +53,8 @@ export const ADAPTER_CONFIG = 'adapter_config.json';
 export type AdapterFiles = Record<typeof ADAPTER_WEIGHTS | typeof ADAPTER_CONFIG, Uint8Array<ArrayBuffer>>;
 
 const PREFIX = 'base_model.model.';
-const KEY = /^base_model\.model\.(.+)\.lora_(A|B)\.weight$/;
+/** Names of modules are not longer than that. */
+const KEY = /^base_model\.model\.(.{1,512})\.lora_(A|B)\.weight$/;
 
 /** What B·A·x of a layer is multiplied with: α/r, rsLoRA α/√r. */
 export function loraScale(
@@ -181,8 +182,10 @@ function setAlphas(weights: Adapter['weights'], fields: Fields): void {
   if (entries.length === 0 || !entries.every(isPlain)) {
     throw fields.unsupported('alpha_pattern', 'Only names of modules with a number above 0 are read');
   }
+  const places = new Map(entries.map(([name], i) => [name, i]));
   for (const [module, layer] of weights) {
-    const [, alpha] = entries.find(([name]) => isTarget(module, name)) ?? [];
+    const first = Math.min(...namesOf(module).map((name) => places.get(name) ?? entries.length));
+    const [, alpha] = entries[first] ?? [];
     if (alpha !== undefined) layer.alpha = alpha as number;
   }
 }
@@ -252,8 +255,8 @@ function targetModules(fields: Fields, modules: string[]): string[] {
     throw fields.wrong('target_modules', 'a list of names');
   }
   const targets = value as string[];
-  const unused = targets.filter((target) => !modules.some((module) => isTarget(module, target)));
-  const unnamed = modules.filter((module) => !targets.some((target) => isTarget(module, target)));
+  const { unused, meant } = matchTargets(targets, modules);
+  const unnamed = modules.filter((module) => !meant.has(module));
   if (unused.length > 0 || unnamed.length > 0) {
     throw new InputError(
       `${fields.file}, "target_modules"`,

@@ -17,19 +17,19 @@ export function resolveTargetModules(
 ): string[] {
   if (targets === ALL_LINEAR) return modules.filter((module) => module !== 'lm_head');
   const list = typeof targets === 'string' ? [targets] : targets;
-  const unknown = list.filter((target) => !modules.some((module) => isTarget(module, target)));
+  const { unused: unknown, meant } = matchTargets(list, modules);
   if (unknown.length > 0 || list.length === 0) {
     const what =
       list.length === 0
         ? 'no module is named'
-        : `no such module: ${unknown.map((name) => quote(name)).join(', ')}`;
+        : `no such module: ${listed(unknown.map((name) => quote(name)))}`;
     throw new InputError(
       'target modules',
       what,
       `Valid are ${listed(shortNames(modules), 32)} and ${ALL_LINEAR}`,
     );
   }
-  return modules.filter((module) => list.some((target) => isTarget(module, target)));
+  return modules.filter((module) => meant.has(module));
 }
 
 /** The last parts of module names, each once: `q_proj`, `lm_head`. */
@@ -37,7 +37,28 @@ export function shortNames(modules: Iterable<string>): string[] {
   return [...new Set([...modules].map((module) => module.slice(module.lastIndexOf('.') + 1)))];
 }
 
-/** Whether `target` is the module's name or the last parts of it. */
-export function isTarget(module: string, target: string): boolean {
-  return module === target || module.endsWith(`.${target}`);
+/** Names by which a target can mean the module: its own, and the last parts of it. */
+export function namesOf(module: string): string[] {
+  const names = [module];
+  for (let at = module.indexOf('.'); at >= 0; at = module.indexOf('.', at + 1))
+    names.push(module.slice(at + 1));
+  return names;
+}
+
+/** Targets that mean no module, and modules that a target means. Both lists may be long: neither is searched for the other. */
+export function matchTargets(
+  targets: readonly string[],
+  modules: readonly string[],
+): { unused: string[]; meant: ReadonlySet<string> } {
+  const given = new Set(targets);
+  const used = new Set<string>();
+  const meant = new Set<string>();
+  for (const module of modules) {
+    for (const name of namesOf(module)) {
+      if (!given.has(name)) continue;
+      used.add(name);
+      meant.add(module);
+    }
+  }
+  return { unused: targets.filter((target) => !used.has(target)), meant };
 }

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { countAllocations } from '../fuzz/allocations.ts';
 import adapter from '../fuzz/corpus/adapter.json' with { type: 'json' };
 import config from '../fuzz/corpus/config.json' with { type: 'json' };
+import ggufParts from '../fuzz/corpus/gguf-parts.json' with { type: 'json' };
 import json from '../fuzz/corpus/json.json' with { type: 'json' };
 import rows from '../fuzz/corpus/rows.json' with { type: 'json' };
 import runState from '../fuzz/corpus/run-state.json' with { type: 'json' };
@@ -27,6 +28,7 @@ interface Row {
 const CORPUS: Readonly<Record<string, readonly Row[]>> = {
   adapter,
   config,
+  'gguf-parts': ggufParts,
   json,
   rows,
   'run-state': runState,
