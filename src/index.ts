@@ -50,14 +50,14 @@ export { type ByteSource, blobSource, byteSource, memorySource } from './io/byte
 export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';
 export { type AdapterPart, combineAdapters } from './io/combine-adapters.ts';
 export type { ModelConfig } from './io/config.ts';
-export { DamagedDownloadError } from './io/download.ts';
 export { InputError } from './io/errors.ts';
 export { blobFiles, type Files, memoryFiles } from './io/files.ts';
-export { ggufFiles } from './io/gguf-files.ts';
+export { ggufFiles } from './io/gguf/files.ts';
 export type { HttpOptions } from './io/http.ts';
 export { fetchFiles } from './io/http-files.ts';
-export type { FetchProgress } from './io/hub.ts';
-export { type HubCache, memoryHubCache } from './io/hub-cache.ts';
+export { type HubCache, memoryHubCache } from './io/hub/cache.ts';
+export type { FetchProgress } from './io/hub/client.ts';
+export { DamagedDownloadError } from './io/hub/download.ts';
 export { type Adapter, type AdapterFiles, type LoraConfig, readAdapter, writeAdapter } from './io/peft.ts';
 export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
 export { openSafetensors, parseSafetensors, type TensorSource, writeSafetensors } from './io/safetensors.ts';

@@ -5,12 +5,12 @@
 import type { ByteSource } from './byte-source.ts';
 import { InputError, listed, quote } from './errors.ts';
 import { blobFiles, type Files, filesOf } from './files.ts';
-import { ggufFiles } from './gguf-files.ts';
+import { ggufFiles } from './gguf/files.ts';
 import { fetchFiles } from './http-files.ts';
-import { type HubOptions, hubEndpoint, hubFiles } from './hub.ts';
-import { type HubCache, memoryHubCache } from './hub-cache.ts';
-import { opfsHubCache } from './opfs-cache.ts';
-import { type RepositoryName, repositoryNamed, repositoryOfPage } from './repository.ts';
+import { type HubCache, memoryHubCache } from './hub/cache.ts';
+import { type HubOptions, hubEndpoint, hubFiles } from './hub/client.ts';
+import { opfsHubCache } from './hub/opfs-cache.ts';
+import { type RepositoryName, repositoryNamed, repositoryOfPage } from './hub/repository.ts';
 import { MODEL_CONFIG, MODEL_WEIGHTS } from './weights.ts';
 
 /**

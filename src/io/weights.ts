@@ -6,7 +6,7 @@
  */
 import { InputError, listed, quote } from './errors.ts';
 import { type Files, staysInside } from './files.ts';
-import { openGguf } from './gguf-reader.ts';
+import { openGguf } from './gguf/reader.ts';
 import { isObject, parseJsonObject } from './json.ts';
 import { openSafetensors, type TensorSource } from './safetensors.ts';
 

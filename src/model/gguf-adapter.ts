@@ -3,7 +3,7 @@
  * same Hugging Face folder, quantised or not. Names and the order of rows are the architecture's; numbers stay float32.
  */
 import { toFloat32Bytes } from '../io/float.ts';
-import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf.ts';
+import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf/writer.ts';
 import { type Adapter, checkAdapterFits, type LoraWeights, loraScale } from '../io/peft.ts';
 import { GGUF_NAMES, inLayer, LINEARS } from './architectures.ts';
 import { rowInHalves } from './gguf-layout.ts';

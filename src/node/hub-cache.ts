@@ -27,7 +27,6 @@ import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import type { ByteSource } from '../io/byte-source.ts';
-import type { PartialFile } from '../io/download.ts';
 import { InputError, reason } from '../io/errors.ts';
 import {
   type CachedFile,
@@ -35,7 +34,8 @@ import {
   repositoryFolder,
   type Watch,
   type WholeFile,
-} from '../io/hub-cache.ts';
+} from '../io/hub/cache.ts';
+import type { PartialFile } from '../io/hub/download.ts';
 import { fileSource } from './folder.ts';
 import { hubCacheFolder } from './hub-environment.ts';
 

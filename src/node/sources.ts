@@ -7,7 +7,7 @@ import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InputError, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
-import { repositoryNamed } from '../io/repository.ts';
+import { repositoryNamed } from '../io/hub/repository.ts';
 import {
   isSingleFile,
   loneModel,

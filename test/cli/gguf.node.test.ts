@@ -1,8 +1,8 @@
 /** GGUF on the command line: a model is written as one, scored, trained on, and handed over again. */
 import { copyFile, readdir } from 'node:fs/promises';
 import { expect } from 'chai';
-import { GgufMetadata } from '../../src/io/gguf-metadata.ts';
-import { ggufTokenizer } from '../../src/io/gguf-tokenizer.ts';
+import { GgufMetadata } from '../../src/io/gguf/metadata.ts';
+import { ggufTokenizer } from '../../src/io/gguf/tokenizer.ts';
 import { relativeL2 } from '../reference/compare.ts';
 import { tinyLlama } from '../reference/fixtures.ts';
 import { readFixture } from '../support/files.ts';

@@ -3,7 +3,7 @@
  * format knows.
  */
 import { encodeCheckpoint } from '../../src/io/checkpoint.ts';
-import { NUMBER_TYPES, type NumberType } from '../../src/io/gguf.ts';
+import { NUMBER_TYPES, type NumberType } from '../../src/io/gguf/writer.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../../src/io/peft.ts';
 import { type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
 import { MODEL_CONFIG, MODEL_GGUF, MODEL_INDEX, MODEL_WEIGHTS } from '../../src/io/weights.ts';

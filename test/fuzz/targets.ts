@@ -15,8 +15,8 @@ import { decodeCheckpoint, encodeCheckpoint, memoryCheckpointStore } from '../..
 import { InputError } from '../../src/io/errors.ts';
 import { type Files, memoryFiles } from '../../src/io/files.ts';
 import { toFloat32 } from '../../src/io/float.ts';
-import { ggufFiles } from '../../src/io/gguf-files.ts';
-import { vocabularyMetadata } from '../../src/io/gguf-vocabulary.ts';
+import { ggufFiles } from '../../src/io/gguf/files.ts';
+import { vocabularyMetadata } from '../../src/io/gguf/vocabulary.ts';
 import { parseJson, parseJsonObject, scanJson } from '../../src/io/json.ts';
 import { ADAPTER_WEIGHTS, checkAdapterFits, readAdapter, writeAdapter } from '../../src/io/peft.ts';
 import { openSafetensors, parseSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';

@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import type { Message } from '../../src/data/chat-template.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import type { Files } from '../../src/io/files.ts';
-import { ggufFiles } from '../../src/io/gguf-files.ts';
+import { ggufFiles } from '../../src/io/gguf/files.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import { fileSource } from '../../src/node/folder.ts';
 import fixture from '../fixtures/smollm2-gguf.json' with { type: 'json' };

@@ -5,7 +5,7 @@ import {
   NUMBER_TYPES,
   type NumberType,
   writeGguf,
-} from '../../src/io/gguf.ts';
+} from '../../src/io/gguf/writer.ts';
 
 type Plain = string | number | boolean | readonly string[];
 

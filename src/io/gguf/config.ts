@@ -3,11 +3,11 @@
  * which fields, and what its converter leaves unsaid. Refuses, by key, what changes the arithmetic in a way that nothing
  * here computes. Reads metadata and the table of tensors, no weight but the factors of rotary frequencies.
  */
-import { InputError, listed } from './errors.ts';
-import { toFloat32 } from './float.ts';
-import { GgufMetadata } from './gguf-metadata.ts';
-import type { Gguf } from './gguf-reader.ts';
-import type { Json, JsonObject } from './json.ts';
+import { InputError, listed } from '../errors.ts';
+import { toFloat32 } from '../float.ts';
+import type { Json, JsonObject } from '../json.ts';
+import { GgufMetadata } from './metadata.ts';
+import type { Gguf } from './reader.ts';
 
 /** An architecture of llama.cpp in the words of Hugging Face. */
 interface ConfigRow {

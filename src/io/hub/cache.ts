@@ -1,10 +1,10 @@
 /**
  * What a cache of repositories has to offer: small texts and whole files by repository. The layout is that of Hugging Face's
- * own tools wherever there is a disk. Which texts and files there are, and when to ask the hub, is decided in `hub.ts`.
+ * own tools wherever there is a disk. Which texts and files there are, and when to ask the hub, is decided in `client.ts`.
  */
-import { type ByteSource, memorySource } from './byte-source.ts';
+import { type ByteSource, memorySource } from '../byte-source.ts';
+import type { HttpOptions } from '../http.ts';
 import type { PartialFile } from './download.ts';
-import type { HttpOptions } from './http.ts';
 
 export interface HubCache {
   /** A small text in the repository's folder, such as `refs/main`; `undefined` where there is none. */

@@ -2,9 +2,9 @@
  * One file of known size and hash, fetched into a place that keeps what came: a cut download goes on where it was, in this
  * process or another, and nothing counts as fetched whose hash is not the one that was promised.
  */
+import { InputError } from '../errors.ts';
+import { bodyOf, fetchOnce, type HttpOptions, PassingFailure, persist } from '../http.ts';
 import { type BlobHash, blobHash } from './blob-hash.ts';
-import { InputError } from './errors.ts';
-import { bodyOf, fetchOnce, type HttpOptions, PassingFailure, persist } from './http.ts';
 
 /** Where a download's bytes are kept until it is whole. */
 export interface PartialFile {

@@ -1,13 +1,13 @@
 /** Tokenizers as GGUF's metadata and back: every text of the fixture gets the same ids, and what llama.cpp needs is there. */
 import { expect } from 'chai';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
-import { memoryFiles } from '../../src/io/files.ts';
-import { GgufMetadata } from '../../src/io/gguf-metadata.ts';
-import { type GgufTokenizer, ggufTokenizer } from '../../src/io/gguf-tokenizer.ts';
-import { vocabularyMetadata } from '../../src/io/gguf-vocabulary.ts';
-import type { JsonObject } from '../../src/io/json.ts';
-import fixture from '../fixtures/gguf.json' with { type: 'json' };
-import { ggufMetadata, ggufNumbers } from '../support/gguf.ts';
+import { Tokenizer } from '../../../src/data/tokenizer.ts';
+import { memoryFiles } from '../../../src/io/files.ts';
+import { GgufMetadata } from '../../../src/io/gguf/metadata.ts';
+import { type GgufTokenizer, ggufTokenizer } from '../../../src/io/gguf/tokenizer.ts';
+import { vocabularyMetadata } from '../../../src/io/gguf/vocabulary.ts';
+import type { JsonObject } from '../../../src/io/json.ts';
+import fixture from '../../fixtures/gguf.json' with { type: 'json' };
+import { ggufMetadata, ggufNumbers } from '../../support/gguf.ts';
 
 function load({ tokenizer, config }: GgufTokenizer): Promise<Tokenizer> {
   const files = {

@@ -3,10 +3,10 @@
  * segments, since a browser copies a whole file to write into it; each is kept as soon as it is written, so that a closed tab
  * costs at most one. Tabs take turns by a lock. Where nothing can be kept, memory stands in, and the person is told.
  */
-import { type ByteSource, blobSource } from './byte-source.ts';
+import { type ByteSource, blobSource } from '../byte-source.ts';
+import { InputError } from '../errors.ts';
+import { type HubCache, memoryHubCache, repositoryFolder } from './cache.ts';
 import type { PartialFile } from './download.ts';
-import { InputError } from './errors.ts';
-import { type HubCache, memoryHubCache, repositoryFolder } from './hub-cache.ts';
 
 /** The folder of all repositories. */
 const ROOT = 'webalign-hub';

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { DamagedDownloadError } from '../../src/io/download.ts';
-import { memoryHubCache } from '../../src/io/hub-cache.ts';
-import { openSource, type SourceOptions } from '../../src/io/sources.ts';
-import { answers, cutAt, HubServer, isContent, type Seen, sends, sha256 } from '../support/hub-server.ts';
-import { expectRefused, failureOf } from './refused.ts';
+import { memoryHubCache } from '../../../src/io/hub/cache.ts';
+import { DamagedDownloadError } from '../../../src/io/hub/download.ts';
+import { openSource, type SourceOptions } from '../../../src/io/sources.ts';
+import { answers, cutAt, HubServer, isContent, type Seen, sends, sha256 } from '../../support/hub-server.ts';
+import { expectRefused, failureOf } from '../refused.ts';
 
 const COMMIT = 'c0ffee'.padEnd(40, '0');
 const WEIGHTS = Uint8Array.from({ length: 5000 }, (_, i) => (i * 31) % 251);

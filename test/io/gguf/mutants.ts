@@ -2,7 +2,7 @@
  * Damaged files, the same ones from the same seed: cut short, bits turned, numbers replaced by huge ones, pieces moved. For
  * tests of readers that must refuse all of them in words.
  */
-import { Random } from '../../src/data/random.ts';
+import { Random } from '../../../src/data/random.ts';
 
 /** Numbers at which lengths, counts and offsets overflow something. */
 const NUMBERS = [

@@ -2,8 +2,8 @@
  * What the hub's refusals mean, a row each: by the code that it sends along, or by the status alone. Says what a person can do
  * about it; never repeats a token.
  */
-import { InputError, quote } from './errors.ts';
-import { statusError } from './http.ts';
+import { InputError, quote } from '../errors.ts';
+import { statusError } from '../http.ts';
 
 export interface Asked {
   /** `owner/name` */

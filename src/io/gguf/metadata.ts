@@ -1,6 +1,6 @@
 /** Reads typed values out of GGUF's metadata; every error names the file and the key. */
-import { InputError, quote } from './errors.ts';
-import type { GgufValue } from './gguf.ts';
+import { InputError, quote } from '../errors.ts';
+import type { GgufValue } from './writer.ts';
 
 const WAY_OUT = 'Convert the model to GGUF again, or use its Hugging Face folder';
 

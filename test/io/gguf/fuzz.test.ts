@@ -1,12 +1,12 @@
 /** Damaged GGUF files: whatever is wrong, what comes is an `InputError`, from the reader, the configuration and the tokenizer. */
 import { expect } from 'chai';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
-import { byteSource } from '../../src/io/byte-source.ts';
-import { InputError } from '../../src/io/errors.ts';
-import { ggufFiles } from '../../src/io/gguf-files.ts';
-import { describeModel, openModelWeights } from '../../src/model/weights.ts';
-import { BYTE_TOKENIZER, PIECE_TOKENIZER, tinyGguf } from '../support/gguf.ts';
-import { mutants } from './gguf-mutants.ts';
+import { Tokenizer } from '../../../src/data/tokenizer.ts';
+import { byteSource } from '../../../src/io/byte-source.ts';
+import { InputError } from '../../../src/io/errors.ts';
+import { ggufFiles } from '../../../src/io/gguf/files.ts';
+import { describeModel, openModelWeights } from '../../../src/model/weights.ts';
+import { BYTE_TOKENIZER, PIECE_TOKENIZER, tinyGguf } from '../../support/gguf.ts';
+import { mutants } from './mutants.ts';
 
 /** Everything that is done with a file before the device sees it; whether it was found to be sound. */
 async function survives(file: Uint8Array<ArrayBuffer>): Promise<boolean> {

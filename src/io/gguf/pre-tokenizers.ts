@@ -2,7 +2,7 @@
  * How byte-level vocabularies cut a text into words before they merge, by llama.cpp's names: a row for each way, with the steps
  * that `tokenizer.json` takes for it. What is not here is refused with the list of what is.
  */
-import type { JsonObject } from './json.ts';
+import type { JsonObject } from '../json.ts';
 
 export interface PreTokenizer {
   /** llama.cpp's names of it, in `tokenizer.ggml.pre`; the first is written. */

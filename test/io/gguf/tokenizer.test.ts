@@ -1,14 +1,14 @@
 /** Tokenizers out of GGUF's metadata: the ids that llama.cpp gives, and what is refused. */
 import { expect } from 'chai';
-import { Tokenizer } from '../../src/data/tokenizer.ts';
-import { memoryFiles } from '../../src/io/files.ts';
-import type { GgufValue } from '../../src/io/gguf.ts';
-import { GgufMetadata } from '../../src/io/gguf-metadata.ts';
-import { PRE_TOKENIZERS } from '../../src/io/gguf-pre-tokenizers.ts';
-import { ggufTokenizer } from '../../src/io/gguf-tokenizer.ts';
-import fixture from '../fixtures/gguf.json' with { type: 'json' };
-import { BYTE_TOKENIZER, ggufMetadata, ggufNumbers, PIECE_TOKENIZER } from '../support/gguf.ts';
-import { expectRefused } from './refused.ts';
+import { Tokenizer } from '../../../src/data/tokenizer.ts';
+import { memoryFiles } from '../../../src/io/files.ts';
+import { GgufMetadata } from '../../../src/io/gguf/metadata.ts';
+import { PRE_TOKENIZERS } from '../../../src/io/gguf/pre-tokenizers.ts';
+import { ggufTokenizer } from '../../../src/io/gguf/tokenizer.ts';
+import type { GgufValue } from '../../../src/io/gguf/writer.ts';
+import fixture from '../../fixtures/gguf.json' with { type: 'json' };
+import { BYTE_TOKENIZER, ggufMetadata, ggufNumbers, PIECE_TOKENIZER } from '../../support/gguf.ts';
+import { expectRefused } from '../refused.ts';
 
 type Plain = Parameters<typeof ggufMetadata>[0];
 

@@ -5,7 +5,7 @@
  *
  * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
-import type { BlockDtype } from './quantised.ts';
+import type { BlockDtype } from '../quantised.ts';
 
 /** Metadata that is a number, or several: the format's code, and the array that holds them. A truth is a byte, 0 or 1. */
 export const NUMBER_TYPES = {

@@ -2,11 +2,11 @@
  * A model's tokenizer as GGUF's metadata: the way back from gguf-tokenizer.ts. What llama.cpp cannot cut as `tokenizer.json`
  * says is refused.
  */
-import { InputError, listed } from './errors.ts';
-import type { GgufValue } from './gguf.ts';
-import { PRE_TOKENIZERS } from './gguf-pre-tokenizers.ts';
-import { SPACE, SPECIAL_TOKENS, TOKEN_TYPES } from './gguf-tokenizer.ts';
-import { isObject, type Json, type JsonObject } from './json.ts';
+import { InputError, listed } from '../errors.ts';
+import { isObject, type Json, type JsonObject } from '../json.ts';
+import { PRE_TOKENIZERS } from './pre-tokenizers.ts';
+import { SPACE, SPECIAL_TOKENS, TOKEN_TYPES } from './tokenizer.ts';
+import type { GgufValue } from './writer.ts';
 
 /** What is known of a tokenizer beside its `tokenizer.json`. */
 export interface VocabularySettings {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { isCommit, isRevision, repositoryNamed, repositoryOfPage } from '../../src/io/repository.ts';
+import { isCommit, isRevision, repositoryNamed, repositoryOfPage } from '../../../src/io/hub/repository.ts';
 
 describe('io/repository', () => {
   const named = (id: string, revision?: string, file?: string) => ({ id, revision, file });

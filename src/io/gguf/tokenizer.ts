@@ -2,10 +2,10 @@
  * The tokenizer that a GGUF file carries in its metadata, as the `tokenizer.json` and `tokenizer_config.json` of a Hugging Face
  * folder: a byte-level vocabulary with merges, or one of SentencePiece, whose merges follow from its scores. Reads no text.
  */
-import { listed, quote } from './errors.ts';
-import type { GgufMetadata } from './gguf-metadata.ts';
-import { PRE_TOKENIZERS, type PreTokenizer } from './gguf-pre-tokenizers.ts';
-import type { Json, JsonObject } from './json.ts';
+import { listed, quote } from '../errors.ts';
+import type { Json, JsonObject } from '../json.ts';
+import type { GgufMetadata } from './metadata.ts';
+import { PRE_TOKENIZERS, type PreTokenizer } from './pre-tokenizers.ts';
 
 export interface GgufTokenizer {
   tokenizer: JsonObject;

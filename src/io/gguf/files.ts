@@ -2,15 +2,15 @@
  * A GGUF file seen as a Hugging Face folder: configuration and tokenizer are written out of its metadata when they are asked
  * for, the weights stay where they are. Nobody else needs to know what the model came in.
  */
-import { type ByteSource, memorySource } from './byte-source.ts';
-import { InputError, quote } from './errors.ts';
-import { type Files, filesOf } from './files.ts';
-import { ggufConfig } from './gguf-config.ts';
-import { GgufMetadata } from './gguf-metadata.ts';
-import { openGguf } from './gguf-reader.ts';
-import { type GgufTokenizer, ggufTokenizer } from './gguf-tokenizer.ts';
-import type { Json, JsonObject } from './json.ts';
-import { MODEL_CONFIG, MODEL_GGUF } from './weights.ts';
+import { type ByteSource, memorySource } from '../byte-source.ts';
+import { InputError, quote } from '../errors.ts';
+import { type Files, filesOf } from '../files.ts';
+import type { Json, JsonObject } from '../json.ts';
+import { MODEL_CONFIG, MODEL_GGUF } from '../weights.ts';
+import { ggufConfig } from './config.ts';
+import { GgufMetadata } from './metadata.ts';
+import { openGguf } from './reader.ts';
+import { type GgufTokenizer, ggufTokenizer } from './tokenizer.ts';
 
 /** The folder that `source` stands for. Throws {@link InputError} where it is not sound, or no whole model. */
 export async function ggufFiles(source: ByteSource): Promise<Files> {

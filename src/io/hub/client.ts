@@ -3,16 +3,15 @@
  * their hashes and kept in a cache. What the cache holds is never asked for again: the commit that a branch stood for, the list
  * of files, the files. A token goes to the hub and to nobody else.
  */
-
+import { type ByteSource, byteSource } from '../byte-source.ts';
+import { InputError, quote, reason } from '../errors.ts';
+import { type Files, filesOf } from '../files.ts';
+import { type HttpOptions, request } from '../http.ts';
+import { isObject } from '../json.ts';
 import { isBlobName } from './blob-hash.ts';
-import { type ByteSource, byteSource } from './byte-source.ts';
+import type { HubCache } from './cache.ts';
 import { type DownloadOptions, download } from './download.ts';
-import { InputError, quote, reason } from './errors.ts';
-import { type Files, filesOf } from './files.ts';
-import { type HttpOptions, request } from './http.ts';
-import type { HubCache } from './hub-cache.ts';
-import { refusal } from './hub-errors.ts';
-import { isObject } from './json.ts';
+import { refusal } from './errors.ts';
 import { isCommit, isRevision, type RepositoryName } from './repository.ts';
 
 const HUB = 'https://huggingface.co';

@@ -1,14 +1,14 @@
 /** The configuration that a GGUF file stands for: what its keys say, what they leave unsaid, and what nothing here computes. */
 import { expect } from 'chai';
-import { memorySource } from '../../src/io/byte-source.ts';
-import { parseConfig } from '../../src/io/config.ts';
-import { type GgufTensor, type GgufValue, writeGguf } from '../../src/io/gguf.ts';
-import { ggufConfig } from '../../src/io/gguf-config.ts';
-import { openGguf } from '../../src/io/gguf-reader.ts';
-import type { JsonObject } from '../../src/io/json.ts';
-import { DIALECTS } from '../../src/model/architectures.ts';
-import { ggufMetadata, ggufNumbers, TINY_LLAMA } from '../support/gguf.ts';
-import { expectRefused } from './refused.ts';
+import { memorySource } from '../../../src/io/byte-source.ts';
+import { parseConfig } from '../../../src/io/config.ts';
+import { ggufConfig } from '../../../src/io/gguf/config.ts';
+import { openGguf } from '../../../src/io/gguf/reader.ts';
+import { type GgufTensor, type GgufValue, writeGguf } from '../../../src/io/gguf/writer.ts';
+import type { JsonObject } from '../../../src/io/json.ts';
+import { DIALECTS } from '../../../src/model/architectures.ts';
+import { ggufMetadata, ggufNumbers, TINY_LLAMA } from '../../support/gguf.ts';
+import { expectRefused } from '../refused.ts';
 
 type Values = Readonly<Record<string, Parameters<typeof ggufMetadata>[0][string] | undefined>>;
 

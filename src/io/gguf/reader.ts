@@ -3,8 +3,10 @@
  * file before memory is taken for it, and each error names the file and the key or the tensor. A tensor's bytes are read when
  * they are asked for; what metadata and tensors mean is others' business.
  */
-import type { ByteSource } from './byte-source.ts';
-import { InputError, quote } from './errors.ts';
+import type { ByteSource } from '../byte-source.ts';
+import { InputError, quote } from '../errors.ts';
+import { BLOCKS, isBlocks } from '../quantised.ts';
+import type { TensorSource } from '../safetensors.ts';
 import {
   ALIGNMENT,
   ARRAY_CODE,
@@ -18,9 +20,7 @@ import {
   type NumberType,
   STRING_CODE,
   TENSOR_TYPES,
-} from './gguf.ts';
-import { BLOCKS, isBlocks } from './quantised.ts';
-import type { TensorSource } from './safetensors.ts';
+} from './writer.ts';
 
 /** What a file holds, both in its own order. */
 export interface Gguf {

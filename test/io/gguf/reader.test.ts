@@ -1,13 +1,13 @@
 /** The reader of GGUF: what gguf-py writes it reads, and of everything else it says what is wrong and where. */
 import { expect } from 'chai';
-import { byteSource, memorySource } from '../../src/io/byte-source.ts';
-import { type GgufTensor, writeGguf } from '../../src/io/gguf.ts';
-import { openGguf, parseGgufHeader } from '../../src/io/gguf-reader.ts';
-import fixture from '../fixtures/gguf.json' with { type: 'json' };
-import { decodeBytes } from '../reference/fixtures.ts';
-import { digest } from '../support/digest.ts';
-import { ggufMetadata, ggufNumbers, tinyGguf } from '../support/gguf.ts';
-import { expectRefused } from './refused.ts';
+import { byteSource, memorySource } from '../../../src/io/byte-source.ts';
+import { openGguf, parseGgufHeader } from '../../../src/io/gguf/reader.ts';
+import { type GgufTensor, writeGguf } from '../../../src/io/gguf/writer.ts';
+import fixture from '../../fixtures/gguf.json' with { type: 'json' };
+import { decodeBytes } from '../../reference/fixtures.ts';
+import { digest } from '../../support/digest.ts';
+import { ggufMetadata, ggufNumbers, tinyGguf } from '../../support/gguf.ts';
+import { expectRefused } from '../refused.ts';
 
 const FILE = 'm.gguf';
 const open = (bytes: Uint8Array<ArrayBuffer>) => openGguf(memorySource(bytes, FILE));
