@@ -188,7 +188,7 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
 /** What was measured, in a line, and what went wrong. */
 function tuningLines({ shapes, seconds, choices, notices }: TuningReport): string[] {
   const counts = Object.entries(choices).map(([name, count]) => `${name} ${count}`);
-  const told = `Tuned ${shapes} shapes in ${seconds.toFixed(1)} s; choices: ${counts.join(', ')}`;
+  const told = `Tuned ${shapes} ${shapes === 1 ? 'shape' : 'shapes'} in ${seconds.toFixed(1)} s; choices: ${counts.join(', ')}`;
   return shapes > 0 ? [told, ...notices] : notices;
 }
 

@@ -50,16 +50,26 @@ const MOST_DEVICES = 16;
 /** Choices by device and class of shapes. */
 type Kept = Record<string, Record<string, string>>;
 
+type AdapterIdentity = Pick<GPUAdapterInfo, 'vendor' | 'architecture' | 'device' | 'description'>;
+
+/** The name under which a store keeps what was measured on an adapter, with these versions. */
+export function deviceKey(
+  { vendor, architecture, device, description }: AdapterIdentity,
+  { versions }: Pick<Tuning, 'versions'>,
+): string {
+  return [vendor, architecture, device, description, versions].join(' | ');
+}
+
 export class Tuner {
   private readonly notices: string[] = [];
   private readonly device: string;
 
   constructor(
     private readonly tuning: Tuning,
-    { vendor, architecture, device, description }: Omit<GPUAdapterInfo, '__brand'>,
+    adapter: AdapterIdentity,
     private readonly now: () => number = () => performance.now(),
   ) {
-    this.device = [vendor, architecture, device, description, tuning.versions].join(' | ');
+    this.device = deviceKey(adapter, tuning);
   }
 
   /** What is known of this device. */

@@ -10,6 +10,8 @@ import { describeError, type HarnessOptions, runFiles, type TestEvent } from './
 import { Report } from './report.ts';
 
 const TIMEOUT = 120_000;
+/** What is made for GPUs takes a software adapter so many times as long, the compiling most of all. */
+const PATIENCE = 5;
 /** A page that says nothing for this long hangs: even a test with a long timeout of its own ends before. */
 const STANDSTILL = 900_000;
 
@@ -39,7 +41,7 @@ export async function runSuite({ node, chromium, grep, variants }: SuiteOptions)
     const report = new Report(name);
     reports.push(report);
     try {
-      await run(files, report, { grep, variants, timeout: TIMEOUT });
+      await run(files, report, { grep, variants, timeout: variants ? PATIENCE * TIMEOUT : TIMEOUT });
     } catch (error) {
       report.add(stray(error));
     }
