@@ -10,7 +10,7 @@
  * is `N passed, N failed, N skipped`; the exit code is 1 when one failed.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -20,8 +20,12 @@ import { build } from '../../esbuild.config.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const environment = join(here, '.venv');
-const REQUIREMENTS = join(here, 'requirements.txt');
-const LLAMA = 'llama-cpp-python==0.3.36';
+/** The versions that made the fixtures; llama.cpp's is compiled, and so asked for by itself. */
+const PINNED = readFileSync(join(here, '../fixtures/requirements.txt'), 'utf8')
+  .split('\n')
+  .filter((line) => /^[a-z]/.test(line));
+const LLAMA = PINNED.filter((line) => line.startsWith('llama'));
+const OTHERS = PINNED.filter((line) => !LLAMA.includes(line));
 /** What every check may import without asking. */
 const MODULES = ['torch', 'transformers', 'peft', 'trl', 'gguf'];
 const VERDICT = /^(ok|FAILED|skipped) /;
@@ -54,12 +58,12 @@ function findPython() {
     if (!python) return { missing: 'no Python with venv' };
     console.log(`Setting up Python in ${environment}; this happens once`);
     const failed =
-      said(python, ['-m', 'venv', environment]) ?? said(own, ['-m', 'pip', 'install', '-qr', REQUIREMENTS]);
+      said(python, ['-m', 'venv', environment]) ?? said(own, ['-m', 'pip', 'install', '-q', ...OTHERS]);
     if (failed) return { missing: `the Python packages could not be installed: ${failed}` };
   }
   if (options.llama && !options.installed && !has(own, ['llama_cpp'])) {
     console.log(`Compiling ${LLAMA}`);
-    const failed = said(own, ['-m', 'pip', 'install', '-q', LLAMA]);
+    const failed = said(own, ['-m', 'pip', 'install', '-q', ...LLAMA]);
     if (failed) console.log(`${LLAMA} could not be installed: ${failed}`);
   }
   return has(own, MODULES) ? { python: own } : { missing: 'no Python with the packages is installed' };
