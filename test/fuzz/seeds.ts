@@ -125,6 +125,44 @@ export function ggufOf(parts: Uint8Array): Uint8Array<ArrayBuffer> {
 
 export const runStates: Folder[] = [{ 'state.json': jsonBytes(state) }];
 
+export const HUB = 'https://hub.example';
+const commit = 'c0ffee'.padEnd(40, '0');
+/** What a hub says of a repository, page by page, and one of its files. */
+export const hubs: Folder[] = [
+  {
+    'revision.json': jsonBytes({ sha: commit }),
+    'tree.json': jsonBytes([
+      { type: 'file', path: 'README.md', size: 3, oid: 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391' },
+      { type: 'directory', path: 'sub', oid: 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391', size: 0 },
+    ]),
+    link: textBytes(`<${HUB}/api/models/hostile/tiny/tree/${commit}?cursor=2>; rel="next"`),
+    'more.json': jsonBytes([
+      { type: 'file', path: 'config.json', size: 2, oid: '9e26dfeeb6e641a33dae4961196235bdb965b21b' },
+      {
+        type: 'file',
+        path: 'big',
+        size: 9,
+        oid: 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391',
+        lfs: { oid: '0'.repeat(64), size: 9 },
+      },
+    ]),
+    'config.json': textBytes('{}'),
+  },
+];
+
+/** The hub's answer to a request. */
+export function hubAnswer(folder: Folder, url: string): Response {
+  const [, name = 'config.json'] = /(revision|tree)/.exec(url) ?? [];
+  const file = url.includes('cursor') ? 'more.json' : url.includes('/api/') ? `${name}.json` : 'config.json';
+  const link = textOf(folder.link ?? new Uint8Array()) ?? '';
+  const bytes = folder[file] ?? new Uint8Array();
+  const headers = new Headers({ 'content-length': String(bytes.length) });
+  // Pages end with the second, unless the link says otherwise.
+  const leads = file === 'tree.json' || (file === 'more.json' && link.includes('again'));
+  if (leads && /^[\x21-\x7e][\x20-\x7e]*$/.test(link)) headers.set('link', link);
+  return new Response(bytes, { headers });
+}
+
 /** A tokenizer that reads, for those that are not about tokenizers. */
 export const tokenizer: Folder = {
   'tokenizer.json': jsonBytes(trl.tokenizer),
@@ -191,6 +229,9 @@ export const WORDS = {
     llama.rope.scaling.type  llama.rope.scaling.factor  yarn  linear  llama.attention.sliding_window  tokenizer.ggml.scores
     rope_freqs.weight  output.weight  llama-bpe  qwen2  tekken  default  smaug-bpe  tokenizer.chat_template  blk.0.attn_q.weight
     llama.attention.key_length  llama.rope.dimension_count  tokenizer.ggml.add_bos_token  tokenizer.ggml.add_space_prefix`),
+  hubs: words(
+    'sha  oid  lfs  size  path  type  file  directory  config.json  ../x  again  http://[  //evil.example/  rel="next"',
+  ),
   checkpoints: words(
     'format  version  configHash  state  sha256  webalign-checkpoint  __metadata__  values/',
   ),

@@ -17,6 +17,8 @@ import { type Files, memoryFiles } from '../../src/io/files.ts';
 import { toFloat32 } from '../../src/io/float.ts';
 import { ggufFiles } from '../../src/io/gguf/files.ts';
 import { vocabularyMetadata } from '../../src/io/gguf/vocabulary.ts';
+import { memoryHubCache } from '../../src/io/hub/cache.ts';
+import { hubFiles } from '../../src/io/hub/client.ts';
 import { parseJson, parseJsonObject, scanJson } from '../../src/io/json.ts';
 import { ADAPTER_WEIGHTS, checkAdapterFits, readAdapter, writeAdapter } from '../../src/io/peft.ts';
 import { openSafetensors, parseSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
@@ -231,6 +233,20 @@ export const TARGETS: Readonly<Record<string, Target>> = {
       const checkpoint = await decodeCheckpoint(only(folder, 'checkpoint'), `${FOLDER}/checkpoint`);
       await encodeCheckpoint(checkpoint);
     },
+  },
+  hub: {
+    seeds: seeds.hubs,
+    words: WORDS.hubs,
+    async run(folder) {
+      const files = await hubFiles({ id: `${FOLDER}/tiny` }, memoryHubCache(), {
+        endpoint: seeds.HUB,
+        fetch: async (url) => seeds.hubAnswer(folder, String(url)),
+        pause: async () => {},
+      });
+      await files.exists('config.json');
+      await files.read('config.json');
+    },
+    blames: seeds.HUB,
   },
   'run-state': {
     seeds: seeds.runStates,

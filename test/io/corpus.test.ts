@@ -7,6 +7,7 @@ import { countAllocations } from '../fuzz/allocations.ts';
 import adapter from '../fuzz/corpus/adapter.json' with { type: 'json' };
 import config from '../fuzz/corpus/config.json' with { type: 'json' };
 import ggufParts from '../fuzz/corpus/gguf-parts.json' with { type: 'json' };
+import hub from '../fuzz/corpus/hub.json' with { type: 'json' };
 import json from '../fuzz/corpus/json.json' with { type: 'json' };
 import rows from '../fuzz/corpus/rows.json' with { type: 'json' };
 import runState from '../fuzz/corpus/run-state.json' with { type: 'json' };
@@ -29,6 +30,7 @@ const CORPUS: Readonly<Record<string, readonly Row[]>> = {
   adapter,
   config,
   'gguf-parts': ggufParts,
+  hub,
   json,
   rows,
   'run-state': runState,

@@ -3,6 +3,7 @@
  * own tools wherever there is a disk. Which texts and files there are, and when to ask the hub, is decided in `client.ts`.
  */
 import { type ByteSource, memorySource } from '../byte-source.ts';
+import { InputError } from '../errors.ts';
 import type { HttpOptions } from '../http.ts';
 import type { PartialFile } from './download.ts';
 
@@ -49,19 +50,21 @@ export function memoryHubCache(): HubCache {
       return bytes && memorySource(bytes, nameOf(file));
     },
     add: async (file, fill) => {
-      const bytes = await inMemory(file.size, fill);
+      const bytes = await inMemory(file.size, nameOf(file), fill);
       blobs.set(file.blob, bytes);
       return memorySource(bytes, nameOf(file));
     },
   };
 }
 
-/** The `size` bytes that `fill` appends. */
+/** The `size` bytes that `fill` appends. {@link InputError} where there is no room for as many. */
 export async function inMemory(
   size: number,
+  name: string,
   fill: (partial: PartialFile) => Promise<void>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(size);
+  // Taken when the first bytes are there: until then the size is only the word of a list.
+  let bytes = new Uint8Array();
   let filled = 0;
   await fill({
     get size() {
@@ -69,6 +72,7 @@ export async function inMemory(
     },
     read: async (offset, length) => bytes.subarray(offset, offset + length),
     append: async (piece) => {
+      if (bytes.byteLength < size) bytes = roomFor(size, name);
       bytes.set(piece, filled);
       filled += piece.byteLength;
     },
@@ -77,4 +81,13 @@ export async function inMemory(
     },
   });
   return bytes;
+}
+
+function roomFor(size: number, name: string): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(size);
+  } catch (cause) {
+    const what = `has ${size} bytes, for which there is no memory`;
+    throw new InputError(name, what, 'Use a cache on a disk, or a smaller model', { cause });
+  }
 }

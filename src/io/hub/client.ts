@@ -46,6 +46,9 @@ interface Entry {
 }
 type Listing = ReadonlyMap<string, Entry>;
 
+/** Most pages of a list of files; the hub puts a thousand on each. */
+const MOST_PAGES = 1000;
+
 /** A listing in the words of Hugging Face's own cache (`trees/COMMIT.json`). */
 const LISTING_VERSION = 1;
 /**
@@ -170,7 +173,9 @@ class Repository {
   private async askListing(commit: string): Promise<Listing> {
     const listing = new Map<string, Entry>();
     let page: string | undefined = `/api/models/${this.id}/tree/${commit}?recursive=true`;
-    while (page !== undefined) {
+    for (let pages = 0; page !== undefined; pages++) {
+      // A server may lead in a circle.
+      if (pages === MOST_PAGES) throw this.malformed('where its list of files ends');
       const { json, next }: { json: unknown; next: string | undefined } = await this.json(page, commit);
       if (!Array.isArray(json)) throw this.malformed('its list of files');
       for (const item of json) {
@@ -193,9 +198,9 @@ class Repository {
       throw this.refused(response, undefined, revision);
     }
     const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
-    const nextUrl = next === undefined ? undefined : new URL(next, url);
+    const nextUrl = next !== undefined && URL.canParse(next, url) ? new URL(next, url) : undefined;
     const home = new URL(url).origin;
-    if (nextUrl && nextUrl.origin !== home) throw this.malformed('its list of files');
+    if (next !== undefined && nextUrl?.origin !== home) throw this.malformed('its list of files');
     try {
       const nextPath = nextUrl?.href.slice(new URL(this.endpoint).href.replace(/\/$/, '').length);
       return { json: await response.json(), next: nextPath };
