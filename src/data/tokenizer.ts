@@ -14,6 +14,8 @@ const CONFIG = 'tokenizer_config.json';
 const SPECIAL = 'special_tokens_map.json';
 const TEMPLATE = 'chat_template.jinja';
 
+/** More than any tokenizer has: the library looks each of them up in the list of all. */
+const MOST_ADDITIONAL = 2 ** 14;
 /** More ids than any vocabulary has. */
 const MOST_IDS = 2 ** 21;
 
@@ -67,6 +69,7 @@ export class Tokenizer {
     const json = parseJsonObject(await files.readText(TOKENIZER), file);
     refuseOddIds(json, file);
     const config = await optional(CONFIG);
+    refuseManyTokens(config, `${files.name}/${CONFIG}`);
     const special = specialTokens({ ...(await optional(SPECIAL)), ...config });
     const apart = await files.exists(TEMPLATE);
     const source = apart ? await files.readText(TEMPLATE) : chatTemplate(config.chat_template);
@@ -181,6 +184,12 @@ function refuseOddIds({ model, added_tokens: added }: JsonObject, file: string):
     const wayOut = `Ids are whole numbers below ${MOST_IDS}: fetch the file again`;
     throw new InputError(file, `gives a token the id ${quote(id)}`, wayOut);
   }
+}
+
+function refuseManyTokens({ additional_special_tokens: more }: JsonObject, file: string): void {
+  if (!Array.isArray(more) || more.length <= MOST_ADDITIONAL) return;
+  const what = `has ${more.length} additional special tokens, at most ${MOST_ADDITIONAL} are read`;
+  throw new InputError(file, what, 'Fetch the file again');
 }
 
 /** The `…_token` entries: plain text, or the `content` of an object. */
