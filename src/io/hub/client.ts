@@ -4,10 +4,11 @@
  * of files, the files. A token goes to the hub and to nobody else.
  */
 import { type ByteSource, byteSource } from '../byte-source.ts';
-import { InputError, quote, reason } from '../errors.ts';
+import { InputError, listed, quote, reason } from '../errors.ts';
 import { type Files, filesOf } from '../files.ts';
 import { type HttpOptions, request } from '../http.ts';
 import { isObject } from '../json.ts';
+import { MODEL_CONFIG } from '../weights.ts';
 import { isBlobName } from './blob-hash.ts';
 import type { HubCache } from './cache.ts';
 import { type DownloadOptions, download } from './download.ts';
@@ -122,12 +123,13 @@ class Repository {
   async find(commit: string, path: string): Promise<ByteSource | undefined> {
     const file = { repository: this.id, commit, path };
     const known = await this.keptListing(commit);
-    if (known && !known.has(path)) return undefined;
+    if (known && !known.has(path)) return this.missing(path, known);
     const kept = await this.cache.open({ ...file, ...known?.get(path) });
     if (kept) return this.named(kept, path);
     this.mayAsk(`the file ${path}`);
-    const entry = (known ?? (await this.askedListing(commit))).get(path);
-    if (!entry) return undefined;
+    const listing = known ?? (await this.askedListing(commit));
+    const entry = listing.get(path);
+    if (!entry) return this.missing(path, listing);
 
     const { onProgress, signal, onNotice } = this.options;
     const wanted = {
@@ -145,6 +147,14 @@ class Repository {
       onNotice,
     });
     return this.named(fetched, path);
+  }
+
+  /** A file that is not there. Of a repository of GGUF files alone, what to name instead. */
+  private missing(path: string, listing: Listing): undefined {
+    const models = [...listing.keys()].filter((file) => file.endsWith('.gguf'));
+    if (path !== MODEL_CONFIG || models.length === 0) return undefined;
+    const what = `has no ${MODEL_CONFIG}, and holds ${listed(models)}`;
+    throw new InputError(this.id, what, `Name one of its files: ${this.id}/${models[0]}`);
   }
 
   /** The same bytes under the name by which a person knows them. */

@@ -50,6 +50,14 @@ describe('io/hub', () => {
   });
   const paths = (seen: Seen[]) => seen.map(({ method, path }) => `${method} ${path}`);
 
+  it('says which file to name where a repository holds GGUF files alone', async () => {
+    hub.repositories['org/gguf'] = { commit: COMMIT, files: { 'a-q8_0.gguf': WEIGHTS, 'b.gguf': WEIGHTS } };
+    const files = await openSource('org/gguf', options());
+    const refused = () => files.readText('config.json');
+    await expectRefused(refused, 'a-q8_0.gguf, b.gguf', 'org/gguf/a-q8_0.gguf');
+    expect(await files.exists('config.json')).to.equal(false);
+  });
+
   it('is a folder: files are fetched when they are asked for, and no others', async () => {
     const files = await openSource('org/tiny', options());
     expect([files.name, files.revision]).to.deep.equal(['org/tiny', COMMIT]);
