@@ -3,6 +3,7 @@
  * device of our own made anew, so that its first start compiles and its bytes are its own. Prints nothing.
  */
 import { type AdapterReport, Gpu } from '../../src/gpu/device.ts';
+import type { Tuning } from '../../src/gpu/tuner.ts';
 import type { Case, Job, Peak, Peer, PeerSource, Result, Run } from './bench.ts';
 import { FACTS, type Fact } from './facts.ts';
 import { measurePeak } from './peak.ts';
@@ -144,8 +145,32 @@ async function runTogether(
   }
 }
 
+/** Which kernels are the fastest on a GPU is measured once a class of shapes, as when a run is planned, and kept while this is loaded. */
+function tuning(): Tuning {
+  return {
+    versions: 'bench',
+    store: {
+      read: async () => known,
+      write: async (bytes) => {
+        known = bytes;
+      },
+    },
+  };
+}
+let known: Uint8Array | undefined;
+
+/** The kernels' variants for a case: it is begun on a device that only counts, which shows its shapes. */
+async function tune(gpu: Gpu, each: Case): Promise<void> {
+  if (gpu.adapter.software) return;
+  const run = await each.make(gpu.countingCopy());
+  await run.start();
+  run.dispose();
+  await gpu.tuner?.tune(gpu);
+}
+
 async function setUp(source: GPU, each: Case, peers: readonly PeerSource[]): Promise<Field> {
-  const gpu = await Gpu.request(source);
+  const gpu = await Gpu.request(source, { tuning: tuning() });
+  await tune(gpu, each);
   const opened: { dispose(): void }[] = [];
   const entrants: Entrant[] = [];
   const failures: Record<string, string> = {};

@@ -16,7 +16,7 @@ export interface Pace {
   sample: number;
 }
 
-export const PACE: Pace = { most: 9, least: 3, budget: 10_000, sample: 20 };
+export const PACE: Pace = { most: 9, least: 3, budget: 8_000, sample: 20 };
 export const QUICK_PACE: Pace = { most: 3, least: 1, budget: 500, sample: 1 };
 
 /** A run that is under way, with what its first start told. */
