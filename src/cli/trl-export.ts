@@ -41,6 +41,8 @@ export interface TrlOptions {
   tokenIds: boolean;
   /** Opens the model that a run was made from. */
   open(recorded: RecordedModel): Promise<ModelFiles>;
+  /** Hears what a person should know of what is written. */
+  onNotice(line: string): void;
 }
 
 type Files = Record<string, Uint8Array>;
@@ -50,13 +52,18 @@ const below = (folder: string, files: Files): Files =>
 
 async function filesOf(
   { folder, record, method }: RecordedRun,
-  { tokenIds, open }: TrlOptions,
+  { tokenIds, open, onNotice }: TrlOptions,
 ): Promise<Files> {
-  const { model, revision, data, evalData, evalSplit, rows, settings, lora } = record;
+  const { model, revision, dtype = 'float32', data, evalData, evalSplit, rows, settings, lora } = record;
   if (/\.gguf$/i.test(model)) {
     const wayOut = 'Train on the Hugging Face folder, or hand over the adapter with --format peft or gguf';
     throw new InputError(folder, `its model is ${model}, and TRL does not train GGUF`, wayOut);
   }
+  // As they are stored, a folder's weights are the same numbers in float32.
+  if (dtype !== 'auto' && dtype !== 'float32')
+    onNotice(
+      `The run kept its base in ${dtype}, and the script loads it in float32: its numbers will differ`,
+    );
   const all = await readData(method, {
     data,
     evalSplit,

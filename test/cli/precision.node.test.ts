@@ -39,6 +39,17 @@ describe('cli: --dtype', function () {
     expect(stderr).to.include('in q4_0');
     expect(planned.json.heldBytes).to.equal(json.peakBytes);
     expect(JSON.parse(await readFile(workshop.path('q4/run.json'), 'utf8')).dtype).to.equal('q4_0');
+
+    const hand = [
+      'export',
+      '--format',
+      'trl',
+      '--adapter',
+      workshop.path('q4'),
+      '--out',
+      workshop.path('trl'),
+    ];
+    expect((await workshop.run(hand)).stderr).to.include('kept its base in q4_0');
   });
 
   it('is proposed where a run does not fit', async () => {

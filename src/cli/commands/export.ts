@@ -72,8 +72,8 @@ const FORMATS: Readonly<Record<string, Format>> = {
     writes: 'trl',
     as: 'a run for TRL',
     next: (files) => (TRL_STAGES in files ? `sh ${TRL_STAGES}` : `accelerate launch ${TRL_SCRIPT}`),
-    files: ({ folders: [run, ...others], tokenIds, model }) => {
-      if (run !== undefined && others.length === 0) return trlFiles(run, { tokenIds, open: model });
+    files: ({ folders: [run, ...others], tokenIds, model, onNotice }) => {
+      if (run !== undefined && others.length === 0) return trlFiles(run, { tokenIds, open: model, onNotice });
       throw new UsageError('--format trl takes one --adapter, the folder of a run.');
     },
   },
