@@ -56,16 +56,17 @@ export class Coverage {
     return news;
   }
 
-  /** Lines of the files whose paths hold one of `parts`. The bundler writes a file's path above what it made of it. */
+  /** Lines of the files whose paths hold one of `parts`. The bundler writes a file's path above each piece that it made of it. */
   files(parts: readonly string[]): FileCoverage[] {
-    const files: FileCoverage[] = [];
+    const files = new Map<string, FileCoverage>();
     let file: FileCoverage | undefined;
     let at = 0;
     for (const line of this.source.split('\n')) {
       const path = /^\/\/ (\S+\.(?:ts|mjs|js|json|wgsl|safetensors))$/.exec(line)?.[1];
       if (path !== undefined) {
-        file = parts.some((part) => path.includes(part)) ? { file: path, lines: [] } : undefined;
-        if (file) files.push(file);
+        const counts = parts.some((part) => path.includes(part));
+        file = counts ? (files.get(path) ?? { file: path, lines: [] }) : undefined;
+        if (file) files.set(path, file);
       } else if (file && /\w/.test(line) && !/^\s*(?:\/\/|\/\*|\*)/.test(line)) {
         const first = at + line.search(/\S/);
         const reached = this.seen.subarray(first, at + line.length).includes(1);
@@ -73,7 +74,7 @@ export class Coverage {
       }
       at += line.length + 1;
     }
-    return files;
+    return [...files.values()];
   }
 
   /** The inspector of one's own thread answers before `post` returns. */
