@@ -44,6 +44,11 @@ const STATE_WIDTH = 7;
 const STRIP_BYTES = 16 * 1024 * 1024;
 /** Strips start at multiples of this at least, which keeps a view of a head in f32 on a 256-byte border. */
 const STRIP_STEP = 64;
+/**
+ * The tiled product takes fours, so that of an odd vocabulary (GPT-2's) only the rest goes to the general one. It begins at a
+ * multiple of this in all formats whose strips may begin there: they add up in one order.
+ */
+const REST_STEP = 128;
 
 /** logits (N, V), targets (N) u32, each below V. */
 export function tokenLogprobs(tape: Tape, logits: Tensor, targets: Tensor): TokenLogprobs {
@@ -176,7 +181,7 @@ export interface Strip {
 }
 
 /**
- * Cuts the vocabulary into strips of one width, the last one narrower: at most half of it, so that the whole is never
+ * Cuts the vocabulary into strips of one width, the last ones narrower: at most half of it, so that the whole is never
  * held, at most {@link STRIP_BYTES} for so many rows, and at most `most` tokens. They begin at multiples of `step`.
  */
 export function vocabularyStrips(
@@ -188,11 +193,13 @@ export function vocabularyStrips(
   const half = Math.ceil(vocabulary / 2 / step) * step;
   const fitting = Math.floor(Math.min(most, STRIP_BYTES / 4 / Math.max(1, rows)) / step) * step;
   const width = Math.max(step, Math.min(half, fitting));
-  const count = Math.ceil(vocabulary / width);
-  return Array.from({ length: count }, (_, i) => ({
-    start: i * width,
-    cols: Math.min(width, vocabulary - i * width),
-  }));
+  const strips: Strip[] = [];
+  for (let start = 0; start < vocabulary; start += (strips.at(-1) as Strip).cols) {
+    const cols = Math.min(width, vocabulary - start);
+    const rest = cols % 4 === 0 ? 0 : cols % Math.max(step, REST_STEP);
+    strips.push({ start, cols: rest < cols ? cols - rest : cols });
+  }
+  return strips;
 }
 
 /** The strips of a head: views of it may begin there, and a binding can hold them. */
