@@ -5,11 +5,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix, sep } from 'node:path';
 
+/** What lies in the tree and is not ours: packages, and what hidden folders hold (the interop checks' Python). */
+const OTHERS = /(^|\/)(node_modules|\.[^/]+)\//;
+
 /** Our files below `folder` whose names end so, with forward slashes, `src/gpu/device.ts`. */
 export function filesBelow(folder: string, ending: string): string[] {
   return readdirSync(folder, { recursive: true })
     .map((file) => posix.join(folder, String(file).split(sep).join('/')))
-    .filter((file) => file.endsWith(ending) && !file.includes('node_modules/'))
+    .filter((file) => file.endsWith(ending) && !OTHERS.test(file))
     .sort();
 }
 
