@@ -1,5 +1,5 @@
-// The bias of a linear layer. Forward it fills the rows that the product is then added to; its gradient is the sum of dy
-// over rows. One thread a column, rows in order.
+// The bias of a linear layer. Forward it fills the rows that a product is then added to, where the product does not add it
+// itself; its gradient is the sum of dy over rows. One thread a column, rows in order.
 
 #include "lib/dispatch.wgsl"
 
@@ -24,9 +24,14 @@ fn forward(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let id = linear_group(group, groups) * WORKGROUP + lane;
-  if (id < params.rows * params.cols) {
-    y[id] = bias[id % params.cols];
+  if (id >= params.rows * params.cols) {
+    return;
   }
+  var value = bias[id % params.cols];
+  if (params.accumulate == 1u) {
+    value += y[id];
+  }
+  y[id] = value;
 }
 
 @compute @workgroup_size(WORKGROUP)

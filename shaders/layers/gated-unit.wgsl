@@ -1,11 +1,13 @@
-// The gated unit of a feed-forward layer (Shazeer 2020): y = act(gate) · up, with SiLU (SwiGLU) or GELU (GeGLU).
+// The gated unit of a feed-forward layer (Shazeer 2020): y = act(gate) · up, with SiLU (SwiGLU) or GELU (GeGLU). Backward one
+// pass makes both gradients, out of numbers that either needs.
 
 #include "lib/activation.wgsl"
 #include "lib/dispatch.wgsl"
 
 struct Params {
   count: u32, // of Elements
-  accumulate: u32,
+  accumulate_gate: u32,
+  accumulate_up: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -32,7 +34,7 @@ fn forward(
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn backward_gate(
+fn backward(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
@@ -42,26 +44,16 @@ fn backward_gate(
     return;
   }
   let z = gate[i];
-  var gradient = dy[i] * up[i] * activation_slope(z, openness(z));
-  if (params.accumulate == 1u) {
-    gradient += dgate[i];
+  let open = openness(z);
+  let upstream = dy[i];
+  var to_gate = upstream * up[i] * activation_slope(z, open);
+  var to_up = upstream * z * open;
+  if (params.accumulate_gate == 1u) {
+    to_gate += dgate[i];
   }
-  dgate[i] = gradient;
-}
-
-@compute @workgroup_size(WORKGROUP)
-fn backward_up(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let i = linear_group(group, groups) * WORKGROUP + lane;
-  if (i >= params.count) {
-    return;
+  if (params.accumulate_up == 1u) {
+    to_up += dup[i];
   }
-  var gradient = dy[i] * gate[i] * openness(gate[i]);
-  if (params.accumulate == 1u) {
-    gradient += dup[i];
-  }
-  dup[i] = gradient;
+  dgate[i] = to_gate;
+  dup[i] = to_up;
 }

@@ -11,6 +11,69 @@ const WORKGROUP: u32 = 64;
 const DOWN: u32 = 1; // blocks in a thread's tile: 1, 2 or 4
 const ACROSS: u32 = 1;
 
+// Four blocks of a factor, of which a tile may need fewer.
+struct Blocks {
+  x: mat4x4f,
+  y: mat4x4f,
+  z: mat4x4f,
+  w: mat4x4f,
+}
+
+struct Tile {
+  c00: mat4x4f,
+  c01: mat4x4f,
+  c02: mat4x4f,
+  c03: mat4x4f,
+  c10: mat4x4f,
+  c11: mat4x4f,
+  c12: mat4x4f,
+  c13: mat4x4f,
+  c20: mat4x4f,
+  c21: mat4x4f,
+  c22: mat4x4f,
+  c23: mat4x4f,
+  c30: mat4x4f,
+  c31: mat4x4f,
+  c32: mat4x4f,
+  c33: mat4x4f,
+}
+
+// Four more products of each sum.
+fn add_step(tile: ptr<function, Tile>, l: Blocks, r: Blocks) {
+  (*tile).c00 += r.x * l.x;
+  if (DOWN > 1u) {
+    (*tile).c10 += r.x * l.y;
+  }
+  if (DOWN > 2u) {
+    (*tile).c20 += r.x * l.z;
+    (*tile).c30 += r.x * l.w;
+  }
+  if (ACROSS > 1u) {
+    (*tile).c01 += r.y * l.x;
+    if (DOWN > 1u) {
+      (*tile).c11 += r.y * l.y;
+    }
+    if (DOWN > 2u) {
+      (*tile).c21 += r.y * l.z;
+      (*tile).c31 += r.y * l.w;
+    }
+  }
+  if (ACROSS > 2u) {
+    (*tile).c02 += r.z * l.x;
+    (*tile).c03 += r.w * l.x;
+    if (DOWN > 1u) {
+      (*tile).c12 += r.z * l.y;
+      (*tile).c13 += r.w * l.y;
+    }
+    if (DOWN > 2u) {
+      (*tile).c22 += r.z * l.z;
+      (*tile).c23 += r.w * l.z;
+      (*tile).c32 += r.z * l.w;
+      (*tile).c33 += r.w * l.w;
+    }
+  }
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn product(
   @builtin(workgroup_id) group: vec3u,
@@ -43,100 +106,71 @@ fn product(
   let x = min(row / 4u + CORNER, vec4u(a_width - 1u));
   let y = min(column + CORNER, vec4u(b_width - 1u));
 
-  var c00 = mat4x4f();
-  var c01 = mat4x4f();
-  var c02 = mat4x4f();
-  var c03 = mat4x4f();
-  var c10 = mat4x4f();
-  var c11 = mat4x4f();
-  var c12 = mat4x4f();
-  var c13 = mat4x4f();
-  var c20 = mat4x4f();
-  var c21 = mat4x4f();
-  var c22 = mat4x4f();
-  var c23 = mat4x4f();
-  var c30 = mat4x4f();
-  var c31 = mat4x4f();
-  var c32 = mat4x4f();
-  var c33 = mat4x4f();
-  var l1 = mat4x4f();
-  var l2 = mat4x4f();
-  var l3 = mat4x4f();
-
+  var tile: Tile;
+  var l: Blocks;
+  var r: Blocks;
   let length = (depth + params.slices - 1u) / params.slices;
   let end = min((slice + 1u) * length, depth);
   for (var i = slice * length; i < end; i++) {
     let a_rows = rows_at(i * 4u, params.k, a_width);
     let b_rows = rows_at(i * 4u, params.k, b_width);
     let inside = vec4f(i * 4u + CORNER < vec4u(params.k));
-    let l0 = left(a0, x.x, a_rows, i);
+    l.x = left(a0, x.x, a_rows, i);
     if (DOWN > 1u) {
-      l1 = left(a1, x.y, a_rows, i);
+      l.y = left(a1, x.y, a_rows, i);
     }
     if (DOWN > 2u) {
-      l2 = left(a2, x.z, a_rows, i);
-      l3 = left(a3, x.w, a_rows, i);
+      l.z = left(a2, x.z, a_rows, i);
+      l.w = left(a3, x.w, a_rows, i);
     }
-    let r0 = right(b0, y.x, b_rows, i, inside);
-    c00 += r0 * l0;
-    if (DOWN > 1u) {
-      c10 += r0 * l1;
-    }
-    if (DOWN > 2u) {
-      c20 += r0 * l2;
-      c30 += r0 * l3;
-    }
+    r.x = right(b0, y.x, b_rows, i, inside);
     if (ACROSS > 1u) {
-      let r1 = right(b1, y.y, b_rows, i, inside);
-      c01 += r1 * l0;
-      if (DOWN > 1u) {
-        c11 += r1 * l1;
-      }
-      if (DOWN > 2u) {
-        c21 += r1 * l2;
-        c31 += r1 * l3;
-      }
+      r.y = right(b1, y.y, b_rows, i, inside);
     }
     if (ACROSS > 2u) {
-      let r2 = right(b2, y.z, b_rows, i, inside);
-      c02 += r2 * l0;
-      if (DOWN > 1u) {
-        c12 += r2 * l1;
-      }
-      if (DOWN > 2u) {
-        c22 += r2 * l2;
-        c32 += r2 * l3;
-      }
-      let r3 = right(b3, y.w, b_rows, i, inside);
-      c03 += r3 * l0;
-      if (DOWN > 1u) {
-        c13 += r3 * l1;
-      }
-      if (DOWN > 2u) {
-        c23 += r3 * l2;
-        c33 += r3 * l3;
-      }
+      r.z = right(b2, y.z, b_rows, i, inside);
+      r.w = right(b3, y.w, b_rows, i, inside);
     }
+    add_step(&tile, l, r);
+  }
+  for (var i = 0u; i < more_depth(); i++) {
+    l.x = more_left(row, i);
+    if (DOWN > 1u) {
+      l.y = more_left(row + 4u, i);
+    }
+    if (DOWN > 2u) {
+      l.z = more_left(row + 8u, i);
+      l.w = more_left(row + 12u, i);
+    }
+    r.x = more_right(column, i);
+    if (ACROSS > 1u) {
+      r.y = more_right(column + 1u, i);
+    }
+    if (ACROSS > 2u) {
+      r.z = more_right(column + 2u, i);
+      r.w = more_right(column + 3u, i);
+    }
+    add_step(&tile, l, r);
   }
 
   // By a loop over an array, because written out these stores are most of the kernel, and of its compile time.
   var blocks: array<mat4x4f, 16>;
-  blocks[0] = c00;
-  blocks[1] = c01;
-  blocks[2] = c02;
-  blocks[3] = c03;
-  blocks[4] = c10;
-  blocks[5] = c11;
-  blocks[6] = c12;
-  blocks[7] = c13;
-  blocks[8] = c20;
-  blocks[9] = c21;
-  blocks[10] = c22;
-  blocks[11] = c23;
-  blocks[12] = c30;
-  blocks[13] = c31;
-  blocks[14] = c32;
-  blocks[15] = c33;
+  blocks[0] = tile.c00;
+  blocks[1] = tile.c01;
+  blocks[2] = tile.c02;
+  blocks[3] = tile.c03;
+  blocks[4] = tile.c10;
+  blocks[5] = tile.c11;
+  blocks[6] = tile.c12;
+  blocks[7] = tile.c13;
+  blocks[8] = tile.c20;
+  blocks[9] = tile.c21;
+  blocks[10] = tile.c22;
+  blocks[11] = tile.c23;
+  blocks[12] = tile.c30;
+  blocks[13] = tile.c31;
+  blocks[14] = tile.c32;
+  blocks[15] = tile.c33;
   for (var t = 0u; t < DOWN * ACROSS * 4u; t++) {
     let d = t / (ACROSS * 4u);
     let q = t / 4u % ACROSS;
@@ -144,7 +178,7 @@ fn product(
   }
 }
 
-// c = scale · Σ parts, slice by slice.
+// c = scale · Σ parts, slice by slice, with what store_row would add.
 @compute @workgroup_size(WORKGROUP)
 fn sum_slices(
   @builtin(workgroup_id) group: vec3u,
@@ -152,7 +186,8 @@ fn sum_slices(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let id = linear_group(group, groups) * WORKGROUP + lane;
-  let size = params.m * (params.n / 4u);
+  let width = params.n / 4u;
+  let size = params.m * width;
   if (id >= size) {
     return;
   }
@@ -160,7 +195,7 @@ fn sum_slices(
   for (var slice = 0u; slice < params.slices; slice++) {
     sum += parts[slice * size + id];
   }
-  sum *= params.scale;
+  sum = sum * params.scale + addend4(id / width, id % width);
   if (params.accumulate == 1u) {
     sum += c[id];
   }

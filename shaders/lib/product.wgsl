@@ -4,7 +4,8 @@
 // The second factor may be the frozen weights of a layer: a file of formats/, joined to the kernel, says how it is stored.
 // A block is a matrix whose columns are rows of its buffer, so that a layout is a matter of transposing. A long k with
 // few results is cut into slices, c (slices, m, n) one after the other. The result is scaled, and added to what c holds
-// where accumulate is 1.
+// where accumulate is 1. A file of epilogues/, joined as well, says what else belongs to the result: a low-rank pair of
+// factors, summed behind the others (more_depth, more_left, more_right), and an addend.
 
 struct Params {
   m: u32,
@@ -13,6 +14,8 @@ struct Params {
   slices: u32,
   scale: f32,
   accumulate: u32,
+  rank: u32, // of the low-rank pair
+  addend_width: u32, // from row to row of the addend, in vectors
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -63,7 +66,7 @@ fn store_row(slice: u32, row: u32, column: u32, values: vec4f) {
     return;
   }
   let at = (slice * params.m + row) * width + column;
-  var result = values * params.scale;
+  var result = values * params.scale + addend4(row, column);
   if (params.accumulate == 1u) {
     result += c[at];
   }

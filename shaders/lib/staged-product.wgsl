@@ -23,16 +23,25 @@ fn place_in(piece: u32, size: u32, by_rows: bool) -> vec2u {
   return select(vec2u(piece % size, piece / size), vec2u(piece / DEEP, piece % DEEP), by_rows);
 }
 
+fn keep_left(place: vec2u, block: mat4x4f) {
+  for (var j = 0u; j < 4u; j++) {
+    left_piece[(j * DEEP + place.y) * TALL + place.x] = vec4<Staged>(block[j]);
+  }
+}
+
+fn keep_right(place: vec2u, block: mat4x4f) {
+  for (var j = 0u; j < 4u; j++) {
+    right_piece[(j * DEEP + place.y) * WIDE + place.x] = vec4<Staged>(block[j]);
+  }
+}
+
 // `first_row` and `first_column` are those of the tile, in blocks.
 fn stage_left(e: u32, first_row: u32, first: u32, depth: u32) {
   let place = place_in(e, TALL, A_BY_ROWS);
   let x = first_row + place.x;
   let i = min(first + place.y, depth - 1u);
   let width = params.m / 4u;
-  let block = left(rows_at(x * 4u, params.m, depth), min(x, width - 1u), rows_at(i * 4u, params.k, width), i);
-  for (var j = 0u; j < 4u; j++) {
-    left_piece[(j * DEEP + place.y) * TALL + place.x] = vec4<Staged>(block[j]);
-  }
+  keep_left(place, left(rows_at(x * 4u, params.m, depth), min(x, width - 1u), rows_at(i * 4u, params.k, width), i));
 }
 
 fn stage_right(e: u32, first_column: u32, first: u32, end: u32, depth: u32) {
@@ -45,8 +54,25 @@ fn stage_right(e: u32, first_column: u32, first: u32, end: u32, depth: u32) {
   if (first + place.y < end) {
     block = right(rows_at(x * 4u, params.n, depth), min(x, width - 1u), rows_at(i * 4u, params.k, width), i, inside);
   }
-  for (var j = 0u; j < 4u; j++) {
-    right_piece[(j * DEEP + place.y) * WIDE + place.x] = vec4<Staged>(block[j]);
+  keep_right(place, block);
+}
+
+// The same of the low-rank pair.
+fn stage_more(e: u32, first_row: u32, first_column: u32, first: u32) {
+  let to_left = e < DEEP * TALL;
+  let place = place_in(select(e - DEEP * TALL, e, to_left), select(WIDE, TALL, to_left), true);
+  let inside = first + place.y < more_depth();
+  var block = mat4x4f();
+  if (to_left) {
+    if (inside) {
+      block = more_left((first_row + place.x) * 4u, first + place.y);
+    }
+    keep_left(place, block);
+  } else {
+    if (inside) {
+      block = more_right(first_column + place.x, first + place.y);
+    }
+    keep_right(place, block);
   }
 }
 
@@ -72,6 +98,32 @@ fn staged_right(x: u32, q: u32) -> mat4x4f {
   );
 }
 
+struct Tile {
+  c00: mat4x4f,
+  c01: mat4x4f,
+  c10: mat4x4f,
+  c11: mat4x4f,
+}
+
+// What the staged pieces add to a thread's sums.
+fn add_piece(tile: ptr<function, Tile>, thread: vec2u) {
+  for (var q = 0u; q < DEEP; q++) {
+    let l0 = staged_left(thread.y, q);
+    let r0 = staged_right(thread.x, q);
+    (*tile).c00 += r0 * l0;
+    if (ACROSS > 1u) {
+      (*tile).c01 += staged_right(thread.x + LANES, q) * l0;
+    }
+    if (DOWN > 1u) {
+      let l1 = staged_left(thread.y + LINES, q);
+      (*tile).c10 += r0 * l1;
+      if (ACROSS > 1u) {
+        (*tile).c11 += staged_right(thread.x + LANES, q) * l1;
+      }
+    }
+  }
+}
+
 @compute @workgroup_size(LANES, LINES)
 fn product(
   @builtin(workgroup_id) group: vec3u,
@@ -90,10 +142,7 @@ fn product(
   let first_row = id / across % down * TALL;
   let first_column = id % across * WIDE;
 
-  var c00 = mat4x4f();
-  var c01 = mat4x4f();
-  var c10 = mat4x4f();
-  var c11 = mat4x4f();
+  var tile: Tile;
   let depth = (params.k + 3u) / 4u;
   let length = (depth + params.slices - 1u) / params.slices;
   let end = min((slice + 1u) * length, depth);
@@ -106,26 +155,20 @@ fn product(
       }
     }
     workgroupBarrier();
-    for (var q = 0u; q < DEEP; q++) {
-      let l0 = staged_left(thread.y, q);
-      let r0 = staged_right(thread.x, q);
-      c00 += r0 * l0;
-      if (ACROSS > 1u) {
-        c01 += staged_right(thread.x + LANES, q) * l0;
-      }
-      if (DOWN > 1u) {
-        let l1 = staged_left(thread.y + LINES, q);
-        c10 += r0 * l1;
-        if (ACROSS > 1u) {
-          c11 += staged_right(thread.x + LANES, q) * l1;
-        }
-      }
+    add_piece(&tile, thread.xy);
+    workgroupBarrier();
+  }
+  for (var first = 0u; first < more_depth(); first += DEEP) {
+    for (var e = lane; e < DEEP * (TALL + WIDE); e += LINES * LANES) {
+      stage_more(e, first_row, first_column, first);
     }
+    workgroupBarrier();
+    add_piece(&tile, thread.xy);
     workgroupBarrier();
   }
 
   // By a loop, as in matmul.wgsl.
-  let blocks = array<mat4x4f, 4>(c00, c01, c10, c11);
+  let blocks = array<mat4x4f, 4>(tile.c00, tile.c01, tile.c10, tile.c11);
   for (var t = 0u; t < DOWN * ACROSS * 4u; t++) {
     let d = t / (ACROSS * 4u);
     let q = t / 4u % ACROSS;

@@ -6,7 +6,7 @@ import { Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { dpo } from '../objectives/logits.ts';
 import { attention } from '../ops/attention.ts';
-import { product } from '../ops/matmul.ts';
+import { product } from '../ops/product.ts';
 import { softmax } from '../ops/softmax.ts';
 import { headLogprobs } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';

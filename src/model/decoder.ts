@@ -103,8 +103,11 @@ export class Decoder {
       const module = norms[name];
       return module ? this.norm(tape, h, inLayer(module, i)) : h;
     };
-    const project = (h: Tensor, name: LinearName) =>
-      this.project(tape, h, inLayer(linears[name] as string, i));
+    const project = (h: Tensor, name: LinearName, residual?: Tensor) =>
+      this.project(tape, h, inLayer(linears[name] as string, i), residual);
+    // The end of a block: added to the residual in the same pass, unless a norm lies between.
+    const rejoin = (residual: Tensor, h: Tensor, name: LinearName, out: LayerNormName) =>
+      norms[out] ? add(tape, residual, norm(project(h, name), out)) : project(h, name, residual);
     const turns = this.rotary?.ofLayer(i, length);
     const turn = (h: Tensor) => (turns ? rope(tape, h, positions, turns, config.headDim) : h);
 
@@ -113,13 +116,13 @@ export class Decoder {
     const query = turn(norm(fused?.query ?? project(h, 'q'), 'query'));
     const key = turn(norm(fused?.key ?? project(h, 'k'), 'key'));
     const attended = attend(tape, i, query, key, fused?.value ?? project(h, 'v'));
-    const afterAttention = add(tape, x, norm(project(attended, 'o'), 'attentionOut'));
+    const afterAttention = rejoin(x, attended, 'o', 'attentionOut');
 
     const g = norm(afterAttention, 'mlp');
     const inner = linears.gate
       ? gatedUnit(tape, project(g, 'gate'), project(g, 'up'), config.activation)
       : activate(tape, project(g, 'up'), config.activation);
-    return add(tape, afterAttention, norm(project(inner, 'down'), 'mlpOut'));
+    return rejoin(afterAttention, inner, 'down', 'mlpOut');
   }
 
   private norm(tape: Tape, x: Tensor, module: string): Tensor {
@@ -137,9 +140,9 @@ export class Decoder {
     return { query, key, value };
   }
 
-  private project(tape: Tape, x: Tensor, module: string): Tensor {
+  private project(tape: Tape, x: Tensor, module: string, residual?: Tensor): Tensor {
     const adapters = this.adapters.flatMap((adapter) => adapter.lowRank(module));
-    return linear(tape, x, this.weight(module), adapters, this.bias(module));
+    return linear(tape, x, this.weight(module), { adapters, bias: this.bias(module), residual });
   }
 
   private bias(module: string): Tensor | undefined {

@@ -2,6 +2,7 @@
  * The residual sum.
  */
 import shader from '../../shaders/layers/add.wgsl';
+import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -21,11 +22,15 @@ export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
   const backward = () => {
     for (const summand of [a, b]) {
       const slot = tape.gradient(summand);
-      if (!slot) continue;
-      const buffers = { dy: y.grad as Tensor, dx: slot.grad };
-      addKernels.backward(gpu, buffers, { count, accumulate: slot.accumulate }, constants);
+      if (slot) copyInto(gpu, y.grad as Tensor, slot.grad, slot.accumulate);
     }
   };
   tape.record({ inputs: [a, b], outputs: [y], backward });
   return y;
+}
+
+/** Sets y to x, of the same shape, or adds it. */
+export function copyInto(gpu: Gpu, x: Tensor, y: Tensor, accumulate: 0 | 1): void {
+  const { count, constants } = inVectors(x.length);
+  addKernels.backward(gpu, { dy: x, dx: y }, { count, accumulate }, constants);
 }

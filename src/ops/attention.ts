@@ -7,7 +7,7 @@ import workgroupShader from '../../shaders/layers/attention-workgroup.wgsl';
 import { type Count, type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
 import { noise, type Operation, sizeClass, tokenClass, type Variant } from '../gpu/variants.ts';
-import { type GradientSlot, Tape } from '../tensor/tape.ts';
+import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
 export interface Heads {
@@ -199,21 +199,14 @@ function attentionBy(
         constants,
       );
     }
-    // One pass makes both; where only one of them is wanted, the other goes to a temporary.
-    const slots = [key, value].map((tensor) => tape.gradient(tensor));
-    if (slots.some(Boolean)) {
-      const [dkey, dvalue] = slots.map(
-        (slot) => slot ?? { grad: tape.empty(key.shape, 'unused gradient'), accumulate: 0 as const },
-      ) as [GradientSlot, GradientSlot];
+    tape.gradients([key, value], ([dkey, dvalue]) => {
       variant.kernels.backward_key_value(
         gpu,
         { ...shared, dkey: dkey.grad, dvalue: dvalue.grad },
         { ...params, accumulate_key: dkey.accumulate, accumulate_value: dvalue.accumulate },
         constants,
       );
-      if (!slots[0]) tape.release(dkey.grad);
-      if (!slots[1]) tape.release(dvalue.grad);
-    }
+    });
     tape.release(rowStats);
   };
   tape.record({ inputs: [query, key, value], outputs: [y], saved: [lse], backward });

@@ -12,9 +12,9 @@ export const biasKernels = kernels(shader, {
   backward: { threads: (p) => p.cols as number },
 });
 
-/** Sets every row of y (N, d) to the bias (d). */
-export function fillWithBias(gpu: Gpu, bias: Tensor, y: Tensor): void {
-  biasKernels.forward(gpu, { bias, y }, { rows: y.rows, cols: y.cols, accumulate: 0 });
+/** Sets every row of y (N, d) to the bias (d), or adds it. */
+export function fillWithBias(gpu: Gpu, bias: Tensor, y: Tensor, accumulate: 0 | 1 = 0): void {
+  biasKernels.forward(gpu, { bias, y }, { rows: y.rows, cols: y.cols, accumulate });
 }
 
 /** dbias (d): the sum of dy (N, d) over rows. */

@@ -9,11 +9,7 @@ import { type Activation, inVectors } from './elementwise.ts';
 
 const elements = { threads: (p: Readonly<Record<string, number>>) => p.count as number };
 
-export const gatedUnitKernels = kernels(shader, {
-  forward: elements,
-  backward_gate: elements,
-  backward_up: elements,
-});
+export const gatedUnitKernels = kernels(shader, { forward: elements, backward: elements });
 
 /** gate and up (N, d) → y (N, d). */
 export function gatedUnit(tape: Tape, gate: Tensor, up: Tensor, activation: Activation = 'silu'): Tensor {
@@ -22,20 +18,14 @@ export function gatedUnit(tape: Tape, gate: Tensor, up: Tensor, activation: Acti
   const y = tape.empty(gate.shape, 'gated unit');
   const { count, constants: vectors } = inVectors(gate.length);
   const constants = { ...vectors, GELU: activation === 'gelu' };
-  const params = { count, accumulate: 0 };
+  const params = { count, accumulate_gate: 0, accumulate_up: 0 };
   gatedUnitKernels.forward(gpu, { gate, up, y }, params, constants);
   const backward = () => {
-    const dy = y.grad as Tensor;
-    const dgate = tape.gradient(gate);
-    if (dgate) {
-      const buffers = { gate, up, dy, dgate: dgate.grad };
-      gatedUnitKernels.backward_gate(gpu, buffers, { ...params, accumulate: dgate.accumulate }, constants);
-    }
-    const dup = tape.gradient(up);
-    if (dup) {
-      const buffers = { gate, dy, dup: dup.grad };
-      gatedUnitKernels.backward_up(gpu, buffers, { ...params, accumulate: dup.accumulate }, constants);
-    }
+    tape.gradients([gate, up], ([dgate, dup]) => {
+      const buffers = { gate, up, dy: y.grad as Tensor, dgate: dgate.grad, dup: dup.grad };
+      const accumulate = { accumulate_gate: dgate.accumulate, accumulate_up: dup.accumulate };
+      gatedUnitKernels.backward(gpu, buffers, { count, ...accumulate }, constants);
+    });
   };
   tape.record({ inputs: [gate, up], outputs: [y], backward });
   return y;

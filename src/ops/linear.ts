@@ -1,11 +1,13 @@
 /**
- * A linear layer y = x Wᵀ + b, with a low-rank adapter beside it where one is given (Hu et al. 2021):
- * y = x Wᵀ + b + s · (x Aᵀ) Bᵀ. Weights without `requiresGrad` get no gradient kernel.
+ * A linear layer y = x Wᵀ + b, with a low-rank adapter beside it where one is given (Hu et al. 2021), and added to the
+ * residual that it belongs to: y = x Wᵀ + b + s · (x Aᵀ) Bᵀ + residual. All of it is one pass over y, if there is one adapter.
+ * Weights without `requiresGrad` get no gradient kernel.
  */
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { copyInto } from './add.ts';
 import { biasGradient, fillWithBias } from './bias.ts';
-import { product } from './matmul.ts';
+import { type LowRankFactors, product } from './product.ts';
 
 /** A low-rank adapter: A (r, in), B (out, r), and the factor s = α/r (rsLoRA: α/√r). */
 export interface LowRank {
@@ -14,55 +16,85 @@ export interface LowRank {
   scale: number;
 }
 
-/** x (N, in), weight (out, in), bias (out) → y (N, out). Several adapters add up. */
+/** What else belongs to the sum. */
+export interface LinearTerms {
+  /** Several add up. */
+  adapters?: readonly LowRank[];
+  /** (out) */
+  bias?: Tensor | undefined;
+  /** (N, out) */
+  residual?: Tensor | undefined;
+}
+
+/** x (N, in), weight (out, in) → y (N, out). */
 export function linear(
   tape: Tape,
   x: Tensor,
   weight: Tensor,
-  adapters: readonly LowRank[] = [],
-  bias?: Tensor,
+  { adapters = [], bias, residual }: LinearTerms = {},
 ): Tensor {
   const { gpu } = tape;
   const [out, inputs] = weight.shape as [number, number];
   if (x.cols !== inputs) throw new RangeError(`linear: x is ${x}, but the weight is ${weight}`);
   const n = x.rows;
+  if (residual && residual.length !== n * out)
+    throw new RangeError(`linear: the residual is ${residual}, but the result is (${n}, ${out})`);
   const y = tape.empty([n, out], `${weight.label} output`);
-  if (bias) fillWithBias(gpu, bias, y);
-  product(gpu, 'nt', x, weight, y, { m: n, n: out, k: inputs }, { accumulate: bias ? 1 : 0 });
-  const projections = adapters.map(({ a, b, scale }) => {
-    const r = a.rows;
-    const u = tape.empty([n, r], `${a.label} output`);
-    product(gpu, 'nt', x, a, u, { m: n, n: r, k: inputs });
-    product(gpu, 'nt', u, b, y, { m: n, n: out, k: r }, { scale, accumulate: 1 });
+  // u = s · x Aᵀ
+  const projections = adapters.map(({ a, scale }) => {
+    const u = tape.empty([n, a.rows], `${a.label} output`);
+    product(gpu, 'nt', x, a, u, { m: n, n: a.rows, k: inputs }, { scale });
     return u;
   });
+  const [lowRank, ...others] = adapters.map(
+    ({ a, b }, i): LowRankFactors => ({ narrow: projections[i] as Tensor, wide: b, rank: a.rows }),
+  );
+  if (bias && residual) fillWithBias(gpu, bias, y);
+  product(
+    gpu,
+    'nt',
+    x,
+    weight,
+    y,
+    { m: n, n: out, k: inputs },
+    { accumulate: bias && residual ? 1 : 0, lowRank, addend: residual ?? bias },
+  );
+  for (const { narrow, wide, rank } of others)
+    product(gpu, 'nt', narrow, wide, y, { m: n, n: out, k: rank }, { accumulate: 1 });
 
   const backward = () => {
     const dy = y.grad as Tensor;
-    const dx = tape.gradient(x);
-    if (dx) {
-      product(gpu, 'nn', dy, weight, dx.grad, { m: n, n: inputs, k: out }, { accumulate: dx.accumulate });
-    }
     const dw = tape.gradient(weight);
     if (dw) product(gpu, 'tn', dy, x, dw.grad, { m: out, n: inputs, k: n }, { accumulate: dw.accumulate });
     const dbias = bias && tape.gradient(bias);
     if (dbias) biasGradient(gpu, dy, dbias);
-    adapters.forEach(({ a, b, scale }, i) => {
+    const narrowed = adapters.map(({ a, b, scale }, i) => {
       const u = projections[i] as Tensor;
       const r = a.rows;
       const du = tape.empty([n, r], `d ${u.label}`);
+      // With respect to x Aᵀ, which is u without its factor.
       product(gpu, 'nn', dy, b, du, { m: n, n: r, k: out }, { scale });
       const db = tape.gradient(b);
-      if (db)
-        product(gpu, 'tn', dy, u, db.grad, { m: out, n: r, k: n }, { scale, accumulate: db.accumulate });
+      if (db) product(gpu, 'tn', dy, u, db.grad, { m: out, n: r, k: n }, { accumulate: db.accumulate });
       const da = tape.gradient(a);
       if (da) product(gpu, 'tn', du, x, da.grad, { m: r, n: inputs, k: n }, { accumulate: da.accumulate });
-      // The first product has set dx.
-      if (dx) product(gpu, 'nn', du, a, dx.grad, { m: n, n: inputs, k: r }, { accumulate: 1 });
-      tape.release(du);
+      return { narrow: du, wide: a, rank: r };
     });
+    const dx = tape.gradient(x);
+    if (dx) {
+      const [lowRank, ...others] = narrowed;
+      const { accumulate } = dx;
+      product(gpu, 'nn', dy, weight, dx.grad, { m: n, n: inputs, k: out }, { accumulate, lowRank });
+      for (const { narrow, wide, rank } of others)
+        product(gpu, 'nn', narrow, wide, dx.grad, { m: n, n: inputs, k: rank }, { accumulate: 1 });
+    }
+    for (const { narrow } of narrowed) tape.release(narrow);
+    if (!residual || tape.handOver(y, residual)) return;
+    const slot = tape.gradient(residual);
+    if (slot) copyInto(gpu, dy, slot.grad, slot.accumulate);
   };
-  const inputsOfEntry = [x, weight, ...(bias ? [bias] : []), ...adapters.flatMap(({ a, b }) => [a, b])];
+  const terms = [bias, residual].filter((term) => term !== undefined);
+  const inputsOfEntry = [x, weight, ...terms, ...adapters.flatMap(({ a, b }) => [a, b])];
   tape.record({ inputs: inputsOfEntry, outputs: [y], saved: projections, backward });
   return y;
 }

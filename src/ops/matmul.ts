@@ -1,22 +1,27 @@
 /**
- * Matrix products on views, in the three layouts of a linear layer and its gradients: a table of variants, one kernel and
- * some constants each, for dimensions that are read as vectors, and a general kernel for all others. A long sum with few
- * results is cut into slices. Not an op: it records nothing on the tape.
+ * The kernels of matrix products, in the three layouts of a linear layer and its gradients: a table of variants, one kernel
+ * and some constants each, for dimensions that are read as vectors, and a general kernel for all others. A long sum with few
+ * results is cut into slices. What is computed by which of them is said in `product.ts`.
  */
 
+import addendEnd from '../../shaders/epilogues/addend.wgsl';
+import lowRankEnd from '../../shaders/epilogues/low-rank.wgsl';
+import lowRankAddendEnd from '../../shaders/epilogues/low-rank-addend.wgsl';
+import plainEnd from '../../shaders/epilogues/plain.wgsl';
 import tiledShader from '../../shaders/layers/matmul.wgsl';
 import anyShader from '../../shaders/layers/matmul-any.wgsl';
 import f16TilesShader from '../../shaders/layers/matmul-f16-tiles.wgsl';
 import workgroupShader from '../../shaders/layers/matmul-workgroup.wgsl';
 import type { Gpu } from '../gpu/device.ts';
+import { joined } from '../gpu/join.ts';
 import type { Count, Grid, Kernel } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
 import type { BufferView } from '../gpu/pool.ts';
+import type { Shader } from '../gpu/shader.ts';
 import { noise, type Operation, sizeClass, tokenClass, type Variant } from '../gpu/variants.ts';
 import { deviceBytes, type WeightDtype } from '../tensor/formats.ts';
-import { Tensor } from '../tensor/tensor.ts';
-import { columnsKernels } from './columns.ts';
-import { bound, formatOf, inBlocksOfRows, type Weights, weightKernels } from './weights.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { bound, weightKernels } from './weights.ts';
 
 /** `nt`: a (m, k) · b (n, k)ᵀ. `nn`: a (m, k) · b (k, n). `tn`: a (k, m)ᵀ · b (k, n). */
 export type Layout = 'nt' | 'nn' | 'tn';
@@ -47,8 +52,12 @@ export interface ProductShape extends ProductSize {
   software: boolean;
 }
 
+/** What a kernel does with its sums: a file of `shaders/epilogues`. */
+const ENDS = { plain: plainEnd, lowRank: lowRankEnd, addend: addendEnd, lowRankAddend: lowRankAddendEnd };
+type End = keyof typeof ENDS;
+
 interface ProductVariant extends Variant<ProductShape> {
-  kernels: Record<WeightDtype, { product: Kernel }>;
+  kernels: Record<End, Record<WeightDtype, { product: Kernel }>>;
   constants(shape: ProductShape): Constants;
 }
 
@@ -72,12 +81,20 @@ const staged: Grid = {
   },
 };
 
-export const tiled = weightKernels(tiledShader, 'four', {
+function withEnds<Entry extends string>(shader: Shader, grids: Record<Entry, Grid>) {
+  const ends = Object.entries(ENDS).map(([end, part]) => [
+    end,
+    weightKernels(joined(shader, part), 'four', grids),
+  ]);
+  return Object.fromEntries(ends) as Record<End, Record<WeightDtype, Record<Entry, Kernel>>>;
+}
+
+export const tiled = withEnds(tiledShader, {
   product: { threads: (p, c) => tilesOf(p, c) * (p.slices as number) },
   sum_slices: { threads: (p) => ((p.m as number) * (p.n as number)) / 4 },
 });
-export const workgroup = weightKernels(workgroupShader, 'four', { product: staged });
-export const f16Tiles = weightKernels(f16TilesShader, 'four', { product: staged });
+export const workgroup = withEnds(workgroupShader, { product: staged });
+export const f16Tiles = withEnds(f16TilesShader, { product: staged });
 export const general = weightKernels(anyShader, 'one', { nt: element, nn: element, tn: element });
 
 const layoutConstants = (layout: Layout) => ({ A_BY_ROWS: layout !== 'tn', B_BY_ROWS: layout === 'nt' });
@@ -159,9 +176,22 @@ function blocks(dimension: number, limit: number): number {
   return limit >= 2 && dimension > 4 ? 2 : 1;
 }
 
+/** Two narrow factors whose product, in the layout of the wide one (`nt` or `nn`), belongs to the same sum. */
+export interface LowRankFactors {
+  /** (m, rank) */
+  narrow: BufferView;
+  /** `nt`: (n, rank). `nn`: (rank, n). */
+  wide: BufferView;
+  rank: number;
+}
+
 export interface ProductOptions {
   scale?: number;
   accumulate?: 0 | 1;
+  /** Not scaled: scale is 1 where there is one. */
+  lowRank?: LowRankFactors | undefined;
+  /** (m, n), or (n) for every row. */
+  addend?: Tensor | undefined;
 }
 
 /** Multiplications of a trial at most: some milliseconds on a small GPU. */
@@ -184,7 +214,10 @@ export const PRODUCT: Operation<ProductShape, ProductVariant> = {
     const weights = noise(gpu, deviceBytes(shape.format, k * n), 'factor of a trial');
     const result = gpu.pool.allocate(m * n * 4, 'product of a trial');
     return {
-      run: (variant) => launch(gpu, variant, tried, { a, weights: bound(weights), c: result }, {}),
+      run: (variant) => {
+        const plan = planProduct(tried, variant);
+        launch(gpu, variant, tried, plan, { a, weights: bound(weights), c: result }, {});
+      },
       result,
       dispose: () => {
         for (const view of [a, weights, result]) gpu.pool.release(view);
@@ -201,81 +234,28 @@ function smaller(shape: ProductShape): ProductShape {
   return smaller({ ...shape, [longest]: Math.ceil(shape[longest] / 8) * 4 });
 }
 
-type InBlocks = (
+/** Starts the kernels of a product by a plan. A low-rank pair is for a plan of one slice, and its rank a multiple of 4. */
+export function launch(
   gpu: Gpu,
-  a: BufferView,
-  b: Tensor,
-  c: BufferView,
-  size: ProductSize,
-  options: Required<ProductOptions>,
-) => void;
-
-/** Products with weights that no binding can hold: a block of their rows gives some columns of c, or takes some of a. */
-const inBlocks: Readonly<Record<'nt' | 'nn', InBlocks>> = {
-  nt(gpu, a, b, c, { m, n, k }, { scale, accumulate }) {
-    inBlocksOfRows(gpu, b, (block, first) => {
-      const cols = block.rows;
-      const part = gpu.pool.allocate(m * cols * 4, 'columns of a product');
-      product(gpu, 'nt', a, block, part, { m, n: cols, k }, { scale });
-      columnsKernels.backward(gpu, { dy: part, dx: c }, { rows: m, cols, first, stride: n, accumulate });
-      gpu.pool.release(part);
-    });
-  },
-  nn(gpu, a, b, c, { m, n, k }, { scale, accumulate }) {
-    inBlocksOfRows(gpu, b, (block, first) => {
-      const cols = block.rows;
-      const part = gpu.pool.allocate(m * cols * 4, 'columns of a factor');
-      columnsKernels.forward(gpu, { x: a, y: part }, { rows: m, cols, first, stride: k, accumulate: 0 });
-      const options = { scale, accumulate: first > 0 ? 1 : accumulate } as const;
-      product(gpu, 'nn', part, block, c, { m, n, k: cols }, options);
-      gpu.pool.release(part);
-    });
-  },
-};
-
-/** c (m, n) = scale · product, added to c where `accumulate` is 1. In `nt` and `nn` b may lie in any format. */
-export function product(
-  gpu: Gpu,
-  layout: Layout,
-  a: BufferView,
-  b: Weights,
-  c: BufferView,
-  size: ProductSize,
-  { scale = 1, accumulate = 0 }: ProductOptions = {},
+  { kernels }: ProductVariant,
+  { m, n, k, format, software }: ProductShape,
+  { constants, slices }: Plan,
+  { c, ...factors }: Record<'a' | 'weights' | 'c', BufferView>,
+  { scale = 1, accumulate = 0, lowRank, addend }: ProductOptions,
 ): void {
-  if (b instanceof Tensor && layout !== 'tn' && b.size > gpu.limits.maxStorageBufferBindingSize) {
-    inBlocks[layout](gpu, a, b, c, size, { scale, accumulate });
-    return;
-  }
-  const format = formatOf(b);
-  const buffers = { a, weights: bound(b), c };
-  if (!isTiled(layout, size)) {
-    general[format][layout](gpu, buffers, { ...size, scale, accumulate });
-    return;
-  }
-  const shape = { ...size, layout, format, software: gpu.adapter.software };
-  launch(gpu, gpu.variants.choose(gpu, PRODUCT, shape), shape, buffers, { scale, accumulate });
-}
-
-function launch(
-  gpu: Gpu,
-  variant: ProductVariant,
-  shape: ProductShape,
-  buffers: Record<'a' | 'weights' | 'c', BufferView>,
-  { scale = 1, accumulate = 0 }: ProductOptions,
-): void {
-  const { m, n, k, format, software } = shape;
-  const kernel = variant.kernels[format].product;
-  const { constants, slices } = planProduct(shape, variant);
-  const params = { m, n, k, slices, scale, accumulate };
+  const rank = lowRank?.rank ?? 0;
+  const addend_width = addend && addend.length === m * n ? n / 4 : 0;
+  const params = { m, n, k, slices, scale, accumulate, rank, addend_width };
+  const more = { ...(lowRank && { narrow: lowRank.narrow, wide: lowRank.wide }), ...(addend && { addend }) };
+  const end = lowRank ? (addend ? 'lowRankAddend' : 'lowRank') : addend ? 'addend' : 'plain';
   if (slices === 1) {
-    kernel(gpu, buffers, params, constants);
+    kernels[end][format].product(gpu, { ...factors, ...more, c }, params, constants);
     return;
   }
-  const { c, ...factors } = buffers;
   const parts = gpu.pool.allocate(slices * m * n * 4, 'slices of a product');
-  kernel(gpu, { ...factors, c: parts }, { ...params, scale: 1, accumulate: 0 }, constants);
+  const ofParts = { ...params, scale: 1, accumulate: 0 };
+  kernels.plain[format].product(gpu, { ...factors, c: parts }, ofParts, constants);
   const { workgroup: WORKGROUP } = FITS[software ? 'software' : 'hardware'];
-  tiled.f32.sum_slices(gpu, { parts, c }, params, { WORKGROUP });
+  tiled[end].f32.sum_slices(gpu, { parts, ...more, c }, params, { WORKGROUP });
   gpu.pool.release(parts);
 }

@@ -10,7 +10,7 @@ import type { Grid } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkLogits, checkPerRow, inRowBlocks } from './logits.ts';
-import { product } from './matmul.ts';
+import { product } from './product.ts';
 import { bound, formatOf, inBlocksOfRows, rowStep, weightKernels } from './weights.ts';
 
 const perRow: Grid = { groups: (p) => p.rows };

@@ -70,6 +70,39 @@ export class Tape {
   }
 
   /**
+   * Gradients that one kernel makes together. Where only some are wanted, the others go to temporaries; where none is, `run`
+   * is not called.
+   */
+  gradients<const T extends readonly Tensor[]>(
+    tensors: T,
+    run: (slots: { [K in keyof T]: GradientSlot }) => void,
+  ): void {
+    if (!tensors.some(({ requiresGrad }) => requiresGrad)) return;
+    const unused: Tensor[] = [];
+    const slots = tensors.map((tensor) => {
+      const slot = this.gradient(tensor);
+      if (slot) return slot;
+      const grad = this.empty(tensor.shape, 'unused gradient');
+      unused.push(grad);
+      return { grad, accumulate: 0 };
+    });
+    run(slots as { [K in keyof T]: GradientSlot });
+    for (const grad of unused) this.release(grad);
+  }
+
+  /**
+   * Makes the gradient of a sum that of its summand, without a copy, once nothing else reads it: the last act of a closure.
+   * False where that cannot be, because the summand has a gradient already or this tape does not own the sum's.
+   */
+  handOver(sum: Tensor, summand: Tensor): boolean {
+    if (!summand.requiresGrad) return true;
+    if (summand.grad || !sum.grad || !this.owned.has(sum.grad)) return false;
+    summand.grad = sum.grad;
+    sum.grad = undefined;
+    return true;
+  }
+
+  /**
    * Runs all closures in reverse, from the roots whose `grad` the caller has set, and releases everything. The gradient
    * of `input`, where it gets one, goes to the tape `heir` instead.
    */
@@ -116,7 +149,11 @@ export class Tape {
     const y = this.inference((tape) => layer(tape, x));
     const backward = () => {
       const inner = Tape.forTraining(this.gpu);
-      layer(inner, x).grad = y.grad;
+      const { grad } = y;
+      layer(inner, x).grad = grad;
+      // The inner tape may hand it over, or releases it.
+      if (grad && this.owned.delete(grad)) inner.owned.add(grad);
+      y.grad = undefined;
       inner.backward(x, this);
     };
     this.record({ inputs: [x], outputs: [y], backward });

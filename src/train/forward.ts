@@ -6,7 +6,7 @@ import type { BufferView } from '../gpu/pool.ts';
 import type { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { gather } from '../ops/gather.ts';
-import { product } from '../ops/matmul.ts';
+import { product } from '../ops/product.ts';
 import { headLogprobs, type TokenLogprobs } from '../ops/token-logprob.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';

@@ -26,7 +26,7 @@ function runnerOf(shader: string): string | undefined {
 describe('names', () => {
   it('lead from a kernel to what runs it and the test of that', () => {
     const lost = shaders
-      .filter((shader) => !/^shaders\/(lib|objectives|divergences|formats)\//.test(shader))
+      .filter((shader) => !/^shaders\/(lib|objectives|divergences|formats|epilogues)\//.test(shader))
       .filter((shader) => {
         const runner = runnerOf(shader);
         return (
@@ -46,6 +46,11 @@ describe('names', () => {
   it('lead from a format to its row', () => {
     const formats = shaders.filter((shader) => shader.startsWith('shaders/formats/'));
     expect(importsOf('src/tensor/formats.ts')).to.include.members(formats);
+  });
+
+  it('lead from an epilogue to the kernels that end so', () => {
+    const epilogues = shaders.filter((shader) => shader.startsWith('shaders/epilogues/'));
+    expect(importsOf('src/ops/matmul.ts')).to.include.members(epilogues);
   });
 
   it('leave no library shader unused', () => {

@@ -34,7 +34,7 @@ describe('bias', () => {
           weight: { values: weight, shape: [outFeatures, inFeatures] },
           bias: { values: bias, shape: [outFeatures], trained: true },
         },
-        run: (tape, t) => linearLayer(tape, t.x, t.weight, [], t.bias),
+        run: (tape, t) => linearLayer(tape, t.x, t.weight, { bias: t.bias }),
         value: () => linear(x, weight, shape).map((value, i) => value + bias[i % outFeatures]),
         gradients: (dy) => ({
           x: linearBackwardInput(dy, weight, shape),

@@ -4,7 +4,7 @@
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
-import { product } from '../../src/ops/matmul.ts';
+import { product } from '../../src/ops/product.ts';
 import { headLogprobs, STATS_WIDTH, tokenLogprobs, vocabularyStrips } from '../../src/ops/token-logprob.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';

@@ -70,7 +70,7 @@ describe('linear', () => {
             a: { values: a, shape: [rank, inFeatures], trained: true },
             b: { values: b, shape: [outFeatures, rank], trained: true },
           },
-          run: (tape, t) => linearLayer(tape, t.x, t.weight, [{ a: t.a, b: t.b, scale: 0.75 }]),
+          run: (tape, t) => linearLayer(tape, t.x, t.weight, { adapters: [{ a: t.a, b: t.b, scale: 0.75 }] }),
           value: () => y,
           gradients: (dy) => {
             const { dx, da, db } = loraLinearBackward(dy, x, narrow, weight, adapter, shape);
@@ -82,6 +82,75 @@ describe('linear', () => {
       });
     }
   }
+
+  for (const [rows, inFeatures, outFeatures] of SHAPES) {
+    for (const [rank, hasBias] of [
+      [1, true],
+      [4, true],
+      [8, false],
+    ] as const) {
+      const title = `(${rows}, ${inFeatures}) to ${outFeatures}, rank ${rank}${hasBias ? ', a bias' : ''}`;
+      it(`${title}: added to a residual`, async () => {
+        const shape = { rows, inFeatures, outFeatures };
+        const [x, weight] = [normals(1, rows * inFeatures), normals(2, outFeatures * inFeatures)];
+        const [a, b] = [normals(3, rank * inFeatures), normals(4, outFeatures * rank)];
+        const [residual, bias] = [normals(5, rows * outFeatures), normals(6, outFeatures)];
+        const adapter = { a, b, rank, scale: 0.75 };
+        const { y, narrow } = loraLinear(x, weight, adapter, shape);
+        await checkOp(await testGpu(), {
+          label: title,
+          inputs: {
+            x: { values: x, shape: [rows, inFeatures], trained: true },
+            weight: { values: weight, shape: [outFeatures, inFeatures] },
+            a: { values: a, shape: [rank, inFeatures], trained: true },
+            b: { values: b, shape: [outFeatures, rank], trained: true },
+            bias: { values: bias, shape: [outFeatures], trained: hasBias },
+            residual: { values: residual, shape: [rows, outFeatures], trained: true },
+          },
+          run: (tape, t) =>
+            linearLayer(tape, t.x, t.weight, {
+              adapters: [{ a: t.a, b: t.b, scale: 0.75 }],
+              bias: hasBias ? t.bias : undefined,
+              residual: t.residual,
+            }),
+          value: () => y.map((sum, i) => sum + residual[i] + (hasBias ? bias[i % outFeatures] : 0)),
+          gradients: (dy) => {
+            const { dx, da, db } = loraLinearBackward(dy, x, narrow, weight, adapter, shape);
+            const dbias = new Float64Array(outFeatures);
+            for (let i = 0; i < dy.length; i++) dbias[i % outFeatures]! += dy[i]!;
+            return { x: dx, a: da, b: db, residual: dy, ...(hasBias ? { bias: dbias } : {}) };
+          },
+          tolerance: { value: { ...SUMS, l2: 1e-5 }, gradient: { absolute: 3e-3, relative: 1e-4, l2: 3e-6 } },
+        });
+      });
+    }
+  }
+
+  it('computes layer, adapter and residual in one pass over the result', async () => {
+    const gpu = await testGpu();
+    const tape = Tape.forInference(gpu);
+    const tensor = (seed: number, shape: readonly number[]) =>
+      Tensor.from(gpu, normals(seed, shape[0]! * shape[1]!), shape);
+    const adapter = { a: tensor(1, [4, 16]), b: tensor(2, [12, 4]), scale: 1 };
+    const terms = { adapters: [adapter], residual: tensor(3, [6, 12]) };
+    const before = gpu.recorder.report.dispatches;
+    linearLayer(tape, tensor(4, [6, 16]), tensor(5, [12, 16]), terms);
+    expect(gpu.recorder.report.dispatches - before).to.equal(2);
+    tape.dispose();
+  });
+
+  it('refuses a residual of another shape', async () => {
+    const gpu = await testGpu();
+    const tape = Tape.forInference(gpu);
+    const [x, weight, residual] = [
+      [2, 6],
+      [3, 6],
+      [2, 4],
+    ].map((shape) => Tensor.from(gpu, new Float32Array(shape[0]! * shape[1]!), shape, 'r'));
+    expect(() => linearLayer(tape, x!, weight!, { residual: residual! })).to.throw(
+      'the residual is r (2, 4)',
+    );
+  });
 
   it('adds up several adapters', async () => {
     const shape = { rows: 6, inFeatures: 8, outFeatures: 12 };
@@ -98,16 +167,13 @@ describe('linear', () => {
     }
     const gpu = await testGpu();
     const tape = Tape.forInference(gpu);
-    const result = linearLayer(
-      tape,
-      Tensor.from(gpu, x, [6, 8]),
-      Tensor.from(gpu, weight, [12, 8]),
-      adapters.map(({ a, b, rank, scale }) => ({
+    const result = linearLayer(tape, Tensor.from(gpu, x, [6, 8]), Tensor.from(gpu, weight, [12, 8]), {
+      adapters: adapters.map(({ a, b, rank, scale }) => ({
         a: Tensor.from(gpu, a, [rank, 8]),
         b: Tensor.from(gpu, b, [12, rank]),
         scale,
       })),
-    );
+    });
     expectClose(await result.toArray(gpu), y, SUMS);
     tape.dispose();
   });

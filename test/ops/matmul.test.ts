@@ -1,14 +1,18 @@
 /** Matrix products in all layouts against a float64 sum, on both kernels and for every tile they may be given. */
 import { expect } from 'chai';
+import type { Gpu } from '../../src/gpu/device.ts';
+import type { BufferView } from '../../src/gpu/pool.ts';
 import {
   isTiled,
   type Layout,
   PRODUCT,
   PRODUCT_VARIANTS,
+  type ProductSize,
   planProduct,
-  product,
 } from '../../src/ops/matmul.ts';
-import { expectClose, random } from '../reference/compare.ts';
+import { product } from '../../src/ops/product.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
+import { expectClose, random, type Tolerance } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 import { asDevices, asking, requireSameBytes } from '../support/op.ts';
@@ -72,19 +76,70 @@ async function check(layout: Layout, m: number, n: number, k: number): Promise<v
       };
       // A sum of k products of normals: its rounding errors add up like a random walk of k steps of half a unit in the
       // last place of a partial sum, which is near √k. A factor rounded to half precision is wrong by 2⁻¹¹ of itself.
-      const coarse = variant.reduced ? 2 ** -10 * Math.max(...magnitude) : 0;
+      const loss = variant.reduced ? 2 ** -10 : 0;
+      const coarse = loss * Math.max(...magnitude);
       const tolerance = { absolute: 5e-7 * k ** 0.75 + coarse, relative: 1e-6 };
       const plain = await run(1, 0);
       expectClose(plain, sum, { ...tolerance, cols: n, label: `${label}: plain` });
       const scaled = sum.map((value, i) => -0.5 * value + before[i]);
       expectClose(await run(-0.5, 1), scaled, { ...tolerance, cols: n, label: `${label}: scaled and added` });
       requireSameBytes(await run(1, 0), plain, label);
+      await checkEnds(gpu, layout, { m, n, k }, { left, right, before, sum, tolerance, loss, label });
       await check();
       if (variant.reduced) continue;
       // All add in one order; a GPU's compiler may still round where another kernel's does not.
       if (exact && real.adapter.software) requireSameBytes(plain, exact, `${label}, beside ${names[0]}`);
       exact ??= plain;
     }
+  }
+}
+
+interface Ends {
+  left: BufferView;
+  right: BufferView;
+  before: Float32Array;
+  sum: Float64Array;
+  tolerance: Tolerance & { absolute: number };
+  /** What a factor in half precision loses, as a share of Σ |a| |b|; 0 in float32. */
+  loss: number;
+  label: string;
+}
+
+/** The same product with a low-rank pair of either kind, and added to a matrix and to a row. */
+async function checkEnds(gpu: Gpu, layout: Layout, size: ProductSize, ends: Ends): Promise<void> {
+  const { m, n, k } = size;
+  const { left, right, before, sum, tolerance, loss, label } = ends;
+  const { normals } = random(m + n + k);
+  const row = Tensor.from(gpu, before.subarray(0, n), [n], 'a row');
+  const matrix = Tensor.from(gpu, before, [m, n], 'a matrix');
+  // A rank of 6 is no vector: the pair is then a product of its own.
+  const cases: readonly [rank: number, addend?: Tensor][] = [
+    [0, row],
+    [0, matrix],
+    [4],
+    [6, row],
+    [20, matrix],
+  ];
+  for (const [rank, addend] of cases) {
+    if (rank && layout === 'tn') continue;
+    const [narrow, wide] = [m * rank, n * rank].map((length) => Float32Array.from(normals(length)));
+    const more = reference(layout, narrow, wide, m, n, rank);
+    const magnitude = reference(layout, narrow.map(Math.abs), wide.map(Math.abs), m, n, rank);
+    const lowRank = rank
+      ? { narrow: gpu.upload(narrow, 'narrow'), wide: gpu.upload(wide, 'wide'), rank }
+      : undefined;
+    const c = gpu.pool.allocate(before.byteLength, 'c');
+    product(gpu, layout, left, right, c, { m, n, k }, { lowRank, addend });
+    const added = (i: number) => (addend ? (before[i % addend.length] as number) : 0);
+    const expected = sum.map((value, i) => value + (more[i] as number) + added(i));
+    const absolute = tolerance.absolute + 1e-6 * rank + loss * Math.max(0, ...magnitude);
+    const what = `${label}: rank ${rank}, added to ${addend?.label ?? 'nothing'}`;
+    expectClose(new Float32Array(await gpu.read(c), 0, m * n), expected, {
+      ...tolerance,
+      absolute,
+      cols: n,
+      label: what,
+    });
   }
 }
 

@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { gather } from '../../src/ops/gather.ts';
 import { linear } from '../../src/ops/linear.ts';
-import { isTiled, type Layout, product } from '../../src/ops/matmul.ts';
+import { isTiled, type Layout } from '../../src/ops/matmul.ts';
+import { product } from '../../src/ops/product.ts';
 import { headLogprobs } from '../../src/ops/token-logprob.ts';
 import { bytesOf, FORMATS, type WeightDtype } from '../../src/tensor/formats.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -129,7 +130,7 @@ async function tinyModel(gpu: Gpu, dtype: WeightDtype, dense: boolean) {
 
   const [tape, keep] = [Tape.forTraining(gpu), Tape.forInference(gpu)];
   const x = trained(gather(keep, table, { indices }, 0.05));
-  const y = linear(tape, x, weight, [{ a, b, scale: 0.01 }]);
+  const y = linear(tape, x, weight, { adapters: [{ a, b, scale: 0.01 }] });
   const { logprobs } = headLogprobs(tape, y, head, targets);
   logprobs.grad = Tensor.from(gpu, upstream, [ROWS], 'upstream');
   const values = await logprobs.toArray(gpu);

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { gather } from '../../src/ops/gather.ts';
-import { product } from '../../src/ops/matmul.ts';
+import { product } from '../../src/ops/product.ts';
 import { bytesOf, deviceBytes, FORMATS, packed, type WeightDtype } from '../../src/tensor/formats.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';

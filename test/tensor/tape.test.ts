@@ -169,6 +169,44 @@ describe('the tape', () => {
     gpu.dispose();
   });
 
+  it("makes a sum's gradient that of its summand without a copy, where it may", async () => {
+    const gpu = await freshGpu();
+    const tape = Tape.forTraining(gpu);
+    const [sum, frozen] = [leaf(gpu, filled(1)), Tensor.from(gpu, new Float32Array(12), SHAPE)];
+    const [fresh, taken] = [leaf(gpu, filled(1)), leaf(gpu, filled(1))];
+    const upstream = leaf(gpu, filled(2));
+    const { live } = gpu.memory();
+    taken.grad = tape.empty(SHAPE, 'first gradient');
+    sum.grad = upstream;
+    expect(tape.handOver(sum, frozen), 'nobody wants it').to.equal(true);
+    expect(tape.handOver(sum, fresh), 'it is not the tape’s own').to.equal(false);
+    sum.grad = tape.empty(SHAPE, 'd sum');
+    expect(tape.handOver(sum, taken), 'there is one to add to').to.equal(false);
+    const own = sum.grad;
+    expect(tape.handOver(sum, fresh)).to.equal(true);
+    expect(fresh.grad).to.equal(own);
+    expect(sum.grad).to.equal(undefined);
+    tape.dispose();
+    expect(gpu.memory().live).to.equal(live);
+    gpu.dispose();
+  });
+
+  it('gives a kernel of several gradients temporaries for those that nobody wants', async () => {
+    const gpu = await freshGpu();
+    const tape = Tape.forTraining(gpu);
+    const [wanted, frozen] = [leaf(gpu, filled(1)), Tensor.from(gpu, new Float32Array(12), SHAPE)];
+    const { live } = gpu.memory();
+    tape.gradients([frozen, frozen], () => expect.fail('nothing is wanted'));
+    tape.gradients([wanted, frozen], ([first, second]) => {
+      expect(first.grad).to.equal(wanted.grad);
+      expect(second.grad.shape).to.deep.equal(SHAPE);
+      expect(gpu.memory().live).to.equal(live + 2 * 256);
+    });
+    expect(gpu.memory().live).to.equal(live + 256);
+    tape.dispose();
+    gpu.dispose();
+  });
+
   it('releases what an inference scope does not return', async () => {
     const gpu = await freshGpu();
     const tape = Tape.forInference(gpu);
@@ -214,7 +252,8 @@ describe('checkpoint', () => {
     const x = leaf(gpu, normals(rows * width), [rows, width]);
     const layer = (i: number) => (inner: Tape, input: Tensor) => {
       const projected = linear(inner, input, store.get(`layer ${i}`));
-      return add(inner, input, gatedUnit(inner, projected, input));
+      const unit = gatedUnit(inner, add(inner, projected, input), input);
+      return linear(inner, unit, store.get(`layer ${i}`), { residual: input });
     };
     let y = x;
     for (let i = 0; i < layers; i++) y = checkpointed ? tape.checkpoint(layer(i), y) : layer(i)(tape, y);

@@ -1,0 +1,4 @@
+// With a low-rank adapter.
+
+#include "lib/low-rank.wgsl"
+#include "lib/no-addend.wgsl"

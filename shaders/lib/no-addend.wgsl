@@ -1,0 +1,5 @@
+// A product that is added to nothing.
+
+fn addend4(row: u32, column: u32) -> vec4f {
+  return vec4f();
+}

@@ -1,0 +1,13 @@
+// No low-rank pair behind the sum of a product.
+
+fn more_depth() -> u32 {
+  return 0u;
+}
+
+fn more_left(row: u32, i: u32) -> mat4x4f {
+  return mat4x4f();
+}
+
+fn more_right(column: u32, i: u32) -> mat4x4f {
+  return mat4x4f();
+}

@@ -1,0 +1,105 @@
+/**
+ * Matrix products on views, whatever their shape: by the variants of `matmul.ts` where dimensions are vectors, by the general
+ * kernel elsewhere, in blocks where no binding holds the weights. What else belongs to the result, a low-rank adapter or an
+ * addend, is computed in the same pass where the kernel can. Not an op: it records nothing on the tape.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import type { BufferView } from '../gpu/pool.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { copyInto } from './add.ts';
+import { fillWithBias } from './bias.ts';
+import { columnsKernels } from './columns.ts';
+import {
+  general,
+  isTiled,
+  type Layout,
+  type LowRankFactors,
+  launch,
+  PRODUCT,
+  type ProductOptions,
+  type ProductSize,
+  planProduct,
+} from './matmul.ts';
+import { bound, formatOf, inBlocksOfRows, type Weights } from './weights.ts';
+
+export type { Layout, LowRankFactors, ProductOptions, ProductSize };
+
+/**
+ * c (m, n) = scale · product + low-rank product + addend, added to c where `accumulate` is 1. In `nt` and `nn` b may lie in
+ * any format.
+ */
+export function product(
+  gpu: Gpu,
+  layout: Layout,
+  a: BufferView,
+  b: Weights,
+  c: BufferView,
+  size: ProductSize,
+  { scale = 1, accumulate = 0, lowRank, addend }: ProductOptions = {},
+): void {
+  const isSplit = b instanceof Tensor && layout !== 'tn' && b.size > gpu.limits.maxStorageBufferBindingSize;
+  if (!isSplit && isTiled(layout, size)) {
+    const shape = { ...size, layout, format: formatOf(b), software: gpu.adapter.software };
+    const variant = gpu.variants.choose(gpu, PRODUCT, shape);
+    const plan = planProduct(shape, variant);
+    const isOnePass = plan.slices === 1 && (lowRank?.rank ?? 0) % 4 === 0;
+    const options = { scale, accumulate, addend, lowRank: isOnePass ? lowRank : undefined };
+    launch(gpu, variant, shape, plan, { a, weights: bound(b), c }, options);
+    if (lowRank && !isOnePass) addLowRank(gpu, layout, lowRank, c, size);
+    return;
+  }
+  if (addend) begin(gpu, addend, c, size, accumulate);
+  const options = { scale, accumulate: addend ? 1 : accumulate } as const;
+  if (isSplit) inBlocks[layout](gpu, a, b, c, size, options);
+  else general[formatOf(b)][layout](gpu, { a, weights: bound(b), c }, { ...size, ...options });
+  if (lowRank) addLowRank(gpu, layout, lowRank, c, size);
+}
+
+/** What a product is added to, for kernels that cannot do it themselves. */
+function begin(gpu: Gpu, addend: Tensor, c: BufferView, { m, n }: ProductSize, accumulate: 0 | 1): void {
+  const y = new Tensor(c, [m, n]);
+  if (addend.length < m * n) fillWithBias(gpu, addend, y, accumulate);
+  else copyInto(gpu, addend, y, accumulate);
+}
+
+function addLowRank(
+  gpu: Gpu,
+  layout: Layout,
+  { narrow, wide, rank }: LowRankFactors,
+  c: BufferView,
+  { m, n }: ProductSize,
+): void {
+  product(gpu, layout, narrow, wide, c, { m, n, k: rank }, { accumulate: 1 });
+}
+
+type InBlocks = (
+  gpu: Gpu,
+  a: BufferView,
+  b: Tensor,
+  c: BufferView,
+  size: ProductSize,
+  options: { scale: number; accumulate: 0 | 1 },
+) => void;
+
+/** Products with weights that no binding can hold: a block of their rows gives some columns of c, or takes some of a. */
+const inBlocks: Readonly<Record<'nt' | 'nn', InBlocks>> = {
+  nt(gpu, a, b, c, { m, n, k }, { scale, accumulate }) {
+    inBlocksOfRows(gpu, b, (block, first) => {
+      const cols = block.rows;
+      const part = gpu.pool.allocate(m * cols * 4, 'columns of a product');
+      product(gpu, 'nt', a, block, part, { m, n: cols, k }, { scale });
+      columnsKernels.backward(gpu, { dy: part, dx: c }, { rows: m, cols, first, stride: n, accumulate });
+      gpu.pool.release(part);
+    });
+  },
+  nn(gpu, a, b, c, { m, n, k }, { scale, accumulate }) {
+    inBlocksOfRows(gpu, b, (block, first) => {
+      const cols = block.rows;
+      const part = gpu.pool.allocate(m * cols * 4, 'columns of a factor');
+      columnsKernels.forward(gpu, { x: a, y: part }, { rows: m, cols, first, stride: k, accumulate: 0 });
+      const options = { scale, accumulate: first > 0 ? 1 : accumulate } as const;
+      product(gpu, 'nn', part, block, c, { m, n, k: cols }, options);
+      gpu.pool.release(part);
+    });
+  },
+};
