@@ -37,11 +37,25 @@ export interface ProductSize {
  * twenty multiplications, so it wants the largest tile: measured at (896, 96, 96), GFLOP/s of one core for 4 × 4, 8 × 8 and
  * 16 × 16 results a thread: 1.1, 1.6 and 2.5. A GPU would spill such a tile, and needs thousands of threads first.
  * A product whose rows are tokens is cut for `sliceRows` of them, however many it has: what becomes of a token does not
- * depend on the others.
+ * depend on the others. On a GPU many tokens are threads enough by themselves, and slices would only be written and read.
  */
 const FITS = {
-  software: { blocks: 4, workgroup: 8, threads: 0, sliceThreads: 64, sliceLength: 8, sliceRows: 1024 },
-  hardware: { blocks: 2, workgroup: 64, threads: 8192, sliceThreads: 8192, sliceLength: 16, sliceRows: 128 },
+  software: {
+    blocks: 4,
+    workgroup: 8,
+    threads: 0,
+    sliceThreads: 64,
+    sliceLength: 8,
+    sliceRows: { few: 1024, some: 1024, many: 1024 },
+  },
+  hardware: {
+    blocks: 2,
+    workgroup: 64,
+    threads: 8192,
+    sliceThreads: 8192,
+    sliceLength: 16,
+    sliceRows: { few: 128, some: 128, many: 1024 },
+  },
 } as const;
 
 /** A product as its variants see it. */
@@ -150,12 +164,12 @@ export function isTiled(layout: Layout, size: ProductSize): boolean {
 
 /**
  * The tile and the slices for a product: a function of the shape, the kind of adapter and the variant alone. The slices do
- * not depend on the variant, and those of `nt` and `nn` not on m, because they decide how a sum is rounded.
+ * not depend on the variant, and those of `nt` and `nn` on m by its class alone, because they decide how a sum is rounded.
  */
 export function planProduct(shape: ProductShape, variant = PRODUCT_VARIANTS[0] as ProductVariant): Plan {
   const { software, layout, n, k } = shape;
   const fit = FITS[software ? 'software' : 'hardware'];
-  const m = layout === 'tn' ? shape.m : fit.sliceRows;
+  const m = layout === 'tn' ? shape.m : fit.sliceRows[tokenClass(shape.m)];
   const { DOWN, ACROSS } = registerTile(software, { m, n, k });
   const wanted = Math.ceil(fit.sliceThreads / tiles({ m, n, k }, DOWN, ACROSS));
   const most = Math.floor(k / 4 / fit.sliceLength);

@@ -194,7 +194,10 @@ describe('product', () => {
         }
       }
     }
-    expect(planProduct({ ...plain, software: false, layout: 'nt', m: 1, n: 64, k: 256 }).slices).to.equal(4);
+    const slices = (m: number) =>
+      planProduct({ ...plain, software: false, layout: 'nt', m, n: 576, k: 576 }).slices;
+    expect([1, 200].map(slices)).to.deep.equal([2, 2]);
+    expect([256, 4096].map(slices), 'many tokens fill a GPU without slices').to.deep.equal([1, 1]);
   });
 
   it('gives a GPU threads before it gives them work', () => {
