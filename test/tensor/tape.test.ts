@@ -282,6 +282,19 @@ describe('checkpoint', () => {
     expect(saving.left).to.equal(plain.left);
   });
 
+  it('copies no gradient on its way past a layer', async () => {
+    const gpu = await testGpu();
+    const tape = Tape.forTraining(gpu);
+    const weight = Tensor.from(gpu, new Float32Array(16).fill(1), [4, 4]);
+    const layer = (inner: Tape, input: Tensor) => linear(inner, input, weight, { residual: input });
+    const y = tape.checkpoint(layer, tape.checkpoint(layer, leaf(gpu, filled(1))));
+    y.grad = tape.empty(SHAPE, 'upstream');
+    const before = gpu.recorder.report.dispatches;
+    tape.backward();
+    // Each layer runs again, and its one gradient is a product.
+    expect(gpu.recorder.report.dispatches - before).to.equal(2 * 2);
+  });
+
   it('reaches the parameters of a layer whose input is frozen', async () => {
     const gpu = await testGpu();
     const store = new ParameterStore(gpu, [
