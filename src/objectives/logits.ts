@@ -1,7 +1,7 @@
 /**
  * A pairwise objective straight from logits, for those who run a model of their own and want the loss and its
- * gradient: token log-probabilities, sums, objective and the way back, in one call. Holds what it allocates until
- * disposed.
+ * gradient: token log-probabilities, sums, objective and the way back, in one call. The gradient goes to a buffer of its
+ * own, or, where memory is short, in place of the policy's logits. Holds what it allocates until disposed.
  */
 import type { Gpu } from '../gpu/device.ts';
 import { sequenceSums } from '../ops/sequence-sum.ts';
@@ -33,10 +33,15 @@ export interface DpoOptions {
   options?: Readonly<Record<string, number | undefined>>;
   /** (N, V) Where the gradient is added; without it there is a new tensor. */
   gradient?: Tensor;
+  /**
+   * Overwrites the policy's logits with the gradient, bit for bit the one that a new tensor would get, so that two buffers of
+   * (N, V) are all that is held. The logits are gone then. Not together with `gradient`.
+   */
+  inPlace?: boolean;
 }
 
 export interface DpoResult {
-  /** (N, V): d mean loss / d policy logits. */
+  /** (N, V): d mean loss / d policy logits. With `inPlace` it lies where the policy's logits were. */
   gradient: Tensor;
   /** (P, 13): what each pair came to, in the columns of {@link PAIR_RECORD}. */
   records: Tensor;
@@ -44,18 +49,24 @@ export interface DpoResult {
   metrics(): Promise<Record<string, number>>;
   /** The first of them: the mean loss. */
   loss(): Promise<number>;
-  /** Releases the records, and the gradient unless the caller gave it. */
+  /** Releases the records, and the gradient unless its buffer is the caller's. */
   dispose(): void;
 }
 
 /**
  * Mean loss over P pairs and its gradient to the policy's logits. Recorded, not awaited: the work starts with the
- * next submit. Throws a RangeError, before any work, for a target outside the vocabulary or offsets that do not fit.
+ * next submit. Throws a RangeError, before any work, for a target outside the vocabulary, offsets that do not fit, or a
+ * gradient that is to lie in two places.
  */
 export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}): DpoResult {
   const { policy, reference } = inputs;
-  const { objective = sigmoid, gradient: given } = options;
+  const { objective = sigmoid, gradient: given, inPlace = false } = options;
   checkRows(inputs);
+  if (inPlace && given) {
+    throw new RangeError(
+      `dpo: inPlace puts the gradient where ${policy} is, so that it cannot be added to ${given}; leave one of them out`,
+    );
+  }
   objectiveOptions(objective, options.options);
   // A tensor of our own over the same buffer, so that the caller's keeps its gradient.
   const source = new Tensor(policy, policy.shape, 'f32', 'policy logits');
@@ -70,7 +81,7 @@ export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}
   const scoring = Tape.forInference(gpu);
   const referenceSums = sequenceSums(scoring, tokenLogprobs(scoring, reference, targets).logprobs, offsets);
   const tape = Tape.forTraining(gpu);
-  const sums = sequenceSums(tape, tokenLogprobs(tape, source, targets).logprobs, offsets);
+  const sums = sequenceSums(tape, tokenLogprobs(tape, source, targets, { inPlace }).logprobs, offsets);
   const term = { objective, options: options.options };
   const result = objectiveLoss(tape, [term], { sums, reference: referenceSums, offsets });
   gpu.recorder.copy(result.records, records);

@@ -9,7 +9,7 @@ import type { Gpu } from '../gpu/device.ts';
 import type { Grid } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { checkLogits, checkPerRow, inRowBlocks } from './logits.ts';
+import { checkLogits, checkPerRow, inRowBlocks, type Part } from './logits.ts';
 import { product } from './product.ts';
 import { bound, formatOf, inBlocksOfRows, rowStep, weightKernels } from './weights.ts';
 
@@ -50,8 +50,18 @@ const STRIP_STEP = 64;
  */
 const REST_STEP = 128;
 
+export interface TokenLogprobOptions {
+  /** The backward pass overwrites the logits with their gradient, which needs no buffer then. */
+  inPlace?: boolean;
+}
+
 /** logits (N, V), targets (N) u32, each below V. */
-export function tokenLogprobs(tape: Tape, logits: Tensor, targets: Tensor): TokenLogprobs {
+export function tokenLogprobs(
+  tape: Tape,
+  logits: Tensor,
+  targets: Tensor,
+  { inPlace = false }: TokenLogprobOptions = {},
+): TokenLogprobs {
   checkLogits('tokenLogprobs', logits);
   checkPerRow('tokenLogprobs', targets, logits.rows, 'u32');
   const { gpu } = tape;
@@ -61,26 +71,38 @@ export function tokenLogprobs(tape: Tape, logits: Tensor, targets: Tensor): Toke
   const { logprobs, stats, states } = results;
   inRowBlocks(gpu, rows, cols, (count, part) => {
     const params = { rows: count, cols, start: 0, accumulate: 0, width: 0 };
-    const ofBlock = { targets: part(targets), states: part(states) };
-    tokenLogprobKernels.forward(gpu, { logits: part(logits), ...ofBlock }, params, constants);
+    const buffers = { logits: part(logits), targets: part(targets), states: part(states) };
+    tokenLogprobKernels.forward(gpu, buffers, params, constants);
   });
   finish(tape, targets, results);
+  const ofBlock = (part: Part) => ({
+    targets: part(targets),
+    saved_states: part(states),
+    dlogprobs: part(logprobs.grad as Tensor),
+  });
+  const backwardInPlace = () => {
+    const strip = tape.gradientInPlace(logits);
+    if (!strip) return;
+    inRowBlocks(gpu, rows, cols, (count, part) => {
+      const params = { rows: count, cols, start: 0, accumulate: 0, width: 0 };
+      tokenLogprobKernels.backward_strip(gpu, { strip: part(strip), ...ofBlock(part) }, params, constants);
+    });
+  };
   const backward = () => {
     const slot = tape.gradient(logits);
     if (!slot) return;
     inRowBlocks(gpu, rows, cols, (count, part) => {
-      const buffers = {
-        logits: part(logits),
-        targets: part(targets),
-        saved_states: part(states),
-        dlogprobs: part(logprobs.grad as Tensor),
-        dlogits: part(slot.grad),
-      };
+      const buffers = { logits: part(logits), dlogits: part(slot.grad), ...ofBlock(part) };
       const params = { rows: count, cols, start: 0, accumulate: slot.accumulate, width: 0 };
       tokenLogprobKernels.backward(gpu, buffers, params, constants);
     });
   };
-  tape.record({ inputs: [logits], outputs: [logprobs], saved: [stats, states], backward });
+  tape.record({
+    inputs: [logits],
+    outputs: [logprobs],
+    saved: [stats, states],
+    backward: inPlace ? backwardInPlace : backward,
+  });
   return { logprobs, stats };
 }
 

@@ -103,6 +103,17 @@ export class Tape {
   }
 
   /**
+   * For an op whose gradient overwrites the tensor itself; undefined when it needs none. What is overwritten can be added to
+   * but not add, so this contribution must be the first, and of the ops behind it none may read the tensor.
+   */
+  gradientInPlace(tensor: Tensor): Tensor | undefined {
+    if (!tensor.requiresGrad) return undefined;
+    if (tensor.grad) throw new Error(`${tensor}: its gradient has another place already`);
+    tensor.grad = tensor;
+    return tensor;
+  }
+
+  /**
    * Runs all closures in reverse, from the roots whose `grad` the caller has set, and releases everything. The gradient
    * of `input`, where it gets one, goes to the tape `heir` instead.
    */

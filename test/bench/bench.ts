@@ -7,6 +7,8 @@ import type { DpoJob } from './jobs.ts';
 
 /** One contestant's work on a case, ready to be done again and again. */
 export interface Run {
+  /** Makes what a start uses up anew, untimed. Such a run is waited for after every start. */
+  renew?(): Promise<void>;
   /** Starts the work once, without waiting for it. */
   start(): void | Promise<void>;
   /** Waits until everything started is done, by reading one number of the last result. */

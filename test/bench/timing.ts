@@ -48,10 +48,12 @@ function processorTime(): number | undefined {
 export async function warmUp(entrant: Entrant, pace: Pace): Promise<Course> {
   const { run, device } = entrant;
   takePeak(device);
+  await run.renew?.();
   const begun = performance.now();
   await run.start();
   await run.finish();
   const first = performance.now() - begun;
+  await run.renew?.();
   const before = countsNow();
   const again = performance.now();
   await run.start();
@@ -64,7 +66,7 @@ export async function warmUp(entrant: Entrant, pace: Pace): Promise<Course> {
     first,
     times: [],
     cpus: [],
-    repeats: Math.max(1, Math.min(64, Math.round(pace.sample / once))),
+    repeats: run.renew ? 1 : Math.max(1, Math.min(64, Math.round(pace.sample / once))),
     peakBytes: takePeak(device),
     dispatches: dispatches - before.dispatches,
     submits: submits - before.submits,
@@ -73,6 +75,7 @@ export async function warmUp(entrant: Entrant, pace: Pace): Promise<Course> {
 
 async function sample(course: Course): Promise<void> {
   const { run, repeats } = course;
+  await run.renew?.();
   const cpu = processorTime();
   const begun = performance.now();
   for (let i = 0; i < repeats; i++) await run.start();

@@ -1,4 +1,4 @@
-/** DPO in one call from logits: loss, gradient by the chain of references and by finite differences, and refusals. */
+/** DPO in one call from logits: loss, gradient by the chain of references and by finite differences, in place, and refusals. */
 import { expect } from 'chai';
 import { sigmoid } from '../../src/objectives/catalogue.ts';
 import { dpo } from '../../src/objectives/logits.ts';
@@ -9,11 +9,30 @@ import { finiteDifferences } from '../reference/finite-difference.ts';
 import * as reference from '../reference/objectives.ts';
 import { tokenLogprob } from '../reference/token-logprob.ts';
 import { testGpu } from '../support/gpu.ts';
+import { guards } from '../support/guard.ts';
+import { requireSameBytes } from '../support/op.ts';
 
 const SHAPE = { rows: 42, cols: 123 };
 /** Three pairs of completions of odd lengths. */
 const OFFSETS = Uint32Array.of(0, 1, 7, 20, 26, 30, 42);
 const BETA = 0.3;
+
+/** What is masked, and rows of a block where the logits are more than a binding holds. */
+const IN_PLACE: Record<
+  string,
+  { mask?: 'others' | 'targets'; shape: typeof SHAPE; offsets: Uint32Array; block?: number }
+> = {
+  'three pairs': { shape: SHAPE, offsets: OFFSETS },
+  'masked entries': { mask: 'others', shape: SHAPE, offsets: OFFSETS },
+  'masked targets': { mask: 'targets', shape: SHAPE, offsets: OFFSETS },
+  'a row each, one token': { shape: { rows: 2, cols: 1 }, offsets: Uint32Array.of(0, 1, 2) },
+  'a wide vocabulary': { shape: { rows: 5, cols: 50_257 }, offsets: Uint32Array.of(0, 2, 5) },
+  'blocks of rows': {
+    shape: { rows: 300, cols: 33 },
+    offsets: Uint32Array.of(0, 100, 140, 200, 300),
+    block: 130,
+  },
+};
 
 function draw(seed: number) {
   const { normals, ints } = random(seed);
@@ -97,6 +116,60 @@ describe('dpo on logits', () => {
     });
   }
 
+  for (const [name, { mask, shape, offsets, block }] of Object.entries(IN_PLACE)) {
+    it(`puts the same bits in place of the policy’s logits: ${name}`, async () => {
+      const real = await testGpu();
+      const { gpu: guarded, check } = guards(real);
+      const { rows, cols } = shape;
+      const limits = block && { maxStorageBufferBindingSize: block * cols * 4 };
+      const gpu: typeof real = limits ? Object.create(guarded, { limits: { value: limits } }) : guarded;
+      const { normals, ints } = random(5);
+      const targets = ints(rows, cols);
+      // Every third entry is masked, and targets with them or not.
+      const logits = [3, 4].map((spread) =>
+        Float32Array.from(normals(rows * cols, spread), (z, i) =>
+          mask && i % 3 === 0 && (mask === 'targets' || i % cols !== targets[Math.floor(i / cols)])
+            ? -Infinity
+            : z,
+        ),
+      );
+      const run = async (inPlace: boolean) => {
+        const [policy, other] = logits.map((each) => Tensor.from(gpu, each, [rows, cols], 'logits'));
+        const inputs = { policy: policy as Tensor, reference: other as Tensor, targets, offsets };
+        const result = dpo(gpu, inputs, { options: { beta: BETA, labelSmoothing: 0.1 }, inPlace });
+        const { buffer, offset } = result.gradient;
+        const isThere = buffer === policy?.buffer && offset === policy.offset;
+        expect(isThere).to.equal(inPlace);
+        expect(policy?.grad).to.equal(undefined);
+        const { gradient, records } = result;
+        const read = [gradient, records, other as Tensor].map((each) => each.toArray(gpu));
+        return await Promise.all(read);
+      };
+      const [expected, actual] = [await run(false), await run(true)];
+      ['gradient', 'records', 'reference'].forEach((what, i) => {
+        requireSameBytes(actual[i] as Float32Array, expected[i] as Float32Array, what);
+      });
+      await check();
+    });
+  }
+
+  it('in place holds two buffers of (N, V), and leaves the policy’s to the caller', async () => {
+    const gpu = (await testGpu()).countingCopy();
+    const { rows, cols } = { rows: 64, cols: 1 << 16 };
+    const [policy, other] = [1, 2].map(() => Tensor.reserve(gpu, [rows, cols], 'f32', 'logits'));
+    const inputs = {
+      policy: policy as Tensor,
+      reference: other as Tensor,
+      targets: new Uint32Array(rows),
+      offsets: Uint32Array.of(0, 20, rows),
+    };
+    const { live } = gpu.memory();
+    const result = dpo(gpu, inputs, { inPlace: true });
+    expect(gpu.memory().peak - live).to.be.below(rows * cols);
+    result.dispose();
+    expect(gpu.memory().live).to.equal(live);
+  });
+
   it('is ln 2 on two buffers of the caller’s own that hold the same', async () => {
     const gpu = await testGpu();
     const data = draw(3);
@@ -135,6 +208,10 @@ describe('dpo on logits', () => {
     refused({ offsets: Uint32Array.of(0, 20, 41) }, 'must ascend from 0 to the 42 rows');
     refused({ reference: logitsOf(policy, 41, cols) }, 'differ in shape');
     expect(() => dpo(gpu, good, { options: { gamma: 1 } })).to.throw(RangeError, 'has no gamma');
+    expect(() => dpo(gpu, good, { inPlace: true, gradient: policy })).to.throw(
+      RangeError,
+      'inPlace puts the gradient where policy (42, 123) f32 is',
+    );
     gpu.pool.release(policy);
     expect(gpu.memory().live).to.equal(live);
   });

@@ -223,6 +223,19 @@ describe('the tape', () => {
     gpu.dispose();
   });
 
+  it('lets a tensor be its own gradient, once and first', async () => {
+    const gpu = await testGpu();
+    const tape = Tape.forTraining(gpu);
+    const x = leaf(gpu, filled(1), SHAPE, 'x');
+    expect(tape.gradientInPlace(x)).to.equal(x);
+    expect(tape.gradient(x)).to.deep.equal({ grad: x, accumulate: 1 });
+    expect(() => tape.gradientInPlace(x)).to.throw('x (3, 4) f32: its gradient has another place already');
+    const frozen = Tensor.from(gpu, Float32Array.from(filled(1)), SHAPE);
+    expect(tape.gradientInPlace(frozen)).to.equal(undefined);
+    expect(frozen.grad).to.equal(undefined);
+    tape.dispose();
+  });
+
   it('says that a parameter has no gradient slot', async () => {
     const gpu = await testGpu();
     const w = leaf(gpu, filled(1), SHAPE, 'w');

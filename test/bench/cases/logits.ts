@@ -11,7 +11,7 @@ import { tokenLogprobs } from '../../../src/ops/token-logprob.ts';
 import { Tape } from '../../../src/tensor/tape.ts';
 import { Tensor } from '../../../src/tensor/tensor.ts';
 import type { Case, Run, Work } from '../bench.ts';
-import { tokens } from '../inputs.ts';
+import { numbers, tokens } from '../inputs.ts';
 import { STEP } from '../jobs.ts';
 import { forwardRun, randomTensor, readNumbers, runOn } from './run.ts';
 
@@ -89,16 +89,23 @@ const OPERATIONS: readonly Passes[] = [
     name: 'DPO and gradient',
     // Both policies forward, the policy once more for its gradient, which is written.
     passes: 4,
+    // The gradient takes the place of the policy's logits, which come anew from the host before every start.
     make(gpu, rows, cols) {
-      const [policy, reference] = [logits(gpu, 1, rows, cols), logits(gpu, 2, rows, cols)];
+      const values = numbers(1, rows * cols, SPREAD);
+      const policy = Tensor.reserve(gpu, [rows, cols], 'f32', 'policy');
+      const reference = logits(gpu, 2, rows, cols);
       const targets = Uint32Array.from(tokens(3, rows, cols));
       const offsets = Uint32Array.from({ length: rows / COMPLETION + 1 }, (_, i) => i * COMPLETION);
       const inputs = { policy, reference, targets, offsets };
       let last: DpoResult | undefined;
       return {
+        async renew() {
+          gpu.recorder.write(policy, values);
+          await gpu.finish();
+        },
         start() {
           last?.dispose();
-          last = dpo(gpu, inputs, { options: { beta: STEP.beta } });
+          last = dpo(gpu, inputs, { options: { beta: STEP.beta }, inPlace: true });
         },
         finish: () => (last as DpoResult).loss(),
         result: () => readNumbers(gpu, (last as DpoResult).gradient),

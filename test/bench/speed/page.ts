@@ -104,7 +104,8 @@ comparing, not for judging a GPU.
 **How it was measured.** Contestants take turns, A B C A B C, so that whatever else the machine does falls on all alike; a time is a
 median, its spread half of the distance between the quartiles. Results are held against each other before anything is timed.
 A contestant is waited for in its own way, and one number is read back. Bytes are those of all buffers that a library's device holds at
-once, counted by the same wrapper around every device. *Faster peer* is the time of the faster one over ours. Shares of the
+once, counted by the same wrapper around every device. In *DPO and gradient* ours overwrites the policy's logits with the gradient
+(\`inPlace\`); they are written anew before every start, outside of the time, while peers keep their inputs, as their libraries do. *Faster peer* is the time of the faster one over ours. Shares of the
 peak are shares of two kernels that do nothing but multiply and add, or copy.
 `;
 
