@@ -14,6 +14,7 @@ struct Params {
   rows: u32,
   first_row: u32,
   vocabulary: u32,
+  stride: u32,
   step: u32,
   sequences: u32,
   first_sequence: u32,
@@ -23,8 +24,8 @@ struct Params {
   top_p: f32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params; // top_k 0 and top_p 1 are off; first_row: of these logits, in places
-@group(0) @binding(1) var<storage, read> logits: array<f32>; // (rows, vocabulary)
+@group(0) @binding(0) var<uniform> params: Params; // top_k 0 and top_p 1 are off; first_row: of these logits, in places; stride: from row to row of them
+@group(0) @binding(1) var<storage, read> logits: array<f32>; // (rows, stride)
 @group(0) @binding(2) var<storage, read> places: array<vec4u>; // (live rows): prompt start, prompt end, own start, sequence
 @group(0) @binding(3) var<storage, read> eos: array<u32>; // ids that end a sequence
 @group(0) @binding(4) var<storage, read_write> tokens: array<u32>; // (steps, sequences)
@@ -233,7 +234,7 @@ fn sample(
   let first = min(lane * size, params.vocabulary);
   // An ended sequence has nothing to look at, but its threads stay in step.
   let end = select(min(first + size, params.vocabulary), first, ended);
-  var block = Block(row * params.vocabulary, first, end, LOWEST);
+  var block = Block(row * params.stride, first, end, LOWEST);
 
   var likeliest = first;
   var largest_bits = 0u;

@@ -7,6 +7,8 @@ struct Params {
   m: u32,
   n: u32,
   k: u32,
+  a_stride: u32, // numbers from row to row
+  c_stride: u32,
   scale: f32,
   accumulate: u32,
 }
@@ -22,11 +24,12 @@ fn element_of(group: vec3u, groups: vec3u, lane: u32) -> u32 {
   return linear_group(group, groups) * WORKGROUP + lane;
 }
 
-// c[at] takes the sum of k products of a and b, from their first elements on, by their strides.
-fn product(at: u32, a_start: u32, a_stride: u32, b_start: u32, b_stride: u32) {
+// Element `id` of c takes the sum of k products of a and b, from their first elements on, by their steps.
+fn product(id: u32, a_start: u32, a_step: u32, b_start: u32, b_step: u32) {
+  let at = id / params.n * params.c_stride + id % params.n;
   var sum = 0.0;
   for (var i = 0u; i < params.k; i++) {
-    sum += a[a_start + i * a_stride] * weight1(b_start + i * b_stride);
+    sum += a[a_start + i * a_step] * weight1(b_start + i * b_step);
   }
   sum *= params.scale;
   if (params.accumulate == 1u) {
@@ -41,9 +44,9 @@ fn nt(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let at = element_of(group, groups, lane);
-  if (at < params.m * params.n) {
-    product(at, (at / params.n) * params.k, 1u, (at % params.n) * params.k, 1u);
+  let id = element_of(group, groups, lane);
+  if (id < params.m * params.n) {
+    product(id, (id / params.n) * params.a_stride, 1u, (id % params.n) * params.k, 1u);
   }
 }
 
@@ -53,9 +56,9 @@ fn nn(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let at = element_of(group, groups, lane);
-  if (at < params.m * params.n) {
-    product(at, (at / params.n) * params.k, 1u, at % params.n, params.n);
+  let id = element_of(group, groups, lane);
+  if (id < params.m * params.n) {
+    product(id, (id / params.n) * params.a_stride, 1u, id % params.n, params.n);
   }
 }
 
@@ -65,8 +68,8 @@ fn tn(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let at = element_of(group, groups, lane);
-  if (at < params.m * params.n) {
-    product(at, at / params.n, params.m, at % params.n, params.n);
+  let id = element_of(group, groups, lane);
+  if (id < params.m * params.n) {
+    product(id, id / params.n, params.a_stride, id % params.n, params.n);
   }
 }

@@ -1,6 +1,6 @@
 // Matrix products by registers: a thread holds DOWN × ACROSS blocks of 4 × 4 of the result, reads what it needs of either
-// factor by itself, and waits for no other. Dimensions read as vectors must be multiples of 4; matmul-any.wgsl has no such
-// condition. What belongs to every product, the addition of slices too, is here and in lib/product.wgsl.
+// factor by itself, and waits for no other. Rows must lie whole vectors apart; matmul-any.wgsl has no such condition. What
+// belongs to every product, the addition of slices too, is here and in lib/product.wgsl.
 
 #include "lib/dispatch.wgsl"
 #include "lib/product.wgsl"
@@ -93,17 +93,17 @@ fn product(
 
   // What of the addresses stays along k: rows of a factor stored by rows, the column of one that is not.
   let depth = (params.k + 3u) / 4u;
-  let a0 = rows_at(row, params.m, depth);
-  let a1 = rows_at(row + 4u, params.m, depth);
-  let a2 = rows_at(row + 8u, params.m, depth);
-  let a3 = rows_at(row + 12u, params.m, depth);
+  let a_width = params.a_stride / 4u;
+  let a0 = rows_at(row, params.m, a_width);
+  let a1 = rows_at(row + 4u, params.m, a_width);
+  let a2 = rows_at(row + 8u, params.m, a_width);
+  let a3 = rows_at(row + 12u, params.m, a_width);
   let b0 = rows_at(column * 4u, params.n, depth);
   let b1 = rows_at(column * 4u + 4u, params.n, depth);
   let b2 = rows_at(column * 4u + 8u, params.n, depth);
   let b3 = rows_at(column * 4u + 12u, params.n, depth);
-  let a_width = params.m / 4u;
   let b_width = params.n / 4u;
-  let x = min(row / 4u + CORNER, vec4u(a_width - 1u));
+  let x = min(row / 4u + CORNER, vec4u((params.m - 1u) / 4u));
   let y = min(column + CORNER, vec4u(b_width - 1u));
 
   var tile: Tile;
@@ -186,7 +186,7 @@ fn sum_slices(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let id = linear_group(group, groups) * WORKGROUP + lane;
-  let width = params.n / 4u;
+  let width = (params.n + 3u) / 4u;
   let size = params.m * width;
   if (id >= size) {
     return;
@@ -196,8 +196,9 @@ fn sum_slices(
     sum += parts[slice * size + id];
   }
   sum = sum * params.scale + addend4(id / width, id % width);
+  let at = id / width * (params.c_stride / 4u) + id % width;
   if (params.accumulate == 1u) {
-    sum += c[id];
+    sum += c[at];
   }
-  c[id] = sum;
+  c[at] = sum;
 }

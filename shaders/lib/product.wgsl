@@ -6,11 +6,15 @@
 // few results is cut into slices, c (slices, m, n) one after the other. The result is scaled, and added to what c holds
 // where accumulate is 1. A file of epilogues/, joined as well, says what else belongs to the result: a low-rank pair of
 // factors, summed behind the others (more_depth, more_left, more_right), and an addend.
+// The rows of a and of c may lie further apart than they are long, such as those of logits, padded to fours where the
+// vocabulary is odd. What is behind a row of c up to the next four is written too; in nn what is behind a row of a must be 0.
 
 struct Params {
   m: u32,
   n: u32,
   k: u32,
+  a_stride: u32, // numbers from row to row
+  c_stride: u32,
   slices: u32,
   scale: f32,
   accumulate: u32,
@@ -61,11 +65,10 @@ fn right(stays: vec4u, column: u32, moves: vec4u, i: u32, inside: vec4f) -> mat4
 }
 
 fn store_row(slice: u32, row: u32, column: u32, values: vec4f) {
-  let width = params.n / 4u;
-  if (row >= params.m || column >= width) {
+  if (row >= params.m || 4u * column >= params.n) {
     return;
   }
-  let at = (slice * params.m + row) * width + column;
+  let at = (slice * params.m + row) * (params.c_stride / 4u) + column;
   var result = values * params.scale + addend4(row, column);
   if (params.accumulate == 1u) {
     result += c[at];

@@ -40,8 +40,9 @@ fn stage_left(e: u32, first_row: u32, first: u32, depth: u32) {
   let place = place_in(e, TALL, A_BY_ROWS);
   let x = first_row + place.x;
   let i = min(first + place.y, depth - 1u);
-  let width = params.m / 4u;
-  keep_left(place, left(rows_at(x * 4u, params.m, depth), min(x, width - 1u), rows_at(i * 4u, params.k, width), i));
+  let width = params.a_stride / 4u;
+  let column = min(x, (params.m - 1u) / 4u);
+  keep_left(place, left(rows_at(x * 4u, params.m, width), column, rows_at(i * 4u, params.k, width), i));
 }
 
 fn stage_right(e: u32, first_column: u32, first: u32, end: u32, depth: u32) {

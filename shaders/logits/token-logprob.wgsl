@@ -2,7 +2,8 @@
 // logits in vocabulary strips and never as a whole: `forward` adds a strip to the state of every row, `finish` turns
 // states into results, and the gradient dlogits = dlogprob · (1[target] − p) goes to a buffer (`backward`) or takes
 // the strip's own place (`backward_strip`). A whole buffer is one strip of width V. A masked target (−∞), or one
-// outside the vocabulary, has log-probability −∞, written as bits, and a row of zeros for its gradient.
+// outside the vocabulary, has log-probability −∞, written as bits, and a row of zeros for its gradient. Rows of a strip may
+// be padded: what stands there is not looked at, and is 0 where the strip goes on into a product.
 //
 // Where the head W is frozen, d logprob / d hidden = W[target] − Σ p W needs no second look at the logits: `weigh`
 // puts e^(z − m) in the strip's place, a product adds them up with W's rows into `pull`, which follows m as m rises,
@@ -14,6 +15,7 @@
 struct Params {
   rows: u32,
   cols: u32, // width of the strip
+  stride: u32, // from row to row of it
   start: u32, // its first token
   accumulate: u32, // forward: 0 for the first strip. backward: 1 adds to the gradient
   width: u32, // of a hidden state; only for pull
@@ -27,15 +29,15 @@ struct TargetState {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, cols)
+@group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, stride)
 @group(0) @binding(2) var<storage, read> targets: array<u32>; // (rows)
 @group(0) @binding(3) var<storage, read_write> states: array<TargetState>; // (rows, 7)
 @group(0) @binding(4) var<storage, read> saved_states: array<TargetState>; // (rows, 7)
 @group(0) @binding(5) var<storage, read_write> logprobs: array<u32>; // (rows)
 @group(0) @binding(6) var<storage, read_write> stats: array<f32>; // (rows, 3): entropy, correct, log Σ p²
 @group(0) @binding(7) var<storage, read> dlogprobs: array<f32>; // (rows)
-@group(0) @binding(8) var<storage, read_write> dlogits: array<f32>; // (rows, cols)
-@group(0) @binding(9) var<storage, read_write> strip: array<u32>; // (rows, cols): logits in, gradient or weights out
+@group(0) @binding(8) var<storage, read_write> dlogits: array<f32>; // (rows, stride)
+@group(0) @binding(9) var<storage, read_write> strip: array<u32>; // (rows, stride): logits in, gradient or weights out
 @group(0) @binding(10) var<storage, read_write> pull: array<f32>; // (rows, width): Σ e^(z − m) W so far
 @group(0) @binding(11) var<storage, read> saved_pull: array<f32>; // (rows, width)
 @group(0) @binding(12) var<storage, read> weights: array<Packed>; // (cols, width): W's rows of the strip
@@ -51,7 +53,7 @@ fn forward(
   if (row >= params.rows) {
     return;
   }
-  let start = row * params.cols;
+  let start = row * params.stride;
   var state = TargetState(online_row(start, params.cols, lane), MASKED, 0.0);
   if (lane > 0u) {
     return;
@@ -83,11 +85,12 @@ fn weigh(
   if (row >= params.rows) {
     return;
   }
-  let start = row * params.cols;
+  let start = row * params.stride;
   let state = saved_states[row];
   for (var i = lane; i < params.cols; i += WORKGROUP) {
     strip[start + i] = bitcast<u32>(online_weight(state.row, strip[start + i]));
   }
+  clear_padding(start, lane);
   if (params.accumulate == 0u) {
     return;
   }
@@ -130,7 +133,7 @@ fn backward(
   if (row >= params.rows) {
     return;
   }
-  let start = row * params.cols;
+  let start = row * params.stride;
   let state = saved_states[row];
   let inverse = online_inverse(state.row);
   let column = targets[row] - params.start;
@@ -153,7 +156,7 @@ fn backward_strip(
   if (row >= params.rows) {
     return;
   }
-  let start = row * params.cols;
+  let start = row * params.stride;
   let state = saved_states[row];
   let inverse = online_inverse(state.row);
   let column = targets[row] - params.start;
@@ -161,6 +164,7 @@ fn backward_strip(
     let gradient = slope(state, inverse, strip[start + i], i == column) * dlogprobs[row];
     strip[start + i] = bitcast<u32>(gradient);
   }
+  clear_padding(start, lane);
 }
 
 // dhidden = dlogprob · (W[target] − pull / Σ), for the rows of W from `start` on: mostly all of them at once.
@@ -191,6 +195,12 @@ fn backward_pull(
       gradient += dhidden[at];
     }
     dhidden[at] = gradient;
+  }
+}
+
+fn clear_padding(start: u32, lane: u32) {
+  for (var i = params.cols + lane; i < params.stride; i += WORKGROUP) {
+    strip[start + i] = 0u;
   }
 }
 

@@ -11,7 +11,8 @@ import { attention } from '../ops/attention.ts';
 import { decodeAttention } from '../ops/decode-attention.ts';
 import { feed } from '../ops/feed.ts';
 import { gather } from '../ops/gather.ts';
-import { linear } from '../ops/linear.ts';
+import { padded } from '../ops/matmul.ts';
+import { product } from '../ops/product.ts';
 import { INVALID_TOKEN, type LiveSequences, type SamplingSettings, sample } from '../ops/sample.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -190,17 +191,20 @@ export class Decoding {
   /** Head and choice, for as many rows at a time as the logits' bound allows. */
   private choose(tape: Tape, hidden: Tensor): void {
     const { model, gpu, live, settings, step } = this;
-    const { vocabSize, hiddenSize } = model.config;
+    const { vocabSize: vocabulary, hiddenSize } = model.config;
+    const stride = padded(vocabulary);
     const limit = Math.min(LOGITS_BYTES, gpu.limits.maxStorageBufferBindingSize);
     // Views begin at multiples of 256 bytes, which 64 rows always are.
-    const most = Math.max(64, Math.floor(limit / (vocabSize * 4) / 64) * 64);
+    const most = Math.max(64, Math.floor(limit / (stride * 4) / 64) * 64);
     for (let firstRow = 0; firstRow < hidden.rows; firstRow += most) {
       const rows = Math.min(most, hidden.rows - firstRow);
       const rowBytes = hiddenSize * 4;
       const offset = hidden.offset + firstRow * rowBytes;
       const part = new Tensor({ buffer: hidden.buffer, offset, size: rows * rowBytes }, [rows, hiddenSize]);
-      const logits = linear(tape, part, model.head);
-      sample(gpu, logits, live, settings, { step, firstRow });
+      const logits = tape.empty([rows, stride], 'logits');
+      const size = { m: rows, n: vocabulary, k: hiddenSize, cStride: stride };
+      product(gpu, 'nt', part, model.head, logits, size);
+      sample(gpu, logits, live, settings, { step, firstRow, vocabulary });
       tape.release(logits);
     }
   }

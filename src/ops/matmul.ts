@@ -1,6 +1,7 @@
 /**
+/**
  * The kernels of matrix products, in the three layouts of a linear layer and its gradients: a table of variants, one kernel
- * and some constants each, for dimensions that are read as vectors, and a general kernel for all others. A long sum with few
+ * and some constants each, for rows that are read as vectors, and a general kernel for all others. A long sum with few
  * results is cut into slices. What is computed by which of them is said in `product.ts`.
  */
 
@@ -30,6 +31,18 @@ export interface ProductSize {
   m: number;
   n: number;
   k: number;
+  /**
+   * Numbers from one row of a to the next; without it rows lie one after the other. Where the length is odd and the stride
+   * {@link padded}, rows are read as vectors: in `nn` what lies behind a row must be 0 then.
+   */
+  aStride?: number;
+  /** The same of c. What lies behind a row up to the next four is written too. */
+  cStride?: number;
+}
+
+/** A length as whole vectors. */
+export function padded(length: number): number {
+  return 4 * Math.ceil(length / 4);
 }
 
 /**
@@ -105,7 +118,7 @@ function withEnds<Entry extends string>(shader: Shader, grids: Record<Entry, Gri
 
 export const tiled = withEnds(tiledShader, {
   product: { threads: (p, c) => tilesOf(p, c) * (p.slices as number) },
-  sum_slices: { threads: (p) => ((p.m as number) * (p.n as number)) / 4 },
+  sum_slices: { threads: (p) => ((p.m as number) * padded(p.n as number)) / 4 },
 });
 export const workgroup = withEnds(workgroupShader, { product: staged });
 export const f16Tiles = withEnds(f16TilesShader, { product: staged });
@@ -150,16 +163,15 @@ function staging(name: string, tile: Constants): ProductVariant {
   };
 }
 
-/** The dimensions that the tiled kernels read as vectors. */
-const vectors: Record<Layout, (size: ProductSize) => number[]> = {
-  nt: ({ k, n }) => [k, n],
-  nn: ({ k, n }) => [k, n],
-  tn: ({ m, n }) => [m, n],
-};
+export function strides(layout: Layout, { m, n, k, aStride, cStride }: ProductSize) {
+  return { a_stride: aStride ?? (layout === 'tn' ? m : k), c_stride: cStride ?? n };
+}
 
-/** Whether the variants take a product; {@link general} takes any. */
+/** Whether the variants take a product, which read rows as vectors; {@link general} takes any. */
 export function isTiled(layout: Layout, size: ProductSize): boolean {
-  return vectors[layout](size).every((dimension) => dimension % 4 === 0);
+  const { a_stride, c_stride } = strides(layout, size);
+  const b_stride = layout === 'nt' ? size.k : size.n;
+  return [a_stride, b_stride, c_stride].every((stride) => stride % 4 === 0);
 }
 
 /**
@@ -222,7 +234,7 @@ export const PRODUCT: Operation<ProductShape, ProductVariant> = {
       ? `tn ${sizeClass(m)} ${sizeClass(n)} ${tokenClass(k)}`
       : `${layout} ${format} ${tokenClass(m)} ${sizeClass(n)} ${sizeClass(k)}`,
   trial(gpu, shape) {
-    const tried = smaller(shape);
+    const tried = smaller(compact(shape));
     const { m, n, k } = tried;
     const a = noise(gpu, 4 * m * k, 'factor of a trial');
     const weights = noise(gpu, deviceBytes(shape.format, k * n), 'factor of a trial');
@@ -240,6 +252,12 @@ export const PRODUCT: Operation<ProductShape, ProductVariant> = {
   },
 };
 
+/** The shape with rows as long as their strides may be: one after the other, and whole vectors. */
+function compact({ layout, format, software, m, n, k }: ProductShape): ProductShape {
+  const rows = layout === 'tn' ? padded(m) : m;
+  return { layout, format, software, m: rows, n: padded(n), k: padded(k) };
+}
+
 /** The shape with its longest side halved, and again, until a trial is short. */
 function smaller(shape: ProductShape): ProductShape {
   const { m, n, k } = shape;
@@ -252,22 +270,24 @@ function smaller(shape: ProductShape): ProductShape {
 export function launch(
   gpu: Gpu,
   { kernels }: ProductVariant,
-  { m, n, k, format, software }: ProductShape,
+  shape: ProductShape,
   { constants, slices }: Plan,
   { c, ...factors }: Record<'a' | 'weights' | 'c', BufferView>,
   { scale = 1, accumulate = 0, lowRank, addend }: ProductOptions,
 ): void {
+  const { layout, m, n, k, format, software } = shape;
   const rank = lowRank?.rank ?? 0;
   const addend_width = addend && addend.length === m * n ? n / 4 : 0;
-  const params = { m, n, k, slices, scale, accumulate, rank, addend_width };
+  const params = { m, n, k, ...strides(layout, shape), slices, scale, accumulate, rank, addend_width };
   const more = { ...(lowRank && { narrow: lowRank.narrow, wide: lowRank.wide }), ...(addend && { addend }) };
   const end = lowRank ? (addend ? 'lowRankAddend' : 'lowRank') : addend ? 'addend' : 'plain';
   if (slices === 1) {
     kernels[end][format].product(gpu, { ...factors, ...more, c }, params, constants);
     return;
   }
-  const parts = gpu.pool.allocate(slices * m * n * 4, 'slices of a product');
-  const ofParts = { ...params, scale: 1, accumulate: 0 };
+  const c_stride = padded(n);
+  const parts = gpu.pool.allocate(slices * m * c_stride * 4, 'slices of a product');
+  const ofParts = { ...params, c_stride, scale: 1, accumulate: 0 };
   kernels.plain[format].product(gpu, { ...factors, c: parts }, ofParts, constants);
   const { workgroup: WORKGROUP } = FITS[software ? 'software' : 'hardware'];
   tiled[end].f32.sum_slices(gpu, { parts, ...more, c }, params, { WORKGROUP });

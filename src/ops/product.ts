@@ -8,7 +8,6 @@ import type { BufferView } from '../gpu/pool.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { copyInto } from './add.ts';
 import { fillWithBias } from './bias.ts';
-import { columnsKernels } from './columns.ts';
 import {
   general,
   isTiled,
@@ -19,6 +18,7 @@ import {
   type ProductOptions,
   type ProductSize,
   planProduct,
+  strides,
 } from './matmul.ts';
 import { bound, formatOf, inBlocksOfRows, type Weights } from './weights.ts';
 
@@ -26,7 +26,7 @@ export type { Layout, LowRankFactors, ProductOptions, ProductSize };
 
 /**
  * c (m, n) = scale · product + low-rank product + addend, added to c where `accumulate` is 1. In `nt` and `nn` b may lie in
- * any format.
+ * any format. With a low-rank pair or an addend the rows of a and c lie one after the other.
  */
 export function product(
   gpu: Gpu,
@@ -51,7 +51,11 @@ export function product(
   if (addend) begin(gpu, addend, c, size, accumulate);
   const options = { scale, accumulate: addend ? 1 : accumulate } as const;
   if (isSplit) inBlocks[layout](gpu, a, b, c, size, options);
-  else general[formatOf(b)][layout](gpu, { a, weights: bound(b), c }, { ...size, ...options });
+  else {
+    const { m, n, k } = size;
+    const params = { m, n, k, ...strides(layout, size), ...options };
+    general[formatOf(b)][layout](gpu, { a, weights: bound(b), c }, params);
+  }
   if (lowRank) addLowRank(gpu, layout, lowRank, c, size);
 }
 
@@ -83,23 +87,22 @@ type InBlocks = (
 
 /** Products with weights that no binding can hold: a block of their rows gives some columns of c, or takes some of a. */
 const inBlocks: Readonly<Record<'nt' | 'nn', InBlocks>> = {
-  nt(gpu, a, b, c, { m, n, k }, { scale, accumulate }) {
+  nt(gpu, a, b, c, size, options) {
+    const cStride = size.cStride ?? size.n;
     inBlocksOfRows(gpu, b, (block, first) => {
-      const cols = block.rows;
-      const part = gpu.pool.allocate(m * cols * 4, 'columns of a product');
-      product(gpu, 'nt', a, block, part, { m, n: cols, k }, { scale });
-      columnsKernels.backward(gpu, { dy: part, dx: c }, { rows: m, cols, first, stride: n, accumulate });
-      gpu.pool.release(part);
+      product(gpu, 'nt', a, block, columnsFrom(c, first), { ...size, n: block.rows, cStride }, options);
     });
   },
-  nn(gpu, a, b, c, { m, n, k }, { scale, accumulate }) {
+  nn(gpu, a, b, c, size, { scale, accumulate }) {
+    const aStride = size.aStride ?? size.k;
     inBlocksOfRows(gpu, b, (block, first) => {
-      const cols = block.rows;
-      const part = gpu.pool.allocate(m * cols * 4, 'columns of a factor');
-      columnsKernels.forward(gpu, { x: a, y: part }, { rows: m, cols, first, stride: k, accumulate: 0 });
       const options = { scale, accumulate: first > 0 ? 1 : accumulate } as const;
-      product(gpu, 'nn', part, block, c, { m, n, k: cols }, options);
-      gpu.pool.release(part);
+      product(gpu, 'nn', columnsFrom(a, first), block, c, { ...size, k: block.rows, aStride }, options);
     });
   },
 };
+
+/** A matrix without its first columns. Blocks of weights begin where this is a border for bindings. */
+function columnsFrom({ buffer, offset, size }: BufferView, first: number): BufferView {
+  return { buffer, offset: offset + 4 * first, size: size - 4 * first };
+}

@@ -38,13 +38,16 @@ export interface LiveSequences {
   firstSequence: number;
 }
 
-/** logits (R, V) of the live rows from `firstRow` on → tokens of `step`. */
+/**
+ * logits (R, V) of the live rows from `firstRow` on → tokens of `step`. Rows may be longer than the `vocabulary`: what is behind
+ * it is not looked at.
+ */
 export function sample(
   gpu: Gpu,
   logits: Tensor,
   { places, tokens, eos, firstSequence }: LiveSequences,
   { temperature, topK, topP, seed }: SamplingSettings,
-  { step, firstRow = 0 }: { step: number; firstRow?: number },
+  { step, firstRow = 0, vocabulary = logits.cols }: { step: number; firstRow?: number; vocabulary?: number },
 ): void {
   sampleKernels.sample(
     gpu,
@@ -52,13 +55,14 @@ export function sample(
     {
       rows: logits.rows,
       first_row: firstRow,
-      vocabulary: logits.cols,
+      vocabulary,
+      stride: logits.cols,
       step,
       sequences: tokens.cols,
       first_sequence: firstSequence,
       seed,
       temperature,
-      top_k: topK < logits.cols ? topK : 0,
+      top_k: topK < vocabulary ? topK : 0,
       top_p: topP,
     },
     { WORKGROUP: gpu.rowThreads },

@@ -10,6 +10,7 @@ import type { Grid } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkLogits, checkPerRow, inRowBlocks, type Part } from './logits.ts';
+import { padded } from './matmul.ts';
 import { product } from './product.ts';
 import { bound, formatOf, inBlocksOfRows, rowStep, weightKernels } from './weights.ts';
 
@@ -44,11 +45,6 @@ const STATE_WIDTH = 7;
 const STRIP_BYTES = 16 * 1024 * 1024;
 /** Strips start at multiples of this at least, which keeps a view of a head in f32 on a 256-byte border. */
 const STRIP_STEP = 64;
-/**
- * The tiled product takes fours, so that of an odd vocabulary (GPT-2's) only the rest goes to the general one. It begins at a
- * multiple of this in all formats whose strips may begin there: they add up in one order.
- */
-const REST_STEP = 128;
 
 export interface TokenLogprobOptions {
   /** The backward pass overwrites the logits with their gradient, which needs no buffer then. */
@@ -70,7 +66,7 @@ export function tokenLogprobs(
   const results = resultsFor(tape, rows);
   const { logprobs, stats, states } = results;
   inRowBlocks(gpu, rows, cols, (count, part) => {
-    const params = { rows: count, cols, start: 0, accumulate: 0, width: 0 };
+    const params = { rows: count, cols, stride: cols, start: 0, accumulate: 0, width: 0 };
     const buffers = { logits: part(logits), targets: part(targets), states: part(states) };
     tokenLogprobKernels.forward(gpu, buffers, params, constants);
   });
@@ -84,7 +80,7 @@ export function tokenLogprobs(
     const strip = tape.gradientInPlace(logits);
     if (!strip) return;
     inRowBlocks(gpu, rows, cols, (count, part) => {
-      const params = { rows: count, cols, start: 0, accumulate: 0, width: 0 };
+      const params = { rows: count, cols, stride: cols, start: 0, accumulate: 0, width: 0 };
       tokenLogprobKernels.backward_strip(gpu, { strip: part(strip), ...ofBlock(part) }, params, constants);
     });
   };
@@ -93,7 +89,7 @@ export function tokenLogprobs(
     if (!slot) return;
     inRowBlocks(gpu, rows, cols, (count, part) => {
       const buffers = { logits: part(logits), dlogits: part(slot.grad), ...ofBlock(part) };
-      const params = { rows: count, cols, start: 0, accumulate: slot.accumulate, width: 0 };
+      const params = { rows: count, cols, stride: cols, start: 0, accumulate: slot.accumulate, width: 0 };
       tokenLogprobKernels.backward(gpu, buffers, params, constants);
     });
   };
@@ -125,10 +121,11 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
   /** Makes the logits of each strip in turn and hands them over. */
   const eachStrip = (visit: (strip: Tensor, at: Strip, ofHead: Tensor) => void) => {
     const strips = stripsOf(gpu, head, count);
-    const strip = tape.empty([count, strips[0].cols], 'strip of logits');
+    const strip = tape.empty([count, strips[0].stride], 'strip of logits');
     for (const at of strips) {
       const ofHead = head.rowsFrom(at.start, at.cols);
-      product(gpu, 'nt', hidden, ofHead, strip, { m: count, n: at.cols, k: width });
+      const size = { m: count, n: at.cols, k: width, cStride: at.stride };
+      product(gpu, 'nt', hidden, ofHead, strip, size);
       visit(strip, at, ofHead);
     }
     tape.release(strip);
@@ -137,13 +134,14 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
   // With a frozen head the forward pass can leave all that the gradient needs, at one product instead of two.
   const pulls = tape.recording && hidden.requiresGrad && !head.requiresGrad;
   const pull = pulls ? tape.empty([count, width], 'pull of the vocabulary') : undefined;
-  eachStrip((strip, { start, cols }, ofHead) => {
+  eachStrip((strip, { start, cols, stride }, ofHead) => {
     const accumulate = start > 0 ? 1 : 0;
-    const params = { ...rowsAndWidth, cols, start, accumulate };
+    const params = { ...rowsAndWidth, cols, stride, start, accumulate };
     tokenLogprobKernels.forward(gpu, { logits: strip, targets, states }, params, constants);
     if (!pull) return;
     tokenLogprobKernels.weigh(gpu, { strip, saved_states: states, pull }, params, constants);
-    product(gpu, 'nn', strip, ofHead, pull, { m: count, n: width, k: cols }, { accumulate });
+    const size = { m: count, n: width, k: cols, aStride: stride };
+    product(gpu, 'nn', strip, ofHead, pull, size, { accumulate });
   });
   finish(tape, targets, results);
 
@@ -161,7 +159,7 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
     const { backward_pull } = kernelsByFormat[formatOf(head)];
     inBlocksOfRows(gpu, head, (block, start) => {
       const accumulate = start > 0 ? 1 : slot.accumulate;
-      const params = { ...rowsAndWidth, cols: block.rows, start, accumulate };
+      const params = { ...rowsAndWidth, cols: block.rows, stride: 0, start, accumulate };
       backward_pull(gpu, { ...buffers, weights: bound(block) }, params, constants);
     });
   };
@@ -171,18 +169,19 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
     const dhead = tape.gradient(head);
     if (!dhidden && !dhead) return;
     const buffers = { targets, saved_states: states, dlogprobs: logprobs.grad as Tensor };
-    eachStrip((strip, at, ofHead) => {
-      const { start, cols } = at;
-      const params = { ...rowsAndWidth, cols, start, accumulate: 0 };
+    eachStrip((strip, { start, cols, stride }, ofHead) => {
+      const params = { ...rowsAndWidth, cols, stride, start, accumulate: 0 };
       tokenLogprobKernels.backward_strip(gpu, { ...buffers, strip }, params, constants);
       if (dhidden) {
         const accumulate = start > 0 ? 1 : dhidden.accumulate;
-        product(gpu, 'nn', strip, ofHead, dhidden.grad, { m: count, n: width, k: cols }, { accumulate });
+        const size = { m: count, n: width, k: cols, aStride: stride };
+        product(gpu, 'nn', strip, ofHead, dhidden.grad, size, { accumulate });
       }
       if (dhead) {
         const { grad, accumulate } = dhead;
         const ofGrad = grad.rowsFrom(start, cols);
-        product(gpu, 'tn', strip, hidden, ofGrad, { m: cols, n: width, k: count }, { accumulate });
+        const size = { m: cols, n: width, k: count, aStride: stride };
+        product(gpu, 'tn', strip, hidden, ofGrad, size, { accumulate });
       }
     });
   };
@@ -200,10 +199,12 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
 export interface Strip {
   start: number;
   cols: number;
+  /** Numbers from row to row of its logits: products read them as vectors, odd vocabularies (GPT-2's) too. */
+  stride: number;
 }
 
 /**
- * Cuts the vocabulary into strips of one width, the last ones narrower: at most half of it, so that the whole is never
+ * Cuts the vocabulary into strips of one width, the last one narrower: at most half of it, so that the whole is never
  * held, at most {@link STRIP_BYTES} for so many rows, and at most `most` tokens. They begin at multiples of `step`.
  */
 export function vocabularyStrips(
@@ -215,13 +216,12 @@ export function vocabularyStrips(
   const half = Math.ceil(vocabulary / 2 / step) * step;
   const fitting = Math.floor(Math.min(most, STRIP_BYTES / 4 / Math.max(1, rows)) / step) * step;
   const width = Math.max(step, Math.min(half, fitting));
-  const strips: Strip[] = [];
-  for (let start = 0; start < vocabulary; start += (strips.at(-1) as Strip).cols) {
+  const count = Math.ceil(vocabulary / width);
+  return Array.from({ length: count }, (_, i) => {
+    const start = i * width;
     const cols = Math.min(width, vocabulary - start);
-    const rest = cols % 4 === 0 ? 0 : cols % Math.max(step, REST_STEP);
-    strips.push({ start, cols: rest < cols ? cols - rest : cols });
-  }
-  return strips;
+    return { start, cols, stride: padded(cols) };
+  });
 }
 
 /** The strips of a head: views of it may begin there, and a binding can hold them. */
@@ -245,6 +245,6 @@ function finish(
 ): void {
   const { gpu } = tape;
   const buffers = { targets, saved_states: states, logprobs, stats };
-  const params = { rows: targets.length, cols: 0, start: 0, accumulate: 0, width: 0 };
+  const params = { rows: targets.length, cols: 0, stride: 0, start: 0, accumulate: 0, width: 0 };
   tokenLogprobKernels.finish(gpu, buffers, params, { WORKGROUP: gpu.rowThreads });
 }

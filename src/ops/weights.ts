@@ -10,8 +10,8 @@ import type { Shader } from '../gpu/shader.ts';
 import { FORMATS, type WeightDtype, type WeightFormat } from '../tensor/formats.ts';
 import type { DType, Tensor } from '../tensor/tensor.ts';
 
-/** Rows of a block are a multiple of this, which leaves products their vectors. */
-const BLOCK_ROWS = 4;
+/** Rows of a block are a multiple of this: products have a column for each, and views of those begin on a border. */
+const BLOCK_ROWS = 64;
 /** Where bindings may begin, bytes. */
 const BORDER = 256;
 

@@ -6,6 +6,7 @@ import type { BufferView } from '../gpu/pool.ts';
 import type { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { gather } from '../ops/gather.ts';
+import { padded } from '../ops/matmul.ts';
 import { product } from '../ops/product.ts';
 import { headLogprobs, type TokenLogprobs } from '../ops/token-logprob.ts';
 import type { Tape } from '../tensor/tape.ts';
@@ -52,7 +53,8 @@ export class VocabularyMean {
 
   constructor(private readonly model: CausalLM) {
     const { gpu, head } = model;
-    this.ones = Tensor.from(gpu, new Float32Array(head.rows).fill(1), [1, head.rows], 'ones');
+    const ones = new Float32Array(padded(head.rows)).fill(1, 0, head.rows);
+    this.ones = Tensor.from(gpu, ones, [1, ones.length], 'ones');
     this.mean = new Tensor(
       gpu.pool.allocate(head.cols * 4, 'vocabulary mean'),
       [1, head.cols],
@@ -64,7 +66,7 @@ export class VocabularyMean {
   of(tape: Tape): BufferView {
     const { head } = this.model;
     if (!this.fresh) {
-      const size = { m: 1, n: head.cols, k: head.rows };
+      const size = { m: 1, n: head.cols, k: head.rows, aStride: this.ones.cols };
       product(tape.gpu, 'nn', this.ones, head, this.mean, size, { scale: 1 / head.rows });
       this.fresh = !head.isParameter && !tape.gpu.counting;
     }

@@ -143,11 +143,82 @@ async function checkEnds(gpu: Gpu, layout: Layout, size: ProductSize, ends: Ends
   }
 }
 
+/** Rows that lie apart: padded to fours, parts of longer ones, sums that a GPU cuts into slices, and what stays general. */
+const STRIDED: readonly [Layout, Required<ProductSize>][] = [
+  ['nt', { m: 5, n: 123, k: 48, aStride: 52, cStride: 124 }],
+  ['nt', { m: 20, n: 1, k: 8, aStride: 8, cStride: 12 }],
+  ['nt', { m: 5, n: 14, k: 512, aStride: 512, cStride: 24 }],
+  ['nt', { m: 3, n: 42, k: 6, aStride: 7, cStride: 44 }],
+  ['nn', { m: 5, n: 48, k: 123, aStride: 124, cStride: 48 }],
+  ['nn', { m: 18, n: 16, k: 509, aStride: 512, cStride: 20 }],
+  ['nn', { m: 3, n: 6, k: 7, aStride: 9, cStride: 11 }],
+  ['tn', { m: 123, n: 48, k: 9, aStride: 124, cStride: 48 }],
+  ['tn', { m: 13, n: 16, k: 431, aStride: 20, cStride: 24 }],
+  ['tn', { m: 7, n: 6, k: 5, aStride: 9, cStride: 8 }],
+];
+
+/** The same numbers in rows that lie further apart, with `between` there. */
+function spread(values: Float32Array, cols: number, stride: number, between: number): Float32Array {
+  const rows = values.length / cols;
+  const wide = new Float32Array(rows * stride).fill(between);
+  for (let row = 0; row < rows; row++) wide.set(values.subarray(row * cols, (row + 1) * cols), row * stride);
+  return wide;
+}
+
+/** A product of rows that lie apart, by each of the kernels that take it: what is between those of c stays as it was. */
+async function checkStrides(layout: Layout, size: Required<ProductSize>): Promise<void> {
+  const { m, n, k, aStride, cStride } = size;
+  const real = await testGpu();
+  const { normals } = random(m + n + k);
+  const [a, b, before] = [m * k, k * n, m * n].map((length) => Float32Array.from(normals(length)));
+  const sum = reference(layout, a, b, m, n, k);
+  // In nn what is behind a row is multiplied; elsewhere it must not matter.
+  const between = layout === 'nn' ? 0 : Number.NaN;
+  const wideA = spread(a, layout === 'tn' ? m : k, aStride, between);
+  const wideC = spread(before, n, cStride, 7);
+  for (const { name, gpu: device } of asDevices(real)) {
+    const names = isTiled(layout, size) ? PRODUCT_VARIANTS.map((each) => each.name) : ['general'];
+    for (const asked of names) {
+      const { gpu, check } = guards(asking(device, asked));
+      const shape = { ...size, layout, format: 'f32', software: device.adapter.software } as const;
+      const variant = gpu.variants.choose(gpu, PRODUCT, shape);
+      if (asked !== 'general' && variant.name !== asked) continue;
+      const c = gpu.upload(wideC, 'c');
+      const options = { scale: -0.5, accumulate: 1 } as const;
+      product(gpu, layout, gpu.upload(wideA, 'a'), gpu.upload(b, 'b'), c, size, options);
+      const actual = new Float32Array(await gpu.read(c), 0, m * cStride);
+      const label = `${asked}, ${name}`;
+      const expected = spread(
+        Float32Array.from(sum, (value, i) => -0.5 * value + before[i]),
+        n,
+        cStride,
+        7,
+      );
+      const written = asked === 'general' ? n : 4 * Math.ceil(n / 4);
+      const isKept = (i: number) => i % cStride < n || i % cStride >= written;
+      // As above; half precision rounds either factor.
+      const coarse = variant.reduced ? 2 ** -10 * k : 0;
+      expectClose(
+        actual.filter((_, i) => isKept(i)),
+        expected.filter((_, i) => isKept(i)),
+        { absolute: 5e-7 * k ** 0.75 + coarse, relative: 1e-6, label },
+      );
+      await check();
+    }
+  }
+}
+
 describe('product', () => {
   for (const layout of LAYOUTS) {
     for (const [m, n, k] of SIZES) {
       it(`${layout} (${m}, ${n}), sum of ${k}`, () => check(layout, m, n, k));
     }
+  }
+
+  for (const [layout, size] of STRIDED) {
+    const { m, n, k, aStride, cStride } = size;
+    it(`${layout} (${m}, ${n}), sum of ${k}, rows ${aStride} and ${cStride} apart`, () =>
+      checkStrides(layout, size));
   }
 
   it('takes the general kernel where a dimension is no vector', () => {
@@ -156,6 +227,10 @@ describe('product', () => {
     expect(isTiled('nn', { m: 4, n: 8, k: 6 })).to.equal(false);
     expect(isTiled('tn', { m: 8, n: 8, k: 3 })).to.equal(true);
     expect(isTiled('tn', { m: 6, n: 8, k: 4 })).to.equal(false);
+    expect(isTiled('nt', { m: 4, n: 6, k: 12, cStride: 8 })).to.equal(true);
+    expect(isTiled('nt', { m: 4, n: 6, k: 10, cStride: 8 })).to.equal(false);
+    expect(isTiled('nn', { m: 4, n: 8, k: 6, aStride: 8 })).to.equal(true);
+    expect(isTiled('tn', { m: 6, n: 8, k: 3, aStride: 8 })).to.equal(true);
   });
 
   it('cuts a long sum with few results into slices, and no other', () => {

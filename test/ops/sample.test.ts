@@ -52,9 +52,11 @@ async function draw(real: Gpu, rows: readonly Reals[], options: Draw = {}): Prom
   before.forEach((of, i) => {
     tokens.set(of, i * S);
   });
-  const logits = new Float32Array(rows.length * V);
+  // What is behind a row is not to be looked at.
+  const stride = V + 3;
+  const logits = new Float32Array(rows.length * stride).fill(Number.NaN);
   rows.forEach((row, i) => {
-    logits.set(Array.from(row), i * V);
+    logits.set(Array.from(row), i * stride);
   });
   const live = {
     places: Tensor.from(gpu, Uint32Array.from(sequences.flatMap((s) => [0, 0, 0, s])), [rows.length, 4]),
@@ -62,8 +64,8 @@ async function draw(real: Gpu, rows: readonly Reals[], options: Draw = {}): Prom
     eos: Tensor.from(gpu, Uint32Array.from(eos), [eos.length]),
     firstSequence,
   };
-  const given = Tensor.from(gpu, logits, [rows.length, V]);
-  sample(gpu, given, live, { temperature, topK, topP, seed }, { step });
+  const given = Tensor.from(gpu, logits, [rows.length, stride]);
+  sample(gpu, given, live, { temperature, topK, topP, seed }, { step, vocabulary: V });
   const result = new Uint32Array(await gpu.read(live.tokens));
   await check();
   return result.slice(step * S, (step + 1) * S);
