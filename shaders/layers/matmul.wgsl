@@ -19,7 +19,7 @@ struct Blocks {
   w: mat4x4f,
 }
 
-struct Tile {
+struct Sums {
   c00: mat4x4f,
   c01: mat4x4f,
   c02: mat4x4f,
@@ -39,37 +39,37 @@ struct Tile {
 }
 
 // Four more products of each sum.
-fn add_step(tile: ptr<function, Tile>, l: Blocks, r: Blocks) {
-  (*tile).c00 += r.x * l.x;
+fn add_step(sums: ptr<function, Sums>, l: Blocks, r: Blocks) {
+  (*sums).c00 += r.x * l.x;
   if (DOWN > 1u) {
-    (*tile).c10 += r.x * l.y;
+    (*sums).c10 += r.x * l.y;
   }
   if (DOWN > 2u) {
-    (*tile).c20 += r.x * l.z;
-    (*tile).c30 += r.x * l.w;
+    (*sums).c20 += r.x * l.z;
+    (*sums).c30 += r.x * l.w;
   }
   if (ACROSS > 1u) {
-    (*tile).c01 += r.y * l.x;
+    (*sums).c01 += r.y * l.x;
     if (DOWN > 1u) {
-      (*tile).c11 += r.y * l.y;
+      (*sums).c11 += r.y * l.y;
     }
     if (DOWN > 2u) {
-      (*tile).c21 += r.y * l.z;
-      (*tile).c31 += r.y * l.w;
+      (*sums).c21 += r.y * l.z;
+      (*sums).c31 += r.y * l.w;
     }
   }
   if (ACROSS > 2u) {
-    (*tile).c02 += r.z * l.x;
-    (*tile).c03 += r.w * l.x;
+    (*sums).c02 += r.z * l.x;
+    (*sums).c03 += r.w * l.x;
     if (DOWN > 1u) {
-      (*tile).c12 += r.z * l.y;
-      (*tile).c13 += r.w * l.y;
+      (*sums).c12 += r.z * l.y;
+      (*sums).c13 += r.w * l.y;
     }
     if (DOWN > 2u) {
-      (*tile).c22 += r.z * l.z;
-      (*tile).c23 += r.w * l.z;
-      (*tile).c32 += r.z * l.w;
-      (*tile).c33 += r.w * l.w;
+      (*sums).c22 += r.z * l.z;
+      (*sums).c23 += r.w * l.z;
+      (*sums).c32 += r.z * l.w;
+      (*sums).c33 += r.w * l.w;
     }
   }
 }
@@ -106,7 +106,7 @@ fn product(
   let x = min(row / 4u + CORNER, vec4u((params.m - 1u) / 4u));
   let y = min(column + CORNER, vec4u(b_width - 1u));
 
-  var tile: Tile;
+  var sums: Sums;
   var l: Blocks;
   var r: Blocks;
   let length = (depth + params.slices - 1u) / params.slices;
@@ -131,7 +131,7 @@ fn product(
       r.z = right(b2, y.z, b_rows, i, inside);
       r.w = right(b3, y.w, b_rows, i, inside);
     }
-    add_step(&tile, l, r);
+    add_step(&sums, l, r);
   }
   for (var i = 0u; i < more_depth(); i++) {
     l.x = more_left(row, i);
@@ -150,27 +150,27 @@ fn product(
       r.z = more_right(column + 2u, i);
       r.w = more_right(column + 3u, i);
     }
-    add_step(&tile, l, r);
+    add_step(&sums, l, r);
   }
 
   // By a loop over an array, because written out these stores are most of the kernel, and of its compile time.
   var blocks: array<mat4x4f, 16>;
-  blocks[0] = tile.c00;
-  blocks[1] = tile.c01;
-  blocks[2] = tile.c02;
-  blocks[3] = tile.c03;
-  blocks[4] = tile.c10;
-  blocks[5] = tile.c11;
-  blocks[6] = tile.c12;
-  blocks[7] = tile.c13;
-  blocks[8] = tile.c20;
-  blocks[9] = tile.c21;
-  blocks[10] = tile.c22;
-  blocks[11] = tile.c23;
-  blocks[12] = tile.c30;
-  blocks[13] = tile.c31;
-  blocks[14] = tile.c32;
-  blocks[15] = tile.c33;
+  blocks[0] = sums.c00;
+  blocks[1] = sums.c01;
+  blocks[2] = sums.c02;
+  blocks[3] = sums.c03;
+  blocks[4] = sums.c10;
+  blocks[5] = sums.c11;
+  blocks[6] = sums.c12;
+  blocks[7] = sums.c13;
+  blocks[8] = sums.c20;
+  blocks[9] = sums.c21;
+  blocks[10] = sums.c22;
+  blocks[11] = sums.c23;
+  blocks[12] = sums.c30;
+  blocks[13] = sums.c31;
+  blocks[14] = sums.c32;
+  blocks[15] = sums.c33;
   for (var t = 0u; t < DOWN * ACROSS * 4u; t++) {
     let d = t / (ACROSS * 4u);
     let q = t / 4u % ACROSS;

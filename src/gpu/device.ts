@@ -11,6 +11,7 @@ import {
   OutOfMemoryError,
   ShaderError,
 } from './errors.ts';
+import { type MatrixUnit, matrixUnit, SUBGROUP_MATRIX } from './matrix-unit.ts';
 import { PipelineCache, type PipelineKey } from './pipelines.ts';
 import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
 import { Profiler } from './profiler.ts';
@@ -19,7 +20,7 @@ import { Tuner, type Tuning } from './tuner.ts';
 import { Variants } from './variants.ts';
 
 /** Features used where the adapter has them. */
-const WANTED_FEATURES: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+const WANTED_FEATURES: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query', SUBGROUP_MATRIX];
 /** Limits raised from their defaults to what the adapter offers. */
 const WANTED_LIMITS = [
   'maxBufferSize',
@@ -39,6 +40,8 @@ export interface AdapterReport {
   /** True where the CPU stands in for a GPU. */
   software: boolean;
   features: string[];
+  /** The matrices that its subgroups multiply; there with the feature alone. */
+  matrixUnit?: MatrixUnit | undefined;
 }
 
 export interface GpuOptions {
@@ -118,7 +121,10 @@ export class Gpu {
     }
     const requiredLimits: Record<string, number> = {};
     for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name];
-    const requiredFeatures = WANTED_FEATURES.filter((name) => adapter.features.has(name));
+    const unit = matrixUnit(adapter);
+    const offered = (name: GPUFeatureName) =>
+      adapter.features.has(name) && (name !== SUBGROUP_MATRIX || unit);
+    const requiredFeatures = WANTED_FEATURES.filter(offered);
     const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
     const { vendor, architecture, description } = adapter.info;
     const report: AdapterReport = {
@@ -129,6 +135,7 @@ export class Gpu {
         adapter.info.isFallbackAdapter ||
         /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(`${architecture} ${description}`),
       features: requiredFeatures,
+      matrixUnit: unit,
     };
     const tuner = options.tuning && new Tuner(options.tuning, adapter.info);
     const variants = new Variants(options.variants, await tuner?.recall());

@@ -27,12 +27,18 @@ export interface NodeGpu {
  * Dawn clamps every index of a shader, and SwiftShader checks every address once more: a quarter of the time of a run. The
  * kernels look after their bounds themselves, and are tested in browsers, where the checks stay.
  */
-const UNCHECKED = ['enable-dawn-features=disable_robustness'];
+const UNCHECKED = ['disable_robustness'];
 
 /** glibc's `RTLD_NODELETE`, which Node does not name. */
 const RTLD_NODELETE = 0x1000;
 
 let chosen: Promise<NodeGpu> | undefined;
+
+/** Dawn, with these features of its own and those that `WEBALIGN_DAWN` names, such as `allow_unsafe_apis`. */
+function dawn(features: readonly string[] = []): GPU {
+  const named = [...features, process.env.WEBALIGN_DAWN].filter(Boolean);
+  return create(named.length > 0 ? [`enable-dawn-features=${named.join(',')}`] : []);
+}
 
 /**
  * The GPU of this machine. `WEBALIGN_ADAPTER=native` takes nothing but what the system offers,
@@ -65,7 +71,7 @@ async function choose(forced: string | undefined): Promise<NodeGpu> {
 async function native(): Promise<NodeGpu | undefined> {
   // Without a Vulkan loader Dawn would find nothing and write a warning of its own about it.
   if (process.platform === 'linux' && !load('libvulkan.so.1')) return undefined;
-  const gpu = create([]);
+  const gpu = dawn();
   const info = (await gpu.requestAdapter({ powerPreference: 'high-performance' }))?.info;
   if (!info) return undefined;
   if (!info.isFallbackAdapter) return { gpu, software: false };
@@ -81,7 +87,7 @@ async function swiftShader(): Promise<NodeGpu | undefined> {
   const folder = await carried('swiftshader');
   process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = join(folder, 'vk_swiftshader_icd.json');
   if (!load('libvulkan.so.1')) load(join(folder, 'libvulkan.so.1'));
-  const gpu = create(UNCHECKED);
+  const gpu = dawn(UNCHECKED);
   if (!(await gpu.requestAdapter())) {
     throw new NoAdapterError(
       `The software adapter in ${folder} does not start. Remove that folder and try again.`,

@@ -12,10 +12,12 @@ import plainEnd from '../../shaders/epilogues/plain.wgsl';
 import tiledShader from '../../shaders/layers/matmul.wgsl';
 import anyShader from '../../shaders/layers/matmul-any.wgsl';
 import f16TilesShader from '../../shaders/layers/matmul-f16-tiles.wgsl';
+import matrixShader from '../../shaders/layers/matmul-subgroup-matrix.wgsl';
 import workgroupShader from '../../shaders/layers/matmul-workgroup.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { joined } from '../gpu/join.ts';
 import type { Count, Grid, Kernel } from '../gpu/kernel.ts';
+import { type MatrixUnit, SUBGROUP_MATRIX } from '../gpu/matrix-unit.ts';
 import type { Constants } from '../gpu/pipelines.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { Shader } from '../gpu/shader.ts';
@@ -77,6 +79,8 @@ export interface ProductShape extends ProductSize {
   /** How b is stored; anything but float32 in `nt` and `nn` alone. */
   format: WeightDtype;
   software: boolean;
+  /** What the device's subgroups multiply, if they do. */
+  matrixUnit?: MatrixUnit | undefined;
 }
 
 /** What a kernel does with its sums: a file of `shaders/epilogues`. */
@@ -122,6 +126,9 @@ export const tiled = withEnds(tiledShader, {
 });
 export const workgroup = withEnds(workgroupShader, { product: staged });
 export const f16Tiles = withEnds(f16TilesShader, { product: staged });
+export const subgroupMatrix = withEnds(matrixShader, {
+  product: { groups: (p) => tiles(p as unknown as ProductSize, 16, 16) * (p.slices as number) },
+});
 export const general = weightKernels(anyShader, 'one', { nt: element, nn: element, tn: element });
 
 const layoutConstants = (layout: Layout) => ({ A_BY_ROWS: layout !== 'tn', B_BY_ROWS: layout === 'nt' });
@@ -151,6 +158,17 @@ export const PRODUCT_VARIANTS: readonly ProductVariant[] = [
     reduced: true,
     // Gradients are too small for half precision.
     serves: ({ layout }) => layout === 'nt',
+  },
+  {
+    name: 'subgroup-matrix',
+    kernels: subgroupMatrix,
+    feature: SUBGROUP_MATRIX,
+    reduced: true,
+    serves: ({ layout, matrixUnit }) => layout === 'nt' && matrixUnit !== undefined,
+    constants: ({ layout, matrixUnit }) => {
+      const { m, n, k, subgroup } = matrixUnit as MatrixUnit;
+      return { ...layoutConstants(layout), DOWN: m, ACROSS: n, ALONG: k, THREADS: 4 * subgroup };
+    },
   },
 ];
 

@@ -39,7 +39,8 @@ export function product(
 ): void {
   const isSplit = b instanceof Tensor && layout !== 'tn' && b.size > gpu.limits.maxStorageBufferBindingSize;
   if (!isSplit && isTiled(layout, size)) {
-    const shape = { ...size, layout, format: formatOf(b), software: gpu.adapter.software };
+    const { software, matrixUnit } = gpu.adapter;
+    const shape = { ...size, layout, format: formatOf(b), software, matrixUnit };
     const variant = gpu.variants.choose(gpu, PRODUCT, shape);
     const plan = planProduct(shape, variant);
     const isOnePass = plan.slices === 1 && (lowRank?.rank ?? 0) % 4 === 0;

@@ -57,7 +57,8 @@ async function check(layout: Layout, m: number, n: number, k: number): Promise<v
   const sum = reference(layout, a, b, m, n, k);
   const magnitude = reference(layout, a.map(Math.abs), b.map(Math.abs), m, n, k);
   for (const { name, gpu: device } of asDevices(real)) {
-    const shape = { layout, m, n, k, format: 'f32', software: device.adapter.software } as const;
+    const { software, matrixUnit } = device.adapter;
+    const shape = { layout, m, n, k, format: 'f32', software, matrixUnit } as const;
     const names = PRODUCT_VARIANTS.map((variant) => variant.name);
     let exact: Float32Array | undefined;
     // What is staged by workgroups differs between devices by the slices alone, of which a GPU has more.
