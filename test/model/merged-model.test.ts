@@ -11,6 +11,7 @@ import exports from '../fixtures/exports.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { relativeL2 } from '../reference/compare.ts';
 import { decodeArrays, tinyLlama, tinyLlamaAdapter, tinyLlamaTied } from '../reference/fixtures.ts';
+import { COARSE_PASS } from '../support/coarse.ts';
 import { testGpu } from '../support/gpu.ts';
 import { packSequences, pass } from './tiny.ts';
 
@@ -43,7 +44,7 @@ describe('merged-model', () => {
     const merged = await CausalLM.load(gpu, memoryFiles(files, 'merged'));
     const { logprobs } = tinyLlama.reference.lora;
     // Float32 PyTorch is 6e-7 to 3e-6 from exact here.
-    expect(relativeL2(await pass(gpu, merged, packed), logprobs.flat())).to.be.below(1e-5);
+    expect(relativeL2(await pass(gpu, merged, packed), logprobs.flat())).to.be.below(1e-5 + COARSE_PASS);
     merged.dispose();
 
     const parts = [
@@ -53,7 +54,9 @@ describe('merged-model', () => {
     const half = await CausalLM.load(gpu, memoryFiles(await mergedModelFiles(base, parts), 'merged'));
     const live = await CausalLM.load(gpu, base);
     for (const part of parts) live.attach(part.adapter).factor = part.factor;
-    expect(relativeL2(await pass(gpu, half, packed), await pass(gpu, live, packed))).to.be.below(1e-5);
+    expect(relativeL2(await pass(gpu, half, packed), await pass(gpu, live, packed))).to.be.below(
+      1e-5 + COARSE_PASS,
+    );
     half.dispose();
     live.dispose();
   });

@@ -4,14 +4,17 @@ import { linear as linearLayer } from '../../src/ops/linear.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { accumulate } from '../reference/arrays.ts';
-import { expectClose, random } from '../reference/compare.ts';
+import { expectClose, maxAbs, random } from '../reference/compare.ts';
 import {
+  type LinearShape,
+  type LoraAdapter,
   linear,
   linearBackwardInput,
   linearBackwardWeight,
   loraLinear,
   loraLinearBackward,
 } from '../reference/linear.ts';
+import { COARSE, coarseLinear } from '../support/coarse.ts';
 import { testGpu } from '../support/gpu.ts';
 import { checkOp } from '../support/op.ts';
 
@@ -28,6 +31,25 @@ const SHAPES: readonly [number, number, number][] = [
 // Inputs, weights and upstream gradients are standard normals, sums have up to 431 terms of size 1: rounding errors are
 // near √431 · √431 · 2^-24.
 const SUMS = { absolute: 1e-4, relative: 1e-5 };
+
+/** The same, with what coarse factors add. */
+const wider = (coarse: number) => ({ ...SUMS, absolute: SUMS.absolute + coarse });
+
+/** A gradient of A goes through two sums. */
+function ofAdapter(
+  x: Float32Array,
+  weight: Float32Array,
+  { a, b, rank, scale }: LoraAdapter,
+  shape: LinearShape,
+) {
+  // Coarse factors: x Aᵀ is off once, what it is multiplied by B twice; a gradient of B adds a row's share for each.
+  const down = coarseLinear(x, a, { ...shape, outFeatures: rank });
+  const up = 2 * scale * down * rank * maxAbs(b);
+  return {
+    value: { ...wider(coarseLinear(x, weight, shape) + up), l2: 1e-5 + 2 * COARSE },
+    gradient: { absolute: 3e-3 + scale * shape.rows * down, relative: 1e-4, l2: 3e-6 + COARSE },
+  };
+}
 
 const normals = (seed: number, length: number): Float32Array =>
   Float32Array.from(random(seed).normals(length));
@@ -52,7 +74,7 @@ describe('linear', () => {
           x: linearBackwardInput(dy, weight, shape),
           weight: linearBackwardWeight(dy, x, shape),
         }),
-        tolerance: { value: SUMS, gradient: SUMS },
+        tolerance: { value: wider(coarseLinear(x, weight, shape)), gradient: SUMS },
       });
     });
 
@@ -76,8 +98,7 @@ describe('linear', () => {
             const { dx, da, db } = loraLinearBackward(dy, x, narrow, weight, adapter, shape);
             return { x: dx, a: da, b: db };
           },
-          // A gradient of A goes through two sums.
-          tolerance: { value: { ...SUMS, l2: 1e-5 }, gradient: { absolute: 3e-3, relative: 1e-4, l2: 3e-6 } },
+          tolerance: ofAdapter(x, weight, adapter, shape),
         });
       });
     }
@@ -120,7 +141,7 @@ describe('linear', () => {
             for (let i = 0; i < dy.length; i++) dbias[i % outFeatures]! += dy[i]!;
             return { x: dx, a: da, b: db, residual: dy, ...(hasBias ? { bias: dbias } : {}) };
           },
-          tolerance: { value: { ...SUMS, l2: 1e-5 }, gradient: { absolute: 3e-3, relative: 1e-4, l2: 3e-6 } },
+          tolerance: ofAdapter(x, weight, adapter, shape),
         });
       });
     }
@@ -174,7 +195,8 @@ describe('linear', () => {
         scale,
       })),
     });
-    expectClose(await result.toArray(gpu), y, SUMS);
+    // Sums of eight terms and three of up to four: magnitudes below 40.
+    expectClose(await result.toArray(gpu), y, wider(40 * COARSE));
     tape.dispose();
   });
 

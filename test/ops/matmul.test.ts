@@ -13,6 +13,7 @@ import {
 import { product } from '../../src/ops/product.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random, type Tolerance } from '../reference/compare.ts';
+import { OF_MAGNITUDES } from '../support/coarse.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 import { asDevices, asking, requireSameBytes } from '../support/op.ts';
@@ -76,8 +77,8 @@ async function check(layout: Layout, m: number, n: number, k: number): Promise<v
         return new Float32Array(await gpu.read(c), 0, m * n);
       };
       // A sum of k products of normals: its rounding errors add up like a random walk of k steps of half a unit in the
-      // last place of a partial sum, which is near √k. A factor rounded to half precision is wrong by 2⁻¹¹ of itself.
-      const loss = variant.reduced ? 2 ** -10 : 0;
+      // last place of a partial sum, which is near √k.
+      const loss = variant.reduced ? OF_MAGNITUDES : 0;
       const coarse = loss * Math.max(...magnitude);
       const tolerance = { absolute: 5e-7 * k ** 0.75 + coarse, relative: 1e-6 };
       const plain = await run(1, 0);
@@ -198,7 +199,7 @@ async function checkStrides(layout: Layout, size: Required<ProductSize>): Promis
       const written = asked === 'general' ? n : 4 * Math.ceil(n / 4);
       const isKept = (i: number) => i % cStride < n || i % cStride >= written;
       // As above; half precision rounds either factor.
-      const coarse = variant.reduced ? 2 ** -10 * k : 0;
+      const coarse = variant.reduced ? OF_MAGNITUDES * k : 0;
       expectClose(
         actual.filter((_, i) => isKept(i)),
         expected.filter((_, i) => isKept(i)),

@@ -3,6 +3,7 @@
  * test that asks for it fails; nothing is skipped for want of a GPU.
  */
 import { Gpu } from '../../src/gpu/device.ts';
+import { requireVariants } from '../../src/ops/variants.ts';
 
 /** Whether the tests run in Node and not in a browser. */
 export const inNode = typeof process === 'object' && typeof process.versions?.node === 'string';
@@ -15,9 +16,11 @@ export function testGpu(): Promise<Gpu> {
   return shared;
 }
 
-/** A device of the test's own, which it disposes of. */
+/** A device of the test's own, which it disposes of. Throws where it cannot run a variant that the suite is to run by. */
 export async function freshGpu(options?: Parameters<typeof Gpu.request>[1]): Promise<Gpu> {
-  return Gpu.request(await platformGpu(), { variants: globalThis.testVariants, ...options });
+  const gpu = await Gpu.request(await platformGpu(), { variants: globalThis.testVariants, ...options });
+  requireVariants(gpu);
+  return gpu;
 }
 
 /** `navigator.gpu`, or what stands for it in Node. */

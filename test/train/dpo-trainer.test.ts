@@ -18,6 +18,7 @@ import type { Metrics, TrainEvent } from '../../src/train/events.ts';
 import { loadFixture, productAdapter, randomPairs } from '../model/tiny.ts';
 import { relativeL2 } from '../reference/compare.ts';
 import { dpoTrajectory, type TrajectorySteps } from '../reference/fixtures.ts';
+import { COARSE_GRADIENT, coarseBound } from '../support/coarse.ts';
 import { freshGpu, testGpu } from '../support/gpu.ts';
 
 const PAIRS = randomPairs(12, 21);
@@ -124,15 +125,18 @@ async function followTrl(
     for (const [name, value] of Object.entries(metrics)) {
       const expected = (steps as Record<string, number[]>)[NAMES[name] ?? name]?.[i];
       if (expected === undefined) continue; // ours alone, such as kl
-      expect(value, `${name} of step ${i + 1}`).to.be.closeTo(expected, BOUNDS[name] ?? BOUND);
+      expect(value, `${name} of step ${i + 1}`).to.be.closeTo(
+        expected,
+        coarseBound(name, BOUNDS[name] ?? BOUND),
+      );
     }
   });
   const adapter = (await trainer.adapter?.toAdapter()) as Adapter;
   for (const [module, { a, b }] of final) {
     const ours = adapter.weights.get(module);
     // 50 steps of AdamW spread the rounding of the first ones.
-    expect(relativeL2(ours?.a ?? [], a), `${module} A`).to.be.below(1e-3);
-    expect(relativeL2(ours?.b ?? [], b), `${module} B`).to.be.below(1e-3);
+    expect(relativeL2(ours?.a ?? [], a), `${module} A`).to.be.below(1e-3 + COARSE_GRADIENT);
+    expect(relativeL2(ours?.b ?? [], b), `${module} B`).to.be.below(1e-3 + COARSE_GRADIENT);
   }
   trainer.dispose();
   model.dispose();
