@@ -36,6 +36,9 @@ const SIZES: readonly [number, number, number][] = [
   [132, 144, 72],
 ];
 
+/** The sizes of which all ends of a kernel are tried: each is a kernel of its own to compile. */
+const WITH_ENDS = new Set(['6 42 1', '20 12 24', '123 48 96']);
+
 function reference(layout: Layout, a: Float32Array, b: Float32Array, m: number, n: number, k: number) {
   return Float64Array.from({ length: m * n }, (_, at) => {
     const [i, j] = [Math.floor(at / n), at % n];
@@ -86,7 +89,8 @@ async function check(layout: Layout, m: number, n: number, k: number): Promise<v
       const scaled = sum.map((value, i) => -0.5 * value + before[i]);
       expectClose(await run(-0.5, 1), scaled, { ...tolerance, cols: n, label: `${label}: scaled and added` });
       requireSameBytes(await run(1, 0), plain, label);
-      await checkEnds(gpu, layout, { m, n, k }, { left, right, before, sum, tolerance, loss, label });
+      if (WITH_ENDS.has(`${m} ${n} ${k}`))
+        await checkEnds(gpu, layout, { m, n, k }, { left, right, before, sum, tolerance, loss, label });
       await check();
       if (variant.reduced) continue;
       // All add in one order; a GPU's compiler may still round where another kernel's does not.
