@@ -1,9 +1,13 @@
 /**
  * Softmax and log-softmax over the rows of a logits buffer, with their gradients. Entries of −∞ are masked: see the
- * shader.
+ * shader. Forward there are variants: one that reads a row twice, and one that holds it.
  */
 import shader from '../../shaders/logits/softmax.wgsl';
+import heldShader from '../../shaders/logits/softmax-held.wgsl';
+import type { Gpu } from '../gpu/device.ts';
 import { type Grid, kernels } from '../gpu/kernel.ts';
+import type { BufferView } from '../gpu/pool.ts';
+import { noise, type Operation, sizeClass, tokenClass, type Variant } from '../gpu/variants.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkLogits, inRowBlocks } from './logits.ts';
@@ -16,6 +20,97 @@ export const softmaxKernels = kernels(shader, {
   backward: perRow,
   backward_log: perRow,
 });
+export const heldKernels = kernels(heldShader, { forward: perRow });
+
+export interface SoftmaxShape {
+  rows: number;
+  cols: number;
+  /** Most threads of a workgroup. */
+  threads: number;
+}
+
+/** Rows of logits, and where their probabilities or log-probabilities go. */
+interface Rows {
+  logits: BufferView;
+  result: BufferView;
+  log: boolean;
+}
+
+interface SoftmaxVariant extends Variant<SoftmaxShape> {
+  run(gpu: Gpu, rows: Rows, shape: SoftmaxShape): void;
+}
+
+/** Numbers of a part. Rows are held by threads with one part each, until there are no more threads. */
+const PART = 16;
+/** More would not stay in registers. */
+const MOST_PARTS = 4;
+const LEAST_THREADS = 32;
+const MOST_THREADS = 1024;
+
+/** The variants of softmax forward. */
+export const SOFTMAX_VARIANTS: readonly SoftmaxVariant[] = [
+  {
+    name: 'streamed',
+    serves: () => true,
+    run(gpu, { logits, result, log }, { rows, cols }) {
+      const params = { rows, cols, accumulate: 0 };
+      const constants = { WORKGROUP: gpu.rowThreads };
+      if (log) softmaxKernels.forward_log(gpu, { logits, logprobs: result }, params, constants);
+      else softmaxKernels.forward(gpu, { logits, probs: result }, params, constants);
+    },
+  },
+  {
+    name: 'held',
+    serves: ({ cols, threads }) => cols <= PART * MOST_PARTS * threads,
+    run(gpu, { logits, result, log }, { rows, cols, threads }) {
+      const WORKGROUP = Math.min(threads, Math.max(LEAST_THREADS, powerOfTwo(Math.ceil(cols / PART))));
+      const constants = { WORKGROUP, PARTS: Math.ceil(cols / PART / WORKGROUP), LOG: log };
+      heldKernels.forward(gpu, { logits, result }, { rows, cols }, constants);
+    },
+  },
+];
+
+/** The smallest that is not below `size`. */
+function powerOfTwo(size: number): number {
+  return 2 ** Math.ceil(Math.log2(size));
+}
+
+/** Threads that a workgroup may have here, a power of two, as reductions want it. */
+function mostThreads({ limits }: Gpu): number {
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = limits;
+  const most = Math.min(MOST_THREADS, maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX);
+  return 2 ** Math.floor(Math.log2(most));
+}
+
+/** Numbers of a trial at most: what no cache holds. */
+const TRIAL_SIZE = 2 ** 25;
+
+export const SOFTMAX: Operation<SoftmaxShape, SoftmaxVariant> = {
+  name: 'softmax',
+  variants: SOFTMAX_VARIANTS,
+  classOf: ({ rows, cols }) => `${tokenClass(rows)} ${sizeClass(cols)}`,
+  trial(gpu, shape) {
+    const rows = Math.max(1, Math.min(shape.rows, Math.floor(TRIAL_SIZE / shape.cols)));
+    const logits = noise(gpu, 4 * rows * shape.cols, 'logits of a trial');
+    const result = gpu.pool.allocate(logits.size, 'softmax of a trial');
+    return {
+      run: (variant) => variant.run(gpu, { logits, result, log: false }, { ...shape, rows }),
+      result,
+      dispose: () => {
+        for (const view of [logits, result]) gpu.pool.release(view);
+      },
+    };
+  },
+};
+
+function forward(gpu: Gpu, logits: Tensor, result: Tensor, log: boolean): void {
+  const { rows, cols } = logits;
+  const shape = { rows, cols, threads: mostThreads(gpu) };
+  const variant = gpu.variants.choose(gpu, SOFTMAX, shape);
+  inRowBlocks(gpu, rows, cols, (count, part) => {
+    variant.run(gpu, { logits: part(logits), result: part(result), log }, { ...shape, rows: count });
+  });
+}
 
 /** logits (N, V) → probabilities (N, V). */
 export function softmax(tape: Tape, logits: Tensor): Tensor {
@@ -24,10 +119,7 @@ export function softmax(tape: Tape, logits: Tensor): Tensor {
   const { rows, cols } = logits;
   const constants = { WORKGROUP: gpu.rowThreads };
   const probs = tape.empty(logits.shape, 'probabilities');
-  inRowBlocks(gpu, rows, cols, (count, part) => {
-    const buffers = { logits: part(logits), probs: part(probs) };
-    softmaxKernels.forward(gpu, buffers, { rows: count, cols, accumulate: 0 }, constants);
-  });
+  forward(gpu, logits, probs, false);
   const backward = () => {
     const slot = tape.gradient(logits);
     if (!slot) return;
@@ -48,22 +140,15 @@ export function logSoftmax(tape: Tape, logits: Tensor): Tensor {
   const { rows, cols } = logits;
   const constants = { WORKGROUP: gpu.rowThreads };
   const logprobs = tape.empty(logits.shape, 'log-probabilities');
-  inRowBlocks(gpu, rows, cols, (count, part) => {
-    const buffers = { logits: part(logits), logprobs: part(logprobs) };
-    softmaxKernels.forward_log(gpu, buffers, { rows: count, cols, accumulate: 0 }, constants);
-  });
+  forward(gpu, logits, logprobs, true);
   const backward = () => {
     const slot = tape.gradient(logits);
     if (!slot) return;
     const dy = logprobs.grad as Tensor;
     inRowBlocks(gpu, rows, cols, (count, part) => {
       const buffers = { saved_logprobs: part(logprobs), dy: part(dy), dlogits: part(slot.grad) };
-      softmaxKernels.backward_log(
-        gpu,
-        buffers,
-        { rows: count, cols, accumulate: slot.accumulate },
-        constants,
-      );
+      const params = { rows: count, cols, accumulate: slot.accumulate };
+      softmaxKernels.backward_log(gpu, buffers, params, constants);
     });
   };
   tape.record({ inputs: [logits], outputs: [logprobs], backward });

@@ -5,8 +5,9 @@ import type { Gpu } from '../gpu/device.ts';
 import { GpuValidationError } from '../gpu/errors.ts';
 import { ATTENTION_VARIANTS } from './attention.ts';
 import { PRODUCT_VARIANTS } from './matmul.ts';
+import { SOFTMAX_VARIANTS } from './softmax.ts';
 
-const ALL = [...PRODUCT_VARIANTS, ...ATTENTION_VARIANTS];
+const ALL = [...PRODUCT_VARIANTS, ...ATTENTION_VARIANTS, ...SOFTMAX_VARIANTS];
 
 /** Names that may be asked for. */
 export const VARIANT_NAMES: readonly string[] = [...new Set(ALL.map(({ name }) => name))];
