@@ -3,6 +3,7 @@
  * once and both completions attend to it, and nothing is padded.
  */
 import shader from '../../shaders/layers/attention.wgsl';
+import quadShader from '../../shaders/layers/attention-quad.wgsl';
 import workgroupShader from '../../shaders/layers/attention-workgroup.wgsl';
 import { type Count, type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
@@ -47,6 +48,21 @@ export const workgroupKernels = kernels(workgroupShader, {
   backward_key_value: tiles('kv_heads'),
 });
 
+/** A thread of a quad holds so many blocks of four tokens and four coordinates. */
+const QUAD_BLOCKS = 16;
+const WIDEST_QUAD = 4 * 4 * QUAD_BLOCKS;
+
+const quads = (heads: 'heads' | 'kv_heads'): Grid => ({
+  groups: (p, { BLOCKS }) =>
+    Math.ceil((p.tokens as number) / (4 * (BLOCKS as number))) * (p[heads] as number),
+});
+
+export const quadKernels = kernels(quadShader, {
+  forward: quads('heads'),
+  backward_query: quads('heads'),
+  backward_key_value: quads('kv_heads'),
+});
+
 /** Attention as its variants see it. */
 export interface AttentionShape {
   tokens: number;
@@ -64,6 +80,16 @@ interface AttentionVariant extends Variant<AttentionShape> {
 
 /** The variants of attention. Backward takes the one that ran forward, whose log-sum-exps it reads. */
 export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
+  {
+    name: 'quad',
+    feature: 'subgroups',
+    serves: ({ headDim, software }) => software && headDim <= WIDEST_QUAD,
+    kernels: quadKernels,
+    constants: ({ headDim }) => ({
+      HEAD_VECTORS: headDim / 4,
+      BLOCKS: Math.min(4, Math.floor(QUAD_BLOCKS / Math.ceil(headDim / 16))),
+    }),
+  },
   {
     name: 'register',
     serves: () => true,

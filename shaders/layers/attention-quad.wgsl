@@ -1,0 +1,193 @@
+// The attention of attention.wgsl where four threads, a quad, work on a head together: each computes its part of a score,
+// they exchange parts without waiting for each other, and no score is computed twice. A quad is a workgroup, so that it
+// does not matter how a device numbers its threads.
+// Weights are taken relative to a power of two, the greatest so far that a key asks for, and sums are rescaled by powers of
+// two, which rounds nothing: what becomes of a query does not depend on which of its keys are taken two at a time, and so
+// not on what is packed beside it.
+enable subgroups;
+diagnostic(off, subgroup_uniformity);
+
+#include "lib/attention.wgsl"
+#include "lib/dispatch.wgsl"
+#include "lib/quad-attention.wgsl"
+
+const LOG2_E = 1.4426950408889634;
+
+@compute @workgroup_size(4)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(subgroup_invocation_id) part: u32,
+) {
+  let place = place_of(group, groups, part, params.heads);
+  if (place.first_token >= params.tokens) {
+    return;
+  }
+  let kv_head = place.head / (params.heads / params.kv_heads);
+  var held_query = hold_query(place);
+  var highest = vec4f(LOWEST);
+  var total = vec4f();
+  var sums: Held;
+  var keys: Rows;
+  var values: Rows;
+  for (var pass_index = 0u; pass_index < 2u; pass_index++) {
+    let seen = seen_keys(place.tokens, pass_index);
+    let range = range_of_quad(seen);
+    for (var j = range.x; j < range.y; j += 2u) {
+      let k = key_at(two_from(j), kv_head);
+      read_keys(&keys, k, part);
+      read_values(&values, k, part);
+      let s = products(&held_query, &keys, place.own) * (params.scale * LOG2_E);
+      let visible0 = covers(seen, j);
+      let visible1 = covers(seen, j + 1u);
+      let whole0 = floor(s[0]);
+      let whole1 = floor(s[1]);
+      let above = max(highest, max(select(vec4f(LOWEST), whole0, visible0), select(vec4f(LOWEST), whole1, visible1)));
+      let shrink = power_of_two(highest - above);
+      let weights = mat2x4f(
+        select(vec4f(), exp2(s[0] - whole0) * power_of_two(whole0 - above), visible0),
+        select(vec4f(), exp2(s[1] - whole1) * power_of_two(whole1 - above), visible1),
+      );
+      highest = above;
+      total = total * shrink + weights[0] + weights[1];
+      scale_held(&sums, shrink);
+      add_multiples(&sums, weights, &values);
+    }
+  }
+  scale_held(&sums, 1.0 / total);
+  var results = sums;
+  for (var t = 0u; t < 4u * BLOCKS && place.first_token + t < params.tokens; t++) {
+    let q = query_at(vec4u(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS && 4u * v + part < HEAD_VECTORS; v++) {
+      y[q + 4u * v + part] = results[v * BLOCKS + t / 4u][t % 4u];
+    }
+  }
+  let logs = (highest + log2(total)) / LOG2_E;
+  for (var b = 0u; b < BLOCKS; b++) {
+    let token = place.first_token + 4u * b + part;
+    if (token < params.tokens) {
+      lse[token * params.heads + place.head] = logs[b];
+    }
+  }
+}
+
+// 2ⁿ for whole numbers up to 0; what would be no normal number is 0.
+fn power_of_two(n: vec4f) -> vec4f {
+  let exponents = vec4u(vec4i(max(n, vec4f(-127.0))) + 127);
+  return bitcast<vec4f>(exponents << vec4u(23u));
+}
+
+// dq = scale · Σ over seen keys of p · (dp − delta) · k, dp = dy · value
+@compute @workgroup_size(4)
+fn backward_query(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(subgroup_invocation_id) part: u32,
+) {
+  let place = place_of(group, groups, part, params.heads);
+  if (place.first_token >= params.tokens) {
+    return;
+  }
+  let kv_head = place.head / (params.heads / params.kv_heads);
+  var held_query = hold_query(place);
+  var held_dy = hold_dy(place);
+  var log_sums: vec4f;
+  var deltas: vec4f;
+  for (var b = 0u; b < BLOCKS; b++) {
+    let stats = row_stats[place.tokens[b] * params.heads + place.head];
+    log_sums[b] = stats.x;
+    deltas[b] = stats.y;
+  }
+  var sums: Held;
+  var keys: Rows;
+  var values: Rows;
+  for (var pass_index = 0u; pass_index < 2u; pass_index++) {
+    let seen = seen_keys(place.tokens, pass_index);
+    let range = range_of_quad(seen);
+    for (var j = range.x; j < range.y; j += 2u) {
+      let k = key_at(two_from(j), kv_head);
+      read_keys(&keys, k, part);
+      read_values(&values, k, part);
+      let s = products(&held_query, &keys, place.own) * params.scale;
+      let dp = products(&held_dy, &values, place.own);
+      let weights = mat2x4f(
+        select(vec4f(), exp(s[0] - log_sums), covers(seen, j)) * (dp[0] - deltas),
+        select(vec4f(), exp(s[1] - log_sums), covers(seen, j + 1u)) * (dp[1] - deltas),
+      );
+      add_multiples(&sums, weights * params.scale, &keys);
+    }
+  }
+  var results = sums;
+  for (var t = 0u; t < 4u * BLOCKS && place.first_token + t < params.tokens; t++) {
+    let q = query_at(vec4u(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS && 4u * v + part < HEAD_VECTORS; v++) {
+      let at = q + 4u * v + part;
+      var gradient = results[v * BLOCKS + t / 4u][t % 4u];
+      if (params.accumulate_query == 1u) {
+        gradient += dquery[at];
+      }
+      dquery[at] = gradient;
+    }
+  }
+}
+
+// dk = scale · Σ p · (dp − delta) · q and dv = Σ p · dy, over the queries that see the key and the heads that share it.
+@compute @workgroup_size(4)
+fn backward_key_value(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(subgroup_invocation_id) part: u32,
+) {
+  let place = place_of(group, groups, part, params.kv_heads);
+  if (place.first_token >= params.tokens) {
+    return;
+  }
+  let shared_by = params.heads / params.kv_heads;
+  var held_key = hold_key(place);
+  var held_value = hold_value(place);
+  let seeing = seeing_queries(place.tokens);
+  let range = range_of_quad(seeing);
+  var key_sums: Held;
+  var value_sums: Held;
+  var queries: Rows;
+  var dys: Rows;
+  for (var head = place.head * shared_by; head < (place.head + 1u) * shared_by; head++) {
+    for (var i = range.x; i < range.y; i += 2u) {
+      let two = two_from(i);
+      let q = query_at(two, head);
+      read_queries(&queries, q, part);
+      read_dys(&dys, q, part);
+      let stats0 = row_stats[two.x * params.heads + head];
+      let stats1 = row_stats[two.y * params.heads + head];
+      let s = products(&held_key, &queries, place.own) * params.scale;
+      let dp = products(&held_value, &dys, place.own);
+      let visible0 = covers(seeing, i) & in_window(place.tokens, two.x);
+      let visible1 = covers(seeing, i + 1u) & in_window(place.tokens, two.y);
+      let weights = mat2x4f(
+        select(vec4f(), exp(s[0] - stats0.x), visible0),
+        select(vec4f(), exp(s[1] - stats1.x), visible1),
+      );
+      let pulls = mat2x4f(weights[0] * (dp[0] - stats0.y), weights[1] * (dp[1] - stats1.y));
+      add_multiples(&value_sums, weights, &dys);
+      add_multiples(&key_sums, pulls * params.scale, &queries);
+    }
+  }
+  var to_keys = key_sums;
+  var to_values = value_sums;
+  for (var t = 0u; t < 4u * BLOCKS && place.first_token + t < params.tokens; t++) {
+    let k = key_at(vec4u(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS && 4u * v + part < HEAD_VECTORS; v++) {
+      let at = k + 4u * v + part;
+      var to_key = to_keys[v * BLOCKS + t / 4u][t % 4u];
+      var to_value = to_values[v * BLOCKS + t / 4u][t % 4u];
+      if (params.accumulate_key == 1u) {
+        to_key += dkey[at];
+      }
+      if (params.accumulate_value == 1u) {
+        to_value += dvalue[at];
+      }
+      dkey[at] = to_key;
+      dvalue[at] = to_value;
+    }
+  }
+}

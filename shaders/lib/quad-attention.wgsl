@@ -1,0 +1,295 @@
+// What the four threads of attention-quad.wgsl, a quad, hold and exchange. A quad owns a head of 4 · BLOCKS tokens; each of
+// its threads every fourth vector of them, as blocks of four tokens, a token a column. Rows of other tokens come two at a
+// time. lib/attention.wgsl binds what they are read from.
+// Indices into what is held are written out, because those that a loop counts cost as much as reading memory.
+
+const BLOCKS: u32 = 4; // blocks of four tokens: VECTORS · BLOCKS is at most 16
+const VECTORS = (HEAD_VECTORS + 3u) / 4u; // of a head, in a thread
+const HELD = VECTORS * BLOCKS;
+
+alias Held = array<mat4x4f, 16>; // vector v of block b at v · BLOCKS + b
+alias Rows = array<mat2x4f, 16>; // vector v of two tokens
+alias Pairs = array<mat2x4f, 4>; // by block: a number for each of its tokens, with either of two others
+
+// What a thread holds: `tokens` are its own, one of each block, whose softmax it computes for the quad.
+struct Place {
+  first_token: u32,
+  head: u32,
+  part: u32,
+  tokens: vec4u,
+  own: vec4f, // 1 for the own token of a block
+}
+
+// Tokens past the last are the last again; nothing of theirs is stored.
+fn place_of(group: vec3u, groups: vec3u, part: u32, heads: u32) -> Place {
+  let id = linear_group(group, groups);
+  let first = id / heads * 4u * BLOCKS;
+  let tokens = first + 4u * min(FOUR, vec4u(BLOCKS - 1u)) + part;
+  return Place(first, id % heads, part, min(tokens, vec4u(params.tokens - 1u)), vec4f(FOUR == vec4u(part)));
+}
+
+// The least range around those of all four threads.
+fn range_of_quad(range: Ranges) -> vec2u {
+  let first = min(range.first, quadSwapX(range.first));
+  let end = max(range.end, quadSwapX(range.end));
+  return vec2u(min(first, quadSwapY(first)), max(end, quadSwapY(end)));
+}
+
+// A token and the next.
+fn two_from(token: u32) -> vec4u {
+  return min(token + FOUR, vec4u(params.tokens - 1u));
+}
+
+// Where vector v of a thread lies in a head. Past the end is the last again, against which zeros are held.
+fn vector_at(v: u32, part: u32) -> u32 {
+  return min(4u * v + part, HEAD_VECTORS - 1u);
+}
+
+fn two_queries(at: vec4u) -> mat2x4f {
+  return mat2x4f(query[at.x], query[at.y]);
+}
+
+fn two_dys(at: vec4u) -> mat2x4f {
+  return mat2x4f(dy[at.x], dy[at.y]);
+}
+
+fn two_keys(at: vec4u) -> mat2x4f {
+  return mat2x4f(key[at.x], key[at.y]);
+}
+
+fn two_values(at: vec4u) -> mat2x4f {
+  return mat2x4f(value[at.x], value[at.y]);
+}
+
+fn read_keys(keys: ptr<function, Rows>, at: vec4u, part: u32) {
+  (*keys)[0] = two_keys(at + vector_at(0u, part));
+  if (VECTORS > 1u) { (*keys)[1] = two_keys(at + vector_at(1u, part)); }
+  if (VECTORS > 2u) { (*keys)[2] = two_keys(at + vector_at(2u, part)); }
+  if (VECTORS > 3u) { (*keys)[3] = two_keys(at + vector_at(3u, part)); }
+  if (VECTORS > 4u) { (*keys)[4] = two_keys(at + vector_at(4u, part)); }
+  if (VECTORS > 5u) { (*keys)[5] = two_keys(at + vector_at(5u, part)); }
+  if (VECTORS > 6u) { (*keys)[6] = two_keys(at + vector_at(6u, part)); }
+  if (VECTORS > 7u) { (*keys)[7] = two_keys(at + vector_at(7u, part)); }
+  if (VECTORS > 8u) { (*keys)[8] = two_keys(at + vector_at(8u, part)); }
+  if (VECTORS > 9u) { (*keys)[9] = two_keys(at + vector_at(9u, part)); }
+  if (VECTORS > 10u) { (*keys)[10] = two_keys(at + vector_at(10u, part)); }
+  if (VECTORS > 11u) { (*keys)[11] = two_keys(at + vector_at(11u, part)); }
+  if (VECTORS > 12u) { (*keys)[12] = two_keys(at + vector_at(12u, part)); }
+  if (VECTORS > 13u) { (*keys)[13] = two_keys(at + vector_at(13u, part)); }
+  if (VECTORS > 14u) { (*keys)[14] = two_keys(at + vector_at(14u, part)); }
+  if (VECTORS > 15u) { (*keys)[15] = two_keys(at + vector_at(15u, part)); }
+}
+
+fn read_values(values: ptr<function, Rows>, at: vec4u, part: u32) {
+  (*values)[0] = two_values(at + vector_at(0u, part));
+  if (VECTORS > 1u) { (*values)[1] = two_values(at + vector_at(1u, part)); }
+  if (VECTORS > 2u) { (*values)[2] = two_values(at + vector_at(2u, part)); }
+  if (VECTORS > 3u) { (*values)[3] = two_values(at + vector_at(3u, part)); }
+  if (VECTORS > 4u) { (*values)[4] = two_values(at + vector_at(4u, part)); }
+  if (VECTORS > 5u) { (*values)[5] = two_values(at + vector_at(5u, part)); }
+  if (VECTORS > 6u) { (*values)[6] = two_values(at + vector_at(6u, part)); }
+  if (VECTORS > 7u) { (*values)[7] = two_values(at + vector_at(7u, part)); }
+  if (VECTORS > 8u) { (*values)[8] = two_values(at + vector_at(8u, part)); }
+  if (VECTORS > 9u) { (*values)[9] = two_values(at + vector_at(9u, part)); }
+  if (VECTORS > 10u) { (*values)[10] = two_values(at + vector_at(10u, part)); }
+  if (VECTORS > 11u) { (*values)[11] = two_values(at + vector_at(11u, part)); }
+  if (VECTORS > 12u) { (*values)[12] = two_values(at + vector_at(12u, part)); }
+  if (VECTORS > 13u) { (*values)[13] = two_values(at + vector_at(13u, part)); }
+  if (VECTORS > 14u) { (*values)[14] = two_values(at + vector_at(14u, part)); }
+  if (VECTORS > 15u) { (*values)[15] = two_values(at + vector_at(15u, part)); }
+}
+
+fn read_queries(queries: ptr<function, Rows>, at: vec4u, part: u32) {
+  (*queries)[0] = two_queries(at + vector_at(0u, part));
+  if (VECTORS > 1u) { (*queries)[1] = two_queries(at + vector_at(1u, part)); }
+  if (VECTORS > 2u) { (*queries)[2] = two_queries(at + vector_at(2u, part)); }
+  if (VECTORS > 3u) { (*queries)[3] = two_queries(at + vector_at(3u, part)); }
+  if (VECTORS > 4u) { (*queries)[4] = two_queries(at + vector_at(4u, part)); }
+  if (VECTORS > 5u) { (*queries)[5] = two_queries(at + vector_at(5u, part)); }
+  if (VECTORS > 6u) { (*queries)[6] = two_queries(at + vector_at(6u, part)); }
+  if (VECTORS > 7u) { (*queries)[7] = two_queries(at + vector_at(7u, part)); }
+  if (VECTORS > 8u) { (*queries)[8] = two_queries(at + vector_at(8u, part)); }
+  if (VECTORS > 9u) { (*queries)[9] = two_queries(at + vector_at(9u, part)); }
+  if (VECTORS > 10u) { (*queries)[10] = two_queries(at + vector_at(10u, part)); }
+  if (VECTORS > 11u) { (*queries)[11] = two_queries(at + vector_at(11u, part)); }
+  if (VECTORS > 12u) { (*queries)[12] = two_queries(at + vector_at(12u, part)); }
+  if (VECTORS > 13u) { (*queries)[13] = two_queries(at + vector_at(13u, part)); }
+  if (VECTORS > 14u) { (*queries)[14] = two_queries(at + vector_at(14u, part)); }
+  if (VECTORS > 15u) { (*queries)[15] = two_queries(at + vector_at(15u, part)); }
+}
+
+fn read_dys(dys: ptr<function, Rows>, at: vec4u, part: u32) {
+  (*dys)[0] = two_dys(at + vector_at(0u, part));
+  if (VECTORS > 1u) { (*dys)[1] = two_dys(at + vector_at(1u, part)); }
+  if (VECTORS > 2u) { (*dys)[2] = two_dys(at + vector_at(2u, part)); }
+  if (VECTORS > 3u) { (*dys)[3] = two_dys(at + vector_at(3u, part)); }
+  if (VECTORS > 4u) { (*dys)[4] = two_dys(at + vector_at(4u, part)); }
+  if (VECTORS > 5u) { (*dys)[5] = two_dys(at + vector_at(5u, part)); }
+  if (VECTORS > 6u) { (*dys)[6] = two_dys(at + vector_at(6u, part)); }
+  if (VECTORS > 7u) { (*dys)[7] = two_dys(at + vector_at(7u, part)); }
+  if (VECTORS > 8u) { (*dys)[8] = two_dys(at + vector_at(8u, part)); }
+  if (VECTORS > 9u) { (*dys)[9] = two_dys(at + vector_at(9u, part)); }
+  if (VECTORS > 10u) { (*dys)[10] = two_dys(at + vector_at(10u, part)); }
+  if (VECTORS > 11u) { (*dys)[11] = two_dys(at + vector_at(11u, part)); }
+  if (VECTORS > 12u) { (*dys)[12] = two_dys(at + vector_at(12u, part)); }
+  if (VECTORS > 13u) { (*dys)[13] = two_dys(at + vector_at(13u, part)); }
+  if (VECTORS > 14u) { (*dys)[14] = two_dys(at + vector_at(14u, part)); }
+  if (VECTORS > 15u) { (*dys)[15] = two_dys(at + vector_at(15u, part)); }
+}
+
+// What is held times two rows, this thread's part of it.
+fn parts_of_products(held: ptr<function, Held>, rows: ptr<function, Rows>) -> Pairs {
+  var sums: Pairs;
+  sums[0u % BLOCKS] += transpose((*held)[0]) * (*rows)[0u / BLOCKS];
+  if (HELD > 1u) { sums[1u % BLOCKS] += transpose((*held)[1]) * (*rows)[1u / BLOCKS]; }
+  if (HELD > 2u) { sums[2u % BLOCKS] += transpose((*held)[2]) * (*rows)[2u / BLOCKS]; }
+  if (HELD > 3u) { sums[3u % BLOCKS] += transpose((*held)[3]) * (*rows)[3u / BLOCKS]; }
+  if (HELD > 4u) { sums[4u % BLOCKS] += transpose((*held)[4]) * (*rows)[4u / BLOCKS]; }
+  if (HELD > 5u) { sums[5u % BLOCKS] += transpose((*held)[5]) * (*rows)[5u / BLOCKS]; }
+  if (HELD > 6u) { sums[6u % BLOCKS] += transpose((*held)[6]) * (*rows)[6u / BLOCKS]; }
+  if (HELD > 7u) { sums[7u % BLOCKS] += transpose((*held)[7]) * (*rows)[7u / BLOCKS]; }
+  if (HELD > 8u) { sums[8u % BLOCKS] += transpose((*held)[8]) * (*rows)[8u / BLOCKS]; }
+  if (HELD > 9u) { sums[9u % BLOCKS] += transpose((*held)[9]) * (*rows)[9u / BLOCKS]; }
+  if (HELD > 10u) { sums[10u % BLOCKS] += transpose((*held)[10]) * (*rows)[10u / BLOCKS]; }
+  if (HELD > 11u) { sums[11u % BLOCKS] += transpose((*held)[11]) * (*rows)[11u / BLOCKS]; }
+  if (HELD > 12u) { sums[12u % BLOCKS] += transpose((*held)[12]) * (*rows)[12u / BLOCKS]; }
+  if (HELD > 13u) { sums[13u % BLOCKS] += transpose((*held)[13]) * (*rows)[13u / BLOCKS]; }
+  if (HELD > 14u) { sums[14u % BLOCKS] += transpose((*held)[14]) * (*rows)[14u / BLOCKS]; }
+  if (HELD > 15u) { sums[15u % BLOCKS] += transpose((*held)[15]) * (*rows)[15u / BLOCKS]; }
+  return sums;
+}
+
+fn sum_of_quad(part: vec4f) -> vec4f {
+  let sum = part + quadSwapX(part);
+  return sum + quadSwapY(sum);
+}
+
+// The whole products of the own tokens, a block a component.
+fn products(held: ptr<function, Held>, rows: ptr<function, Rows>, own: vec4f) -> mat2x4f {
+  var parts = parts_of_products(held, rows);
+  var sums: mat2x4f;
+  sums[0].x = dot(sum_of_quad(parts[0][0]), own); sums[1].x = dot(sum_of_quad(parts[0][1]), own);
+  if (BLOCKS > 1u) { sums[0].y = dot(sum_of_quad(parts[1][0]), own); sums[1].y = dot(sum_of_quad(parts[1][1]), own); }
+  if (BLOCKS > 2u) { sums[0].z = dot(sum_of_quad(parts[2][0]), own); sums[1].z = dot(sum_of_quad(parts[2][1]), own); }
+  if (BLOCKS > 3u) { sums[0].w = dot(sum_of_quad(parts[3][0]), own); sums[1].w = dot(sum_of_quad(parts[3][1]), own); }
+  return sums;
+}
+
+// What the threads know of their own tokens, of all tokens: a block a column.
+fn spread(own: vec4f) -> mat4x4f {
+  return transpose(
+    mat4x4f(quadBroadcast(own, 0u), quadBroadcast(own, 1u), quadBroadcast(own, 2u), quadBroadcast(own, 3u)),
+  );
+}
+
+fn spread_pairs(own: mat2x4f) -> Pairs {
+  let first = spread(own[0]);
+  let second = spread(own[1]);
+  return Pairs(
+    mat2x4f(first[0], second[0]),
+    mat2x4f(first[1], second[1]),
+    mat2x4f(first[2], second[2]),
+    mat2x4f(first[3], second[3]),
+  );
+}
+
+fn by_column(block: mat4x4f, factors: vec4f) -> mat4x4f {
+  return mat4x4f(block[0] * factors.x, block[1] * factors.y, block[2] * factors.z, block[3] * factors.w);
+}
+
+fn outer(row: vec4f, weights: vec4f) -> mat4x4f {
+  return mat4x4f(row * weights.x, row * weights.y, row * weights.z, row * weights.w);
+}
+
+// One row after the other, so that it does not matter which two come together.
+fn added(sum: mat4x4f, rows: mat2x4f, weights: mat2x4f) -> mat4x4f {
+  return sum + outer(rows[0], weights[0]) + outer(rows[1], weights[1]);
+}
+
+fn add_multiples(sums: ptr<function, Held>, own_weights: mat2x4f, rows: ptr<function, Rows>) {
+  var weights = spread_pairs(own_weights);
+  (*sums)[0] = added((*sums)[0], (*rows)[0u / BLOCKS], weights[0u % BLOCKS]);
+  if (HELD > 1u) { (*sums)[1] = added((*sums)[1], (*rows)[1u / BLOCKS], weights[1u % BLOCKS]); }
+  if (HELD > 2u) { (*sums)[2] = added((*sums)[2], (*rows)[2u / BLOCKS], weights[2u % BLOCKS]); }
+  if (HELD > 3u) { (*sums)[3] = added((*sums)[3], (*rows)[3u / BLOCKS], weights[3u % BLOCKS]); }
+  if (HELD > 4u) { (*sums)[4] = added((*sums)[4], (*rows)[4u / BLOCKS], weights[4u % BLOCKS]); }
+  if (HELD > 5u) { (*sums)[5] = added((*sums)[5], (*rows)[5u / BLOCKS], weights[5u % BLOCKS]); }
+  if (HELD > 6u) { (*sums)[6] = added((*sums)[6], (*rows)[6u / BLOCKS], weights[6u % BLOCKS]); }
+  if (HELD > 7u) { (*sums)[7] = added((*sums)[7], (*rows)[7u / BLOCKS], weights[7u % BLOCKS]); }
+  if (HELD > 8u) { (*sums)[8] = added((*sums)[8], (*rows)[8u / BLOCKS], weights[8u % BLOCKS]); }
+  if (HELD > 9u) { (*sums)[9] = added((*sums)[9], (*rows)[9u / BLOCKS], weights[9u % BLOCKS]); }
+  if (HELD > 10u) { (*sums)[10] = added((*sums)[10], (*rows)[10u / BLOCKS], weights[10u % BLOCKS]); }
+  if (HELD > 11u) { (*sums)[11] = added((*sums)[11], (*rows)[11u / BLOCKS], weights[11u % BLOCKS]); }
+  if (HELD > 12u) { (*sums)[12] = added((*sums)[12], (*rows)[12u / BLOCKS], weights[12u % BLOCKS]); }
+  if (HELD > 13u) { (*sums)[13] = added((*sums)[13], (*rows)[13u / BLOCKS], weights[13u % BLOCKS]); }
+  if (HELD > 14u) { (*sums)[14] = added((*sums)[14], (*rows)[14u / BLOCKS], weights[14u % BLOCKS]); }
+  if (HELD > 15u) { (*sums)[15] = added((*sums)[15], (*rows)[15u / BLOCKS], weights[15u % BLOCKS]); }
+}
+
+fn scale_held(sums: ptr<function, Held>, own_factors: vec4f) {
+  var factors = spread(own_factors);
+  (*sums)[0] = by_column((*sums)[0], factors[0u % BLOCKS]);
+  if (HELD > 1u) { (*sums)[1] = by_column((*sums)[1], factors[1u % BLOCKS]); }
+  if (HELD > 2u) { (*sums)[2] = by_column((*sums)[2], factors[2u % BLOCKS]); }
+  if (HELD > 3u) { (*sums)[3] = by_column((*sums)[3], factors[3u % BLOCKS]); }
+  if (HELD > 4u) { (*sums)[4] = by_column((*sums)[4], factors[4u % BLOCKS]); }
+  if (HELD > 5u) { (*sums)[5] = by_column((*sums)[5], factors[5u % BLOCKS]); }
+  if (HELD > 6u) { (*sums)[6] = by_column((*sums)[6], factors[6u % BLOCKS]); }
+  if (HELD > 7u) { (*sums)[7] = by_column((*sums)[7], factors[7u % BLOCKS]); }
+  if (HELD > 8u) { (*sums)[8] = by_column((*sums)[8], factors[8u % BLOCKS]); }
+  if (HELD > 9u) { (*sums)[9] = by_column((*sums)[9], factors[9u % BLOCKS]); }
+  if (HELD > 10u) { (*sums)[10] = by_column((*sums)[10], factors[10u % BLOCKS]); }
+  if (HELD > 11u) { (*sums)[11] = by_column((*sums)[11], factors[11u % BLOCKS]); }
+  if (HELD > 12u) { (*sums)[12] = by_column((*sums)[12], factors[12u % BLOCKS]); }
+  if (HELD > 13u) { (*sums)[13] = by_column((*sums)[13], factors[13u % BLOCKS]); }
+  if (HELD > 14u) { (*sums)[14] = by_column((*sums)[14], factors[14u % BLOCKS]); }
+  if (HELD > 15u) { (*sums)[15] = by_column((*sums)[15], factors[15u % BLOCKS]); }
+}
+
+fn hold_query(place: Place) -> Held {
+  var held: Held;
+  for (var t = 0u; t < 4u * BLOCKS; t++) {
+    let at = query_at(two_from(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS; v++) {
+      let inside = f32(4u * v + place.part < HEAD_VECTORS);
+      held[v * BLOCKS + t / 4u][t % 4u] = inside * query[at + vector_at(v, place.part)];
+    }
+  }
+  return held;
+}
+
+fn hold_dy(place: Place) -> Held {
+  var held: Held;
+  for (var t = 0u; t < 4u * BLOCKS; t++) {
+    let at = query_at(two_from(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS; v++) {
+      let inside = f32(4u * v + place.part < HEAD_VECTORS);
+      held[v * BLOCKS + t / 4u][t % 4u] = inside * dy[at + vector_at(v, place.part)];
+    }
+  }
+  return held;
+}
+
+fn hold_key(place: Place) -> Held {
+  var held: Held;
+  for (var t = 0u; t < 4u * BLOCKS; t++) {
+    let at = key_at(two_from(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS; v++) {
+      let inside = f32(4u * v + place.part < HEAD_VECTORS);
+      held[v * BLOCKS + t / 4u][t % 4u] = inside * key[at + vector_at(v, place.part)];
+    }
+  }
+  return held;
+}
+
+fn hold_value(place: Place) -> Held {
+  var held: Held;
+  for (var t = 0u; t < 4u * BLOCKS; t++) {
+    let at = key_at(two_from(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS; v++) {
+      let inside = f32(4u * v + place.part < HEAD_VECTORS);
+      held[v * BLOCKS + t / 4u][t % 4u] = inside * value[at + vector_at(v, place.part)];
+    }
+  }
+  return held;
+}
