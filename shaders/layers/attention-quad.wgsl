@@ -35,8 +35,7 @@ fn forward(
     let range = range_of_quad(seen);
     for (var j = range.x; j < range.y; j += 2u) {
       let k = key_at(two_from(j), kv_head);
-      read_keys(&keys, k, part);
-      read_values(&values, k, part);
+      read_keys(&keys, &values, k, part);
       let s = products(&held_query, &keys, place.own) * (params.scale * LOG2_E);
       let visible0 = covers(seen, j);
       let visible1 = covers(seen, j + 1u);
@@ -106,8 +105,7 @@ fn backward_query(
     let range = range_of_quad(seen);
     for (var j = range.x; j < range.y; j += 2u) {
       let k = key_at(two_from(j), kv_head);
-      read_keys(&keys, k, part);
-      read_values(&values, k, part);
+      read_keys(&keys, &values, k, part);
       let s = products(&held_query, &keys, place.own) * params.scale;
       let dp = products(&held_dy, &values, place.own);
       let weights = mat2x4f(
@@ -155,8 +153,7 @@ fn backward_key_value(
     for (var i = range.x; i < range.y; i += 2u) {
       let two = two_from(i);
       let q = query_at(two, head);
-      read_queries(&queries, q, part);
-      read_dys(&dys, q, part);
+      read_queries(&queries, &dys, q, part);
       let stats0 = row_stats[two.x * params.heads + head];
       let stats1 = row_stats[two.y * params.heads + head];
       let s = products(&held_key, &queries, place.own) * params.scale;

@@ -45,96 +45,64 @@ fn vector_at(v: u32, part: u32) -> u32 {
   return min(4u * v + part, HEAD_VECTORS - 1u);
 }
 
-fn two_queries(at: vec4u) -> mat2x4f {
-  return mat2x4f(query[at.x], query[at.y]);
+fn two_queries(at: vec4u, v: u32, part: u32) -> mat2x4f {
+  let vector = at + vector_at(v, part);
+  return mat2x4f(query[vector.x], query[vector.y]);
 }
 
-fn two_dys(at: vec4u) -> mat2x4f {
-  return mat2x4f(dy[at.x], dy[at.y]);
+fn two_dys(at: vec4u, v: u32, part: u32) -> mat2x4f {
+  let vector = at + vector_at(v, part);
+  return mat2x4f(dy[vector.x], dy[vector.y]);
 }
 
-fn two_keys(at: vec4u) -> mat2x4f {
-  return mat2x4f(key[at.x], key[at.y]);
+fn two_keys(at: vec4u, v: u32, part: u32) -> mat2x4f {
+  let vector = at + vector_at(v, part);
+  return mat2x4f(key[vector.x], key[vector.y]);
 }
 
-fn two_values(at: vec4u) -> mat2x4f {
-  return mat2x4f(value[at.x], value[at.y]);
+fn two_values(at: vec4u, v: u32, part: u32) -> mat2x4f {
+  let vector = at + vector_at(v, part);
+  return mat2x4f(value[vector.x], value[vector.y]);
 }
 
-fn read_keys(keys: ptr<function, Rows>, at: vec4u, part: u32) {
-  (*keys)[0] = two_keys(at + vector_at(0u, part));
-  if (VECTORS > 1u) { (*keys)[1] = two_keys(at + vector_at(1u, part)); }
-  if (VECTORS > 2u) { (*keys)[2] = two_keys(at + vector_at(2u, part)); }
-  if (VECTORS > 3u) { (*keys)[3] = two_keys(at + vector_at(3u, part)); }
-  if (VECTORS > 4u) { (*keys)[4] = two_keys(at + vector_at(4u, part)); }
-  if (VECTORS > 5u) { (*keys)[5] = two_keys(at + vector_at(5u, part)); }
-  if (VECTORS > 6u) { (*keys)[6] = two_keys(at + vector_at(6u, part)); }
-  if (VECTORS > 7u) { (*keys)[7] = two_keys(at + vector_at(7u, part)); }
-  if (VECTORS > 8u) { (*keys)[8] = two_keys(at + vector_at(8u, part)); }
-  if (VECTORS > 9u) { (*keys)[9] = two_keys(at + vector_at(9u, part)); }
-  if (VECTORS > 10u) { (*keys)[10] = two_keys(at + vector_at(10u, part)); }
-  if (VECTORS > 11u) { (*keys)[11] = two_keys(at + vector_at(11u, part)); }
-  if (VECTORS > 12u) { (*keys)[12] = two_keys(at + vector_at(12u, part)); }
-  if (VECTORS > 13u) { (*keys)[13] = two_keys(at + vector_at(13u, part)); }
-  if (VECTORS > 14u) { (*keys)[14] = two_keys(at + vector_at(14u, part)); }
-  if (VECTORS > 15u) { (*keys)[15] = two_keys(at + vector_at(15u, part)); }
+fn read_keys(keys: ptr<function, Rows>, values: ptr<function, Rows>, at: vec4u, part: u32) {
+  (*keys)[0] = two_keys(at, 0u, part);
+  (*values)[0] = two_values(at, 0u, part);
+  if (VECTORS > 1u) { (*keys)[1] = two_keys(at, 1u, part); (*values)[1] = two_values(at, 1u, part); }
+  if (VECTORS > 2u) { (*keys)[2] = two_keys(at, 2u, part); (*values)[2] = two_values(at, 2u, part); }
+  if (VECTORS > 3u) { (*keys)[3] = two_keys(at, 3u, part); (*values)[3] = two_values(at, 3u, part); }
+  if (VECTORS > 4u) { (*keys)[4] = two_keys(at, 4u, part); (*values)[4] = two_values(at, 4u, part); }
+  if (VECTORS > 5u) { (*keys)[5] = two_keys(at, 5u, part); (*values)[5] = two_values(at, 5u, part); }
+  if (VECTORS > 6u) { (*keys)[6] = two_keys(at, 6u, part); (*values)[6] = two_values(at, 6u, part); }
+  if (VECTORS > 7u) { (*keys)[7] = two_keys(at, 7u, part); (*values)[7] = two_values(at, 7u, part); }
+  if (VECTORS > 8u) { (*keys)[8] = two_keys(at, 8u, part); (*values)[8] = two_values(at, 8u, part); }
+  if (VECTORS > 9u) { (*keys)[9] = two_keys(at, 9u, part); (*values)[9] = two_values(at, 9u, part); }
+  if (VECTORS > 10u) { (*keys)[10] = two_keys(at, 10u, part); (*values)[10] = two_values(at, 10u, part); }
+  if (VECTORS > 11u) { (*keys)[11] = two_keys(at, 11u, part); (*values)[11] = two_values(at, 11u, part); }
+  if (VECTORS > 12u) { (*keys)[12] = two_keys(at, 12u, part); (*values)[12] = two_values(at, 12u, part); }
+  if (VECTORS > 13u) { (*keys)[13] = two_keys(at, 13u, part); (*values)[13] = two_values(at, 13u, part); }
+  if (VECTORS > 14u) { (*keys)[14] = two_keys(at, 14u, part); (*values)[14] = two_values(at, 14u, part); }
+  if (VECTORS > 15u) { (*keys)[15] = two_keys(at, 15u, part); (*values)[15] = two_values(at, 15u, part); }
 }
 
-fn read_values(values: ptr<function, Rows>, at: vec4u, part: u32) {
-  (*values)[0] = two_values(at + vector_at(0u, part));
-  if (VECTORS > 1u) { (*values)[1] = two_values(at + vector_at(1u, part)); }
-  if (VECTORS > 2u) { (*values)[2] = two_values(at + vector_at(2u, part)); }
-  if (VECTORS > 3u) { (*values)[3] = two_values(at + vector_at(3u, part)); }
-  if (VECTORS > 4u) { (*values)[4] = two_values(at + vector_at(4u, part)); }
-  if (VECTORS > 5u) { (*values)[5] = two_values(at + vector_at(5u, part)); }
-  if (VECTORS > 6u) { (*values)[6] = two_values(at + vector_at(6u, part)); }
-  if (VECTORS > 7u) { (*values)[7] = two_values(at + vector_at(7u, part)); }
-  if (VECTORS > 8u) { (*values)[8] = two_values(at + vector_at(8u, part)); }
-  if (VECTORS > 9u) { (*values)[9] = two_values(at + vector_at(9u, part)); }
-  if (VECTORS > 10u) { (*values)[10] = two_values(at + vector_at(10u, part)); }
-  if (VECTORS > 11u) { (*values)[11] = two_values(at + vector_at(11u, part)); }
-  if (VECTORS > 12u) { (*values)[12] = two_values(at + vector_at(12u, part)); }
-  if (VECTORS > 13u) { (*values)[13] = two_values(at + vector_at(13u, part)); }
-  if (VECTORS > 14u) { (*values)[14] = two_values(at + vector_at(14u, part)); }
-  if (VECTORS > 15u) { (*values)[15] = two_values(at + vector_at(15u, part)); }
-}
-
-fn read_queries(queries: ptr<function, Rows>, at: vec4u, part: u32) {
-  (*queries)[0] = two_queries(at + vector_at(0u, part));
-  if (VECTORS > 1u) { (*queries)[1] = two_queries(at + vector_at(1u, part)); }
-  if (VECTORS > 2u) { (*queries)[2] = two_queries(at + vector_at(2u, part)); }
-  if (VECTORS > 3u) { (*queries)[3] = two_queries(at + vector_at(3u, part)); }
-  if (VECTORS > 4u) { (*queries)[4] = two_queries(at + vector_at(4u, part)); }
-  if (VECTORS > 5u) { (*queries)[5] = two_queries(at + vector_at(5u, part)); }
-  if (VECTORS > 6u) { (*queries)[6] = two_queries(at + vector_at(6u, part)); }
-  if (VECTORS > 7u) { (*queries)[7] = two_queries(at + vector_at(7u, part)); }
-  if (VECTORS > 8u) { (*queries)[8] = two_queries(at + vector_at(8u, part)); }
-  if (VECTORS > 9u) { (*queries)[9] = two_queries(at + vector_at(9u, part)); }
-  if (VECTORS > 10u) { (*queries)[10] = two_queries(at + vector_at(10u, part)); }
-  if (VECTORS > 11u) { (*queries)[11] = two_queries(at + vector_at(11u, part)); }
-  if (VECTORS > 12u) { (*queries)[12] = two_queries(at + vector_at(12u, part)); }
-  if (VECTORS > 13u) { (*queries)[13] = two_queries(at + vector_at(13u, part)); }
-  if (VECTORS > 14u) { (*queries)[14] = two_queries(at + vector_at(14u, part)); }
-  if (VECTORS > 15u) { (*queries)[15] = two_queries(at + vector_at(15u, part)); }
-}
-
-fn read_dys(dys: ptr<function, Rows>, at: vec4u, part: u32) {
-  (*dys)[0] = two_dys(at + vector_at(0u, part));
-  if (VECTORS > 1u) { (*dys)[1] = two_dys(at + vector_at(1u, part)); }
-  if (VECTORS > 2u) { (*dys)[2] = two_dys(at + vector_at(2u, part)); }
-  if (VECTORS > 3u) { (*dys)[3] = two_dys(at + vector_at(3u, part)); }
-  if (VECTORS > 4u) { (*dys)[4] = two_dys(at + vector_at(4u, part)); }
-  if (VECTORS > 5u) { (*dys)[5] = two_dys(at + vector_at(5u, part)); }
-  if (VECTORS > 6u) { (*dys)[6] = two_dys(at + vector_at(6u, part)); }
-  if (VECTORS > 7u) { (*dys)[7] = two_dys(at + vector_at(7u, part)); }
-  if (VECTORS > 8u) { (*dys)[8] = two_dys(at + vector_at(8u, part)); }
-  if (VECTORS > 9u) { (*dys)[9] = two_dys(at + vector_at(9u, part)); }
-  if (VECTORS > 10u) { (*dys)[10] = two_dys(at + vector_at(10u, part)); }
-  if (VECTORS > 11u) { (*dys)[11] = two_dys(at + vector_at(11u, part)); }
-  if (VECTORS > 12u) { (*dys)[12] = two_dys(at + vector_at(12u, part)); }
-  if (VECTORS > 13u) { (*dys)[13] = two_dys(at + vector_at(13u, part)); }
-  if (VECTORS > 14u) { (*dys)[14] = two_dys(at + vector_at(14u, part)); }
-  if (VECTORS > 15u) { (*dys)[15] = two_dys(at + vector_at(15u, part)); }
+fn read_queries(queries: ptr<function, Rows>, dys: ptr<function, Rows>, at: vec4u, part: u32) {
+  (*queries)[0] = two_queries(at, 0u, part);
+  (*dys)[0] = two_dys(at, 0u, part);
+  if (VECTORS > 1u) { (*queries)[1] = two_queries(at, 1u, part); (*dys)[1] = two_dys(at, 1u, part); }
+  if (VECTORS > 2u) { (*queries)[2] = two_queries(at, 2u, part); (*dys)[2] = two_dys(at, 2u, part); }
+  if (VECTORS > 3u) { (*queries)[3] = two_queries(at, 3u, part); (*dys)[3] = two_dys(at, 3u, part); }
+  if (VECTORS > 4u) { (*queries)[4] = two_queries(at, 4u, part); (*dys)[4] = two_dys(at, 4u, part); }
+  if (VECTORS > 5u) { (*queries)[5] = two_queries(at, 5u, part); (*dys)[5] = two_dys(at, 5u, part); }
+  if (VECTORS > 6u) { (*queries)[6] = two_queries(at, 6u, part); (*dys)[6] = two_dys(at, 6u, part); }
+  if (VECTORS > 7u) { (*queries)[7] = two_queries(at, 7u, part); (*dys)[7] = two_dys(at, 7u, part); }
+  if (VECTORS > 8u) { (*queries)[8] = two_queries(at, 8u, part); (*dys)[8] = two_dys(at, 8u, part); }
+  if (VECTORS > 9u) { (*queries)[9] = two_queries(at, 9u, part); (*dys)[9] = two_dys(at, 9u, part); }
+  if (VECTORS > 10u) { (*queries)[10] = two_queries(at, 10u, part); (*dys)[10] = two_dys(at, 10u, part); }
+  if (VECTORS > 11u) { (*queries)[11] = two_queries(at, 11u, part); (*dys)[11] = two_dys(at, 11u, part); }
+  if (VECTORS > 12u) { (*queries)[12] = two_queries(at, 12u, part); (*dys)[12] = two_dys(at, 12u, part); }
+  if (VECTORS > 13u) { (*queries)[13] = two_queries(at, 13u, part); (*dys)[13] = two_dys(at, 13u, part); }
+  if (VECTORS > 14u) { (*queries)[14] = two_queries(at, 14u, part); (*dys)[14] = two_dys(at, 14u, part); }
+  if (VECTORS > 15u) { (*queries)[15] = two_queries(at, 15u, part); (*dys)[15] = two_dys(at, 15u, part); }
 }
 
 // What is held times two rows, this thread's part of it.
@@ -168,10 +136,20 @@ fn sum_of_quad(part: vec4f) -> vec4f {
 fn products(held: ptr<function, Held>, rows: ptr<function, Rows>, own: vec4f) -> mat2x4f {
   var parts = parts_of_products(held, rows);
   var sums: mat2x4f;
-  sums[0].x = dot(sum_of_quad(parts[0][0]), own); sums[1].x = dot(sum_of_quad(parts[0][1]), own);
-  if (BLOCKS > 1u) { sums[0].y = dot(sum_of_quad(parts[1][0]), own); sums[1].y = dot(sum_of_quad(parts[1][1]), own); }
-  if (BLOCKS > 2u) { sums[0].z = dot(sum_of_quad(parts[2][0]), own); sums[1].z = dot(sum_of_quad(parts[2][1]), own); }
-  if (BLOCKS > 3u) { sums[0].w = dot(sum_of_quad(parts[3][0]), own); sums[1].w = dot(sum_of_quad(parts[3][1]), own); }
+  sums[0].x = dot(sum_of_quad(parts[0][0]), own);
+  sums[1].x = dot(sum_of_quad(parts[0][1]), own);
+  if (BLOCKS > 1u) {
+    sums[0].y = dot(sum_of_quad(parts[1][0]), own);
+    sums[1].y = dot(sum_of_quad(parts[1][1]), own);
+  }
+  if (BLOCKS > 2u) {
+    sums[0].z = dot(sum_of_quad(parts[2][0]), own);
+    sums[1].z = dot(sum_of_quad(parts[2][1]), own);
+  }
+  if (BLOCKS > 3u) {
+    sums[0].w = dot(sum_of_quad(parts[3][0]), own);
+    sums[1].w = dot(sum_of_quad(parts[3][1]), own);
+  }
   return sums;
 }
 

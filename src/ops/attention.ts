@@ -48,9 +48,9 @@ export const workgroupKernels = kernels(workgroupShader, {
   backward_key_value: tiles('kv_heads'),
 });
 
-/** A thread of a quad holds so many blocks of four tokens and four coordinates. */
+/** Blocks of four tokens and four coordinates that a thread of a quad holds at most, and the heads that this is good for. */
 const QUAD_BLOCKS = 16;
-const WIDEST_QUAD = 4 * 4 * QUAD_BLOCKS;
+const QUAD_HEADS = { above: 16, most: 4 * 4 * QUAD_BLOCKS };
 
 const quads = (heads: 'heads' | 'kv_heads'): Grid => ({
   groups: (p, { BLOCKS }) =>
@@ -83,7 +83,7 @@ export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
   {
     name: 'quad',
     feature: 'subgroups',
-    serves: ({ headDim, software }) => software && headDim <= WIDEST_QUAD,
+    serves: ({ headDim, software }) => software && headDim > QUAD_HEADS.above && headDim <= QUAD_HEADS.most,
     kernels: quadKernels,
     constants: ({ headDim }) => ({
       HEAD_VECTORS: headDim / 4,

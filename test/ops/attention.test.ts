@@ -3,14 +3,14 @@
  * shared by two completions, sequences that end anywhere between the tokens of a thread, single tokens.
  */
 import { expect } from 'chai';
-import { attention, type Heads } from '../../src/ops/attention.ts';
+import { ATTENTION_VARIANTS, attention, type Heads } from '../../src/ops/attention.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import * as reference from '../reference/attention.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
-import { asDevices, asking, checkOp, type OpCase } from '../support/op.ts';
+import { asDevices, asking, checkOp, type OpCase, requireSameBytes } from '../support/op.ts';
 
 /** Prompt, chosen and rejected lengths of one pair; two zeros make a plain sequence. */
 type Pair = readonly [number, number, number];
@@ -54,9 +54,15 @@ const HEADS: readonly Heads[] = [
   { heads: 2, kvHeads: 1, headDim: 8 },
   { heads: 6, kvHeads: 2, headDim: 16 },
   { heads: 3, kvHeads: 3, headDim: 20 },
+  { heads: 3, kvHeads: 1, headDim: 32 },
   { heads: 4, kvHeads: 2, headDim: 64 },
   { heads: 1, kvHeads: 1, headDim: 80 },
+  { heads: 1, kvHeads: 1, headDim: 96 },
+  { heads: 2, kvHeads: 1, headDim: 128 },
+  { heads: 1, kvHeads: 1, headDim: 256 },
 ];
+
+const VARIANTS = ATTENTION_VARIANTS.map(({ name }) => name);
 
 // Weights come from exp, which may be wrong by 3 + 2|x| units in the last place; a gradient of a key or a value sums up
 // to 123 queries of up to 3 heads.
@@ -130,8 +136,20 @@ describe('attention', () => {
     [500, 'a long pair'],
   ] as const) {
     it(`a window of ${window}: ${name}`, async () => {
-      const heads = { heads: 4, kvHeads: 2, headDim: 12, scale: 0.4, window };
+      const heads = { heads: 4, kvHeads: 2, headDim: 20, scale: 0.4, window };
       await check(makeCase(LAYOUTS[name], heads), heads);
+    });
+  }
+
+  // Four tokens a thread: a software adapter without subgroups, and heads that quads do not hold.
+  for (const [headDim, name] of [
+    [20, 'pairs and single tokens'],
+    [80, 'sequences of 1, 6 and 42'],
+  ] as const) {
+    it(`by registers of a software adapter, heads of ${headDim}: ${name}`, async () => {
+      const heads = { heads: 2, kvHeads: 1, headDim, window: 9 };
+      const [software] = asDevices(asking(await testGpu(), 'register'));
+      await check(makeCase(LAYOUTS[name], heads), heads, [software!]);
     });
   }
 
@@ -151,26 +169,28 @@ describe('attention', () => {
     }
   }
 
-  it('stays exact where one score is far above the others', async () => {
-    // Scores of about ±400: without the running maximum they overflow. Only the values stay small, so that gradients do.
-    const heads = { heads: 2, kvHeads: 2, headDim: 16 };
-    const extreme = makeCase([[6, 9, 9]], heads, 12);
-    const { out } = reference.attention(
-      extreme.query,
-      extreme.key,
-      extreme.value,
-      extreme.spans,
-      extreme.shape,
-    );
-    const gpu = await testGpu();
-    const tape = Tape.forInference(gpu);
-    const tensor = (values: Float32Array) => Tensor.from(gpu, values, [extreme.tokens, 32]);
-    const [q, k, v] = [extreme.query, extreme.key, extreme.value].map(tensor);
-    const y = attention(tape, q, k, v, Tensor.from(gpu, extreme.spans, [extreme.tokens, 4]), heads);
-    // A score near 400 is rounded by 2e-5, and so is the logarithm of a weight.
-    expectClose(await y.toArray(gpu), out, { absolute: 5e-4 });
-    tape.dispose();
-  });
+  for (const variant of VARIANTS) {
+    it(`stays exact where one score is far above the others, by ${variant}`, async () => {
+      // Scores of about ±400: without the running maximum they overflow. Only the values stay small, so that gradients do.
+      const heads = { heads: 2, kvHeads: 2, headDim: 20 };
+      const extreme = makeCase([[6, 9, 9]], heads, 12);
+      const { out } = reference.attention(
+        extreme.query,
+        extreme.key,
+        extreme.value,
+        extreme.spans,
+        extreme.shape,
+      );
+      const gpu = asking(await testGpu(), variant);
+      const tape = Tape.forInference(gpu);
+      const tensor = (values: Float32Array) => Tensor.from(gpu, values, [extreme.tokens, 40]);
+      const [q, k, v] = [extreme.query, extreme.key, extreme.value].map(tensor);
+      const y = attention(tape, q, k, v, Tensor.from(gpu, extreme.spans, [extreme.tokens, 4]), heads);
+      // A score near 400 is rounded by 2e-5, and so is the logarithm of a weight.
+      expectClose(await y.toArray(gpu), out, { absolute: 5e-4 });
+      tape.dispose();
+    });
+  }
 
   it('leaves out what need not be computed: gradients of the key alone, of the value alone', async () => {
     const heads = { heads: 4, kvHeads: 2, headDim: 8 };
@@ -202,35 +222,49 @@ describe('attention', () => {
     }
   });
 
-  for (const variant of ['register', 'workgroup']) {
+  for (const variant of VARIANTS) {
     it(`gives a completion the bits it has beside another one, by ${variant}`, async () => {
-      // The rejected completion of a pair and the same tokens as the chosen one of a pair without another.
-      const heads = { heads: 2, kvHeads: 1, headDim: 16 };
-      const [prompt, length] = [6, 7];
-      const width = 32;
+      // The rejected completion of a pair, in a tile with the end of the chosen one and an odd number of tokens behind where
+      // that begins; and the same tokens as the chosen one of a pair without another. Scores grow along the sequence, so
+      // that the running maximum does.
+      const heads = { heads: 2, kvHeads: 1, headDim: 20, scale: 2 };
+      const [before, prompt, chosen, length] = [4, 6, 11, 22];
+      const widths = [40, 20, 20, 40];
       const { normals } = random(11);
-      const draw = (count: number, columns: number) => Float32Array.from(normals(count * columns));
-      const parts = [prompt, 5, length].map((count) => [
-        draw(count, width),
-        draw(count, 16),
-        draw(count, 16),
-      ]);
-      const run = async (pairs: readonly Pair[], chosen: readonly Float32Array[][]) => {
+      const parts = [prompt, chosen, length, before].map((count) =>
+        widths.map((width) => Float32Array.from(normals(count * width), (x, i) => x * (0.2 + i / 400))),
+      );
+      const run = async (pairs: readonly Pair[], packed: readonly Float32Array[][]) => {
         const gpu = asking(await testGpu(), variant);
-        const tape = Tape.forInference(gpu);
+        const tape = Tape.forTraining(gpu);
         const spans = spansOf(pairs);
         const tokens = spans.length / 4;
-        const [q, k, v] = [width, 16, 16].map((columns, which) => {
-          const all = Float32Array.from(chosen.flatMap((part) => [...part[which]]));
-          return Tensor.from(gpu, all, [tokens, columns]);
-        });
-        const y = await attention(tape, q, k, v, Tensor.from(gpu, spans, [tokens, 4]), heads).toArray(gpu);
-        tape.dispose();
-        return y.slice(-length * width);
+        const [q, k, v, dy] = widths.map((width, which) => {
+          const all = Float32Array.from(packed.flatMap((part) => [...part[which]!]));
+          const tensor = Tensor.from(gpu, all, [tokens, width]);
+          tensor.requiresGrad = true;
+          return tensor;
+        }) as [Tensor, Tensor, Tensor, Tensor];
+        const y = attention(tape, q, k, v, Tensor.from(gpu, spans, [tokens, 4]), heads);
+        const value = await y.toArray(gpu);
+        y.grad = dy;
+        tape.backward();
+        const gradients = await Promise.all([q, k, v].map(({ grad }) => grad!.toArray(gpu)));
+        return [value, ...gradients].map((all) => all.slice((-length * all.length) / tokens));
       };
-      const beside = await run([[prompt, 5, length]], parts);
-      const alone = await run([[prompt, length, 0]], [parts[0], parts[2]]);
-      expect([...beside]).to.deep.equal([...alone]);
+      const beside = await run([[prompt, chosen, length]], [parts[0]!, parts[1]!, parts[2]!]);
+      const alone = await run(
+        [
+          [before, 0, 0],
+          [prompt, length, 0],
+        ],
+        [parts[3]!, parts[0]!, parts[2]!],
+      );
+      // What a key is given, workgroups add up by tiles of queries that begin anywhere.
+      const names = variant === 'workgroup' ? ['value', 'dq'] : ['value', 'dq', 'dk', 'dv'];
+      for (const [at, name] of names.entries()) {
+        requireSameBytes(beside[at]!, alone[at]!, name);
+      }
     });
   }
 });
