@@ -8,9 +8,13 @@
 // Where the head W is frozen, d logprob / d hidden = W[target] − Σ p W needs no second look at the logits: `weigh`
 // puts e^(z − m) in the strip's place, a product adds them up with W's rows into `pull`, which follows m as m rises,
 // and `backward_pull` turns that into the gradient. A file of formats/ says how W is stored.
+//
+// With filter_eps above 0 a token with p < filter_eps gets no gradient, unless it is the target. That leaves few, so that
+// `pull_sparse` and `head_sparse` look for those and add up their rows alone, where a product would take every token.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
+#include "lib/kept.wgsl"
 
 struct Params {
   rows: u32,
@@ -19,6 +23,7 @@ struct Params {
   start: u32, // its first token
   accumulate: u32, // forward: 0 for the first strip. backward: 1 adds to the gradient
   width: u32, // of a hidden state; only for pull
+  filter_eps: f32, // gradients leave out what is less probable; 0 leaves out nothing
 }
 
 // What is known of a row after some strips; all four bytes wide.
@@ -42,6 +47,9 @@ struct TargetState {
 @group(0) @binding(11) var<storage, read> saved_pull: array<f32>; // (rows, width)
 @group(0) @binding(12) var<storage, read> weights: array<Packed>; // (cols, width): W's rows of the strip
 @group(0) @binding(13) var<storage, read_write> dhidden: array<f32>; // (rows, width)
+@group(0) @binding(14) var<storage, read> hidden: array<f32>; // (rows, width)
+@group(0) @binding(15) var<storage, read> dstrip: array<f32>; // (rows, stride)
+@group(0) @binding(16) var<storage, read_write> dhead: array<f32>; // (cols, width)
 
 @compute @workgroup_size(WORKGROUP)
 fn forward(
@@ -97,6 +105,49 @@ fn weigh(
   let factor = exp(max(state.rise, NEGLIGIBLE));
   for (var i = lane; i < params.width; i += WORKGROUP) {
     pull[row * params.width + i] *= factor;
+  }
+}
+
+// What `weigh` and the product add to the pull, but for negligible tokens. The sum so far is at most that of the whole
+// vocabulary, so that none is left out whose p turns out to be filter_eps or more.
+@compute @workgroup_size(WORKGROUP)
+fn pull_sparse(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let state = saved_states[row];
+  let factor = exp(max(state.rise, NEGLIGIBLE));
+  for (var i = lane; i < params.width; i += WORKGROUP) {
+    let at = row * params.width + i;
+    pull[at] = select(0.0, pull[at] * factor, params.accumulate == 1u);
+  }
+  let least = params.filter_eps * state.row.sum;
+  let column = targets[row] - params.start;
+  for (var first = 0u; first < params.cols; first += STRETCH) {
+    var count = 0u;
+    for (var i = first + lane; i < min(first + STRETCH, params.cols); i += WORKGROUP) {
+      let weight = online_weight(state.row, logits[row * params.stride + i]);
+      if (weight >= least || i == column) {
+        kept[lane * SHARE + count] = Kept(i, weight);
+        count++;
+      }
+    }
+    kept_counts[lane] = count;
+    workgroupBarrier();
+    for (var thread = 0u; thread < WORKGROUP; thread++) {
+      for (var k = thread * SHARE; k < thread * SHARE + kept_counts[thread]; k++) {
+        let token = kept[k];
+        for (var i = lane; i < params.width; i += WORKGROUP) {
+          pull[row * params.width + i] += token.value * weight1(token.index * params.width + i);
+        }
+      }
+    }
+    workgroupBarrier();
   }
 }
 
@@ -167,6 +218,39 @@ fn backward_strip(
   clear_padding(start, lane);
 }
 
+// dhead += dstripᵀ · hidden for what is not 0 in dstrip: a thread looks through the rows of one token, and all threads add
+// what each has found to that token's gradient.
+@compute @workgroup_size(WORKGROUP)
+fn head_sparse(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let tokens = linear_group(group, groups) * WORKGROUP;
+  let rows = select(0u, params.rows, tokens + lane < params.cols);
+  for (var first = 0u; first < params.rows; first += SHARE) {
+    var count = 0u;
+    for (var row = first; row < min(first + SHARE, rows); row++) {
+      let slope = dstrip[row * params.stride + tokens + lane];
+      if (slope != 0.0) {
+        kept[lane * SHARE + count] = Kept(row, slope);
+        count++;
+      }
+    }
+    kept_counts[lane] = count;
+    workgroupBarrier();
+    for (var thread = 0u; thread < WORKGROUP; thread++) {
+      for (var k = thread * SHARE; k < thread * SHARE + kept_counts[thread]; k++) {
+        let row = kept[k];
+        for (var i = lane; i < params.width; i += WORKGROUP) {
+          dhead[(tokens + thread) * params.width + i] += row.value * hidden[row.index * params.width + i];
+        }
+      }
+    }
+    workgroupBarrier();
+  }
+}
+
 // dhidden = dlogprob · (W[target] − pull / Σ), for the rows of W from `start` on: mostly all of them at once.
 @compute @workgroup_size(WORKGROUP)
 fn backward_pull(
@@ -204,10 +288,14 @@ fn clear_padding(start: u32, lane: u32) {
   }
 }
 
-// d logprob / d logit = 1[target] − p
+// d logprob / d logit = 1[target] − p, or 0 where that is negligible
 fn slope(state: TargetState, inverse: f32, bits: u32, is_target: bool) -> f32 {
   if (state.target_logit == MASKED) {
     return 0.0;
   }
-  return select(0.0, 1.0, is_target) - online_weight(state.row, bits) * inverse;
+  let p = online_weight(state.row, bits) * inverse;
+  if (!is_target && p < params.filter_eps) {
+    return 0.0;
+  }
+  return select(0.0, 1.0, is_target) - p;
 }

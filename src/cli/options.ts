@@ -203,6 +203,7 @@ export const OPTIONS = {
   adamEpsilon: row('--adam-epsilon', 'number', 'training', 'of AdamW'),
   shuffleDataset: row('--no-shuffle-dataset', 'switch', 'training', 'take the pairs in the order of the file'),
   gradientCheckpointing: row('--gradient-checkpointing', 'switch', 'training', 'keep no activations but compute them again: slower, less memory'),
+  filterEps: row('--filter-eps', 'number', 'training', "leave tokens whose probability is below this out of the head's gradient: faster; 0 is exact"),
   completionOnlyLoss: row('--completion-only-loss', 'boolean', 'training', 'learn completions and not their prompts'),
   full: row('--full', 'switch', 'training', 'train all weights and write a whole model, no adapter'),
 

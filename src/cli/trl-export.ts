@@ -151,6 +151,7 @@ const TRANSLATED: Readonly<Record<string, Translation>> = {
     const name = divergenceNamed(fDivergence) ?? fDivergence;
     return { f_divergence_type: DIVERGENCES[name]?.alias ?? name };
   },
+  filterEps: () => ({}),
   ipoTokenMean: ({ ipoTokenMean, lossType }) => {
     if (ipoTokenMean === 1 || ![lossType].flat().includes('ipo')) return {};
     throw new InputError('settings', "TRL's ipo has no sums, only token means", 'Train with ipoTokenMean 1');

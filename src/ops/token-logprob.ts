@@ -23,8 +23,10 @@ const kernelsByFormat = weightKernels(shader, 'one', {
   backward: perRow,
   backward_strip: perRow,
   backward_pull: perRow,
+  pull_sparse: perRow,
+  head_sparse: { threads: (p) => p.cols },
 });
-/** All but `backward_pull` read no weights. */
+/** All but `pull_sparse` and `backward_pull` read no weights. */
 export const tokenLogprobKernels = kernelsByFormat.f32;
 
 export interface TokenLogprobs {
@@ -46,6 +48,9 @@ const STRIP_BYTES = 16 * 1024 * 1024;
 /** Strips start at multiples of this at least, which keeps a view of a head in f32 on a 256-byte border. */
 const STRIP_STEP = 64;
 
+/** Parameters of kernels on rows that are not made in strips. */
+const WHOLE = { start: 0, accumulate: 0, width: 0, filter_eps: 0 };
+
 export interface TokenLogprobOptions {
   /** The backward pass overwrites the logits with their gradient, which needs no buffer then. */
   inPlace?: boolean;
@@ -65,10 +70,10 @@ export function tokenLogprobs(
   const constants = { WORKGROUP: gpu.rowThreads };
   const results = resultsFor(tape, rows);
   const { logprobs, stats, states } = results;
+  const whole = { ...WHOLE, cols, stride: cols };
   inRowBlocks(gpu, rows, cols, (count, part) => {
-    const params = { rows: count, cols, stride: cols, start: 0, accumulate: 0, width: 0 };
     const buffers = { logits: part(logits), targets: part(targets), states: part(states) };
-    tokenLogprobKernels.forward(gpu, buffers, params, constants);
+    tokenLogprobKernels.forward(gpu, buffers, { ...whole, rows: count }, constants);
   });
   finish(tape, targets, results);
   const ofBlock = (part: Part) => ({
@@ -80,7 +85,7 @@ export function tokenLogprobs(
     const strip = tape.gradientInPlace(logits);
     if (!strip) return;
     inRowBlocks(gpu, rows, cols, (count, part) => {
-      const params = { rows: count, cols, stride: cols, start: 0, accumulate: 0, width: 0 };
+      const params = { ...whole, rows: count };
       tokenLogprobKernels.backward_strip(gpu, { strip: part(strip), ...ofBlock(part) }, params, constants);
     });
   };
@@ -89,7 +94,7 @@ export function tokenLogprobs(
     if (!slot) return;
     inRowBlocks(gpu, rows, cols, (count, part) => {
       const buffers = { logits: part(logits), dlogits: part(slot.grad), ...ofBlock(part) };
-      const params = { rows: count, cols, stride: cols, start: 0, accumulate: slot.accumulate, width: 0 };
+      const params = { ...whole, rows: count, accumulate: slot.accumulate };
       tokenLogprobKernels.backward(gpu, buffers, params, constants);
     });
   };
@@ -102,11 +107,26 @@ export function tokenLogprobs(
   return { logprobs, stats };
 }
 
+export interface HeadOptions {
+  /**
+   * 0 is exact. Above it gradients leave out the tokens less probable than this, unless they are the target (Wijmans et al.
+   * 2024, *Cut Your Losses*, §4.3). ‖Δ dhidden‖ ≤ |dlogprob| · Σ p · max ‖W‖ then, over the tokens left out and their rows W
+   * of the head; ‖Δ dhead[v]‖ ≤ Σ |dlogprob| · p · ‖hidden‖, over the rows that leave v out, where each p is below it.
+   */
+  filterEps?: number;
+}
+
 /**
  * hidden (R, d), head (V, d), targets (R) u32, each below V → the log-probabilities under logits = hidden · headᵀ.
  * The results' `stats` live as long as the tape: read them before its backward pass.
  */
-export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: Tensor): TokenLogprobs {
+export function headLogprobs(
+  tape: Tape,
+  hidden: Tensor,
+  head: Tensor,
+  targets: Tensor,
+  { filterEps = 0 }: HeadOptions = {},
+): TokenLogprobs {
   const { gpu } = tape;
   const width = head.cols;
   const count = hidden.rows;
@@ -116,7 +136,7 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
   const constants = { WORKGROUP: gpu.rowThreads };
   const results = resultsFor(tape, count);
   const { logprobs, stats, states } = results;
-  const rowsAndWidth = { rows: count, width };
+  const shared = { rows: count, width, filter_eps: filterEps };
 
   /** Makes the logits of each strip in turn and hands them over. */
   const eachStrip = (visit: (strip: Tensor, at: Strip, ofHead: Tensor) => void) => {
@@ -131,14 +151,22 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
     tape.release(strip);
   };
 
-  // With a frozen head the forward pass can leave all that the gradient needs, at one product instead of two.
-  const pulls = tape.recording && hidden.requiresGrad && !head.requiresGrad;
+  // With a frozen head the forward pass can leave all that the gradient needs, at one product instead of two; at hardly
+  // any work where most of the vocabulary is negligible, and then with a trained head too.
+  const sparse = filterEps > 0;
+  const pulls = tape.recording && hidden.requiresGrad && (sparse || !head.requiresGrad);
   const pull = pulls ? tape.empty([count, width], 'pull of the vocabulary') : undefined;
   eachStrip((strip, { start, cols, stride }, ofHead) => {
     const accumulate = start > 0 ? 1 : 0;
-    const params = { ...rowsAndWidth, cols, stride, start, accumulate };
+    const params = { ...shared, cols, stride, start, accumulate };
     tokenLogprobKernels.forward(gpu, { logits: strip, targets, states }, params, constants);
     if (!pull) return;
+    const { pull_sparse } = kernelsByFormat[formatOf(head)];
+    if (sparse) {
+      const buffers = { logits: strip, targets, saved_states: states, pull, weights: bound(ofHead) };
+      pull_sparse(gpu, buffers, params, constants);
+      return;
+    }
     tokenLogprobKernels.weigh(gpu, { strip, saved_states: states, pull }, params, constants);
     const size = { m: count, n: width, k: cols, aStride: stride };
     product(gpu, 'nn', strip, ofHead, pull, size, { accumulate });
@@ -159,18 +187,18 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
     const { backward_pull } = kernelsByFormat[formatOf(head)];
     inBlocksOfRows(gpu, head, (block, start) => {
       const accumulate = start > 0 ? 1 : slot.accumulate;
-      const params = { ...rowsAndWidth, cols: block.rows, stride: 0, start, accumulate };
+      const params = { ...shared, cols: block.rows, stride: 0, start, accumulate };
       backward_pull(gpu, { ...buffers, weights: bound(block) }, params, constants);
     });
   };
 
   const backwardFromStrips = () => {
-    const dhidden = tape.gradient(hidden);
+    const dhidden = pull ? undefined : tape.gradient(hidden);
     const dhead = tape.gradient(head);
     if (!dhidden && !dhead) return;
     const buffers = { targets, saved_states: states, dlogprobs: logprobs.grad as Tensor };
     eachStrip((strip, { start, cols, stride }, ofHead) => {
-      const params = { ...rowsAndWidth, cols, stride, start, accumulate: 0 };
+      const params = { ...shared, cols, stride, start, accumulate: 0 };
       tokenLogprobKernels.backward_strip(gpu, { ...buffers, strip }, params, constants);
       if (dhidden) {
         const accumulate = start > 0 ? 1 : dhidden.accumulate;
@@ -180,6 +208,11 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
       if (dhead) {
         const { grad, accumulate } = dhead;
         const ofGrad = grad.rowsFrom(start, cols);
+        if (sparse) {
+          if (accumulate === 0) gpu.recorder.clear(ofGrad);
+          tokenLogprobKernels.head_sparse(gpu, { dstrip: strip, hidden, dhead: ofGrad }, params, constants);
+          return;
+        }
         const size = { m: cols, n: width, k: count, aStride: stride };
         product(gpu, 'tn', strip, hidden, ofGrad, size, { accumulate });
       }
@@ -190,7 +223,10 @@ export function headLogprobs(tape: Tape, hidden: Tensor, head: Tensor, targets: 
     inputs: [hidden, head],
     outputs: [logprobs],
     saved: pull ? [stats, states, pull] : [stats, states],
-    backward: pull ? () => backwardFromPull(pull) : backwardFromStrips,
+    backward() {
+      if (pull) backwardFromPull(pull);
+      backwardFromStrips();
+    },
   });
   return { logprobs, stats };
 }
@@ -245,6 +281,6 @@ function finish(
 ): void {
   const { gpu } = tape;
   const buffers = { targets, saved_states: states, logprobs, stats };
-  const params = { rows: targets.length, cols: 0, stride: 0, start: 0, accumulate: 0, width: 0 };
+  const params = { ...WHOLE, rows: targets.length, cols: 0, stride: 0 };
   tokenLogprobKernels.finish(gpu, buffers, params, { WORKGROUP: gpu.rowThreads });
 }

@@ -42,6 +42,8 @@ export interface TrainingConfig {
   saveSteps: number;
   /** Keep no activations of a layer but run it again: slower, far less memory. */
   gradientCheckpointing: boolean;
+  /** Tokens whose probability is below this are left out of the head's gradient; 0 leaves out none. */
+  filterEps: number;
 }
 
 /** What trainers on prompts and completions have in common. */
@@ -127,6 +129,7 @@ const TRAINING_DEFAULTS: Readonly<TrainingConfig> = {
   evalSteps: 0,
   saveSteps: 0,
   gradientCheckpointing: false,
+  filterEps: 0,
 };
 
 const COMPLETION_DEFAULTS: Readonly<CompletionConfig> = { ...TRAINING_DEFAULTS, beta: 0.1, maxLength: 1024 };
@@ -214,6 +217,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   seed: wholeFrom(0),
   evalSteps: wholeFrom(0),
   saveSteps: wholeFrom(0),
+  filterEps: between(0, 1),
   cpoAlpha: notNegative,
   refModelMixupAlpha: [(v) => v > 0 && v <= 1, 'a number above 0, up to 1'],
   refModelSyncSteps: wholeFrom(1),

@@ -11,6 +11,7 @@ import { product } from '../ops/product.ts';
 import { headLogprobs, type TokenLogprobs } from '../ops/token-logprob.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import type { TrainingConfig } from './config.ts';
 
 /** The hidden states that carry loss, (R, d). */
 function lossRows(tape: Tape, model: CausalLM, batch: DeviceBatch, checkpoint = false): Tensor {
@@ -33,13 +34,13 @@ export function scoreRows(
   model: CausalLM,
   batch: DeviceBatch,
   vocabularyMean: VocabularyMean,
-  checkpoint: boolean,
+  { gradientCheckpointing, filterEps }: Pick<TrainingConfig, 'gradientCheckpointing' | 'filterEps'>,
 ): RowScores {
-  const rows = lossRows(tape, model, batch, checkpoint);
+  const rows = lossRows(tape, model, batch, gradientCheckpointing);
   const logitMeans = tape.empty([rows.rows], 'logit means');
   const size = { m: rows.rows, n: 1, k: rows.cols };
   product(tape.gpu, 'nt', rows, vocabularyMean.of(tape), logitMeans, size);
-  return { logitMeans, ...headLogprobs(tape, rows, model.head, batch.targets) };
+  return { logitMeans, ...headLogprobs(tape, rows, model.head, batch.targets, { filterEps }) };
 }
 
 /**

@@ -14,17 +14,17 @@ import { sequenceSums } from '../ops/sequence-sum.ts';
 import { weighPairs } from '../ops/wpo.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import type { TrainingConfig } from './config.ts';
 import { scoreRows, type VocabularyMean } from './forward.ts';
 import { type BatchMeans, batchMeans, type Side } from './metrics.ts';
 import type { Reference } from './reference.ts';
 
-export interface StepContext {
+export interface StepContext extends Pick<TrainingConfig, 'gradientCheckpointing' | 'filterEps'> {
   model: CausalLM;
   loss: Loss;
   /** Undefined where the loss has none. */
   reference: Reference | undefined;
   vocabularyMean: VocabularyMean;
-  gradientCheckpointing: boolean;
 }
 
 /** What the batch is a part of. */
@@ -54,13 +54,13 @@ export function runBatch(
   examples: readonly TokenizedExample[],
   share?: StepShare,
 ): StepResult {
-  const { model, loss, reference, vocabularyMean, gradientCheckpointing } = context;
+  const { model, loss, reference, vocabularyMean } = context;
   const packed = packExamples(examples);
   const batch = new DeviceBatch(gpu, packed, model.trainedTables);
   const referenceLogprobs = reference?.rows(gpu, batch, examples) ?? zeros(gpu, packed.targets.length);
   const labels = Tensor.from(gpu, labelsOf(examples), [examples.length], 'labels');
   const tape = share ? Tape.forTraining(gpu) : Tape.forInference(gpu);
-  const scores = scoreRows(tape, model, batch, vocabularyMean, gradientCheckpointing);
+  const scores = scoreRows(tape, model, batch, vocabularyMean, context);
   const { logprobs, stats, logitMeans } = scores;
   const offsets = batch.sequenceOffsets;
   const sums = sequenceSums(tape, logprobs, offsets, loss.ldAlpha);

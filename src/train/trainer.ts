@@ -271,8 +271,9 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   private get context(): StepContext {
     const { model, vocabularyMean, task } = this;
-    const { gradientCheckpointing } = this.config;
-    return { model, loss: task.loss, reference: this.reference, vocabularyMean, gradientCheckpointing };
+    const { gradientCheckpointing, filterEps } = this.config;
+    const { loss } = task;
+    return { model, loss, reference: this.reference, vocabularyMean, gradientCheckpointing, filterEps };
   }
 
   private initialAdapter(peftConfig: Partial<LoraConfig> | Adapter): Adapter {

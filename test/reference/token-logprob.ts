@@ -102,6 +102,47 @@ export function headLogprobBackward(
   };
 }
 
+/**
+ * The same, each row with its own hidden state, without negligible tokens, target aside: for `dweight` those whose p is below
+ * `filterEps`; for `dhidden`, which is summed while the vocabulary passes by in parts, those below it when their part is seen.
+ */
+export function headLogprobBackwardFiltered(
+  dlogprob: Reals,
+  hidden: Reals,
+  weight: Reals,
+  targets: Reals,
+  { tokens: rows, width, vocabulary: cols }: HeadShape,
+  filterEps: number,
+  parts: readonly { start: number; cols: number }[],
+) {
+  const shape = { rows, inFeatures: width, outFeatures: cols };
+  const logits = linear(hidden, weight, shape);
+  const dlogits = tokenLogprobBackward(dlogprob, logits, targets, { rows, cols });
+  const whole = softmax(logits, { rows, cols });
+  const soFar = new Float64Array(rows * cols);
+  for (let n = 0; n < rows; n++) {
+    for (const part of parts) {
+      const seen = logits.slice(n * cols, n * cols + part.start + part.cols);
+      soFar.set(softmax(seen, { rows: 1, cols: seen.length }).subarray(part.start), n * cols + part.start);
+    }
+  }
+  const stays = (p: Float64Array, at: number) =>
+    at % cols === targets[Math.floor(at / cols)] || p[at] >= filterEps;
+  const without = (p: Float64Array) => dlogits.map((d, at) => (stays(p, at) ? d : 0));
+  return {
+    dhidden: linearBackwardInput(without(soFar), weight, shape),
+    dweight: linearBackwardWeight(without(whole), hidden, shape),
+    /** (R): the probability that `dhidden` leaves out. */
+    leftOut: Float64Array.from({ length: rows }, (_, n) =>
+      whole
+        .subarray(n * cols, (n + 1) * cols)
+        .reduce((sum, p, v) => sum + (stays(soFar, n * cols + v) ? 0 : p), 0),
+    ),
+    /** What `filterEps` is held against. */
+    compared: [whole, soFar],
+  };
+}
+
 /** `meanLogit` without the logits: h · (mean row of the head's weight). (R) */
 export function meanLogitFromHidden(
   hidden: Reals,

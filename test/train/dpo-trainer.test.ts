@@ -252,6 +252,25 @@ describe('dpo-trainer', () => {
     expect(results[1]).to.deep.equal(results[0]);
   });
 
+  it('leaves negligible tokens out of gradients, and of nothing else', async () => {
+    const gpu = await testGpu();
+    for (const full of [true, false]) {
+      const steps: Metrics[] = [];
+      for (const filterEps of [0, 2 ** -8]) {
+        const model = await loadFixture(gpu, undefined, full);
+        const args = { ...SMALL, maxSteps: 1, filterEps };
+        const peftConfig = full ? null : LORA;
+        const trainer = new DPOTrainer({ model, args, trainDataset: PAIRS, peftConfig });
+        for await (const event of trainer.train()) if (event.type === 'step') steps.push(event.metrics);
+        trainer.dispose();
+        model.dispose();
+      }
+      const [{ grad_norm: exact, ...others }, { grad_norm: near, ...same }] = steps as [Metrics, Metrics];
+      expect(same).to.deep.equal(others);
+      expect(Math.abs((near as number) / (exact as number) - 1)).to.be.within(1e-6, 0.05);
+    }
+  });
+
   it('never holds a buffer of N × V and gives back what it took', async () => {
     const gpu = await freshGpu();
     const model = await loadFixture(gpu);

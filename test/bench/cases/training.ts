@@ -60,7 +60,8 @@ async function contextOf({ model }: Training, pairs: readonly Pair[]) {
   for await (const _ of reference.prepare(examples));
   const vocabularyMean = new VocabularyMean(model);
   const loss = lossOf(FAMILIES.dpo, { ...CONFIG });
-  const context: StepContext = { model, loss, reference, vocabularyMean, gradientCheckpointing: false };
+  const exact = { gradientCheckpointing: false, filterEps: 0 };
+  const context: StepContext = { model, loss, reference, vocabularyMean, ...exact };
   return { context, examples };
 }
 

@@ -1,0 +1,13 @@
+// Few entries out of many, as a workgroup finds them: each thread looks at its share of a stretch of entries and lists what
+// it keeps; then all threads go through all lists, one after the other, so that the order is always the same.
+
+struct Kept {
+  index: u32,
+  value: f32,
+}
+
+const STRETCH: u32 = 1024u; // entries between two barriers
+const SHARE = STRETCH / WORKGROUP; // of a thread
+
+var<workgroup> kept: array<Kept, STRETCH>;
+var<workgroup> kept_counts: array<u32, WORKGROUP>;
