@@ -89,7 +89,13 @@ describe('cli: export', () => {
     expect(args).to.include({ beta: 0.1, loss_type: 'ipo', f_divergence_type: 'js_divergence' });
     expect(args).to.include({ warmup_steps: 0.1, per_device_train_batch_size: 4, adam_beta1: 0.9, seed: 7 });
     expect(args).to.include({ train_sampling_strategy: 'random', max_steps: 1, bf16: false });
-    expect(args).to.not.have.any.keys('warmup_ratio', 'eval_steps', 'ld_alpha', 'ipo_token_mean');
+    expect(args).to.not.have.any.keys(
+      'warmup_ratio',
+      'eval_steps',
+      'ld_alpha',
+      'ipo_token_mean',
+      'filter_eps',
+    );
 
     const rows = (await text('train.jsonl'))
       .trimEnd()
