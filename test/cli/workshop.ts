@@ -89,10 +89,12 @@ export class Workshop {
     ];
   }
 
-  /** Runs a command in this process. */
+  /** Runs a command in this process, by the variants that the suite is to run by unless it names some itself. */
   async run(args: readonly string[], signal = new AbortController().signal): Promise<Outcome> {
     const [stdout, stderr] = [collector(), collector()];
-    const code = await runProgram([...args, '--json'], {
+    const named = args.includes('--variant') ? undefined : globalThis.testVariants;
+    const forced = named ? ['--variant', named.join(',')] : [];
+    const code = await runProgram([...args, ...forced, '--json'], {
       signal,
       version: '0.0.0',
       streams: { stdout, stderr },
