@@ -89,12 +89,10 @@ export class Workshop {
     ];
   }
 
-  /** Runs a command in this process, by the variants that the suite is to run by unless it names some itself. */
+  /** Runs a command in this process. */
   async run(args: readonly string[], signal = new AbortController().signal): Promise<Outcome> {
     const [stdout, stderr] = [collector(), collector()];
-    const named = args.includes('--variant') ? undefined : globalThis.testVariants;
-    const forced = named ? ['--variant', named.join(',')] : [];
-    const code = await runProgram([...args, ...forced, '--json'], {
+    const code = await runProgram([...args, ...forced(args), '--json'], {
       signal,
       version: '0.0.0',
       streams: { stdout, stderr },
@@ -107,7 +105,7 @@ export class Workshop {
     args: readonly string[],
     { env = {}, onStart }: { env?: Record<string, string>; onStart?: (child: ChildProcess) => void } = {},
   ): Promise<Outcome> {
-    const child = spawn(process.execPath, [resolve('dist/cli.js'), ...args], {
+    const child = spawn(process.execPath, [resolve('dist/cli.js'), ...args, ...forced(args)], {
       env: { ...process.env, ...env },
     });
     const [stdout, stderr] = [collector(), collector()];
@@ -119,6 +117,12 @@ export class Workshop {
     );
     return outcome(code, stdout.text(), stderr.text());
   }
+}
+
+/** The variants that the suite is to run by, for a command that names none itself. */
+function forced(args: readonly string[]): string[] {
+  const names = args.includes('--variant') ? undefined : globalThis.testVariants;
+  return names ? ['--variant', names.join(',')] : [];
 }
 
 /** Rows that the fixture's tokenizer can read. */
