@@ -50,10 +50,13 @@ export class BufferPool {
     private readonly largest: number = Number.POSITIVE_INFINITY,
   ) {}
 
-  /** A view of at least `size` bytes, contents undefined. Throws {@link MemoryCapError}. */
-  allocate(size: number, label: string): BufferView {
+  /**
+   * A view of at least `size` bytes, contents undefined, in a buffer up to `spare` times as large. What is held for long
+   * asks for 1: a larger buffer would be missed. Throws {@link MemoryCapError}.
+   */
+  allocate(size: number, label: string, spare = MOST_SPARE): BufferView {
     const bytes = sizeClass(size, this.largest);
-    let buffer = this.waiting(bytes);
+    let buffer = this.waiting(bytes, spare * bytes);
     if (!buffer) {
       if (this.reserved + bytes > this.cap) this.trim();
       if (this.reserved + bytes > this.cap) throw new MemoryCapError(this.reserved + bytes, this.cap, label);
@@ -106,11 +109,11 @@ export class BufferPool {
     this.peak = this.reserved;
   }
 
-  /** The smallest waiting buffer of a size class, or of a larger one up to {@link MOST_SPARE} times as large. */
-  private waiting(bytes: number): GPUBuffer | undefined {
+  /** The smallest waiting buffer of a size class, or of a larger one up to `most`. */
+  private waiting(bytes: number, most: number): GPUBuffer | undefined {
     let best = Number.POSITIVE_INFINITY;
     for (const [size, buffers] of this.free) {
-      if (buffers.length > 0 && size >= bytes && size <= MOST_SPARE * bytes) best = Math.min(best, size);
+      if (buffers.length > 0 && size >= bytes && size <= most) best = Math.min(best, size);
     }
     return this.free.get(best)?.pop();
   }

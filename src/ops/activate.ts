@@ -24,6 +24,6 @@ export function activate(tape: Tape, x: Tensor, activation: Activation): Tensor 
     const buffers = { x, dy: y.grad as Tensor, dx: dx.grad };
     activateKernels.backward(gpu, buffers, { count, accumulate: dx.accumulate }, constants);
   };
-  tape.record({ inputs: [x], outputs: [y], backward });
+  tape.record({ inputs: [x], outputs: [y], reads: [x], backward });
   return y;
 }

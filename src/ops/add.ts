@@ -25,7 +25,7 @@ export function add(tape: Tape, a: Tensor, b: Tensor): Tensor {
       if (slot) copyInto(gpu, y.grad as Tensor, slot.grad, slot.accumulate);
     }
   };
-  tape.record({ inputs: [a, b], outputs: [y], backward });
+  tape.record({ inputs: [a, b], outputs: [y], reads: [], backward });
   return y;
 }
 

@@ -235,6 +235,8 @@ function attentionBy(
     });
     tape.release(rowStats);
   };
-  tape.record({ inputs: [query, key, value], outputs: [y], saved: [lse], backward });
+  // Its weights are made again as exp(score − lse): what a score is off by, they are off by as a share of themselves.
+  const exact = [query, key];
+  tape.record({ inputs: [query, key, value], outputs: [y], exact, saved: [lse], backward });
   return y;
 }

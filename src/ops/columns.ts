@@ -35,6 +35,6 @@ export function splitColumns(tape: Tape, x: Tensor, widths: readonly number[]): 
       columnsKernels.backward(gpu, buffers, { ...params, accumulate: dx.accumulate });
     }
   };
-  tape.record({ inputs: [x], outputs, backward });
+  tape.record({ inputs: [x], outputs, reads: [], backward });
   return outputs;
 }

@@ -27,6 +27,6 @@ export function gatedUnit(tape: Tape, gate: Tensor, up: Tensor, activation: Acti
       gatedUnitKernels.backward(gpu, buffers, { count, ...accumulate }, constants);
     });
   };
-  tape.record({ inputs: [gate, up], outputs: [y], backward });
+  tape.record({ inputs: [gate, up], outputs: [y], reads: [gate, up], backward });
   return y;
 }

@@ -47,6 +47,6 @@ export function gather(
       gatherKernels.f32.backward(gpu, { dy, offsets, entries, dtable }, ofBlock);
     });
   };
-  tape.record({ inputs: [table], outputs: [y], backward });
+  tape.record({ inputs: [table], outputs: [y], reads: [], backward });
   return y;
 }

@@ -39,6 +39,6 @@ export function layerNorm(tape: Tape, x: Tensor, weight: Tensor, bias: Tensor, e
     const dbias = tape.gradient(bias);
     if (dbias) biasGradient(gpu, dy, dbias);
   };
-  tape.record({ inputs: [x, weight, bias], outputs: [y], saved: [stats], backward });
+  tape.record({ inputs: [x, weight, bias], outputs: [y], reads: [x], saved: [stats], backward });
   return y;
 }

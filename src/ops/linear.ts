@@ -95,6 +95,8 @@ export function linear(
   };
   const terms = [bias, residual].filter((term) => term !== undefined);
   const inputsOfEntry = [x, weight, ...terms, ...adapters.flatMap(({ a, b }) => [a, b])];
-  tape.record({ inputs: inputsOfEntry, outputs: [y], saved: projections, backward });
+  // The gradient of x needs no x, that of a matrix does.
+  const reads = [weight, ...adapters.map(({ a }) => a)].some((matrix) => matrix.requiresGrad) ? [x] : [];
+  tape.record({ inputs: inputsOfEntry, outputs: [y], reads, saved: projections, backward });
   return y;
 }

@@ -56,6 +56,6 @@ export function rmsNorm(
       rmsNormKernels.backward_weight(gpu, buffers, { ...params, accumulate: dweight.accumulate });
     }
   };
-  tape.record({ inputs: [x, weight], outputs: [y], saved: [rstd], backward });
+  tape.record({ inputs: [x, weight], outputs: [y], reads: [x], saved: [rstd], backward });
   return y;
 }

@@ -36,6 +36,6 @@ export function rope(tape: Tape, x: Tensor, positions: Tensor, turns: Tensor, he
     const buffers = { x: y.grad as Tensor, positions, turns, y: dx.grad };
     ropeKernels.rotate(gpu, buffers, { ...params, direction: -1, accumulate: dx.accumulate });
   };
-  tape.record({ inputs: [x], outputs: [y], backward });
+  tape.record({ inputs: [x], outputs: [y], reads: [], backward });
   return y;
 }

@@ -4,14 +4,21 @@
  * itself: every gradient is a kernel that an op calls.
  *
  * One accumulation law, kept here alone: an activation's first gradient sets, later ones add; a parameter's always adds.
+ * And one of lifetimes: what no closure will read is given back when its part of the model ends; what one will read is kept
+ * until then, as it is or packed.
  */
 import type { Gpu } from '../gpu/device.ts';
+import type { BufferView } from '../gpu/pool.ts';
 import { Tensor } from './tensor.ts';
 
 /** What an op leaves on the tape. */
 export interface TapeEntry {
   inputs: readonly Tensor[];
   outputs: readonly Tensor[];
+  /** Of these, the ones whose values `backward` reads: all, unless it is said here. */
+  reads?: readonly Tensor[];
+  /** And of those, the ones that rounding would harm: what is raised to a power, say. They are never packed. */
+  exact?: readonly Tensor[];
   /** Tensors kept for the backward pass and released with the outputs. */
   saved?: readonly Tensor[];
   /** Reads the outputs' `grad`, contributes to the inputs' gradients. */
@@ -24,9 +31,24 @@ export interface GradientSlot {
   accumulate: 0 | 1;
 }
 
+/** A way to keep values in fewer bytes until they are read (PyTorch's hooks of saved tensors). */
+export interface Packing {
+  name: string;
+  /** 32-bit words that a tensor takes; undefined where it stays as it is. */
+  words(tensor: Tensor): number | undefined;
+  pack(gpu: Gpu, tensor: Tensor, into: BufferView): void;
+  unpack(gpu: Gpu, from: BufferView, tensor: Tensor): void;
+}
+
 export class Tape {
   private readonly entries: TapeEntry[] = [];
   private readonly owned = new Set<Tensor>();
+  /** What closures will read. */
+  private readonly awaited = new Set<Tensor>();
+  /** What is to be packed when the next layer begins. */
+  private readonly due: Tensor[] = [];
+  /** Where the values of tensors lie that have given their buffers up. */
+  private readonly packed = new Map<Tensor, { packing: Packing; view: BufferView }>();
 
   private constructor(
     readonly gpu: Gpu,
@@ -53,11 +75,12 @@ export class Tape {
   }
 
   /** Records an op. Its outputs need a gradient when an input does. */
-  record(entry: TapeEntry): void {
+  record(entry: TapeEntry, reaches = entry.inputs.some((input) => input.requiresGrad)): void {
     if (!this.recording) return;
-    const reaches = entry.inputs.some((input) => input.requiresGrad);
     for (const output of entry.outputs) output.requiresGrad = reaches;
     this.entries.push(entry);
+    if (!reaches) return;
+    for (const tensor of [...readsOf(entry), ...(entry.saved ?? [])]) this.awaited.add(tensor);
   }
 
   /** Where a contribution to the tensor's gradient goes; undefined when it needs none. */
@@ -119,7 +142,10 @@ export class Tape {
    */
   backward(input?: Tensor, heir?: Tape): void {
     for (const entry of this.entries.reverse()) {
-      if (entry.outputs.some((output) => output.requiresGrad && output.grad)) entry.backward();
+      if (entry.outputs.some((output) => output.requiresGrad && output.grad)) {
+        for (const tensor of readsOf(entry)) this.unpack(tensor);
+        entry.backward();
+      }
       for (const output of entry.outputs) {
         if (output.grad) this.release(output.grad);
         output.grad = undefined;
@@ -133,22 +159,42 @@ export class Tape {
 
   /** Gives a tensor of this tape back before its time. A tensor that the tape does not own is left alone. */
   release(tensor: Tensor): void {
-    if (this.owned.delete(tensor)) this.gpu.pool.release(tensor);
+    if (!this.owned.delete(tensor)) return;
+    this.gpu.pool.release(this.packed.get(tensor)?.view ?? tensor);
+    this.packed.delete(tensor);
   }
 
   /**
-   * Runs a part of the model, a layer say. Without recording, whatever it allocated is released when it ends, except
-   * what it returns; `consumed` inputs are released too.
+   * Runs a part of the model, a layer say. Whatever it allocated is released when it ends, and `consumed` inputs too, except
+   * what it returns and what closures will read.
    */
   scope<T extends Tensor | readonly Tensor[]>(run: () => T, consumed: readonly Tensor[] = []): T {
-    if (this.recording) return run();
     const before = new Set(this.owned);
     const kept = run();
     const keep = new Set<Tensor>(kept instanceof Tensor ? [kept] : (kept as readonly Tensor[]));
     for (const tensor of [...this.owned]) {
-      if (!keep.has(tensor) && (!before.has(tensor) || consumed.includes(tensor))) this.release(tensor);
+      if (keep.has(tensor) || this.awaited.has(tensor)) continue;
+      if (before.has(tensor) && !consumed.includes(tensor)) continue;
+      this.release(tensor);
+      tensor.moveTo(undefined);
     }
     return kept;
+  }
+
+  /**
+   * One of several layers in a row: what its closures will read is packed when the next one begins, and unpacked when they
+   * do. The last layer's stays as it is, because the backward pass begins there. Whatever computes forward reads plain values,
+   * so that only gradients can tell the difference.
+   */
+  scopePacked(packing: Packing, layer: (tape: Tape, x: Tensor) => Tensor, x: Tensor): Tensor {
+    for (const tensor of this.due.splice(0)) this.pack(tensor, packing);
+    const first = this.entries.length;
+    const y = this.scope(() => layer(this, x), [x]);
+    const entries = this.entries.slice(first);
+    const exact = new Set([y, ...entries.flatMap((entry) => entry.exact ?? [])]);
+    const inside = [x, ...entries.flatMap(({ outputs }) => outputs)];
+    this.due.push(...inside.filter((tensor) => this.awaited.has(tensor) && !exact.has(tensor)));
+    return y;
   }
 
   /**
@@ -161,15 +207,14 @@ export class Tape {
     const backward = () => {
       const inner = Tape.forTraining(this.gpu);
       const { grad } = y;
-      layer(inner, x).grad = grad;
+      inner.scope(() => layer(inner, x)).grad = grad;
       // The inner tape may hand it over, or releases it.
       if (grad && this.owned.delete(grad)) inner.owned.add(grad);
       y.grad = undefined;
       inner.backward(x, this);
     };
-    this.record({ inputs: [x], outputs: [y], backward });
     // The layer's own parameters need gradients even where its input does not.
-    y.requiresGrad = true;
+    this.record({ inputs: [x], outputs: [y], reads: [x], backward }, true);
     return y;
   }
 
@@ -187,4 +232,29 @@ export class Tape {
     for (const tensor of [...this.owned]) this.release(tensor);
     this.entries.length = 0;
   }
+
+  /** Puts a tensor's values away in fewer bytes. */
+  private pack(tensor: Tensor, packing: Packing): void {
+    const words = packing.words(tensor);
+    if (words === undefined || !this.owned.has(tensor)) return;
+    const view = this.gpu.pool.allocate(4 * words, `${tensor.label} ${packing.name}`, 1);
+    packing.pack(this.gpu, tensor, view);
+    this.gpu.pool.release(tensor);
+    tensor.moveTo(undefined);
+    this.packed.set(tensor, { packing, view });
+  }
+
+  /** Gets them back, if they were put away. */
+  private unpack(tensor: Tensor): void {
+    const packed = this.packed.get(tensor);
+    if (!packed) return;
+    tensor.moveTo(this.gpu.pool.allocate(4 * tensor.length, tensor.label));
+    packed.packing.unpack(this.gpu, packed.view, tensor);
+    this.gpu.pool.release(packed.view);
+    this.packed.delete(tensor);
+  }
+}
+
+function readsOf({ inputs, outputs, reads = [...inputs, ...outputs] }: TapeEntry): readonly Tensor[] {
+  return reads;
 }

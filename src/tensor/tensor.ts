@@ -18,20 +18,20 @@ export class Tensor implements BufferView {
   isParameter = false;
 
   constructor(
-    private readonly view: BufferView,
+    private view: BufferView | undefined,
     readonly shape: readonly number[],
     readonly dtype: DType = 'f32',
     readonly label = 'tensor',
   ) {}
 
   get buffer(): GPUBuffer {
-    return this.view.buffer;
+    return this.place.buffer;
   }
   get offset(): number {
-    return this.view.offset;
+    return this.place.offset;
   }
   get size(): number {
-    return this.view.size;
+    return this.place.size;
   }
   /** Number of elements. */
   get length(): number {
@@ -59,6 +59,18 @@ export class Tensor implements BufferView {
       size: deviceBytes(weightDtype(this.dtype), count * this.cols),
     };
     return new Tensor(view, [count, this.cols], this.dtype, this.label);
+  }
+
+  /** Lies in another buffer from now on, or in none; its values are not moved. Only the tape that owns it does this. */
+  moveTo(view: BufferView | undefined): void {
+    this.view = view;
+  }
+
+  private get place(): BufferView {
+    if (this.view) return this.view;
+    throw new Error(
+      `${this} is read, but its buffer was given up: does an op leave it out of what it reads?`,
+    );
   }
 
   toString(): string {

@@ -41,6 +41,14 @@ describe('the buffer pool', () => {
     expect(pool.report().created).to.equal(4);
   });
 
+  it('gives what is held for long no larger buffer, if it is asked to', () => {
+    const { pool } = makePool();
+    const large = pool.allocate(2048, 'large');
+    pool.release(large);
+    expect(pool.allocate(1024, 'small', 1).buffer).not.to.equal(large.buffer);
+    expect(pool.allocate(2048, 'large again', 1).buffer).to.equal(large.buffer);
+  });
+
   it('gives buffers in the same order in every step', () => {
     const { pool } = makePool();
     const step = () => {

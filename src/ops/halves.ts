@@ -1,0 +1,21 @@
+/**
+ * Activations in half their bytes between forward and backward: the {@link Packing} that a tape puts its tensors away with.
+ * Not an op: it records nothing on the tape.
+ */
+import shader from '../../shaders/layers/halves.wgsl';
+import { kernels } from '../gpu/kernel.ts';
+import type { Packing } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { rowGroups, rows } from './rms-norm.ts';
+
+export const halvesKernels = kernels(shader, { pack: rows, unpack: rows });
+
+const params = (tensor: Tensor) => ({ rows: tensor.rows, fours: tensor.cols / 4 });
+
+/** Two numbers a word, and two words a row for its exponent. Rows that are no whole vectors of four stay as they are. */
+export const HALVES: Packing = {
+  name: 'in halves',
+  words: ({ rows, cols, dtype }) => (dtype === 'f32' && cols % 4 === 0 ? rows * (2 + cols / 2) : undefined),
+  pack: (gpu, x, packed) => halvesKernels.pack(gpu, { x, packed }, params(x), rowGroups(gpu.rowThreads)),
+  unpack: (gpu, saved, y) => halvesKernels.unpack(gpu, { saved, y }, params(y), rowGroups(gpu.rowThreads)),
+};
