@@ -204,6 +204,7 @@ export const OPTIONS = {
   shuffleDataset: row('--no-shuffle-dataset', 'switch', 'training', 'take the pairs in the order of the file'),
   gradientCheckpointing: row('--gradient-checkpointing', 'switch', 'training', 'keep no activations but compute them again: slower, less memory'),
   filterEps: row('--filter-eps', 'number', 'training', "leave tokens whose probability is below this out of the head's gradient: faster; 0 is exact"),
+  savedActivations: row('--saved-activations', 'text', 'training', 'how activations wait for the backward pass: float32, or float16 for half the memory'),
   completionOnlyLoss: row('--completion-only-loss', 'boolean', 'training', 'learn completions and not their prompts'),
   full: row('--full', 'switch', 'training', 'train all weights and write a whole model, no adapter'),
 

@@ -140,6 +140,7 @@ const TRANSLATED: Readonly<Record<string, Translation>> = {
     warmup_steps: warmupSteps > 0 ? warmupSteps : warmupRatio,
   }),
   warmupRatio: () => ({}),
+  savedActivations: () => ({}),
   evalSteps: ({ evalSteps }) => (evalSteps > 0 ? { eval_strategy: 'steps', eval_steps: evalSteps } : {}),
   saveSteps: ({ saveSteps }) =>
     saveSteps > 0 ? { save_strategy: 'steps', save_steps: saveSteps } : { save_strategy: 'no' },

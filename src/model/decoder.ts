@@ -11,6 +11,7 @@ import { attention, type Heads } from '../ops/attention.ts';
 import { splitColumns } from '../ops/columns.ts';
 import { gatedUnit } from '../ops/gated-unit.ts';
 import { type GatherIndex, gather } from '../ops/gather.ts';
+import { HALVES } from '../ops/halves.ts';
 import { layerNorm } from '../ops/layer-norm.ts';
 import { linear } from '../ops/linear.ts';
 import { rmsNorm } from '../ops/rms-norm.ts';
@@ -33,6 +34,16 @@ export interface AttentionContext {
   attend(tape: Tape, layer: number, query: Tensor, key: Tensor, value: Tensor): Tensor;
 }
 
+/** What is kept of a layer's activations from its forward to its backward pass. */
+export type Kept = 'float32' | 'float16' | 'nothing';
+
+type Layer = (tape: Tape, x: Tensor) => Tensor;
+const THROUGH: Readonly<Record<Kept, (tape: Tape, layer: Layer, x: Tensor) => Tensor>> = {
+  float32: (tape, layer, x) => tape.scope(() => layer(tape, x), [x]),
+  float16: (tape, layer, x) => tape.scopePacked(HALVES, layer, x),
+  nothing: (tape, layer, x) => tape.checkpoint(layer, x),
+};
+
 export class Decoder {
   /** Adapters in use, in the order in which they add up. */
   readonly adapters: LoraAdapter[] = [];
@@ -54,23 +65,20 @@ export class Decoder {
   }
 
   /** Hidden states of a packed batch after the last norm, (N, d). */
-  hidden(tape: Tape, batch: DeviceBatch, { checkpoint = false } = {}): Tensor {
+  hidden(tape: Tape, batch: DeviceBatch, kept: Kept = 'float32'): Tensor {
     const context: AttentionContext = {
       positions: batch.positions,
       length: batch.length,
       attend: (scope, layer, q, k, v) => attention(scope, q, k, v, batch.spans, this.heads(layer)),
     };
-    return this.layers(tape, this.embed(tape, batch.tokenIndex, batch.positionIndex), context, checkpoint);
+    return this.layers(tape, this.embed(tape, batch.tokenIndex, batch.positionIndex), context, kept);
   }
 
   /** Embedded tokens (N, d) through all layers and the last norm. */
-  layers(tape: Tape, embedded: Tensor, context: AttentionContext, checkpoint = false): Tensor {
+  layers(tape: Tape, embedded: Tensor, context: AttentionContext, kept: Kept = 'float32'): Tensor {
     let x = embedded;
-    for (let i = 0; i < this.config.numHiddenLayers; i++) {
-      const input = x;
-      const run = (scope: Tape, into: Tensor) => this.layer(scope, into, i, context);
-      x = checkpoint ? tape.checkpoint(run, input) : tape.scope(() => run(tape, input), [input]);
-    }
+    for (let i = 0; i < this.config.numHiddenLayers; i++)
+      x = THROUGH[kept](tape, (scope, into) => this.layer(scope, into, i, context), x);
     const last = x;
     return tape.scope(() => this.norm(tape, last, this.architecture.finalNorm), [last]);
   }

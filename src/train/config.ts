@@ -4,6 +4,7 @@
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { LoraConfig } from '../io/peft.ts';
+import type { Kept } from '../model/decoder.ts';
 import {
   type Family,
   type Loss,
@@ -44,6 +45,11 @@ export interface TrainingConfig {
   gradientCheckpointing: boolean;
   /** Tokens whose probability is below this are left out of the head's gradient; 0 leaves out none. */
   filterEps: number;
+  /**
+   * How activations lie from the forward to the backward pass. In `float16` they take half the memory, and only gradients,
+   * not losses, are rounded.
+   */
+  savedActivations: 'float32' | 'float16';
 }
 
 /** What trainers on prompts and completions have in common. */
@@ -130,6 +136,7 @@ const TRAINING_DEFAULTS: Readonly<TrainingConfig> = {
   saveSteps: 0,
   gradientCheckpointing: false,
   filterEps: 0,
+  savedActivations: 'float32',
 };
 
 const COMPLETION_DEFAULTS: Readonly<CompletionConfig> = { ...TRAINING_DEFAULTS, beta: 0.1, maxLength: 1024 };
@@ -223,6 +230,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   refModelSyncSteps: wholeFrom(1),
 };
 
+const SAVED_ACTIVATIONS: readonly string[] = [
+  'float32',
+  'float16',
+] satisfies TrainingConfig['savedActivations'][];
+
 /** Fills in the defaults, with null as `peftConfig` those of full training, and checks every value. Throws {@link InputError}. */
 export function resolveConfig<Config extends TrainingConfig>(
   given: Partial<Config> = {},
@@ -242,7 +254,20 @@ export function resolveConfig<Config extends TrainingConfig>(
     const wayOut = `Known are ${listed(Object.keys(SCHEDULES))}`;
     throw new InputError('settings', `lrSchedulerType is ${quote(String(config.lrSchedulerType))}`, wayOut);
   }
+  if (!SAVED_ACTIVATIONS.includes(config.savedActivations)) {
+    const wayOut = `Known are ${listed(SAVED_ACTIVATIONS)}`;
+    throw new InputError('settings', `savedActivations is ${quote(String(config.savedActivations))}`, wayOut);
+  }
+  if (config.gradientCheckpointing && config.savedActivations !== 'float32') {
+    const what = `gradientCheckpointing saves no activations, and savedActivations wants them in ${config.savedActivations}`;
+    throw new InputError('settings', what, 'Give one of the two');
+  }
   return config;
+}
+
+/** What the decoder keeps of its layers under these settings. */
+export function keptActivations({ gradientCheckpointing, savedActivations }: TrainingConfig): Kept {
+  return gradientCheckpointing ? 'nothing' : savedActivations;
 }
 
 /** The loss that a family makes of a configuration. Throws {@link InputError}. */

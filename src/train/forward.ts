@@ -5,22 +5,30 @@
 import type { BufferView } from '../gpu/pool.ts';
 import type { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
+import type { Kept } from '../model/decoder.ts';
 import { gather } from '../ops/gather.ts';
 import { padded } from '../ops/matmul.ts';
 import { product } from '../ops/product.ts';
 import { headLogprobs, type TokenLogprobs } from '../ops/token-logprob.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import type { TrainingConfig } from './config.ts';
 
 /** The hidden states that carry loss, (R, d). */
-function lossRows(tape: Tape, model: CausalLM, batch: DeviceBatch, checkpoint = false): Tensor {
-  return gather(tape, model.hidden(tape, batch, { checkpoint }), batch.lossRows);
+function lossRows(tape: Tape, model: CausalLM, batch: DeviceBatch, kept?: Kept): Tensor {
+  return gather(tape, model.hidden(tape, batch, kept), batch.lossRows);
 }
 
 /** log π(target | what comes before) of every loss row of the batch, (R). */
 export function rowLogprobs(tape: Tape, model: CausalLM, batch: DeviceBatch): Tensor {
   return headLogprobs(tape, lossRows(tape, model, batch), model.head, batch.targets).logprobs;
+}
+
+/** What a backward pass will find. */
+export interface BackwardSettings {
+  /** What is kept of activations. */
+  kept: Kept;
+  /** Tokens less probable than this get no gradient from the head; 0 leaves out none. */
+  filterEps: number;
 }
 
 export interface RowScores extends TokenLogprobs {
@@ -34,9 +42,9 @@ export function scoreRows(
   model: CausalLM,
   batch: DeviceBatch,
   vocabularyMean: VocabularyMean,
-  { gradientCheckpointing, filterEps }: Pick<TrainingConfig, 'gradientCheckpointing' | 'filterEps'>,
+  { kept, filterEps }: BackwardSettings,
 ): RowScores {
-  const rows = lossRows(tape, model, batch, gradientCheckpointing);
+  const rows = lossRows(tape, model, batch, kept);
   const logitMeans = tape.empty([rows.rows], 'logit means');
   const size = { m: rows.rows, n: 1, k: rows.cols };
   product(tape.gpu, 'nt', rows, vocabularyMean.of(tape), logitMeans, size);

@@ -14,12 +14,11 @@ import { sequenceSums } from '../ops/sequence-sum.ts';
 import { weighPairs } from '../ops/wpo.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import type { TrainingConfig } from './config.ts';
-import { scoreRows, type VocabularyMean } from './forward.ts';
+import { type BackwardSettings, scoreRows, type VocabularyMean } from './forward.ts';
 import { type BatchMeans, batchMeans, type Side } from './metrics.ts';
 import type { Reference } from './reference.ts';
 
-export interface StepContext extends Pick<TrainingConfig, 'gradientCheckpointing' | 'filterEps'> {
+export interface StepContext extends BackwardSettings {
   model: CausalLM;
   loss: Loss;
   /** Undefined where the loss has none. */

@@ -12,7 +12,7 @@ import type { CausalLM } from '../model/causal-lm.ts';
 import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
 import { Clock } from './clock.ts';
-import { resolveLoraConfig, type TrainingConfig } from './config.ts';
+import { keptActivations, resolveLoraConfig, type TrainingConfig } from './config.ts';
 import { NonFiniteLossError } from './errors.ts';
 import { evaluateExamples } from './evaluation.ts';
 import type { Metrics, RunPlan, TrainEvent } from './events.ts';
@@ -271,9 +271,9 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   private get context(): StepContext {
     const { model, vocabularyMean, task } = this;
-    const { gradientCheckpointing, filterEps } = this.config;
-    const { loss } = task;
-    return { model, loss, reference: this.reference, vocabularyMean, gradientCheckpointing, filterEps };
+    const { filterEps } = this.config;
+    const kept = keptActivations(this.config);
+    return { model, loss: task.loss, reference: this.reference, vocabularyMean, kept, filterEps };
   }
 
   private initialAdapter(peftConfig: Partial<LoraConfig> | Adapter): Adapter {

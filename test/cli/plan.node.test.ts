@@ -90,13 +90,31 @@ describe('cli: plan', function () {
     expect(await planned('48')).to.be.above(1.5 * (await planned('1')));
   });
 
+  it('activations in float16, or none: what the run then holds, each less than the one before', async () => {
+    const held = [];
+    for (const flags of [{}, { '--saved-activations': 'float16' }, { '--gradient-checkpointing': '' }]) {
+      const agreed = await both({ '--out': workshop.path(`kept-${held.length}`), ...(flags as object) });
+      expectAgreement(agreed);
+      held.push(agreed.plan.heldBytes);
+    }
+    expect(held).to.deep.equal(held.toSorted((a, b) => b - a));
+    expect(new Set(held).size).to.equal(3);
+    const { code, stderr } = await workshop.run([
+      ...['plan', '--model', workshop.path('model'), '--data', workshop.path('pairs.jsonl')],
+      ...['--saved-activations', 'float16', '--gradient-checkpointing'],
+    ]);
+    expect(code).to.not.equal(0);
+    expect(stderr).to.include('gradientCheckpointing').and.include('savedActivations');
+  });
+
   it('names what would fit where it does not, and says so by its exit code', async () => {
     const args = ['plan', '--model', workshop.path('model'), '--data', workshop.path('pairs.jsonl')];
     const whole = (await workshop.run(args)).json as unknown as Plan;
     const cap = Math.floor(whole.plannedBytes * 0.85);
     const { code, json, stderr } = await workshop.run([...args, '--memory-cap', String(cap)]);
     expect(code).to.equal(1);
-    expect(stderr).to.include('over the cap').and.include('--gradient-checkpointing');
+    expect(stderr).to.include('over the cap').and.include('--saved-activations float16');
+    expect(stderr).to.include('--gradient-checkpointing');
     const { fits, changes } = json as unknown as Plan;
     expect(fits).to.equal(false);
     expect(changes.some((change) => change.fits)).to.equal(true);

@@ -112,6 +112,33 @@ describe('architectures', () => {
       model.dispose();
     });
 
+    it(`${name}: activations kept in halves leave the value alone, and gradients but for a thousandth`, async () => {
+      const gpu = await testGpu();
+      const results: { value: Float32Array; gradient: number[] }[] = [];
+      for (const kept of ['float32', 'float16'] as const) {
+        for (const trainable of [true, false]) {
+          const model = await load(fixture, trainable);
+          const before = gpu.memory().live;
+          const adapter = trainable ? undefined : model.attach(await adapterOf(fixture), { trainable: true });
+          const packed = packPairs(fixture.dpo.pairs);
+          const upstream = Float32Array.from(packed.targets, (_, i) => Math.cos(i));
+          const value = await pass(gpu, model, packed, upstream, kept);
+          const gradients = await (adapter?.parameters ?? model.parameters)?.read('gradients');
+          if (adapter) model.detach(adapter);
+          expect(gpu.memory().live).to.equal(before);
+          model.dispose();
+          results.push({ value, gradient: [...(gradients?.values() ?? [])].flatMap((part) => [...part]) });
+        }
+      }
+      const half = results.length / 2;
+      results.slice(half).forEach(({ value, gradient }, i) => {
+        const exact = results[i] as (typeof results)[0];
+        expect(value).to.deep.equal(exact.value);
+        // A number is rounded by 2^−12.8 of itself in the mean, 1.4e-4, and a gradient is made of several that are.
+        expect(relativeL2(gradient, exact.gradient)).to.be.within(1e-6, 1e-3);
+      });
+    });
+
     it(`${name}: generation with a cache is the full pass`, async () => {
       const gpu = await testGpu();
       const model = await load(fixture);

@@ -9,7 +9,7 @@ import type { Adapter, LoraWeights } from '../../src/io/peft.ts';
 import { parseSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
 import { DeviceBatch } from '../../src/model/batch.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
-import type { Decoder } from '../../src/model/decoder.ts';
+import type { Decoder, Kept } from '../../src/model/decoder.ts';
 import { bytesIn, formatFor, type LoadDtype } from '../../src/model/precision.ts';
 import { gather } from '../../src/ops/gather.ts';
 import { linear } from '../../src/ops/linear.ts';
@@ -75,11 +75,11 @@ export async function pass(
   model: Decoder & Partial<Pick<CausalLM, 'trainedTables'>>,
   packed: PackedBatch,
   upstream?: Float32Array,
-  checkpoint = false,
+  kept?: Kept,
 ): Promise<Float32Array> {
   const batch = new DeviceBatch(gpu, packed, model.trainedTables);
   const tape = upstream ? Tape.forTraining(gpu) : Tape.forInference(gpu);
-  const rows = gather(tape, model.hidden(tape, batch, { checkpoint }), batch.lossRows);
+  const rows = gather(tape, model.hidden(tape, batch, kept), batch.lossRows);
   const { logprobs } = headLogprobs(tape, rows, model.head, batch.targets);
   const values = gpu.recorder.read(logprobs);
   if (upstream) {

@@ -136,7 +136,7 @@ function troublesOf(
 /** Precisions that no smaller one is proposed for. */
 const BLOCKS: readonly (string | undefined)[] = ['q8_0', 'q4_0'];
 
-/** What could be changed, from what alters the result least: each change on top of those before it. */
+/** What could be changed, from what costs and alters least: each change on top of those before it. */
 function changesTo(settings: Settings): Settings[] {
   const {
     perDeviceTrainBatchSize: batch = DPO_DEFAULTS.perDeviceTrainBatchSize,
@@ -149,7 +149,12 @@ function changesTo(settings: Settings): Settings[] {
     so = { ...so, ...change };
     changes.push(so);
   };
-  if (!settings.gradientCheckpointing) also({ gradientCheckpointing: true });
+  if (!settings.gradientCheckpointing) {
+    // One excludes the other, so that what follows builds on the one that saves more.
+    const packed = settings.savedActivations === 'float16';
+    if (!packed) changes.push({ savedActivations: 'float16' });
+    also({ gradientCheckpointing: true, ...(packed && { savedActivations: 'float32' }) });
+  }
   const spread = (size: number) => ({
     perDeviceTrainBatchSize: size,
     gradientAccumulationSteps: accumulation * Math.ceil(batch / size),

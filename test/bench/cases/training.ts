@@ -60,7 +60,7 @@ async function contextOf({ model }: Training, pairs: readonly Pair[]) {
   for await (const _ of reference.prepare(examples));
   const vocabularyMean = new VocabularyMean(model);
   const loss = lossOf(FAMILIES.dpo, { ...CONFIG });
-  const exact = { gradientCheckpointing: false, filterEps: 0 };
+  const exact = { kept: 'float32', filterEps: 0 } as const;
   const context: StepContext = { model, loss, reference, vocabularyMean, ...exact };
   return { context, examples };
 }
