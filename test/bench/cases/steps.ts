@@ -7,6 +7,7 @@ import { parseConfigText } from '../../../src/io/config.ts';
 import type { JsonObject } from '../../../src/io/json.ts';
 import { ARCHITECTURES, DIALECTS } from '../../../src/model/architectures.ts';
 import { CausalLM } from '../../../src/model/causal-lm.ts';
+import type { Kept } from '../../../src/model/decoder.ts';
 import { generate } from '../../../src/model/generation.ts';
 import { weightShapes } from '../../../src/model/weights.ts';
 import { attention } from '../../../src/ops/attention.ts';
@@ -34,6 +35,7 @@ interface StepOptions {
   rank?: number;
   quick?: boolean;
   peers?: boolean;
+  kept?: Kept;
   size: Record<string, number>;
 }
 
@@ -42,7 +44,7 @@ const RANK = 8;
 function stepCase(
   label: string,
   batch: BatchShape,
-  { model = MODELS.embedded, rank = RANK, quick = false, peers = false, group, size }: StepOptions,
+  { model = MODELS.embedded, rank = RANK, quick = false, peers = false, kept, group, size }: StepOptions,
 ): Case {
   const config = configOf(model);
   const pairs = randomPairs(batch, config.vocabSize);
@@ -53,7 +55,7 @@ function stepCase(
     work: stepWork(config, pairs),
     quick,
     memory: 2 * weightBytes(model),
-    make: (gpu) => stepRun(gpu, model, pairs, rank),
+    make: (gpu) => stepRun(gpu, model, pairs, rank, kept),
     ...(peers && { job: () => dpoJob(model, batch, rank) }),
   };
 }
@@ -166,6 +168,18 @@ const models: readonly Case[] = [
   ),
 ];
 
+/** The same step by what it keeps of its layers' activations: bytes against time. */
+const activations: readonly Case[] = (
+  [
+    ['activations in float32', 'float32'],
+    ['activations in float16', 'float16'],
+    ['activations computed again', 'nothing'],
+  ] as const
+).map(([label, kept]) => ({
+  ...stepCase(`with ${label}`, { ...BATCH, pairs: 8 }, { group: 'activations', kept, size: { pairs: 8 } }),
+  curve: 'activations',
+}));
+
 /**
  * Prompts of half the length of a sequence, packed once for both completions, or for each: 190 tokens a pair or 254. What a
  * token costs in the layers is spared, and nothing of the head, which sees completions alone.
@@ -207,4 +221,4 @@ const generation: readonly Case[] = [1, 16].map((sequences) => ({
   },
 }));
 
-export const STEPS: readonly Case[] = [...models, ...growth, ...prompts, ...generation];
+export const STEPS: readonly Case[] = [...models, ...activations, ...growth, ...prompts, ...generation];

@@ -8,6 +8,7 @@ import type { ModelConfig } from '../../../src/io/config.ts';
 import type { JsonObject } from '../../../src/io/json.ts';
 import { DeviceBatch } from '../../../src/model/batch.ts';
 import { CausalLM } from '../../../src/model/causal-lm.ts';
+import type { Kept } from '../../../src/model/decoder.ts';
 import { linearShapes } from '../../../src/model/weights.ts';
 import { FAMILIES, lossOf } from '../../../src/objectives/families.ts';
 import { objectiveLoss } from '../../../src/objectives/objective-loss.ts';
@@ -53,15 +54,14 @@ async function training(gpu: Gpu, json: JsonObject, rank: number): Promise<Train
 }
 
 /** What a trainer's step is given. The reference is computed here, ahead of the steps. */
-async function contextOf({ model }: Training, pairs: readonly Pair[]) {
+async function contextOf({ model }: Training, pairs: readonly Pair[], kept: Kept = 'float32') {
   const examples = pairs.map(exampleOf);
   const [without] = model.adapters;
   const reference = new CachedReference(model, { without, batchSize: examples.length });
   for await (const _ of reference.prepare(examples));
   const vocabularyMean = new VocabularyMean(model);
   const loss = lossOf(FAMILIES.dpo, { ...CONFIG });
-  const exact = { kept: 'float32', filterEps: 0 } as const;
-  const context: StepContext = { model, loss, reference, vocabularyMean, ...exact };
+  const context: StepContext = { model, loss, reference, vocabularyMean, kept, filterEps: 0 };
   return { context, examples };
 }
 
@@ -71,9 +71,10 @@ export async function stepRun(
   json: JsonObject,
   pairs: readonly Pair[],
   rank: number,
+  kept?: Kept,
 ): Promise<Run> {
   const trained = await training(gpu, json, rank);
-  const { context, examples } = await contextOf(trained, pairs);
+  const { context, examples } = await contextOf(trained, pairs, kept);
   const losses: Promise<number>[] = [];
   let last = Promise.resolve(0);
   const start = async () => {
