@@ -119,9 +119,10 @@ export class Workshop {
   }
 }
 
-/** The variants that the suite is to run by, for a command that names none itself. */
+/** The variants that the suite is to run by, for a command that names none itself and is not to find one by measuring. */
 function forced(args: readonly string[]): string[] {
-  const names = args.includes('--variant') ? undefined : globalThis.testVariants;
+  const own = args.includes('--variant') || args.includes('--tune');
+  const names = own ? undefined : globalThis.testVariants;
   return names ? ['--variant', names.join(',')] : [];
 }
 
