@@ -1,4 +1,4 @@
-/** Training on a quantised base: the same run as on its values in float32, and cached references kept apart. */
+/** Training with fewer bits, of the base or of activations, and without negligible tokens: what stays the same, and what moves by how much. */
 import { expect } from 'chai';
 import { memoryReferenceCache } from '../../src/io/reference-cache.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
