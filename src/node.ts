@@ -19,8 +19,6 @@ export { openSource } from './node/sources.ts';
 export { nodeTuning } from './node/tuning.ts';
 
 export interface NodeGpuOptions extends GpuOptions {
-  /** Hears one line where the CPU stands in for a GPU. */
-  onNotice?: (line: string) => void;
   /**
    * Whether to measure kernel variants before training and remember the fastest; by default on a GPU, and not where the CPU
    * stands in for one, where it would take long and the best is known.
@@ -33,5 +31,5 @@ export async function requestGpu({ onNotice, tune, ...options }: NodeGpuOptions 
   const { gpu, notice } = await requestNodeGpu();
   if (notice) onNotice?.(notice);
   const tuning = tune === false ? undefined : { ...nodeTuning(), software: tune === true };
-  return Gpu.request(gpu, { tuning, ...options });
+  return Gpu.request(gpu, { tuning, onNotice, ...options });
 }

@@ -15,6 +15,7 @@ import { type MatrixUnit, matrixUnit, SUBGROUP_MATRIX } from './matrix-unit.ts';
 import { PipelineCache, type PipelineKey } from './pipelines.ts';
 import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
 import { Profiler } from './profiler.ts';
+import { quadsExchange } from './quads.ts';
 import { Recorder } from './recorder.ts';
 import { Tuner, type Tuning } from './tuner.ts';
 import { Variants } from './variants.ts';
@@ -39,6 +40,7 @@ export interface AdapterReport {
   description: string;
   /** True where the CPU stands in for a GPU. */
   software: boolean;
+  /** Features that are used: what the adapter has of them, and does as it should. */
   features: string[];
   /** The matrices that its subgroups multiply; there with the feature alone. */
   matrixUnit?: MatrixUnit | undefined;
@@ -52,6 +54,8 @@ export interface GpuOptions {
   variants?: readonly string[] | undefined;
   /** Measure kernel variants at the start of a run and remember the fastest; without it nothing is measured. */
   tuning?: Tuning | undefined;
+  /** Hears a line where the CPU stands in for a GPU, or a feature of the adapter does not do what it should. */
+  onNotice?: ((line: string) => void) | undefined;
 }
 
 /** What a device of ours is made of beside the browser's. */
@@ -127,14 +131,19 @@ export class Gpu {
     const requiredFeatures = WANTED_FEATURES.filter(offered);
     const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
     const { vendor, architecture, description } = adapter.info;
+    const software =
+      adapter.info.isFallbackAdapter ||
+      /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(`${architecture} ${description}`);
+    // On a GPU no kernel runs by quads, and what else runs by subgroups is measured, and compared, first.
+    const isTried = software && requiredFeatures.includes('subgroups');
+    const failed = isTried && !(await quadsExchange(device));
+    if (failed) options.onNotice?.('The subgroups of this adapter compute wrongly and are left alone.');
     const report: AdapterReport = {
       vendor,
       architecture,
       description,
-      software:
-        adapter.info.isFallbackAdapter ||
-        /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(`${architecture} ${description}`),
-      features: requiredFeatures,
+      software,
+      features: requiredFeatures.filter((name) => name !== 'subgroups' || !failed),
       matrixUnit: unit,
     };
     const tuner = options.tuning && new Tuner(options.tuning, adapter.info);

@@ -71,7 +71,7 @@ export class Variants {
   /** The variant that runs `shape` on this device. */
   choose<Shape, V extends Variant<Shape>>(gpu: Gpu, operation: Operation<Shape, V>, shape: Shape): V {
     const able = operation.variants.filter(
-      (variant) => (!variant.feature || gpu.device.features.has(variant.feature)) && variant.serves(shape),
+      ({ feature, serves }) => (!feature || gpu.adapter.features.includes(feature)) && serves(shape),
     );
     const asked = this.asked.flatMap((name) => able.filter((variant) => variant.name === name))[0];
     const exact = able.filter(({ reduced }) => !reduced);

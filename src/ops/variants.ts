@@ -13,7 +13,7 @@ const ALL = [...PRODUCT_VARIANTS, ...ATTENTION_VARIANTS, ...SOFTMAX_VARIANTS];
 export const VARIANT_NAMES: readonly string[] = [...new Set(ALL.map(({ name }) => name))];
 
 /** Throws a {@link GpuValidationError} for a variant that was asked for and is none, or that the device cannot run. */
-export function requireVariants({ variants, device }: Gpu): void {
+export function requireVariants({ variants, adapter }: Gpu): void {
   for (const asked of variants.asked) {
     const named = ALL.filter(({ name }) => name === asked);
     if (named.length === 0) {
@@ -22,7 +22,7 @@ export function requireVariants({ variants, device }: Gpu): void {
     }
     const missing = named
       .map(({ feature }) => feature)
-      .filter((feature) => feature && !device.features.has(feature));
+      .filter((feature) => feature && !adapter.features.includes(feature));
     if (missing.length === named.length) {
       throw new GpuValidationError(
         `the kernel variant ${asked} needs ${missing[0]}, which this adapter does not offer. Leave it out.`,

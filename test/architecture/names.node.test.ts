@@ -26,7 +26,7 @@ function runnerOf(shader: string): string | undefined {
 describe('names', () => {
   it('lead from a kernel to what runs it and the test of that', () => {
     const lost = shaders
-      .filter((shader) => !/^shaders\/(lib|objectives|divergences|formats|epilogues)\//.test(shader))
+      .filter((shader) => !/^shaders\/(lib|objectives|divergences|formats|epilogues|device)\//.test(shader))
       .filter((shader) => {
         const runner = runnerOf(shader);
         return (
@@ -51,6 +51,12 @@ describe('names', () => {
   it('lead from an epilogue to the kernels that end so', () => {
     const epilogues = shaders.filter((shader) => shader.startsWith('shaders/epilogues/'));
     expect(importsOf('src/ops/matmul.ts')).to.include.members(epilogues);
+  });
+
+  it('lead from what tries a device to what starts it', () => {
+    const trials = shaders.filter((shader) => shader.startsWith('shaders/device/'));
+    const names = trials.map((shader) => shader.replace(/^.*\/|\.wgsl$/g, ''));
+    expect(names.flatMap((name) => importsOf(`src/gpu/${name}.ts`))).to.include.members(trials);
   });
 
   it('leave no library shader unused', () => {

@@ -1,0 +1,48 @@
+/** The trial of a device's quads: passed here, and failed where threads get the wrong numbers or the shader is refused. */
+import { expect } from 'chai';
+import { Gpu } from '../../src/gpu/device.ts';
+import { quadsExchange } from '../../src/gpu/quads.ts';
+import { freshGpu, platformGpu } from '../support/gpu.ts';
+
+/** The platform's GPU, whose devices read a text of a shader wrongly. */
+async function mistaking(text: string, other: string): Promise<GPU> {
+  const real = await platformGpu();
+  const requestAdapter = async (options?: GPURequestAdapterOptions) => {
+    const adapter = (await real.requestAdapter(options)) as GPUAdapter;
+    const { features, limits, info } = adapter;
+    const requestDevice = async (descriptor?: GPUDeviceDescriptor) => {
+      const device = await adapter.requestDevice(descriptor);
+      const { createShaderModule } = device;
+      device.createShaderModule = ({ code, ...rest }) =>
+        createShaderModule.call(device, { ...rest, code: code.replace(text, other) });
+      return device;
+    };
+    return { features, limits, info, requestDevice };
+  };
+  return { requestAdapter } as unknown as GPU;
+}
+
+describe('quads', () => {
+  it('exchange numbers on this adapter', async () => {
+    const gpu = await freshGpu();
+    expect(gpu.device.features.has('subgroups')).to.equal(true);
+    expect(await quadsExchange(gpu.device)).to.equal(true);
+    expect(gpu.adapter.features).to.include('subgroups');
+    gpu.dispose();
+  });
+
+  for (const [what, text, other] of [
+    ['a neighbour is another', 'quadSwapX(own)', 'quadSwapY(own)'],
+    ['nothing is received', 'quadBroadcast(own, 2u)', 'own'],
+    ['the shader is refused', 'quadSwapY(own)', 'quadSwapZ(own)'],
+  ] as const) {
+    it(`are left alone, and somebody is told, where ${what}`, async () => {
+      const notices: string[] = [];
+      const gpu = await Gpu.request(await mistaking(text, other), { onNotice: (line) => notices.push(line) });
+      expect(gpu.adapter.features).not.to.include('subgroups');
+      expect(notices).to.deep.equal(['The subgroups of this adapter compute wrongly and are left alone.']);
+      gpu.check();
+      gpu.dispose();
+    });
+  }
+});
