@@ -11,6 +11,7 @@ import { fillWithBias } from './bias.ts';
 import {
   general,
   isTiled,
+  joinedEnds,
   type Layout,
   type LowRankFactors,
   launch,
@@ -38,26 +39,28 @@ export function product(
   { scale = 1, accumulate = 0, lowRank, addend }: ProductOptions = {},
 ): void {
   const isSplit = b instanceof Tensor && layout !== 'tn' && b.size > gpu.limits.maxStorageBufferBindingSize;
-  if (!isSplit && isTiled(layout, size)) {
-    const { software, matrixUnit } = gpu.adapter;
-    const shape = { ...size, layout, format: formatOf(b), software, matrixUnit };
-    const variant = gpu.variants.choose(gpu, PRODUCT, shape);
-    const plan = planProduct(shape, variant);
-    const isOnePass = plan.slices === 1 && (lowRank?.rank ?? 0) % 4 === 0;
-    const options = { scale, accumulate, addend, lowRank: isOnePass ? lowRank : undefined };
-    launch(gpu, variant, shape, plan, { a, weights: bound(b), c }, options);
-    if (lowRank && !isOnePass) addLowRank(gpu, layout, lowRank, c, size);
+  if (isSplit || !isTiled(layout, size)) {
+    if (addend) begin(gpu, addend, c, size, accumulate);
+    const options = { scale, accumulate: addend ? 1 : accumulate } as const;
+    if (isSplit) inBlocks[layout](gpu, a, b, c, size, options);
+    else {
+      const { m, n, k } = size;
+      const params = { m, n, k, ...strides(layout, size), ...options };
+      general[formatOf(b)][layout](gpu, { a, weights: bound(b), c }, params);
+    }
+    if (lowRank) addLowRank(gpu, layout, lowRank, c, size);
     return;
   }
-  if (addend) begin(gpu, addend, c, size, accumulate);
-  const options = { scale, accumulate: addend ? 1 : accumulate } as const;
-  if (isSplit) inBlocks[layout](gpu, a, b, c, size, options);
-  else {
-    const { m, n, k } = size;
-    const params = { m, n, k, ...strides(layout, size), ...options };
-    general[formatOf(b)][layout](gpu, { a, weights: bound(b), c }, params);
-  }
-  if (lowRank) addLowRank(gpu, layout, lowRank, c, size);
+  const { software, matrixUnit } = gpu.adapter;
+  const shape = { ...size, layout, format: formatOf(b), software, matrixUnit };
+  const variant = gpu.variants.choose(gpu, PRODUCT, shape);
+  const plan = planProduct(shape, variant);
+  const ends = joinedEnds(shape, plan, { lowRank, addend });
+  const isBegun = addend && !ends.addend;
+  if (isBegun) begin(gpu, addend, c, size, accumulate);
+  const options = { scale, accumulate: isBegun ? 1 : accumulate, ...ends } as const;
+  launch(gpu, variant, shape, plan, { a, weights: bound(b), c }, options);
+  if (lowRank && !ends.lowRank) addLowRank(gpu, layout, lowRank, c, size);
 }
 
 /** What a product is added to, for kernels that cannot do it themselves. */
