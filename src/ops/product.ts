@@ -10,17 +10,14 @@ import { copyInto } from './add.ts';
 import { fillWithBias } from './bias.ts';
 import {
   general,
-  isTiled,
   joinedEnds,
-  type Layout,
   type LowRankFactors,
   launch,
   PRODUCT,
   type ProductOptions,
-  type ProductSize,
   planProduct,
-  strides,
 } from './matmul.ts';
+import { isTiled, type Layout, type ProductSize, strides } from './product-size.ts';
 import { bound, formatOf, inBlocksOfRows, type Weights } from './weights.ts';
 
 export type { Layout, LowRankFactors, ProductOptions, ProductSize };

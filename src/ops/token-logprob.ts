@@ -10,8 +10,8 @@ import type { Grid } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkLogits, checkPerRow, inRowBlocks, type Part } from './logits.ts';
-import { padded } from './matmul.ts';
 import { product } from './product.ts';
+import { padded } from './product-size.ts';
 import { bound, formatOf, inBlocksOfRows, rowStep, weightKernels } from './weights.ts';
 
 const perRow: Grid = { groups: (p) => p.rows };

@@ -2,15 +2,9 @@
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import type { BufferView } from '../../src/gpu/pool.ts';
-import {
-  isTiled,
-  type Layout,
-  PRODUCT,
-  PRODUCT_VARIANTS,
-  type ProductSize,
-  planProduct,
-} from '../../src/ops/matmul.ts';
+import { PRODUCT, PRODUCT_VARIANTS, planProduct } from '../../src/ops/matmul.ts';
 import { product } from '../../src/ops/product.ts';
+import { isTiled, type Layout, type ProductSize } from '../../src/ops/product-size.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random, type Tolerance } from '../reference/compare.ts';
 import { OF_MAGNITUDES } from '../support/coarse.ts';
