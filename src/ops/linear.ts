@@ -1,6 +1,6 @@
 /**
  * A linear layer y = x Wᵀ + b, with a low-rank adapter beside it where one is given (Hu et al. 2021), and added to the
- * residual that it belongs to: y = x Wᵀ + b + s · (x Aᵀ) Bᵀ + residual. All of it is one pass over y, if there is one adapter.
+ * residual that it belongs to: y = x Wᵀ + b + s · (x Aᵀ) Bᵀ + residual. On a GPU all of it is one pass over y, if there is one adapter.
  * Weights without `requiresGrad` get no gradient kernel.
  */
 import type { Tape } from '../tensor/tape.ts';
