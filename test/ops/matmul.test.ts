@@ -112,7 +112,7 @@ async function checkEnds(gpu: Gpu, layout: Layout, size: ProductSize, ends: Ends
   const { normals } = random(m + n + k);
   const row = Tensor.from(gpu, before.subarray(0, n), [n], 'a row');
   const matrix = Tensor.from(gpu, before, [m, n], 'a matrix');
-  // A rank of 6 is no vector: the pair is then a product of its own, as any below 32 is on a software adapter.
+  // A rank of 6 is no vector: the pair is then a product of its own, and on a software adapter with a rank below 32 always.
   const cases: readonly [rank: number, addend?: Tensor][] = [
     [0, row],
     [0, matrix],
