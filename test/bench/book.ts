@@ -18,6 +18,8 @@ export interface Book {
   facts: Record<string, Record<string, number>>;
   /** What was not run, and why. */
   leftOut: Record<string, string>;
+  /** What a reader must know of results that were kept from different runs, written by hand. */
+  notes?: string[];
 }
 
 function higher(a: Peak, b: Peak = a): Peak {
@@ -34,10 +36,20 @@ export function noted(
   if (event.type === 'adapter') {
     const { adapter } = event;
     const peers = Object.fromEntries(event.peers.map(({ name, version }) => [name, version]));
-    const { results = {}, facts = {}, leftOut = {} } = book ?? {};
+    const { results = {}, facts = {}, leftOut = {}, notes } = book ?? {};
     // Whatever else runs here makes a peak lower: the highest that was seen is the nearest.
     const peak = higher(event.peak, book?.peak);
-    return { where, date, adapter, peak, peers: { ...book?.peers, ...peers }, results, facts, leftOut };
+    return {
+      where,
+      date,
+      adapter,
+      peak,
+      peers: { ...book?.peers, ...peers },
+      results,
+      facts,
+      leftOut,
+      ...(notes && { notes }),
+    };
   }
   if (!book) return undefined;
   const { results, facts, leftOut } = book;

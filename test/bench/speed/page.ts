@@ -58,7 +58,7 @@ export async function speedPage(folder: string): Promise<string[]> {
 }
 
 function worldPart(book: Book, world: World, plots: { peers: string; growth: string }): string {
-  const { adapter, peak, peers, where, date, leftOut } = book;
+  const { adapter, peak, peers, where, date, leftOut, notes = [] } = book;
   const name = [adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(' ');
   const beside = Object.entries(peers).map((peer) => peer.join(' '));
   const left = Object.entries(leftOut).map(([id, reason]) => `- ${id}: ${reason}`);
@@ -71,7 +71,7 @@ function worldPart(book: Book, world: World, plots: { peers: string; growth: str
 ${name}${adapter.software ? ', on the CPU' : ''}; ${where}; ${date}${beside.length > 0 ? `; beside ${beside.join(' and ')}` : ''}. At most
 ${threeDigits(peak.gflops)} GFLOP/s and ${threeDigits(peak.gbytes)} GB/s, measured in the same run.
 
-${judged.join('\n')}
+${notes.map((note) => `${note}\n\n`).join('')}${judged.join('\n')}
 
 ### Beside others
 
