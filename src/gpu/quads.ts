@@ -1,5 +1,5 @@
 /**
- * Tries, once for a device, the exchange between threads that attention by quads relies on. Runs a dispatch of its own and
+ * Tries, once for a device, the exchange between threads that kernels by quads rely on. Runs a dispatch of its own and
  * leaves nothing behind, also where the device refuses the shader.
  */
 import shader from '../../shaders/device/quads.wgsl';

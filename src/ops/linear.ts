@@ -7,7 +7,8 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { copyInto } from './add.ts';
 import { biasGradient, fillWithBias } from './bias.ts';
-import { type LowRankFactors, product } from './product.ts';
+import type { LowRankFactors } from './matmul.ts';
+import { product } from './product.ts';
 
 /** A low-rank adapter: A (r, in), B (out, r), and the factor s = α/r (rsLoRA: α/√r). */
 export interface LowRank {

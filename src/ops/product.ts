@@ -20,8 +20,6 @@ import {
 import { isTiled, type Layout, type ProductSize, strides } from './product-size.ts';
 import { bound, formatOf, inBlocksOfRows, type Weights } from './weights.ts';
 
-export type { Layout, LowRankFactors, ProductOptions, ProductSize };
-
 /**
  * c (m, n) = scale · product + low-rank product + addend, added to c where `accumulate` is 1. In `nt` and `nn` b may lie in
  * any format. With a low-rank pair or an addend the rows of a and c lie one after the other.

@@ -2,7 +2,8 @@
  * Matrix products: squares in the three layouts, and the shapes that training asks for, which are not square: LoRA's
  * (tokens, width) · (r, width)ᵀ and its ways back, and the head's (tokens, width) · (vocabulary, width)ᵀ.
  */
-import { type Layout, type ProductSize, product } from '../../../src/ops/product.ts';
+import { product } from '../../../src/ops/product.ts';
+import type { Layout, ProductSize } from '../../../src/ops/product-size.ts';
 import type { Case } from '../bench.ts';
 import { randomTensor, runOn } from './run.ts';
 
