@@ -8,15 +8,20 @@ const SLEEP_MS = 1;
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
 let awaited = 0;
+/** One turn at most is on its way. A wait that ends and another that begins in between must not start a second row of them. */
+let turning = false;
 
 function turn(): void {
-  if (awaited === 0) return;
+  turning = awaited > 0;
+  if (!turning) return;
   Atomics.wait(cell, 0, 0, SLEEP_MS);
   setImmediate(turn);
 }
 
 function watch<T>(answer: Promise<T>): Promise<T> {
-  if (awaited++ === 0) setImmediate(turn);
+  awaited++;
+  if (!turning) setImmediate(turn);
+  turning = true;
   const done = () => {
     awaited--;
   };

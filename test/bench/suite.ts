@@ -123,7 +123,7 @@ async function runTogether(
     for (const field of fields) differences.set(field, await compare(field));
     await race(
       courses.flatMap(({ field, course }) => (course.name in field.failures ? [] : [course])),
-      { ...pace, budget: pace.budget * Math.max(1, fields.length / 4) },
+      { ...pace, budget: pace.budget * fields.length },
       signal,
     );
     return fields.map((field): Result => {
