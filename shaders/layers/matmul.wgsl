@@ -154,23 +154,12 @@ fn product(
   }
 
   // By a loop over an array, because written out these stores are most of the kernel, and of its compile time.
-  var blocks: array<mat4x4f, 16>;
-  blocks[0] = sums.c00;
-  blocks[1] = sums.c01;
-  blocks[2] = sums.c02;
-  blocks[3] = sums.c03;
-  blocks[4] = sums.c10;
-  blocks[5] = sums.c11;
-  blocks[6] = sums.c12;
-  blocks[7] = sums.c13;
-  blocks[8] = sums.c20;
-  blocks[9] = sums.c21;
-  blocks[10] = sums.c22;
-  blocks[11] = sums.c23;
-  blocks[12] = sums.c30;
-  blocks[13] = sums.c31;
-  blocks[14] = sums.c32;
-  blocks[15] = sums.c33;
+  var blocks = array<mat4x4f, 16>(
+    sums.c00, sums.c01, sums.c02, sums.c03,
+    sums.c10, sums.c11, sums.c12, sums.c13,
+    sums.c20, sums.c21, sums.c22, sums.c23,
+    sums.c30, sums.c31, sums.c32, sums.c33,
+  );
   for (var t = 0u; t < DOWN * ACROSS * 4u; t++) {
     let d = t / (ACROSS * 4u);
     let q = t / 4u % ACROSS;

@@ -29,18 +29,24 @@ function watch<T>(answer: Promise<T>): Promise<T> {
   return answer;
 }
 
+/** What Dawn's classes promise about work of the device: its own threads do it, and the caller only waits. */
+const WAITS = {
+  GPUQueue: ['onSubmittedWorkDone'],
+  GPUBuffer: ['mapAsync'],
+  GPUDevice: ['createComputePipelineAsync'],
+} as const;
+
 /** Watches every wait for the device from now on; `globals` are Dawn's classes. */
 export function yieldCpuWhileWaiting(globals: object): void {
-  const { GPUQueue, GPUBuffer } = globals as {
-    GPUQueue: { prototype: GPUQueue };
-    GPUBuffer: { prototype: GPUBuffer };
-  };
-  const { onSubmittedWorkDone } = GPUQueue.prototype;
-  GPUQueue.prototype.onSubmittedWorkDone = function () {
-    return watch(onSubmittedWorkDone.call(this));
-  };
-  const { mapAsync } = GPUBuffer.prototype;
-  GPUBuffer.prototype.mapAsync = function (...args) {
-    return watch(mapAsync.apply(this, args));
-  };
+  for (const [name, methods] of Object.entries(WAITS)) {
+    const { prototype } = (globals as Record<string, { prototype: Record<string, Wait> }>)[name]!;
+    for (const method of methods) {
+      const wait = prototype[method]!;
+      prototype[method] = function (...args) {
+        return watch(wait.apply(this, args));
+      };
+    }
+  }
 }
+
+type Wait = (this: unknown, ...args: unknown[]) => Promise<unknown>;
