@@ -30,28 +30,27 @@ fn forward(
   var sums: Held;
   var keys: Rows;
   var values: Rows;
-  for (var pass_index = 0u; pass_index < 2u; pass_index++) {
-    let seen = seen_keys(place.tokens, pass_index);
-    let range = range_of_quad(seen);
-    for (var j = range.x; j < range.y; j += 2u) {
-      let k = key_at(two_from(j), kv_head);
-      read_keys(&keys, &values, k, part);
-      let s = products(&held_query, &keys, place.own) * (params.scale * LOG2_E);
-      let visible0 = covers(seen, j);
-      let visible1 = covers(seen, j + 1u);
-      let whole0 = floor(s[0]);
-      let whole1 = floor(s[1]);
-      let above = max(highest, max(select(vec4f(LOWEST), whole0, visible0), select(vec4f(LOWEST), whole1, visible1)));
-      let shrink = power_of_two(highest - above);
-      let weights = mat2x4f(
-        select(vec4f(), exp2(s[0] - whole0) * power_of_two(whole0 - above), visible0),
-        select(vec4f(), exp2(s[1] - whole1) * power_of_two(whole1 - above), visible1),
-      );
-      highest = above;
-      total = total * shrink + weights[0] + weights[1];
-      scale_held(&sums, shrink);
-      add_multiples(&sums, weights, &values);
-    }
+  let keys_seen = keys_of_quad(place.tokens);
+  for (var turn = 0u; turn < keys_seen.turns; turn++) {
+    let seen = seen_in(keys_seen, turn);
+    let j = key_in(keys_seen, turn);
+    let k = key_at(two_from(j), kv_head);
+    read_keys(&keys, &values, k, part);
+    let s = products(&held_query, &keys, place.own) * (params.scale * LOG2_E);
+    let visible0 = covers(seen, j);
+    let visible1 = covers(seen, j + 1u);
+    let whole0 = floor(s[0]);
+    let whole1 = floor(s[1]);
+    let above = max(highest, max(select(vec4f(LOWEST), whole0, visible0), select(vec4f(LOWEST), whole1, visible1)));
+    let shrink = power_of_two(highest - above);
+    let weights = mat2x4f(
+      select(vec4f(), exp2(s[0] - whole0) * power_of_two(whole0 - above), visible0),
+      select(vec4f(), exp2(s[1] - whole1) * power_of_two(whole1 - above), visible1),
+    );
+    highest = above;
+    total = total * shrink + weights[0] + weights[1];
+    scale_held(&sums, shrink);
+    add_multiples(&sums, weights, &values);
   }
   scale_held(&sums, 1.0 / total);
   var results = sums;
@@ -100,20 +99,19 @@ fn backward_query(
   var sums: Held;
   var keys: Rows;
   var values: Rows;
-  for (var pass_index = 0u; pass_index < 2u; pass_index++) {
-    let seen = seen_keys(place.tokens, pass_index);
-    let range = range_of_quad(seen);
-    for (var j = range.x; j < range.y; j += 2u) {
-      let k = key_at(two_from(j), kv_head);
-      read_keys(&keys, &values, k, part);
-      let s = products(&held_query, &keys, place.own) * params.scale;
-      let dp = products(&held_dy, &values, place.own);
-      let weights = mat2x4f(
-        select(vec4f(), exp(s[0] - log_sums), covers(seen, j)) * (dp[0] - deltas),
-        select(vec4f(), exp(s[1] - log_sums), covers(seen, j + 1u)) * (dp[1] - deltas),
-      );
-      add_multiples(&sums, weights * params.scale, &keys);
-    }
+  let keys_seen = keys_of_quad(place.tokens);
+  for (var turn = 0u; turn < keys_seen.turns; turn++) {
+    let seen = seen_in(keys_seen, turn);
+    let j = key_in(keys_seen, turn);
+    let k = key_at(two_from(j), kv_head);
+    read_keys(&keys, &values, k, part);
+    let s = products(&held_query, &keys, place.own) * params.scale;
+    let dp = products(&held_dy, &values, place.own);
+    let weights = mat2x4f(
+      select(vec4f(), exp(s[0] - log_sums), covers(seen, j)) * (dp[0] - deltas),
+      select(vec4f(), exp(s[1] - log_sums), covers(seen, j + 1u)) * (dp[1] - deltas),
+    );
+    add_multiples(&sums, weights * params.scale, &keys);
   }
   var results = sums;
   for (var t = 0u; t < 4u * BLOCKS && place.first_token + t < params.tokens; t++) {
@@ -149,25 +147,27 @@ fn backward_key_value(
   var value_sums: Held;
   var queries: Rows;
   var dys: Rows;
-  for (var head = place.head * shared_by; head < (place.head + 1u) * shared_by; head++) {
-    for (var i = range.x; i < range.y; i += 2u) {
-      let two = two_from(i);
-      let q = query_at(two, head);
-      read_queries(&queries, &dys, q, part);
-      let stats0 = row_stats[two.x * params.heads + head];
-      let stats1 = row_stats[two.y * params.heads + head];
-      let s = products(&held_key, &queries, place.own) * params.scale;
-      let dp = products(&held_value, &dys, place.own);
-      let visible0 = covers(seeing, i) & in_window(place.tokens, two.x);
-      let visible1 = covers(seeing, i + 1u) & in_window(place.tokens, two.y);
-      let weights = mat2x4f(
-        select(vec4f(), exp(s[0] - stats0.x), visible0),
-        select(vec4f(), exp(s[1] - stats1.x), visible1),
-      );
-      let pulls = mat2x4f(weights[0] * (dp[0] - stats0.y), weights[1] * (dp[1] - stats1.y));
-      add_multiples(&value_sums, weights, &dys);
-      add_multiples(&key_sums, pulls * params.scale, &queries);
-    }
+  let first_head = place.head * shared_by;
+  let turns = turns_in(range);
+  for (var turn = 0u; turn < shared_by * turns; turn++) {
+    let head = first_head + turn / turns;
+    let i = range.x + 2u * (turn % turns);
+    let two = two_from(i);
+    let q = query_at(two, head);
+    read_queries(&queries, &dys, q, part);
+    let stats0 = row_stats[two.x * params.heads + head];
+    let stats1 = row_stats[two.y * params.heads + head];
+    let s = products(&held_key, &queries, place.own) * params.scale;
+    let dp = products(&held_value, &dys, place.own);
+    let visible0 = covers(seeing, i) & in_window(place.tokens, two.x);
+    let visible1 = covers(seeing, i + 1u) & in_window(place.tokens, two.y);
+    let weights = mat2x4f(
+      select(vec4f(), exp(s[0] - stats0.x), visible0),
+      select(vec4f(), exp(s[1] - stats1.x), visible1),
+    );
+    let pulls = mat2x4f(weights[0] * (dp[0] - stats0.y), weights[1] * (dp[1] - stats1.y));
+    add_multiples(&value_sums, weights, &dys);
+    add_multiples(&key_sums, pulls * params.scale, &queries);
   }
   var to_keys = key_sums;
   var to_values = value_sums;

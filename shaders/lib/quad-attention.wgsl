@@ -35,6 +35,43 @@ fn range_of_quad(range: Ranges) -> vec2u {
   return vec2u(min(first, quadSwapY(first)), max(end, quadSwapY(end)));
 }
 
+// How often two tokens are taken of a range.
+fn turns_in(range: vec2u) -> u32 {
+  return (max(range.y, range.x) - range.x + 1u) / 2u;
+}
+
+// The keys that a quad's queries see, two a turn: of their prefixes, then of their segments. Both by one loop, because
+// every loop around it carries all sums once more, which is most of what a kernel takes to compile.
+struct Keys {
+  prefix: Ranges,
+  segment: Ranges,
+  first: vec2u, // key of either
+  prefix_turns: u32,
+  turns: u32,
+}
+
+fn keys_of_quad(tokens: vec4u) -> Keys {
+  let prefix = seen_keys(tokens, 0u);
+  let segment = seen_keys(tokens, 1u);
+  let before = range_of_quad(prefix);
+  let own = range_of_quad(segment);
+  return Keys(prefix, segment, vec2u(before.x, own.x), turns_in(before), turns_in(before) + turns_in(own));
+}
+
+fn seen_in(keys: Keys, turn: u32) -> Ranges {
+  let in_prefix = turn < keys.prefix_turns;
+  return Ranges(
+    select(keys.segment.starts, keys.prefix.starts, in_prefix),
+    select(keys.segment.ends, keys.prefix.ends, in_prefix),
+    0u,
+    0u,
+  );
+}
+
+fn key_in(keys: Keys, turn: u32) -> u32 {
+  return select(keys.first.y + 2u * (turn - keys.prefix_turns), keys.first.x + 2u * turn, turn < keys.prefix_turns);
+}
+
 // A token and the next.
 fn two_from(token: u32) -> vec4u {
   return min(token + FOUR, vec4u(params.tokens - 1u));
