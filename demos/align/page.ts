@@ -3,6 +3,7 @@
  * is in the modules beside this one; nothing here touches the GPU.
  */
 import { proxy, type Remote, wrap } from 'comlink';
+import { showAdapter, showNoAdapter } from '../shared/adapter.ts';
 import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
 import { Charts } from './charts.ts';
 import { type Action, Controls } from './controls.ts';
@@ -82,9 +83,7 @@ async function act(action: Action): Promise<void> {
 }
 
 function welcome({ adapter, parameters, pairs, defaults, openings }: Opened): void {
-  const pill = byId('adapter', HTMLElement);
-  pill.dataset.kind = adapter.software ? 'software' : 'native';
-  setText(byId('adapter-text', HTMLElement), nameOf(adapter));
+  showAdapter(adapter);
   setText(byId('parameters', HTMLElement), parameters.toLocaleString('en'));
   setText(byId('pairs', HTMLElement), String(pairs.train));
   controls.show(defaults);
@@ -92,17 +91,10 @@ function welcome({ adapter, parameters, pairs, defaults, openings }: Opened): vo
   tryout.ready(openings);
 }
 
-/** Browsers tell little: `nvidia`, `ampere`. */
-function nameOf({ vendor, architecture, description, software }: Opened['adapter']): string {
-  const name = description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed';
-  return software ? `Software adapter on the CPU (${name}), slow` : `Native GPU (${name})`;
-}
-
 function showMissing(text: string): void {
   setText(byId('missing-text', HTMLElement), text);
   byId('missing', HTMLElement).hidden = false;
-  byId('adapter', HTMLElement).dataset.kind = 'none';
-  setText(byId('adapter-text', HTMLElement), 'No WebGPU');
+  showNoAdapter();
   progress.say('Nothing can run here yet.');
 }
 

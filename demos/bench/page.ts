@@ -6,6 +6,7 @@ import { proxy, type Remote, wrap } from 'comlink';
 import type { Book } from '../../test/bench/book.ts';
 import { threeDigits } from '../../test/bench/report.ts';
 import type { BenchEvent } from '../../test/bench/suite.ts';
+import { showAdapter, showNoAdapter } from '../shared/adapter.ts';
 import { byId, make, onPress, setText, setUsable } from '../shared/dom.ts';
 import { addBar, clearBars } from './bars.ts';
 import type { BenchWorker, Opened } from './messages.ts';
@@ -65,13 +66,7 @@ function tellChoice(): void {
 }
 
 function offer({ adapter, groups: offered }: Opened): void {
-  const pill = byId('adapter', HTMLElement);
-  pill.dataset.kind = adapter.software ? 'software' : 'native';
-  const name = adapter.description || `${adapter.vendor} ${adapter.architecture}`;
-  setText(
-    byId('adapter-text', HTMLElement),
-    `${adapter.software ? 'Software adapter' : 'Native GPU'}: ${name}`,
-  );
+  showAdapter(adapter);
   for (const group of offered) {
     const box = make('input');
     Object.assign(box, { type: 'checkbox', value: group.name, checked: true });
@@ -90,8 +85,7 @@ async function open(): Promise<void> {
   } catch (error) {
     setText(byId('missing-text', HTMLElement), error instanceof Error ? error.message : String(error));
     byId('missing', HTMLElement).hidden = false;
-    byId('adapter', HTMLElement).dataset.kind = 'none';
-    setText(byId('adapter-text', HTMLElement), 'No WebGPU');
+    showNoAdapter();
     return;
   }
   groups.addEventListener('change', tellChoice);

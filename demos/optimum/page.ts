@@ -5,6 +5,7 @@
 import type { Gpu } from '../../src/gpu/device.ts';
 import { NoAdapterError } from '../../src/gpu/errors.ts';
 import { requestGpu } from '../../src/index.ts';
+import { showAdapter, showNoAdapter } from '../shared/adapter.ts';
 import { byId, onPress, setText } from '../shared/dom.ts';
 import { type Answer, answer, METHODS } from './answer.ts';
 import { Camera, project } from './camera.ts';
@@ -196,18 +197,12 @@ async function open(): Promise<void> {
     gpu = await requestGpu();
   } catch (error) {
     if (!(error instanceof NoAdapterError)) throw error;
-    setText(byId('adapter-text', HTMLElement), 'No WebGPU');
-    byId('adapter', HTMLElement).dataset.kind = 'none';
+    showNoAdapter();
     return complain(error.message);
   }
-  const { software, description, vendor } = gpu.adapter;
-  byId('adapter', HTMLElement).dataset.kind = software ? 'software' : 'native';
-  setText(
-    byId('adapter-text', HTMLElement),
-    `${software ? 'Software adapter' : 'Native GPU'} (${description || vendor})`,
-  );
+  showAdapter(gpu.adapter);
   gpu.device.addEventListener('uncapturederror', ({ error }) => complain(error.message));
-  scene = new Scene(gpu.device, screenFor(gpu.device, canvas, software));
+  scene = new Scene(gpu.device, screenFor(gpu.device, canvas, gpu.adapter.software));
   const peaks = new Peaks(gpu);
   const recompute = latest(() => compute(gpu));
   const showPeaks = latest(() =>

@@ -44,6 +44,8 @@ export interface AdapterReport {
   features: string[];
   /** The matrices that its subgroups multiply; there with the feature alone. */
   matrixUnit?: MatrixUnit | undefined;
+  /** A sentence for the user about what does not do as it should, and is not used. */
+  warning?: string | undefined;
 }
 
 export interface GpuOptions {
@@ -137,7 +139,8 @@ export class Gpu {
     // On a GPU no kernel runs by quads, and what else runs by subgroups is measured, and compared, first.
     const isTried = software && requiredFeatures.includes('subgroups');
     const failed = isTried && !(await quadsExchange(device));
-    if (failed) options.onNotice?.('The subgroups of this adapter compute wrongly and are left alone.');
+    const warning = failed ? 'The subgroups of this adapter compute wrongly and are left alone.' : undefined;
+    if (warning) options.onNotice?.(warning);
     const report: AdapterReport = {
       vendor,
       architecture,
@@ -145,6 +148,7 @@ export class Gpu {
       software,
       features: requiredFeatures.filter((name) => name !== 'subgroups' || !failed),
       matrixUnit: unit,
+      warning,
     };
     const tuner = options.tuning && new Tuner(options.tuning, adapter.info);
     const variants = new Variants(options.variants, await tuner?.recall());

@@ -118,6 +118,26 @@ describe('the demo of the optimum', function () {
     await checkNumbers(0.251, [0, 1, 0.8]);
   });
 
+  it('says what its adapter does wrongly, and works without', async function saysWhat() {
+    const other = await browser.newPage();
+    const offered = await page.evaluate(async () => {
+      const { features, info } = (await navigator.gpu.requestAdapter())!;
+      return features.has('subgroups') && info.isFallbackAdapter;
+    });
+    if (!offered) this.skip(); // nothing is tried where nothing would use it
+    await other.addInitScript(() => {
+      const { createShaderModule } = GPUDevice.prototype;
+      GPUDevice.prototype.createShaderModule = function (descriptor) {
+        const code = descriptor.code.replace('quadSwapX(own)', 'quadSwapY(own)');
+        return createShaderModule.call(this, { ...descriptor, code });
+      };
+    });
+    await other.goto(`${server.url}/optimum/`);
+    await other.waitForFunction(() => document.getElementById('controls')?.ariaBusy === 'false');
+    expect(await other.locator('#adapter-text').innerText()).to.include('subgroups of this adapter');
+    await other.close();
+  });
+
   it('draws', async () => {
     const drawn = await picture();
     // Surface, contours, four paths and points; a canvas that shows WebGPU directly cannot be read.

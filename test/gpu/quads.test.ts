@@ -48,6 +48,7 @@ describe('quads', () => {
       const gpu = await Gpu.request(await mistaking(text, other), { onNotice: (line) => notices.push(line) });
       expect(gpu.adapter.features).not.to.include('subgroups');
       expect(notices).to.deep.equal(['The subgroups of this adapter compute wrongly and are left alone.']);
+      expect(gpu.adapter.warning).to.equal(notices[0]);
       gpu.check();
       gpu.dispose();
     });
