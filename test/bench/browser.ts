@@ -7,7 +7,7 @@ import { loadPeers } from './peers.ts';
 import { type BenchEvent, runSuite, type SuiteOptions } from './suite.ts';
 import { installWatch } from './watch.ts';
 
-interface PageOptions extends Pick<SuiteOptions, 'only' | 'quick'> {
+interface PageOptions extends Pick<SuiteOptions, 'only' | 'quick' | 'variants'> {
   peers: readonly string[];
 }
 

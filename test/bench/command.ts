@@ -7,6 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { GpuValidationError, NoAdapterError } from '../../src/gpu/errors.ts';
 import { readFileIfAny } from '../../src/node/folder.ts';
 import { gpuPage, launchChromium } from '../../src/testing.ts';
 import { type Book, noted } from './book.ts';
@@ -21,6 +22,7 @@ import { installWatch } from './watch.ts';
 
 export interface CommandOptions extends SuiteOptions {
   where: 'node' | 'chromium';
+  variants: readonly string[];
   /** Names of the peers that are installed and wanted. */
   peers: readonly string[];
   json: boolean;
@@ -28,10 +30,21 @@ export interface CommandOptions extends SuiteOptions {
   out: string;
 }
 
-/** Runs, keeps and prints; the exit code. */
+/** Runs, keeps and prints; the exit code. What cannot run here is told in a sentence. */
 export async function runBench(options: CommandOptions): Promise<number> {
-  const { where, out, json } = options;
-  const path = join(out, `${where}.json`);
+  try {
+    return await run(options);
+  } catch (error) {
+    if (!(error instanceof NoAdapterError || error instanceof GpuValidationError)) throw error;
+    console.error(error.message);
+    return 1;
+  }
+}
+
+async function run(options: CommandOptions): Promise<number> {
+  const { where, out, json, variants } = options;
+  // What was forced stands apart from what would run.
+  const path = join(out, `${[where, ...variants].join('-')}.json`);
   const print = (line: string) => console.log(line);
   const kept = await readFileIfAny(path);
   let book: Book | undefined = kept && JSON.parse(new TextDecoder().decode(kept));
@@ -90,7 +103,7 @@ async function* inNode(options: CommandOptions): AsyncGenerator<BenchEvent> {
   yield* runSuite(gpu, CASES, await loadPeers(options.peers, urlOf, offer), options);
 }
 
-async function* inChromium({ only, quick, peers }: CommandOptions): AsyncGenerator<BenchEvent> {
+async function* inChromium({ only, quick, variants, peers }: CommandOptions): AsyncGenerator<BenchEvent> {
   const browser = await launchChromium({ onNotice: (line) => console.log(line) });
   try {
     const serve = { '/': 'dist/bench/chromium', '/peers/': 'dist/bench/peers' };
@@ -106,7 +119,12 @@ async function* inChromium({ only, quick, peers }: CommandOptions): AsyncGenerat
     await page.addScriptTag({ url: '/browser.js', type: 'module' });
     let ended = false;
     const run = page
-      .evaluate((options) => benchInPage(options), { only: [...only], quick, peers: [...peers] })
+      .evaluate((options) => benchInPage(options), {
+        only: [...only],
+        quick,
+        variants: [...variants],
+        peers: [...peers],
+      })
       .finally(() => {
         ended = true;
         wake();

@@ -1,33 +1,34 @@
 /**
- * `npm run bench`: measures webalign, and beside it jax-js and TensorFlow.js, on this machine's adapter.
+ * `npm run bench`: measures webalign, and beside it jax-js and TensorFlow.js, on this machine's adapter. `--help` lists the options.
  *
- *   npm run bench -- [--only NAME …] [--quick] [--where node|chromium] [--no-peers] [--json] [--out FOLDER]
- *   npm run bench -- --page
- *
- * Results are kept by case in FOLDER, so that a bench may be made in pieces. `--page` measures nothing: it draws FOLDER.md, for
- * which FOLDER is docs/speed, from what is kept there. The peers are installed on the first run, into test/bench/node_modules.
+ * Results are kept by case in a folder, so that a bench may be made in pieces. The peers are installed on the first run, into
+ * test/bench/node_modules.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { Command, Option } from 'commander';
 import { benchPeers, build } from '../../esbuild.config.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const { values, positionals } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true },
-    quick: { type: 'boolean', default: false },
-    where: { type: 'string', default: 'node' },
-    'no-peers': { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    page: { type: 'boolean', default: false },
-    out: { type: 'string' },
-  },
-  allowPositionals: true,
-});
-const where = values.where === 'chromium' ? 'chromium' : 'node';
+const command = new Command('npm run bench --')
+  .description('Measures webalign, and beside it jax-js and TensorFlow.js, on the adapter of this machine.')
+  .argument('[name...]', 'parts of the names of cases; all of them where none is given')
+  .option('--only <name...>', 'the same')
+  .option('--quick', 'the shortest cases, in seconds: whether it works, not how fast it is', false)
+  .addOption(new Option('--where <place>', 'where it runs').choices(['node', 'chromium']).default('node'))
+  .option('--variant <names>', 'kernel variants to run wherever they serve, separated by commas')
+  .option('--no-peers', 'webalign alone')
+  .option('--json', 'each result as a line of JSON', false)
+  .option('--out <folder>', 'where results are kept')
+  .option(
+    '--page',
+    'measure nothing: draw FOLDER.md, docs/speed.md as a rule, from what is kept in FOLDER',
+    false,
+  )
+  .parse();
+const { only = [], quick, where, variant, json, page, ...options } = command.opts();
 
 /** Installs the peers where they are not yet; without a network the bench goes on without them. */
 function installPeers() {
@@ -46,16 +47,16 @@ function installPeers() {
   }
 }
 
-const peers = !values.page && !values['no-peers'] && installPeers() ? benchPeers : [];
+const peers = !page && options.peers && installPeers() ? benchPeers : [];
 await build(['bench', ...(peers.length > 0 ? ['peers'] : [])]).catch(() => process.exit(1));
 
 /** @type {typeof import('./command.ts')} */
 const { drawPage, runBench } = await import(
   new URL('../../dist/bench/node/command.js', import.meta.url).href
 );
-const { only = [], quick, json, page } = values;
-const out = values.out ?? (page ? 'docs/speed' : 'webalign-out/bench');
+const out = options.out ?? (page ? 'docs/speed' : 'webalign-out/bench');
+const variants = variant?.split(',') ?? [];
 const code = page
   ? await drawPage(out)
-  : await runBench({ only: [...only, ...positionals], quick, where, peers, json, out });
+  : await runBench({ only: [...only, ...command.args], quick, where, variants, peers, json, out });
 process.exit(code);

@@ -4,6 +4,7 @@
  */
 import { type AdapterReport, Gpu } from '../../src/gpu/device.ts';
 import type { Tuning } from '../../src/gpu/tuner.ts';
+import { requireVariants } from '../../src/ops/variants.ts';
 import type { Case, Job, Peak, Peer, PeerSource, Result, Run } from './bench.ts';
 import { FACTS, type Fact } from './facts.ts';
 import { measurePeak } from './peak.ts';
@@ -15,6 +16,8 @@ export interface SuiteOptions {
   /** Parts of ids; all cases where there are none. */
   only: readonly string[];
   quick: boolean;
+  /** Kernel variants of ours that run wherever they serve. */
+  variants?: readonly string[];
   signal?: AbortSignal | undefined;
   /** What is counted rather than timed; all of it where this is left out. */
   facts?: readonly Fact[];
@@ -39,9 +42,10 @@ export async function* runSuite(
   source: GPU,
   cases: readonly Case[],
   peers: readonly PeerSource[],
-  { only, quick, signal, facts = FACTS }: SuiteOptions,
+  { only, quick, variants = [], signal, facts = FACTS }: SuiteOptions,
 ): AsyncGenerator<BenchEvent, void> {
-  const first = await Gpu.request(source);
+  const first = await Gpu.request(source, { variants });
+  requireVariants(first);
   const { adapter } = first;
   const peak = await measurePeak(first);
   first.dispose();
@@ -61,7 +65,7 @@ export async function* runSuite(
       else fitting.push(each);
     }
     for (const { id } of fitting) yield { type: 'start', id, done: done++, total: wanted.length };
-    for (const result of await runTogether(source, fitting, peers, quick, signal)) {
+    for (const result of await runTogether({ source, variants, peers, quick, signal }, fitting)) {
       yield { type: 'result', result };
     }
   }
@@ -99,17 +103,18 @@ interface Field {
   dispose(): void;
 }
 
-async function runTogether(
-  source: GPU,
-  cases: readonly Case[],
-  peers: readonly PeerSource[],
-  quick: boolean,
-  signal?: AbortSignal,
-): Promise<Result[]> {
+interface Ground extends Required<Pick<SuiteOptions, 'quick' | 'variants'>> {
+  source: GPU;
+  peers: readonly PeerSource[];
+  signal: AbortSignal | undefined;
+}
+
+async function runTogether(ground: Ground, cases: readonly Case[]): Promise<Result[]> {
+  const { quick, signal } = ground;
   const pace = quick ? QUICK_PACE : PACE;
   const fields: Field[] = [];
   try {
-    for (const each of cases) fields.push(await setUp(source, each, peers));
+    for (const each of cases) fields.push(await setUp(ground, each));
     const courses: { field: Field; course: Course }[] = [];
     for (const field of fields) {
       for (const entrant of field.entrants) {
@@ -168,8 +173,8 @@ async function tune(gpu: Gpu, each: Case): Promise<void> {
   await gpu.tuner?.tune(gpu);
 }
 
-async function setUp(source: GPU, each: Case, peers: readonly PeerSource[]): Promise<Field> {
-  const gpu = await Gpu.request(source, { tuning: tuning() });
+async function setUp({ source, variants, peers }: Ground, each: Case): Promise<Field> {
+  const gpu = await Gpu.request(source, { tuning: tuning(), variants });
   await tune(gpu, each);
   const opened: { dispose(): void }[] = [];
   const entrants: Entrant[] = [];

@@ -1,20 +1,20 @@
 /**
- * `npm test`: builds everything, then runs the one suite under Dawn in Node and in headless Chromium.
- *
- *   npm test -- [part of a file name …] [--only node|chromium] [--grep TEXT] [--variant NAMES]
- *
- * `--variant` asks for kernel variants, so that the suite runs by them wherever they serve. The last line is
- * `N passed, N failed, N skipped` over both; the exit code is 1 when a test failed or none ran.
+ * `npm test`: builds everything, then runs the one suite under Dawn in Node and in headless Chromium. `--help` lists the options.
+ * The last line is `N passed, N failed, N skipped` over both; the exit code is 1 when a test failed or none ran.
  */
-import { parseArgs } from 'node:util';
+import { Command, Option } from 'commander';
 import { build, nodeOnly, testFiles } from '../../esbuild.config.mjs';
 
-const { values, positionals } = parseArgs({
-  options: { only: { type: 'string' }, grep: { type: 'string' }, variant: { type: 'string' } },
-  allowPositionals: true,
-});
+const command = new Command('npm test --')
+  .description('Runs the tests in Node and in headless Chromium.')
+  .argument('[file...]', 'parts of the names of test files; all of them where none is given')
+  .addOption(new Option('--only <place>', 'one of the two').choices(['node', 'chromium']))
+  .option('--grep <text>', 'the tests whose names hold this')
+  .option('--variant <names>', 'kernel variants to run by wherever they serve, separated by commas')
+  .parse();
+const { only, grep, variant } = command.opts();
 const files = testFiles.filter(
-  (file) => positionals.length === 0 || positionals.some((part) => `test/${file}`.includes(part)),
+  (file) => command.args.length === 0 || command.args.some((part) => `test/${file}`.includes(part)),
 );
 await build(undefined, files).catch(() => process.exit(1));
 
@@ -22,9 +22,9 @@ await build(undefined, files).catch(() => process.exit(1));
 const { runSuite } = await import(new URL('../../dist/test/node/run/suite.js', import.meta.url).href);
 process.exit(
   await runSuite({
-    node: values.only === 'chromium' ? [] : files,
-    chromium: values.only === 'node' ? [] : files.filter((file) => !nodeOnly.test(file)),
-    grep: values.grep,
-    variants: values.variant?.split(','),
+    node: only === 'chromium' ? [] : files,
+    chromium: only === 'node' ? [] : files.filter((file) => !nodeOnly.test(file)),
+    grep,
+    variants: variant?.split(','),
   }),
 );
