@@ -3,6 +3,7 @@
  * a device that only counts, so that the size of a model is no matter.
  */
 import { Gpu } from '../../src/gpu/device.ts';
+import { LORA_DEFAULTS } from '../../src/train/config.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
 import { planMemory } from '../../src/train/memory-plan.ts';
 import { countStep } from './cases/training.ts';
@@ -29,7 +30,7 @@ async function onDevice<T>(source: GPU, task: (gpu: Gpu) => Promise<T>): Promise
   }
 }
 
-/** Milliseconds until all kernels of a step are compiled, in parallel, on a device made anew. */
+/** Milliseconds until all kernels of a step with the default adapter are compiled, in parallel, on a device made anew. */
 function compiling(name: keyof typeof MODELS, quick: boolean): Fact {
   return {
     id: `compiling ${name}`,
@@ -37,7 +38,7 @@ function compiling(name: keyof typeof MODELS, quick: boolean): Fact {
     measure: (source) =>
       onDevice(source, async (gpu) => {
         const pairs = randomPairs(BATCH, MODELS[name].vocab_size as number);
-        const wanted = await countStep(gpu, MODELS[name], pairs, 8);
+        const wanted = await countStep(gpu, MODELS[name], pairs, LORA_DEFAULTS.r);
         const begun = performance.now();
         await gpu.compile(wanted);
         const milliseconds = performance.now() - begun;

@@ -54,6 +54,11 @@ export async function* runSuite(
 
   const isWanted = ({ id, ...each }: { id: string; quick: boolean }) =>
     (only.length === 0 || only.some((part) => id.includes(part))) && (each.quick || !quick);
+  // First, because what compiling takes is asked of the first step after loading.
+  for (const { id, measure } of facts.filter(isWanted)) {
+    signal?.throwIfAborted();
+    yield { type: 'fact', id, values: await measure(source) };
+  }
   const wanted = cases.filter(isWanted);
   const batches = together(wanted);
   let done = 0;
@@ -68,10 +73,6 @@ export async function* runSuite(
     for (const result of await runTogether({ source, variants, peers, quick, signal }, fitting)) {
       yield { type: 'result', result };
     }
-  }
-  for (const { id, measure } of facts.filter(isWanted)) {
-    signal?.throwIfAborted();
-    yield { type: 'fact', id, values: await measure(source) };
   }
 }
 
