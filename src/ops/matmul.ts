@@ -33,6 +33,8 @@ import { bound, weightKernels } from './weights.ts';
  * 16 × 16 results a thread: 1.1, 1.6 and 2.5. A GPU would spill such a tile, and needs thousands of threads first.
  * A product whose rows are tokens is cut for `sliceRows` of them, however many it has: what becomes of a token does not
  * depend on the others. On a GPU many tokens are threads enough by themselves, and slices would only be written and read.
+ * In `nn` rows are tokens going back, never few, but for the one row of the vocabulary's mean: with `nnRows` it takes their
+ * kernel, where one of its own would take longer to compile than it saves.
  * From `joinedRank` on a kernel sums a low-rank pair itself. On a software adapter such a kernel takes twice as long to
  * compile, and saves 3% of a step at rank 8, a quarter at rank 64.
  */
@@ -44,6 +46,7 @@ const FITS = {
     sliceThreads: 64,
     sliceLength: 8,
     sliceRows: { few: 1024, some: 1024, many: 1024 },
+    nnRows: 16,
     joinedRank: 32,
   },
   hardware: {
@@ -53,6 +56,7 @@ const FITS = {
     sliceThreads: 8192,
     sliceLength: 16,
     sliceRows: { few: 128, some: 128, many: 1024 },
+    nnRows: 0,
     joinedRank: 0,
   },
 } as const;
@@ -126,11 +130,11 @@ export const PRODUCT_VARIANTS: readonly ProductVariant[] = [
     name: 'register',
     serves: () => true,
     kernels: tiled,
-    constants: ({ software, layout, ...size }) => ({
-      ...registerTile(software, size),
-      ...layoutConstants(layout),
-      WORKGROUP: FITS[software ? 'software' : 'hardware'].workgroup,
-    }),
+    constants: ({ software, layout, ...size }) => {
+      const { workgroup, nnRows } = FITS[software ? 'software' : 'hardware'];
+      const m = layout === 'nn' ? Math.max(size.m, nnRows) : size.m;
+      return { ...registerTile(software, { ...size, m }), ...layoutConstants(layout), WORKGROUP: workgroup };
+    },
   },
   staging('workgroup', { LINES: 16, LANES: 16, DOWN: 1, ACROSS: 1 }),
   staging('workgroup-8x8', { LINES: 16, LANES: 16, DOWN: 2, ACROSS: 2 }),
