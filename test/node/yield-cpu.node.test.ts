@@ -1,52 +1,66 @@
 /**
- * Waiting beside a software adapter: every turn of the event loop sleeps once, however many waits there have been.
+ * Waiting beside a software adapter: every turn of the event loop sleeps once while something is awaited, however many waits
+ * there have been, and not at all where nothing is.
  */
 import { expect } from 'chai';
 import { yieldCpuWhileWaiting } from '../../src/node/yield-cpu.ts';
 
-const nextTurn = () => new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe('node/yield-cpu', () => {
   const { wait } = Atomics;
   let sleeps = 0;
+  /** What answers a wait. */
+  let answer: () => Promise<void>;
+  let queue: { onSubmittedWorkDone(): Promise<void> };
+  let buffer: { mapAsync(): Promise<void> };
+  let device: { createComputePipelineAsync(): Promise<void> };
+
   beforeEach(() => {
-    sleeps = 0;
     Atomics.wait = () => {
       sleeps++;
       return 'timed-out';
     };
+    queue = { onSubmittedWorkDone: () => answer() };
+    buffer = { mapAsync: () => answer() };
+    device = { createComputePipelineAsync: () => answer() };
+    yieldCpuWhileWaiting({
+      GPUQueue: { prototype: queue },
+      GPUBuffer: { prototype: buffer },
+      GPUDevice: { prototype: device },
+    });
   });
   afterEach(() => {
     Atomics.wait = wait;
   });
 
-  /** Waits for the device one after the other; then the sleeps of one turn of the event loop while one more is awaited. */
-  async function sleepsAfter(waits: number): Promise<number> {
+  /** The sleeps of one turn of the event loop while `begin`'s answer is awaited, and of one after it has come. */
+  async function sleepsWhile(begin: () => Promise<void>): Promise<[during: number, after: number]> {
     let release = () => {};
-    const queue = { onSubmittedWorkDone: nextTurn };
-    const buffer = { mapAsync: () => new Promise<void>((resolve) => (release = resolve)) };
-    yieldCpuWhileWaiting({ GPUQueue: { prototype: queue }, GPUBuffer: { prototype: buffer } });
-    for (let i = 0; i < waits; i++) await queue.onSubmittedWorkDone();
-    const last = buffer.mapAsync();
-    await nextTurn();
-    const before = sleeps;
-    await nextTurn();
-    const slept = sleeps - before;
+    answer = () => new Promise((resolve) => (release = resolve));
+    const awaited = begin();
+    const during = await sleepsOfATurn();
     release();
-    await last;
-    return slept;
+    await awaited;
+    return [during, await sleepsOfATurn()];
   }
 
-  it('sleeps once a turn while something is awaited, after one wait and after many', async () => {
-    expect(await sleepsAfter(1)).to.equal(1);
-    expect(await sleepsAfter(50)).to.equal(1);
-  });
-
-  it('does not sleep when nothing is awaited any more', async () => {
-    await sleepsAfter(3);
+  async function sleepsOfATurn(): Promise<number> {
     await nextTurn();
     const before = sleeps;
     await nextTurn();
-    expect(sleeps).to.equal(before);
+    return sleeps - before;
+  }
+
+  it('sleeps once a turn while the device works, copies or compiles, and not after', async () => {
+    expect(await sleepsWhile(() => queue.onSubmittedWorkDone())).to.deep.equal([1, 0]);
+    expect(await sleepsWhile(() => buffer.mapAsync())).to.deep.equal([1, 0]);
+    expect(await sleepsWhile(() => device.createComputePipelineAsync())).to.deep.equal([1, 0]);
+  });
+
+  it('sleeps no more often after many waits in a row', async () => {
+    answer = nextTurn;
+    for (let i = 0; i < 50; i++) await queue.onSubmittedWorkDone();
+    expect(await sleepsWhile(() => queue.onSubmittedWorkDone())).to.deep.equal([1, 0]);
   });
 });
