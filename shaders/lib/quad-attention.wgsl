@@ -41,7 +41,7 @@ fn turns_in(range: vec2u) -> u32 {
 }
 
 // The keys that a quad's queries see, two a turn: of their prefixes, then of their segments. Both by one loop, because
-// every loop around it carries all sums once more, which is most of what a kernel takes to compile.
+// every loop around it carries all sums once more, and takes as much longer to compile.
 struct Keys {
   prefix: Ranges,
   segment: Ranges,

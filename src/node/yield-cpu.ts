@@ -31,22 +31,20 @@ function watch<T>(answer: Promise<T>): Promise<T> {
 
 /** What Dawn's classes promise about work of the device: its own threads do it, and the caller only waits. */
 const WAITS = {
-  GPUQueue: ['onSubmittedWorkDone'],
-  GPUBuffer: ['mapAsync'],
-  GPUDevice: ['createComputePipelineAsync'],
+  GPUQueue: 'onSubmittedWorkDone',
+  GPUBuffer: 'mapAsync',
+  GPUDevice: 'createComputePipelineAsync',
 } as const;
+
+type Wait = (this: unknown, ...args: unknown[]) => Promise<unknown>;
 
 /** Watches every wait for the device from now on; `globals` are Dawn's classes. */
 export function yieldCpuWhileWaiting(globals: object): void {
-  for (const [name, methods] of Object.entries(WAITS)) {
+  for (const [name, method] of Object.entries(WAITS)) {
     const { prototype } = (globals as Record<string, { prototype: Record<string, Wait> }>)[name]!;
-    for (const method of methods) {
-      const wait = prototype[method]!;
-      prototype[method] = function (...args) {
-        return watch(wait.apply(this, args));
-      };
-    }
+    const wait = prototype[method]!;
+    prototype[method] = function (...args) {
+      return watch(wait.apply(this, args));
+    };
   }
 }
-
-type Wait = (this: unknown, ...args: unknown[]) => Promise<unknown>;

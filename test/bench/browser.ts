@@ -4,7 +4,7 @@
  */
 import { CASES } from './cases/all.ts';
 import { loadPeers } from './peers.ts';
-import { type BenchEvent, runSuite, type SuiteOptions } from './suite.ts';
+import { type BenchEvent, refusal, runSuite, type SuiteOptions } from './suite.ts';
 import { installWatch } from './watch.ts';
 
 interface PageOptions extends Pick<SuiteOptions, 'only' | 'quick' | 'variants'> {
@@ -13,11 +13,19 @@ interface PageOptions extends Pick<SuiteOptions, 'only' | 'quick' | 'variants'> 
 
 declare global {
   function emitBenchEvent(event: BenchEvent): Promise<void>;
-  function benchInPage(options: PageOptions): Promise<void>;
+  /** Resolves to why it refuses, where it does. */
+  function benchInPage(options: PageOptions): Promise<string | undefined>;
 }
 
 globalThis.benchInPage = async ({ peers: names, ...options }) => {
   installWatch();
   const peers = await loadPeers(names, (name) => new URL(`/peers/${name}.js`, location.href).href);
-  for await (const event of runSuite(navigator.gpu, CASES, peers, options)) await emitBenchEvent(event);
+  try {
+    for await (const event of runSuite(navigator.gpu, CASES, peers, options)) await emitBenchEvent(event);
+    return undefined;
+  } catch (error) {
+    const reason = refusal(error);
+    if (reason === undefined) throw error;
+    return reason;
+  }
 };

@@ -7,7 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { GpuValidationError, NoAdapterError } from '../../src/gpu/errors.ts';
+import { GpuValidationError } from '../../src/gpu/errors.ts';
 import { readFileIfAny } from '../../src/node/folder.ts';
 import { gpuPage, launchChromium } from '../../src/testing.ts';
 import { type Book, noted } from './book.ts';
@@ -17,7 +17,7 @@ import { sharedGpu } from './node-gpu.ts';
 import { loadPeers } from './peers.ts';
 import { resultLines, verdictLine } from './report.ts';
 import { speedPage } from './speed/page.ts';
-import { type BenchEvent, runSuite, type SuiteOptions } from './suite.ts';
+import { type BenchEvent, refusal, runSuite, type SuiteOptions } from './suite.ts';
 import { installWatch } from './watch.ts';
 
 export interface CommandOptions extends SuiteOptions {
@@ -35,8 +35,9 @@ export async function runBench(options: CommandOptions): Promise<number> {
   try {
     return await run(options);
   } catch (error) {
-    if (!(error instanceof NoAdapterError || error instanceof GpuValidationError)) throw error;
-    console.error(error.message);
+    const reason = refusal(error);
+    if (reason === undefined) throw error;
+    console.error(reason);
     return 1;
   }
 }
@@ -136,7 +137,8 @@ async function* inChromium({ only, quick, variants, peers }: CommandOptions): As
       if (next) yield next;
       else await new Promise<void>((resolve) => (wake = resolve));
     }
-    await run;
+    const reason = await run;
+    if (reason !== undefined) throw new GpuValidationError(reason);
   } finally {
     await browser.close();
   }

@@ -13,7 +13,8 @@ import { MODELS, plainLlama, randomModel } from './models.ts';
 export interface Fact {
   id: string;
   quick: boolean;
-  measure(source: GPU): Promise<Record<string, number>>;
+  /** By these kernel variants wherever they serve. */
+  measure(source: GPU, variants: readonly string[]): Promise<Record<string, number>>;
 }
 
 const PAIRS = [1, 2, 4, 8, 16];
@@ -21,8 +22,12 @@ const VOCABULARIES = [1000, 8192, 32_768, 151_936];
 const WIDTH = 128;
 const BATCH = { pairs: 2, prompt: 16, completion: 48 };
 
-async function onDevice<T>(source: GPU, task: (gpu: Gpu) => Promise<T>): Promise<T> {
-  const gpu = await Gpu.request(source);
+async function onDevice<T>(
+  source: GPU,
+  variants: readonly string[],
+  task: (gpu: Gpu) => Promise<T>,
+): Promise<T> {
+  const gpu = await Gpu.request(source, { variants });
   try {
     return await task(gpu);
   } finally {
@@ -35,8 +40,8 @@ function compiling(name: keyof typeof MODELS, quick: boolean): Fact {
   return {
     id: `compiling ${name}`,
     quick,
-    measure: (source) =>
-      onDevice(source, async (gpu) => {
+    measure: (source, variants) =>
+      onDevice(source, variants, async (gpu) => {
         const pairs = randomPairs(BATCH, MODELS[name].vocab_size as number);
         const wanted = await countStep(gpu, MODELS[name], pairs, LORA_DEFAULTS.r);
         const begun = performance.now();
@@ -54,8 +59,8 @@ export const FACTS: readonly Fact[] = [
   {
     id: 'dispatches by pairs',
     quick: true,
-    measure: (source) =>
-      onDevice(source, async (gpu) => {
+    measure: (source, variants) =>
+      onDevice(source, variants, async (gpu) => {
         const counts: Record<string, number> = {};
         for (const pairs of PAIRS) {
           const batch = randomPairs({ ...BATCH, pairs }, MODELS.embedded.vocab_size);
@@ -67,8 +72,8 @@ export const FACTS: readonly Fact[] = [
   {
     id: 'planned bytes by vocabulary',
     quick: true,
-    measure: (source) =>
-      onDevice(source, async (gpu) => {
+    measure: (source, variants) =>
+      onDevice(source, variants, async (gpu) => {
         const bytes: Record<string, number> = {};
         for (const vocabulary of VOCABULARIES) {
           const files = randomModel(plainLlama(vocabulary, WIDTH, 3 * WIDTH, 4, 4), 'random');

@@ -3,6 +3,7 @@
  * device of our own made anew, so that its first start compiles and its bytes are its own. Prints nothing.
  */
 import { type AdapterReport, Gpu } from '../../src/gpu/device.ts';
+import { GpuValidationError, NoAdapterError } from '../../src/gpu/errors.ts';
 import type { Tuning } from '../../src/gpu/tuner.ts';
 import { requireVariants } from '../../src/ops/variants.ts';
 import type { Case, Job, Peak, Peer, PeerSource, Result, Run } from './bench.ts';
@@ -57,7 +58,7 @@ export async function* runSuite(
   // First, because what compiling takes is asked of the first step after loading.
   for (const { id, measure } of facts.filter(isWanted)) {
     signal?.throwIfAborted();
-    yield { type: 'fact', id, values: await measure(source) };
+    yield { type: 'fact', id, values: await measure(source, variants) };
   }
   const wanted = cases.filter(isWanted);
   const batches = together(wanted);
@@ -74,6 +75,11 @@ export async function* runSuite(
       yield { type: 'result', result };
     }
   }
+}
+
+/** What is wrong with the machine or with what was asked, in a sentence; undefined for any other error. */
+export function refusal(error: unknown): string | undefined {
+  return error instanceof NoAdapterError || error instanceof GpuValidationError ? error.message : undefined;
 }
 
 /** Cases of one curve run in turn with each other; the others each for themselves. */

@@ -119,12 +119,12 @@ describe('the demo of the optimum', function () {
   });
 
   it('says what its adapter does wrongly, and works without', async function saysWhat() {
-    const other = await browser.newPage();
     const offered = await page.evaluate(async () => {
       const { features, info } = (await navigator.gpu.requestAdapter())!;
       return features.has('subgroups') && info.isFallbackAdapter;
     });
     if (!offered) this.skip(); // nothing is tried where nothing would use it
+    const other = await browser.newPage();
     await other.addInitScript(() => {
       const { createShaderModule } = GPUDevice.prototype;
       GPUDevice.prototype.createShaderModule = function (descriptor) {
