@@ -1,6 +1,6 @@
 /**
  * What an objective writes for each of its records, and under which of TRL's names it is logged. The layouts are those
- * of `PairRecord` and `ExampleRecord` in `shaders/lib`. Works on the host, on arrays that were read late.
+ * of `PairRecord`, `ExampleRecord` and `TokenRecord` in `shaders/lib`. Works on the host, on arrays that were read late.
  */
 
 /** Columns of a pair's record, and how many there are. */
@@ -41,6 +41,20 @@ export const EXAMPLE_RECORD = {
   firstNote: 7,
   secondNote: 8,
   width: 9,
+} as const;
+
+/** Columns of the record that a loss on tokens writes for each completion, and how many there are. */
+export const TOKEN_RECORD = {
+  loss: 0,
+  tokens: 1,
+  /** log π of the completion, summed. */
+  logp: 2,
+  /** The formula's own figures, means over the tokens. */
+  firstNote: 3,
+  secondNote: 4,
+  thirdNote: 5,
+  fourthNote: 6,
+  width: 7,
 } as const;
 
 /**

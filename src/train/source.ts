@@ -1,0 +1,46 @@
+/**
+ * Where the examples of a step come from: a data set, completions that the model has just written, a person who judges.
+ * Types alone. A source is one file; the trainer asks nothing about its kind.
+ */
+import type { TokenizedExample } from '../data/packing.ts';
+import type { Gpu } from '../gpu/device.ts';
+import type { Json } from '../io/json.ts';
+import type { TrainEvent } from './events.ts';
+
+export interface ExampleSource {
+  /** Examples, or prompts, of an epoch. */
+  readonly length: number;
+  /** Optimizer steps of an epoch. */
+  readonly stepsPerEpoch: number;
+  /** Whether a step may wait, for texts or for a person. Metrics of the steps before are told first. */
+  readonly waits: boolean;
+  /** All that decides which examples come, as JSON: a part of the run's hash. */
+  readonly identity: unknown;
+  /** The examples of so many steps, where they are known ahead; undefined where they are made on the way. */
+  ahead(steps: number): readonly TokenizedExample[] | undefined;
+  /** The longest micro-batch of so many examples that may come, for the plan. */
+  largest(count: number): readonly TokenizedExample[];
+  /** The shortest one, whose shapes may be of other classes. */
+  shortest(count: number): readonly TokenizedExample[];
+  /** Goes through the source's own work on a counting device: its bytes and kernels are a part of the plan. */
+  rehearse?(gpu: Gpu): void;
+  /**
+   * The examples of an optimizer step, counted from 1, and events on the way. One batch of rollouts may serve several steps:
+   * it is waited for once. Undefined where the signal ended the wait: the step is not taken then.
+   */
+  step(
+    step: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<TrainEvent, readonly TokenizedExample[] | undefined>;
+  /** What a checkpoint keeps of it, so that the steps after it get the same examples; undefined for nothing. */
+  save(): Json | undefined;
+  /** Takes it back. Throws {@link InputError} for what it has not written. */
+  restore(saved: Json | undefined): void;
+}
+
+/** The longest of some examples first, by the tokens of prompt and completions. */
+export function bySize(examples: readonly TokenizedExample[]): TokenizedExample[] {
+  const size = ({ prompt, completions }: TokenizedExample) =>
+    completions.reduce((n, { length }) => n + length, prompt.length);
+  return [...examples].sort((a, b) => size(b) - size(a));
+}
