@@ -45,6 +45,7 @@ export {
 export type { BufferView, MemoryReport } from './gpu/pool.ts';
 export type { Shader } from './gpu/shader.ts';
 export type { Tuning, TuningReport, TuningStore } from './gpu/tuner.ts';
+export { type Around, Turns } from './gpu/turns.ts';
 // Files and formats.
 export { type ByteSource, blobSource, byteSource, memorySource } from './io/byte-source.ts';
 export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';
