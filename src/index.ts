@@ -85,11 +85,10 @@ export { OBJECTIVES, type Objective, type ObjectiveOptions } from './objectives/
 export { DIVERGENCES, type Divergence, type DivergenceRow } from './objectives/divergences.ts';
 export { FAMILIES, type Family, type LossSettings } from './objectives/families.ts';
 export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './objectives/logits.ts';
-export { objectiveLoss } from './objectives/objective-loss.ts';
-export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD, TOKEN_RECORD } from './objectives/record.ts';
+export { objectiveLoss, type Term } from './objectives/objective-loss.ts';
 export { objectiveShader } from './objectives/shader.ts';
-export type { Term } from './objectives/terms.ts';
 export { tokenLoss } from './objectives/token-loss.ts';
+export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD, TOKEN_RECORD } from './objectives/units.ts';
 // Operations on any float32 logits (N, V), a GPUBuffer of one's own included.
 export { entropy } from './ops/entropy.ts';
 export { expectation } from './ops/expectation.ts';

@@ -8,10 +8,9 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Objective } from './catalogue.ts';
 import type { Loss } from './families.ts';
-import { objectiveLoss } from './objective-loss.ts';
-import { PAIR_RECORD } from './record.ts';
-import type { Lengths } from './terms.ts';
+import { type Lengths, objectiveLoss } from './objective-loss.ts';
 import { tokenLoss } from './token-loss.ts';
+import { PAIR_RECORD } from './units.ts';
 
 /** R scored rows of S completions. */
 export interface ScoredRows {

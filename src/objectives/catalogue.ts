@@ -23,10 +23,16 @@ import sigmoidShader from '../../shaders/objectives/sigmoid.wgsl';
 import sigmoidNormShader from '../../shaders/objectives/sigmoid-norm.wgsl';
 import simpoShader from '../../shaders/objectives/simpo.wgsl';
 import sppoHardShader from '../../shaders/objectives/sppo-hard.wgsl';
-import type { ColumnSpecs } from '../data/columns.ts';
+import type { ColumnSpecs } from '../data/packing.ts';
 import type { Shader } from '../gpu/shader.ts';
-import type { Divisor } from './divisors.ts';
-import { EXAMPLE_RECORD, KTO_METRICS, type MetricColumns, PAIR_METRICS, PAIR_RECORD } from './record.ts';
+import {
+  type Divisor,
+  EXAMPLE_RECORD,
+  KTO_METRICS,
+  type MetricColumns,
+  PAIR_METRICS,
+  PAIR_RECORD,
+} from './units.ts';
 
 /** Options of a formula by name: `beta`, which scales the rewards, and whatever else its `Options` declares. */
 export type ObjectiveOptions = Readonly<Record<string, number> & { beta: number }>;

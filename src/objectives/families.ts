@@ -2,12 +2,11 @@
  * Families of objectives as TRL's trainers know them, as data, and the way from settings to a loss: which terms with which
  * weights, under which divergence, with or without a reference. The one place that says which settings go together.
  */
-import type { ColumnSpecs } from '../data/columns.ts';
+import type { ColumnSpecs } from '../data/packing.ts';
 import { OBJECTIVES, type Objective, objectiveOptions } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, divergenceNamed, REVERSE_KL } from './divergences.ts';
-import { type MetricColumns, PAIR_RECORD } from './record.ts';
-import type { Term } from './terms.ts';
-import { type Unit, unitOf } from './units.ts';
+import type { Term } from './objective-loss.ts';
+import { type MetricColumns, PAIR_RECORD, type Unit, unitOf } from './units.ts';
 
 /** An objective by its name in the catalogue, or a descriptor from outside. */
 export type LossType = string | Objective;

@@ -3,15 +3,35 @@
  * each pair or completion, and to the derivative that starts the backward pass. Serves every descriptor of the catalogue
  * and those of users; knows no formula.
  */
+import type { ColumnScope } from '../data/packing.ts';
 import { joined } from '../gpu/join.ts';
+import { type Buffers, type Grid, type Kernel, kernels, type Params } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
+import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { Objective } from './catalogue.ts';
+import { type Objective, objectiveOptions } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, REVERSE_KL } from './divergences.ts';
-import { driverKernels, type Lengths, type Term, termParams } from './terms.ts';
-import { unitOf } from './units.ts';
+import { DIVISORS, type DivisorContext, unitOf } from './units.ts';
+
+/** One objective of a list. */
+export interface Term {
+  objective: Objective;
+  /** Its options; defaults for what is left out. */
+  options?: Readonly<Record<string, number | undefined>>;
+  /** 1 where it is left out. */
+  weight?: number;
+}
+
+/** Lengths of the learned completions of a micro-batch, and of the optimizer step that it is a part of. */
+export type Lengths = Pick<DivisorContext, 'batch' | 'step'>;
+
+/** The columns at hand, and how long one of each scope must be; unknown where it is undefined. */
+export interface GivenColumns {
+  columns: Readonly<Record<string, Tensor>>;
+  lengths: Readonly<Record<ColumnScope, number | undefined>>;
+}
 
 /** Of S completions: of pair p 2p the chosen, 2p + 1 the rejected; of a labelled example its own and its partner's. */
 export interface CompletionSums {
@@ -38,10 +58,8 @@ const MOST_STEPS = 32_768;
 /** Steps for each record where ranks are counted: one for each bit of the value that has a rank. */
 const STEPS_OF_RANKS = 32;
 
-const kernelsOf = driverKernels({
-  forward: { threads: (p) => p.records as number },
-  evaluate: { threads: (p) => p.records as number },
-});
+const perRecord: Grid = { threads: (p) => p.records as number };
+const kernelsOf = driverKernels({ forward: perRecord, evaluate: perRecord });
 
 /**
  * The weighted sum of the terms → records (n, width), which live as long as the tape: read them before the backward
@@ -101,4 +119,50 @@ function requireFewRecords({ name, joint, baseline }: Objective, count: number):
   throw new RangeError(
     `${name} compares all ${count} records of a batch with each other and takes ${most} at most; use a smaller batch`,
   );
+}
+
+/** Of a term: its parameters, and the buffers of the columns that it reads. Throws a RangeError for what does not fit. */
+export function termParams(
+  { objective, options: given, weight = 1 }: Term,
+  { columns, lengths: expected }: GivenColumns,
+  lengths?: Lengths,
+): { params: Params; buffers: Buffers } {
+  const options = objectiveOptions(objective, given);
+  const divisor = DIVISORS[objective.over ?? 'batch'];
+  const params = {
+    weight,
+    mean_tokens: lengths ? divisor({ ...lengths, options }) : 0,
+    ...shaderNames(options),
+  };
+  const buffers = Object.entries(objective.reads ?? {}).map(([name, { per }]): [string, Tensor] => {
+    const column = columns[name];
+    if (!column) throw new RangeError(`${objective.name} reads the column ${name}, which is missing`);
+    const wanted = expected[per];
+    if (column.dtype !== 'f32' || (wanted !== undefined && column.length !== wanted)) {
+      throw new RangeError(`${objective.name}: column ${name} must be (${wanted}) f32, not ${column}`);
+    }
+    return [name, column];
+  });
+  return { params, buffers: shaderNames(Object.fromEntries(buffers)) };
+}
+
+/** The kernels of a driver with any formula on it; made once a shader. */
+export function driverKernels<Entry extends string>(
+  grids: Record<Entry, Grid>,
+): (shader: Shader) => Record<Entry, Kernel> {
+  const known = new WeakMap<Shader, Record<Entry, Kernel>>();
+  return (shader) => {
+    const found = known.get(shader) ?? kernels(shader, grids);
+    known.set(shader, found);
+    return found;
+  };
+}
+
+/** `oldLogprobs` is `old_logprobs` in a shader. */
+function shaderNames<T>(named: Readonly<Record<string, T>>): Record<string, T> {
+  const renamed = Object.entries(named).map(([name, value]): [string, T] => [
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    value,
+  ]);
+  return Object.fromEntries(renamed);
 }

@@ -8,8 +8,7 @@ import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { LossSettings } from './objective-loss.ts';
-import { driverKernels, type Term, termParams } from './terms.ts';
+import { driverKernels, type LossSettings, type Term, termParams } from './objective-loss.ts';
 import { unitOf } from './units.ts';
 
 /** Of S completions with R tokens in all. */

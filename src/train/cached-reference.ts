@@ -11,8 +11,8 @@ import type { LoraAdapter } from '../model/lora.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import type { TrainEvent } from './events.ts';
-import { rowLogprobs } from './forward.ts';
 import type { Reference, ReferenceSetup } from './reference.ts';
+import { rowLogprobs } from './scorer.ts';
 
 /** Changes when the way of computing changes, so that no stale value is read. */
 const VERSION = 'reference-2';

@@ -3,9 +3,9 @@
  * against what the model can take. Wrong rows are refused by number before anything reaches the device.
  */
 
-import type { Columns } from '../data/columns.ts';
 import type { LabelledRow } from '../data/labelled-dataset.ts';
 import {
+  type Columns,
   exampleOf,
   type TokenizedExample,
   type TokenizedPair,

@@ -5,7 +5,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import type { Loss } from '../objectives/families.ts';
 import { objectiveLoss } from '../objectives/objective-loss.ts';
-import { recordMeans, valuesOf } from '../objectives/record.ts';
+import { recordMeans, valuesOf } from '../objectives/units.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type CaseColumns, columnsOfCase, lossOfCase, type ObjectiveCase } from './objective-case.ts';

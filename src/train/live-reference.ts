@@ -9,8 +9,8 @@ import type { LoraAdapter } from '../model/lora.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import type { TrainEvent } from './events.ts';
-import { rowLogprobs } from './forward.ts';
 import type { Reference } from './reference.ts';
+import { rowLogprobs } from './scorer.ts';
 
 export class LiveReference implements Reference {
   constructor(

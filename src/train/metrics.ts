@@ -2,8 +2,8 @@
  * From what a batch left on the device to the numbers that TRL logs, under TRL's names. Works on the host, in float64,
  * on arrays that were read late. Loss and rewards come from the objective's own records; no formula of it stands here.
  */
-import { type MetricColumns, recordMeans, type WeightedMean } from '../objectives/record.ts';
-import type { Side } from '../objectives/units.ts';
+
+import { type MetricColumns, recordMeans, type Side, type WeightedMean } from '../objectives/units.ts';
 import { STATS_WIDTH } from '../ops/token-logprob.ts';
 import type { Metrics } from './events.ts';
 

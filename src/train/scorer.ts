@@ -1,12 +1,15 @@
 /**
- * What a model says of a batch, as a strategy: the log-probability of every target, or a number at the end of each
- * completion (a reward), or at every target (a value). A loss takes either, since it only reads a number a row.
+ * The model's way through a batch, and what it says of it, as a strategy: the log-probability of every target, or a number
+ * at the end of each completion (a reward), or at every target (a value). A loss takes either, since it only reads a number
+ * a row. Used with a tape to train, without one to score.
  */
 import type { ScoredRows } from '../data/packing.ts';
 import { Random } from '../data/random.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
+import type { Kept } from '../model/decoder.ts';
+import { gather } from '../ops/gather.ts';
 import { linear } from '../ops/linear.ts';
 import { product } from '../ops/product.ts';
 import { padded } from '../ops/product-size.ts';
@@ -14,7 +17,14 @@ import { headLogprobs } from '../ops/token-logprob.ts';
 import type { ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { type BackwardSettings, scoredStates } from './forward.ts';
+
+/** What a backward pass will find. */
+export interface BackwardSettings {
+  /** What is kept of activations. */
+  kept: Kept;
+  /** Tokens less probable than this get no gradient from the head; 0 leaves out none. */
+  filterEps: number;
+}
 
 /** Of R rows. */
 export interface Scores {
@@ -63,6 +73,27 @@ function freshHead({ head: { cols } }: CausalLM, seed: number): ParameterSpec {
   const random = new Random(seed);
   const values = Float32Array.from({ length: cols }, () => HEAD_DEVIATION * random.normal());
   return { name: HEAD, shape: [1, cols], values };
+}
+
+/**
+ * The hidden states that are scored, (R, d), divided by the temperature: logits are linear in them, so this divides the
+ * logits ahead of their log-sum-exp, and gradients with them.
+ */
+export function scoredStates(
+  tape: Tape,
+  model: CausalLM,
+  batch: DeviceBatch,
+  { kept, temperature = 1 }: { kept?: Kept; temperature?: number | undefined } = {},
+): Tensor {
+  return gather(tape, model.hidden(tape, batch, kept), batch.lossRows, 1 / temperature);
+}
+
+/**
+ * log π(target | what comes before) of every scored row of the batch, (R), of the policy that samples at this temperature.
+ */
+export function rowLogprobs(tape: Tape, model: CausalLM, batch: DeviceBatch, temperature = 1): Tensor {
+  const states = scoredStates(tape, model, batch, { temperature });
+  return headLogprobs(tape, states, model.head, batch.targets).logprobs;
 }
 
 class LogprobScorer implements Scorer {

@@ -9,7 +9,7 @@ import { InputError } from '../io/errors.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { Tape } from '../tensor/tape.ts';
-import { rowLogprobs } from './forward.ts';
+import { rowLogprobs } from './scorer.ts';
 
 export interface ScoreOptions {
   /** Most tokens at a time, default 2048; a longer sequence has a batch of its own. */

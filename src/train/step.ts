@@ -8,15 +8,13 @@ import type { Gpu } from '../gpu/device.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { batchLoss } from '../objectives/batch-loss.ts';
-import { lengthsOf } from '../objectives/divisors.ts';
 import type { Loss } from '../objectives/families.ts';
-import { recordsOf } from '../objectives/units.ts';
+import { lengthsOf, recordsOf } from '../objectives/units.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { BackwardSettings } from './forward.ts';
 import { type BatchMeans, batchMeans } from './metrics.ts';
 import type { Reference } from './reference.ts';
-import type { Scorer } from './scorer.ts';
+import type { BackwardSettings, Scorer } from './scorer.ts';
 
 export interface StepContext extends BackwardSettings {
   model: CausalLM;

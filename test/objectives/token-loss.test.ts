@@ -4,11 +4,10 @@
  */
 import { expect } from 'chai';
 import { type Objective, sigmoid } from '../../src/objectives/catalogue.ts';
-import { DIVISORS, type Divisor } from '../../src/objectives/divisors.ts';
-import { TOKEN_RECORD } from '../../src/objectives/record.ts';
+import type { Term } from '../../src/objectives/objective-loss.ts';
 import { objectiveShader } from '../../src/objectives/shader.ts';
-import type { Term } from '../../src/objectives/terms.ts';
 import { tokenLoss } from '../../src/objectives/token-loss.ts';
+import { DIVISORS, type Divisor, TOKEN_RECORD } from '../../src/objectives/units.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random } from '../reference/compare.ts';
@@ -127,7 +126,8 @@ async function run(terms: readonly Term[], rows: Rows, step = rows.lengths, rowT
   const { gpu, check } = guards(await testGpu(), rowThreads);
   const tensor = (values: Float32Array | Uint32Array, label: string) =>
     Tensor.from(gpu, values, [values.length], label);
-  const starts = rows.lengths.reduce((all, length) => [...all, (all.at(-1) as number) + length], [0]);
+  const starts = new Uint32Array(rows.lengths.length + 1);
+  for (const [s, length] of rows.lengths.entries()) starts[s + 1] = (starts[s] as number) + length;
   const logprobs = tensor(Float32Array.from(rows.logp), 'log-probabilities');
   logprobs.requiresGrad = true;
   const tape = Tape.forTraining(gpu);
@@ -137,7 +137,7 @@ async function run(terms: readonly Term[], rows: Rows, step = rows.lengths, rowT
     {
       logprobs,
       reference: tensor(rows.reference, 'reference'),
-      offsets: tensor(Uint32Array.from(starts), 'offsets'),
+      offsets: tensor(starts, 'offsets'),
       columns: { advantage: tensor(rows.advantage, 'advantage'), oldLogprobs: tensor(rows.old, 'old') },
     },
     { scale: 1, lengths: { batch: rows.lengths, step } },

@@ -56,6 +56,7 @@ class OwnPairs implements ExampleSource {
     return PROMPTS.slice(0, count).map((prompt) => ({ prompt, completions: [[1], [1]] }));
   }
 
+  // biome-ignore lint/correctness/useYield: it has nothing to tell on the way
   async *step(
     step: number,
     signal?: AbortSignal,
