@@ -18,10 +18,11 @@ const FLOORS: Record<string, number> = {
   io: 4,
   train: 5,
   node: 5,
-  'index.ts': 6,
-  'node.ts': 6,
-  'testing.ts': 6,
-  cli: 6,
+  rollout: 6,
+  'index.ts': 7,
+  'node.ts': 7,
+  'testing.ts': 7,
+  cli: 7,
 };
 
 /**

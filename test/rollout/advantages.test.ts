@@ -1,0 +1,104 @@
+/**
+ * Advantages against the truth: over all tuples of completions of a small tree, weighted by their probability, the expected
+ * coefficient of each completion is the one that the policy gradient of its expected reward asks for.
+ */
+import { expect } from 'chai';
+import { advantages, type Baseline } from '../../src/rollout/advantages.ts';
+import { random } from '../reference/compare.ts';
+
+/** Probabilities of all sequences of a vocabulary, where token 0 ends; a policy by its softmax per prefix. */
+function sequences(vocabulary: number, most: number, seed: number): number[] {
+  const { normal } = random(seed);
+  const grow = (length: number, probability: number): number[] => {
+    const weights = Array.from({ length: vocabulary }, () => Math.exp(normal()));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    return weights.flatMap((weight, token) => {
+      const own = (probability * weight) / sum;
+      return token === 0 || length + 1 === most ? [own] : grow(length + 1, own);
+    });
+  };
+  return grow(0, 1);
+}
+
+/** Σ over all G-tuples of probability · advantage, for the completions by themselves. */
+function expected(
+  probabilities: readonly number[],
+  rewards: readonly number[],
+  numGenerations: number,
+  baseline: Baseline,
+): Float64Array {
+  const coefficients = new Float64Array(probabilities.length);
+  const visit = (tuple: number[], probability: number): void => {
+    if (tuple.length < numGenerations) {
+      probabilities.forEach((p, y) => void visit([...tuple, y], probability * p));
+      return;
+    }
+    const values = advantages(
+      tuple.map((y) => rewards[y] as number),
+      { numGenerations, baseline },
+    );
+    tuple.forEach((y, i) => {
+      coefficients[y] = (coefficients[y] as number) + (probability * (values[i] as number)) / numGenerations;
+    });
+  };
+  visit([], 1);
+  return coefficients;
+}
+
+describe('rollout/advantages over all groups', () => {
+  for (const [vocabulary, most, numGenerations] of [
+    [5, 3, 2],
+    [3, 2, 4],
+    [2, 2, 5],
+  ] as const) {
+    const probabilities = sequences(vocabulary, most, vocabulary);
+    const { normal } = random(most);
+    const rewards = probabilities.map(() => normal());
+    const mean = probabilities.reduce((sum, p, y) => sum + p * (rewards[y] as number), 0);
+    const truth = (y: number) => (probabilities[y] as number) * ((rewards[y] as number) - mean);
+    const name = `${probabilities.length} sequences, groups of ${numGenerations}`;
+
+    it(`leave_one_out is p (r − E r): ${name}`, () => {
+      const found = expected(probabilities, rewards, numGenerations, 'leave_one_out');
+      found.forEach((value, y) => expect(value).to.be.closeTo(truth(y), 1e-12));
+    });
+
+    it(`group_mean is that, shrunk by 1 − 1/G: ${name}`, () => {
+      const found = expected(probabilities, rewards, numGenerations, 'group_mean');
+      found.forEach((value, y) => expect(value).to.be.closeTo(truth(y) * (1 - 1 / numGenerations), 1e-12));
+    });
+
+    it(`none is p r, which has the same gradient: ${name}`, () => {
+      const found = expected(probabilities, rewards, numGenerations, 'none');
+      found.forEach((value, y) =>
+        expect(value).to.be.closeTo((probabilities[y] as number) * (rewards[y] as number), 1e-12),
+      );
+    });
+  }
+});
+
+describe('rollout/advantages', () => {
+  const G4 = { numGenerations: 4, baseline: 'leave_one_out' } as const;
+
+  it('are exactly 0 where all rewards of a group are the same', () => {
+    expect([...advantages([3, 3, 3, 3], G4)]).to.deep.equal([0, 0, 0, 0]);
+  });
+
+  it('leave out what nothing could rate, and give it 0', () => {
+    expect([...advantages([1, null, 4, null], G4)]).to.deep.equal([-3, 0, 3, 0]);
+    expect([...advantages([null, null, null, 7], G4)]).to.deep.equal([0, 0, 0, 0]);
+  });
+
+  it('are standardized over the batch on request, what has no reward aside', () => {
+    const values = advantages([1, 3, 10, null, 2, 2, 2, 8], { ...G4, normalize: true });
+    expect(values[3]).to.equal(0);
+    const rated = [...values].filter((_, i) => i !== 3);
+    expect(rated.reduce((a, b) => a + b, 0)).to.be.closeTo(0, 1e-12);
+    // Their deviation is 1 but for what is added to it before the division.
+    expect(rated.reduce((a, b) => a + b * b, 0) / 6).to.be.closeTo(1, 1e-4);
+  });
+
+  it('refuse a part of a group', () => {
+    expect(() => advantages([1, 2, 3], G4)).to.throw(RangeError, 'groups of 4');
+  });
+});
