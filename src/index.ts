@@ -164,7 +164,7 @@ export {
 export { logprobs, type Scorer, type ScorerKind, scalars } from './train/scorer.ts';
 export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
 export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';
-export type { ExampleSource } from './train/source.ts';
+export type { ExampleSource, SourcedStep } from './train/source.ts';
 export type { Task, TrainerOptions } from './train/task.ts';
 export { Trainer } from './train/trainer.ts';
 

@@ -7,10 +7,11 @@ import { InputError } from '../io/errors.ts';
 import type { TrainingConfig } from './config.ts';
 import type { TrainEvent } from './events.ts';
 import { examplesOfStep, type Order, stepsPerEpoch } from './order.ts';
-import { bySize, type ExampleSource } from './source.ts';
+import { bySize, type ExampleSource, type SourcedStep } from './source.ts';
 
 export class DatasetSource implements ExampleSource {
   readonly waits = false;
+  readonly batchSize: number;
   private readonly order: Order;
 
   /** `keepsOrder`: the order is a part of the data. Throws {@link InputError} for an empty list. */
@@ -20,6 +21,7 @@ export class DatasetSource implements ExampleSource {
     { keepsOrder = false } = {},
   ) {
     if (identity.length === 0) throw new InputError('training data', 'has no rows', 'Give at least one row');
+    this.batchSize = perDeviceTrainBatchSize;
     this.order = {
       examples: identity.length,
       stepSize: perDeviceTrainBatchSize * gradientAccumulationSteps,
@@ -52,8 +54,9 @@ export class DatasetSource implements ExampleSource {
     return bySize(this.identity).slice(-count);
   }
 
-  async *step(step: number): AsyncGenerator<TrainEvent, readonly TokenizedExample[]> {
-    return [...examplesOfStep(this.order, step)].map((i) => this.identity[i] as TokenizedExample);
+  async *step(step: number): AsyncGenerator<TrainEvent, SourcedStep> {
+    const places = [...examplesOfStep(this.order, step)];
+    return { examples: places.map((i) => this.identity[i] as TokenizedExample) };
   }
 
   /** The step says it all. */

@@ -31,7 +31,7 @@ export async function planRun(
   let counting = rehearse();
   // What is only scored comes in batches of their own size: rows held out, and all rows for a reference.
   const scoring = gpu.countingCopy();
-  const { perDeviceEvalBatchSize, perDeviceTrainBatchSize } = config;
+  const { perDeviceEvalBatchSize } = config;
   const trained = context.reference ? source.largest(perDeviceEvalBatchSize) : [];
   const scored = bySize([...trained, ...evaluation.largest()]).slice(0, perDeviceEvalBatchSize);
   if (scored.length > 0) runBatch(scoring, context, scored);
@@ -40,7 +40,7 @@ export async function planRun(
   const peaks = [counting, scoring, making].map((each) => each.memory().peak);
   const bytes = gpu.memory().live + Math.max(...peaks);
   if (gpu.tuner) {
-    const shortest = source.shortest(perDeviceTrainBatchSize);
+    const shortest = source.shortest(source.batchSize);
     runBatch(gpu.countingCopy(), context, shortest, shortest);
   }
   if (bytes > gpu.pool.cap) throw new MemoryCapError(bytes, gpu.pool.cap, 'Training');
@@ -58,7 +58,7 @@ export function largestStep(
   source: ExampleSource,
   config: TrainingConfig,
 ): void {
-  const largest = source.largest(config.perDeviceTrainBatchSize);
+  const largest = source.largest(source.batchSize);
   runBatch(counting, context, largest, largest);
   new Optimizer(counting, parameters, config).step(1, 0);
   context.reference?.stepped(0, counting);

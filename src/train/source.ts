@@ -5,11 +5,20 @@
 import type { TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Json } from '../io/json.ts';
-import type { TrainEvent } from './events.ts';
+import type { Metrics, TrainEvent } from './events.ts';
+
+/** What an optimizer step is given. */
+export interface SourcedStep {
+  examples: readonly TokenizedExample[];
+  /** Figures of the examples themselves, logged with the step: rewards, lengths. */
+  metrics?: Metrics;
+}
 
 export interface ExampleSource {
   /** Examples, or prompts, of an epoch. */
   readonly length: number;
+  /** Examples of a micro-batch: an example is never cut, so that a group shares its prompt. */
+  readonly batchSize: number;
   /** Optimizer steps of an epoch. */
   readonly stepsPerEpoch: number;
   /** Whether a step may wait, for texts or for a person. Metrics of the steps before are told first. */
@@ -28,10 +37,7 @@ export interface ExampleSource {
    * The examples of an optimizer step, counted from 1, and events on the way. One batch of rollouts may serve several steps:
    * it is waited for once. Undefined where the signal ended the wait: the step is not taken then.
    */
-  step(
-    step: number,
-    signal?: AbortSignal,
-  ): AsyncGenerator<TrainEvent, readonly TokenizedExample[] | undefined>;
+  step(step: number, signal?: AbortSignal): AsyncGenerator<TrainEvent, SourcedStep | undefined>;
   /** What a checkpoint keeps of it, so that the steps after it get the same examples; undefined for nothing. */
   save(): Json | undefined;
   /** Takes it back. Throws {@link InputError} for what it has not written. */

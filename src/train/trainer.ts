@@ -4,7 +4,6 @@
  * step waits for the device: metrics arrive a step or two late, and a loss that is not finite stops the run before a
  * checkpoint could keep it.
  */
-import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
 import type { Adapter, LoraConfig } from '../io/peft.ts';
 import { shortNames } from '../io/target-modules.ts';
@@ -24,6 +23,7 @@ import { largestStep, planRun } from './plan.ts';
 import type { Reference, ReferenceKind } from './reference.ts';
 import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
 import { logprobs, type Scorer, type ScorerKind } from './scorer.ts';
+import type { SourcedStep } from './source.ts';
 import { loadRun, type RunState, restoreParameters, runHash, saveRun } from './state.ts';
 import { runBatch, type StepContext } from './step.ts';
 import type { Task, TrainerOptions } from './task.ts';
@@ -114,9 +114,9 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const pending: PendingStep[] = [];
     while (this.state.step < totalSteps && !signal?.aborted) {
       if (source.waits) for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
-      const examples = yield* source.step(this.state.step + 1, signal);
-      if (!examples) break;
-      pending.push(this.runStep(this.state.step + 1, examples));
+      const sourced = yield* source.step(this.state.step + 1, signal);
+      if (!sourced) break;
+      pending.push(this.runStep(this.state.step + 1, sourced));
       await gpu.settle(gpu.recorder.throttle());
       if (pending.length > METRICS_LATE) yield await this.stepEvent(pending.shift() as PendingStep, clock);
 
@@ -178,11 +178,11 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */
-  private runStep(step: number, examples: readonly TokenizedExample[]): PendingStep {
-    const { perDeviceTrainBatchSize } = this.config;
+  private runStep(step: number, { examples, metrics: ofSource }: SourcedStep): PendingStep {
+    const { batchSize } = this.task.source;
     const results = [];
-    for (let start = 0; start < examples.length; start += perDeviceTrainBatchSize) {
-      const batch = examples.slice(start, start + perDeviceTrainBatchSize);
+    for (let start = 0; start < examples.length; start += batchSize) {
+      const batch = examples.slice(start, start + batchSize);
       results.push(runBatch(this.model.gpu, this.context, batch, examples));
     }
     const rate = learningRate(this.schedule, step);
@@ -196,6 +196,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const metrics = Promise.all([Promise.all(results.map((result) => result.means)), norm]).then(
       ([parts, gradNorm]) => ({
         ...joinMeans(parts),
+        ...ofSource,
         grad_norm: gradNorm,
         learning_rate: rate,
         num_tokens: numTokens,

@@ -12,7 +12,7 @@ import { FAMILIES, lossOf } from '../../src/objectives/families.ts';
 import { DPO_DEFAULTS, type DPOConfig } from '../../src/train/config.ts';
 import { LossEvaluation } from '../../src/train/evaluation.ts';
 import type { TrainEvent } from '../../src/train/events.ts';
-import type { ExampleSource } from '../../src/train/source.ts';
+import type { ExampleSource, SourcedStep } from '../../src/train/source.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { loadFixture, randomPairs } from '../model/tiny.ts';
 import { testGpu } from '../support/gpu.ts';
@@ -34,6 +34,7 @@ const SETTINGS: DPOConfig = {
 class OwnPairs implements ExampleSource {
   readonly length = PROMPTS.length;
   readonly stepsPerEpoch = STEPS_PER_BATCH;
+  readonly batchSize = SETTINGS.perDeviceTrainBatchSize;
   readonly waits = true;
   readonly identity = { prompts: PROMPTS, seed: SETTINGS.seed };
   written = 0;
@@ -57,15 +58,13 @@ class OwnPairs implements ExampleSource {
   }
 
   // biome-ignore lint/correctness/useYield: it has nothing to tell on the way
-  async *step(
-    step: number,
-    signal?: AbortSignal,
-  ): AsyncGenerator<TrainEvent, TokenizedExample[] | undefined> {
+  async *step(step: number, signal?: AbortSignal): AsyncGenerator<TrainEvent, SourcedStep | undefined> {
     const place = (step - 1) % STEPS_PER_BATCH;
     if (place === 0) this.batch = await this.write(step);
     if (this.stopAt?.batch === this.written) this.stopAt.stop.abort();
     if (signal?.aborted) return undefined;
-    return this.batch.slice(2 * place, 2 * place + 2);
+    const examples = this.batch.slice(2 * place, 2 * place + 2);
+    return { examples, metrics: { batch: Math.ceil(step / STEPS_PER_BATCH) } };
   }
 
   save(): Json {
@@ -112,6 +111,7 @@ describe('train/source', () => {
     expect(made.source!.written).to.equal(3);
     const losses = eachStep(events, 'loss');
     expect(losses.length).to.equal(8);
+    expect(eachStep(events, 'batch')).to.deep.equal([1, 1, 1, 2, 2, 2, 3, 3]);
     // The adapter is fresh: policy and reference are the same, and every pair’s loss is ln 2.
     expect(losses[0]).to.be.closeTo(Math.LN2, 1e-6);
     expect(losses.at(-1)).to.not.be.closeTo(Math.LN2, 1e-3);
