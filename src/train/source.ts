@@ -6,6 +6,7 @@ import type { TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Json } from '../io/json.ts';
 import type { Metrics, TrainEvent } from './events.ts';
+import type { StepContext } from './step.ts';
 
 /** What an optimizer step is given. */
 export interface SourcedStep {
@@ -23,6 +24,8 @@ export interface ExampleSource {
   readonly stepsPerEpoch: number;
   /** Whether a step may wait, for texts or for a person. Metrics of the steps before are told first. */
   readonly waits: boolean;
+  /** Whether it asks the context's reference itself, for a KL in the rewards. */
+  readonly usesReference?: boolean;
   /** All that decides which examples come, as JSON: a part of the run's hash. */
   readonly identity: unknown;
   /** The examples of so many steps, where they are known ahead; undefined where they are made on the way. */
@@ -37,7 +40,11 @@ export interface ExampleSource {
    * The examples of an optimizer step, counted from 1, and events on the way. One batch of rollouts may serve several steps:
    * it is waited for once. Undefined where the signal ended the wait: the step is not taken then.
    */
-  step(step: number, signal?: AbortSignal): AsyncGenerator<TrainEvent, SourcedStep | undefined>;
+  step(
+    step: number,
+    context: StepContext,
+    signal?: AbortSignal,
+  ): AsyncGenerator<TrainEvent, SourcedStep | undefined>;
   /** What a checkpoint keeps of it, so that the steps after it get the same examples; undefined for nothing. */
   save(): Json | undefined;
   /** Takes it back. Throws {@link InputError} for what it has not written. */

@@ -20,7 +20,7 @@ export interface StepContext extends BackwardSettings {
   model: CausalLM;
   scorer: Scorer;
   loss: Loss;
-  /** Undefined where the loss has none. */
+  /** Undefined where neither the loss nor the source of examples has one. */
   reference: Reference | undefined;
 }
 
@@ -47,7 +47,7 @@ export function runBatch(
   const { unit } = loss;
   const packed = packExamples(examples, { reads: loss.reads, rows: scorer.rows });
   const batch = new DeviceBatch(gpu, packed, model.trainedTables);
-  const referenceRows = reference?.rows(gpu, batch, examples);
+  const referenceRows = loss.usesReference ? reference?.rows(gpu, batch, examples) : undefined;
   const tape = step ? Tape.forTraining(gpu) : Tape.forInference(gpu);
   const { values, stats, logitMeans } = scorer.score(tape, batch, context);
   const { sequenceOffsets: offsets, columns } = batch;

@@ -114,7 +114,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const pending: PendingStep[] = [];
     while (this.state.step < totalSteps && !signal?.aborted) {
       if (source.waits) for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
-      const sourced = yield* source.step(this.state.step + 1, signal);
+      const sourced = yield* source.step(this.state.step + 1, this.context, signal);
       if (!sourced) break;
       pending.push(this.runStep(this.state.step + 1, sourced));
       await gpu.settle(gpu.recorder.throttle());
@@ -259,7 +259,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private initialReference(): Reference | undefined {
     const { model, parameters, task, options, config } = this;
     const { loss, temperature = 1, reference = referenceFor(task.source.ahead(1) !== undefined) } = task;
-    if (!loss.usesReference) return undefined;
+    if (!loss.usesReference && !task.source.usesReference) return undefined;
     const { perDeviceEvalBatchSize: batchSize } = config;
     const without = continues(options.peftConfig) ? undefined : this.adapter;
     return reference({ model, parameters, without, batchSize, temperature, cache: options.referenceCache });

@@ -13,6 +13,7 @@ import { DPO_DEFAULTS, type DPOConfig } from '../../src/train/config.ts';
 import { LossEvaluation } from '../../src/train/evaluation.ts';
 import type { TrainEvent } from '../../src/train/events.ts';
 import type { ExampleSource, SourcedStep } from '../../src/train/source.ts';
+import type { StepContext } from '../../src/train/step.ts';
 import { Trainer } from '../../src/train/trainer.ts';
 import { loadFixture, randomPairs } from '../model/tiny.ts';
 import { testGpu } from '../support/gpu.ts';
