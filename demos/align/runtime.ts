@@ -8,11 +8,13 @@ import { ratedWords, sentiment } from '../../src/data/sentiment.ts';
 import {
   CausalLM,
   DPOTrainer,
+  type Generation,
   type GenerationUpdate,
   type Gpu,
   type LoadOptions,
   requestGpu,
   type StreamOptions,
+  sampledTokens,
   sequenceLogprobs,
   streamGeneration,
   Tokenizer,
@@ -31,10 +33,8 @@ const RENEWAL_PAUSE = 500;
 const LOADING: LoadOptions = { dtype: 'float32' };
 
 /** What was written on an opening. */
-export interface Story {
+export interface Story extends Generation {
   opening: string;
-  ids: number[];
-  finished: 'eos' | 'length';
 }
 
 export class Runtime {
@@ -111,10 +111,9 @@ export class Runtime {
 
   /** log π of every story under one side's model, in nats. */
   async logprobs(side: Side, stories: readonly Story[], signal: AbortSignal): Promise<number[]> {
-    const { eosId } = this.tokenizer;
-    const sequences = stories.map(({ opening, ids, finished }) => ({
-      prompt: this.tokenizer.encode(opening),
-      completion: finished === 'eos' && eosId !== undefined ? [...ids, eosId] : [...ids],
+    const sequences = stories.map((story) => ({
+      prompt: this.tokenizer.encode(story.opening),
+      completion: sampledTokens(story),
     }));
     const score = () => sequenceLogprobs(this.model, sequences, { signal });
     const scores = await this.turns.run(() => this.on(side)(score));
