@@ -59,7 +59,11 @@ class OwnPairs implements ExampleSource {
   }
 
   // biome-ignore lint/correctness/useYield: it has nothing to tell on the way
-  async *step(step: number, signal?: AbortSignal): AsyncGenerator<TrainEvent, SourcedStep | undefined> {
+  async *step(
+    step: number,
+    _context: StepContext,
+    signal?: AbortSignal,
+  ): AsyncGenerator<TrainEvent, SourcedStep | undefined> {
     const place = (step - 1) % STEPS_PER_BATCH;
     if (place === 0) this.batch = await this.write(step);
     if (this.stopAt?.batch === this.written) this.stopAt.stop.abort();
