@@ -68,8 +68,8 @@ export function repeatedShare(ids: readonly number[], n: number): number {
 }
 
 function isAnswer(text: string, wanted: string): boolean {
-  const behind = text.slice(text.lastIndexOf('</think>') + 1 && text.lastIndexOf('</think>') + 8);
-  const last = behind.trim().split('\n').at(-1) ?? '';
+  const [answerPart = ''] = text.split('</think>').slice(-1);
+  const [last = ''] = answerPart.trim().split('\n').slice(-1);
   const plain = (each: string) => each.trim().replace(/\.$/, '').toLowerCase();
   const [answer, solution] = [plain(last), plain(wanted)];
   return answer === solution || (answer !== '' && Number(answer) === Number(solution));

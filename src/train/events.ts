@@ -23,6 +23,16 @@ export interface RunPlan {
   tuning: TuningReport | undefined;
 }
 
+/** Completions of the policy, one entry each, those of a prompt next to each other. */
+export interface RolloutReport {
+  prompts: string[];
+  completions: string[];
+  rewards: (number | null)[];
+  advantages: number[];
+  metrics: Metrics;
+  seconds: { writing: number; rewarding: number; scoring: number };
+}
+
 export type TrainEvent =
   /** Before anything is trained. `resumedFrom` is the step of the checkpoint. */
   | { type: 'start'; plan: RunPlan; resumedFrom: number | undefined }
@@ -38,6 +48,10 @@ export type TrainEvent =
       secondsLeft: number;
     }
   | { type: 'evaluate'; step: number; metrics: Metrics }
+  /** Completions on their way for a step: tokens of all that may come. */
+  | { type: 'writing'; step: number; tokens: number; mostTokens: number }
+  /** A batch of completions with what they earned, before the step learns from them. */
+  | ({ type: 'rollout'; step: number } & RolloutReport)
   | { type: 'checkpoint'; step: number }
   /** The last event. `completed` is false where a signal stopped the run. */
   | {

@@ -1,0 +1,178 @@
+/**
+ * Completions of prompts as they are needed for learning: sampled from all of the model's distribution, with the end token
+ * that was drawn, the text that rewards are given, and their log-probabilities under the policy and the reference, by the
+ * kernels that train. Knows no loss.
+ */
+import type { Message } from '../data/chat-template.ts';
+import { packExamples, type TokenizedExample } from '../data/packing.ts';
+import type { PromptRow } from '../data/prompt-dataset.ts';
+import { notice } from '../data/tokenize-completions.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { InputError } from '../io/errors.ts';
+import { DeviceBatch } from '../model/batch.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import {
+  addUpdate,
+  emptyGenerations,
+  type Generation,
+  sampledTokens,
+  streamGeneration,
+} from '../model/generation.ts';
+import type { GenerationOptions } from '../model/generation-options.ts';
+import type { Reference } from '../train/reference.ts';
+import { sequenceLogprobs } from '../train/sequence-logprobs.ts';
+
+/** A row with its token ids. */
+export interface Prompt {
+  row: PromptRow;
+  ids: number[];
+}
+
+/** What is drawn of every prompt. */
+export interface SamplingSettings {
+  numGenerations: number;
+  maxCompletionLength: number;
+  temperature: number;
+  seed: number;
+}
+
+/** Of every prompt `numGenerations` completions, next to each other. */
+export interface Samples {
+  prompts: readonly Prompt[];
+  /** Each prompt with its completions, end tokens included. */
+  examples: TokenizedExample[];
+  completions: (string | Message[])[];
+  finished: ('eos' | 'length')[];
+}
+
+/**
+ * Tokenizes prompts, a conversation with the generation prompt. Throws {@link InputError} that names the row for one that is
+ * empty, or too long for a completion of `maxCompletionLength` tokens in the model's positions.
+ */
+export function tokenizePrompts(
+  rows: readonly PromptRow[],
+  tokenizer: Tokenizer,
+  { config, name }: Pick<CausalLM, 'config' | 'name'>,
+  maxCompletionLength: number,
+): Prompt[] {
+  const room = config.maxPositionEmbeddings - maxCompletionLength;
+  return rows.map((row, index) => {
+    const where = row.where ?? `row ${index + 1}`;
+    const ids =
+      typeof row.prompt === 'string'
+        ? tokenizer.encode(row.prompt)
+        : tokenizer.encodeChat(row.prompt, { addGenerationPrompt: true });
+    const prompt = tokenizer.addsEos && typeof row.prompt === 'string' ? ids.slice(0, -1) : ids;
+    if (prompt.length === 0) {
+      const wayOut = 'Write something, or use a tokenizer that adds a BOS token';
+      throw new InputError(where, 'the prompt has no tokens', wayOut);
+    }
+    if (prompt.length > room) {
+      const what = `the prompt's ${prompt.length} tokens leave no room for ${maxCompletionLength} new ones in the ${config.maxPositionEmbeddings} positions of ${name}`;
+      throw new InputError(where, what, 'Lower maxCompletionLength, or shorten or remove the row');
+    }
+    return { row, ids: prompt };
+  });
+}
+
+/** What a person should know about a model that is to write, a line each. */
+export function samplingNotices({ config, name }: Pick<CausalLM, 'config' | 'name'>): string[] {
+  if (config.eosTokenIds.length > 0) return [];
+  return [`${name} has no end token: every completion is cut at maxCompletionLength.`];
+}
+
+/** Rows whose prompt stands more than once are drawn more often than others. */
+export function repeatedPrompts(prompts: readonly Prompt[]): string | undefined {
+  const seen = new Set<string>();
+  const repeated = prompts.flatMap(({ ids }, i) => {
+    const key = ids.join(' ');
+    if (seen.has(key)) return [i + 1];
+    seen.add(key);
+    return [];
+  });
+  return notice(repeated, 'the prompt has stood before; it counts once more');
+}
+
+/**
+ * Samples at the temperature from all of the distribution, because log-probabilities, ratios and KL are of that. Yields the
+ * tokens written so far; returns undefined where the signal ends it.
+ */
+export async function* sampleCompletions(
+  model: CausalLM,
+  tokenizer: Tokenizer,
+  prompts: readonly Prompt[],
+  settings: SamplingSettings,
+  signal?: AbortSignal,
+): AsyncGenerator<number, Samples | undefined> {
+  const { numGenerations } = settings;
+  const written = emptyGenerations(prompts.length * numGenerations);
+  const ids = prompts.map((prompt) => prompt.ids);
+  let tokens = 0;
+  try {
+    for await (const updates of streamGeneration(model, ids, { ...drawn(settings), signal, every: 8 })) {
+      for (const update of updates) {
+        addUpdate(written[update.sequence] as Generation, update);
+        tokens += update.ids.length + (update.endId === undefined ? 0 : 1);
+      }
+      yield tokens;
+    }
+  } catch (error) {
+    if (signal?.aborted) return undefined;
+    throw error;
+  }
+  const examples = prompts.map((prompt, p) => ({
+    prompt: prompt.ids,
+    completions: written.slice(p * numGenerations, (p + 1) * numGenerations).map(sampledTokens),
+  }));
+  const completions = written.map((generation, i) => {
+    const text = tokenizer.decode(generation.ids);
+    const { row } = prompts[Math.floor(i / numGenerations)] as Prompt;
+    return typeof row.prompt === 'string' ? text : [{ role: 'assistant', content: text }];
+  });
+  return { prompts, examples, completions, finished: written.map(({ finished }) => finished) };
+}
+
+/** What generation is asked for. */
+export function drawn({
+  numGenerations,
+  maxCompletionLength,
+  temperature,
+  seed,
+}: SamplingSettings): GenerationOptions {
+  return { numReturnSequences: numGenerations, maxNewTokens: maxCompletionLength, temperature, seed };
+}
+
+/** log π of every token of every completion, as the model stands. */
+export function policyLogprobs(
+  model: CausalLM,
+  examples: readonly TokenizedExample[],
+  temperature: number,
+): Promise<Float32Array[]> {
+  const sequences = examples.flatMap(({ prompt, completions }) =>
+    completions.map((completion) => ({ prompt, completion })),
+  );
+  return sequenceLogprobs(model, sequences, { temperature });
+}
+
+/** log π_ref of the same, some examples at a time. */
+export async function referenceLogprobs(
+  { gpu }: CausalLM,
+  reference: Reference,
+  examples: readonly TokenizedExample[],
+  batchSize: number,
+): Promise<Float32Array[]> {
+  const all: Float32Array[] = [];
+  for (let start = 0; start < examples.length; start += batchSize) {
+    const some = examples.slice(start, start + batchSize);
+    const packed = packExamples(some);
+    const batch = new DeviceBatch(gpu, packed);
+    const rows = reference.rows(gpu, batch, some);
+    const reading = gpu.read(rows);
+    gpu.pool.release(rows);
+    batch.dispose();
+    const values = new Float32Array(await reading);
+    const [, ...ends] = packed.sequenceOffsets;
+    all.push(...ends.map((end, s) => values.slice(packed.sequenceOffsets[s], end)));
+  }
+  return all;
+}
