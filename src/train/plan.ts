@@ -35,10 +35,9 @@ export async function planRun(
   const trained = context.reference ? source.largest(perDeviceEvalBatchSize) : [];
   const scored = bySize([...trained, ...evaluation.largest()]).slice(0, perDeviceEvalBatchSize);
   if (scored.length > 0) runBatch(scoring, context, scored);
-  const making = gpu.countingCopy();
-  source.rehearse?.(making);
-  const peaks = [counting, scoring, making].map((each) => each.memory().peak);
-  const bytes = gpu.memory().live + Math.max(...peaks);
+  const own = source.rehearse?.();
+  const peaks = [counting, scoring].map((each) => each.memory().peak);
+  const bytes = gpu.memory().live + Math.max(...peaks, own?.bytes ?? 0);
   if (gpu.tuner) {
     const shortest = source.shortest(source.batchSize);
     runBatch(gpu.countingCopy(), context, shortest, shortest);
@@ -46,7 +45,7 @@ export async function planRun(
   if (bytes > gpu.pool.cap) throw new MemoryCapError(bytes, gpu.pool.cap, 'Training');
   const tuning = await gpu.tuner?.tune(gpu);
   if (tuning) counting = rehearse();
-  await gpu.compile([...counting.wantedPipelines, ...making.wantedPipelines]);
+  await gpu.compile([...counting.wantedPipelines, ...(own?.pipelines ?? [])]);
   return { plannedBytes: bytes, variants: Object.fromEntries(gpu.variants.inForce), tuning };
 }
 

@@ -3,7 +3,7 @@
  * Types alone. A source is one file; the trainer asks nothing about its kind.
  */
 import type { TokenizedExample } from '../data/packing.ts';
-import type { Gpu } from '../gpu/device.ts';
+import type { PipelineKey } from '../gpu/pipelines.ts';
 import type { Json } from '../io/json.ts';
 import type { Metrics, TrainEvent } from './events.ts';
 import type { StepContext } from './step.ts';
@@ -34,8 +34,8 @@ export interface ExampleSource {
   largest(count: number): readonly TokenizedExample[];
   /** The shortest one, whose shapes may be of other classes. */
   shortest(count: number): readonly TokenizedExample[];
-  /** Goes through the source's own work on a counting device: its bytes and kernels are a part of the plan. */
-  rehearse?(gpu: Gpu): void;
+  /** What the source's own work holds at most beside the model, and its kernels: a part of the plan. */
+  rehearse?(): { bytes: number; pipelines: readonly PipelineKey[] };
   /**
    * The examples of an optimizer step, counted from 1, and events on the way. One batch of rollouts may serve several steps:
    * it is waited for once. Undefined where the signal ended the wait: the step is not taken then.
