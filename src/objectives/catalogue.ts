@@ -17,6 +17,7 @@ import ktoShader from '../../shaders/objectives/kto.wgsl';
 import ncaPairShader from '../../shaders/objectives/nca-pair.wgsl';
 import nllShader from '../../shaders/objectives/nll.wgsl';
 import orpoShader from '../../shaders/objectives/orpo.wgsl';
+import rlooShader from '../../shaders/objectives/rloo.wgsl';
 import robustShader from '../../shaders/objectives/robust.wgsl';
 import sftShader from '../../shaders/objectives/sft.wgsl';
 import sigmoidShader from '../../shaders/objectives/sigmoid.wgsl';
@@ -32,6 +33,7 @@ import {
   type MetricColumns,
   PAIR_METRICS,
   PAIR_RECORD,
+  TOKEN_RECORD,
 } from './units.ts';
 
 /** Options of a formula by name: `beta`, which scales the rewards, and whatever else its `Options` declares. */
@@ -247,10 +249,32 @@ export const nll: Objective = {
   perToken: true,
 };
 
+/** What losses on sampled tokens have in common. */
+const POLICY = {
+  unit: 'token',
+  reads: { advantage: { per: 'sequence' }, oldLogprobs: { per: 'row' } },
+} as const satisfies Partial<Objective>;
+
+/** REINFORCE leave-one-out (Ahmadian et al. 2024); β is in the advantages. */
+const rloo: Objective = {
+  ...POLICY,
+  name: 'rloo',
+  shader: rlooShader,
+  defaults: { beta: 0.05, epsilon: 0.2, epsilonHigh: 0.2 },
+  ranges: { beta: BETA, epsilon: BETA, epsilonHigh: BETA },
+  metrics: {
+    loss: TOKEN_RECORD.loss,
+    'clip_ratio/low_mean': TOKEN_RECORD.firstNote,
+    'clip_ratio/high_mean': TOKEN_RECORD.secondNote,
+  },
+  referenceFree: true,
+  over: 'sum',
+};
+
 // biome-ignore format: the order in which they are listed
 const ALL = [
   sigmoid, hinge, ipo, robust, exoPair, ncaPair, bcoPair, sppoHard, aot, aotUnpaired, apoZero, apoDown, discopop, sigmoidNorm,
-  simpo, orpo, sft, kto, apoZeroUnpaired, nll,
+  simpo, orpo, sft, kto, apoZeroUnpaired, nll, rloo,
 ];
 
 /** All of them, by name. */

@@ -78,6 +78,8 @@ export const FAMILIES = {
     usesReference: true,
   },
   sft: { includes: ({ name }) => name === 'nll', lossType: 'nll', usesReference: false },
+  // Its KL is in the rewards.
+  rloo: { includes: ({ name }) => name === 'rloo', lossType: 'rloo', usesReference: false },
 } as const satisfies Readonly<Record<string, Family>>;
 
 export type FamilyName = keyof typeof FAMILIES;

@@ -39,7 +39,9 @@ export const REWARDS: Readonly<Record<string, (options: RewardOptions) => BatchR
   overlong: ({ maxCompletionLength }) => {
     const room = Math.max(1, Math.floor(OVERLONG_SHARE * maxCompletionLength));
     return ({ completionIds }) =>
-      completionIds.map(({ length }) => Math.min(0, Math.max(-1, (maxCompletionLength - room - length) / room)));
+      completionIds.map(({ length }) =>
+        Math.min(0, Math.max(-1, (maxCompletionLength - room - length) / room)),
+      );
   },
   /** 1 where the completion is `<think>…</think>` and something behind it, else 0 (TRL's `think_format_reward`). */
   think_format: () => perText((text) => (/^<think>(?!.*<think>).*?<\/think>.*$/s.test(text) ? 1 : 0)),

@@ -135,7 +135,11 @@ async function inTime<T>(
 function requireValues(values: unknown, count: number, name: string): asserts values is (number | null)[] {
   const where = `reward function ${quote(name)}`;
   if (!Array.isArray(values) && !ArrayBuffer.isView(values)) {
-    throw new InputError(where, `returned ${quote(values)}`, 'Return a list with a number for each completion');
+    throw new InputError(
+      where,
+      `returned ${quote(values)}`,
+      'Return a list with a number for each completion',
+    );
   }
   const list = values as ArrayLike<unknown>;
   if (list.length !== count) {

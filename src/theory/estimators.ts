@@ -115,6 +115,41 @@ function weighted(rewards: Reals, beta: number): OptimumEstimate {
   };
 }
 
+export interface GapEstimate {
+  /** J* − J(π) = β KL(π ‖ π*). Biased downwards for few samples; exact where π is π*. */
+  gap: Estimate;
+  /** β log Z = J*, from the policy's own samples; biased downwards alike. */
+  optimum: Estimate;
+  /** As {@link OptimumEstimate} has it: where it is small, the gap is a lower bound. */
+  effectiveSamples: number;
+}
+
+/**
+ * How far a policy is from the optimum of objective (1), without knowing the optimum: with the returns J_i = r − β log π/π_ref
+ * of samples of π and w = J_i/β, the gap is β (log E e^w − E w). `returns[p]` are those of prompt p's samples; prompts count
+ * alike, and the logarithm is within each. At π* all returns of a prompt are the same, and the gap is 0 sample by sample.
+ */
+export function estimateGap(returns: readonly Reals[], beta: number): GapEstimate {
+  const prompts = returns.map((group) => {
+    const { logPartition, effectiveSamples } = estimateOptimum([group], beta);
+    const optimum = { mean: beta * logPartition.mean, standardError: beta * logPartition.standardError };
+    const n = group.length;
+    const mean = Array.from(group).reduce((a, b) => a + b, 0) / n;
+    // Influence of a sample: that on β log Z, less that on the mean.
+    const squares = Array.from(group, (value) => {
+      const weight = Math.exp((value - optimum.mean) / beta);
+      return (beta * (weight - 1) - (value - mean)) ** 2;
+    }).reduce((a, b) => a + b, 0);
+    const gap = { mean: optimum.mean - mean, standardError: Math.sqrt(squares / (n * (n - 1))) };
+    return { gap, optimum, effectiveSamples };
+  });
+  return {
+    gap: meanOfPrompts(prompts.map(({ gap }) => gap)),
+    optimum: meanOfPrompts(prompts.map(({ optimum }) => optimum)),
+    effectiveSamples: sampleMean(prompts.map(({ effectiveSamples }) => effectiveSamples)).mean,
+  };
+}
+
 export interface BestOfN {
   /** Expected reward of the best of n samples of π_ref. */
   reward: Estimate;

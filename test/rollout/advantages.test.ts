@@ -60,12 +60,13 @@ describe('rollout/advantages over all groups', () => {
 
     it(`leave_one_out is p (r − E r): ${name}`, () => {
       const found = expected(probabilities, rewards, numGenerations, 'leave_one_out');
-      found.forEach((value, y) => expect(value).to.be.closeTo(truth(y), 1e-12));
+      for (const [y, value] of found.entries()) expect(value).to.be.closeTo(truth(y), 1e-12);
     });
 
     it(`group_mean is that, shrunk by 1 − 1/G: ${name}`, () => {
       const found = expected(probabilities, rewards, numGenerations, 'group_mean');
-      found.forEach((value, y) => expect(value).to.be.closeTo(truth(y) * (1 - 1 / numGenerations), 1e-12));
+      for (const [y, value] of found.entries())
+        expect(value).to.be.closeTo(truth(y) * (1 - 1 / numGenerations), 1e-12);
     });
 
     it(`none is p r, which has the same gradient: ${name}`, () => {
