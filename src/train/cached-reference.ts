@@ -63,7 +63,13 @@ export class CachedReference implements Reference {
     }
   }
 
-  rows(gpu: Gpu, { targets }: DeviceBatch, examples: readonly TokenizedExample[]): Tensor {
+  rows(
+    gpu: Gpu,
+    { targets }: DeviceBatch,
+    examples: readonly TokenizedExample[],
+    temperature = this.temperature,
+  ): Tensor {
+    if (temperature !== this.temperature) throw new Error('a cached reference has one temperature');
     const values = new Float32Array(targets.length);
     let filled = 0;
     for (const example of gpu.counting ? [] : examples) {

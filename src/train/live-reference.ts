@@ -2,6 +2,7 @@
  * A reference for examples that are made on the way: the model without its trained adapter, which scores a batch when the
  * batch is trained on, in the same queue and in the same packed form. Nothing is kept and nothing is read back.
  */
+import type { TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
@@ -22,8 +23,13 @@ export class LiveReference implements Reference {
   /** There is nothing to compute ahead. */
   async *prepare(): AsyncGenerator<TrainEvent, void> {}
 
-  rows(gpu: Gpu, batch: DeviceBatch): Tensor {
-    const { model, without, temperature } = this;
+  rows(
+    gpu: Gpu,
+    batch: DeviceBatch,
+    _examples: readonly TokenizedExample[],
+    temperature = this.temperature,
+  ): Tensor {
+    const { model, without } = this;
     return model.without([without], () => scoredCopy(gpu, model, batch, temperature));
   }
 

@@ -4,6 +4,7 @@
  * scored when it is trained on, by the model itself with the reference's numbers in the place of the policy's; all of it is
  * copies and kernels in the queue, nothing is read back.
  */
+import type { TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { InputError } from '../io/errors.ts';
@@ -45,12 +46,17 @@ export class MovingReference implements Reference {
   /** There is nothing to compute ahead. */
   async *prepare(): AsyncGenerator<TrainEvent, void> {}
 
-  rows(gpu: Gpu, batch: DeviceBatch): Tensor {
+  rows(
+    gpu: Gpu,
+    batch: DeviceBatch,
+    _examples: readonly TokenizedExample[] = [],
+    temperature = this.temperature,
+  ): Tensor {
     const policy = this.slabOn(gpu, 'policy values');
     const live = this.parameters.slab('values');
     gpu.recorder.copy(live, policy);
     gpu.recorder.copy(this.values, live);
-    const rows = scoredCopy(gpu, this.model, batch, this.temperature);
+    const rows = scoredCopy(gpu, this.model, batch, temperature);
     gpu.recorder.copy(policy, live);
     gpu.pool.release(policy);
     return rows;

@@ -15,8 +15,11 @@ import type { TrainEvent } from './events.ts';
 export interface Reference {
   /** Gets ready for some examples, telling how far it is. */
   prepare(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void>;
-  /** log π_ref(target | what comes before) of the scored rows (R) of a batch of these examples; the caller releases it. */
-  rows(gpu: Gpu, batch: DeviceBatch, examples: readonly TokenizedExample[]): Tensor;
+  /**
+   * log π_ref(target | what comes before) of the scored rows (R) of a batch of these examples; the caller releases it. At the
+   * reference's own temperature, unless another is asked for.
+   */
+  rows(gpu: Gpu, batch: DeviceBatch, examples: readonly TokenizedExample[], temperature?: number): Tensor;
   /** To be called after every optimizer step, on a counting device too. */
   stepped(step: number, gpu?: Gpu): void;
   /** What a checkpoint keeps of it beside the parameters. */
