@@ -159,14 +159,14 @@ export async function referenceLogprobs(
   { gpu }: CausalLM,
   reference: Reference,
   examples: readonly TokenizedExample[],
-  batchSize: number,
+  { batchSize, temperature }: { batchSize: number; temperature: number },
 ): Promise<Float32Array[]> {
   const all: Float32Array[] = [];
   for (let start = 0; start < examples.length; start += batchSize) {
     const some = examples.slice(start, start + batchSize);
     const packed = packExamples(some);
     const batch = new DeviceBatch(gpu, packed);
-    const rows = reference.rows(gpu, batch, some);
+    const rows = reference.rows(gpu, batch, some, temperature);
     const reading = gpu.read(rows);
     gpu.pool.release(rows);
     batch.dispose();
