@@ -107,7 +107,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       this.task.train,
       this.task.evaluation,
     ]);
-    const resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
+    let resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
     yield { type: 'start', plan: await this.plan(), resumedFrom: resumed?.state.step };
 
     if (this.reference) {
@@ -118,6 +118,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       restoreParameters(this.parameters, resumed.checkpoint);
       this.reference?.restore(resumed.checkpoint.tensors);
       this.state = resumed.state;
+      // Three numbers for each trained one, which this generator would keep until the run ends.
+      resumed = undefined;
     }
 
     const { totalSteps } = this.schedule;
