@@ -103,10 +103,11 @@ describe('a device that is disposed', () => {
 
   it('still tells of an earlier failure first', async () => {
     const gpu = await freshGpu();
+    const waiting = failureOf(gpu.settle(never()));
     gpu.device.destroy();
-    await gpu.lost;
+    expect(await waiting).to.be.instanceOf(DeviceLostError);
     gpu.dispose();
-    expect(await failureOf(gpu.finish())).to.be.instanceOf(DeviceLostError);
+    expect(await failureOf(gpu.finish())).to.equal(await waiting);
   });
 
   const pairs = randomPairs(8, 3);
