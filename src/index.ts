@@ -45,6 +45,7 @@ export {
 export type { BufferView, MemoryReport } from './gpu/pool.ts';
 export type { Shader } from './gpu/shader.ts';
 export type { Tuning, TuningReport, TuningStore } from './gpu/tuner.ts';
+export { type Around, Turns } from './gpu/turns.ts';
 // Files and formats.
 export { type ByteSource, blobSource, byteSource, memorySource } from './io/byte-source.ts';
 export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';
@@ -85,8 +86,9 @@ export { DIVERGENCES, type Divergence, type DivergenceRow } from './objectives/d
 export { FAMILIES, type Family, type LossSettings } from './objectives/families.ts';
 export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './objectives/logits.ts';
 export { objectiveLoss, type Term } from './objectives/objective-loss.ts';
-export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD } from './objectives/record.ts';
 export { objectiveShader } from './objectives/shader.ts';
+export { tokenLoss } from './objectives/token-loss.ts';
+export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD, TOKEN_RECORD } from './objectives/units.ts';
 // Operations on any float32 logits (N, V), a GPUBuffer of one's own included.
 export { entropy } from './ops/entropy.ts';
 export { expectation } from './ops/expectation.ts';
@@ -129,10 +131,12 @@ export {
   type SFTConfig,
 } from './train/config.ts';
 export { CPOTrainer, type CPOTrainerOptions } from './train/cpo-trainer.ts';
+export { DatasetSource } from './train/dataset-source.ts';
 export type { LabelledDataset, LabelledSequence, PairDataset, TextDataset } from './train/datasets.ts';
 export { DPOTrainer, type DPOTrainerOptions } from './train/dpo-trainer.ts';
 export { NonFiniteLossError } from './train/errors.ts';
 export { evaluateObjective, type ObjectiveValues } from './train/evaluate-objective.ts';
+export { type Evaluation, LossEvaluation } from './train/evaluation.ts';
 export type { EvaluateEvent, Metrics, RunPlan, StepEvent, TrainEvent } from './train/events.ts';
 export {
   type ImplicitReward,
@@ -157,8 +161,10 @@ export {
   SACPOTrainer,
   type SACPOTrainerOptions,
 } from './train/sacpo-trainer.ts';
+export { logprobs, type Scorer, type ScorerKind, scalars } from './train/scorer.ts';
 export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
 export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';
+export type { ExampleSource, SourcedStep } from './train/source.ts';
 export type { Task, TrainerOptions } from './train/task.ts';
 export { Trainer } from './train/trainer.ts';
 

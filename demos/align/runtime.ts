@@ -6,6 +6,7 @@
 import { textAfter } from '../../src/cli/continuations.ts';
 import { ratedWords, sentiment } from '../../src/data/sentiment.ts';
 import {
+  type Around,
   CausalLM,
   DPOTrainer,
   type GenerationUpdate,
@@ -16,12 +17,12 @@ import {
   sequenceLogprobs,
   streamGeneration,
   Tokenizer,
+  Turns,
 } from '../../src/index.ts';
 import type { Assets } from './assets.ts';
 import type { Kept } from './kept.ts';
 import type { ScoredText, Settings, Side } from './messages.ts';
 import { loraConfig, trainingArgs } from './task.ts';
-import { type Around, Turns } from './turns.ts';
 
 /** A browser starts its GPU process again in about a second. */
 const RENEWALS = 10;
@@ -122,17 +123,10 @@ export class Runtime {
     return scores.map((tokens) => tokens.reduce((sum, value) => sum + value, 0));
   }
 
+  /** Work by one side's model: before training the adapter does not count. */
   private on(side: Side): Around {
-    return async (work) => {
-      const adapter = this.trainer?.adapter;
-      if (!adapter) return work();
-      const was = adapter.enabled;
-      adapter.enabled = side === 'after';
-      try {
-        return await work();
-      } finally {
-        adapter.enabled = was;
-      }
-    };
+    const adapter = this.trainer?.adapter;
+    if (!adapter || side === 'after') return (work) => work();
+    return (work) => this.model.without([adapter], work);
   }
 }

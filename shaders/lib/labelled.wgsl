@@ -14,7 +14,7 @@
 override STRIDE: u32 = 1u;
 
 @group(0) @binding(4) var<storage, read_write> records: array<ExampleRecord>; // (examples, 9)
-@group(0) @binding(6) var<storage, read> labels: array<u32>; // (examples): 1 desirable, 0 undesirable
+@group(0) @binding(6) var<storage, read> desirable: array<f32>; // (examples): 1, or 0 for an undesirable completion
 
 struct Example {
   completion: Completion,
@@ -77,9 +77,9 @@ fn evaluate(
 // Writes the record; the result is weighted.
 fn evaluate_example(e: u32) -> ExampleResult {
   let completion = completion_of(STRIDE * e);
-  let desirable = labels[e] == 1u;
+  let is_desirable = desirable[e] > 0.5;
   let kl = baseline();
-  var result = objective(Example(completion, desirable, kl, e), params.options);
+  var result = objective(Example(completion, is_desirable, kl, e), params.options);
   // A NaN must reach the loss, though exp and min may make a number of it.
   let sum = completion.ratio + kl;
   if (is_nan(sum)) {
@@ -95,8 +95,8 @@ fn evaluate_example(e: u32) -> ExampleResult {
     params.options.beta * completion.ratio,
     completion.logp,
     completion.tokens,
-    select(0.0, 1.0, desirable),
-    select(1.0, 0.0, desirable),
+    select(0.0, 1.0, is_desirable),
+    select(1.0, 0.0, is_desirable),
     kl,
     notes.x,
     notes.y,

@@ -1,9 +1,11 @@
-// What objectives on completions share: the uniform, the log-probabilities, and the functions that formulas are made of.
+// What losses on whole completions share: the uniform, and the log-probabilities summed over a completion's tokens.
 // Included by the two drivers, `lib/pairwise.wgsl` and `lib/labelled.wgsl`; never runs anything itself.
 //
-// A formula brings `struct Options`, whose first member is `beta: f32`; a divergence brings `fn divergence`.
+// A formula brings `struct Options`, whose first member is `beta: f32`; a divergence brings `fn divergence`: f′ of the
+// ratio π/π_ref as a function of its logarithm. Columns that a formula reads are storage buffers that it declares, from
+// binding 8 on.
 
-#include "lib/exponentials.wgsl"
+#include "lib/formula.wgsl"
 
 struct Params {
   records: u32, // pairs, or labelled completions
@@ -33,12 +35,6 @@ struct Completion {
   slope: f32, // ds/dr
 }
 
-// A function's value and its derivative. Of a divergence: f′ of the ratio π/π_ref as a function of its logarithm.
-struct Curve {
-  value: f32,
-  slope: f32,
-}
-
 // Figures of a formula's own, for metrics; it sets them before it returns.
 var<private> notes: vec2f;
 
@@ -63,31 +59,4 @@ fn tokens_of(completion: Completion) -> f32 {
 // Token-mean cross-entropy; its derivative to log π is −1 / mean_over.
 fn nll(completion: Completion) -> f32 {
   return -completion.logp / mean_over(completion);
-}
-
-fn is_nan(x: f32) -> bool {
-  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
-}
-
-// 1 / (1 + e^−z), without overflow at either end.
-fn sigmoid(z: f32) -> f32 {
-  let e = precise_exp(-abs(z));
-  return select(e, 1.0, z >= 0.0) / (1.0 + e);
-}
-
-// dσ/dz, even in z.
-fn sigmoid_slope(z: f32) -> f32 {
-  let e = precise_exp(-abs(z));
-  return e / ((1.0 + e) * (1.0 + e));
-}
-
-// log σ(z) = min(z, 0) − log(1 + e^−|z|), without overflow, and accurate where the sigmoid is next to 1.
-fn log_sigmoid(z: f32) -> f32 {
-  return min(z, 0.0) - log1p_unit(precise_exp(-abs(z)));
-}
-
-// −(1 − ε) log σ(z) − ε log σ(−z): the cross-entropy of a comparison that is the wrong way round with probability ε.
-fn logistic(z: f32, flipped: f32) -> Curve {
-  let value = -(1.0 - flipped) * log_sigmoid(z) - flipped * log_sigmoid(-z);
-  return Curve(value, flipped * sigmoid(z) - (1.0 - flipped) * sigmoid(-z));
 }

@@ -1,7 +1,28 @@
 /**
- * Sequences into one batch without padding: token ids with positions and spans that say who attends to whom. A pair's
- * prompt is there once and both completions attend to it. Plain arrays; nothing here knows a GPU or a model.
+ * Sequences into one batch without padding: token ids with positions and spans that say who attends to whom. A prompt is
+ * there once, and all of its completions attend to it. Plain arrays; nothing here knows a GPU or a model.
  */
+
+/** What a column has a number for: an example, each of its completions, or each of their tokens. */
+export type ColumnScope = 'example' | 'sequence' | 'row';
+
+export interface ColumnSpec {
+  readonly per: ColumnScope;
+  /** Stands where an example does not have the column; without one every example needs it. */
+  readonly default?: number;
+}
+
+/** The columns that a loss reads, by name. */
+export type ColumnSpecs = Readonly<Record<string, ColumnSpec>>;
+
+/** An example's columns by name, in the order of its completions and their tokens. */
+export type Columns = Readonly<Record<string, ArrayLike<number>>>;
+
+/** What an example looks like to those who only count. */
+export interface ExampleShape {
+  readonly completions: readonly { readonly length: number }[];
+  readonly columns?: Columns;
+}
 
 /** Token ids of one preference pair. The prompt is not empty, nor is a completion. */
 export interface TokenizedPair {
@@ -14,8 +35,8 @@ export interface TokenizedPair {
 export interface TokenizedExample {
   prompt: number[];
   completions: number[][];
-  /** The label, where examples have one. */
-  desirable?: boolean;
+  /** Numbers that the loss reads beside the tokens, by name. */
+  columns?: Columns;
 }
 
 /** Token ids of one sequence. The prompt is not empty; an empty completion carries no loss. */
@@ -25,11 +46,24 @@ export interface TokenizedSequence {
 }
 
 /**
- * N tokens, R loss rows, S sequences: the completions of each example in turn (of pair p: 2p the chosen, 2p + 1 the
+ * Which hidden states are scored. `targets`: those that predict a completion's tokens, for log-probabilities and values.
+ * `ends`: the one of a completion's last token, for a reward.
+ */
+export type ScoredRows = 'targets' | 'ends';
+
+export interface PackOptions {
+  /** The columns to take along; none where it is left out. */
+  reads?: ColumnSpecs;
+  /** Default `targets`. */
+  rows?: ScoredRows;
+}
+
+/**
+ * N tokens, R scored rows, S sequences: the completions of each example in turn (of pair p: 2p the chosen, 2p + 1 the
  * rejected).
  *
- * The last token of a completion is a target only: nothing is predicted from it, so it is not among the N. The first
- * token of a completion is predicted from the prompt's last token, for both completions of a pair.
+ * Where targets are scored, the last token of a completion is a target only: nothing is predicted from it, so it is not
+ * among the N. The first token of a completion is predicted from the prompt's last token, for all completions alike.
  */
 export interface PackedBatch {
   /** (N). */
@@ -41,12 +75,14 @@ export interface PackedBatch {
    * [start, i]; seen the other way round, key j is attended to by the queries i in [j, queryEnd).
    */
   spans: Uint32Array;
-  /** (R), the token whose hidden state predicts the row's target. */
+  /** (R), the token whose hidden state is scored. */
   rows: Uint32Array;
-  /** (R), the token id to predict. */
+  /** (R), the token id that the row predicts; where ends are scored, the last one of the completion itself. */
   targets: Uint32Array;
-  /** (S + 1): sequence s owns the loss rows [offsets[s], offsets[s + 1]). */
+  /** (S + 1): sequence s owns the rows [offsets[s], offsets[s + 1]). */
   sequenceOffsets: Uint32Array;
+  /** The wanted columns, example after example. */
+  columns: Readonly<Record<string, Float32Array>>;
 }
 
 /** Pairs with their prompt shared: prompt, chosen, rejected, one after the other. */
@@ -69,18 +105,25 @@ export function exampleOf({ prompt, chosen, rejected }: TokenizedPair): Tokenize
   return { prompt, completions: [chosen, rejected] };
 }
 
-/** Examples with their prompts shared: prompt, then its completions, one after the other. */
-export function packExamples(examples: readonly TokenizedExample[]): PackedBatch {
+/**
+ * Examples with their prompts shared: prompt, then its completions, one after the other. Throws a RangeError for an empty
+ * prompt, for an empty completion whose end is to be scored, and for a column that an example lacks.
+ */
+export function packExamples(
+  examples: readonly TokenizedExample[],
+  { reads = {}, rows: scored = 'targets' }: PackOptions = {},
+): PackedBatch {
   const ids: number[] = [];
   const positions: number[] = [];
   const spans: number[] = [];
   const rows: number[] = [];
   const targets: number[] = [];
   const sequenceOffsets = [0];
+  const { inputOf, addRows } = SCORED[scored];
   for (const { prompt, completions } of examples) {
     if (prompt.length === 0)
       throw new RangeError('a prompt needs at least one token: the first target has no predictor');
-    const inputs = completions.map((completion) => completion.slice(0, -1));
+    const inputs = completions.map(inputOf);
     const prefixStart = ids.length;
     const prefixEnd = prefixStart + prompt.length;
     const exampleEnd = inputs.reduce((end, input) => end + input.length, prefixEnd);
@@ -97,10 +140,7 @@ export function packExamples(examples: readonly TokenizedExample[]): PackedBatch
         positions.push(prompt.length + place);
         spans.push(prefixStart, prefixEnd, start, start + input.length);
       });
-      completion.forEach((id, place) => {
-        rows.push(place === 0 ? prefixEnd - 1 : start + place - 1);
-        targets.push(id);
-      });
+      addRows({ completion, start, prefixEnd }, rows, targets);
       sequenceOffsets.push(rows.length);
     });
   }
@@ -111,7 +151,79 @@ export function packExamples(examples: readonly TokenizedExample[]): PackedBatch
     rows: Uint32Array.from(rows),
     targets: Uint32Array.from(targets),
     sequenceOffsets: Uint32Array.from(sequenceOffsets),
+    columns: joinColumns(examples, reads),
   };
+}
+
+/** A completion in its place: its own tokens begin at `start`, its prompt ends before `prefixEnd`. */
+interface PlacedCompletion {
+  completion: readonly number[];
+  start: number;
+  prefixEnd: number;
+}
+
+interface ScoredKind {
+  /** The tokens of a completion that are computed. */
+  inputOf(completion: readonly number[]): readonly number[];
+  addRows(placed: PlacedCompletion, rows: number[], targets: number[]): void;
+}
+
+const SCORED: Readonly<Record<ScoredRows, ScoredKind>> = {
+  targets: {
+    inputOf: (completion) => completion.slice(0, -1),
+    addRows({ completion, start, prefixEnd }, rows, targets) {
+      completion.forEach((id, place) => {
+        rows.push(place === 0 ? prefixEnd - 1 : start + place - 1);
+        targets.push(id);
+      });
+    },
+  },
+  ends: {
+    inputOf: (completion) => completion,
+    addRows({ completion, start }, rows, targets) {
+      const last = completion.at(-1);
+      if (last === undefined) throw new RangeError('an empty completion has no end to score');
+      rows.push(start + completion.length - 1);
+      targets.push(last);
+    },
+  },
+};
+
+/** Numbers that an example has in a column. */
+const LENGTHS: Readonly<Record<ColumnScope, (example: ExampleShape) => number>> = {
+  example: () => 1,
+  sequence: ({ completions }) => completions.length,
+  row: ({ completions }) => completions.reduce((sum, { length }) => sum + length, 0),
+};
+
+/**
+ * The wanted columns of some examples, each one after the other. Throws a RangeError that names the column and the example
+ * where one is missing or has another length.
+ */
+function joinColumns(examples: readonly ExampleShape[], specs: ColumnSpecs): Record<string, Float32Array> {
+  const joined = Object.entries(specs).map(([name, spec]): [string, Float32Array] => {
+    const values = examples.flatMap((example, index) => [...columnOf(example, name, spec, index)]);
+    return [name, Float32Array.from(values)];
+  });
+  return Object.fromEntries(joined);
+}
+
+function columnOf(
+  example: ExampleShape,
+  name: string,
+  { per, default: otherwise }: ColumnSpec,
+  index: number,
+): Iterable<number> {
+  const length = LENGTHS[per](example);
+  const column = example.columns?.[name];
+  if (!column) {
+    if (otherwise !== undefined) return Array.from({ length }, () => otherwise);
+    throw new RangeError(`example ${index + 1} has no column ${name}; give one number for each ${per}`);
+  }
+  if (column.length === length) return Array.from(column);
+  throw new RangeError(
+    `example ${index + 1}: column ${name} has ${column.length} numbers; it needs ${length}, one for each ${per}`,
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * A packed batch on the device: ids, positions, spans and loss rows, with the inverse indices that the gradients of
- * gathers walk. Owns its buffers until disposed.
+ * A packed batch on the device: ids, positions, spans, scored rows and columns, with the inverse indices that the
+ * gradients of gathers walk. Owns its buffers until disposed.
  */
 import { invertIndex, type PackedBatch } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -22,7 +22,9 @@ export class DeviceBatch {
   readonly spans: Tensor;
   readonly targets: Tensor;
   readonly sequenceOffsets: Tensor;
-  /** The hidden states that carry loss. */
+  /** What the loss reads beside the tokens, by name. */
+  readonly columns: Readonly<Record<string, Tensor>>;
+  /** The hidden states that are scored. */
   readonly lossRows: GatherIndex;
   /** Rows of the embedding; with its inverse where the embedding trains. */
   readonly tokenIndex: GatherIndex;
@@ -37,7 +39,7 @@ export class DeviceBatch {
     tables?: TableRows,
   ) {
     const tokens = packed.ids.length;
-    const upload = (data: Uint32Array, shape: number[], label: string) => {
+    const upload = (data: Uint32Array | Float32Array, shape: number[], label: string) => {
       const tensor = Tensor.from(gpu, data, shape, label);
       this.tensors.push(tensor);
       return tensor;
@@ -60,6 +62,11 @@ export class DeviceBatch {
       [packed.sequenceOffsets.length],
       'sequence offsets',
     );
+    const columns = Object.entries(packed.columns).map(([name, values]): [string, Tensor] => [
+      name,
+      upload(values, [values.length], `column ${name}`),
+    ]);
+    this.columns = Object.fromEntries(columns);
     const rows = upload(packed.rows, [packed.rows.length], 'loss rows');
     this.lossRows = index(rows, packed.rows, tokens);
     const table = (indices: Tensor, values: Uint32Array, rows: number | undefined) =>

@@ -12,7 +12,7 @@ import type { TensorToWrite } from '../io/safetensors.ts';
 import { openSource, type Source, type SourceOptions } from '../io/sources.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
 import type { WeightDtype } from '../tensor/formats.ts';
-import type { ParameterStore } from '../tensor/parameters.ts';
+import type { ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import type { Architecture } from './architectures.ts';
 import type { DeviceBatch, TableRows } from './batch.ts';
 import { Decoder } from './decoder.ts';
@@ -27,6 +27,15 @@ import {
   uploadParameters,
   uploadWeights,
 } from './weights.ts';
+
+export interface AttachOptions {
+  /** Whether it is to be trained on; false where it is left out. */
+  trainable?: boolean;
+  /** What errors call it. */
+  name?: string;
+  /** What trains beside its factors, in one store with them: a head. */
+  beside?: readonly ParameterSpec[];
+}
 
 export interface LoadOptions extends SourceOptions {
   /** Train all weights rather than adapters. They are float32 then. */
@@ -130,13 +139,36 @@ export class CausalLM extends Decoder {
     return contentHash(this.fingerprint, ...(await Promise.all(adapters.map((adapter) => adapter.hash()))));
   }
 
-  /** Adds an adapter. {@link InputError} lists every module that does not fit. */
-  attach(adapter: Adapter, { trainable = false, name = 'adapter' } = {}): LoraAdapter {
+  /**
+   * Runs `work` with these adapters off and leaves them as they were, however it ends. Work that waits keeps the adapters
+   * off meanwhile, for others too: let them take turns.
+   */
+  without<T>(adapters: readonly LoraAdapter[], work: () => T): T {
+    const before = adapters.map(({ enabled }) => enabled);
+    const restore = () => {
+      for (const [i, adapter] of adapters.entries()) adapter.enabled = before[i] as boolean;
+    };
+    for (const adapter of adapters) adapter.enabled = false;
+    let waits = false;
+    try {
+      const result = work();
+      waits = result instanceof Promise;
+      return result instanceof Promise ? (result.finally(restore) as T) : result;
+    } finally {
+      if (!waits) restore();
+    }
+  }
+
+  /** Adds an adapter; `beside` trains in its store. {@link InputError} lists every module that does not fit. */
+  attach(
+    adapter: Adapter,
+    { trainable = false, name = 'adapter', beside = [] }: AttachOptions = {},
+  ): LoraAdapter {
     checkAdapterFits(adapter, this.linears, name);
     const attached = LoraAdapter.from(
       this.gpu,
       { ...adapter, fanInFanOut: this.architecture.transposed ?? false },
-      { trainable },
+      { trainable, beside },
     );
     this.adapters.push(attached);
     return attached;

@@ -8,7 +8,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { contentHash } from '../io/hash.ts';
 import { type Adapter, type LoraConfig, type LoraWeights, loraScale } from '../io/peft.ts';
 import type { LowRank } from '../ops/linear.ts';
-import { ParameterStore } from '../tensor/parameters.ts';
+import { type ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
 /** (out, in) of a linear layer. */
@@ -48,13 +48,17 @@ export class LoraAdapter {
     }
   }
 
-  /** Puts an adapter on the device, to be trained on or only used. */
-  static from(gpu: Gpu, adapter: Adapter, { trainable }: { trainable: boolean }): LoraAdapter {
-    const specs = [...adapter.weights].flatMap(([module, { a, b, r, in: inputs, out }]) => [
+  /** Puts an adapter on the device, to be trained on or only used. `beside` trains in the same store: a head, say. */
+  static from(
+    gpu: Gpu,
+    adapter: Adapter,
+    { trainable, beside = [] }: { trainable: boolean; beside?: readonly ParameterSpec[] },
+  ): LoraAdapter {
+    const factors = [...adapter.weights].flatMap(([module, { a, b, r, in: inputs, out }]) => [
       { name: parameterName(module, 'A'), shape: [r, inputs], values: a },
       { name: parameterName(module, 'B'), shape: [out, r], values: b },
     ]);
-    const store = trainable ? new ParameterStore(gpu, specs) : undefined;
+    const store = trainable ? new ParameterStore(gpu, [...factors, ...beside]) : undefined;
     const { config, weights, ...base } = adapter;
     return new LoraAdapter(gpu, config, base, weights, store);
   }

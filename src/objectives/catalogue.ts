@@ -23,8 +23,16 @@ import sigmoidShader from '../../shaders/objectives/sigmoid.wgsl';
 import sigmoidNormShader from '../../shaders/objectives/sigmoid-norm.wgsl';
 import simpoShader from '../../shaders/objectives/simpo.wgsl';
 import sppoHardShader from '../../shaders/objectives/sppo-hard.wgsl';
+import type { ColumnSpecs } from '../data/packing.ts';
 import type { Shader } from '../gpu/shader.ts';
-import { EXAMPLE_RECORD, KTO_METRICS, type MetricColumns, PAIR_METRICS, PAIR_RECORD } from './record.ts';
+import {
+  type Divisor,
+  EXAMPLE_RECORD,
+  KTO_METRICS,
+  type MetricColumns,
+  PAIR_METRICS,
+  PAIR_RECORD,
+} from './units.ts';
 
 /** Options of a formula by name: `beta`, which scales the rewards, and whatever else its `Options` declares. */
 export type ObjectiveOptions = Readonly<Record<string, number> & { beta: number }>;
@@ -35,10 +43,14 @@ export type Range = readonly [from: number, upTo: number, reason?: string];
 export interface Objective {
   /** TRL's `loss_type`. */
   readonly name: string;
-  /** What a record is made of: a chosen and a rejected completion, or a completion with a label. */
-  readonly unit: 'pair' | 'example';
-  /** The formula with its driver, `lib/pairwise.wgsl` or `lib/labelled.wgsl`. */
+  /** What the formula is about: a chosen and a rejected completion, a completion, or a token. */
+  readonly unit: 'pair' | 'example' | 'token';
+  /** The formula with its driver: `lib/pairwise.wgsl`, `lib/labelled.wgsl` or `lib/tokenwise.wgsl`. */
   readonly shader: Shader;
+  /** Columns that it reads beside log-probabilities: `oldLogprobs` here is `old_logprobs` in the shader. */
+  readonly reads?: ColumnSpecs;
+  /** What divides a sum over tokens where it is made into a mean; the batch's mean length where it is left out. */
+  readonly over?: Divisor;
   /** Every option with its default: `labelSmoothing` here is `label_smoothing` in the shader. */
   readonly defaults: ObjectiveOptions;
   /** What an option may be, where that is not any finite number. */
@@ -204,6 +216,7 @@ export const sft: Objective = {
 
 const LABELLED = {
   unit: 'example',
+  reads: { desirable: { per: 'example' } },
   defaults: { beta: 0.1, desirableWeight: 1, undesirableWeight: 1 },
   ranges: { beta: BETA, desirableWeight: BETA, undesirableWeight: BETA },
   metrics: KTO_METRICS,
@@ -224,6 +237,9 @@ export const nll: Objective = {
   name: 'nll',
   unit: 'example',
   shader: nllShader,
+  // Every text is one to learn.
+  reads: { desirable: { per: 'example', default: 1 } },
+  over: 'step',
   defaults: { beta: 1 },
   ranges: { beta: BETA },
   metrics: { loss: EXAMPLE_RECORD.loss },

@@ -2,10 +2,11 @@
  * Families of objectives as TRL's trainers know them, as data, and the way from settings to a loss: which terms with which
  * weights, under which divergence, with or without a reference. The one place that says which settings go together.
  */
+import type { ColumnSpecs } from '../data/packing.ts';
 import { OBJECTIVES, type Objective, objectiveOptions } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, divergenceNamed, REVERSE_KL } from './divergences.ts';
 import type { Term } from './objective-loss.ts';
-import { type MetricColumns, PAIR_RECORD } from './record.ts';
+import { type MetricColumns, PAIR_RECORD, type Unit, unitOf } from './units.ts';
 
 /** An objective by its name in the catalogue, or a descriptor from outside. */
 export type LossType = string | Objective;
@@ -31,6 +32,11 @@ export interface LossSettings {
 /** What is minimised: a weighted list of objectives on examples of one kind. */
 export interface Loss {
   terms: readonly Term[];
+  /** What all of them are about, and what that makes of an example. */
+  about: Objective['unit'];
+  unit: Unit;
+  /** The columns that they read. */
+  reads: ColumnSpecs;
   divergence: Divergence;
   /** 1 is plain. */
   ldAlpha: number;
@@ -98,7 +104,8 @@ export function lossTypes(family: Family): string[] {
 export function lossOf(family: Family, settings: LossSettings): Loss {
   const objectives = ([settings.lossType].flat() as LossType[]).map((type) => objectiveNamed(family, type));
   const names = objectives.map(({ name }) => name);
-  if (objectives.length === 0) throw new LossSettingsError('lossType is empty', 'Name an objective');
+  const [first] = objectives;
+  if (!first) throw new LossSettingsError('lossType is empty', 'Name an objective');
   const weights = settings.lossWeights ?? names.map(() => 1);
   if (weights.length !== names.length || !weights.every(Number.isFinite)) {
     const what = `lossWeights has ${weights.length} entries for ${names.length} objectives (${names.join(', ')})`;
@@ -116,6 +123,9 @@ export function lossOf(family: Family, settings: LossSettings): Loss {
   }
   const loss: Loss = {
     terms,
+    about: first.unit,
+    unit: unitOf(first),
+    reads: Object.assign({}, ...terms.map(({ objective }) => objective.reads)),
     divergence,
     ldAlpha,
     weighted: settings.useWeighting ?? false,

@@ -10,7 +10,7 @@ import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type Objective, objectiveOptions, sigmoid } from './catalogue.ts';
 import { objectiveLoss } from './objective-loss.ts';
-import { PAIR_RECORD, recordMeans, valuesOf } from './record.ts';
+import { PAIR_RECORD, recordMeans, valuesOf } from './units.ts';
 
 export interface PreferenceLogits {
   /** (N, V): the policy's logits, one row for each completion token, at the position that predicts it. */

@@ -1,10 +1,11 @@
 /**
- * Runs objectives: from sums of token log-probabilities to a record for each pair or labelled completion, and to the
- * derivative that starts the backward pass. Serves every descriptor of the catalogue and those of users; knows no
- * formula.
+ * Runs objectives on pairs and on completions: from sums of token log-probabilities, or from other scores, to a record for
+ * each pair or completion, and to the derivative that starts the backward pass. Serves every descriptor of the catalogue
+ * and those of users; knows no formula.
  */
+import type { ColumnScope } from '../data/packing.ts';
 import { joined } from '../gpu/join.ts';
-import { type Buffers, type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
+import { type Buffers, type Grid, type Kernel, kernels, type Params } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
 import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
@@ -12,7 +13,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type Objective, objectiveOptions } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, REVERSE_KL } from './divergences.ts';
-import { EXAMPLE_RECORD, PAIR_RECORD } from './record.ts';
+import { DIVISORS, type DivisorContext, unitOf } from './units.ts';
 
 /** One objective of a list. */
 export interface Term {
@@ -23,105 +24,145 @@ export interface Term {
   weight?: number;
 }
 
-/** Of S completions: of pair p 2p the chosen, 2p + 1 the rejected; of example e `completionsOf` from there on. */
+/** Lengths of the learned completions of a micro-batch, and of the optimizer step that it is a part of. */
+export type Lengths = Pick<DivisorContext, 'batch' | 'step'>;
+
+/** The columns at hand, and how long one of each scope must be; unknown where it is undefined. */
+export interface GivenColumns {
+  columns: Readonly<Record<string, Tensor>>;
+  lengths: Readonly<Record<ColumnScope, number | undefined>>;
+}
+
+/** Of S completions: of pair p 2p the chosen, 2p + 1 the rejected; of a labelled example its own and its partner's. */
 export interface CompletionSums {
-  /** (S) log π. */
+  /** (S) log π, or another score. */
   sums: Tensor;
   /** (S) log π_ref; 0 without a reference. */
   reference: Tensor;
   /** (S + 1) u32: where each completion's tokens start. */
   offsets: Tensor;
-  /** (examples) u32, 1 desirable; only for labelled examples. */
-  labels?: Tensor;
+  /** What the objectives read beside, by name. */
+  columns?: Readonly<Record<string, Tensor>>;
 }
 
 export interface LossSettings {
   /** Of the derivative: 1 / records of the optimizer step. 1 / records of these where it is left out. */
   scale?: number;
   divergence?: Divergence;
-  /** What a token mean divides by: the mean length in the batch, as TRL does; each completion's own where left out. */
-  meanTokens?: number;
+  /** From which token means get their divisor; each completion's own length where they are left out. */
+  lengths?: Lengths;
 }
 
-/** Columns of a record. */
-export function recordWidth({ unit }: Objective): number {
-  return { pair: PAIR_RECORD, example: EXAMPLE_RECORD }[unit].width;
-}
+/** Steps that a function of a formula may loop: some drivers end longer loops without a word. */
+const MOST_STEPS = 32_768;
+/** Steps for each record where ranks are counted: one for each bit of the value that has a rank. */
+const STEPS_OF_RANKS = 32;
 
-/** Completions that make a record. */
-export function completionsOf({ unit, baseline }: Objective): 1 | 2 {
-  return unit === 'pair' || baseline ? 2 : 1;
-}
-
-type Entry = 'forward' | 'evaluate';
-
-const perRecord: Grid = { threads: (p) => p.records };
-const known = new WeakMap<Shader, Record<Entry, Kernel>>();
-
-function kernelsOf(shader: Shader): Record<Entry, Kernel> {
-  let found = known.get(shader);
-  if (!found) {
-    found = kernels(shader, { forward: perRecord, evaluate: perRecord });
-    known.set(shader, found);
-  }
-  return found;
-}
+const perRecord: Grid = { threads: (p) => p.records as number };
+const kernelsOf = driverKernels({ forward: perRecord, evaluate: perRecord });
 
 /**
  * The weighted sum of the terms → records (n, width), which live as long as the tape: read them before the backward
  * pass, or copy them. Their figures are those of the first term, the loss is the sum. Where `sums` needs a gradient,
  * `scale` times the derivative goes into it at once, so that `tape.backward()` continues from there.
  *
- * Throws a RangeError for shapes that do not fit, for unknown options, and for terms that do not go together.
+ * Throws a RangeError for shapes that do not fit, for unknown options, for terms that do not go together, and for more
+ * records than one that looks at the whole batch can take.
  */
 export function objectiveLoss(
   tape: Tape,
   terms: readonly Term[],
-  completions: CompletionSums,
-  { scale, divergence = REVERSE_KL, meanTokens = 0 }: LossSettings = {},
+  { sums, reference, offsets, columns = {} }: CompletionSums,
+  { scale, divergence = REVERSE_KL, lengths }: LossSettings = {},
 ): { records: Tensor } {
   const { objective: first } = terms[0] as Term;
-  const stride = completionsOf(first);
-  const { sums, labels, ...others } = completions;
+  const unit = unitOf(first);
   const sequences = sums.length;
-  const count = sequences / stride;
+  const count = sequences / unit.completions;
   if (!Number.isInteger(count)) throw new RangeError(`objectiveLoss: ${sums} holds no whole number of pairs`);
   checkPerRow('objectiveLoss: sums', sums, sequences, 'f32');
-  checkPerRow('objectiveLoss: reference', completions.reference, sequences, 'f32');
-  checkPerRow('objectiveLoss: offsets', completions.offsets, sequences + 1, 'u32');
-  if (labels) checkPerRow('objectiveLoss: labels', labels, count, 'u32');
-  const records = tape.empty([count, recordWidth(first)], 'records');
+  checkPerRow('objectiveLoss: reference', reference, sequences, 'f32');
+  checkPerRow('objectiveLoss: offsets', offsets, sequences + 1, 'u32');
+  const records = tape.empty([count, unit.width], 'records');
   const slot = tape.recording ? tape.gradient(sums) : undefined;
-  for (const [index, { objective, options, weight = 1 }] of terms.entries()) {
-    if (objective.unit !== first.unit || completionsOf(objective) !== stride) {
+  const given = { columns, lengths: { example: count, sequence: sequences, row: undefined } };
+  for (const [index, term] of terms.entries()) {
+    const { objective } = term;
+    if (unitOf(objective) !== unit) {
       throw new RangeError(`objectives ${first.name} and ${objective.name} do not take the same data`);
     }
+    requireFewRecords(objective, count);
+    const { params, buffers } = termParams(term, given, lengths);
     const adds = index > 0 ? 1 : 0;
-    const params = {
+    const all = {
+      ...params,
       records: count,
       scale: scale ?? 1 / count,
-      weight,
-      mean_tokens: meanTokens,
       divergence_alpha: divergence.alpha,
       adds,
       accumulate: slot?.accumulate || adds,
-      ...shaderNames(objectiveOptions(objective, options)),
     };
     const shader = joined(objective.shader, DIVERGENCES[divergence.type].shader);
-    const constants: Constants = objective.unit === 'example' ? { STRIDE: stride } : {};
-    const ofUnit: Buffers = labels && objective.unit === 'example' ? { labels } : {};
-    const buffers = { sums, ...others, ...ofUnit, records };
+    const constants: Constants = objective.unit === 'example' ? { STRIDE: unit.completions } : {};
     const { forward, evaluate } = kernelsOf(shader);
-    if (slot) forward(tape.gpu, { ...buffers, dsums: slot.grad }, params, constants);
-    else evaluate(tape.gpu, buffers, params, constants);
+    const common = { sums, reference, offsets, records, ...buffers };
+    if (slot) forward(tape.gpu, { ...common, dsums: slot.grad }, all, constants);
+    else evaluate(tape.gpu, common, all, constants);
   }
   return { records };
 }
 
-function shaderNames(options: Readonly<Record<string, number>>): Record<string, number> {
-  const named = Object.entries(options).map(([name, value]): [string, number] => [
+function requireFewRecords({ name, joint, baseline }: Objective, count: number): void {
+  const steps = joint ? STEPS_OF_RANKS : baseline ? 1 : 0;
+  const most = Math.floor(MOST_STEPS / Math.max(1, steps));
+  if (steps === 0 || count <= most) return;
+  throw new RangeError(
+    `${name} compares all ${count} records of a batch with each other and takes ${most} at most; use a smaller batch`,
+  );
+}
+
+/** Of a term: its parameters, and the buffers of the columns that it reads. Throws a RangeError for what does not fit. */
+export function termParams(
+  { objective, options: given, weight = 1 }: Term,
+  { columns, lengths: expected }: GivenColumns,
+  lengths?: Lengths,
+): { params: Params; buffers: Buffers } {
+  const options = objectiveOptions(objective, given);
+  const divisor = DIVISORS[objective.over ?? 'batch'];
+  const params = {
+    weight,
+    mean_tokens: lengths ? divisor({ ...lengths, options }) : 0,
+    ...shaderNames(options),
+  };
+  const buffers = Object.entries(objective.reads ?? {}).map(([name, { per }]): [string, Tensor] => {
+    const column = columns[name];
+    if (!column) throw new RangeError(`${objective.name} reads the column ${name}, which is missing`);
+    const wanted = expected[per];
+    if (column.dtype !== 'f32' || (wanted !== undefined && column.length !== wanted)) {
+      throw new RangeError(`${objective.name}: column ${name} must be (${wanted}) f32, not ${column}`);
+    }
+    return [name, column];
+  });
+  return { params, buffers: shaderNames(Object.fromEntries(buffers)) };
+}
+
+/** The kernels of a driver with any formula on it; made once a shader. */
+export function driverKernels<Entry extends string>(
+  grids: Record<Entry, Grid>,
+): (shader: Shader) => Record<Entry, Kernel> {
+  const known = new WeakMap<Shader, Record<Entry, Kernel>>();
+  return (shader) => {
+    const found = known.get(shader) ?? kernels(shader, grids);
+    known.set(shader, found);
+    return found;
+  };
+}
+
+/** `oldLogprobs` is `old_logprobs` in a shader. */
+function shaderNames<T>(named: Readonly<Record<string, T>>): Record<string, T> {
+  const renamed = Object.entries(named).map(([name, value]): [string, T] => [
     name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     value,
   ]);
-  return Object.fromEntries(named);
+  return Object.fromEntries(renamed);
 }

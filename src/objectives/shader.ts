@@ -4,20 +4,22 @@
  */
 import labelled from '../../shaders/lib/labelled.wgsl';
 import pairwise from '../../shaders/lib/pairwise.wgsl';
+import tokenwise from '../../shaders/lib/tokenwise.wgsl';
 import { concatenated } from '../gpu/join.ts';
 import type { Shader } from '../gpu/shader.ts';
 
 const DRIVERS: Readonly<Record<string, Shader>> = {
   'lib/pairwise.wgsl': pairwise,
   'lib/labelled.wgsl': labelled,
+  'lib/tokenwise.wgsl': tokenwise,
 };
 
 const INCLUDE = /^[ \t]*#include[ \t]+"([^"]+)"[^\n]*$/m;
 
 /**
- * The shader of an objective written outside the library: WGSL with `#include "lib/pairwise.wgsl"` or
- * `#include "lib/labelled.wgsl"`, `struct Options` and `fn objective`, which may use all that the driver declares. `path`
- * names it in errors. Throws a RangeError for another include, and for none.
+ * The shader of an objective written outside the library: WGSL that includes `lib/pairwise.wgsl`, `lib/labelled.wgsl` or
+ * `lib/tokenwise.wgsl`, with `struct Options` and `fn objective`, which may use all that the driver declares. `path` names
+ * it in errors. Throws a RangeError for another include, and for none.
  */
 export function objectiveShader(path: string, formula: string): Shader {
   const include = INCLUDE.exec(formula)?.[1];

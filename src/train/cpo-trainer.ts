@@ -5,7 +5,7 @@
 import { FAMILIES } from '../objectives/families.ts';
 import { CPO_DEFAULTS, type CPOConfig, resolveConfig, resolveLoss } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import type { DataOptions } from './task.ts';
+import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type CPOTrainerOptions = DataOptions<CPOConfig, PairDataset>;
@@ -14,6 +14,10 @@ export class CPOTrainer extends Trainer<CPOConfig> {
   constructor(options: CPOTrainerOptions) {
     const config = resolveConfig(options.args, CPO_DEFAULTS, options.peftConfig);
     const loss = resolveLoss(FAMILIES.cpo, { ...config });
-    super(options, { config, loss, ...prepareBoth(options, config.maxLength, preparePairs) });
+    super(options, {
+      config,
+      loss,
+      ...rowsTask(config, prepareBoth(options, config.maxLength, preparePairs)),
+    });
   }
 }

@@ -2,8 +2,10 @@
  * Data for a trainer, whether it comes as rows of text or as token ids: tokenised with the model's own tokenizer and held
  * against what the model can take. Wrong rows are refused by number before anything reaches the device.
  */
+
 import type { LabelledRow } from '../data/labelled-dataset.ts';
 import {
+  type Columns,
   exampleOf,
   type TokenizedExample,
   type TokenizedPair,
@@ -34,6 +36,13 @@ export interface Prepared {
   notices: readonly string[];
 }
 
+/** Both data sets of a trainer. */
+export interface PreparedDatasets {
+  train: readonly TokenizedExample[];
+  evaluation: readonly TokenizedExample[];
+  notices: readonly string[];
+}
+
 /** What the data is prepared for. */
 export interface DataContext {
   model: CausalLM;
@@ -55,11 +64,7 @@ export function prepareBoth<Dataset extends readonly unknown[]>(
   { model, trainDataset, evalDataset, processingClass: tokenizer }: BothDatasets<Dataset>,
   maxLength: number,
   prepare: (dataset: Dataset, context: DataContext) => Prepared,
-): {
-  train: readonly TokenizedExample[];
-  evaluation: readonly TokenizedExample[];
-  notices: readonly string[];
-} {
+): PreparedDatasets {
   const context = { model, tokenizer, maxLength };
   const train = prepare(trainDataset, context);
   if (!evalDataset?.length) return { train: train.examples, evaluation: [], notices: train.notices };
@@ -87,7 +92,7 @@ export function prepareLabelled(dataset: LabelledDataset, context: DataContext):
       sequences.map(({ prompt, completion, desirable }) => ({
         prompt,
         completions: [completion],
-        desirable,
+        columns: labelled(desirable),
       })),
       context,
     );
@@ -100,7 +105,18 @@ export function prepareLabelled(dataset: LabelledDataset, context: DataContext):
     where,
   }));
   const { examples, notices } = tokenizeCompletions(completionRows, tokenizer, { maxLength });
-  return { examples: examples.map((example, i) => ({ ...example, desirable: rows[i].label })), notices };
+  const labels = rows.map(({ label }) => ({ columns: labelled(label) }));
+  return { examples: examples.map((example, i) => ({ ...example, ...labels[i] })), notices };
+}
+
+/** The column that losses on labelled completions read. */
+function labelled(desirable: boolean): Columns {
+  return { desirable: [desirable ? 1 : 0] };
+}
+
+/** Whether a labelled example is a desirable one. */
+export function isDesirable({ columns }: TokenizedExample): boolean {
+  return columns?.desirable?.[0] === 1;
 }
 
 /** Each a text to learn, after a prompt of at least one token that is not learned. Throws {@link InputError}. */

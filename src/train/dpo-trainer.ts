@@ -5,7 +5,9 @@
 import { FAMILIES } from '../objectives/families.ts';
 import { DPO_DEFAULTS, type DPOConfig, resolveConfig, resolveLoss } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import type { DataOptions } from './task.ts';
+import { MovingReference } from './moving-reference.ts';
+import type { ReferenceKind } from './reference.ts';
+import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type DPOTrainerOptions = DataOptions<DPOConfig, PairDataset>;
@@ -15,11 +17,13 @@ export class DPOTrainer extends Trainer<DPOConfig> {
     const config = resolveConfig(options.args, DPO_DEFAULTS, options.peftConfig);
     const loss = resolveLoss(FAMILIES.dpo, { ...config });
     const { syncRefModel, refModelMixupAlpha: alpha, refModelSyncSteps: everySteps } = config;
+    const moving: ReferenceKind = ({ model, parameters }) =>
+      new MovingReference(model, parameters, { alpha, everySteps });
     super(options, {
       config,
       loss,
-      ...prepareBoth(options, config.maxLength, preparePairs),
-      movingReference: syncRefModel ? { alpha, everySteps } : undefined,
+      ...rowsTask(config, prepareBoth(options, config.maxLength, preparePairs)),
+      reference: syncRefModel ? moving : undefined,
     });
   }
 }

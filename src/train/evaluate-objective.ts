@@ -3,10 +3,9 @@
  * that train. For trying a formula, and for comparing with another implementation. Runs no model.
  */
 import type { Gpu } from '../gpu/device.ts';
-import type { Objective } from '../objectives/catalogue.ts';
 import type { Loss } from '../objectives/families.ts';
-import { completionsOf, objectiveLoss, recordWidth } from '../objectives/objective-loss.ts';
-import { recordMeans, valuesOf } from '../objectives/record.ts';
+import { objectiveLoss } from '../objectives/objective-loss.ts';
+import { recordMeans, valuesOf } from '../objectives/units.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type CaseColumns, columnsOfCase, lossOfCase, type ObjectiveCase } from './objective-case.ts';
@@ -37,12 +36,11 @@ export async function evaluateObjective(
 ): Promise<ObjectiveValues> {
   const notices: string[] = [];
   const loss = lossOfCase(input, where, notices);
-  const { objective } = loss.terms[0] as { objective: Objective };
+  const { width, completions } = loss.unit;
   const { table, slopes } = await run(gpu, loss, columnsOfCase(input, loss, where, notices));
-  const width = recordWidth(objective);
   const losses = [...table].filter((_, i) => i % width === 0);
-  const side = (first: number) => [...slopes].filter((_, s) => s % completionsOf(objective) === first);
-  const pairs = objective.unit === 'pair';
+  const side = (first: number) => [...slopes].filter((_, s) => s % completions === first);
+  const pairs = loss.about === 'pair';
   const metrics = valuesOf(recordMeans(loss.metrics, table, width));
   const [chosen, rejected] = [metrics['rewards/chosen'], metrics['rewards/rejected']];
   return {
@@ -67,16 +65,21 @@ async function run(gpu: Gpu, { terms, divergence }: Loss, columns: CaseColumns) 
     sums: tensor(Float32Array.from(columns.sums), 'sums'),
     reference: tensor(Float32Array.from(columns.reference), 'reference'),
     offsets: tensor(starts, 'offsets'),
-    ...(columns.labels && { labels: tensor(Uint32Array.from(columns.labels), 'labels') }),
   };
+  const labels = columns.labels && tensor(Float32Array.from(columns.labels), 'labels');
   completions.sums.requiresGrad = true;
   const tape = Tape.forTraining(gpu);
-  const { records } = objectiveLoss(tape, terms, completions, { scale: 1, divergence });
+  const { records } = objectiveLoss(
+    tape,
+    terms,
+    { ...completions, columns: labels ? { desirable: labels } : {} },
+    { scale: 1, divergence },
+  );
   const [table, slopes] = await Promise.all([
     records.toArray(gpu),
     (completions.sums.grad as unknown as Tensor).toArray(gpu),
   ]);
   tape.backward();
-  for (const each of Object.values(completions)) gpu.pool.release(each);
+  for (const each of [...Object.values(completions), ...(labels ? [labels] : [])]) gpu.pool.release(each);
   return { table, slopes };
 }

@@ -1,24 +1,55 @@
 /**
- * Metrics of examples without training on them: TRL's names, means over examples.
+ * How a run is judged while it trains, as a strategy: by the loss on rows held out. Metrics have TRL's names and are means
+ * over examples.
  */
 import type { TokenizedExample } from '../data/packing.ts';
-import type { Metrics } from './events.ts';
+import type { Metrics, TrainEvent } from './events.ts';
 import { joinMeans } from './metrics.ts';
+import { bySize } from './source.ts';
 import { runBatch, type StepContext } from './step.ts';
 
-/** Runs the examples `batchSize` at a time; the device works on a batch while the next is being recorded. */
-export async function evaluateExamples(
-  context: StepContext,
-  examples: readonly TokenizedExample[],
-  batchSize: number,
-): Promise<Metrics> {
-  const { gpu } = context.model;
-  const parts = [];
-  for (let start = 0; start < examples.length; start += batchSize) {
-    const { means } = runBatch(gpu, context, examples.slice(start, start + batchSize));
-    means.catch(() => undefined); // awaited below
-    parts.push(means);
-    await gpu.settle(gpu.recorder.throttle());
+export interface Evaluation {
+  /** Examples, or prompts; 0 evaluates nothing. */
+  readonly length: number;
+  /** All that decides the result beside the model, as JSON: a part of the run's hash. */
+  readonly identity: unknown;
+  /** What a reference is to be prepared for. */
+  readonly examples: readonly TokenizedExample[];
+  /** The longest batch that is scored, for the plan. */
+  largest(): readonly TokenizedExample[];
+  /** Metrics of the model as it stands, without the `eval_` prefix, and events on the way. */
+  run(context: StepContext, signal?: AbortSignal): AsyncGenerator<TrainEvent, Metrics>;
+}
+
+/** The loss, and what it logs, on rows that are not trained on. */
+export class LossEvaluation implements Evaluation {
+  constructor(
+    readonly examples: readonly TokenizedExample[],
+    private readonly batchSize: number,
+  ) {}
+
+  get length(): number {
+    return this.examples.length;
   }
-  return joinMeans(await gpu.settle(Promise.all(parts)));
+
+  get identity(): readonly TokenizedExample[] {
+    return this.examples;
+  }
+
+  largest(): readonly TokenizedExample[] {
+    return bySize(this.examples).slice(0, this.batchSize);
+  }
+
+  /** The device works on a batch while the next is being recorded. */
+  async *run(context: StepContext): AsyncGenerator<TrainEvent, Metrics> {
+    const { gpu } = context.model;
+    const parts = [];
+    for (let start = 0; start < this.length; start += this.batchSize) {
+      const { means } = runBatch(gpu, context, this.examples.slice(start, start + this.batchSize));
+      means.catch(() => undefined); // awaited below
+      parts.push(means);
+      await gpu.settle(gpu.recorder.throttle());
+    }
+    return joinMeans(await gpu.settle(Promise.all(parts)));
+  }
 }

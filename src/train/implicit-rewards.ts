@@ -31,17 +31,11 @@ export async function implicitRewards(
   { beta, without, ...options }: ImplicitRewardOptions,
 ): Promise<ImplicitReward[]> {
   const policy = await sums(model, sequences, options);
-  const enabled = without.map((adapter) => adapter.enabled);
-  for (const adapter of without) adapter.enabled = false;
-  try {
-    const reference = await sums(model, sequences, options);
-    return sequences.map(({ completion }, i) => {
-      const [logp, referenceLogp] = [policy[i] as number, reference[i] as number];
-      return { reward: beta * (logp - referenceLogp), logp, referenceLogp, tokens: completion.length };
-    });
-  } finally {
-    for (const [i, adapter] of without.entries()) adapter.enabled = enabled[i] as boolean;
-  }
+  const reference = await model.without(without, () => sums(model, sequences, options));
+  return sequences.map(({ completion }, i) => {
+    const [logp, referenceLogp] = [policy[i] as number, reference[i] as number];
+    return { reward: beta * (logp - referenceLogp), logp, referenceLogp, tokens: completion.length };
+  });
 }
 
 async function sums(model: CausalLM, sequences: readonly TokenizedSequence[], options: ScoreOptions) {

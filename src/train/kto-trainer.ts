@@ -5,10 +5,15 @@
 import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
 import { FAMILIES } from '../objectives/families.ts';
-import { completionsOf } from '../objectives/objective-loss.ts';
 import { KTO_DEFAULTS, type KTOConfig, resolveConfig, resolveLoss } from './config.ts';
-import { type LabelledDataset, prepareBoth, prepareLabelled, withBaselines } from './datasets.ts';
-import type { DataOptions } from './task.ts';
+import {
+  isDesirable,
+  type LabelledDataset,
+  prepareBoth,
+  prepareLabelled,
+  withBaselines,
+} from './datasets.ts';
+import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type KTOTrainerOptions = DataOptions<KTOConfig, LabelledDataset>;
@@ -20,7 +25,7 @@ export class KTOTrainer extends Trainer<KTOConfig> {
     const { train, evaluation, notices } = prepareBoth(options, config.maxLength, prepareLabelled);
     const balance = balanceNotice(train, config);
     const { perDeviceTrainBatchSize, perDeviceEvalBatchSize, seed, maxLength, shuffleDataset } = config;
-    const hasBaseline = loss.terms.some(({ objective }) => completionsOf(objective) === 2);
+    const hasBaseline = loss.terms.some(({ objective }) => objective.baseline);
     if (hasBaseline && perDeviceTrainBatchSize < 2) {
       throw new InputError(
         'settings',
@@ -31,14 +36,12 @@ export class KTOTrainer extends Trainer<KTOConfig> {
     const limit = Math.min(maxLength, options.model.config.maxPositionEmbeddings);
     const prepared = (examples: readonly TokenizedExample[], batchSize: number, shuffled: boolean) =>
       hasBaseline ? withBaselines(examples, { batchSize, seed, shuffled, maxLength: limit }) : examples;
-    super(options, {
-      config,
-      loss,
+    const datasets = {
       train: prepared(train, perDeviceTrainBatchSize, shuffleDataset),
       evaluation: prepared(evaluation, perDeviceEvalBatchSize, false),
       notices: balance ? [...notices, balance] : notices,
-      keepsOrder: hasBaseline,
-    });
+    };
+    super(options, { config, loss, ...rowsTask(config, datasets, { keepsOrder: hasBaseline }) });
   }
 }
 
@@ -47,7 +50,7 @@ function balanceNotice(
   examples: readonly TokenizedExample[],
   { desirableWeight, undesirableWeight }: KTOConfig,
 ): string | undefined {
-  const desirable = examples.filter((example) => example.desirable).length;
+  const desirable = examples.filter(isDesirable).length;
   const undesirable = examples.length - desirable;
   if (examples.length > 0 && (desirable === 0 || undesirable === 0)) {
     const kind = desirable === 0 ? 'undesirable' : 'desirable';

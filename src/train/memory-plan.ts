@@ -18,7 +18,7 @@ const RULES: readonly (readonly [part: string, label: RegExp])[] = [
   ['weights', /\.weight$/],
   ['head', /^(strip of logits|pull of the vocabulary|row states|token |logit means|ones$|vocabulary mean)/],
   ['reference', /reference|^policy values$/],
-  ['batch', /^(token ids|positions|spans|targets|sequence offsets|loss rows|index |labels)/],
+  ['batch', /^(token ids|positions|spans|targets|sequence offsets|loss rows|index |column )/],
   ['caches', /^(rope turns|key-value cache)$/],
 ];
 /** Everything that layers and objective keep for the backward pass, and their gradients. */

@@ -2,28 +2,26 @@
  * From what a batch left on the device to the numbers that TRL logs, under TRL's names. Works on the host, in float64,
  * on arrays that were read late. Loss and rewards come from the objective's own records; no formula of it stands here.
  */
-import { type MetricColumns, recordMeans, type WeightedMean } from '../objectives/record.ts';
+
+import { type MetricColumns, recordMeans, type Side, type WeightedMean } from '../objectives/units.ts';
 import { STATS_WIDTH } from '../ops/token-logprob.ts';
 import type { Metrics } from './events.ts';
 
-/** Read back for one batch of n records with S completions and R loss rows. */
+/** Read back for one batch of n records with S completions and R scored rows. */
 export interface BatchReadback {
-  /** (n, width): what the objective wrote. */
+  /** (n, width): what the loss wrote. */
   records: Float32Array;
-  /** (R) */
-  logprobs: Float32Array;
-  /** (R, 3), as {@link TokenLogprobs} has them. */
-  stats: Float32Array;
-  /** (R) */
-  logitMeans: Float32Array;
+  /** (R) log-probabilities, or other scores. */
+  values: Float32Array;
+  /** (R, 3), as {@link TokenLogprobs} has them; log-probabilities alone. */
+  stats?: Float32Array | undefined;
+  /** (R); log-probabilities alone. */
+  logitMeans?: Float32Array | undefined;
   /** (R); undefined without a reference. */
-  reference: Float32Array | undefined;
+  reference?: Float32Array | undefined;
   /** (S + 1) */
   sequenceOffsets: Uint32Array;
 }
-
-/** What each completion of a batch is, or undefined for one that only serves a baseline. */
-export type Side = 'chosen' | 'rejected' | undefined;
 
 /** Means of one batch, each with the weight that it has beside those of others. */
 export type BatchMeans = Readonly<Record<string, WeightedMean>>;
@@ -37,12 +35,12 @@ export function batchMeans(
   batch: BatchReadback,
   columns: MetricColumns,
   width: number,
-  sides: readonly Side[],
+  sides: readonly (Side | undefined)[],
 ): BatchMeans {
-  const { records, logprobs, stats, logitMeans, reference, sequenceOffsets } = batch;
+  const { records, values, stats, logitMeans, reference, sequenceOffsets } = batch;
   const count = records.length / width;
   const own = recordMeans(columns, records, width);
-  const rowsOf = (wanted: (side: Side) => boolean) =>
+  const rowsOf = (wanted: (side: Side | undefined) => boolean) =>
     sides.flatMap((side, s) => (wanted(side) ? range(sequenceOffsets[s], sequenceOffsets[s + 1]) : []));
   const completions = sides.filter(Boolean).length;
   const all = rowsOf((side) => side !== undefined);
@@ -52,12 +50,16 @@ export function batchMeans(
   const log = (name: string, rows: readonly number[], value: (row: number) => number, over = rows.length) => {
     if (rows.length > 0) means[name] = { value: sum(rows, value) / over, weight: count };
   };
-  log('logits/chosen', chosen, (row) => logitMeans[row] as number);
-  log('logits/rejected', rejected, (row) => logitMeans[row] as number);
-  log('mean_token_accuracy', chosen, (row) => stats[STATS_WIDTH * row + 1] as number);
-  log('entropy', all, (row) => stats[STATS_WIDTH * row] as number);
+  if (logitMeans) {
+    log('logits/chosen', chosen, (row) => logitMeans[row] as number);
+    log('logits/rejected', rejected, (row) => logitMeans[row] as number);
+  }
+  if (stats) {
+    log('mean_token_accuracy', chosen, (row) => stats[STATS_WIDTH * row + 1] as number);
+    log('entropy', all, (row) => stats[STATS_WIDTH * row] as number);
+  }
   if (reference) {
-    const d = (row: number) => (reference[row] as number) - (logprobs[row] as number);
+    const d = (row: number) => (reference[row] as number) - (values[row] as number);
     log('kl', all, (row) => -d(row), completions);
     log('kl/k3', all, (row) => Math.expm1(d(row)) - d(row), completions);
   }

@@ -1,9 +1,10 @@
 /**
- * A reference that follows the policy (TR-DPO, Gorbatovski et al. 2024): every so many optimizer steps it becomes
- * α policy + (1 − α) reference, beginning with the parameters as they are before the first step. What it thinks of a batch
- * is computed when the batch is, by the model itself with the reference's numbers in the place of the policy's; all of it
- * is copies and kernels in the queue, nothing is read back.
+ * A reference with numbers of its own, which begin as the parameters are before the first step and may follow the policy
+ * (TR-DPO, Gorbatovski et al. 2024): every so many optimizer steps they become α policy + (1 − α) reference. A batch is
+ * scored when it is trained on, by the model itself with the reference's numbers in the place of the policy's; all of it is
+ * copies and kernels in the queue, nothing is read back.
  */
+import type { TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { InputError } from '../io/errors.ts';
@@ -11,10 +12,9 @@ import type { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { movingAverage } from '../ops/moving-average.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
-import { Tape } from '../tensor/tape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import type { TrainEvent } from './events.ts';
-import { rowLogprobs } from './forward.ts';
+import { scoredCopy } from './live-reference.ts';
 import type { Reference } from './reference.ts';
 
 /** TRL's `ref_model_mixup_alpha` and `ref_model_sync_steps`. */
@@ -22,6 +22,9 @@ export interface Synchronisation {
   alpha: number;
   everySteps: number;
 }
+
+/** A reference that stays where it begins: for an adapter that is continued on examples made on the way. */
+export const NEVER: Synchronisation = { alpha: 1, everySteps: Number.POSITIVE_INFINITY };
 
 /** Its name in a checkpoint. */
 const SAVED = 'reference';
@@ -33,6 +36,7 @@ export class MovingReference implements Reference {
     private readonly model: CausalLM,
     private readonly parameters: ParameterStore,
     private readonly synchronisation: Synchronisation,
+    private readonly temperature = 1,
   ) {
     const { gpu } = model;
     this.values = this.slabOn(gpu, 'reference values');
@@ -42,17 +46,17 @@ export class MovingReference implements Reference {
   /** There is nothing to compute ahead. */
   async *prepare(): AsyncGenerator<TrainEvent, void> {}
 
-  rows(gpu: Gpu, batch: DeviceBatch): Tensor {
-    const count = batch.targets.length;
-    const label = 'reference log-probabilities';
-    const rows = new Tensor(gpu.pool.allocate(count * 4, label), [count], 'f32', label);
+  rows(
+    gpu: Gpu,
+    batch: DeviceBatch,
+    _examples: readonly TokenizedExample[] = [],
+    temperature = this.temperature,
+  ): Tensor {
     const policy = this.slabOn(gpu, 'policy values');
     const live = this.parameters.slab('values');
     gpu.recorder.copy(live, policy);
     gpu.recorder.copy(this.values, live);
-    const tape = Tape.forInference(gpu);
-    gpu.recorder.copy(rowLogprobs(tape, this.model, batch), rows, count * 4);
-    tape.dispose();
+    const rows = scoredCopy(gpu, this.model, batch, temperature);
     gpu.recorder.copy(policy, live);
     gpu.pool.release(policy);
     return rows;

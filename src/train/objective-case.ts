@@ -5,7 +5,6 @@
 import { InputError, listed, quote } from '../io/errors.ts';
 import { OBJECTIVES, type Objective } from '../objectives/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type Loss } from '../objectives/families.ts';
-import { completionsOf } from '../objectives/objective-loss.ts';
 import {
   CPO_DEFAULTS,
   DPO_DEFAULTS,
@@ -226,7 +225,7 @@ export function columnsOfCase(
   const labels = rows.map((row, e) => {
     const { at, values, completion } = reader(row, e);
     completion('policy', 'reference', 'tokens');
-    if (completionsOf(first) === 2) {
+    if (first.baseline) {
       // The kernel means these: the whole of the mean stands in the first.
       columns.sums.push(e === 0 ? kl * rows.length : 0);
       columns.reference.push(0);

@@ -5,7 +5,7 @@
 import { FAMILIES } from '../objectives/families.ts';
 import { ORPO_DEFAULTS, type ORPOConfig, resolveConfig, resolveLoss } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import type { DataOptions } from './task.ts';
+import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type ORPOTrainerOptions = DataOptions<ORPOConfig, PairDataset>;
@@ -14,6 +14,10 @@ export class ORPOTrainer extends Trainer<ORPOConfig> {
   constructor(options: ORPOTrainerOptions) {
     const config = resolveConfig(options.args, ORPO_DEFAULTS, options.peftConfig);
     const loss = resolveLoss(FAMILIES.orpo, { ...config, lossType: FAMILIES.orpo.lossType });
-    super(options, { config, loss, ...prepareBoth(options, config.maxLength, preparePairs) });
+    super(options, {
+      config,
+      loss,
+      ...rowsTask(config, prepareBoth(options, config.maxLength, preparePairs)),
+    });
   }
 }

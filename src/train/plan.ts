@@ -1,8 +1,8 @@
 /**
- * What a run will need, before it starts: its largest step and its largest batch to score are recorded on a device that
- * only counts, which gives the bytes to hold against the user's cap and the kernels to compile.
+ * What a run will need, before it starts: its largest step, its largest batch to score and what its source does by itself
+ * are recorded on a device that only counts, which gives the bytes to hold against the user's cap and the kernels to
+ * compile.
  */
-import type { TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { MemoryCapError } from '../gpu/errors.ts';
 import { requireVariants } from '../ops/variants.ts';
@@ -10,6 +10,7 @@ import type { ParameterStore } from '../tensor/parameters.ts';
 import type { TrainingConfig } from './config.ts';
 import type { RunPlan } from './events.ts';
 import { Optimizer } from './optimizer.ts';
+import { bySize, type ExampleSource } from './source.ts';
 import { runBatch, type StepContext } from './step.ts';
 import type { Task } from './task.ts';
 
@@ -17,57 +18,47 @@ import type { Task } from './task.ts';
 export async function planRun(
   context: StepContext,
   parameters: ParameterStore,
-  { train, evaluation }: Pick<Task<TrainingConfig>, 'train' | 'evaluation'>,
+  { source, evaluation }: Pick<Task<TrainingConfig>, 'source' | 'evaluation'>,
   config: TrainingConfig,
 ): Promise<Pick<RunPlan, 'plannedBytes' | 'variants' | 'tuning'>> {
   const { gpu } = context.model;
   requireVariants(gpu);
   const rehearse = () => {
     const counting = gpu.countingCopy();
-    largestStep(counting, context, parameters, train, config);
+    largestStep(counting, context, parameters, source, config);
     return counting;
   };
   let counting = rehearse();
   // What is only scored comes in batches of their own size: rows held out, and all rows for a reference.
   const scoring = gpu.countingCopy();
-  const scored = longest(
-    context.reference ? [...train, ...evaluation] : evaluation,
-    config.perDeviceEvalBatchSize,
-  );
+  const { perDeviceEvalBatchSize } = config;
+  const trained = context.reference ? source.largest(perDeviceEvalBatchSize) : [];
+  const scored = bySize([...trained, ...evaluation.largest()]).slice(0, perDeviceEvalBatchSize);
   if (scored.length > 0) runBatch(scoring, context, scored);
-  const bytes = gpu.memory().live + Math.max(counting.memory().peak, scoring.memory().peak);
-  // Shorter batches may be of other classes of shapes.
+  const own = source.rehearse?.();
+  const peaks = [counting, scoring].map((each) => each.memory().peak);
+  const bytes = gpu.memory().live + Math.max(...peaks, own?.bytes ?? 0);
   if (gpu.tuner) {
-    const shortest = bySize(train).slice(-config.perDeviceTrainBatchSize);
-    runBatch(gpu.countingCopy(), context, shortest, { scale: 1 });
+    const shortest = source.shortest(source.batchSize);
+    runBatch(gpu.countingCopy(), context, shortest, shortest);
   }
   if (bytes > gpu.pool.cap) throw new MemoryCapError(bytes, gpu.pool.cap, 'Training');
   const tuning = await gpu.tuner?.tune(gpu);
   if (tuning) counting = rehearse();
-  await gpu.compile(counting.wantedPipelines);
+  await gpu.compile([...counting.wantedPipelines, ...(own?.pipelines ?? [])]);
   return { plannedBytes: bytes, variants: Object.fromEntries(gpu.variants.inForce), tuning };
 }
 
-/** The step on the longest examples that there are, on a counting device. */
+/** The step on the longest examples that may come, on a counting device. */
 export function largestStep(
   counting: Gpu,
   context: StepContext,
   parameters: ParameterStore,
-  examples: readonly TokenizedExample[],
+  source: ExampleSource,
   config: TrainingConfig,
 ): void {
-  runBatch(counting, context, longest(examples, config.perDeviceTrainBatchSize), { scale: 1 });
+  const largest = source.largest(source.batchSize);
+  runBatch(counting, context, largest, largest);
   new Optimizer(counting, parameters, config).step(1, 0);
   context.reference?.stepped(0, counting);
-}
-
-function longest(examples: readonly TokenizedExample[], count: number): TokenizedExample[] {
-  return bySize(examples).slice(0, count);
-}
-
-/** The longest first. */
-function bySize(examples: readonly TokenizedExample[]): TokenizedExample[] {
-  const size = ({ prompt, completions }: TokenizedExample) =>
-    completions.reduce((n, { length }) => n + length, prompt.length);
-  return [...examples].sort((a, b) => size(b) - size(a));
 }

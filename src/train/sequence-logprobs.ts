@@ -1,19 +1,21 @@
 /**
  * Log-probabilities of given texts, token by token, without training on them: for evaluation, for rewards, for the KL of
- * two policies. As in training no buffer of tokens × vocabulary is made, and what a sequence gets does not depend on its
- * batch.
+ * two policies. As in training no buffer of tokens × vocabulary is made, neighbors with the same prompt share it, and what a
+ * sequence gets does not depend on its batch.
  */
-import { packSequences, type TokenizedSequence } from '../data/packing.ts';
+import { packExamples, type TokenizedExample, type TokenizedSequence } from '../data/packing.ts';
 import { requireTokenIds } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { Tape } from '../tensor/tape.ts';
-import { rowLogprobs } from './forward.ts';
+import { rowLogprobs } from './scorer.ts';
 
 export interface ScoreOptions {
   /** Most tokens at a time, default 2048; a longer sequence has a batch of its own. */
   batchTokens?: number;
+  /** Divides the logits: log-probabilities are those of the policy that samples at this temperature. Default 1. */
+  temperature?: number;
   /** Stops with the signal's reason. */
   signal?: AbortSignal;
   /** Hears how many sequences have been scored. */
@@ -27,46 +29,62 @@ export interface ScoreOptions {
 export async function sequenceLogprobs(
   model: CausalLM,
   sequences: readonly TokenizedSequence[],
-  { batchTokens = 2048, signal, onProgress }: ScoreOptions = {},
+  { batchTokens = 2048, temperature = 1, signal, onProgress }: ScoreOptions = {},
 ): Promise<Float32Array[]> {
   for (const [i, sequence] of sequences.entries()) check(model, sequence, `sequence ${i + 1}`);
+  if (!(temperature > 0 && Number.isFinite(temperature)))
+    throw new InputError('temperature', `is ${temperature}`, 'Give a number above 0');
   const results: Float32Array[] = [];
   for (const batch of cut(sequences, batchTokens)) {
     signal?.throwIfAborted();
-    results.push(...(await score(model, batch)));
+    results.push(...(await score(model, batch, temperature)));
     onProgress?.(results.length, sequences.length);
   }
   return results;
 }
 
-async function score(model: CausalLM, sequences: readonly TokenizedSequence[]): Promise<Float32Array[]> {
+async function score(
+  model: CausalLM,
+  examples: readonly TokenizedExample[],
+  temperature: number,
+): Promise<Float32Array[]> {
   const { gpu } = model;
-  const packed = packSequences(sequences);
-  if (packed.rows.length === 0) return sequences.map(() => new Float32Array(0));
+  const packed = packExamples(examples);
+  const [, ...ends] = packed.sequenceOffsets;
+  if (packed.rows.length === 0) return ends.map(() => new Float32Array(0));
   const batch = new DeviceBatch(gpu, packed);
   const tape = Tape.forInference(gpu);
-  const pending = gpu.read(rowLogprobs(tape, model, batch));
+  const pending = gpu.read(rowLogprobs(tape, model, batch, temperature));
   tape.dispose();
   batch.dispose();
   const values = new Float32Array(await pending);
-  const [, ...ends] = packed.sequenceOffsets;
   return ends.map((end, s) => values.slice(packed.sequenceOffsets[s], end));
 }
 
-/** Runs of sequences of at most `batchTokens` tokens. */
-function cut(sequences: readonly TokenizedSequence[], batchTokens: number): TokenizedSequence[][] {
-  const batches: TokenizedSequence[][] = [];
+/** Runs of sequences of at most `batchTokens` tokens, neighbors with the same prompt as one example. */
+function cut(sequences: readonly TokenizedSequence[], batchTokens: number): TokenizedExample[][] {
+  const batches: TokenizedExample[][] = [];
   let tokens = Number.POSITIVE_INFINITY;
-  for (const sequence of sequences) {
-    const length = sequence.prompt.length + sequence.completion.length;
+  for (const { prompt, completion } of sequences) {
+    const group = batches.at(-1)?.at(-1);
+    if (group && tokens + completion.length <= batchTokens && isSame(group.prompt, prompt)) {
+      group.completions.push(completion);
+      tokens += completion.length;
+      continue;
+    }
+    const length = prompt.length + completion.length;
     if (tokens + length > batchTokens) {
       batches.push([]);
       tokens = 0;
     }
-    (batches.at(-1) as TokenizedSequence[]).push(sequence);
+    batches.at(-1)?.push({ prompt, completions: [completion] });
     tokens += length;
   }
   return batches;
+}
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a === b || (a.length === b.length && a.every((id, i) => id === b[i]));
 }
 
 function check({ config, name }: CausalLM, { prompt, completion }: TokenizedSequence, where: string): void {

@@ -10,7 +10,7 @@ import {
   type SFTConfig,
 } from './config.ts';
 import { prepareBoth, prepareTexts, type TextDataset } from './datasets.ts';
-import type { DataOptions } from './task.ts';
+import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type SFTTrainerOptions = DataOptions<SFTConfig, TextDataset>;
@@ -23,6 +23,6 @@ export class SFTTrainer extends Trainer<SFTConfig> {
     const data = prepareBoth(options, config.maxLength, (dataset: TextDataset, context) =>
       prepareTexts(dataset, { ...context, completionOnlyLoss }),
     );
-    super(options, { config, loss, ...data, tokenMeanOverStep: true });
+    super(options, { config, loss, ...rowsTask(config, data) });
   }
 }

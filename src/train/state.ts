@@ -31,6 +31,8 @@ export interface RunState {
   /** Tokens as TRL counts them, for `num_tokens`. */
   numTokens: number;
   log: LogEntry[];
+  /** What the source of examples keeps, if it keeps anything. */
+  source?: Json;
 }
 
 /** Hash of what must be the same for a run to go on: model, trained shapes, settings and data. */
@@ -87,7 +89,8 @@ function runState(state: Json): RunState {
   ) as [number, number, number];
   const log = fields.get('log');
   if (!Array.isArray(log) || !log.every(isLogEntry)) throw fields.wrong('log', 'what the run has told');
-  return { step, tokens, numTokens, log };
+  const { source } = state;
+  return { step, tokens, numTokens, log, ...(source === undefined ? {} : { source }) };
 }
 
 function isLogEntry(entry: unknown): entry is LogEntry & JsonObject {

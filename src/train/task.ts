@@ -1,7 +1,7 @@
 /**
- * What a trainer is given, and what it makes of it before the loop begins: settings, examples, and a loss. Types alone.
+ * What a trainer is given, and what it makes of it before the loop begins: settings, a source of examples, a loss, and a
+ * way to be judged.
  */
-import type { TokenizedExample } from '../data/packing.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
 import type { Adapter, LoraConfig } from '../io/peft.ts';
@@ -9,7 +9,12 @@ import type { ReferenceCache } from '../io/reference-cache.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { Loss } from '../objectives/families.ts';
 import type { TrainingConfig } from './config.ts';
-import type { Synchronisation } from './moving-reference.ts';
+import { DatasetSource } from './dataset-source.ts';
+import type { PreparedDatasets } from './datasets.ts';
+import { type Evaluation, LossEvaluation } from './evaluation.ts';
+import type { ReferenceKind } from './reference.ts';
+import type { ScorerKind } from './scorer.ts';
+import type { ExampleSource } from './source.ts';
 
 /** What every trainer is given beside its own settings and data. */
 export interface TrainerOptions {
@@ -31,18 +36,31 @@ export interface DataOptions<Config, Dataset> extends TrainerOptions {
   processingClass?: Tokenizer;
 }
 
-/** What there is to minimise, and on what. */
+/** What there is to minimise, on what, and how it is judged. */
 export interface Task<Config extends TrainingConfig> {
   config: Config;
-  train: readonly TokenizedExample[];
-  evaluation: readonly TokenizedExample[];
+  source: ExampleSource;
+  evaluation: Evaluation;
   /** Things a person should know about the data, a line each. */
   notices: readonly string[];
   loss: Loss;
-  /** Whether the order of the examples is part of the data. */
-  keepsOrder?: boolean;
-  /** Whether token means are over the optimizer step, not over each micro-batch. */
-  tokenMeanOverStep?: boolean;
-  /** How the reference follows the policy; it stays as it is where this is left out. */
-  movingReference?: Synchronisation | undefined;
+  /** What the loss is made of: log-probabilities at temperature 1 where it is left out. */
+  scorer?: ScorerKind;
+  /** Divides the logits wherever samples are scored; 1 where it is left out. */
+  temperature?: number;
+  /** Where π_ref comes from, if the loss has one; by the source where it is left out. */
+  reference?: ReferenceKind | undefined;
+}
+
+/** The parts of a task that come of rows, for trainers on data sets. */
+export function rowsTask(
+  config: TrainingConfig,
+  { train, evaluation, notices }: PreparedDatasets,
+  options: { keepsOrder?: boolean } = {},
+): Pick<Task<TrainingConfig>, 'source' | 'evaluation' | 'notices'> {
+  return {
+    source: new DatasetSource(train, config, options),
+    evaluation: new LossEvaluation(evaluation, config.perDeviceEvalBatchSize),
+    notices,
+  };
 }

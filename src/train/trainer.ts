@@ -1,31 +1,31 @@
 /**
- * The training loop that all trainers share, with TRL's names. Reads as the data flows: plan, reference, steps,
- * evaluation, checkpoints. What is minimised on which examples is a {@link Task}; nothing here knows an objective. No step
- * waits for the device: metrics arrive a step or two late, and a loss that is not finite stops the run before a
+ * The training loop that all trainers share, with TRL's names. Reads as the data flows: plan, reference, examples, steps,
+ * evaluation, checkpoints. What is minimised on which examples is a {@link Task}; nothing here knows a loss or a source. No
+ * step waits for the device: metrics arrive a step or two late, and a loss that is not finite stops the run before a
  * checkpoint could keep it.
  */
-import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
 import type { Adapter, LoraConfig } from '../io/peft.ts';
 import { shortNames } from '../io/target-modules.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
+import { CachedReference } from './cached-reference.ts';
 import { Clock } from './clock.ts';
 import { keptActivations, resolveLoraConfig, type TrainingConfig } from './config.ts';
 import { NonFiniteLossError } from './errors.ts';
-import { evaluateExamples } from './evaluation.ts';
 import type { Metrics, RunPlan, TrainEvent } from './events.ts';
-import { VocabularyMean } from './forward.ts';
+import { LiveReference } from './live-reference.ts';
 import { evalMetrics, joinMeans } from './metrics.ts';
-import { MovingReference } from './moving-reference.ts';
+import { MovingReference, NEVER } from './moving-reference.ts';
 import { Optimizer } from './optimizer.ts';
-import { examplesOfStep, type Order, stepsPerEpoch } from './order.ts';
 import { largestStep, planRun } from './plan.ts';
-import { CachedReference, type Reference } from './reference.ts';
+import type { Reference, ReferenceKind } from './reference.ts';
 import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
+import { logprobs, type Scorer, type ScorerKind } from './scorer.ts';
+import type { SourcedStep } from './source.ts';
 import { loadRun, type RunState, restoreParameters, runHash, saveRun } from './state.ts';
-import { meanTokens, runBatch, type StepContext } from './step.ts';
+import { runBatch, type StepContext } from './step.ts';
 import type { Task, TrainerOptions } from './task.ts';
 
 /** Steps whose metrics may be on their way. */
@@ -45,8 +45,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private readonly model: CausalLM;
   private readonly parameters: ParameterStore;
   private readonly optimizer: Optimizer;
-  private readonly vocabularyMean: VocabularyMean;
-  private readonly order: Order;
+  private readonly scorer: Scorer;
   private readonly schedule: Schedule;
   private readonly reference: Reference | undefined;
   private state: RunState = { step: 0, tokens: 0, numTokens: 0, log: [] };
@@ -56,31 +55,19 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     private readonly task: Task<Config>,
   ) {
     const { model, peftConfig = {} } = options;
+    const { config, source, scorer = logprobs(task.temperature) } = task;
     this.model = model;
-    this.config = task.config;
+    this.config = config;
     this.notices = task.notices;
-    if (task.train.length === 0)
-      throw new InputError('training data', 'has no rows', 'Give at least one row');
-
-    if (peftConfig) this.adapter = model.attach(this.initialAdapter(peftConfig), { trainable: true });
-    const parameters = this.adapter?.parameters ?? model.parameters;
-    if (!parameters) {
-      const wayOut = 'Load it with { trainable: true }, or give a peftConfig';
-      throw new InputError(model.name, 'was loaded frozen, and no adapter is asked for', wayOut);
+    if (peftConfig) {
+      const beside = scorer.parameters(model, config.seed);
+      this.adapter = model.attach(this.initialAdapter(peftConfig), { trainable: true, beside });
     }
-    this.parameters = parameters;
-    this.optimizer = new Optimizer(model.gpu, parameters, this.config);
-    this.vocabularyMean = new VocabularyMean(model);
+    this.parameters = this.trainedParameters(scorer);
+    this.optimizer = new Optimizer(model.gpu, this.parameters, config);
+    this.scorer = scorer.create(model, this.parameters);
     this.reference = this.initialReference();
-
-    const { perDeviceTrainBatchSize, gradientAccumulationSteps, seed, shuffleDataset } = this.config;
-    this.order = {
-      examples: task.train.length,
-      stepSize: perDeviceTrainBatchSize * gradientAccumulationSteps,
-      seed,
-      shuffle: shuffleDataset && !task.keepsOrder,
-    };
-    this.schedule = scheduleOf(this.config, stepsPerEpoch(this.order));
+    this.schedule = scheduleOf(config, source.stepsPerEpoch);
   }
 
   /** Optimizer steps done so far. */
@@ -100,33 +87,38 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
    */
   async *train({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<TrainEvent> {
     const { model, config } = this;
+    const { source, evaluation } = this.task;
     const { gpu } = model;
     const configHash = await runHash(model, this.parameters, [
       config,
       this.adapter?.config ?? null,
-      this.task.train,
-      this.task.evaluation,
+      source.identity,
+      evaluation.identity,
     ]);
+    const { totalSteps } = this.schedule;
     let resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
     yield { type: 'start', plan: await this.plan(), resumedFrom: resumed?.state.step };
 
     if (this.reference) {
-      yield* this.reference.prepare(this.examplesInReach());
-      yield* this.reference.prepare(this.task.evaluation);
+      yield* this.reference.prepare(source.ahead(totalSteps) ?? []);
+      yield* this.reference.prepare(evaluation.examples);
     }
     if (resumed) {
       restoreParameters(this.parameters, resumed.checkpoint);
       this.reference?.restore(resumed.checkpoint.tensors);
+      source.restore(resumed.state.source);
       this.state = resumed.state;
       // Three numbers for each trained one, which this generator would keep until the run ends.
       resumed = undefined;
     }
 
-    const { totalSteps } = this.schedule;
     const clock = new Clock(totalSteps - this.state.step);
     const pending: PendingStep[] = [];
     while (this.state.step < totalSteps && !signal?.aborted) {
-      pending.push(this.runStep(this.state.step + 1));
+      if (source.waits) for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
+      const sourced = yield* source.step(this.state.step + 1, this.context, signal);
+      if (!sourced) break;
+      pending.push(this.runStep(this.state.step + 1, sourced));
       await gpu.settle(gpu.recorder.throttle());
       if (pending.length > METRICS_LATE) yield await this.stepEvent(pending.shift() as PendingStep, clock);
 
@@ -136,12 +128,12 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       if (!evaluates && !saves) continue;
       // A checkpoint keeps only what is known to be finite.
       for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
-      if (evaluates) yield* this.evaluateNow();
+      if (evaluates) yield* this.evaluateNow(signal);
       if (saves) yield* this.save(configHash);
     }
     for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
     const completed = this.state.step >= totalSteps;
-    if (completed && !this.hasEvaluated()) yield* this.evaluateNow();
+    if (completed && !this.hasEvaluated()) yield* this.evaluateNow(signal);
     yield* this.save(configHash);
     yield {
       type: 'end',
@@ -155,16 +147,20 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   /** Metrics on the evaluation data as the model stands, without the `eval_` prefix. */
   async evaluate(): Promise<Metrics> {
-    const preparing = this.reference?.prepare(this.task.evaluation);
-    while (preparing && !(await preparing.next()).done);
-    return evaluateExamples(this.context, this.task.evaluation, this.config.perDeviceEvalBatchSize);
+    const { evaluation } = this.task;
+    for await (const _ of this.reference?.prepare(evaluation.examples) ?? []);
+    const running = evaluation.run(this.context);
+    for (;;) {
+      const { done, value } = await running.next();
+      if (done) return value;
+    }
   }
 
   /** What there is to do and what it will need; compiles the kernels. Throws {@link MemoryCapError}. */
   async plan(): Promise<RunPlan> {
     return {
       totalSteps: this.schedule.totalSteps,
-      examples: this.task.train.length,
+      examples: this.task.source.length,
       evalExamples: this.task.evaluation.length,
       trainableParameters: this.parameters.count,
       ...(await planRun(this.context, this.parameters, this.task, this.config)),
@@ -173,38 +169,23 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   /** Goes through the largest step where the model is on a counting device: a rehearsal may end before it comes to it. */
   rehearseLargestStep(): void {
-    largestStep(this.model.gpu, this.context, this.parameters, this.task.train, this.config);
+    largestStep(this.model.gpu, this.context, this.parameters, this.task.source, this.config);
   }
 
   /** Frees what the trainer holds; the adapter stays on the model. */
   dispose(): void {
     this.optimizer.dispose();
-    this.vocabularyMean.dispose();
+    this.scorer.dispose();
     this.reference?.dispose();
   }
 
-  /** The examples that the run takes: all, unless it is shorter than an epoch. */
-  private examplesInReach(): readonly TokenizedExample[] {
-    const { train } = this.task;
-    const taken = new Set<number>();
-    for (let step = 1; step <= this.schedule.totalSteps && taken.size < train.length; step++)
-      for (const i of examplesOfStep(this.order, step)) taken.add(i);
-    return train.filter((_, i) => taken.has(i));
-  }
-
   /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */
-  private runStep(step: number): PendingStep {
-    const { train, tokenMeanOverStep } = this.task;
-    const examples = [...examplesOfStep(this.order, step)].map((i) => train[i] as TokenizedExample);
-    const share = {
-      scale: 1 / examples.length,
-      ...(tokenMeanOverStep ? { meanTokens: meanTokens(examples) } : {}),
-    };
-    const { perDeviceTrainBatchSize } = this.config;
+  private runStep(step: number, { examples, metrics: ofSource }: SourcedStep): PendingStep {
+    const { batchSize } = this.task.source;
     const results = [];
-    for (let start = 0; start < examples.length; start += perDeviceTrainBatchSize) {
-      const batch = examples.slice(start, start + perDeviceTrainBatchSize);
-      results.push(runBatch(this.model.gpu, this.context, batch, share));
+    for (let start = 0; start < examples.length; start += batchSize) {
+      const batch = examples.slice(start, start + batchSize);
+      results.push(runBatch(this.model.gpu, this.context, batch, examples));
     }
     const rate = learningRate(this.schedule, step);
     const norm = this.optimizer.step(step, rate);
@@ -217,6 +198,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const metrics = Promise.all([Promise.all(results.map((result) => result.means)), norm]).then(
       ([parts, gradNorm]) => ({
         ...joinMeans(parts),
+        ...ofSource,
         grad_norm: gradNorm,
         learning_rate: rate,
         num_tokens: numTokens,
@@ -233,49 +215,62 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     if (!Number.isFinite(values.loss) || !Number.isFinite(values.grad_norm))
       throw new NonFiniteLossError(step, values);
     clock.tick(tokens);
-    const entry = { type: 'step', step, epoch: step / stepsPerEpoch(this.order), metrics: values } as const;
+    const entry = {
+      type: 'step',
+      step,
+      epoch: step / this.task.source.stepsPerEpoch,
+      metrics: values,
+    } as const;
     this.state.log.push(entry);
     return { ...entry, totalSteps: this.schedule.totalSteps, ...clock.report() };
   }
 
-  private async *evaluateNow(): AsyncGenerator<TrainEvent> {
-    if (this.task.evaluation.length === 0) return;
+  private async *evaluateNow(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent> {
+    const { evaluation } = this.task;
+    if (evaluation.length === 0) return;
     const { step } = this.state;
-    const metrics = evalMetrics(await this.evaluate());
+    const metrics = evalMetrics(yield* evaluation.run(this.context, signal));
     this.state.log.push({ type: 'evaluate', step, metrics });
     yield { type: 'evaluate', step, metrics };
   }
 
   private async *save(configHash: string): AsyncGenerator<TrainEvent> {
     if (!this.options.checkpoint) return;
-    await saveRun(
-      this.options.checkpoint,
-      configHash,
-      this.parameters,
-      this.state,
-      await this.reference?.save(),
-    );
+    const source = this.task.source.save();
+    const state = source === undefined ? this.state : { ...this.state, source };
+    const others = await this.reference?.save();
+    await saveRun(this.options.checkpoint, configHash, this.parameters, state, others);
     yield { type: 'checkpoint', step: this.state.step };
   }
 
-  /**
-   * The reference is this model without the trained adapter. Where an adapter is continued, or all weights train, it is the
-   * model as it stands before the first step; and there a reference that moves always begins.
-   */
+  /** The numbers that train. Throws {@link InputError} where there are none, or where a head has no adapter beside it. */
+  private trainedParameters(scorer: ScorerKind): ParameterStore {
+    const { model, adapter, config } = this;
+    if (adapter?.parameters) return adapter.parameters;
+    if (scorer.parameters(model, config.seed).length > 0)
+      throw new InputError(
+        'settings',
+        'a head trains beside an adapter, and none is asked for',
+        'Give a peftConfig',
+      );
+    if (model.parameters) return model.parameters;
+    const wayOut = 'Load it with { trainable: true }, or give a peftConfig';
+    throw new InputError(model.name, 'was loaded frozen, and no adapter is asked for', wayOut);
+  }
+
   private initialReference(): Reference | undefined {
     const { model, parameters, task, options, config } = this;
-    if (!task.loss.usesReference) return undefined;
-    if (task.movingReference) return new MovingReference(model, parameters, task.movingReference);
+    const { loss, temperature = 1, reference = referenceFor(task.source.ahead(1) !== undefined) } = task;
+    if (!loss.usesReference && !task.source.usesReference) return undefined;
     const { perDeviceEvalBatchSize: batchSize } = config;
     const without = continues(options.peftConfig) ? undefined : this.adapter;
-    return new CachedReference(model, { without, batchSize, cache: options.referenceCache });
+    return reference({ model, parameters, without, batchSize, temperature, cache: options.referenceCache });
   }
 
   private get context(): StepContext {
-    const { model, vocabularyMean, task } = this;
-    const { filterEps } = this.config;
-    const kept = keptActivations(this.config);
-    return { model, loss: task.loss, reference: this.reference, vocabularyMean, kept, filterEps };
+    const { model, scorer, reference, config } = this;
+    const kept = keptActivations(config);
+    return { model, scorer, loss: this.task.loss, reference, kept, filterEps: config.filterEps };
   }
 
   private initialAdapter(peftConfig: Partial<LoraConfig> | Adapter): Adapter {
@@ -290,6 +285,18 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private hasEvaluated(): boolean {
     return this.state.log.some((entry) => entry.type === 'evaluate' && entry.step === this.state.step);
   }
+}
+
+/**
+ * The reference is the model without the trained adapter. Where an adapter is continued, or all weights train, it is the
+ * model as it stands before the first step; where examples are made on the way, with numbers of its own then.
+ */
+function referenceFor(knownAhead: boolean): ReferenceKind {
+  if (knownAhead) return ({ model, ...setup }) => new CachedReference(model, setup);
+  return ({ model, parameters, without, temperature }) =>
+    without
+      ? new LiveReference(model, without, temperature)
+      : new MovingReference(model, parameters, NEVER, temperature);
 }
 
 /** Whether an adapter is given rather than the settings of a new one. */

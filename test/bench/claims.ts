@@ -88,9 +88,17 @@ export function verdicts(book: Book): Verdict[] {
   const dispatches = Object.values(book.facts['dispatches by pairs'] ?? {}).slice(1);
   const planned = book.facts['planned bytes by vocabulary'];
   const growth = planned ? ((planned['151936'] as number) - (planned['1000'] as number)) / MIB : undefined;
-  const [shared, repeated] = ['prompts shared', 'prompts repeated'].map((id) => ours(book.results[id]));
-  const sharing = (of: (measured: Measured) => number | null) =>
-    shared && repeated ? (of(repeated) ?? 0) / (of(shared) ?? 0) || undefined : undefined;
+  /** How much faster prompts that are packed once are. */
+  const sharing = (of: (measured: Measured) => number | null, kind = 'prompts', size = '') => {
+    const [shared, repeated] = ['shared', 'repeated'].map((way) =>
+      ours(book.results[`${kind} ${way}${size}`]),
+    );
+    return shared && repeated ? (of(repeated) ?? 0) / (of(shared) ?? 0) || undefined : undefined;
+  };
+  const group = (size: string, claim: string, least: number) => {
+    const [ratio, byProcessor] = [time, processor].map((of) => sharing(of, 'group', size));
+    return judged(claim, ratio && `${ratio.toFixed(2)}×${aside(byProcessor)}`, (ratio ?? 0) >= least);
+  };
   const compiling = book.facts['compiling SmolLM2-135M']?.milliseconds;
 
   return [
@@ -135,6 +143,12 @@ export function verdicts(book: Book): Verdict[] {
       sharing(time) && `${sharing(time)!.toFixed(2)}×${aside(sharing(processor))}`,
       (sharing(time) ?? 0) >= 1.3,
     ),
+    group(
+      ', prompt of 64',
+      'A group of 8 with its prompt packed once, as long as a completion: at least 1.5 times as fast',
+      1.5,
+    ),
+    group(', prompt of 128', 'The same with a prompt twice as long: at least 1.8 times as fast', 1.8),
     judged(
       'The kernels of SmolLM2-135M compile in at most 3 s',
       compiling === undefined ? undefined : `${(compiling / 1000).toFixed(2)} s`,

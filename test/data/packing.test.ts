@@ -3,6 +3,7 @@ import {
   batches,
   invertIndex,
   type PackedBatch,
+  packExamples,
   packPairs,
   packSequences,
   sequencesOf,
@@ -85,6 +86,7 @@ describe('data/packing', () => {
       rows: Uint32Array.of(1, 2, 3, 1, 4),
       targets: Uint32Array.of(1, 2, 3, 4, 5),
       sequenceOffsets: Uint32Array.of(0, 3, 5),
+      columns: {},
     });
   });
 
@@ -131,5 +133,58 @@ describe('data/packing', () => {
     expect(lists).to.deep.equal([[4, 2], [0, 1], [3]]);
     expect(batches(new Uint32Array(0), 2)).to.deep.equal([]);
     expect(() => batches(new Uint32Array(2), 0)).to.throw(RangeError);
+  });
+});
+
+describe('data/packing of columns and ends', () => {
+  const examples = [
+    {
+      prompt: [1, 2],
+      completions: [[3, 4], [5]],
+      columns: { margin: [0.5], advantage: [1, -1], old: [-1, -2, -3] },
+    },
+    { prompt: [6], completions: [[7], [8]], columns: { margin: [2], advantage: [3, 4], old: [-4, -5] } },
+  ];
+
+  it('joins the columns that are read, example after example', () => {
+    const reads = { advantage: { per: 'sequence' }, old: { per: 'row' } } as const;
+    const { columns } = packExamples(examples, { reads });
+    expect(
+      Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, [...values]])),
+    ).to.deep.equal({
+      advantage: [1, -1, 3, 4],
+      old: [-1, -2, -3, -4, -5],
+    });
+    expect(packExamples(examples).columns).to.deep.equal({});
+  });
+
+  it('fills in a default, and refuses a column that is missing or has another length', () => {
+    const [first] = examples;
+    const bare = { prompt: [1], completions: [[2]] };
+    const reads = { margin: { per: 'example', default: 0.25 } } as const;
+    expect([...(packExamples([first!, bare], { reads }).columns.margin as Float32Array)]).to.deep.equal([
+      0.5, 0.25,
+    ]);
+    expect(() => packExamples([first!, bare], { reads: { advantage: { per: 'sequence' } } })).to.throw(
+      RangeError,
+      'example 2 has no column advantage; give one number for each sequence',
+    );
+    expect(() => packExamples([first!], { reads: { advantage: { per: 'row' } } })).to.throw(
+      RangeError,
+      'column advantage has 2 numbers; it needs 3, one for each row',
+    );
+  });
+
+  it('scores the last token of each completion where ends are wanted', () => {
+    const { ids, rows, targets, sequenceOffsets, positions } = packExamples(examples, { rows: 'ends' });
+    expect([...ids]).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect([...positions]).to.deep.equal([0, 1, 2, 3, 2, 0, 1, 1]);
+    expect([...rows]).to.deep.equal([3, 4, 6, 7]);
+    expect([...targets]).to.deep.equal([4, 5, 7, 8]);
+    expect([...sequenceOffsets]).to.deep.equal([0, 1, 2, 3, 4]);
+    expect(() => packExamples([{ prompt: [1], completions: [[]] }], { rows: 'ends' })).to.throw(
+      RangeError,
+      'no end',
+    );
   });
 });

@@ -185,3 +185,32 @@ describe('adapters by name', () => {
     expect(notice).to.include('run was made for "hub/SmolLM2-135M"').and.include('SmolLM2-360M');
   });
 });
+
+describe('model.without', () => {
+  it('switches adapters off for some work, and leaves each as it was, whether the work returns, throws or waits', async () => {
+    const model = await loadFixture(await testGpu());
+    const attach = () => model.attach(otherAdapter(model), { name: 'one' });
+    const [on, off] = [attach(), attach()];
+    off.enabled = false;
+    const state = () => [on.enabled, off.enabled];
+    expect(model.without([on, off], state)).to.deep.equal([false, false]);
+    expect(state()).to.deep.equal([true, false]);
+    expect(() =>
+      model.without([on], () => {
+        throw new Error('it broke');
+      }),
+    ).to.throw('it broke');
+    expect(state()).to.deep.equal([true, false]);
+    const waiting = model.without([on], async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      return state();
+    });
+    expect(state()).to.deep.equal([false, false]);
+    expect(await waiting).to.deep.equal([false, false]);
+    expect(state()).to.deep.equal([true, false]);
+    const failing = model.without([on], () => Promise.reject(new Error('later')));
+    expect(await failing.catch((error: Error) => error.message)).to.equal('later');
+    expect(state()).to.deep.equal([true, false]);
+    model.dispose();
+  });
+});

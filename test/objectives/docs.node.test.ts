@@ -4,8 +4,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { OBJECTIVES, type Objective, objectiveOptions } from '../../src/objectives/catalogue.ts';
-import { PAIR_METRICS } from '../../src/objectives/record.ts';
 import { objectiveShader } from '../../src/objectives/shader.ts';
+import { PAIR_METRICS } from '../../src/objectives/units.ts';
 import { evaluateObjective } from '../../src/train/evaluate-objective.ts';
 import type { ObjectiveCase } from '../../src/train/objective-case.ts';
 import { expectClose } from '../reference/compare.ts';

@@ -5,8 +5,8 @@
 import { expect } from 'chai';
 import { OBJECTIVES, type Objective } from '../../src/objectives/catalogue.ts';
 import { DIVERGENCES } from '../../src/objectives/divergences.ts';
-import { PAIR_METRICS, PAIR_RECORD } from '../../src/objectives/record.ts';
 import { objectiveShader } from '../../src/objectives/shader.ts';
+import { PAIR_METRICS, PAIR_RECORD } from '../../src/objectives/units.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import * as reference from '../reference/objectives.ts';
 import { runLabelled, runPairs } from './run-objective.ts';

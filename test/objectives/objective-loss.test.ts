@@ -4,8 +4,8 @@
 import { expect } from 'chai';
 import { OBJECTIVES, type Objective, objectiveOptions, sigmoid } from '../../src/objectives/catalogue.ts';
 import { objectiveLoss } from '../../src/objectives/objective-loss.ts';
-import { PAIR_METRICS, PAIR_RECORD, recordMeans, valuesOf } from '../../src/objectives/record.ts';
 import { objectiveShader } from '../../src/objectives/shader.ts';
+import { PAIR_METRICS, PAIR_RECORD, recordMeans, valuesOf } from '../../src/objectives/units.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import trl from '../fixtures/dpo-loss.json' with { type: 'json' };

@@ -4,7 +4,8 @@
  */
 import type { Objective } from '../../src/objectives/catalogue.ts';
 import type { Divergence } from '../../src/objectives/divergences.ts';
-import { completionsOf, objectiveLoss, recordWidth } from '../../src/objectives/objective-loss.ts';
+import { objectiveLoss } from '../../src/objectives/objective-loss.ts';
+import { unitOf } from '../../src/objectives/units.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import type { Reals } from '../reference/arrays.ts';
@@ -21,7 +22,7 @@ interface RunOptions {
 async function run(
   objective: Objective,
   options: Readonly<Record<string, number>>,
-  columns: { sums: Float32Array; reference: Float32Array; tokens: Reals; labels?: Uint32Array },
+  columns: { sums: Float32Array; reference: Float32Array; tokens: Reals; labels?: Float32Array },
   { scale = 1, divergence }: RunOptions,
 ) {
   const { gpu, check } = guards(await testGpu());
@@ -32,15 +33,20 @@ async function run(
     sums: Tensor.from(gpu, columns.sums, [count], 'sums'),
     reference: Tensor.from(gpu, columns.reference, [count], 'reference'),
     offsets: Tensor.from(gpu, offsets, [count + 1], 'offsets'),
-    labels: columns.labels && Tensor.from(gpu, columns.labels, [columns.labels.length], 'labels'),
   };
+  const desirable = columns.labels && Tensor.from(gpu, columns.labels, [columns.labels.length], 'labels');
   completions.sums.requiresGrad = true;
   const tape = Tape.forTraining(gpu);
-  const { records } = objectiveLoss(tape, [{ objective, options }], completions, { scale, divergence });
+  const { records } = objectiveLoss(
+    tape,
+    [{ objective, options }],
+    { ...completions, columns: desirable ? { desirable } : {} },
+    { scale, divergence },
+  );
   const table = await records.toArray(gpu);
   const derivative = await (completions.sums.grad as unknown as Tensor).toArray(gpu);
   await check();
-  const width = recordWidth(objective);
+  const { width } = unitOf(objective);
   return {
     column: (index: number) => table.filter((_, i) => i % width === index),
     losses: table.filter((_, i) => i % width === 0),
@@ -83,7 +89,7 @@ export async function runLabelled(
   options: Readonly<Record<string, number>>,
   klRatios?: Reals,
 ) {
-  const stride = completionsOf(objective);
+  const stride = unitOf(objective).completions;
   const spread = (values: Reals, others?: Reals) =>
     Float32Array.from({ length: stride * values.length }, (_, s) =>
       s % stride ? (others?.[s >> 1] ?? 0) : (values[Math.floor(s / stride)] as number),
@@ -96,7 +102,7 @@ export async function runLabelled(
       sums: spread(examples.policy, klRatios),
       reference: spread(examples.reference),
       tokens: spread(examples.tokens ?? ones, ones),
-      labels: Uint32Array.from(examples.desirable, Number),
+      labels: Float32Array.from(examples.desirable, Number),
     },
     {},
   );

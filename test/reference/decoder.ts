@@ -55,6 +55,8 @@ export interface DecoderResult extends TokenLogprobs {
   hidden: Float64Array;
   /** The gradient of Σ_r dlogprob[r] · logprob[r]. */
   backward(dlogprob: Reals): DecoderGradients;
+  /** The gradient of Σ dhidden · hidden, for whatever is made of hidden states. */
+  backwardHidden(dhidden: Reals): DecoderGradients;
 }
 
 /** A value and the way back through it: `backward` adds parameter gradients to the run's maps and returns dx. */
@@ -88,6 +90,11 @@ export function decoder(model: DecoderModel, batch: PackedBatch): DecoderResult 
         shape,
       );
       run.addGradient(head, dweight);
+      hidden.backward(dhidden);
+      return run.gradients;
+    },
+    backwardHidden(dhidden) {
+      run.gradients = { weights: new Map(), adapters: new Map() };
       hidden.backward(dhidden);
       return run.gradients;
     },

@@ -2,7 +2,7 @@
  * Whole steps of DPO, one curve for each thing that their cost may depend on; pairs with their prompt shared and without;
  * and generation. Of models by their shape, with random weights.
  */
-import { packPairs, packSequences, sequencesOf } from '../../../src/data/packing.ts';
+import { packExamples, packPairs, packSequences, sequencesOf } from '../../../src/data/packing.ts';
 import { parseConfigText } from '../../../src/io/config.ts';
 import type { JsonObject } from '../../../src/io/json.ts';
 import { ARCHITECTURES, DIALECTS } from '../../../src/model/architectures.ts';
@@ -199,6 +199,29 @@ const prompts: readonly Case[] = (['shared', 'repeated'] as const).map((way) => 
   };
 });
 
+const GROUP = 8;
+
+/** Groups of completions with their prompt packed once, or once for each; prompts as long as a completion, and twice. */
+const groups: readonly Case[] = [64, 128].flatMap((prompt) =>
+  (['shared', 'repeated'] as const).map((way): Case => {
+    const json = model(1024, 256);
+    const completion = 64;
+    const drawn = Array.from({ length: GROUP }, (_, i) => tokens(i + 1, completion, 1024));
+    const example = { prompt: tokens(0, prompt, 1024), completions: drawn };
+    const apart = drawn.map((each) => ({ prompt: example.prompt, completions: [each] }));
+    const packed = packExamples(way === 'shared' ? [example] : apart);
+    return {
+      id: `group ${way}, prompt of ${prompt}`,
+      group: 'groups',
+      curve: `groups ${prompt}`,
+      size: { prompt, tokens: packed.ids.length },
+      work: { tokens: packed.ids.length },
+      quick: false,
+      make: (gpu) => packedRun(gpu, json, packed, RANK),
+    };
+  }),
+);
+
 const NEW_TOKENS = 32;
 const generation: readonly Case[] = [1, 16].map((sequences) => ({
   id: `generation, ${sequences} at a time`,
@@ -221,4 +244,11 @@ const generation: readonly Case[] = [1, 16].map((sequences) => ({
   },
 }));
 
-export const STEPS: readonly Case[] = [...models, ...activations, ...growth, ...prompts, ...generation];
+export const STEPS: readonly Case[] = [
+  ...models,
+  ...activations,
+  ...growth,
+  ...prompts,
+  ...groups,
+  ...generation,
+];

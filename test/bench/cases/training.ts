@@ -15,10 +15,10 @@ import { objectiveLoss } from '../../../src/objectives/objective-loss.ts';
 import { sequenceSums } from '../../../src/ops/sequence-sum.ts';
 import { Tape } from '../../../src/tensor/tape.ts';
 import { Tensor } from '../../../src/tensor/tensor.ts';
+import { CachedReference } from '../../../src/train/cached-reference.ts';
 import { DPO_DEFAULTS, type DPOConfig } from '../../../src/train/config.ts';
-import { rowLogprobs, VocabularyMean } from '../../../src/train/forward.ts';
 import { Optimizer } from '../../../src/train/optimizer.ts';
-import { CachedReference } from '../../../src/train/reference.ts';
+import { logprobs, rowLogprobs } from '../../../src/train/scorer.ts';
 import { runBatch, type StepContext } from '../../../src/train/step.ts';
 import type { Run, Work } from '../bench.ts';
 import { type Pair, randomAdapter, STEP } from '../jobs.ts';
@@ -59,9 +59,9 @@ async function contextOf({ model }: Training, pairs: readonly Pair[], kept: Kept
   const [without] = model.adapters;
   const reference = new CachedReference(model, { without, batchSize: examples.length });
   for await (const _ of reference.prepare(examples));
-  const vocabularyMean = new VocabularyMean(model);
+  const scorer = logprobs().create(model, model.adapters[0]!.parameters!);
   const loss = lossOf(FAMILIES.dpo, { ...CONFIG });
-  const context: StepContext = { model, loss, reference, vocabularyMean, kept, filterEps: 0 };
+  const context: StepContext = { model, scorer, loss, reference, kept, filterEps: 0 };
   return { context, examples };
 }
 
@@ -78,7 +78,7 @@ export async function stepRun(
   const losses: Promise<number>[] = [];
   let last = Promise.resolve(0);
   const start = async () => {
-    const { means } = runBatch(gpu, context, examples, { scale: 1 / examples.length });
+    const { means } = runBatch(gpu, context, examples, examples);
     last = means.then(({ loss }) => loss?.value ?? Number.NaN);
     if (losses.length < STEP.checkedAfter) losses.push(last);
     trained.optimizer.step(++trained.steps, STEP.learningRate);
@@ -97,7 +97,7 @@ export async function stepRun(
       return Float32Array.from(await Promise.all(losses));
     },
     dispose() {
-      context.vocabularyMean.dispose();
+      context.scorer.dispose();
       trained.dispose();
     },
   };
@@ -109,7 +109,7 @@ export async function countStep(gpu: Gpu, json: JsonObject, pairs: readonly Pair
   const trained = await training(counting, json, rank);
   const { context, examples } = await contextOf(trained, pairs);
   const before = counting.wantedPipelines.length;
-  runBatch(counting, context, examples, { scale: 1 });
+  runBatch(counting, context, examples, examples);
   trained.optimizer.step(1, 0);
   return counting.wantedPipelines.slice(before);
 }

@@ -89,9 +89,9 @@ ${ownTable(book, GROWTH_GROUPS)}
 
 ${ownTable(book, ['squares', 'products', 'attention', 'rms-norm', 'head', 'log-sum-exp', 'KL'])}
 
-### Models, activations, prompts, generation
+### Models, activations, prompts, groups, generation
 
-${ownTable(book, ['step', 'activations', 'prompts', 'generation'])}
+${ownTable(book, ['step', 'activations', 'prompts', 'groups', 'generation'])}
 ${left.length > 0 ? `\nLeft out here:\n\n${left.join('\n')}\n` : ''}`;
 }
 

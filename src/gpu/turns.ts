@@ -1,20 +1,20 @@
 /**
- * One device, several pieces of work that take turns on it: training, measuring, and a story that somebody asks for in
- * between. Work is done in short pieces, and whoever waits longest goes next. It keeps order and knows nothing of what
- * is done.
+ * One device, several pieces of work that take turns on it: training, evaluation, rollouts, a text that somebody asks for in
+ * between. Work is done in short pieces, and whoever has waited longest goes next. It keeps order and knows nothing about
+ * the work.
  */
 
 export class Turns {
   private last: Promise<unknown> = Promise.resolve();
 
-  /** Runs `work` when all that was asked for before has ended, well or badly. */
+  /** Runs `work` when all that was asked for before has ended, with or without an error. */
   run<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.last.then(work);
     this.last = mine.catch(() => undefined);
     return mine;
   }
 
-  /** The values of a generator, a turn for each; between them it is others' turn. */
+  /** The values of a generator, a turn for each; others have theirs in between. `around` is run around every turn. */
   async *each<T>(generator: AsyncGenerator<T, unknown>, around = unchanged): AsyncGenerator<T> {
     try {
       for (;;) {
@@ -28,7 +28,7 @@ export class Turns {
   }
 }
 
-/** What is done around every piece of work, such as switching the adapter off. */
+/** What is run around every turn, such as `model.without`. */
 export type Around = <T>(work: () => Promise<T>) => Promise<T>;
 
 const unchanged: Around = (work) => work();

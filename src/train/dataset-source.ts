@@ -1,0 +1,66 @@
+/**
+ * A data set as the source of examples: a fixed list in an order that is a function of seed and epoch. It never waits and
+ * keeps nothing in a checkpoint.
+ */
+import type { TokenizedExample } from '../data/packing.ts';
+import { InputError } from '../io/errors.ts';
+import type { TrainingConfig } from './config.ts';
+import type { TrainEvent } from './events.ts';
+import { examplesOfStep, type Order, stepsPerEpoch } from './order.ts';
+import { bySize, type ExampleSource, type SourcedStep } from './source.ts';
+
+export class DatasetSource implements ExampleSource {
+  readonly waits = false;
+  readonly batchSize: number;
+  private readonly order: Order;
+
+  /** `keepsOrder`: the order is a part of the data. Throws {@link InputError} for an empty list. */
+  constructor(
+    readonly identity: readonly TokenizedExample[],
+    { perDeviceTrainBatchSize, gradientAccumulationSteps, seed, shuffleDataset }: TrainingConfig,
+    { keepsOrder = false } = {},
+  ) {
+    if (identity.length === 0) throw new InputError('training data', 'has no rows', 'Give at least one row');
+    this.batchSize = perDeviceTrainBatchSize;
+    this.order = {
+      examples: identity.length,
+      stepSize: perDeviceTrainBatchSize * gradientAccumulationSteps,
+      seed,
+      shuffle: shuffleDataset && !keepsOrder,
+    };
+  }
+
+  get length(): number {
+    return this.identity.length;
+  }
+
+  get stepsPerEpoch(): number {
+    return stepsPerEpoch(this.order);
+  }
+
+  /** All of them, unless the run is shorter than an epoch. */
+  ahead(steps: number): readonly TokenizedExample[] {
+    const taken = new Set<number>();
+    for (let step = 1; step <= steps && taken.size < this.length; step++)
+      for (const i of examplesOfStep(this.order, step)) taken.add(i);
+    return this.identity.filter((_, i) => taken.has(i));
+  }
+
+  largest(count: number): readonly TokenizedExample[] {
+    return bySize(this.identity).slice(0, count);
+  }
+
+  shortest(count: number): readonly TokenizedExample[] {
+    return bySize(this.identity).slice(-count);
+  }
+
+  async *step(step: number): AsyncGenerator<TrainEvent, SourcedStep> {
+    const places = [...examplesOfStep(this.order, step)];
+    return { examples: places.map((i) => this.identity[i] as TokenizedExample) };
+  }
+
+  /** The step says it all. */
+  save(): undefined {}
+
+  restore(): void {}
+}

@@ -1,0 +1,175 @@
+/**
+ * The model's way through a batch, and what it says of it, as a strategy: the log-probability of every target, or a number
+ * at the end of each completion (a reward), or at every target (a value). A loss takes either, since it only reads a number
+ * a row. Used with a tape to train, without one to score.
+ */
+import type { ScoredRows } from '../data/packing.ts';
+import { Random } from '../data/random.ts';
+import type { BufferView } from '../gpu/pool.ts';
+import type { DeviceBatch } from '../model/batch.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import type { Kept } from '../model/decoder.ts';
+import { gather } from '../ops/gather.ts';
+import { linear } from '../ops/linear.ts';
+import { product } from '../ops/product.ts';
+import { padded } from '../ops/product-size.ts';
+import { headLogprobs } from '../ops/token-logprob.ts';
+import type { ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
+import type { Tape } from '../tensor/tape.ts';
+import { Tensor } from '../tensor/tensor.ts';
+
+/** What a backward pass will find. */
+export interface BackwardSettings {
+  /** What is kept of activations. */
+  kept: Kept;
+  /** Tokens less probable than this get no gradient from the head; 0 leaves out none. */
+  filterEps: number;
+}
+
+/** Of R rows. */
+export interface Scores {
+  /** (R) */
+  values: Tensor;
+  /** (R, 3) as `tokenLogprobs` has them; log-probabilities alone. */
+  stats?: Tensor;
+  /** (R): mean of the row's logits over the vocabulary; log-probabilities alone. */
+  logitMeans?: Tensor;
+}
+
+export interface Scorer {
+  /** Which hidden states are scored. */
+  readonly rows: ScoredRows;
+  score(tape: Tape, batch: DeviceBatch, settings: BackwardSettings): Scores;
+  dispose(): void;
+}
+
+/** A kind of scorer: what trains beside the adapter, and how the scorer is made of it. */
+export interface ScorerKind {
+  parameters(model: CausalLM, seed: number): readonly ParameterSpec[];
+  create(model: CausalLM, parameters: ParameterStore): Scorer;
+}
+
+/** Log-probabilities under the policy that samples at this temperature. */
+export function logprobs(temperature = 1): ScorerKind {
+  return { parameters: () => [], create: (model) => new LogprobScorer(model, temperature) };
+}
+
+/** A learned number at these rows. */
+export function scalars(rows: ScoredRows): ScorerKind {
+  return {
+    parameters: (model, seed) => [freshHead(model, seed)],
+    create: (model, parameters) => new ScalarScorer(model, parameters.get(HEAD), rows),
+  };
+}
+
+/** What transformers calls the head of a model for sequence classification. */
+const HEAD = 'score.weight';
+
+/** Transformers' default `initializer_range`. */
+const HEAD_DEVIATION = 0.02;
+
+/** A head (1, d) without bias, normally distributed, as transformers makes it. */
+function freshHead({ head: { cols } }: CausalLM, seed: number): ParameterSpec {
+  const random = new Random(seed);
+  const values = Float32Array.from({ length: cols }, () => HEAD_DEVIATION * random.normal());
+  return { name: HEAD, shape: [1, cols], values };
+}
+
+/**
+ * The hidden states that are scored, (R, d), divided by the temperature: logits are linear in them, so this divides the
+ * logits ahead of their log-sum-exp, and gradients with them.
+ */
+export function scoredStates(
+  tape: Tape,
+  model: CausalLM,
+  batch: DeviceBatch,
+  { kept, temperature = 1 }: { kept?: Kept; temperature?: number | undefined } = {},
+): Tensor {
+  return gather(tape, model.hidden(tape, batch, kept), batch.lossRows, 1 / temperature);
+}
+
+/**
+ * log π(target | what comes before) of every scored row of the batch, (R), of the policy that samples at this temperature.
+ */
+export function rowLogprobs(tape: Tape, model: CausalLM, batch: DeviceBatch, temperature = 1): Tensor {
+  const states = scoredStates(tape, model, batch, { temperature });
+  return headLogprobs(tape, states, model.head, batch.targets).logprobs;
+}
+
+class LogprobScorer implements Scorer {
+  readonly rows = 'targets';
+  private readonly vocabularyMean: VocabularyMean;
+
+  constructor(
+    private readonly model: CausalLM,
+    private readonly temperature: number,
+  ) {
+    this.vocabularyMean = new VocabularyMean(model);
+  }
+
+  score(tape: Tape, batch: DeviceBatch, { kept, filterEps }: BackwardSettings): Scores {
+    const { model, temperature, vocabularyMean } = this;
+    const states = scoredStates(tape, model, batch, { kept, temperature });
+    const logitMeans = tape.empty([states.rows], 'logit means');
+    const size = { m: states.rows, n: 1, k: states.cols };
+    product(tape.gpu, 'nt', states, vocabularyMean.of(tape), logitMeans, size);
+    const { logprobs: values, stats } = headLogprobs(tape, states, model.head, batch.targets, { filterEps });
+    return { values, stats, logitMeans };
+  }
+
+  dispose(): void {
+    this.vocabularyMean.dispose();
+  }
+}
+
+class ScalarScorer implements Scorer {
+  constructor(
+    private readonly model: CausalLM,
+    private readonly head: Tensor,
+    readonly rows: ScoredRows,
+  ) {}
+
+  score(tape: Tape, batch: DeviceBatch, { kept }: BackwardSettings): Scores {
+    return { values: linear(tape, scoredStates(tape, this.model, batch, { kept }), this.head) };
+  }
+
+  /** The head belongs to the parameter store. */
+  dispose(): void {}
+}
+
+/**
+ * The mean row of the head, (1, d): a hidden state times it is the mean of that state's logits, so no logits are needed.
+ * Computed once where the head is frozen.
+ */
+class VocabularyMean {
+  private readonly ones: Tensor;
+  private readonly mean: Tensor;
+  private fresh = false;
+
+  constructor(private readonly model: CausalLM) {
+    const { gpu, head } = model;
+    const ones = new Float32Array(padded(head.rows)).fill(1, 0, head.rows);
+    this.ones = Tensor.from(gpu, ones, [1, ones.length], 'ones');
+    this.mean = new Tensor(
+      gpu.pool.allocate(head.cols * 4, 'vocabulary mean'),
+      [1, head.cols],
+      'f32',
+      'vocabulary mean',
+    );
+  }
+
+  of(tape: Tape): BufferView {
+    const { head } = this.model;
+    if (!this.fresh) {
+      const size = { m: 1, n: head.cols, k: head.rows, aStride: this.ones.cols };
+      product(tape.gpu, 'nn', this.ones, head, this.mean, size, { scale: 1 / head.rows });
+      this.fresh = !head.isParameter && !tape.gpu.counting;
+    }
+    return this.mean;
+  }
+
+  dispose(): void {
+    this.model.gpu.pool.release(this.ones);
+    this.model.gpu.pool.release(this.mean);
+  }
+}

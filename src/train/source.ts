@@ -1,0 +1,59 @@
+/**
+ * Where the examples of a step come from: a data set, completions that the model has just written, a person who judges.
+ * Types alone. A source is one file; the trainer asks nothing about its kind.
+ */
+import type { TokenizedExample } from '../data/packing.ts';
+import type { PipelineKey } from '../gpu/pipelines.ts';
+import type { Json } from '../io/json.ts';
+import type { Metrics, TrainEvent } from './events.ts';
+import type { StepContext } from './step.ts';
+
+/** What an optimizer step is given. */
+export interface SourcedStep {
+  examples: readonly TokenizedExample[];
+  /** Figures of the examples themselves, logged with the step: rewards, lengths. */
+  metrics?: Metrics;
+}
+
+export interface ExampleSource {
+  /** Examples, or prompts, of an epoch. */
+  readonly length: number;
+  /** Examples of a micro-batch: an example is never cut, so that a group shares its prompt. */
+  readonly batchSize: number;
+  /** Optimizer steps of an epoch. */
+  readonly stepsPerEpoch: number;
+  /** Whether a step may wait, for texts or for a person. Metrics of the steps before are told first. */
+  readonly waits: boolean;
+  /** Whether it asks the context's reference itself, for a KL in the rewards. */
+  readonly usesReference?: boolean;
+  /** All that decides which examples come, as JSON: a part of the run's hash. */
+  readonly identity: unknown;
+  /** The examples of so many steps, where they are known ahead; undefined where they are made on the way. */
+  ahead(steps: number): readonly TokenizedExample[] | undefined;
+  /** The longest micro-batch of so many examples that may come, for the plan. */
+  largest(count: number): readonly TokenizedExample[];
+  /** The shortest one, whose shapes may be of other classes. */
+  shortest(count: number): readonly TokenizedExample[];
+  /** What the source's own work holds at most beside the model, and its kernels: a part of the plan. */
+  rehearse?(): { bytes: number; pipelines: readonly PipelineKey[] };
+  /**
+   * The examples of an optimizer step, counted from 1, and events on the way. One batch of rollouts may serve several steps:
+   * it is waited for once. Undefined where the signal ended the wait: the step is not taken then.
+   */
+  step(
+    step: number,
+    context: StepContext,
+    signal?: AbortSignal,
+  ): AsyncGenerator<TrainEvent, SourcedStep | undefined>;
+  /** What a checkpoint keeps of it, so that the steps after it get the same examples; undefined for nothing. */
+  save(): Json | undefined;
+  /** Takes it back. Throws {@link InputError} for what it has not written. */
+  restore(saved: Json | undefined): void;
+}
+
+/** The longest of some examples first, by the tokens of prompt and completions. */
+export function bySize(examples: readonly TokenizedExample[]): TokenizedExample[] {
+  const size = ({ prompt, completions }: TokenizedExample) =>
+    completions.reduce((n, { length }) => n + length, prompt.length);
+  return [...examples].sort((a, b) => size(b) - size(a));
+}
