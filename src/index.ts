@@ -67,13 +67,18 @@ export { openSource, type Source, type SourceOptions } from './io/sources.ts';
 export { DeviceBatch } from './model/batch.ts';
 export { CausalLM, type LoadOptions } from './model/causal-lm.ts';
 export {
+  addUpdate,
+  emptyGenerations,
   type Generation,
-  type GenerationOptions,
   type GenerationUpdate,
   generate,
+  type SampledLogprobs,
   type StreamOptions,
+  sampledTokens,
   streamGeneration,
 } from './model/generation.ts';
+export type { GenerationOptions } from './model/generation-options.ts';
+export { type GenerationPlan, planGeneration } from './model/generation-plan.ts';
 export { ggufAdapter } from './model/gguf-adapter.ts';
 export { ggufModel } from './model/gguf-model.ts';
 export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';

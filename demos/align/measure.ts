@@ -5,6 +5,7 @@
  */
 import { ALIGN_SHOWN } from '../../src/cli/align-task.ts';
 import { estimate } from '../../src/cli/statistics.ts';
+import { addUpdate } from '../../src/index.ts';
 import type { Measurement, Side } from './messages.ts';
 import type { Runtime, Story } from './runtime.ts';
 import { SAMPLING } from './task.ts';
@@ -21,13 +22,10 @@ export async function measure(
   let done = 0;
   let written = 0;
   for await (const updates of runtime.write(side, openings, { ...SAMPLING, signal, every: 8 })) {
-    for (const { sequence, ids, finished } of updates) {
-      const story = stories[sequence] as Story;
-      story.ids.push(...ids);
-      written += ids.length;
-      if (!finished) continue;
-      story.finished = finished;
-      done++;
+    for (const update of updates) {
+      addUpdate(stories[update.sequence] as Story, update);
+      written += update.ids.length;
+      if (update.finished) done++;
     }
     // All are written side by side, so before the end none is done but all are on their way.
     onProgress(Math.max(done, Math.floor(written / SAMPLING.maxNewTokens)));

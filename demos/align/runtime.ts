@@ -9,11 +9,13 @@ import {
   type Around,
   CausalLM,
   DPOTrainer,
+  type Generation,
   type GenerationUpdate,
   type Gpu,
   type LoadOptions,
   requestGpu,
   type StreamOptions,
+  sampledTokens,
   sequenceLogprobs,
   streamGeneration,
   Tokenizer,
@@ -32,10 +34,8 @@ const RENEWAL_PAUSE = 500;
 const LOADING: LoadOptions = { dtype: 'float32' };
 
 /** What was written on an opening. */
-export interface Story {
+export interface Story extends Generation {
   opening: string;
-  ids: number[];
-  finished: 'eos' | 'length';
 }
 
 export class Runtime {
@@ -113,10 +113,9 @@ export class Runtime {
 
   /** log π of every story under one side's model, in nats. */
   async logprobs(side: Side, stories: readonly Story[], signal: AbortSignal): Promise<number[]> {
-    const { eosId } = this.tokenizer;
-    const sequences = stories.map(({ opening, ids, finished }) => ({
-      prompt: this.tokenizer.encode(opening),
-      completion: finished === 'eos' && eosId !== undefined ? [...ids, eosId] : [...ids],
+    const sequences = stories.map((story) => ({
+      prompt: this.tokenizer.encode(story.opening),
+      completion: sampledTokens(story),
     }));
     const score = () => sequenceLogprobs(this.model, sequences, { signal });
     const scores = await this.turns.run(() => this.on(side)(score));

@@ -1,14 +1,20 @@
 // From logits to the next token of each sequence, in the order of transformers' `generate`: temperature, then top-k
 // (tokens tied with the k-th all stay), then top-p (a token stays while the probability above it is below p; of tied
-// tokens the later index stands above). Then the first token at which the running sum of what is left passes a random
+// tokens the later index stands above), then min-p (a token stays with at least this share of the likeliest one's
+// probability). Then the first token at which the running sum of what is left passes a random
 // number. Temperature 0 takes the likeliest token, of tied ones the first. Nothing is sorted: the edge of what stays is
 // found by narrowing a range of ordered integers, five ways at a time, exact in the logits' bits.
+//
+// `sample_logprob` also writes the token's log-probability under the distribution that it was drawn from, 0 at temperature 0.
 //
 // A workgroup does a row, a thread of it a block of consecutive tokens. A sequence that has ended repeats its last token.
 // A row with a NaN or without a finite sum gives INVALID.
 
 #include "lib/dispatch.wgsl"
+#include "lib/ordered.wgsl"
+#include "lib/random.wgsl"
 #include "lib/reduce.wgsl"
+#include "lib/running-sum.wgsl"
 
 struct Params {
   rows: u32,
@@ -22,13 +28,15 @@ struct Params {
   temperature: f32,
   top_k: u32,
   top_p: f32,
+  min_p: f32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params; // top_k 0 and top_p 1 are off; first_row: of these logits, in places; stride: from row to row of them
+@group(0) @binding(0) var<uniform> params: Params; // top_k 0, top_p 1 and min_p 0 are off; first_row: of these logits, in places; stride: from row to row of them
 @group(0) @binding(1) var<storage, read> logits: array<f32>; // (rows, stride)
 @group(0) @binding(2) var<storage, read> places: array<vec4u>; // (live rows): prompt start, prompt end, own start, sequence
 @group(0) @binding(3) var<storage, read> eos: array<u32>; // ids that end a sequence
 @group(0) @binding(4) var<storage, read_write> tokens: array<u32>; // (steps, sequences)
+@group(0) @binding(5) var<storage, read_write> logprobs: array<f32>; // (steps, sequences)
 
 const LOWEST: f32 = -3.4e38;
 const INVALID: u32 = 0xffffffff;
@@ -43,41 +51,9 @@ struct Block {
   highest: f32,
 }
 
-// Integers in the order of the logits; both zeros are one.
-fn ordered(x: f32) -> u32 {
-  let bits = select(bitcast<u32>(x), 0u, x == 0.0);
-  return select(bits | 0x80000000u, ~bits, bits >= 0x80000000u);
-}
-
-// The logit that an ordered integer comes from.
-fn logit_of(rank: u32) -> f32 {
-  return bitcast<f32>(select(~rank, rank & 0x7fffffffu, rank >= 0x80000000u));
-}
-
 // Unnormalised. The floor is 0 in f32 and takes in the −infinity of a mask.
 fn weight_of(block: Block, x: f32) -> f32 {
   return exp(max((x - block.highest) / params.temperature, -200.0));
-}
-
-var<workgroup> lane_values: array<f32, WORKGROUP>;
-
-// (sum over lower lanes, sum over all), added in the order of lanes.
-fn running_sum(value: f32, lane: u32) -> vec2f {
-  if (WORKGROUP == 1) {
-    return vec2f(0.0, value);
-  }
-  workgroupBarrier();
-  lane_values[lane] = value;
-  workgroupBarrier();
-  var before = 0.0;
-  var all = 0.0;
-  for (var i = 0u; i < WORKGROUP; i++) {
-    if (i == lane) {
-      before = all;
-    }
-    all += lane_values[i];
-  }
-  return vec2f(before, all);
 }
 
 fn sum_each(value: vec4f, lane: u32) -> vec4f {
@@ -173,6 +149,14 @@ fn count_of(block: Block, rank: u32) -> f32 {
   return count;
 }
 
+fn drop_improbable(block: Block, kept: Kept) -> Kept {
+  if (params.min_p <= 0.0) {
+    return kept;
+  }
+  let low = ordered_from(block.highest, params.temperature * log(params.min_p));
+  return Kept(max(low, kept.low), select(kept.skip, 0.0, low > kept.low));
+}
+
 fn filter_tokens(block: Block, lane: u32) -> Kept {
   var low = 0u;
   let whole = Edge(low, ordered(block.highest) + 1u, 0.0, f32(params.vocabulary));
@@ -187,19 +171,8 @@ fn filter_tokens(block: Block, lane: u32) -> Kept {
   // Several tokens of one logit at the edge: as many as the goal needs, and at least one.
   let is_tied = edge.high - edge.low == 1u && edge.number > 1.0;
   let ties = running_sum(count_of(block, edge.low), lane);
-  let needed = clamp(ceil((goal - edge.above) / weight_of(block, logit_of(edge.low))), 1.0, ties.y);
+  let needed = clamp(ceil((goal - edge.above) / weight_of(block, float_of(edge.low))), 1.0, ties.y);
   return Kept(edge.low, select(0.0, ties.y - needed - ties.x, is_tied));
-}
-
-// pcg3d (Jarzynski and Olano 2020, Hash Functions for GPU Rendering) to [0, 1) in steps of 2⁻²⁴.
-fn uniform_random(seed: u32, sequence: u32, step: u32) -> f32 {
-  var v = vec3u(seed, sequence, step) * 1664525u + 1013904223u;
-  v.x += v.y * v.z;
-  v.y += v.z * v.x;
-  v.z += v.x * v.y;
-  v ^= v >> vec3u(16u);
-  v.x += v.y * v.z;
-  return f32(v.x >> 8u) / 16777216.0;
 }
 
 fn last_token(sequence: u32) -> u32 {
@@ -224,9 +197,36 @@ fn sample(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let row = linear_group(group, groups);
+  let choice = choose(linear_group(group, groups), lane);
+  if (choice.is_mine) {
+    tokens[choice.at] = choice.token;
+  }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn sample_logprob(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let choice = choose(linear_group(group, groups), lane);
+  if (choice.is_mine) {
+    tokens[choice.at] = choice.token;
+    logprobs[choice.at] = choice.logprob;
+  }
+}
+
+// What a row's threads have chosen; one of them writes it.
+struct Choice {
+  token: u32,
+  logprob: f32,
+  at: u32, // place of step and sequence
+  is_mine: bool,
+}
+
+fn choose(row: u32, lane: u32) -> Choice {
   if (row >= params.rows) {
-    return;
+    return Choice(INVALID, 0.0, 0u, false);
   }
   let sequence = places[params.first_row + row].w;
   let ended = has_ended(sequence);
@@ -251,6 +251,7 @@ fn sample(
   let has_nan = reduce_max(select(0.0, 1.0, largest_bits > INFINITY_BITS), lane) > 0.0;
 
   var token = INVALID;
+  var logprob = 0.0;
   var is_chosen = lane == 0u;
   if (params.temperature == 0.0) {
     let index = reduce_max(select(LOWEST, -f32(likeliest), mine == block.highest), lane);
@@ -258,7 +259,7 @@ fn sample(
       token = u32(-index);
     }
   } else {
-    let kept = filter_tokens(block, lane);
+    let kept = drop_improbable(block, filter_tokens(block, lane));
     let own = sum_kept(block, kept);
     let sums = running_sum(own, lane);
     let goal = uniform_random(params.seed, params.first_sequence + sequence, params.step) * sums.y;
@@ -268,15 +269,15 @@ fn sample(
     }
     if (is_valid && is_chosen) {
       token = token_at(block, kept, goal, sums.x);
+      logprob = (logits[block.row + token] - block.highest) / params.temperature - log(sums.y);
     }
   }
   if (ended) {
     is_chosen = lane == 0u;
     token = last_token(sequence);
+    logprob = 0.0;
   }
-  if (is_chosen) {
-    tokens[params.step * params.sequences + sequence] = token;
-  }
+  return Choice(token, logprob, params.step * params.sequences + sequence, is_chosen);
 }
 
 // The first token of a block at which the running sum, `before` at its start, passes the goal.

@@ -5,13 +5,12 @@
 import { sentiment } from '../data/sentiment.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import { type GenerationOptions, generate } from '../model/generation.ts';
+import { type Generation, generate } from '../model/generation.ts';
+import type { GenerationOptions } from '../model/generation-options.ts';
 
-export interface Continuation {
-  /** Token ids of the opening, and those that were written, without the one that ends a text. */
+export interface Continuation extends Generation {
+  /** Token ids of the opening. */
   prompt: number[];
-  ids: number[];
-  finished: 'eos' | 'length';
   /** What was written, without the opening; begins with the space between the two. */
   text: string;
   /** Sum of the words' ratings. */
@@ -28,10 +27,10 @@ export async function continueOpenings(
   const prompts = openings.map((opening) => tokenizer.encode(opening));
   const copies = options.numReturnSequences ?? 1;
   const written = await generate(model, prompts, options);
-  return written.map(({ ids, finished }, i) => {
+  return written.map((generation, i) => {
     const prompt = prompts[Math.floor(i / copies)] as number[];
-    const text = textAfter(tokenizer, prompt, ids);
-    return { prompt, ids, finished, text, sentiment: sentiment(text) };
+    const text = textAfter(tokenizer, prompt, generation.ids);
+    return { ...generation, prompt, text, sentiment: sentiment(text) };
   });
 }
 

@@ -166,6 +166,8 @@ export const OPTIONS = {
   temperature: row('--temperature', 'number', 'text', 'divides the logits; 0 always takes the likeliest token'),
   topK: row('--top-k', 'number', 'text', 'draw from the k likeliest tokens; 0 for all'),
   topP: row('--top-p', 'number', 'text', 'draw from the likeliest tokens that make up this probability'),
+  minP: row('--min-p', 'number', 'text', "draw from tokens of at least this share of the likeliest one's probability"),
+  repetitionPenalty: row('--repetition-penalty', 'number', 'text', 'makes tokens less likely that are there already, above 1; 1 does nothing'),
   n: row('--n', 'number', 'text', 'continuations of each prompt'),
 
   beta: row('--beta', 'number', 'objective', 'strength of the pull to the reference'),

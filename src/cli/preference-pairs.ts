@@ -5,7 +5,7 @@
 import { wholeSentences } from '../data/sentences.ts';
 import { sentiment } from '../data/sentiment.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
-import type { GenerationOptions } from '../model/generation.ts';
+import type { GenerationOptions } from '../model/generation-options.ts';
 import { type Continuation, continueOpenings } from './continuations.ts';
 import type { OpenModel } from './open.ts';
 

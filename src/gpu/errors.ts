@@ -38,10 +38,10 @@ export class MemoryCapError extends GpuError {
     /** The cap, bytes. */
     readonly cap: number,
     what: string,
+    wayOut = 'Lower the batch size, the maximum length or the LoRA rank, or raise the memory cap',
   ) {
     super(
-      `${what} needs ${formatBytes(needed)} of GPU memory, over the cap of ${formatBytes(cap)}. ` +
-        'Lower the batch size, the maximum length or the LoRA rank, or raise the memory cap.',
+      `${what} needs ${formatBytes(needed)} of GPU memory, over the cap of ${formatBytes(cap)}. ${wayOut}.`,
     );
   }
 }

@@ -55,7 +55,7 @@ export class BufferPool {
    * asks for 1: a larger buffer would be missed. Throws {@link MemoryCapError}.
    */
   allocate(size: number, label: string, spare = MOST_SPARE): BufferView {
-    const bytes = sizeClass(size, this.largest);
+    const bytes = this.bytesFor(size);
     let buffer = this.waiting(bytes, spare * bytes);
     if (!buffer) {
       if (this.reserved + bytes > this.cap) this.trim();
@@ -68,6 +68,11 @@ export class BufferPool {
     }
     this.live += buffer.size;
     return { buffer, offset: 0, size: Math.max(4, Math.ceil(size / 4) * 4) };
+  }
+
+  /** Bytes of a buffer that is made for a view of `size` bytes. */
+  bytesFor(size: number): number {
+    return sizeClass(size, this.largest);
   }
 
   /** Gives a view back. Commands already recorded may still use it: the queue runs in order. */

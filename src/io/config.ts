@@ -55,7 +55,7 @@ export interface ModelConfig {
   mlpBias: boolean;
   activation: Activation;
   bosTokenId: number | undefined;
-  /** May be empty. */
+  /** Tokens that end a text; may be empty. */
   eosTokenIds: number[];
   /** The type in which the weights were saved, as the file names it: `float32`, `bfloat16`. */
   torchDtype: string | undefined;
@@ -68,6 +68,15 @@ export function parseConfigText(
   dialects: Readonly<Record<string, ConfigDialect>>,
 ): ModelConfig {
   return parseConfig(parseJsonObject(text, file), file, dialects);
+}
+
+/**
+ * The end tokens of the text of a `generation_config.json`; undefined if it does not name any. Its other fields, defaults for
+ * sampling among them, are not read.
+ */
+export function parseGenerationEnds(text: string, file: string, vocabSize: number): number[] | undefined {
+  const fields = new Fields(parseJsonObject(text, file), file);
+  return fields.get('eos_token_id') === undefined ? undefined : tokenIds(fields, 'eos_token_id', vocabSize);
 }
 
 /** Reads a parsed `config.json`; {@link InputError} names the file and the field. */

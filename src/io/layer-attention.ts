@@ -82,7 +82,7 @@ function rotaryPositions(fields: Fields, kind: string): RotaryPositions {
 function scalingOf(fields: Fields): Omit<RotaryPositions, 'theta'> {
   refusePartialRotary(fields);
   const kind = fields.string('rope_type', fields.string('type', 'default'));
-  const read = SCALINGS[kind];
+  const read = Object.hasOwn(SCALINGS, kind) ? SCALINGS[kind] : undefined;
   if (read) return read(fields);
   throw new InputError(
     fields.file,

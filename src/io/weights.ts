@@ -11,6 +11,7 @@ import { isObject, parseJsonObject } from './json.ts';
 import { openSafetensors, type TensorSource } from './safetensors.ts';
 
 export const MODEL_CONFIG = 'config.json';
+export const GENERATION_CONFIG = 'generation_config.json';
 export const MODEL_WEIGHTS = 'model.safetensors';
 export const MODEL_INDEX = 'model.safetensors.index.json';
 export const MODEL_GGUF = 'model.gguf';
@@ -20,7 +21,7 @@ const CARRIED = [
   'tokenizer_config.json',
   'special_tokens_map.json',
   'chat_template.jinja',
-  'generation_config.json',
+  GENERATION_CONFIG,
 ];
 
 /** The files of the tokenizer and of generation, those that there are. */

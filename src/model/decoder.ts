@@ -97,6 +97,17 @@ export class Decoder {
     return { heads, kvHeads, headDim, scale, window: this.config.layers[layer]?.window };
   }
 
+  /** Bytes on the device of weights, adapters and tables of positions, for sequences of up to `length` tokens. */
+  bytesHeld(length: number): number {
+    const { store, tensors } = this.weights;
+    const views = [
+      ...(store?.views ?? tensors.values()),
+      ...this.adapters.flatMap((adapter) => adapter.views),
+    ];
+    const sizes = [...views.map(({ size }) => size), ...(this.rotary?.sizesFor(length) ?? [])];
+    return sizes.reduce((sum, size) => sum + this.gpu.pool.bytesFor(size), 0);
+  }
+
   dispose(): void {
     for (const adapter of this.adapters.splice(0)) adapter.dispose();
     if (this.weights.store) this.weights.store.dispose();

@@ -8,9 +8,11 @@ import { packSequences } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { PipelineKey } from '../gpu/pipelines.ts';
 import { attention } from '../ops/attention.ts';
+import { chosenLogprobs } from '../ops/chosen-logprob.ts';
 import { decodeAttention } from '../ops/decode-attention.ts';
 import { feed } from '../ops/feed.ts';
 import { gather } from '../ops/gather.ts';
+import { penalize, type Repetition } from '../ops/penalize.ts';
 import { product } from '../ops/product.ts';
 import { padded } from '../ops/product-size.ts';
 import { INVALID_TOKEN, type LiveSequences, type SamplingSettings, sample } from '../ops/sample.ts';
@@ -35,6 +37,10 @@ export interface DecodingBatch {
 export interface DecodingSettings extends SamplingSettings {
   maxNewTokens: number;
   eosTokenIds: readonly number[];
+  /** 1: off. */
+  repetitionPenalty: number;
+  /** Whether the log-probabilities of the tokens are wanted. */
+  returnLogprobs: boolean;
 }
 
 export interface DecodingPlan {
@@ -42,11 +48,20 @@ export interface DecodingPlan {
   pipelines: readonly PipelineKey[];
 }
 
+/** What was chosen in some steps, (steps, S) each. */
+export interface ChosenTokens {
+  tokens: Uint32Array;
+  /** If they are wanted: under the distribution drawn from, and under the model at temperature 1. */
+  logprobs?: { sampling: Float32Array; model: Float32Array };
+}
+
 export class Decoding {
   /** Tokens chosen so far, for each sequence. */
   step = 0;
   private readonly cache: KvCache;
   private readonly live: LiveSequences & { places: Tensor };
+  /** Undefined without a penalty. */
+  private readonly repetition: Repetition | undefined;
   private readonly owned = new Set<Tensor>();
   /** Rows of `places` for all sequences, dead ones too. */
   private readonly allPlaces: Uint32Array;
@@ -60,7 +75,7 @@ export class Decoding {
     private readonly gpu: Gpu = model.gpu,
   ) {
     const { prompts, sequences, firstSequence } = batch;
-    const { maxNewTokens, eosTokenIds } = settings;
+    const { maxNewTokens, eosTokenIds, repetitionPenalty: penalty, returnLogprobs } = settings;
     let promptRows = 0;
     const spans = prompts.map(({ length }) => {
       promptRows += length;
@@ -74,17 +89,30 @@ export class Decoding {
       i,
     ]);
     this.allPlaces = Uint32Array.from(places);
-    this.length = maxNewTokens + prompts.reduce((most, { length }) => Math.max(most, length), 0);
+    const longestPrompt = prompts.reduce((most, { length }) => Math.max(most, length), 0);
+    this.length = maxNewTokens + longestPrompt;
     this.cache = new KvCache(gpu, model.config, promptRows + sequences.length * ownRows);
     try {
       const eos = Uint32Array.from(eosTokenIds.length > 0 ? eosTokenIds : [INVALID_TOKEN]);
-      const tokens = new Uint32Array(maxNewTokens * sequences.length);
+      const perToken = (label: string) =>
+        this.upload(
+          new Uint32Array(maxNewTokens * sequences.length),
+          [maxNewTokens, sequences.length],
+          label,
+        );
       this.live = {
         places: this.upload(this.allPlaces, [sequences.length, 4], 'places'),
-        tokens: this.upload(tokens, [maxNewTokens, sequences.length], 'generated tokens'),
+        tokens: perToken('generated tokens'),
         eos: this.upload(eos, [eos.length], 'end tokens'),
         firstSequence,
+        logprobs: returnLogprobs
+          ? { sampling: perToken('sampling log-probabilities'), model: perToken('model log-probabilities') }
+          : undefined,
       };
+      if (penalty !== 1) {
+        const ids = this.upload(Uint32Array.from(prompts.flat()), [promptRows], 'prompt tokens');
+        this.repetition = { penalty, prompts: ids, longestPrompt };
+      }
     } catch (error) {
       this.dispose();
       throw error;
@@ -146,16 +174,18 @@ export class Decoding {
     });
   }
 
-  /** Tokens (to − from, S) of the steps from `from` up to now. Arrives after the next submit; does not force one. */
-  async read(from: number): Promise<Uint32Array> {
-    const { tokens } = this.live;
-    const rowBytes = tokens.cols * 4;
-    const data = this.gpu.recorder.read({
-      buffer: tokens.buffer,
-      offset: tokens.offset + from * rowBytes,
-      size: (this.step - from) * rowBytes,
+  /** What the steps from `from` up to now have chosen. Arrives after the next submit; does not force one. */
+  async read(from: number): Promise<ChosenTokens> {
+    const { tokens, logprobs } = this.live;
+    const wanted = logprobs ? [tokens, logprobs.sampling, logprobs.model] : [tokens];
+    const parts = wanted.map(({ buffer, offset, cols }) => {
+      const size = (this.step - from) * cols * 4;
+      return this.gpu.recorder.read({ buffer, offset: offset + from * cols * 4, size });
     });
-    return new Uint32Array(await this.gpu.settle(data));
+    const [ids, sampling, model] = await this.gpu.settle(Promise.all(parts));
+    const chosen = { tokens: new Uint32Array(ids as ArrayBuffer) };
+    if (!sampling || !model) return chosen;
+    return { ...chosen, logprobs: { sampling: new Float32Array(sampling), model: new Float32Array(model) } };
   }
 
   /** Goes on with these sequences alone. */
@@ -190,7 +220,8 @@ export class Decoding {
 
   /** Head and choice, for as many rows at a time as the logits' bound allows. */
   private choose(tape: Tape, hidden: Tensor): void {
-    const { model, gpu, live, settings, step } = this;
+    const { model, gpu, live, settings, step, repetition } = this;
+    const { logprobs } = live;
     const { vocabSize: vocabulary, hiddenSize } = model.config;
     const stride = padded(vocabulary);
     const limit = Math.min(LOGITS_BYTES, gpu.limits.maxStorageBufferBindingSize);
@@ -204,7 +235,14 @@ export class Decoding {
       const logits = tape.empty([rows, stride], 'logits');
       const size = { m: rows, n: vocabulary, k: hiddenSize, cStride: stride };
       product(gpu, 'nt', part, model.head, logits, size);
-      sample(gpu, logits, live, settings, { step, firstRow, vocabulary });
+      const at = { step, firstRow, vocabulary };
+      // The penalty overwrites logits, and the model's own log-probabilities are of those before it.
+      const scores = repetition && logprobs ? tape.empty([rows, stride], 'penalized logits') : logits;
+      if (scores !== logits) gpu.recorder.copy(logits, scores);
+      if (repetition) penalize(tape, scores, live, repetition, at);
+      sample(gpu, scores, live, settings, at);
+      if (logprobs) chosenLogprobs(gpu, logits, live, logprobs.model, at);
+      if (scores !== logits) tape.release(scores);
       tape.release(logits);
     }
   }

@@ -170,7 +170,7 @@ async function carriedMetadata(source: Files): Promise<[string, GgufValue][]> {
 
 async function tokenizerMetadata(source: Files, config: ModelConfig): Promise<Map<string, GgufValue>> {
   const tokenizer = await Tokenizer.fromFiles(source);
-  const { bosId, addsEos, chatTemplate, special } = tokenizer;
+  const { bosId, eosId, addsEos, chatTemplate, special } = tokenizer;
   const file = `${source.name}/tokenizer.json`;
   const metadata = vocabularyMetadata(parseJsonObject(await source.readText('tokenizer.json'), file), file, {
     size: config.vocabSize,
@@ -179,8 +179,11 @@ async function tokenizerMetadata(source: Files, config: ModelConfig): Promise<Ma
     addsEos,
     chatTemplate,
   });
-  const [, ...others] = config.eosTokenIds;
-  const [second] = others;
-  if (second !== undefined) metadata.set('tokenizer.ggml.eot_token_id', { type: 'uint32', value: second });
+  // llama.cpp has three names for end tokens; the tokenizer's own is already there.
+  const others = config.eosTokenIds.filter((id) => id !== eosId);
+  for (const [i, name] of ['eot', 'eom'].entries()) {
+    const id = others[i];
+    if (id !== undefined) metadata.set(`tokenizer.ggml.${name}_token_id`, { type: 'uint32', value: id });
+  }
   return metadata;
 }

@@ -5,6 +5,7 @@
  */
 import { kaimingUniform, Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/device.ts';
+import type { BufferView } from '../gpu/pool.ts';
 import { contentHash } from '../io/hash.ts';
 import { type Adapter, type LoraConfig, type LoraWeights, loraScale } from '../io/peft.ts';
 import type { LowRank } from '../ops/linear.ts';
@@ -67,6 +68,11 @@ export class LoraAdapter {
   lowRank(module: string): readonly LowRank[] {
     const pair = this.enabled && this.factor !== 0 ? this.pairs.get(module) : undefined;
     return pair ? [{ ...pair, scale: pair.scale * this.factor }] : [];
+  }
+
+  /** What it holds on the device. */
+  get views(): readonly BufferView[] {
+    return this.parameters?.views ?? this.frozen;
   }
 
   /** Hash of what it began as and how much of it counts. */

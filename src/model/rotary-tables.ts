@@ -30,17 +30,26 @@ export class RotaryTables {
     if (known && (known.shape[0] as number) >= length) return known;
     // Work recorded with the old table still runs before its buffer is used again.
     if (known) this.gpu.pool.release(known);
-    const { headDim, maxPositionEmbeddings } = this.config;
-    const doubled = 2 ** Math.ceil(Math.log2(Math.max(length, FEWEST_POSITIONS)));
-    const positions = Math.max(length, Math.min(doubled, maxPositionEmbeddings));
+    const { headDim } = this.config;
+    const positions = this.positionsFor(length);
     const values = ropeTable(positions, rotaryFrequencies(headDim, rotary));
     const table = Tensor.from(this.gpu, values, [positions, headDim / 2, 2], 'rope turns');
     this.tables.set(key, table);
     return table;
   }
 
+  /** Bytes of each table, if none is longer than sequences of `length` tokens want. */
+  sizesFor(length: number): number[] {
+    return Array.from(this.tables, () => this.positionsFor(length) * this.config.headDim * 4);
+  }
+
   dispose(): void {
     for (const table of this.tables.values()) this.gpu.pool.release(table);
     this.tables.clear();
+  }
+
+  private positionsFor(length: number): number {
+    const doubled = 2 ** Math.ceil(Math.log2(Math.max(length, FEWEST_POSITIONS)));
+    return Math.max(length, Math.min(doubled, this.config.maxPositionEmbeddings));
   }
 }

@@ -4,13 +4,13 @@
  */
 import type { Gpu } from '../gpu/device.ts';
 import { formatBytes } from '../gpu/errors.ts';
-import { type ModelConfig, parseConfigText } from '../io/config.ts';
+import { type ModelConfig, parseConfigText, parseGenerationEnds } from '../io/config.ts';
 import { InputError, listed } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { toFloat32 } from '../io/float.ts';
 import { type ContentHash, contentHash } from '../io/hash.ts';
 import type { TensorSource } from '../io/safetensors.ts';
-import { MODEL_CONFIG, openWeights } from '../io/weights.ts';
+import { GENERATION_CONFIG, MODEL_CONFIG, openWeights } from '../io/weights.ts';
 import { deviceBytes, type WeightDtype } from '../tensor/formats.ts';
 import { type ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -27,17 +27,26 @@ import type { LinearShape } from './lora.ts';
 import { bytesIn, formatFor, type LoadDtype } from './precision.ts';
 import { fromFiles } from './stored-layout.ts';
 
-/** What a model's `config.json` says, and the names that its architecture has. */
+/** A model's configuration, and the names that its architecture has. */
 export interface ModelDescription {
   config: ModelConfig;
   architecture: Architecture;
 }
 
-/** Reads the `config.json` of a Hugging Face folder. Throws {@link InputError}. */
+/** Reads the `config.json` and the `generation_config.json` of a Hugging Face folder. Throws {@link InputError}. */
 export async function describeModel(files: Files): Promise<ModelDescription> {
   const text = await files.readText(MODEL_CONFIG);
   const config = parseConfigText(text, `${files.name}/${MODEL_CONFIG}`, DIALECTS);
-  return { config, architecture: ARCHITECTURES[config.modelType] as Architecture };
+  const eosTokenIds = (await generationEnds(files, config)) ?? config.eosTokenIds;
+  const architecture = ARCHITECTURES[config.modelType] as Architecture;
+  return { config: { ...config, eosTokenIds }, architecture };
+}
+
+/** The end tokens that `generation_config.json` names, which come before those of `config.json`, as in transformers. */
+async function generationEnds(files: Files, { vocabSize }: ModelConfig): Promise<number[] | undefined> {
+  if (!(await files.exists(GENERATION_CONFIG))) return undefined;
+  const text = await files.readText(GENERATION_CONFIG);
+  return parseGenerationEnds(text, `${files.name}/${GENERATION_CONFIG}`, vocabSize);
 }
 
 /** (out, in) of each linear layer of a decoder layer. */

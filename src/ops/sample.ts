@@ -5,11 +5,13 @@
  */
 import shader from '../../shaders/decode/sample.wgsl';
 import type { Gpu } from '../gpu/device.ts';
-import { kernels } from '../gpu/kernel.ts';
+import { type Grid, kernels } from '../gpu/kernel.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-export const sampleKernels = kernels(shader, { sample: { groups: (p) => p.rows as number } });
+const perRow: Grid = { groups: (p) => p.rows as number };
+
+export const sampleKernels = kernels(shader, { sample: perRow, sample_logprob: perRow });
 
 /** What stands in `tokens` for a row whose logits are not numbers. */
 export const INVALID_TOKEN = 0xffffffff;
@@ -22,6 +24,8 @@ export interface SamplingSettings {
   topK: number;
   /** 1: off. */
   topP: number;
+  /** 0: off. */
+  minP: number;
   /** A whole number below 2³². */
   seed: number;
 }
@@ -36,35 +40,51 @@ export interface LiveSequences {
   eos: BufferView;
   /** What the sequence numbers are counted from, for the random numbers. */
   firstSequence: number;
+  /** Where the log-probabilities of the tokens go, if they are wanted. */
+  logprobs?: TokenLogprobTensors | undefined;
 }
 
-/**
- * logits (R, V) of the live rows from `firstRow` on → tokens of `step`. Rows may be longer than the `vocabulary`: what is behind
- * it is not looked at.
- */
+/** (T, S) f32 each: log-probabilities of the tokens of {@link LiveSequences}. */
+export interface TokenLogprobTensors {
+  /** Under the distribution that they were drawn from; {@link sample} writes them. */
+  sampling: Tensor;
+  /** Under the model at temperature 1; {@link chosenLogprobs} writes them. */
+  model: Tensor;
+}
+
+/** What a step of generation is about. */
+export interface StepOfRows {
+  step: number;
+  /** The first live row that the logits are of. */
+  firstRow?: number;
+  /** Tokens of a row of logits; what a row has behind them is not read. */
+  vocabulary?: number;
+}
+
+/** logits (R, V) of the live rows from `firstRow` on → tokens of `step`, and their log-probabilities if they are wanted. */
 export function sample(
   gpu: Gpu,
   logits: Tensor,
-  { places, tokens, eos, firstSequence }: LiveSequences,
-  { temperature, topK, topP, seed }: SamplingSettings,
-  { step, firstRow = 0, vocabulary = logits.cols }: { step: number; firstRow?: number; vocabulary?: number },
+  { places, tokens, eos, firstSequence, logprobs }: LiveSequences,
+  { temperature, topK, topP, minP, seed }: SamplingSettings,
+  { step, firstRow = 0, vocabulary = logits.cols }: StepOfRows,
 ): void {
-  sampleKernels.sample(
-    gpu,
-    { logits, places, eos, tokens },
-    {
-      rows: logits.rows,
-      first_row: firstRow,
-      vocabulary,
-      stride: logits.cols,
-      step,
-      sequences: tokens.cols,
-      first_sequence: firstSequence,
-      seed,
-      temperature,
-      top_k: topK < vocabulary ? topK : 0,
-      top_p: topP,
-    },
-    { WORKGROUP: gpu.rowThreads },
-  );
+  const buffers = { logits, places, eos, tokens };
+  const params = {
+    rows: logits.rows,
+    first_row: firstRow,
+    vocabulary,
+    stride: logits.cols,
+    step,
+    sequences: tokens.cols,
+    first_sequence: firstSequence,
+    seed,
+    temperature,
+    top_k: topK < vocabulary ? topK : 0,
+    top_p: topP,
+    min_p: minP,
+  };
+  const constants = { WORKGROUP: gpu.rowThreads };
+  if (!logprobs) sampleKernels.sample(gpu, buffers, params, constants);
+  else sampleKernels.sample_logprob(gpu, { ...buffers, logprobs: logprobs.sampling }, params, constants);
 }

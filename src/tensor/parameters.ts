@@ -101,6 +101,11 @@ export class ParameterStore {
     return { ...this.slabs[name], size: this.length * 4 };
   }
 
+  /** The four buffers. */
+  get views(): readonly BufferView[] {
+    return SLABS.map((name) => this.slab(name));
+  }
+
   /** The gradients start every optimizer step at zero. */
   zeroGradients(): void {
     this.gpu.recorder.clear(this.slab('gradients'));

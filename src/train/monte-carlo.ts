@@ -3,9 +3,9 @@
  * optimum of Theorem 1 would reach, from samples of the reference. The policy is the model with its adapters, the reference
  * the model without some of them; the reward is the caller's.
  */
-import type { TokenizedSequence } from '../data/packing.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import { type Generation, type GenerationOptions, generate } from '../model/generation.ts';
+import { type Generation, generate, sampledTokens } from '../model/generation.ts';
+import type { GenerationOptions } from '../model/generation-options.ts';
 import type { LoraAdapter } from '../model/lora.ts';
 import {
   type Estimate,
@@ -16,16 +16,24 @@ import {
 } from '../theory/estimators.ts';
 import { implicitRewards } from './implicit-rewards.ts';
 
-/** Rates what was written to a prompt, given by its number; both as token ids. */
+/** Rates what was written to a prompt, which is given by its number. */
 export type RewardFunction = (generation: Generation, prompt: number) => number;
 
-export interface MonteCarloOptions extends Omit<GenerationOptions, 'temperature' | 'topK' | 'topP'> {
+/** Draws from all of the model's distribution, as it is. */
+const WHOLE = {
+  doSample: true,
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+} as const satisfies Partial<GenerationOptions>;
+
+export interface MonteCarloOptions extends Omit<GenerationOptions, keyof typeof WHOLE> {
   reward: RewardFunction;
   beta: number;
   /** Adapters that are the policy's alone. */
   without: readonly LoraAdapter[];
-  /** The token that ends a text, which is a part of what was sampled; none where it is left out. */
-  eosId?: number | undefined;
 }
 
 export interface PolicyEstimate {
@@ -40,19 +48,20 @@ export interface PolicyEstimate {
 
 /**
  * Samples the policy on every prompt, `numReturnSequences` times, and estimates its objective. Samples are drawn from all
- * of the distribution at temperature 1, because the KL is of that; standard errors take samples to be independent. Throws as
- * {@link generate} does.
+ * of the distribution at temperature 1, because the KL is of that, and end with the end token that was drawn, whichever it was;
+ * standard errors take samples to be independent. Throws as {@link generate} does.
  */
 export async function estimatePolicy(
   model: CausalLM,
   prompts: readonly (readonly number[])[],
-  { reward, beta, without, eosId, ...options }: MonteCarloOptions,
+  { reward, beta, without, ...options }: MonteCarloOptions,
 ): Promise<PolicyEstimate> {
   const copies = options.numReturnSequences ?? 1;
-  const generations = await generate(model, prompts, { ...options, temperature: 1, topK: 0, topP: 1 });
-  const sequences = generations.map((generation, i) =>
-    sampledSequence(prompts[Math.floor(i / copies)] as readonly number[], generation, eosId),
-  );
+  const generations = await generate(model, prompts, { ...options, ...WHOLE });
+  const sequences = generations.map((generation, i) => ({
+    prompt: [...(prompts[Math.floor(i / copies)] as readonly number[])],
+    completion: sampledTokens(generation),
+  }));
   const signal = options.signal ? { signal: options.signal } : {};
   const scores = await implicitRewards(model, sequences, { beta, without, ...signal });
   const policy = scores.map(({ logp }) => logp);
@@ -63,18 +72,6 @@ export async function estimatePolicy(
   return { objective, reward: mean, kl: { k1: by('k1'), k2: by('k2'), k3: by('k3') }, generations };
 }
 
-/** What was drawn, to be scored: the tokens, and the one that ended the text where one did. */
-export function sampledSequence(
-  prompt: readonly number[],
-  { ids, finished }: Generation,
-  eosId: number | undefined,
-): TokenizedSequence {
-  return {
-    prompt: [...prompt],
-    completion: finished === 'eos' && eosId !== undefined ? [...ids, eosId] : ids,
-  };
-}
-
 /**
  * E_{π*}[r], KL(π* ‖ π_ref) and log Z from `numReturnSequences` samples of the reference on every prompt, by
  * self-normalised weights e^(r/β); see {@link estimateOptimum} for how far they can be trusted.
@@ -82,13 +79,13 @@ export function sampledSequence(
 export async function estimateModelOptimum(
   model: CausalLM,
   prompts: readonly (readonly number[])[],
-  { reward, beta, without, eosId: _, ...options }: MonteCarloOptions,
+  { reward, beta, without, ...options }: MonteCarloOptions,
 ): Promise<OptimumEstimate> {
   const copies = options.numReturnSequences ?? 1;
   const enabled = without.map((adapter) => adapter.enabled);
   for (const adapter of without) adapter.enabled = false;
   try {
-    const generations = await generate(model, prompts, { ...options, temperature: 1, topK: 0, topP: 1 });
+    const generations = await generate(model, prompts, { ...options, ...WHOLE });
     const rewards = generations.map((generation, i) => reward(generation, Math.floor(i / copies)));
     const ofPrompt = (p: number) => rewards.slice(p * copies, (p + 1) * copies);
     return estimateOptimum(

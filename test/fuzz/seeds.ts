@@ -6,7 +6,13 @@ import { encodeCheckpoint } from '../../src/io/checkpoint.ts';
 import { NUMBER_TYPES, type NumberType } from '../../src/io/gguf/writer.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../../src/io/peft.ts';
 import { type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
-import { MODEL_CONFIG, MODEL_GGUF, MODEL_INDEX, MODEL_WEIGHTS } from '../../src/io/weights.ts';
+import {
+  GENERATION_CONFIG,
+  MODEL_CONFIG,
+  MODEL_GGUF,
+  MODEL_INDEX,
+  MODEL_WEIGHTS,
+} from '../../src/io/weights.ts';
 import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
@@ -53,6 +59,11 @@ export const configs: Folder[] = [
   { ...llama3.config, quantization_config: null },
   { ...qwen2.config, rope_scaling: { type: 'linear', factor: 2 }, rope_theta: 1e4 },
 ].map((config) => ({ [MODEL_CONFIG]: jsonBytes(config) }));
+const sampling = { do_sample: true, temperature: 0.6, top_p: 0.9, transformers_version: '5.24.0' };
+for (const eos_token_id of [2, [2, 7]]) {
+  const generation = { bos_token_id: 1, eos_token_id, pad_token_id: 0, ...sampling };
+  configs.push({ [MODEL_CONFIG]: jsonBytes(llama), [GENERATION_CONFIG]: jsonBytes(generation) });
+}
 
 const module = (name: string) => `base_model.model.model.layers.0.${name}`;
 const adapterConfig = { ...gemma3.adapterConfig, r: 2, target_modules: ['q_proj', 'up_proj'] };
@@ -220,7 +231,8 @@ export const WORDS = {
   configs: words(`
     llama  mistral  qwen2  qwen3  gemma3_text  gpt2  full_attention  sliding_attention  llama3  linear  yarn  default
     layer_types  rope_scaling  rope_parameters  rope_theta  sliding_window  use_sliding_window  silu  gelu_new  head_dim
-    rope_local_base_freq  sliding_window_pattern  max_window_layers  partial_rotary_factor  n_positions  n_embd  n_layer`),
+    rope_local_base_freq  sliding_window_pattern  max_window_layers  partial_rotary_factor  n_positions  n_embd  n_layer
+    eos_token_id`),
   adapters: words(
     'all-linear  q_proj  LORA  gaussian  none  base_model.model.  .lora_A.weight  .lora_B.weight  up_proj',
   ),

@@ -176,6 +176,8 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     async run(folder) {
       const { config, architecture } = await describeModel(memoryFiles(folder, FOLDER));
       holds(config.layers.length === config.numHiddenLayers, 'layers');
+      for (const id of config.eosTokenIds)
+        holds(Number.isSafeInteger(id) && id >= 0 && id < config.vocabSize, `end token ${id}`);
       holds(Number.isFinite(config.queryScale) && config.queryScale > 0 && config.normEps > 0, 'scales');
       for (const { window, rotary } of config.layers) {
         holds(window === undefined || (Number.isSafeInteger(window) && window > 0), `window ${window}`);

@@ -7,7 +7,8 @@ import { memoryFiles } from '../../src/io/files.ts';
 import { readAdapter } from '../../src/io/peft.ts';
 import { ARCHITECTURES } from '../../src/model/architectures.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
-import { generate } from '../../src/model/generation.ts';
+import { generate, sampledTokens } from '../../src/model/generation.ts';
+import { sequenceLogprobs } from '../../src/train/sequence-logprobs.ts';
 import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
@@ -146,6 +147,25 @@ describe('architectures', () => {
       const from = fixture.dpo.pairs.map(({ prompt }) => prompt);
       const found = await generate(model, from, { maxNewTokens: 9, temperature: 0, eosTokenIds: [] });
       expect(found.map(({ ids }) => ids)).to.deep.equal(await greedy(gpu, model, from, 9));
+      model.dispose();
+    });
+
+    it(`${name}: sampled tokens have the log-probabilities that training gives them`, async () => {
+      const model = await load(fixture);
+      model.attach(await adapterOf(fixture));
+      const from = fixture.dpo.pairs.map(({ prompt }) => prompt);
+      const options = { maxNewTokens: 20, seed: 3, numReturnSequences: 4, eosTokenIds: [3, 5] };
+      const found = await generate(model, from, { ...options, returnLogprobs: true });
+      const sequences = found.map((generation, i) => ({
+        prompt: from[Math.floor(i / 4)] as number[],
+        completion: sampledTokens(generation),
+      }));
+      for (const [i, scores] of (await sequenceLogprobs(model, sequences)).entries()) {
+        expect(found[i]?.logprobs?.model).to.have.length(scores.length);
+        scores.forEach((value, t) => {
+          expect(found[i]?.logprobs?.model[t], `${i}, ${t}`).to.be.closeTo(value, 1e-4 + 4 * COARSE_PASS);
+        });
+      }
       model.dispose();
     });
   }

@@ -3,31 +3,26 @@
  * whatever the batches, an end where the model ends, a stop when asked, and all memory given back.
  */
 import { expect } from 'chai';
-import { MemoryCapError } from '../../src/gpu/errors.ts';
 import { InputError } from '../../src/io/errors.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import {
+  addUpdate,
+  emptyGenerations,
   type Generation,
-  type GenerationOptions,
   generate,
+  sampledTokens,
   streamGeneration,
 } from '../../src/model/generation.ts';
+import type { GenerationOptions } from '../../src/model/generation-options.ts';
 import told from '../fixtures/stories260K-greedy.json' with { type: 'json' };
 import { random } from '../reference/compare.ts';
 import { tinyLlama, tinyLlamaAdapter, tinyLlamaTied } from '../reference/fixtures.ts';
 import { sharedFile } from '../support/files.ts';
-import { freshGpu, testGpu } from '../support/gpu.ts';
-import { greedy, loadFixture, productAdapter } from './tiny.ts';
+import { testGpu } from '../support/gpu.ts';
+import { greedy, loadFixture, productAdapter, oddPrompts as prompts } from './tiny.ts';
 
 const VOCABULARY = tinyLlama.config.vocabSize;
-
-/** Prompts of odd lengths, one token among them. */
-function prompts(seed = 1, vocabulary = VOCABULARY): number[][] {
-  const { ints } = random(seed);
-  return [6, 1, 13, 3, 1, 31].map((length) => [...ints(length, vocabulary)]);
-}
-
 const ids = (generations: readonly Generation[]) => generations.map((generation) => generation.ids);
 
 async function refusal(model: CausalLM, from: number[][], options: GenerationOptions): Promise<string> {
@@ -138,12 +133,16 @@ describe('generation', () => {
     // A model this small draws nearly evenly: a set of ends large enough that sequences end all along the way.
     const eosTokenIds = Array.from({ length: 8 }, (_, i) => i * 11);
     const ended = await generate(model, prompts(), { ...options, eosTokenIds });
-    for (const [i, { ids, finished }] of ended.entries()) {
-      const at = whole[i].ids.findIndex((id) => eosTokenIds.includes(id));
-      expect(finished).to.equal(at < 0 ? 'length' : 'eos');
-      expect(ids).to.deep.equal(at < 0 ? whole[i].ids : whole[i].ids.slice(0, at));
+    for (const [i, generation] of ended.entries()) {
+      const { ids } = whole[i];
+      const at = ids.findIndex((id) => eosTokenIds.includes(id));
+      expect(generation).to.deep.equal(
+        at < 0 ? whole[i] : { ids: ids.slice(0, at), finished: 'eos', endId: ids[at] },
+      );
+      expect(sampledTokens(generation)).to.deep.equal(at < 0 ? ids : ids.slice(0, at + 1));
     }
-    expect(ended.some(({ finished }) => finished === 'eos')).to.equal(true);
+    // Which of the end tokens it was differs from text to text.
+    expect(new Set(ended.map(({ endId }) => endId)).size).to.be.above(3);
     expect(ended.some(({ ids }) => ids.length > 12)).to.equal(true);
     model.dispose();
   });
@@ -154,7 +153,10 @@ describe('generation', () => {
     const all = Array.from({ length: VOCABULARY }, (_, i) => i);
     const before = gpu.recorder.report.dispatches;
     const found = await generate(model, prompts(), { maxNewTokens: 30, eosTokenIds: all });
-    for (const generation of found) expect(generation).to.deep.equal({ ids: [], finished: 'eos' });
+    for (const { ids, finished, endId } of found) {
+      expect([ids, finished]).to.deep.equal([[], 'eos']);
+      expect(endId).to.be.within(0, VOCABULARY - 1);
+    }
     const short = gpu.recorder.report.dispatches - before;
     await generate(model, prompts(), { maxNewTokens: 30, eosTokenIds: [] });
     expect(short).to.be.below((gpu.recorder.report.dispatches - before - short) / 2);
@@ -172,25 +174,27 @@ describe('generation', () => {
     expect(byDefault).to.deep.equal(given);
     expect(model.config.eosTokenIds).to.deep.equal([2]);
     expect(byDefault.some(({ finished }) => finished === 'eos')).to.equal(true);
-    for (const { ids } of byDefault) expect(ids).to.not.include(2);
+    for (const { ids, finished, endId } of byDefault) {
+      expect(ids).to.not.include(2);
+      expect(endId).to.equal(finished === 'eos' ? 2 : undefined);
+    }
     model.dispose();
   });
 
   it('streams the same tokens in pieces', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
-    const options = { maxNewTokens: 10, seed: 2, eosTokenIds: [5, 50, 70] };
+    const options = { maxNewTokens: 10, seed: 2, eosTokenIds: [5, 50, 70], returnLogprobs: true };
     const whole = await generate(model, prompts(), options);
     for (const every of [1, 3, 100]) {
-      const pieces: Generation[] = whole.map(() => ({ ids: [], finished: 'length' }));
+      const pieces = emptyGenerations(whole.length);
       const ends = whole.map(() => 0);
       let updates = 0;
       for await (const news of streamGeneration(model, prompts(), { ...options, every })) {
         updates++;
-        for (const { sequence, ids, finished } of news) {
-          pieces[sequence].ids.push(...ids);
-          if (finished) pieces[sequence].finished = finished;
-          if (finished) ends[sequence]++;
+        for (const update of news) {
+          addUpdate(pieces[update.sequence], update);
+          if (update.finished) ends[update.sequence]++;
         }
       }
       expect(pieces).to.deep.equal(whole);
@@ -230,27 +234,6 @@ describe('generation', () => {
     expect(stopped).to.equal('enough');
     expect(gpu.memory().live).to.equal(before);
     model.dispose();
-  });
-
-  it('makes batches that fit under the memory cap, and says so where one sequence does not', async () => {
-    const roomy = await testGpu();
-    const before = roomy.memory().live;
-    const model = await loadFixture(roomy);
-    const modelBytes = roomy.memory().live - before;
-    const options = { maxNewTokens: 9, seed: 5, numReturnSequences: 4, eosTokenIds: [] };
-    const expected = await generate(model, prompts(), options);
-    model.dispose();
-
-    const tight = await freshGpu({ memoryCap: modelBytes + 120_000 });
-    const small = await loadFixture(tight);
-    expect(await generate(small, prompts(), options)).to.deep.equal(expected);
-    expect(tight.memory().peak).to.be.at.most(modelBytes + 120_000);
-    const { live } = tight.memory();
-    const long = [...random(4).ints(60, VOCABULARY)];
-    const error = await generate(small, [long], { maxNewTokens: 4 }).catch((reason) => reason);
-    expect(error).to.be.instanceOf(MemoryCapError);
-    expect(tight.memory().live).to.equal(live);
-    tight.dispose();
   });
 
   it('says which sequence has logits that are not numbers', async () => {
@@ -300,6 +283,11 @@ describe('generation', () => {
       { topK: 1.5 },
       { topP: 0 },
       { topP: 1.1 },
+      { minP: -0.1 },
+      { minP: 1.1 },
+      { repetitionPenalty: 0 },
+      { repetitionPenalty: Number.POSITIVE_INFINITY },
+      { eosTokenIds: [2, 1.5] },
       { seed: -1 },
       { numReturnSequences: 0 },
       { batchSize: 0 },

@@ -77,6 +77,19 @@ describe('model/gguf-model', () => {
     expect(after.vocabSize).to.equal(97);
   });
 
+  it("keeps the end tokens beside the tokenizer's own, of which llama.cpp has two more", async () => {
+    // The tokenizer's is 1.
+    const ends = async (eos_token_id: number | number[]) =>
+      (
+        await describeModel(
+          await open(await ggufModel(folder({ 'generation_config.json': json({ eos_token_id }) }), [])),
+        )
+      ).config.eosTokenIds;
+    expect(await ends([3, 1])).to.deep.equal([1, 3]);
+    expect(await ends([1, 5, 4])).to.deep.equal([1, 5, 4]);
+    expect(await ends(1)).to.deep.equal([1]);
+  });
+
   it('carries what another GGUF says of itself and of its tokenizer, and no more', async () => {
     const { metadata, tensors } = await openGguf(memorySource(await ggufModel(folder(), []), 'm.gguf'));
     const more = ggufMetadata({

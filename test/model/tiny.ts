@@ -136,4 +136,10 @@ export function randomPairs(count: number, seed: number, vocabulary = tinyLlama.
   return Array.from({ length: count }, () => ({ prompt: ids(7), chosen: ids(9), rejected: ids(9) }));
 }
 
+/** Prompts of odd lengths, one token among them. */
+export function oddPrompts(seed = 1, vocabulary = tinyLlama.config.vocabSize): number[][] {
+  const { ints } = random(seed);
+  return [6, 1, 13, 3, 1, 31].map((length) => [...ints(length, vocabulary)]);
+}
+
 export { packPairs, packSequences };

@@ -1,6 +1,6 @@
 /**
  * Sampling against transformers' probabilities and the float64 reference: with the random numbers known, every draw must
- * be the reference's own; and the random numbers themselves must be even.
+ * be the reference's own, and so must its log-probability; and the random numbers themselves must be even.
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -8,8 +8,9 @@ import { INVALID_TOKEN, type SamplingSettings, sample } from '../../src/ops/samp
 import { Tensor } from '../../src/tensor/tensor.ts';
 import type { Reals } from '../reference/arrays.ts';
 import { expectClose, random } from '../reference/compare.ts';
-import { sampling } from '../reference/fixtures.ts';
-import { sampleToken, samplingProbabilities } from '../reference/sampling.ts';
+import { generation, sampling } from '../reference/fixtures.ts';
+import { penalized, sampleToken, samplingProbabilities } from '../reference/sampling.ts';
+import { belowChiSquareBound, chiSquare } from '../support/chi-square.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 
@@ -20,6 +21,8 @@ const LANES: readonly (readonly [number, number])[] = [
   [64, 6],
 ];
 const NO_END = [INVALID_TOKEN];
+/** What log-probabilities are that no kernel has written. */
+const UNTOUCHED = 7;
 
 interface Draw extends Partial<SamplingSettings> {
   step?: number;
@@ -34,10 +37,21 @@ interface Draw extends Partial<SamplingSettings> {
 
 /** The tokens of all sequences after one call. Every row has its own logits. */
 async function draw(real: Gpu, rows: readonly Reals[], options: Draw = {}): Promise<Uint32Array> {
+  return (await drawScored(real, rows, options, false)).tokens;
+}
+
+/** The same with the tokens' log-probabilities, unless they are not `scored`. */
+async function drawScored(
+  real: Gpu,
+  rows: readonly Reals[],
+  options: Draw,
+  scored = true,
+): Promise<{ tokens: Uint32Array; logprobs: Float32Array }> {
   const {
     temperature = 1,
     topK = 0,
     topP = 1,
+    minP = 0,
     seed = 0,
     firstSequence = 0,
     lanes = 1,
@@ -58,17 +72,36 @@ async function draw(real: Gpu, rows: readonly Reals[], options: Draw = {}): Prom
   rows.forEach((row, i) => {
     logits.set(Array.from(row), i * stride);
   });
+  const perToken = () => Tensor.from(gpu, new Float32Array((step + 1) * S).fill(UNTOUCHED), [step + 1, S]);
   const live = {
     places: Tensor.from(gpu, Uint32Array.from(sequences.flatMap((s) => [0, 0, 0, s])), [rows.length, 4]),
     tokens: Tensor.from(gpu, tokens, [step + 1, S]),
     eos: Tensor.from(gpu, Uint32Array.from(eos), [eos.length]),
     firstSequence,
+    logprobs: scored ? { sampling: perToken(), model: perToken() } : undefined,
   };
   const given = Tensor.from(gpu, logits, [rows.length, stride]);
-  sample(gpu, given, live, { temperature, topK, topP, seed }, { step, vocabulary: V });
-  const result = new Uint32Array(await gpu.read(live.tokens));
+  sample(gpu, given, live, { temperature, topK, topP, minP, seed }, { step, vocabulary: V });
+  const found = {
+    tokens: new Uint32Array(await gpu.read(live.tokens)).slice(step * S),
+    logprobs: live.logprobs
+      ? (await live.logprobs.sampling.toArray(gpu)).slice(step * S)
+      : new Float32Array(),
+  };
   await check();
-  return result.slice(step * S, (step + 1) * S);
+  return found;
+}
+
+/** Every log-probability must be the reference's of its token. */
+function expectScores(
+  { tokens, logprobs }: { tokens: Uint32Array; logprobs: Float32Array },
+  probabilities: Reals,
+  tolerance: number,
+  label: string,
+): void {
+  tokens.forEach((token, i) => {
+    expect(logprobs[i], `${label}, token ${token}`).to.be.closeTo(Math.log(probabilities[token]), tolerance);
+  });
 }
 
 /** pcg3d (Jarzynski and Olano 2020) of (seed, sequence, step), its first word's upper 24 bits. */
@@ -114,6 +147,46 @@ describe('sample', () => {
       });
     }
 
+    for (const { name, logits, ids, settings } of generation.filtered) {
+      it(`draws from transformers' chains of processors: ${name}, ${lanes} threads a row`, async () => {
+        const gpu = await testGpu();
+        for (const { probabilities, repetitionPenalty, ...setting } of settings) {
+          const row = Float32Array.from(penalized(logits, ids, repetitionPenalty));
+          const expected = samplingProbabilities(row, setting);
+          expectClose(expected, probabilities, { absolute: 1e-6 });
+          const label = JSON.stringify({ ...setting, repetitionPenalty });
+          const found = await drawScored(gpu, repeated(count, row), { ...setting, seed: 5, lanes });
+          expectDraws(found.tokens, expected, 5, label);
+          // A sum of 31 terms, its logarithm, and a difference of logits: a few roundings of numbers up to 10.
+          expectScores(found, expected, 3e-6, label);
+          expect(await draw(gpu, repeated(count, row), { ...setting, seed: 5, lanes })).to.deep.equal(
+            found.tokens,
+          );
+        }
+      });
+    }
+
+    it(`keeps by min-p what is tied just above its edge, and nothing just below, ${lanes} threads a row`, async () => {
+      const gpu = await testGpu();
+      // Shares of the likeliest: 1, 1/2, 1/2, 1/4, 1/8, where logits are exact to 1/256.
+      for (const highest of [0, 40_000]) {
+        const shares = [0.25, 0.5, 1, 0.125, 0.5].map((share) => Math.fround(highest + Math.log(share)));
+        const near = (share: number) => Math.exp(Math.fround(highest + Math.log(share)) - highest);
+        for (const [minP, kept] of [
+          [0.9, [2]],
+          [near(0.5) * 1.0001, [2]],
+          [near(0.5) * 0.9999, [1, 2, 4]],
+          [near(0.25) * 1.0001, [1, 2, 4]],
+          [near(0.25) * 0.9999, [0, 1, 2, 4]],
+          [near(0.125) * 0.9999, [0, 1, 2, 3, 4]],
+        ] as const) {
+          const found = await draw(gpu, repeated(count, shares), { minP, seed: 2, lanes });
+          for (const token of found) expect(kept, `${highest}, min-p ${minP}`).to.include(token);
+          if (count > 40) expect(new Set(found).size, `${highest}, min-p ${minP}`).to.equal(kept.length);
+        }
+      }
+    });
+
     it(`draws the reference's tokens where many are tied, ${lanes} threads a row`, async () => {
       const gpu = await testGpu();
       const { normals } = random(11);
@@ -136,7 +209,10 @@ describe('sample', () => {
         [0, 0, 0, 0, 0, 0],
         [1e4, 1e4, 9999, 1e4 + 1, 0, 1e4 + 1],
       ];
-      expect([...(await draw(gpu, rows, { temperature: 0, lanes }))]).to.deep.equal([1, 1, 0, 3]);
+      const { tokens, logprobs } = await drawScored(gpu, rows, { temperature: 0, lanes });
+      expect([...tokens]).to.deep.equal([1, 1, 0, 3]);
+      // There is no other token to draw.
+      expect([...logprobs]).to.deep.equal([0, 0, 0, 0]);
     });
 
     it(`marks rows without a distribution, ${lanes} threads a row`, async () => {
@@ -163,14 +239,17 @@ describe('sample', () => {
     { topK: 50, topP: 1, lanes: 4 },
     { topK: 1000, topP: 0.9, lanes: 4 },
     { topK: 0, topP: 0.3, lanes: 64 },
+    { topK: 0, topP: 1, minP: 0.02, lanes: 4 },
   ]) {
     it(`draws from a vocabulary of 200,000, top-k ${setting.topK}, top-p ${setting.topP}`, async () => {
       const gpu = await testGpu();
       const row = Float32Array.from(random(5).normals(200_000, 2.5));
       const probabilities = samplingProbabilities(row, setting);
       const kept = probabilities.filter((p) => p > 0).length;
-      const found = await draw(gpu, repeated(3, row), { ...setting, seed: 1, lanes });
-      for (const [sequence, token] of found.entries()) {
+      const { tokens, logprobs } = await drawScored(gpu, repeated(3, row), { ...setting, seed: 1, lanes });
+      // So many terms are added in a row of each thread: the sum is off by some 1e-5 of itself.
+      expectScores({ tokens, logprobs }, probabilities, 1e-4, `${kept} tokens stay`);
+      for (const [sequence, token] of tokens.entries()) {
         // Sums of so many terms are rounded: the token may be off by a few, but it is one of those that stay.
         expect(probabilities[token], `${kept} tokens stay`).to.be.above(0);
         const below = probabilities.subarray(0, token).reduce((a, b) => a + b, 0);
@@ -190,18 +269,7 @@ describe('sample', () => {
       const found = await draw(gpu, repeated(count, row), { step, seed: 1234, firstSequence: 5 });
       const counts = probabilities.map(() => 0);
       for (const token of found) counts[token]++;
-      // Pearson's statistic over the tokens that are expected at least five times and the rest together; the bound is
-      // passed once in a thousand times by 29 degrees of freedom, and the seed is fixed.
-      let [statistic, restCount, rest] = [0, 0, 0];
-      probabilities.forEach((p, v) => {
-        if (count * p >= 5) statistic += (counts[v] - count * p) ** 2 / (count * p);
-        else {
-          restCount += counts[v];
-          rest += count * p;
-        }
-      });
-      statistic += (restCount - rest) ** 2 / rest;
-      expect(statistic).to.be.below(58.3);
+      belowChiSquareBound(chiSquare(counts, probabilities));
     }
   });
 

@@ -11,6 +11,7 @@ import { type DecoderModel, decoder, decoderLogits } from './decoder.ts';
 import {
   decodeArray,
   dpoLoss,
+  generation,
   optimizer,
   sampling,
   tinyLlama,
@@ -19,7 +20,7 @@ import {
 } from './fixtures.ts';
 import { clipGradients } from './grad-norm.ts';
 import { dpo } from './objectives.ts';
-import { samplingProbabilities } from './sampling.ts';
+import { penalized, samplingProbabilities } from './sampling.ts';
 
 const ROUNDED = 2e-7;
 
@@ -169,6 +170,16 @@ describe('reference: small arithmetic against PyTorch, transformers and TRL', ()
       });
     });
   });
+
+  for (const { name, logits, ids, settings } of generation.filtered) {
+    it(`the distribution that generation draws from: ${name}`, () => {
+      for (const { probabilities, repetitionPenalty, ...options } of settings) {
+        const label = JSON.stringify({ repetitionPenalty, ...options });
+        const scores = penalized(logits, ids, repetitionPenalty);
+        expectClose(samplingProbabilities(scores, options), probabilities, { absolute: 1e-12, label });
+      }
+    });
+  }
 
   for (const { name, logits, settings } of sampling.cases) {
     it(`sampling probabilities: ${name}`, () => {

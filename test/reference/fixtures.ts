@@ -5,6 +5,7 @@
  */
 import dpoLossJson from '../fixtures/dpo-loss.json' with { type: 'json' };
 import dpoTrajectoryJson from '../fixtures/dpo-trajectory.json' with { type: 'json' };
+import generationJson from '../fixtures/generation.json' with { type: 'json' };
 import optimizerJson from '../fixtures/optimizer.json' with { type: 'json' };
 import samplingJson from '../fixtures/sampling.json' with { type: 'json' };
 import adapterConfig from '../fixtures/tiny-llama/adapter/adapter_config.json' with { type: 'json' };
@@ -18,7 +19,12 @@ import tiedReference from '../fixtures/tiny-llama-tied/reference.json' with { ty
 import type { DecoderConfig } from './decoder.ts';
 import type { LoraAdapter } from './linear.ts';
 
-export { dpoLossJson as dpoLoss, optimizerJson as optimizer, samplingJson as sampling };
+export {
+  dpoLossJson as dpoLoss,
+  generationJson as generation,
+  optimizerJson as optimizer,
+  samplingJson as sampling,
+};
 
 /** An array as the fixtures write it: little-endian float32 in base64, row-major. */
 export interface EncodedArray {

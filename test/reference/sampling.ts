@@ -1,7 +1,8 @@
 /**
- * From one row of logits to one token, in the order of transformers' `generate`: temperature, then top-k, then top-p.
- * Top-k keeps every token tied with the k-th. Top-p drops the least likely tokens while their sum is at most 1 − p and
- * always keeps the last; among equals the lower index is dropped first.
+ * From one row of logits to one token, in the order of transformers' `generate`: repetition penalty, temperature, top-k,
+ * top-p, min-p. Top-k keeps every token tied with the k-th. Top-p drops the least likely tokens while their sum is at most
+ * 1 − p and always keeps the last; among equals the lower index is dropped first. Min-p drops what is less likely than
+ * this share of the likeliest.
  */
 import type { Reals } from './arrays.ts';
 import { softmax } from './softmax.ts';
@@ -13,6 +14,15 @@ export interface SamplingOptions {
   topK?: number;
   /** Default 1, off. */
   topP?: number;
+  /** Default 0, off. */
+  minP?: number;
+}
+
+/** Logits after the repetition penalty: those of the tokens in `ids` divided by it, or multiplied if negative, once each. */
+export function penalized(logits: Reals, ids: Iterable<number>, penalty: number): Float64Array {
+  const scores = Float64Array.from(logits);
+  for (const id of new Set(ids)) scores[id] = scores[id] < 0 ? scores[id] * penalty : scores[id] / penalty;
+  return scores;
 }
 
 /** The first index of the largest logit. */
@@ -24,7 +34,7 @@ export function argmax(logits: Reals): number {
 
 /** Probabilities (V) a token is drawn from; they sum to 1. */
 export function samplingProbabilities(logits: Reals, options: SamplingOptions = {}): Float64Array {
-  const { temperature = 1, topK = 0, topP = 1 } = options;
+  const { temperature = 1, topK = 0, topP = 1, minP = 0 } = options;
   const shape = { rows: 1, cols: logits.length };
   if (temperature === 0) {
     const greedy = new Float64Array(logits.length);
@@ -45,6 +55,8 @@ export function samplingProbabilities(logits: Reals, options: SamplingOptions = 
       if (sum <= 1 - topP) kept[v] = -Infinity;
     }
   }
+  const highest = kept.reduce((a, b) => Math.max(a, b), -Infinity);
+  kept = kept.map((logit) => (Math.exp(logit - highest) < minP ? -Infinity : logit));
   return softmax(kept, shape);
 }
 

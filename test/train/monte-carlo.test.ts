@@ -1,9 +1,12 @@
 /** The objective of a model from its samples, and the optimum from its reference's, against sums over all answers. */
 import { expect } from 'chai';
+import { type Generation, generate, sampledTokens } from '../../src/model/generation.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
+import { type Estimate, estimateKl } from '../../src/theory/estimators.ts';
 import { implicitRewards, separation } from '../../src/train/implicit-rewards.ts';
 import { estimateModelOptimum, estimatePolicy } from '../../src/train/monte-carlo.ts';
 import { sequenceLogprobs } from '../../src/train/sequence-logprobs.ts';
+import { allTexts, PROMPT as FIVE_PROMPT, fiveTokens, LONGEST, withAdapter } from '../model/five-tokens.ts';
 import { loadFixture } from '../model/tiny.ts';
 import { random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
@@ -35,8 +38,7 @@ async function policy() {
 }
 
 /** Where the text ends at once, its end is the answer. */
-const EOS = 2;
-const answerOf = ({ ids }: { ids: readonly number[] }) => ids[0] ?? EOS;
+const answerOf = (generation: Generation) => sampledTokens(generation)[0] as number;
 const rewardOf = (id: number) => (id % 7) / 3;
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
@@ -51,7 +53,6 @@ describe('monte-carlo', () => {
       seed: 11,
       beta: BETA,
       without: [adapter],
-      eosId: EOS,
       reward: (generation) => rewardOf(answerOf(generation)),
     });
     expect(kl).to.be.above(0.05);
@@ -81,7 +82,6 @@ describe('monte-carlo', () => {
       seed: 12,
       beta: BETA,
       without: [adapter],
-      eosId: EOS,
       reward: (generation) => rewardOf(answerOf(generation)),
     });
     expect(Math.abs(found.reward.mean - reward)).to.be.below(3.5 * found.reward.standardError);
@@ -90,6 +90,88 @@ describe('monte-carlo', () => {
     );
     expect(found.effectiveSamples).to.be.above(50);
     expect(adapter.enabled).to.equal(true);
+    model.dispose();
+  });
+});
+
+describe('monte-carlo on a model with two end tokens', () => {
+  const ENDS = [0, 1];
+  const SAMPLES = 4000;
+  /** Reward of a text, its end included: token 1 ends happily. */
+  const rate = (tokens: readonly number[]) => tokens.length / 2 + (tokens.at(-1) === 1 ? 1 : 0);
+
+  /** Policy and samples' options, with E[r], KL and J by all texts in float64. */
+  async function twoEnds() {
+    const { model, exact } = await fiveTokens(await testGpu(), ENDS);
+    const modules = ['q_proj', 'v_proj', 'down_proj'];
+    const lora = { r: 2, loraAlpha: 4, targetModules: modules, useRslora: false };
+    const fresh = freshAdapter(lora, model.targets(modules), 'five', 3);
+    const { normals } = random(5);
+    for (const { b } of fresh.weights.values()) b.set(normals(b.length, 0.5));
+    const adapter = model.attach(fresh);
+    const reference = allTexts(exact, ENDS);
+    const policy = allTexts(withAdapter(exact, fresh), ENDS);
+    const mean = (value: (i: number) => number) =>
+      sum(policy.map(({ logprob }, i) => Math.exp(logprob) * value(i)));
+    const kl = mean((i) => (policy[i]?.logprob as number) - (reference[i]?.logprob as number));
+    const objective = mean((i) => rate(policy[i]?.tokens ?? [])) - BETA * kl;
+    const options = { maxNewTokens: LONGEST, numReturnSequences: SAMPLES, seed: 17 };
+    return { model, adapter, reference, kl, objective, options };
+  }
+
+  it('estimates KL and objective within three standard errors of the sums over all texts', async () => {
+    const { model, adapter, kl, objective, options } = await twoEnds();
+    expect(kl).to.be.above(0.2);
+    const found = await estimatePolicy(model, [FIVE_PROMPT], {
+      ...options,
+      beta: BETA,
+      without: [adapter],
+      reward: (generation) => rate(sampledTokens(generation)),
+    });
+    expect(new Set(found.generations.map(({ endId }) => endId))).to.deep.equal(new Set([0, 1, undefined]));
+    const errors = (estimate: Estimate, exact: number) =>
+      Math.abs(estimate.mean - exact) / estimate.standardError;
+    expect(errors(found.kl.k1, kl)).to.be.below(3);
+    expect(errors(found.kl.k3, kl)).to.be.below(3);
+    expect(errors(found.objective, objective)).to.be.below(3);
+    model.dispose();
+  });
+
+  it('would be far off with one end token for both, or with none', async () => {
+    const { model, adapter, kl, options } = await twoEnds();
+    const drawn = await generate(model, [FIVE_PROMPT], options);
+    for (const end of [[0], []]) {
+      const sequences = drawn.map(({ ids, finished }) => ({
+        prompt: [...FIVE_PROMPT],
+        completion: finished === 'eos' ? [...ids, ...end] : ids,
+      }));
+      const scores = await implicitRewards(model, sequences, { beta: 1, without: [adapter] });
+      const ratios = scores.map(({ logp }) => logp);
+      const { mean, standardError } = estimateKl(
+        ratios,
+        scores.map(({ referenceLogp }) => referenceLogp),
+        'k1',
+      );
+      expect(Math.abs(mean - kl), `${end}`).to.be.above(6 * standardError);
+    }
+    model.dispose();
+  });
+
+  it('estimates what the optimum reaches', async () => {
+    const { model, adapter, reference, options } = await twoEnds();
+    const weights = reference.map(({ tokens, logprob }) => Math.exp(logprob + rate(tokens) / BETA));
+    const partition = sum(weights);
+    const best = sum(reference.map(({ tokens }, i) => ((weights[i] as number) / partition) * rate(tokens)));
+    const found = await estimateModelOptimum(model, [FIVE_PROMPT], {
+      ...options,
+      beta: BETA,
+      without: [adapter],
+      reward: (generation) => rate(sampledTokens(generation)),
+    });
+    expect(Math.abs(found.reward.mean - best)).to.be.below(3 * found.reward.standardError);
+    expect(Math.abs(found.logPartition.mean - Math.log(partition))).to.be.below(
+      3 * found.logPartition.standardError,
+    );
     model.dispose();
   });
 });

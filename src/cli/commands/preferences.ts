@@ -32,6 +32,8 @@ export const preferences = command({
     'temperature',
     'topK',
     'topP',
+    'minP',
+    'repetitionPenalty',
     'seed',
   ],
   required: ['model', 'openings', 'out'],
@@ -46,10 +48,14 @@ export const preferences = command({
     temperature: 1,
     topK: 0,
     topP: 1,
+    minP: 0,
+    repetitionPenalty: 1,
     seed: 42,
   },
   async run({ settings, terminal, signal }) {
-    const { pairs, heldOut, completions, margin, maxTokens, temperature, topK, topP, seed } = settings;
+    const { pairs, heldOut, completions, margin, maxTokens, seed } = settings;
+    const { temperature, topK, topP, minP, repetitionPenalty } = settings;
+    const drawing = { temperature, topK, topP, minP, repetitionPenalty };
     const lines = (await readText(settings.openings)).split('\n').map((line) => line.trim());
     const openings = [...new Set(lines)].filter(Boolean);
     const order = [...shuffle(openings.length, seed, 0)].map((i) => openings[i] as string);
@@ -57,7 +63,7 @@ export const preferences = command({
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings, async (gpu) => {
       const open = await openModel(gpu, files, { dtype: settings.dtype });
-      const sampling = { maxNewTokens: maxTokens, temperature, topK, topP, numReturnSequences: completions };
+      const sampling = { ...drawing, maxNewTokens: maxTokens, numReturnSequences: completions };
       const made: Pair[] = [];
       let tried = 0;
       for await (const group of makePairs(open, order, { ...sampling, seed, margin, signal })) {
@@ -73,7 +79,7 @@ export const preferences = command({
       }
       const [train, evaluation] = [made.slice(0, pairs), made.slice(pairs, wanted)];
       const sizes = { openings: openings.length, tried, completions, margin };
-      const about = { model: open.model.fingerprint, ...sizes, maxTokens, temperature, topK, topP, seed };
+      const about = { model: open.model.fingerprint, ...sizes, maxTokens, ...drawing, seed };
       const encode = (text: string) => new TextEncoder().encode(text);
       await writeFiles(settings.out, {
         'train.jsonl': encode(jsonLines(train)),

@@ -6,7 +6,7 @@ import { type ByteSource, memorySource } from '../byte-source.ts';
 import { InputError, quote } from '../errors.ts';
 import { type Files, filesOf } from '../files.ts';
 import type { Json, JsonObject } from '../json.ts';
-import { MODEL_CONFIG, MODEL_GGUF } from '../weights.ts';
+import { GENERATION_CONFIG, MODEL_CONFIG, MODEL_GGUF } from '../weights.ts';
 import { ggufConfig } from './config.ts';
 import { GgufMetadata } from './metadata.ts';
 import { openGguf } from './reader.ts';
@@ -36,9 +36,9 @@ export async function ggufFiles(source: ByteSource): Promise<Files> {
     [MODEL_CONFIG]: config,
     'tokenizer.json': () => tokenizer()?.tokenizer,
     'tokenizer_config.json': () => tokenizer()?.config,
-    'generation_config.json': async () => generation(await config()),
+    [GENERATION_CONFIG]: async () => generation(await config()),
   };
-  const paths = new Set([MODEL_GGUF, MODEL_CONFIG, 'generation_config.json']);
+  const paths = new Set([MODEL_GGUF, MODEL_CONFIG, GENERATION_CONFIG]);
   if (metadata.has('tokenizer.ggml.model')) paths.add('tokenizer.json').add('tokenizer_config.json');
   const find = async (path: string): Promise<ByteSource | undefined> => {
     if (path === MODEL_GGUF) return source;

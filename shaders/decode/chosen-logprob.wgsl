@@ -1,0 +1,39 @@
+// The log-probability of each live sequence's newest token under the model itself: the log-softmax of the logits as they
+// are, whatever distribution the token was drawn from. One workgroup a row. A row that was given no token is left out.
+
+#include "lib/dispatch.wgsl"
+#include "lib/online-logsumexp.wgsl"
+
+struct Params {
+  rows: u32,
+  first_row: u32,
+  vocabulary: u32,
+  stride: u32,
+  step: u32,
+  sequences: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params; // first_row: of these logits, in places; stride: from row to row of them
+@group(0) @binding(1) var<storage, read> logits: array<u32>; // (rows, stride)
+@group(0) @binding(2) var<storage, read> places: array<vec4u>; // (live rows): prompt start, prompt end, own start, sequence
+@group(0) @binding(3) var<storage, read> tokens: array<u32>; // (steps, sequences)
+@group(0) @binding(4) var<storage, read_write> logprobs: array<f32>; // (steps, sequences)
+
+@compute @workgroup_size(WORKGROUP)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = linear_group(group, groups);
+  if (row >= params.rows) {
+    return;
+  }
+  let start = row * params.stride;
+  let state = online_row(start, params.vocabulary, lane);
+  let at = params.step * params.sequences + places[params.first_row + row].w;
+  let token = tokens[at];
+  if (lane == 0u && token < params.vocabulary) {
+    logprobs[at] = online_logprob(state, logits[start + token]);
+  }
+}

@@ -1,0 +1,63 @@
+// The repetition penalty of transformers' `generate`, in place: the logit of every token that a sequence has, in its prompt
+// or after it, is divided by the penalty, or multiplied if it is negative; once, however often the token is there.
+//
+// One thread for each token of each row's sequence. The thread that marks a token as seen first changes its logit.
+
+#include "lib/dispatch.wgsl"
+
+struct Params {
+  rows: u32,
+  first_row: u32,
+  vocabulary: u32,
+  stride: u32,
+  step: u32,
+  sequences: u32,
+  span: u32,
+  words: u32,
+  penalty: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params; // first_row: of these logits, in places; stride: from row to row of them; span: threads a row; words: 32 tokens each
+@group(0) @binding(1) var<storage, read> places: array<vec4u>; // (live rows): prompt start, prompt end, own start, sequence
+@group(0) @binding(2) var<storage, read> prompts: array<u32>; // ids of all prompts, one after the other
+@group(0) @binding(3) var<storage, read> tokens: array<u32>; // (steps, sequences)
+@group(0) @binding(4) var<storage, read_write> seen: array<atomic<u32>>; // (rows, words), a bit a token, all 0
+@group(0) @binding(5) var<storage, read_write> logits: array<f32>; // (rows, stride)
+
+const WORKGROUP: u32 = 64;
+
+@compute @workgroup_size(WORKGROUP)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let thread = linear_group(group, groups) * WORKGROUP + lane;
+  let row = thread / params.span;
+  if (row >= params.rows) {
+    return;
+  }
+  let index = thread % params.span;
+  let place = places[params.first_row + row];
+  let prompt = place.y - place.x;
+  if (index >= prompt + params.step) {
+    return;
+  }
+  var token = 0u;
+  if (index < prompt) {
+    token = prompts[place.x + index];
+  } else {
+    token = tokens[(index - prompt) * params.sequences + place.w];
+  }
+  // A row without a distribution was given no token.
+  if (token >= params.vocabulary) {
+    return;
+  }
+  let bit = 1u << (token % 32u);
+  if ((atomicOr(&seen[row * params.words + token / 32u], bit) & bit) != 0u) {
+    return;
+  }
+  let at = row * params.stride + token;
+  let logit = logits[at];
+  logits[at] = select(logit / params.penalty, logit * params.penalty, logit < 0.0);
+}

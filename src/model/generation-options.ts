@@ -1,0 +1,137 @@
+/**
+ * What may be asked of generation, by transformers' names, and whether it makes sense for a model and its prompts. Runs
+ * nothing.
+ */
+import { InputError } from '../io/errors.ts';
+import { INVALID_TOKEN } from '../ops/sample.ts';
+import type { CausalLM } from './causal-lm.ts';
+import type { DecodingSettings } from './decoding.ts';
+
+/**
+ * A token is chosen in the order of transformers' `generate`: the repetition penalty on the model's logits, then the
+ * temperature, then top-k, top-p and min-p. Without sampling only the penalty counts.
+ */
+export interface GenerationOptions {
+  maxNewTokens: number;
+  /** Draw tokens, which is the default; false takes the likeliest one each time. */
+  doSample?: boolean | undefined;
+  /** Default 1; 0 takes the likeliest token each time. */
+  temperature?: number | undefined;
+  /** Draw from the k likeliest tokens; 0, the default, from all. */
+  topK?: number | undefined;
+  /** Draw from the likeliest tokens that make up this probability; 1, the default, from all. */
+  topP?: number | undefined;
+  /** Draw from tokens of at least this share of the likeliest one's probability; 0, the default, from all. */
+  minP?: number | undefined;
+  /**
+   * Divides the logits of tokens that the prompt or the text has already, and multiplies negative ones; 1, the default, does
+   * nothing.
+   */
+  repetitionPenalty?: number | undefined;
+  /** Default 0. */
+  seed?: number | undefined;
+  /** Tokens that end a sequence; those of the model's configuration by default. */
+  eosTokenIds?: readonly number[] | undefined;
+  /** Sequences for each prompt, default 1. */
+  numReturnSequences?: number | undefined;
+  /** Most sequences at a time, default 1024; {@link planGeneration} says how many there are. */
+  batchSize?: number | undefined;
+  /** Give the log-probability of every sampled token; see {@link SampledLogprobs}. */
+  returnLogprobs?: boolean | undefined;
+  /** Stops with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What options come to. */
+export interface CheckedOptions {
+  settings: DecodingSettings;
+  /** Sequences for each prompt. */
+  copies: number;
+  /** Most sequences at a time. */
+  batchSize: number;
+}
+
+/** Most sequences of a batch, as far as nothing else is asked for. */
+const BATCH_SEQUENCES = 1024;
+
+/** Throws {@link InputError} for an option that makes no sense. */
+export function checkOptions({ config }: CausalLM, options: GenerationOptions): CheckedOptions {
+  const { maxNewTokens, doSample = true, temperature = 1, topK = 0, topP = 1, minP = 0, seed = 0 } = options;
+  const { repetitionPenalty = 1, numReturnSequences: copies = 1 } = options;
+  const { eosTokenIds = config.eosTokenIds, batchSize = BATCH_SEQUENCES, returnLogprobs = false } = options;
+  checkCount('maxNewTokens', maxNewTokens);
+  checkCount('numReturnSequences', copies);
+  checkCount('batchSize', batchSize);
+  check('temperature', temperature, temperature >= 0 && Number.isFinite(temperature), 'a number from 0');
+  check('topK', topK, Number.isSafeInteger(topK) && topK >= 0, 'a whole number, 0 for all tokens');
+  check('topP', topP, topP > 0 && topP <= 1, 'a number above 0 and up to 1');
+  check('minP', minP, minP >= 0 && minP <= 1, 'a number from 0 to 1');
+  const penalizes = repetitionPenalty > 0 && Number.isFinite(repetitionPenalty);
+  check('repetitionPenalty', repetitionPenalty, penalizes, 'a number above 0, 1 for no penalty');
+  const areIds = eosTokenIds.every((id) => Number.isInteger(id) && id >= 0 && id < INVALID_TOKEN);
+  check('eosTokenIds', eosTokenIds, areIds, 'a list of token ids');
+  check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number from 0');
+  const high = Math.floor(seed / 2 ** 32);
+  return {
+    settings: {
+      maxNewTokens,
+      // What f32 holds as 0 is 0.
+      temperature: doSample && temperature > 1e-30 ? temperature : 0,
+      topK,
+      topP,
+      minP,
+      repetitionPenalty,
+      seed: (seed ^ Math.imul(high, 0x9e3779b9)) >>> 0,
+      eosTokenIds,
+      returnLogprobs,
+    },
+    copies,
+    batchSize,
+  };
+}
+
+/** Throws {@link InputError} for a prompt that is empty, or too long for the model. */
+export function checkLengths(
+  { config, name }: CausalLM,
+  promptLengths: readonly number[],
+  maxNewTokens: number,
+): void {
+  const { maxPositionEmbeddings } = config;
+  for (const [i, length] of promptLengths.entries()) {
+    const where = `prompt ${i + 1}`;
+    if (length === 0) throw new InputError(where, 'it has no tokens', 'Begin it with the BOS token');
+    if (length + maxNewTokens <= maxPositionEmbeddings) continue;
+    const left = maxPositionEmbeddings - length;
+    throw new InputError(
+      where,
+      `its ${length} tokens and ${maxNewTokens} new ones are more than the ${maxPositionEmbeddings} positions of ${name}`,
+      left > 0 ? `Shorten it, or lower maxNewTokens to ${left}` : 'Shorten it',
+    );
+  }
+}
+
+/** Throws {@link InputError} for a token that the model does not have. */
+export function checkTokens(
+  { config: { vocabSize }, name }: CausalLM,
+  prompts: readonly (readonly number[])[],
+): void {
+  for (const [i, prompt] of prompts.entries()) {
+    const unknown = prompt.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+    if (unknown === undefined) continue;
+    throw new InputError(
+      `prompt ${i + 1}`,
+      `token ${unknown} is not among the ${vocabSize} of ${name}`,
+      'Use the tokenizer that belongs to the model',
+    );
+  }
+}
+
+/** Throws {@link InputError} where a number is not a positive whole one. */
+export function checkCount(name: string, value: number): void {
+  check(name, value, Number.isSafeInteger(value) && value >= 1, 'a whole number from 1');
+}
+
+function check(name: string, value: unknown, isGood: boolean, wanted: string): void {
+  if (!isGood)
+    throw new InputError(`generation option ${name}`, `${value} is not ${wanted}`, `Set it to ${wanted}`);
+}

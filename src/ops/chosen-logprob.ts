@@ -1,0 +1,32 @@
+/**
+ * The log-probability of each live sequence's newest token under the model at temperature 1, from the logits that it was
+ * chosen by. The sum is the one that training takes it by (`lib/online-logsumexp.wgsl`). Records nothing.
+ */
+import shader from '../../shaders/decode/chosen-logprob.wgsl';
+import type { Gpu } from '../gpu/device.ts';
+import { kernels } from '../gpu/kernel.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { LiveSequences, StepOfRows } from './sample.ts';
+
+export const chosenLogprobKernels = kernels(shader, { forward: { groups: (p) => p.rows as number } });
+
+/** logits (R, V) of the live rows from `firstRow` on, and the tokens of `step` → `logprobs` (T, S) of `step`. */
+export function chosenLogprobs(
+  gpu: Gpu,
+  logits: Tensor,
+  { places, tokens }: LiveSequences,
+  logprobs: Tensor,
+  { step, firstRow = 0, vocabulary = logits.cols }: StepOfRows,
+): void {
+  const params = {
+    rows: logits.rows,
+    first_row: firstRow,
+    vocabulary,
+    stride: logits.cols,
+    step,
+    sequences: tokens.cols,
+  };
+  chosenLogprobKernels.forward(gpu, { logits, places, tokens, logprobs }, params, {
+    WORKGROUP: gpu.rowThreads,
+  });
+}
