@@ -62,8 +62,9 @@ export class Runtime {
   /** A new device with the model on it, in place of one that is lost. */
   async renew(): Promise<void> {
     this.trainer = undefined;
-    this.gpu.dispose();
     for (let tries = 1; ; tries++) {
+      // The lost one, or one on which the model could not be loaded.
+      this.gpu.dispose();
       try {
         this.gpu = await requestGpu();
         this.model = await CausalLM.load(this.gpu, this.assets.model, LOADING);

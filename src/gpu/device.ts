@@ -19,6 +19,7 @@ import { quadsExchange } from './quads.ts';
 import { Recorder } from './recorder.ts';
 import { Tuner, type Tuning } from './tuner.ts';
 import { Variants } from './variants.ts';
+import { Waits } from './waits.ts';
 
 /** Features used where the adapter has them. */
 const WANTED_FEATURES: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query', SUBGROUP_MATRIX];
@@ -63,10 +64,10 @@ export interface GpuOptions {
 /** What a device of ours is made of beside the browser's. */
 interface Parts {
   memoryCap?: number | undefined;
-  counting?: boolean;
   variants?: Variants;
   tuner?: Tuner | undefined;
-  pipelines?: PipelineCache;
+  /** The device that a counting one counts for. */
+  original?: Gpu;
 }
 
 export class Gpu {
@@ -82,21 +83,22 @@ export class Gpu {
   /** Resolves, never rejects, when the device is gone for a cause other than {@link dispose}. */
   readonly lost: Promise<DeviceLostError>;
   private readonly wanted: PipelineKey[] = [];
+  private readonly waits: Waits;
   private failure: Error | undefined;
   private disposed = false;
 
   private constructor(
     readonly device: GPUDevice,
     readonly adapter: AdapterReport,
-    { memoryCap, counting = false, variants = new Variants(), tuner, pipelines }: Parts,
+    { memoryCap, variants = new Variants(), tuner, original }: Parts,
   ) {
-    this.counting = counting;
-    this.variants = variants;
+    this.counting = original !== undefined;
+    this.variants = original?.variants ?? variants;
     this.tuner = tuner;
-    this.pipelines = pipelines ?? new PipelineCache(device, (error) => this.fail(error));
-    this.recorder = new Recorder(counting ? undefined : device);
+    this.pipelines = original?.pipelines ?? new PipelineCache(device, (error) => this.fail(error));
+    this.recorder = new Recorder(this.counting ? undefined : device);
     this.pool = new BufferPool(
-      (size, label) => (counting ? pretendBuffer(size, label) : this.createBuffer(size, label)),
+      (size, label) => (this.counting ? pretendBuffer(size, label) : this.createBuffer(size, label)),
       () => {
         this.recorder.flush();
         this.recorder.forgetBindGroups();
@@ -104,17 +106,10 @@ export class Gpu {
       memoryCap,
       device.limits.maxBufferSize,
     );
-    this.lost = new Promise((resolve) => {
-      device.lost.then((info) => {
-        if (this.disposed) return;
-        const error = new DeviceLostError(
-          `The GPU device was lost (${info.reason || 'unknown'}: ${info.message}). Make a new device and resume from the last checkpoint.`,
-        );
-        this.fail(error);
-        resolve(error);
-      });
-    });
-    if (!counting) device.addEventListener('uncapturederror', (event) => this.fail(classify(event.error)));
+    this.waits = original?.waits ?? new Waits();
+    // A counting device listens to nothing: its listeners would live as long as the device.
+    this.lost = original?.lost ?? this.watchLoss();
+    if (!this.counting) device.addEventListener('uncapturederror', this.onUncapturedError);
   }
 
   /** Asks for an adapter and a device. Throws {@link NoAdapterError}. */
@@ -174,8 +169,7 @@ export class Gpu {
    * is read from it is zero.
    */
   countingCopy(): Gpu {
-    const { variants, pipelines } = this;
-    return new Gpu(this.device, this.adapter, { counting: true, variants, pipelines });
+    return new Gpu(this.device, this.adapter, { original: this });
   }
 
   /** On a counting device: the pipelines of all kernels called so far. */
@@ -197,12 +191,7 @@ export class Gpu {
   /** Compiles pipelines in parallel, ahead of their first use. A counting device needs none. */
   async compile(keys: readonly PipelineKey[]): Promise<void> {
     if (this.counting) return;
-    try {
-      await this.pipelines.compile(keys);
-    } catch (error) {
-      throw this.failure ?? error;
-    }
-    this.check();
+    await this.settle(this.pipelines.compile(keys));
   }
 
   /** A new buffer that holds the data. */
@@ -228,11 +217,8 @@ export class Gpu {
 
   /** Waits for a late readback; throws the device's failure rather than the bare rejection. */
   async settle<T>(pending: Promise<T>): Promise<T> {
-    const lost = this.lost.then((error): never => {
-      throw error;
-    });
     try {
-      const value = await Promise.race([pending, lost]);
+      const value = await this.waits.for(pending);
       this.check();
       return value;
     } catch (error) {
@@ -255,14 +241,41 @@ export class Gpu {
       throw new GpuError('this adapter has no timestamp-query, so kernels cannot be timed');
     }
     this.recorder.flush();
+    this.recorder.profiler?.dispose();
     this.recorder.profiler = new Profiler(this.device);
     return this.recorder.profiler;
   }
 
+  /** Frees the device. Waits that are pending, and later ones, reject with a {@link GpuError}. */
   dispose(): void {
+    if (this.disposed) return;
     this.disposed = true;
-    this.recorder.dispose();
-    if (!this.counting) this.device.destroy();
+    const error = new GpuError(
+      'The GPU device was disposed before this work had finished. Call dispose() after the last read, training run or ' +
+        'generation has ended, or request a new device and repeat the work.',
+    );
+    this.fail(error);
+    this.recorder.dispose(error);
+    if (this.counting) return;
+    this.device.destroy();
+    this.waits.end(error);
+  }
+
+  private readonly onUncapturedError = ({ error }: GPUUncapturedErrorEvent): void => {
+    this.fail(classify(error));
+  };
+
+  private async watchLoss(): Promise<DeviceLostError> {
+    const { reason, message } = await this.device.lost;
+    // In Node a listener that stays keeps the device alive with its threads.
+    this.device.removeEventListener('uncapturederror', this.onUncapturedError);
+    if (this.disposed) return new Promise(() => {}); // never settles: that is not a loss
+    const error = new DeviceLostError(
+      `The GPU device was lost (${reason || 'unknown'}: ${message}). Make a new device and resume from the last checkpoint.`,
+    );
+    this.fail(error);
+    this.waits.end(error);
+    return error;
   }
 
   private createBuffer(size: number, label: string): GPUBuffer {

@@ -11,11 +11,11 @@ export function concatenated(first: Shader, second: Shader, path: string): Shade
   return { path, code: code + second.code, lines: [...first.lines, ...second.lines] };
 }
 
-const known = new WeakMap<Shader, Map<Shader, Shader>>();
+const known = new WeakMap<Shader, WeakMap<Shader, Shader>>();
 
 /** One shader of two, called `objectives/ipo.wgsl + js`. The same two give the same shader. */
 export function joined(first: Shader, second: Shader): Shader {
-  const ofFirst = known.get(first) ?? new Map<Shader, Shader>();
+  const ofFirst = known.get(first) ?? new WeakMap<Shader, Shader>();
   known.set(first, ofFirst);
   const name = /([\w-]+)\.wgsl$/.exec(second.path)?.[1] ?? second.path;
   const made = ofFirst.get(second) ?? concatenated(first, second, `${first.path} + ${name}`);

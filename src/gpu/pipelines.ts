@@ -34,8 +34,9 @@ interface Prepared {
 }
 
 export class PipelineCache {
-  private readonly pipelines = new Map<Shader, Map<string, Pipeline>>();
-  private readonly modules = new Map<Shader, Map<string, GPUShaderModule>>();
+  // Weak, because users make shaders of their own, which should go with them.
+  private readonly pipelines = new WeakMap<Shader, Map<string, Pipeline>>();
+  private readonly modules = new WeakMap<Shader, Map<string, GPUShaderModule>>();
   private readonly checks = new Set<Promise<void>>();
   private nextId = 0;
 

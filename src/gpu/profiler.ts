@@ -16,7 +16,8 @@ export class Profiler {
   private readonly resolved: GPUBuffer;
   private labels: string[] = [];
   private readonly totals = new Map<string, KernelTime>();
-  private pending: Promise<void>[] = [];
+  /** Slices that are being read, and those that could not be. */
+  private readonly pending = new Set<Promise<void>>();
   private staging: GPUBuffer | undefined;
 
   constructor(private readonly device: GPUDevice) {
@@ -47,24 +48,24 @@ export class Profiler {
     if (!staging) return;
     this.staging = undefined;
     this.labels = [];
-    this.pending.push(
-      staging.mapAsync(1).then(() => {
-        const times = new BigUint64Array(staging.getMappedRange());
-        labels.forEach((label, i) => {
-          const total = this.totals.get(label) ?? { label, calls: 0, milliseconds: 0 };
-          total.calls++;
-          total.milliseconds += Number((times[2 * i + 1] as bigint) - (times[2 * i] as bigint)) / 1e6;
-          this.totals.set(label, total);
-        });
-        staging.destroy();
-      }),
-    );
+    const reading = staging.mapAsync(1).then(() => {
+      const times = new BigUint64Array(staging.getMappedRange());
+      labels.forEach((label, i) => {
+        const total = this.totals.get(label) ?? { label, calls: 0, milliseconds: 0 };
+        total.calls++;
+        total.milliseconds += Number((times[2 * i + 1] as bigint) - (times[2 * i] as bigint)) / 1e6;
+        this.totals.set(label, total);
+      });
+      staging.destroy();
+    });
+    this.pending.add(reading);
+    // A device that ends rejects it before anyone asks for the report.
+    reading.then(() => this.pending.delete(reading)).catch(() => undefined);
   }
 
   /** Kernels by time, longest first; waits for what is submitted. */
   async report(): Promise<KernelTime[]> {
     await Promise.all(this.pending);
-    this.pending = [];
     return [...this.totals.values()].sort((a, b) => b.milliseconds - a.milliseconds);
   }
 

@@ -34,7 +34,7 @@ export class Recorder {
   profiler: Profiler | undefined;
 
   private readonly arena: GPUBuffer | undefined;
-  private readonly uniforms = new DataView(new ArrayBuffer(ARENA_BYTES));
+  private readonly uniforms: DataView<ArrayBuffer>;
   private uniformBytes = 0;
   private encoder: GPUCommandEncoder | undefined;
   private pass: GPUComputePassEncoder | undefined;
@@ -50,6 +50,7 @@ export class Recorder {
 
   /** Without a device, on a counting one, everything it is asked for is dropped. */
   constructor(private readonly device: GPUDevice | undefined) {
+    this.uniforms = new DataView(new ArrayBuffer(device ? ARENA_BYTES : 0));
     this.arena = device?.createBuffer({
       label: 'uniform arena',
       size: ARENA_BYTES,
@@ -124,13 +125,7 @@ export class Recorder {
     if (!this.device || !this.encoder) return;
     this.closePass();
     if (this.uniformBytes > 0) {
-      this.device.queue.writeBuffer(
-        this.arena as GPUBuffer,
-        0,
-        this.uniforms.buffer as ArrayBuffer,
-        0,
-        this.uniformBytes,
-      );
+      this.device.queue.writeBuffer(this.arena as GPUBuffer, 0, this.uniforms.buffer, 0, this.uniformBytes);
     }
     this.profiler?.resolve(this.encoder);
     this.device.queue.submit([this.encoder.finish()]);
@@ -155,9 +150,9 @@ export class Recorder {
     await this.device?.queue.onSubmittedWorkDone();
   }
 
-  dispose(): void {
-    for (const readback of this.readbacks)
-      readback.reject(new Error('the recorder was disposed before the read'));
+  /** Reads that were not submitted reject with `error`. */
+  dispose(error: Error): void {
+    for (const readback of this.readbacks) readback.reject(error);
     this.readbacks = [];
     this.bindGroups.clear();
     this.arena?.destroy();
@@ -226,11 +221,11 @@ export class Recorder {
 
   private startReadbacks(): void {
     for (const { staging, bytes, resolve, reject } of this.readbacks) {
-      staging.mapAsync(1, 0, bytes).then(() => {
-        const data = staging.getMappedRange(0, bytes).slice(0);
-        staging.destroy();
-        resolve(data);
-      }, reject);
+      staging
+        .mapAsync(1, 0, bytes)
+        .then(() => staging.getMappedRange(0, bytes).slice(0))
+        .then(resolve, reject)
+        .finally(() => staging.destroy());
     }
     this.readbacks = [];
   }

@@ -130,7 +130,7 @@ async function* writeBatch(
     decoding.prefill();
     let read = 0;
     for (;;) {
-      await model.gpu.recorder.throttle();
+      await model.gpu.settle(model.gpu.recorder.throttle());
       signal?.throwIfAborted();
       const isLast = decoding.step === maxNewTokens;
       if (isLast || decoding.step - read >= every) {

@@ -32,13 +32,8 @@ export type Slab = (typeof SLABS)[number];
 
 const ALIGNMENT = 256;
 
-interface Slot {
-  spec: ParameterSpec;
-  /** Bytes from the start of each slab. */
-  offset: number;
-}
-
 export class ParameterStore {
+  /** Views of the values, one after the other; the other slabs are laid out alike. No host copy of the numbers is kept. */
   readonly tensors = new Map<string, Tensor>();
   /** Elements of a slab, padding included. Padding is zero and stays zero. */
   readonly length: number;
@@ -46,7 +41,6 @@ export class ParameterStore {
   readonly count: number;
   readonly sections: readonly Section[];
   private readonly slabs: Record<Slab, BufferView>;
-  private readonly slots: Slot[] = [];
 
   constructor(
     private readonly gpu: Gpu,
@@ -55,10 +49,11 @@ export class ParameterStore {
     let bytes = 0;
     let count = 0;
     const sections: Section[] = [];
+    const placed: { spec: ParameterSpec; offset: number }[] = [];
     for (const decays of [true, false]) {
       const start = bytes;
       for (const spec of specs.filter((candidate) => (candidate.decays ?? true) === decays)) {
-        this.slots.push({ spec, offset: bytes });
+        placed.push({ spec, offset: bytes });
         count += spec.values.length;
         bytes += Math.ceil((spec.values.length * 4) / ALIGNMENT) * ALIGNMENT;
       }
@@ -82,23 +77,14 @@ export class ParameterStore {
     };
     for (const name of SLABS) gpu.recorder.clear({ ...this.slabs[name], size: bytes });
     const initial = new Float32Array(this.length);
-    for (const { spec, offset } of this.slots) {
-      initial.set(spec.values, offset / 4);
-      const tensor = new Tensor(
-        this.part('values', offset, spec.values.length),
-        spec.shape,
-        'f32',
-        spec.name,
-      );
-      tensor.grad = new Tensor(
-        this.part('gradients', offset, spec.values.length),
-        spec.shape,
-        'f32',
-        `d ${spec.name}`,
-      );
+    for (const { spec, offset } of placed) {
+      const { name, shape, values } = spec;
+      initial.set(values, offset / 4);
+      const tensor = new Tensor(this.part('values', offset, values.length), shape, 'f32', name);
+      tensor.grad = new Tensor(this.part('gradients', offset, values.length), shape, 'f32', `d ${name}`);
       tensor.requiresGrad = true;
       tensor.isParameter = true;
-      this.tensors.set(spec.name, tensor);
+      this.tensors.set(name, tensor);
     }
     gpu.recorder.write(this.slabs.values, initial);
   }
@@ -129,9 +115,9 @@ export class ParameterStore {
   async read(name: Slab): Promise<Map<string, Float32Array>> {
     const all = new Float32Array(await this.gpu.read(this.slab(name)));
     return new Map(
-      this.slots.map(({ spec, offset }) => [
-        spec.name,
-        all.slice(offset / 4, offset / 4 + spec.values.length),
+      [...this.tensors].map(([parameter, { offset, length }]) => [
+        parameter,
+        all.slice(offset / 4, offset / 4 + length),
       ]),
     );
   }
@@ -139,11 +125,11 @@ export class ParameterStore {
   /** Fills a slab. Every parameter must be given, in its size. */
   write(name: Slab, values: ReadonlyMap<string, Float32Array>): void {
     const all = new Float32Array(this.length);
-    for (const { spec, offset } of this.slots) {
-      const given = values.get(spec.name);
-      if (given?.length !== spec.values.length) {
+    for (const [parameter, { offset, length }] of this.tensors) {
+      const given = values.get(parameter);
+      if (given?.length !== length) {
         throw new RangeError(
-          `parameter ${spec.name} needs ${spec.values.length} ${name}, ${given ? `${given.length} are given` : 'none are given'}`,
+          `parameter ${parameter} needs ${length} ${name}, ${given ? `${given.length} are given` : 'none are given'}`,
         );
       }
       all.set(given, offset / 4);

@@ -96,7 +96,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       evaluation.identity,
     ]);
     const { totalSteps } = this.schedule;
-    const resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
+    let resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
     yield { type: 'start', plan: await this.plan(), resumedFrom: resumed?.state.step };
 
     if (this.reference) {
@@ -108,6 +108,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       this.reference?.restore(resumed.checkpoint.tensors);
       source.restore(resumed.state.source);
       this.state = resumed.state;
+      // Three numbers for each trained one, which this generator would keep until the run ends.
+      resumed = undefined;
     }
 
     const clock = new Clock(totalSteps - this.state.step);

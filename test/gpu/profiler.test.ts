@@ -1,0 +1,49 @@
+/** Kernel times by timestamps: every call counted, across slices, and a device that ends under way. */
+import { expect } from 'chai';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { kernels } from '../../src/gpu/kernel.ts';
+import { freshGpu } from '../support/gpu.ts';
+import { affine } from '../support/shader.ts';
+
+const { fill } = kernels(affine, { fill: { groups: (p) => p.count } });
+
+describe('the profiler', () => {
+  let gpu: Gpu;
+  before(async function () {
+    gpu = await freshGpu();
+    if (!gpu.device.features.has('timestamp-query')) this.skip();
+  });
+  after(() => gpu.dispose());
+
+  function slices(count: number): void {
+    const y = gpu.pool.allocate(16, 'y');
+    for (let i = 0; i < count; i++) {
+      fill(gpu, { y }, { count: 4, a: i, b: 0 });
+      gpu.recorder.flush();
+    }
+    gpu.pool.release(y);
+  }
+
+  it('counts the calls of every slice, and begins again when it is asked for again', async () => {
+    const first = gpu.profile();
+    slices(5);
+    const [time] = await first.report();
+    expect(time).to.include({ label: 'test.wgsl:fill', calls: 5 });
+    const second = gpu.profile();
+    slices(2);
+    expect((await second.report())[0]).to.include({ calls: 2 });
+    expect((await first.report())[0]).to.include({ calls: 5 });
+  });
+
+  it('rejects its report and nothing else where the device ends first', async () => {
+    const profiler = gpu.profile();
+    slices(2);
+    gpu.dispose();
+    await new Promise((resolve) => setTimeout(resolve, 10)); // the runner reports what nobody has handled
+    const failure = await profiler.report().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    expect(failure).to.be.instanceOf(Error);
+  });
+});
