@@ -62,7 +62,9 @@ export async function earnings(
   const oldLogprobs = await policyLogprobs(model, examples, temperature);
   if (beta > 0 && !reference) throw new Error('a KL penalty needs a reference');
   const referenced =
-    beta > 0 && reference ? await referenceLogprobs(model, reference, examples, { batchSize: REFERENCE_GROUPS, temperature }) : undefined;
+    beta > 0 && reference
+      ? await referenceLogprobs(model, reference, examples, { batchSize: REFERENCE_GROUPS, temperature })
+      : undefined;
   const logRatios = oldLogprobs.map((own, i) =>
     referenced
       ? own.reduce((sum, value, t) => sum + value - ((referenced[i] as Float32Array)[t] as number), 0)

@@ -49,7 +49,13 @@ export class RewardEvaluation implements Evaluation {
   }
 
   async *run(context: StepContext, signal?: AbortSignal): AsyncGenerator<TrainEvent, Metrics> {
-    const { beta, numGenerationsEval: numGenerations, maxCompletionLength, rewardTimeout, seed } = this.settings;
+    const {
+      beta,
+      numGenerationsEval: numGenerations,
+      maxCompletionLength,
+      rewardTimeout,
+      seed,
+    } = this.settings;
     const { model, tokenizer, prompts, rewards } = this;
     const settings = { numGenerations, maxCompletionLength, temperature: 1, seed: EVALUATION_SEED + seed };
     const writing = sampleCompletions(model, tokenizer, prompts, settings, signal);
@@ -73,7 +79,8 @@ export class RewardEvaluation implements Evaluation {
     const groups = prompts.map((_, p) =>
       earned.returns.slice(p * numGenerations, (p + 1) * numGenerations).filter((value) => value !== null),
     );
-    if (beta === 0 || numGenerations < LEAST_FOR_GAP || groups.some(({ length }) => length < LEAST_FOR_GAP)) return metrics;
+    if (beta === 0 || numGenerations < LEAST_FOR_GAP || groups.some(({ length }) => length < LEAST_FOR_GAP))
+      return metrics;
     const { gap, optimum, effectiveSamples } = estimateGap(groups, beta);
     return {
       ...metrics,

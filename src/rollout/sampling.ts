@@ -108,6 +108,9 @@ export async function* sampleCompletions(
   const written = emptyGenerations(prompts.length * numGenerations);
   const ids = prompts.map((prompt) => prompt.ids);
   let tokens = 0;
+  // Writing and training take turns: neither is to hold the other's buffers, so that a run needs the larger of the two.
+  const { pool } = model.gpu;
+  pool.trim();
   try {
     for await (const updates of streamGeneration(model, ids, { ...drawn(settings), signal, every: 8 })) {
       for (const update of updates) {
@@ -119,6 +122,8 @@ export async function* sampleCompletions(
   } catch (error) {
     if (signal?.aborted) return undefined;
     throw error;
+  } finally {
+    pool.trim();
   }
   const examples = prompts.map((prompt, p) => ({
     prompt: prompt.ids,

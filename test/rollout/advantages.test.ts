@@ -71,9 +71,8 @@ describe('rollout/advantages over all groups', () => {
 
     it(`none is p r, which has the same gradient: ${name}`, () => {
       const found = expected(probabilities, rewards, numGenerations, 'none');
-      found.forEach((value, y) =>
-        expect(value).to.be.closeTo((probabilities[y] as number) * (rewards[y] as number), 1e-12),
-      );
+      for (const [y, value] of found.entries())
+        expect(value).to.be.closeTo((probabilities[y] as number) * (rewards[y] as number), 1e-12);
     });
   }
 });

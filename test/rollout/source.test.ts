@@ -1,0 +1,189 @@
+/**
+ * RLOO on a model of five tokens, whose optimum is known by enumeration: it rises towards β log Z and never above, is the same
+ * twice and resumed at any step, and its certificate agrees with the exact gap.
+ */
+import { expect } from 'chai';
+import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
+import { memoryFiles } from '../../src/io/files.ts';
+import type { CausalLM } from '../../src/model/causal-lm.ts';
+import { FAMILIES, lossOf } from '../../src/objectives/families.ts';
+import { RewardEvaluation } from '../../src/rollout/evaluation.ts';
+import { weighedRewards } from '../../src/rollout/rewards.ts';
+import { RolloutSource } from '../../src/rollout/source.ts';
+import { SFT_DEFAULTS } from '../../src/train/config.ts';
+import type { TrainEvent } from '../../src/train/events.ts';
+import { Trainer } from '../../src/train/trainer.ts';
+import { allTexts, fiveTokens, LONGEST, PROMPT, withAdapter } from '../model/five-tokens.ts';
+import { testGpu } from '../support/gpu.ts';
+import { eachStep, trained } from '../train/runs.ts';
+
+const ENDS = [0];
+const BETA = 0.5;
+const LORA = {
+  r: 4,
+  loraAlpha: 16,
+  targetModules: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'],
+};
+const rewardOf = (tokens: readonly number[]) =>
+  (tokens.filter((token) => token === 4).length === 1 ? 1.5 : 0) + tokens.length / 4;
+
+/** The words of the five tokens. */
+const tokenizer = () =>
+  Tokenizer.fromFiles(
+    memoryFiles({
+      'tokenizer.json': JSON.stringify({
+        model: { type: 'WordLevel', vocab: { a: 0, b: 1, c: 2, d: 3, e: 4 }, unk_token: 'a' },
+        pre_tokenizer: { type: 'Whitespace' },
+        normalizer: null,
+        post_processor: null,
+        decoder: null,
+        added_tokens: [],
+      }),
+    }),
+  );
+
+const SETTINGS = {
+  ...SFT_DEFAULTS,
+  learningRate: 2e-2,
+  lrSchedulerType: 'linear' as const,
+  perDeviceTrainBatchSize: 64,
+  gradientAccumulationSteps: 1,
+  maxSteps: 80,
+  seed: 5,
+  stepsPerGeneration: null,
+  numIterations: 1,
+  numGenerations: 16,
+  maxCompletionLength: LONGEST,
+  temperature: 1,
+  beta: BETA,
+  rewardClipRange: null,
+  normalizeAdvantages: false,
+  rewardTimeout: 60,
+  numGenerationsEval: 256,
+};
+type Settings = typeof SETTINGS;
+
+async function starter(settings: Partial<Settings> = {}, checkpoint?: CheckpointStore) {
+  const all = { ...SETTINGS, ...settings };
+  const words = await tokenizer();
+  const rewards = weighedRewards([
+    Object.defineProperty(
+      ({ completionIds }: { completionIds: readonly (readonly number[])[] }) => completionIds.map(rewardOf),
+      'name',
+      {
+        value: 'four',
+      },
+    ),
+  ]);
+  const prompt = { row: { prompt: 'd b e' }, ids: [...PROMPT] };
+  return (model: CausalLM) =>
+    new Trainer(
+      { model, peftConfig: LORA, ...(checkpoint ? { checkpoint } : {}) },
+      {
+        config: all,
+        source: new RolloutSource({
+          model,
+          tokenizer: words,
+          prompts: [prompt, prompt, prompt, prompt],
+          rewards,
+          baseline: 'leave_one_out',
+          settings: all as never,
+        }),
+        evaluation: new RewardEvaluation(model, words, [prompt], rewards, all),
+        notices: [],
+        loss: lossOf(FAMILIES.rloo, { ...all, lossType: 'rloo' }),
+      },
+    );
+}
+
+const load = async (gpu: Parameters<typeof fiveTokens>[0]) => (await fiveTokens(gpu, ENDS)).model;
+
+describe('rollout/source', () => {
+  it('solves objective (1): J rises towards β log Z, and the certificate is the exact gap', async () => {
+    const gpu = await testGpu();
+    const { model, exact } = await fiveTokens(gpu, ENDS);
+    const reference = allTexts(exact, ENDS);
+    const partition = reference.reduce(
+      (sum, { tokens, logprob }) => sum + Math.exp(logprob + rewardOf(tokens) / BETA),
+      0,
+    );
+    const optimum = BETA * Math.log(partition);
+    const before = reference.reduce(
+      (sum, { tokens, logprob }) => sum + Math.exp(logprob) * rewardOf(tokens),
+      0,
+    );
+    const trainer = (await starter())(model);
+    const events: TrainEvent[] = [];
+    for await (const event of trainer.train()) events.push(event);
+    const policy = allTexts(withAdapter(exact, await trainer.adapter!.toAdapter()), ENDS);
+    const objective = policy.reduce((sum, { tokens, logprob }, y) => {
+      const ratio = logprob - (reference[y]?.logprob as number);
+      return sum + Math.exp(logprob) * (rewardOf(tokens) - BETA * ratio);
+    }, 0);
+    expect(objective).to.be.below(optimum);
+    // What is left of the gap after 80 steps.
+    expect(optimum - objective).to.be.below(0.1 * (optimum - before));
+
+    const held = trainer.logHistory.at(-1)!.metrics as Record<string, number>;
+    expect(held.eval_effective_samples).to.be.above(100);
+    expect(Math.abs(held.eval_optimality_gap! - (optimum - objective))).to.be.below(
+      4 * held['eval_optimality_gap/standard_error']! + 1e-3,
+    );
+    expect(held.eval_optimum!).to.be.closeTo(optimum, 0.05);
+    const rollouts = events.filter(({ type }) => type === 'rollout');
+    expect(rollouts.length).to.equal(80);
+    const ratios = eachStep(events, 'clip_ratio/high_mean');
+    expect(Math.max(...ratios)).to.equal(0);
+    trainer.dispose();
+    model.dispose();
+  });
+
+  it('is the same twice, and resumed after any step, also between steps that share a batch', async () => {
+    const gpu = await testGpu();
+    const settings = {
+      maxSteps: 9,
+      saveSteps: 1,
+      gradientAccumulationSteps: 1,
+      stepsPerGeneration: 2,
+      numIterations: 2,
+    };
+    const small = { ...settings, perDeviceTrainBatchSize: 32, numGenerationsEval: 2 } as never;
+    const whole = await trained(gpu, await starter(small), undefined, load);
+    const again = await trained(gpu, await starter(small), undefined, load);
+    expect(again.bytes).to.deep.equal(whole.bytes);
+    const written = (events: readonly TrainEvent[]) => events.filter(({ type }) => type === 'rollout').length;
+    // Two parts and two passes: a batch of completions for four steps.
+    expect(written(whole.events)).to.equal(3);
+    for (const stopAfter of [1, 2, 4, 6]) {
+      const store = memoryCheckpointStore();
+      await trained(gpu, await starter(small, store), stopAfter, load);
+      const resumed = await trained(gpu, await starter(small, store), undefined, load);
+      expect(resumed.bytes, `stopped after ${stopAfter}`).to.deep.equal(whole.bytes);
+      expect(resumed.log).to.deep.equal(whole.log);
+    }
+  });
+
+  it('plans generation and training together', async () => {
+    const gpu = await testGpu();
+    const { events } = await trained(
+      gpu,
+      await starter({ maxSteps: 1, numGenerationsEval: 2 }),
+      undefined,
+      load,
+    );
+    const [start] = events;
+    const end = events.at(-1)!;
+    if (start?.type !== 'start' || end.type !== 'end') throw new Error('no plan');
+    // Buffers of a model this small are hardly larger than the 256 bytes that each is rounded up to.
+    expect(end.memory.peak).to.be.at.most(1.2 * start.plan.plannedBytes);
+    expect(end.memory.peak).to.be.at.least(0.8 * start.plan.plannedBytes);
+  });
+
+  it('refuses sizes that do not divide', async () => {
+    const { model } = await fiveTokens(await testGpu(), ENDS);
+    const make = await starter({ perDeviceTrainBatchSize: 24 });
+    expect(() => make(model)).to.throw('perDeviceTrainBatchSize is 24, and numGenerations is 16');
+    model.dispose();
+  });
+});
