@@ -86,8 +86,10 @@ export async function rate(
   const metrics: Record<string, number> = {};
   const all = await Promise.all(
     rewards.map(async ({ name, reward }): Promise<[string, readonly (number | null)[]]> => {
-      const own = { ...batch, logMetric: (metric: string, value: number) => void (metrics[metric] = value) };
-      const values = await inTime(name, async () => reward(own), options);
+      const logMetric = (metric: string, value: number) => {
+        metrics[metric] = value;
+      };
+      const values = await inTime(name, async () => reward({ ...batch, logMetric }), options);
       requireValues(values, count, name);
       return [name, values];
     }),

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import {
   type Estimate,
   estimateBestOfN,
+  estimateGap,
   estimateKl,
   estimateObjective,
   estimateOptimum,
@@ -183,5 +184,48 @@ describe('best of n', () => {
     expect(all.reward).to.deep.equal({ mean: 6, standardError: Number.NaN });
     expect(all.klBound).to.be.closeTo(Math.log(3) - 2 / 3, 1e-12);
     expect(() => estimateBestOfN([rewards], 4)).to.throw(RangeError, '3 samples');
+  });
+});
+
+describe('the certificate', () => {
+  const returns = POLICY.map(
+    (_, i) => (REWARDS[i] as number) - BETA * ((logPolicy![i] as number) - (logReference![i] as number)),
+  );
+  const probabilities = softmax(POLICY, shape);
+  const objective = returns.reduce((sum, value, i) => sum + (probabilities[i] as number) * value, 0);
+  const optimum =
+    BETA *
+    Math.log(
+      REWARDS.reduce((sum, reward, i) => sum + Math.exp((logReference![i] as number) + reward / BETA), 0),
+    );
+
+  it('estimates the gap to the optimum from samples of the policy alone, with its error', () => {
+    const samples = (uniform: () => number) => at(returns, draw(POLICY, 400, uniform));
+    // Biased downwards by about half the variance of the mean weight over β.
+    checkRuns((uniform) => estimateGap([samples(uniform)], BETA).gap, optimum - objective, 0.01);
+    checkRuns((uniform) => estimateGap([samples(uniform)], BETA).optimum, optimum, 0.01);
+  });
+
+  it('is 0, sample by sample, for the optimal policy, however few there are', () => {
+    const best = REWARDS.map((reward, i) => (logReference![i] as number) + (reward - optimum) / BETA);
+    const own = REWARDS.map(
+      (reward, i) => reward - BETA * ((best[i] as number) - (logReference![i] as number)),
+    );
+    const { gap, effectiveSamples } = estimateGap([[own[0]!, own[3]!, own[1]!]], BETA);
+    expect(gap.mean).to.be.closeTo(0, 1e-12);
+    expect(gap.standardError).to.be.closeTo(0, 1e-12);
+    expect(effectiveSamples).to.be.closeTo(3, 1e-9);
+  });
+
+  it('takes the logarithm within each prompt', () => {
+    // Two prompts whose optima differ: pooled they would look as if something were left to gain.
+    const { gap } = estimateGap(
+      [
+        [1, 1],
+        [5, 5],
+      ],
+      BETA,
+    );
+    expect(gap.mean).to.be.closeTo(0, 1e-12);
   });
 });
