@@ -2,6 +2,7 @@
  * A model's weights: which tensors an architecture needs and in what shape, checked against what the files hold before
  * anything is uploaded, and put on the device frozen or as parameters. All findings come in one error.
  */
+import { own } from '../base/lookup.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { formatBytes } from '../gpu/errors.ts';
 import { type ModelConfig, parseConfigText } from '../io/config.ts';
@@ -37,7 +38,7 @@ export interface ModelDescription {
 export async function describeModel(files: Files): Promise<ModelDescription> {
   const text = await files.readText(MODEL_CONFIG);
   const config = parseConfigText(text, `${files.name}/${MODEL_CONFIG}`, DIALECTS);
-  return { config, architecture: ARCHITECTURES[config.modelType] as Architecture };
+  return { config, architecture: own(ARCHITECTURES, config.modelType) as Architecture };
 }
 
 /** (out, in) of each linear layer of a decoder layer. */
