@@ -3,6 +3,7 @@
  * derivative that starts the backward pass. Serves every descriptor of the catalogue and those of users; knows no
  * formula.
  */
+import { own } from '../base/lookup.ts';
 import { joined } from '../gpu/join.ts';
 import { type Buffers, type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
@@ -10,8 +11,9 @@ import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type Objective, objectiveOptions } from './catalogue.ts';
+import type { Objective } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, REVERSE_KL } from './divergences.ts';
+import { objectiveOptions } from './options.ts';
 import { EXAMPLE_RECORD, PAIR_RECORD } from './record.ts';
 
 /** One objective of a list. */
@@ -92,6 +94,8 @@ export function objectiveLoss(
   if (labels) checkPerRow('objectiveLoss: labels', labels, count, 'u32');
   const records = tape.empty([count, recordWidth(first)], 'records');
   const slot = tape.recording ? tape.gradient(sums) : undefined;
+  const score = own(DIVERGENCES, divergence.type);
+  if (!score) throw new RangeError(`objectiveLoss: no divergence is called ${divergence.type}`);
   for (const [index, { objective, options, weight = 1 }] of terms.entries()) {
     if (objective.unit !== first.unit || completionsOf(objective) !== stride) {
       throw new RangeError(`objectives ${first.name} and ${objective.name} do not take the same data`);
@@ -107,7 +111,7 @@ export function objectiveLoss(
       accumulate: slot?.accumulate || adds,
       ...shaderNames(objectiveOptions(objective, options)),
     };
-    const shader = joined(objective.shader, DIVERGENCES[divergence.type].shader);
+    const shader = joined(objective.shader, score.shader);
     const constants: Constants = objective.unit === 'example' ? { STRIDE: stride } : {};
     const ofUnit: Buffers = labels && objective.unit === 'example' ? { labels } : {};
     const buffers = { sums, ...others, ...ofUnit, records };
