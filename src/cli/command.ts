@@ -1,6 +1,7 @@
 /**
  * What a command is: data, and one function. The program is built from a list of these.
  */
+import type { Reasons } from '../io/setting-names.ts';
 import type { OptionName, Settings } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -31,6 +32,8 @@ export interface Command {
   options: readonly OptionName[];
   required: readonly OptionName[];
   defaults: Settings;
+  /** What there is to say of names that are no options. */
+  reasons?: Reasons;
   /** Defaults that others fill in, for the help. */
   shown?: { readonly [Name in OptionName]?: unknown };
   run(context: CommandContext): Promise<CommandResult>;

@@ -2,6 +2,7 @@
  * How a command ends when it cannot do what it was asked: the exit code and the sentence for each kind of error. Errors
  * that know their way out are shown as they are, without a trace; anything else is a fault of ours and says so.
  */
+import type { Wording } from '../base/sentence.ts';
 import { GpuError } from '../gpu/errors.ts';
 import { InputError } from '../io/errors.ts';
 import { NonFiniteLossError } from '../train/errors.ts';
@@ -28,9 +29,13 @@ export class InterruptedError extends Error {
 
 const EXPECTED = [InputError, GpuError, NonFiniteLossError, UsageError, InterruptedError];
 
-/** Exit code, and what to tell. */
-export function failureOf(error: unknown): { code: number; name: string; message: string; stack: string } {
-  const { name, message, stack = '' } = error instanceof Error ? error : new Error(String(error));
+/** Exit code, and what to tell, settings called what `word` makes of their names. */
+export function failureOf(
+  error: unknown,
+  word: Wording,
+): { code: number; name: string; message: string; stack: string } {
+  const { name, message: plain, stack = '' } = error instanceof Error ? error : new Error(String(error));
+  const message = error instanceof InputError ? error.worded(word) : plain;
   const isExpected = EXPECTED.some((kind) => error instanceof kind);
   return {
     code: exitCode(error),

@@ -2,28 +2,21 @@
  * The ways to train as data: for each its data, its settings and its trainer. A command `webalign NAME` is made of every
  * row; nothing else asks which one it is.
  */
+import { own } from '../base/lookup.ts';
 import type { DataForm } from '../data/data-form.ts';
 import { LABELLED } from '../data/labelled-dataset.ts';
 import { PREFERENCES } from '../data/preference-dataset.ts';
 import { TEXTS } from '../data/text-dataset.ts';
-import {
-  CPO_DEFAULTS,
-  DPO_DEFAULTS,
-  KTO_DEFAULTS,
-  LORA_LEARNING_RATE,
-  ORPO_DEFAULTS,
-  SFT_DEFAULTS,
-  SFT_LORA_LEARNING_RATE,
-  type TrainingConfig,
-} from '../train/config.ts';
+import { LORA_DEFAULTS, resolveConfig, resolveLoss } from '../train/config.ts';
 import { CPOTrainer } from '../train/cpo-trainer.ts';
 import { DPOTrainer } from '../train/dpo-trainer.ts';
 import { KTOTrainer } from '../train/kto-trainer.ts';
 import { ORPOTrainer } from '../train/orpo-trainer.ts';
+import { defaultsOf, TRAINERS, type TrainerSettings } from '../train/settings/trainers.ts';
 import { SFTTrainer } from '../train/sft-trainer.ts';
 import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';
-import type { OptionName } from './options.ts';
+import { type OptionName, pick, type Settings } from './options.ts';
 
 export interface Method<Row = unknown> {
   name: string;
@@ -34,17 +27,33 @@ export interface Method<Row = unknown> {
   /** What the rows of its data are. */
   rows: 'pairs' | 'completions' | 'texts';
   /** Its settings are options of the command, by the same names. */
-  defaults: TrainingConfig;
-  adapterLearningRate: number;
+  settings: TrainerSettings;
   /** The Python module in which TRL keeps the trainer of this name. */
   trlModule: string;
   form: DataForm<Row>;
-  trainer(options: DataOptions<TrainingConfig, readonly Row[]>): Trainer;
+  trainer(options: DataOptions<object, readonly Row[]>): Trainer;
 }
 
-/** The options that a method takes. */
-export function methodOptions({ defaults }: Pick<Method, 'defaults'>): OptionName[] {
-  return Object.keys(defaults) as OptionName[];
+/** The options that a method takes: its trainer's settings, and those of single objectives. */
+export function methodOptions({ settings: { settings, options } }: Pick<Method, 'settings'>): OptionName[] {
+  return Object.keys({ ...settings, ...options }) as OptionName[];
+}
+
+/** Throws an `InputError` for settings that its trainer would refuse, before anything slow is done. */
+export function checkMethod(method: Method, settings: Settings): void {
+  const { family } = method.settings;
+  const config = resolveConfig(method.settings, pick(settings, methodOptions(method)));
+  resolveLoss(family, { lossType: family.lossType, ...config });
+}
+
+/** The defaults of a method's settings, for the help. */
+export function shownDefaults({ settings: { settings, options, ...trainer } }: Method): object {
+  const usual = defaultsOf({ settings: { ...settings, ...options }, defaults: trainer.defaults });
+  const ofAdapters = Object.entries(trainer.adapterDefaults).map(([name, value]): [string, string] => [
+    name,
+    `${value}, with --full ${own(usual, name)}`,
+  ]);
+  return { ...usual, ...LORA_DEFAULTS, ...Object.fromEntries(ofAdapters) };
 }
 
 const SHARED =
@@ -52,14 +61,13 @@ const SHARED =
   'seen. Stopped by Ctrl-C or killed, it goes on with --resume.';
 
 /** A row whose parts fit together; the list below does not care what its data is. */
-function method<Config extends TrainingConfig, Row>(
-  row: Omit<Method<Row>, 'trainer' | 'defaults'> & {
-    defaults: Readonly<Config>;
-    Trainer: new (options: DataOptions<Config, readonly Row[]>) => Trainer<Config>;
+function method<Args, Row>(
+  row: Omit<Method<Row>, 'trainer'> & {
+    Trainer: new (options: DataOptions<Args, readonly Row[]>) => Trainer;
   },
 ): Method {
   const { Trainer: Made, ...rest } = row;
-  const trainer = (options: DataOptions<Config, readonly Row[]>) => new Made(options);
+  const trainer = (options: DataOptions<Args, readonly Row[]>) => new Made(options);
   return { ...rest, trainer } as unknown as Method;
 }
 
@@ -72,8 +80,7 @@ export const DPO = method({
   example:
     'dpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter --loss ipo --learning-rate 1e-4 --epochs 1',
   rows: 'pairs',
-  defaults: DPO_DEFAULTS,
-  adapterLearningRate: LORA_LEARNING_RATE,
+  settings: TRAINERS.dpo,
   trlModule: 'trl',
   form: PREFERENCES,
   Trainer: DPOTrainer,
@@ -86,8 +93,7 @@ export const METHODS: readonly Method[] = [
     description: `Trains a LoRA adapter to continue as the data does, and writes it as PEFT files. ${SHARED}`,
     example: 'sft --model HuggingFaceTB/SmolLM2-135M --data instructions.jsonl --out adapter --epochs 1',
     rows: 'texts',
-    defaults: SFT_DEFAULTS,
-    adapterLearningRate: SFT_LORA_LEARNING_RATE,
+    settings: TRAINERS.sft,
     trlModule: 'trl',
     form: TEXTS,
     Trainer: SFTTrainer,
@@ -102,8 +108,7 @@ export const METHODS: readonly Method[] = [
     example:
       'kto --model HuggingFaceTB/SmolLM2-135M --data labels.jsonl --out adapter --desirable-weight 1.2',
     rows: 'completions',
-    defaults: KTO_DEFAULTS,
-    adapterLearningRate: LORA_LEARNING_RATE,
+    settings: TRAINERS.kto,
     trlModule: 'trl',
     form: LABELLED,
     Trainer: KTOTrainer,
@@ -117,8 +122,7 @@ export const METHODS: readonly Method[] = [
     example:
       'cpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter --loss simpo --cpo-alpha 0 --beta 2.5',
     rows: 'pairs',
-    defaults: CPO_DEFAULTS,
-    adapterLearningRate: LORA_LEARNING_RATE,
+    settings: TRAINERS.cpo,
     trlModule: 'trl.experimental.cpo',
     form: PREFERENCES,
     Trainer: CPOTrainer,
@@ -131,8 +135,7 @@ export const METHODS: readonly Method[] = [
       `rejected one. Writes it as PEFT files. ${SHARED}`,
     example: 'orpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter',
     rows: 'pairs',
-    defaults: ORPO_DEFAULTS,
-    adapterLearningRate: LORA_LEARNING_RATE,
+    settings: TRAINERS.orpo,
     trlModule: 'trl.experimental.orpo',
     form: PREFERENCES,
     Trainer: ORPOTrainer,

@@ -2,7 +2,8 @@
  * The command line as a whole: commands and options out of their tables into commander, one run of one command, and its
  * end. However a command ends, stdout has been flushed and `--json` has its last line.
  */
-import { Command as Commander, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command as Commander, CommanderError } from 'commander';
+import type { Wording } from '../base/sentence.ts';
 import type { Command } from './command.ts';
 
 import { align } from './commands/align.ts';
@@ -19,8 +20,9 @@ import { sacpo } from './commands/sacpo.ts';
 import { tradeoff } from './commands/tradeoff.ts';
 import { trainCommands } from './commands/train.ts';
 import { EXIT, failureOf, UsageError } from './failures.ts';
-import { GROUPS, KINDS, OPTIONS, type OptionName, type OptionRow, type Settings } from './options.ts';
-import { mergeSettings } from './settings.ts';
+import { addFlags, flagOf } from './flags.ts';
+import { GROUPS, OPTIONS, type OptionName, type Settings } from './options.ts';
+import { checkSettings, mergeSettings } from './settings.ts';
 import { type Streams, Terminal } from './terminal.ts';
 
 const COMMANDS: readonly Command[] = [
@@ -50,13 +52,19 @@ export async function runProgram(
   // Known before anything is parsed, so that a wrong flag is told in the same form.
   const terminal = new Terminal(args.includes('--json'), streams);
   let code: number = EXIT.done;
+  // Settings have the names that were used: their flags, or their own where a file decided, or where they are no options.
+  let word: Wording = (name) => name;
   const run = async (command: Command, flags: Settings): Promise<void> => {
-    const settings = await mergeSettings(flags, [...command.options, ...COMMON], command.defaults);
+    const options: readonly OptionName[] = [...command.options, ...COMMON];
+    const { settings, fromFile } = await mergeSettings(flags, { ...command, options });
+    const isFlag = (name: string) => options.some((option) => option === name) && !fromFile.has(name);
+    word = (name) => (isFlag(name) ? flagOf(name) : name);
     const missing = command.required.filter((name) => settings[name] === undefined);
     if (missing.length > 0) {
       const flagsMissing = missing.map((name) => OPTIONS[name].flag).join(', ');
       throw new UsageError(`${command.name} needs ${flagsMissing}. See webalign ${command.name} --help.`);
     }
+    checkSettings(settings);
     const { json, failed } = await command.run({ settings, terminal, signal });
     terminal.result(json);
     if (failed) code = EXIT.failed;
@@ -64,21 +72,21 @@ export async function runProgram(
   try {
     await build(run, terminal, version).parseAsync([...args], { from: 'user' });
   } catch (error) {
-    code = report(error, terminal, args.includes('--debug'));
+    code = report(error, word, terminal, args.includes('--debug'));
   }
   await terminal.flush();
   return code;
 }
 
 /** Tells an error and returns its exit code. */
-function report(error: unknown, terminal: Terminal, debug: boolean): number {
+function report(error: unknown, word: Wording, terminal: Terminal, debug: boolean): number {
   if (error instanceof CommanderError) {
     // Help and version were asked for; else commander has written what is wrong to stderr.
     if (error.exitCode === 0) return EXIT.done;
     terminal.result({ error: { name: 'UsageError', message: error.message.replace(/^error: /, '') } });
     return EXIT.usage;
   }
-  const { code, name, message, stack } = failureOf(error);
+  const { code, name, message, stack } = failureOf(error, word);
   terminal.info(`webalign: ${message}`);
   if (debug) terminal.info(stack);
   terminal.result({ error: { name, message } });
@@ -103,16 +111,12 @@ function build(
       .allowExcessArguments(false)
       .addHelpText('after', `\nExample:\n  $ webalign ${command.example}`)
       .action((values: Settings, self: Commander) => run(command, given(values, self)));
-    for (const name of inGroups([...command.options, ...COMMON]))
-      sub.addOption(commanderOption(name, command));
+    addFlags(sub, inGroups([...command.options, ...COMMON]), command);
   }
   for (const each of [program, ...program.commands]) {
     each
       .exitOverride()
-      .configureHelp({
-        helpWidth: HELP_WIDTH,
-        optionTerm: ({ flags }) => flags.replace(/^(--\S+), --\S+/, '$1'),
-      })
+      .configureHelp({ helpWidth: HELP_WIDTH })
       .configureOutput({
         writeErr: (text) => terminal.info(text.trimEnd()),
         writeOut: (text) => terminal.print(text.trimEnd()),
@@ -131,29 +135,4 @@ function given(values: Settings, self: Commander): Settings {
 function inGroups(names: readonly OptionName[]): OptionName[] {
   const order = Object.keys(GROUPS);
   return [...names].sort((a, b) => order.indexOf(OPTIONS[a].group) - order.indexOf(OPTIONS[b].group));
-}
-
-function commanderOption(name: OptionName, command: Command): Option {
-  const { flag, alias, kind, group, help }: OptionRow = OPTIONS[name];
-  const { placeholder, fromText, read, expected } = KINDS[kind];
-  const flags = [flag, alias].filter(Boolean).join(', ');
-  const about = `${help}${aside(name, command)}`;
-  const option = new Option(placeholder ? `${flags} ${placeholder}` : flags, about).helpGroup(
-    `${GROUPS[group]}:`,
-  );
-  option.attributeName = () => name;
-  if (kind === 'switch') return option;
-  return option.argParser((text: string, before: unknown) => {
-    const value = read(fromText(text));
-    if (value === undefined) throw new InvalidArgumentError(`Give ${expected}.`);
-    return kind === 'texts' ? [...((before as string[] | undefined) ?? []), ...(value as string[])] : value;
-  });
-}
-
-/** What the help says behind an option: required, or its default. */
-function aside(name: OptionName, { required, defaults, shown }: Command): string {
-  if (required.includes(name)) return ' (required)';
-  const value = defaults[name] ?? shown?.[name];
-  if (value === undefined || typeof value === 'boolean') return '';
-  return ` (default: ${Array.isArray(value) ? value.join(',') : value})`;
 }

@@ -9,6 +9,8 @@ import type { LoraConfig } from '../io/peft.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { TrainingConfig } from '../train/config.ts';
 import { effectiveBeta, type SACPOStage, type SACPOTrainer, STAGE_METHODS } from '../train/sacpo-trainer.ts';
+import { TRAINING } from '../train/settings/training.ts';
+import { TRL_NAMES } from '../train/settings/trl-names.ts';
 import { METHODS, type Method, methodOptions } from './methods.ts';
 import { readText } from './open.ts';
 import { LORA_OPTIONS, pick, type Settings } from './options.ts';
@@ -65,9 +67,9 @@ async function readStage(json: JsonObject, where: string, index: number): Promis
     throw new InputError(where, `"lambda" is ${quote(lambda)}`, 'Give a number above 0');
   }
   const options = [...methodOptions(method), ...LORA_OPTIONS, 'data', 'evalData', 'evalSplit'] as const;
-  const settings = settingsFrom(rest, where, options);
+  const settings = settingsFrom(rest, where, options, TRL_NAMES);
   if (settings.data === undefined) throw new InputError(where, 'has no "data"', 'Name a file');
-  const { data, evalData, evalSplit = 0.1, seed = method.defaults.seed } = settings;
+  const { data, evalData, evalSplit = 0.1, seed = TRAINING.seed.default } = settings;
   const { train, evaluation } = await readData(method, { ...settings, data, evalSplit, seed });
   const stage = {
     name,

@@ -2,13 +2,14 @@
  * One run of the trainer as a command sees it: settings in, progress on the way, what is worth telling at the end. Shared
  * by every command that trains; what is trained on and what is written is theirs.
  */
+
 import { join } from 'node:path';
+import { own } from '../base/lookup.ts';
 import { formatBytes } from '../gpu/errors.ts';
 import type { TuningReport } from '../gpu/tuner.ts';
 import { type Adapter, checkAdapterFits, type LoraConfig } from '../io/peft.ts';
 import { ALL_LINEAR, shortNames } from '../io/target-modules.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import type { TrainingConfig } from '../train/config.ts';
 import type { Metrics, RunPlan, StepEvent, TrainEvent } from '../train/events.ts';
 import type { Trainer } from '../train/trainer.ts';
 import { InterruptedError, type StopSignal, UsageError } from './failures.ts';
@@ -72,7 +73,7 @@ export async function runTraining(
 ): Promise<TrainingResult> {
   const trainer = method.trainer({
     model,
-    args: pick(settings, methodOptions(method)) as Partial<TrainingConfig>,
+    args: pick(settings, methodOptions(method)),
     trainDataset: train,
     evalDataset: evaluation,
     processingClass: tokenizer,
@@ -160,7 +161,7 @@ export async function initialAdapter(
 
 /** LoRA's settings, with `all-linear` spelt out. */
 export function loraConfig(settings: Settings, model: CausalLM): Partial<LoraConfig> {
-  const given = pick(settings, LORA_OPTIONS) as Partial<LoraConfig>;
+  const given: Partial<LoraConfig> = pick(settings, LORA_OPTIONS);
   const isAll = given.targetModules?.length === 1 && given.targetModules[0] === ALL_LINEAR;
   return isAll ? { ...given, targetModules: shortNames(model.linears.keys()) } : given;
 }
@@ -217,7 +218,7 @@ const FIGURES: Readonly<Record<string, (value: number) => string>> = {
 /** Loss, margin, accuracy and KL in a line. */
 function figures(metrics: Metrics, prefix = ''): string {
   const shown = Object.entries(FIGURES).flatMap(([name, show]) => {
-    const value = metrics[`${prefix}${name}`];
+    const value = own(metrics, `${prefix}${name}`);
     return value === undefined ? [] : [show(value)];
   });
   return shown.join(' · ');

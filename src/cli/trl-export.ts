@@ -13,8 +13,8 @@ import { resolveTargetModules } from '../io/target-modules.ts';
 import { freshAdapter, type LinearShape } from '../model/lora.ts';
 import { describeModel, linearsOf } from '../model/weights.ts';
 import { folderFiles } from '../node/folder.ts';
-import { DIVERGENCES, divergenceNamed } from '../objectives/divergences.ts';
-import type { DPOConfig, TrainingConfig } from '../train/config.ts';
+import type { DPOConfig } from '../train/config.ts';
+import { trlArguments } from '../train/settings/trl-arguments.ts';
 import type { Method } from './methods.ts';
 import { type RecordedModel, recordedModel } from './open.ts';
 import { TRL_SCRIPT, TRL_STAGES } from './run-folder.ts';
@@ -80,7 +80,7 @@ async function filesOf(
     files[`${name}.jsonl`] = jsonl(part.map(asTrlHasIt));
     if (idsOf) files[`${name}.ids.jsonl`] = jsonl(idsOf(part));
   }
-  const settingsJson = { model, revision, data, evalData, args: trlArguments(method, record) };
+  const settingsJson = { model, revision, data, evalData, args: argumentsOf(method, record) };
   return {
     ...files,
     ...(lora ? await adapters(folder, record, lora, open) : {}),
@@ -130,44 +130,10 @@ async function freshFiles(model: ModelFiles, lora: LoraConfig, seed: number): Pr
   return writeAdapter({ ...fresh, ...base, fanInFanOut: architecture.transposed ?? false });
 }
 
-/** Settings that TRL has under another name or in another form, or not at all; the others only change their spelling. */
-type Translation = (settings: TrainingConfig & Partial<DPOConfig>) => Record<string, unknown>;
-const TRANSLATED: Readonly<Record<string, Translation>> = {
-  shuffleDataset: ({ shuffleDataset }) => ({
-    train_sampling_strategy: shuffleDataset ? 'random' : 'sequential',
-  }),
-  warmupSteps: ({ warmupSteps, warmupRatio }) => ({
-    warmup_steps: warmupSteps > 0 ? warmupSteps : warmupRatio,
-  }),
-  warmupRatio: () => ({}),
-  savedActivations: () => ({}),
-  evalSteps: ({ evalSteps }) => (evalSteps > 0 ? { eval_strategy: 'steps', eval_steps: evalSteps } : {}),
-  saveSteps: ({ saveSteps }) =>
-    saveSteps > 0 ? { save_strategy: 'steps', save_steps: saveSteps } : { save_strategy: 'no' },
-  lossType: ({ lossType }) => {
-    const names = [lossType].flat();
-    return { loss_type: names.length === 1 ? names[0] : names };
-  },
-  fDivergence: ({ fDivergence = '' }) => {
-    const name = divergenceNamed(fDivergence) ?? fDivergence;
-    return { f_divergence_type: DIVERGENCES[name]?.alias ?? name };
-  },
-  filterEps: () => ({}),
-  ipoTokenMean: ({ ipoTokenMean, lossType }) => {
-    if (ipoTokenMean === 1 || ![lossType].flat().includes('ipo')) return {};
-    throw new InputError('settings', "TRL's ipo has no sums, only token means", 'Train with ipoTokenMean 1');
-  },
-};
-
 /** What the script hands to TRL's configuration class. */
-function trlArguments({ name }: Method, { settings }: RunRecord): Record<string, unknown> {
-  const entries = Object.entries(settings).flatMap(([setting, value]) => {
-    const translate = Object.hasOwn(TRANSLATED, setting) ? TRANSLATED[setting] : undefined;
-    if (translate) return Object.entries(translate(settings));
-    return value === null ? [] : [[snakeCase(setting), value] as const];
-  });
+function argumentsOf({ name }: Method, { settings }: RunRecord): Record<string, unknown> {
   return {
-    ...Object.fromEntries(entries),
+    ...trlArguments({ ...settings }),
     // KTO pairs each completion with one of its own batch, so that its rows must stay where they are.
     ...(name === 'kto' ? { train_sampling_strategy: 'sequential' } : {}),
     bf16: false,
@@ -186,10 +152,6 @@ function asTrlHasIt(row: unknown): unknown {
 
 function jsonl(rows: readonly unknown[]): Uint8Array {
   return utf8(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-}
-
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function utf8(text: string): Uint8Array {

@@ -3,7 +3,9 @@
  * the model's files. Hugging Face's interpreter runs them; here it is given what transformers gives a template, Python's idea
  * of white space where the two differ, and an end to its work. It reads no files and no clock but today's date.
  */
+
 import { Environment, Interpreter, Template } from '@huggingface/jinja';
+import { own } from '../base/lookup.ts';
 import { InputError, reason } from '../io/errors.ts';
 import { pythonStrip, type StripSides } from './python-text.ts';
 
@@ -140,7 +142,7 @@ class BoundedInterpreter extends Interpreter {
   /** The value of what the interpreter would make something else of than Python. */
   private asPython(node: Node, environment: Environment): Value | undefined {
     const { type, operator, left, right } = (node ?? {}) as Syntax;
-    const isEqual = type === 'BinaryExpression' && operator && EQUALITY[operator.value];
+    const isEqual = type === 'BinaryExpression' && operator && own(EQUALITY, operator.value);
     if (!isEqual) return this.stripped(node, environment);
     const [a, b] = [left, right].map((side) => this.evaluate(side, environment));
     return runtimeValue(isEqual(same(a as Value, b as Value)));
@@ -223,14 +225,14 @@ function stripCall(node: Node): StripCall | undefined {
 }
 
 function found(operand: Node, name: string, args: readonly Node[] = []): StripCall | undefined {
-  const sides = Object.hasOwn(STRIP, name) ? STRIP[name] : undefined;
+  const sides = own(STRIP, name);
   return operand && sides && args.length <= 1 ? { operand, argument: args[0], sides } : undefined;
 }
 
 /** A message as transformers hands it to templates: without what is null, its reasoning under the name that they read. */
 function asTemplatesSeeIt(message: Message): Record<string, unknown> {
   const given = Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null));
-  const reasoning = REASONING.map((name) => given[name]).find((text) => text !== undefined);
+  const reasoning = REASONING.map((name) => own(given, name)).find((text) => text !== undefined);
   return reasoning === undefined ? given : { thinking: reasoning, ...given, reasoning_content: reasoning };
 }
 
@@ -261,7 +263,7 @@ function today(format: string): string {
     '%%': () => '%',
   };
   return format.replace(/%./g, (word) => {
-    const made = Object.hasOwn(parts, word) ? parts[word]?.() : undefined;
+    const made = own(parts, word)?.();
     if (made === undefined) throw new Error(`strftime_now() does not know ${word}`);
     return made;
   });

@@ -3,7 +3,9 @@
  * exceptions that a table of text needs: an empty cell is a missing value, `label` is true or false, and messages stand in
  * a cell as JSON. Nothing is guessed: neither the separator nor the kind of a column.
  */
+
 import Papa from 'papaparse';
+import { own } from '../base/lookup.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import { type Json, parseJson } from '../io/json.ts';
 import { chooseColumns, type DataRow, type TableForm } from './data-form.ts';
@@ -74,7 +76,7 @@ function linesOf(text: string, file: string, delimiter: string): Line[] {
 }
 
 function cellValue(cell: string, column: string, where: string): Json {
-  if (column === 'label') return LABELS[cell.trim().toLowerCase()] ?? cell;
+  if (column === 'label') return own(LABELS, cell.trim().toLowerCase()) ?? cell;
   if (!MESSAGE_COLUMNS.includes(column)) return cell;
   if (MESSAGES.test(cell)) return parseJson(cell, `${where}, "${column}"`);
   if (!PYTHON_LIST.test(cell)) return cell;

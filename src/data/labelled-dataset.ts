@@ -48,7 +48,7 @@ export function toLabelledRows(value: JsonObject, where: string): LabelledRow[] 
       { prompt, completion: rejected, label: false, where },
     ];
   }
-  const missing = ['prompt', 'completion', 'label'].filter(
+  const missing = (['prompt', 'completion', 'label'] as const).filter(
     (column) => value[column] === undefined || value[column] === null,
   );
   if (missing.length > 0) {

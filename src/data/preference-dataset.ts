@@ -37,7 +37,7 @@ export function readPreferenceRows(text: string, file: string): PreferenceRow[] 
 
 /** One row, checked, its prompt taken out of the completions where it is implicit. */
 export function toPreferenceRow(value: JsonObject, where: string): PreferenceRow {
-  const missing = ['chosen', 'rejected'].filter(
+  const missing = (['chosen', 'rejected'] as const).filter(
     (column) => value[column] === undefined || value[column] === null,
   );
   if (missing.length > 0) {
@@ -122,7 +122,7 @@ export function side(value: unknown, column: string, where: string): string | Me
   value.forEach((message: unknown, index) => {
     const place = `message ${index + 1} of "${column}"`;
     if (!isObject(message)) throw new InputError(where, `${place} is ${kindOf(message)}`, expected);
-    for (const key of ['role', 'content']) {
+    for (const key of ['role', 'content'] as const) {
       if (typeof message[key] === 'string') continue;
       throw new InputError(where, `${place} has ${kindOf(message[key])} as its "${key}"`, expected);
     }

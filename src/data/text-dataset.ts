@@ -34,7 +34,9 @@ export function readTextRows(text: string, file: string): TextRow[] {
 
 /** One row, checked. */
 export function toTextRow(value: JsonObject, where: string): TextRow {
-  const whole = ['text', 'messages'].find((column) => value[column] !== undefined && value[column] !== null);
+  const whole = (['text', 'messages'] as const).find(
+    (column) => value[column] !== undefined && value[column] !== null,
+  );
   const column = whole ?? 'completion';
   if (value[column] === undefined || value[column] === null) {
     const found = listed(Object.keys(value).map((key) => quote(key)));

@@ -144,6 +144,6 @@ export function located<T>(where: string, action: () => T): T {
     return action();
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    throw new InputError(`${where}: ${error.where}`, error.what, error.wayOut, { cause: error });
+    throw error.at(`${where}: ${error.where}`);
   }
 }

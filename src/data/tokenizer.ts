@@ -194,13 +194,11 @@ function refuseManyTokens({ additional_special_tokens: more }: JsonObject, file:
 
 /** The `…_token` entries: plain text, or the `content` of an object. */
 function specialTokens(config: JsonObject): Record<string, string> {
-  const tokens: Record<string, string> = {};
-  for (const [name, value] of Object.entries(config)) {
-    if (!name.endsWith('_token')) continue;
+  const tokens = Object.entries(config).flatMap(([name, value]): [string, string][] => {
     const text = isObject(value) ? value.content : value;
-    if (typeof text === 'string') tokens[name] = text;
-  }
-  return tokens;
+    return name.endsWith('_token') && typeof text === 'string' ? [[name, text]] : [];
+  });
+  return Object.fromEntries(tokens);
 }
 
 /** `chat_template` of the configuration: a text, or a list of named ones whose "default" is taken. */

@@ -3,6 +3,7 @@
  * Buffers and parameters are matched against what the shader declares; a name that is missing or unknown throws with
  * the kernel's label. How many workgroups to start is the one thing a shader cannot say, so it is given here.
  */
+import { own } from '../base/lookup.ts';
 import type { Gpu } from './device.ts';
 import { GpuValidationError } from './errors.ts';
 import { type Constants, type PipelineKey, workgroupThreads } from './pipelines.ts';
@@ -66,7 +67,7 @@ function matchBuffers(label: string, bindings: readonly Binding[], buffers: Buff
   const views: BufferView[] = [];
   for (const { name, access } of bindings) {
     if (access === 'uniform') continue;
-    const given = buffers[name];
+    const given = own(buffers, name);
     if (!given) throw new GpuValidationError(`${label}: buffer ${name} is missing`);
     const view = 'buffer' in given ? given : { buffer: given, offset: 0, size: given.size };
     if (view.size > gpu.limits.maxStorageBufferBindingSize) {
@@ -87,7 +88,8 @@ function matchBuffers(label: string, bindings: readonly Binding[], buffers: Buff
 
 function matchParams(label: string, fields: readonly Field[], params: Params): void {
   for (const { name } of fields) {
-    if (params[name] === undefined) throw new GpuValidationError(`${label}: parameter ${name} is missing`);
+    if (own(params, name) === undefined)
+      throw new GpuValidationError(`${label}: parameter ${name} is missing`);
   }
   if (fields.length !== Object.keys(params).length) {
     const known = new Set(fields.map((field) => field.name));

@@ -3,6 +3,7 @@
  * a kernel used before that compiles on first use. Shader errors come back with the file, line and source text of the
  * `.wgsl` file they stand in. Knows nothing of buffers' contents.
  */
+import { own } from '../base/lookup.ts';
 import { GpuValidationError, ShaderError } from './errors.ts';
 import { type Binding, type Reflection, reflect } from './reflect.ts';
 import type { Shader } from './shader.ts';
@@ -152,7 +153,7 @@ export function workgroupThreads(shader: Shader, entry: string, constants: Const
   const { entries, constants: written } = reflect(shader);
   const dimensions = entries.get(entry)?.workgroupSize ?? [];
   return dimensions
-    .map((text) => Number(constants[text] ?? written.get(text) ?? text))
+    .map((text) => Number(own(constants, text) ?? written.get(text) ?? text))
     .reduce((product, size) => product * size, 1);
 }
 

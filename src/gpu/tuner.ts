@@ -3,6 +3,7 @@
  * run computes the same by the same kernels. Works between runs, never within a step. By the clock and whole submissions:
  * browsers round timestamps to a tenth of a millisecond, and a variant's launches are part of its price.
  */
+import { own } from '../base/lookup.ts';
 import type { Gpu } from './device.ts';
 import { MemoryCapError } from './errors.ts';
 import type { OpenChoice, Trial } from './variants.ts';
@@ -74,7 +75,7 @@ export class Tuner {
 
   /** What is known of this device. */
   async recall(): Promise<Map<string, string>> {
-    return new Map(Object.entries((await this.kept())[this.device] ?? {}));
+    return new Map(Object.entries(own(await this.kept(), this.device) ?? {}));
   }
 
   /**

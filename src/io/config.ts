@@ -3,6 +3,7 @@
  * and 5 write. Checks each field by itself and against the others and refuses what nothing here computes, by name;
  * which architectures there are, and how each words its file, is the caller's to say.
  */
+import { own } from '../base/lookup.ts';
 import { listed } from './errors.ts';
 import { Fields, type JsonObject, parseJsonObject } from './json.ts';
 import { type LayerAttention, layerAttentions } from './layer-attention.ts';
@@ -87,7 +88,7 @@ export function parseConfig(
 ): ModelConfig {
   const given = new Fields(json, file);
   const modelType = given.string('model_type');
-  const dialect = Object.hasOwn(dialects, modelType) ? dialects[modelType] : undefined;
+  const dialect = own(dialects, modelType);
   if (!dialect) throw given.unsupported('model_type', `Supported are ${listed(Object.keys(dialects), 32)}`);
   const fields = new Fields({ ...dialect.defaults, ...json }, file, dialect.names);
   refuseUnsupported(fields);
@@ -158,7 +159,7 @@ function refuseUnsupported(fields: Fields): void {
 
 function activation(fields: Fields): Activation {
   const name = fields.string('hidden_act', 'silu');
-  const known = Object.hasOwn(ACTIVATIONS, name) ? ACTIVATIONS[name] : undefined;
+  const known = own(ACTIVATIONS, name);
   if (known) return known;
   throw fields.unsupported('hidden_act', `Computed are ${Object.keys(ACTIVATIONS).join(', ')}`);
 }

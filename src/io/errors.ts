@@ -2,8 +2,9 @@
  * The one error for bad input: a file, a row, a tensor or a setting that cannot be used. It says where, what, and the
  * way out, so that it can be shown to a person as it stands. It never stands for a bug of ours.
  */
+import type { Wording, Words } from '../base/sentence.ts';
 
-/** `where: what. wayOut` in one line, the three parts also apart. */
+/** `where: what. wayOut` in one line, the three parts also apart. Settings in it may be renamed by a front end. */
 export class InputError extends Error {
   override name = 'InputError';
   /** File and row, or file and tensor: `pairs.jsonl, line 3`. */
@@ -12,13 +13,30 @@ export class InputError extends Error {
   readonly what: string;
   /** What to do about it, a sentence without its full stop. */
   readonly wayOut: string;
+  private readonly words: { what: Words; wayOut: Words };
 
-  constructor(where: string, what: string, wayOut: string, options?: ErrorOptions) {
+  constructor(where: string, what: Words, wayOut: Words, options?: ErrorOptions) {
     super(`${where}: ${what}. ${wayOut}.`, options);
     this.where = where;
-    this.what = what;
-    this.wayOut = wayOut;
+    this.what = String(what);
+    this.wayOut = String(wayOut);
+    this.words = { what, wayOut };
   }
+
+  /** The same complaint about another place, a part of which this one was. */
+  at(where: string): InputError {
+    return new InputError(where, this.words.what, this.words.wayOut, { cause: this });
+  }
+
+  /** The message, with the settings it mentions called what `word` makes of their names. */
+  worded(word: Wording): string {
+    const { what, wayOut } = this.words;
+    return `${this.where}: ${inWords(what, word)}. ${inWords(wayOut, word)}.`;
+  }
+}
+
+function inWords(words: Words, word: Wording): string {
+  return typeof words === 'string' ? words : words.toString(word);
 }
 
 /** What a person must not be shown as it is: control characters, halves of pairs, and what turns the direction of text. */

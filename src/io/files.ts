@@ -2,6 +2,7 @@
  * Where files come from: a model or adapter folder seen as named byte strings, the same in a browser and in Node
  * (whose folders are in `src/node/`). Reading only; nothing here knows a format.
  */
+import { own } from '../base/lookup.ts';
 import { type ByteSource, blobSource, memorySource, readAll } from './byte-source.ts';
 import { InputError, printable, quote } from './errors.ts';
 
@@ -23,8 +24,8 @@ export interface Files {
 /** A folder in memory: contents by path. */
 export function memoryFiles(contents: Record<string, Uint8Array | string>, name = 'memory'): Files {
   return filesOf(name, async (path) => {
-    if (!Object.hasOwn(contents, path)) return undefined;
-    const content = contents[path];
+    const content = own(contents, path);
+    if (content === undefined) return undefined;
     const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : ownBytes(content);
     return memorySource(bytes, `${name}/${path}`);
   });
@@ -33,7 +34,7 @@ export function memoryFiles(contents: Record<string, Uint8Array | string>, name 
 /** Files that a person picked or dropped in a page, by path. */
 export function blobFiles(blobs: Record<string, Blob>, name = 'the chosen files'): Files {
   return filesOf(name, async (path) => {
-    const blob = Object.hasOwn(blobs, path) ? blobs[path] : undefined;
+    const blob = own(blobs, path);
     return blob && blobSource(blob, `${name}/${path}`);
   });
 }

@@ -2,6 +2,7 @@
  * JSON with errors that name the file, the line and the column. The platform's parser does the work; only where it
  * fails, or where duplicate names matter, our own scanner walks the text. It never recurses, so depth is no attack.
  */
+import { own } from '../base/lookup.ts';
 import { InputError, quote } from './errors.ts';
 
 /** What JSON can say. */
@@ -156,9 +157,7 @@ export class Fields {
 
   /** The field, `undefined` where it is absent or null. */
   get(name: string): Json | undefined {
-    const own = this.inFile(name);
-    const value = Object.hasOwn(this.object, own) ? this.object[own] : undefined;
-    return value === null ? undefined : value;
+    return own(this.object, this.inFile(name)) ?? undefined;
   }
 
   /** A whole number in [min, max]. */
@@ -200,7 +199,7 @@ export class Fields {
   }
 
   private inFile(name: string): string {
-    return this.names[name] ?? name;
+    return own(this.names, name) ?? name;
   }
 
   private place(name: string): string {

@@ -2,6 +2,7 @@
  * What the attention of each layer is told by a `config.json`: how far back it sees and how its positions turn. Reads
  * what transformers 4 and 5 write, one layout for all layers or one for each kind of layer; computes nothing.
  */
+import { own } from '../base/lookup.ts';
 import { InputError, quote } from './errors.ts';
 import { Fields, isObject } from './json.ts';
 
@@ -82,7 +83,7 @@ function rotaryPositions(fields: Fields, kind: string): RotaryPositions {
 function scalingOf(fields: Fields): Omit<RotaryPositions, 'theta'> {
   refusePartialRotary(fields);
   const kind = fields.string('rope_type', fields.string('type', 'default'));
-  const read = Object.hasOwn(SCALINGS, kind) ? SCALINGS[kind] : undefined;
+  const read = own(SCALINGS, kind);
   if (read) return read(fields);
   throw new InputError(
     fields.file,

@@ -9,18 +9,11 @@ import { InputError, listed, printable, quote } from './errors.ts';
 import type { Files } from './files.ts';
 import { toFloat32, toFloat32Bytes } from './float.ts';
 import { Fields, isObject, type Json, parseJsonObject } from './json.ts';
+import type { LoraConfig } from './lora-settings.ts';
 import { parseSafetensors, type StoredTensor, type TensorToWrite, writeSafetensors } from './safetensors.ts';
 import { ALL_LINEAR, matchTargets, namesOf, shortNames } from './target-modules.ts';
 
-export interface LoraConfig {
-  /** Rank r. */
-  r: number;
-  loraAlpha: number;
-  /** Last parts of module names (`q_proj`) or full ones. */
-  targetModules: string[];
-  /** Scale α/√r (rsLoRA) in place of α/r. */
-  useRslora: boolean;
-}
+export type { LoraConfig };
 
 /** One layer's pair: W + scale·B·A. */
 export interface LoraWeights {
@@ -73,10 +66,11 @@ export function writeAdapter({
   weights,
 }: Adapter): AdapterFiles {
   const tensors = new Map<string, TensorToWrite>();
-  const own: { ranks: Record<string, number>; alphas: Record<string, number> } = { ranks: {}, alphas: {} };
+  const ranks = new Map<string, number>();
+  const alphas = new Map<string, number>();
   for (const [module, { a, b, r, alpha, in: width, out }] of byName(weights)) {
-    if (r !== config.r) own.ranks[module] = r;
-    if (alpha !== undefined && alpha !== config.loraAlpha) own.alphas[module] = alpha;
+    if (r !== config.r) ranks.set(module, r);
+    if (alpha !== undefined && alpha !== config.loraAlpha) alphas.set(module, alpha);
     tensors.set(`${PREFIX}${module}.lora_A.weight`, {
       dtype: 'F32',
       shape: [r, width],
@@ -89,7 +83,7 @@ export function writeAdapter({
     });
   }
   const json = {
-    alpha_pattern: own.alphas,
+    alpha_pattern: Object.fromEntries(alphas),
     base_model_name_or_path: baseModel,
     bias: 'none',
     fan_in_fan_out: fanInFanOut,
@@ -100,7 +94,7 @@ export function writeAdapter({
     modules_to_save: null,
     peft_type: 'LORA',
     r: config.r,
-    rank_pattern: own.ranks,
+    rank_pattern: Object.fromEntries(ranks),
     revision: baseRevision ?? null,
     target_modules: [...config.targetModules].sort(),
     task_type: 'CAUSAL_LM',

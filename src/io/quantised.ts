@@ -5,6 +5,7 @@
  *
  * Formats: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
  */
+import { isOwn } from '../base/lookup.ts';
 import { float32ToHalf, halfToFloat32 } from './half.ts';
 
 /** A stored type of blocks. Both functions work on one block, from `at` in its bytes and from `to` in its values. */
@@ -34,7 +35,7 @@ export const BLOCKS = {
 export type BlockDtype = keyof typeof BLOCKS;
 
 export function isBlocks(dtype: string): dtype is BlockDtype {
-  return Object.hasOwn(BLOCKS, dtype);
+  return isOwn(BLOCKS, dtype);
 }
 
 /** Whether all halves of whole blocks are finite numbers, and so all values. */

@@ -6,6 +6,7 @@
  *
  * Format: https://github.com/huggingface/safetensors#format
  */
+import { isOwn, own } from '../base/lookup.ts';
 import type { ByteSource } from './byte-source.ts';
 import { InputError, listed, quote, reason } from './errors.ts';
 import { isObject, type JsonObject, kindOf, scanJson } from './json.ts';
@@ -164,7 +165,7 @@ function parseMetadata(metadata: unknown, file: string): Record<string, string> 
 function parseEntry(entry: unknown, dataBytes: number, where: string): Entry {
   if (!isObject(entry)) throw new InputError(where, `its entry is ${kindOf(entry)}, not an object`, WAY_OUT);
   const { dtype, shape, data_offsets: offsets } = entry;
-  if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
+  if (typeof dtype !== 'string' || !isOwn(ELEMENT_BYTES, dtype)) {
     const known = listed(Object.keys(ELEMENT_BYTES), 32);
     throw new InputError(where, `unknown dtype ${quote(dtype)}`, `Known are ${known}; convert the file`);
   }
@@ -219,7 +220,7 @@ export function writeSafetensors(
   const keys = Object.keys(metadata).sort();
   if (keys.length > 0) {
     lines.push(
-      `"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join()}}`,
+      `"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(own(metadata, key))}`).join()}}`,
     );
   }
   let offset = 0;

@@ -2,6 +2,7 @@
  * A model is a folder, wherever it lies: whatever a person may name one by becomes {@link Files}. One row for each kind of
  * source; the folders of a disk are added in `src/node/`. Opening makes no request that the source does not ask for.
  */
+import { isOwn, own } from '../base/lookup.ts';
 import type { ByteSource } from './byte-source.ts';
 import { InputError, listed, quote } from './errors.ts';
 import { blobFiles, type Files, filesOf } from './files.ts';
@@ -157,7 +158,7 @@ const SINGLE_FILES: Readonly<Record<string, (file: ByteSource, folder: Files) =>
 
 /** Whether a file of this name is a model by itself. */
 export function isSingleFile(path: string): boolean {
-  return endingOf(path) in SINGLE_FILES;
+  return isOwn(SINGLE_FILES, endingOf(path));
 }
 
 /** The one file among a folder's that is a whole model; `undefined` where the folder itself is one, or there is none. */
@@ -170,7 +171,7 @@ export function loneModel(folder: string, paths: readonly string[]): string | un
 
 /** The folder that the file at `path` of `folder` stands for. */
 export async function openSingleFile(folder: Files, path: string): Promise<Files> {
-  const open = SINGLE_FILES[endingOf(path)];
+  const open = own(SINGLE_FILES, endingOf(path));
   if (!open) throw new Error(`${path} is no model by itself`);
   const below = path.split('/').slice(0, -1).join('/');
   const files = await open(await folder.open(path), below === '' ? folder : subfolder(folder, below));

@@ -2,6 +2,7 @@
  * In which precision a model's matrices are kept: as stored, or made on the way to the device. Norms, biases and tables of
  * positions are no matter of precision: they are few, and in f32 always. Touches no device.
  */
+import { isOwn } from '../base/lookup.ts';
 import { InputError } from '../io/errors.ts';
 import { FLOAT_BYTES, toFloat32 } from '../io/float.ts';
 import { areFinite, isBlocks, quantise } from '../io/quantised.ts';
@@ -58,7 +59,7 @@ export function formatFor(dtype: LoadDtype, { dtype: stored, shape }: TensorSour
 /** The format that is stored, where the device has it. */
 function formatOf(stored: StoredDtype): WeightDtype {
   const name = stored.toLowerCase();
-  return Object.hasOwn(FORMATS, name) ? (name as WeightDtype) : 'f32';
+  return isOwn(FORMATS, name) ? (name as WeightDtype) : 'f32';
 }
 
 /** A tensor's bytes in a format. Throws {@link InputError} for one that holds numbers which the format cannot. */

@@ -2,6 +2,7 @@
  * A model's weights: which tensors an architecture needs and in what shape, checked against what the files hold before
  * anything is uploaded, and put on the device frozen or as parameters. All findings come in one error.
  */
+import { own } from '../base/lookup.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { formatBytes } from '../gpu/errors.ts';
 import { type ModelConfig, parseConfigText, parseGenerationEnds } from '../io/config.ts';
@@ -38,7 +39,7 @@ export async function describeModel(files: Files): Promise<ModelDescription> {
   const text = await files.readText(MODEL_CONFIG);
   const config = parseConfigText(text, `${files.name}/${MODEL_CONFIG}`, DIALECTS);
   const eosTokenIds = (await generationEnds(files, config)) ?? config.eosTokenIds;
-  const architecture = ARCHITECTURES[config.modelType] as Architecture;
+  const architecture = own(ARCHITECTURES, config.modelType) as Architecture;
   return { config: { ...config, eosTokenIds }, architecture };
 }
 

@@ -3,9 +3,11 @@
  * a secure context and so give `navigator.gpu`. It never keeps a process alive, and never answers with a file outside
  * its folders.
  */
+
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize, sep } from 'node:path';
+import { own } from '../base/lookup.ts';
 
 const TYPES: Record<string, string> = {
   '.css': 'text/css',
@@ -37,7 +39,7 @@ export async function serve(folders: Record<string, string>): Promise<Server> {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('not found');
       return;
     }
-    const type = isIndex ? TYPES['.html'] : TYPES[extname(path ?? '')];
+    const type = isIndex ? TYPES['.html'] : own(TYPES, extname(path ?? ''));
     response.writeHead(200, {
       'content-type': type ?? 'application/octet-stream',
       'cache-control': 'no-store',
@@ -55,7 +57,7 @@ export async function serve(folders: Record<string, string>): Promise<Server> {
       return undefined;
     }
     if (rest.endsWith(sep)) rest = join(rest, 'index.html');
-    return rest.startsWith('..') || rest.includes('\0') ? undefined : join(folders[prefix]!, rest);
+    return rest.startsWith('..') || rest.includes('\0') ? undefined : join(own(folders, prefix)!, rest);
   }
 
   await new Promise<void>((resolve, reject) => {

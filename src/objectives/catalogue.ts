@@ -26,6 +26,7 @@ import simpoShader from '../../shaders/objectives/simpo.wgsl';
 import sppoHardShader from '../../shaders/objectives/sppo-hard.wgsl';
 import type { ColumnSpecs } from '../data/packing.ts';
 import type { Shader } from '../gpu/shader.ts';
+import { type ObjectiveOption, option } from './options.ts';
 import {
   type Divisor,
   EXAMPLE_RECORD,
@@ -39,9 +40,6 @@ import {
 /** Options of a formula by name: `beta`, which scales the rewards, and whatever else its `Options` declares. */
 export type ObjectiveOptions = Readonly<Record<string, number> & { beta: number }>;
 
-/** From, up to, and the reason where it is not plain. */
-export type Range = readonly [from: number, upTo: number, reason?: string];
-
 export interface Objective {
   /** TRL's `loss_type`. */
   readonly name: string;
@@ -53,10 +51,8 @@ export interface Objective {
   readonly reads?: ColumnSpecs;
   /** What divides a sum over tokens where it is made into a mean; the batch's mean length where it is left out. */
   readonly over?: Divisor;
-  /** Every option with its default: `labelSmoothing` here is `label_smoothing` in the shader. */
-  readonly defaults: ObjectiveOptions;
-  /** What an option may be, where that is not any finite number. */
-  readonly ranges: Readonly<Record<string, Range>>;
+  /** Every option of the formula: `labelSmoothing` here is `label_smoothing` in the shader. */
+  readonly options: Readonly<Record<string, ObjectiveOption>> & { readonly beta: ObjectiveOption };
   /** What is logged of the records that the objective writes. */
   readonly metrics: MetricColumns;
   /** Whether it is made of the policy alone. */
@@ -69,25 +65,55 @@ export interface Objective {
   readonly joint?: boolean;
   /** Whether each example brings another's completion along, for the KL baseline. */
   readonly baseline?: boolean;
+  /** False if TRL has no such loss; or the options that TRL's has fixed. */
+  readonly trl?: false | Readonly<Record<string, number>>;
 }
 
-const BETA: Range = [0, Number.MAX_VALUE];
-const DIVISOR: Range = [1e-6, Number.MAX_VALUE, 'the loss divides by it'];
-const SMOOTHING: Range = [0, 0.5];
+/** β of a formula, which has a value at 0 too; the setting of the trainers is in `src/train/settings`. */
+export const BETA: ObjectiveOption = { default: 0.1, range: { from: 0 } };
+const DIVISOR: ObjectiveOption = { ...BETA, range: { from: 1e-6, reason: 'the loss divides by it' } };
+
+/**
+ * The options that trainers have as settings, in their order there. A formula reads those that its row names, and its row
+ * may give one a default or a range of its own.
+ */
+// biome-ignore format: a row for each option
+export const OPTIONS = {
+  /** cDPO, robust DPO and EXO: the share of pairs whose preference is taken to be wrong. */
+  labelSmoothing: option({ trainers: ['dpo', 'cpo'], always: true, default: 0, range: { from: 0, upTo: 0.5 }, trl: 'label_smoothing',
+    help: 'share of pairs taken to be the wrong way round (cDPO)' }),
+  /** DiscoPOP's temperature. */
+  discopopTau: option({ trainers: ['dpo'], always: true, default: 0.05, range: { from: 1e-3, reason: 'the loss divides by it' }, trl: 'discopop_tau',
+    help: "temperature of discopop's blend" }),
+  /** 1 where IPO averages over tokens, as TRL does, 0 where it sums, as its paper does. */
+  ipoTokenMean: option({ trainers: ['dpo'], always: true, default: 1, range: { from: 0, upTo: 1 }, trl: null,
+    help: '1 where ipo averages over tokens, 0 where it sums' }),
+  /** Weight of the chosen completion's cross-entropy; 0 with `simpo` is SimPO. */
+  cpoAlpha: option({ trainers: ['cpo'], always: true, default: 1, range: { from: 0 }, trl: 'cpo_alpha',
+    help: "weight of the chosen completion's cross-entropy" }),
+  /** SimPO's target margin γ. */
+  simpoGamma: option({ trainers: ['cpo'], always: true, default: 0.5, range: {}, trl: 'simpo_gamma',
+    help: "SimPO's target margin" }),
+  /** Weight of desirable completions. */
+  desirableWeight: option({ trainers: ['kto'], always: true, default: 1, range: { from: 0 }, trl: 'desirable_weight',
+    help: 'weight of desirable completions' }),
+  /** Weight of undesirable completions. */
+  undesirableWeight: option({ trainers: ['kto'], always: true, default: 1, range: { from: 0 }, trl: 'undesirable_weight',
+    help: 'weight of undesirable completions' }),
+};
+const { labelSmoothing, discopopTau, ipoTokenMean, simpoGamma, desirableWeight, undesirableWeight } = OPTIONS;
 
 /** What most objectives on pairs have in common. */
 const PAIR = {
   unit: 'pair',
-  defaults: { beta: 0.1 },
-  ranges: { beta: BETA },
+  options: { beta: BETA },
   metrics: PAIR_METRICS,
 } as const satisfies Partial<Objective>;
 
 /** The same, with labels that may be the wrong way round. */
 const SMOOTHED = {
   ...PAIR,
-  defaults: { beta: 0.1, labelSmoothing: 0 },
-  ranges: { beta: BETA, labelSmoothing: SMOOTHING },
+  options: { beta: BETA, labelSmoothing },
 } as const satisfies Partial<Objective>;
 
 const NLL_LOSS: MetricColumns = { nll_loss: [PAIR_RECORD.nll, PAIR_RECORD.chosenTokens] };
@@ -103,10 +129,10 @@ const ipo: Objective = {
   ...PAIR,
   name: 'ipo',
   shader: ipoShader,
-  defaults: { beta: 0.1, ipoTokenMean: 1 },
-  ranges: { beta: DIVISOR, ipoTokenMean: [0, 1] },
+  options: { beta: DIVISOR, ipoTokenMean },
   divergences: true,
   perToken: 'ipoTokenMean',
+  trl: { ipoTokenMean: 1 },
 };
 
 /** Robust DPO (Chowdhury et al. 2024). */
@@ -114,7 +140,13 @@ const robust: Objective = {
   ...SMOOTHED,
   name: 'robust',
   shader: robustShader,
-  ranges: { beta: BETA, labelSmoothing: [0, 0.4999999, 'the loss divides by 1 − 2 labelSmoothing'] },
+  options: {
+    beta: BETA,
+    labelSmoothing: {
+      default: 0,
+      range: { from: 0, upTo: 0.4999999, reason: 'the loss divides by 1 − 2 labelSmoothing' },
+    },
+  },
   divergences: true,
 };
 
@@ -123,10 +155,16 @@ const exoPair: Objective = {
   ...PAIR,
   name: 'exo_pair',
   shader: exoPairShader,
-  defaults: { beta: 0.1, labelSmoothing: 1e-3 },
-  ranges: {
+  options: {
     beta: BETA,
-    labelSmoothing: [1e-6, 0.5, 'the loss takes its logarithm; 0.001 stands for certain labels'],
+    labelSmoothing: {
+      default: 1e-3,
+      range: {
+        from: 1e-6,
+        upTo: 0.5,
+        reason: 'the loss takes its logarithm; 0.001 stands for certain labels',
+      },
+    },
   },
   divergences: true,
 };
@@ -142,7 +180,7 @@ const sppoHard: Objective = {
   ...PAIR,
   name: 'sppo_hard',
   shader: sppoHardShader,
-  ranges: { beta: DIVISOR },
+  options: { beta: DIVISOR },
 };
 
 /** AOT (Melnyk et al. 2024). */
@@ -167,8 +205,7 @@ const discopop: Objective = {
   ...PAIR,
   name: 'discopop',
   shader: discopopShader,
-  defaults: { beta: 0.1, discopopTau: 0.05 },
-  ranges: { beta: BETA, discopopTau: [1e-3, Number.MAX_VALUE, 'the loss divides by it'] },
+  options: { beta: BETA, discopopTau },
   divergences: true,
 };
 
@@ -186,7 +223,7 @@ const simpo: Objective = {
   ...SMOOTHED,
   name: 'simpo',
   shader: simpoShader,
-  defaults: { beta: 0.1, labelSmoothing: 0, simpoGamma: 0.5 },
+  options: { beta: BETA, labelSmoothing, simpoGamma },
   referenceFree: true,
   perToken: true,
 };
@@ -219,8 +256,7 @@ export const sft: Objective = {
 const LABELLED = {
   unit: 'example',
   reads: { desirable: { per: 'example' } },
-  defaults: { beta: 0.1, desirableWeight: 1, undesirableWeight: 1 },
-  ranges: { beta: BETA, desirableWeight: BETA, undesirableWeight: BETA },
+  options: { beta: BETA, desirableWeight, undesirableWeight },
   metrics: KTO_METRICS,
 } as const satisfies Partial<Objective>;
 
@@ -242,8 +278,7 @@ export const nll: Objective = {
   // Every text is one to learn.
   reads: { desirable: { per: 'example', default: 1 } },
   over: 'step',
-  defaults: { beta: 1 },
-  ranges: { beta: BETA },
+  options: { beta: { ...BETA, default: 1 } },
   metrics: { loss: EXAMPLE_RECORD.loss },
   referenceFree: true,
   perToken: true,
@@ -281,30 +316,3 @@ const ALL = [
 export const OBJECTIVES: Readonly<Record<string, Objective>> = Object.fromEntries(
   ALL.map((objective) => [objective.name, objective]),
 );
-
-/**
- * The options of an objective with its defaults filled in. Throws a RangeError for a name that the objective does not
- * have, listing those it has, and for a value out of range.
- */
-export function objectiveOptions(
-  { name, defaults, ranges }: Objective,
-  given: Readonly<Record<string, number | undefined>> = {},
-): ObjectiveOptions {
-  const unknown = Object.keys(given).filter((key) => !(key in defaults));
-  if (unknown.length > 0) {
-    throw new RangeError(
-      `objective ${name} has no ${unknown.join(', ')}; its options are ${Object.keys(defaults).join(', ')}`,
-    );
-  }
-  const values = Object.keys(defaults).map((key): [string, number] => {
-    const value = given[key] ?? (defaults[key] as number);
-    const [low, high, reason] = ranges[key] ?? [-Number.MAX_VALUE, Number.MAX_VALUE];
-    const most = high === Number.MAX_VALUE ? 'up' : `to ${high}`;
-    const within = `from ${low} ${most}${reason ? `: ${reason}` : ''}`;
-    if (!(value >= low && value <= high)) {
-      throw new RangeError(`objective ${name}: ${key} is ${value}, but must be ${within}`);
-    }
-    return [key, value];
-  });
-  return Object.fromEntries(values) as ObjectiveOptions;
-}

@@ -23,7 +23,7 @@ export const DIVERGENCES: Readonly<Record<string, DivergenceRow>> = {
 
 /** The name in {@link DIVERGENCES} of what has this name or alias. */
 export function divergenceNamed(name: string): string | undefined {
-  return Object.keys(DIVERGENCES).find((type) => type === name || DIVERGENCES[type].alias === name);
+  return Object.entries(DIVERGENCES).find(([type, { alias }]) => type === name || alias === name)?.[0];
 }
 
 export interface Divergence {

@@ -2,10 +2,14 @@
  * Families of objectives as TRL's trainers know them, as data, and the way from settings to a loss: which terms with which
  * weights, under which divergence, with or without a reference. The one place that says which settings go together.
  */
+import { isOwn, own } from '../base/lookup.ts';
+import { say, setting, type Words } from '../base/sentence.ts';
+import { didYouMean } from '../base/suggest.ts';
 import type { ColumnSpecs } from '../data/packing.ts';
-import { OBJECTIVES, type Objective, objectiveOptions } from './catalogue.ts';
+import { OBJECTIVES, type Objective } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, divergenceNamed, REVERSE_KL } from './divergences.ts';
 import type { Term } from './objective-loss.ts';
+import { ObjectiveOptionError, objectiveOptions } from './options.ts';
 import { type MetricColumns, PAIR_RECORD, type Unit, unitOf } from './units.ts';
 
 /** An objective by its name in the catalogue, or a descriptor from outside. */
@@ -88,8 +92,8 @@ export type FamilyName = keyof typeof FAMILIES;
 export class LossSettingsError extends RangeError {
   override name = 'LossSettingsError';
   constructor(
-    readonly what: string,
-    readonly wayOut: string,
+    readonly what: Words,
+    readonly wayOut: Words,
   ) {
     super(`${what}. ${wayOut}.`);
   }
@@ -107,21 +111,24 @@ export function lossOf(family: Family, settings: LossSettings): Loss {
   const objectives = ([settings.lossType].flat() as LossType[]).map((type) => objectiveNamed(family, type));
   const names = objectives.map(({ name }) => name);
   const [first] = objectives;
-  if (!first) throw new LossSettingsError('lossType is empty', 'Name an objective');
+  if (!first) throw new LossSettingsError(say`${setting('lossType')} is empty`, 'Name an objective');
   const weights = settings.lossWeights ?? names.map(() => 1);
   if (weights.length !== names.length || !weights.every(Number.isFinite)) {
-    const what = `lossWeights has ${weights.length} entries for ${names.length} objectives (${names.join(', ')})`;
+    const what = say`${setting('lossWeights')} has ${weights.length} entries for ${names.length} objectives (${names.join(', ')})`;
     throw new LossSettingsError(what, 'Give a number for each');
   }
   const terms = objectives.map((objective, i) => term(objective, settings, weights[i] as number));
   if (family.plus) {
-    const weight = settings[family.plus.weight] as number;
-    if (weight !== 0) terms.push(term(OBJECTIVES[family.plus.lossType], settings, weight));
+    const weight = own(settings, family.plus.weight) as number;
+    if (weight !== 0) terms.push(term(named(family.plus.lossType), settings, weight));
   }
   const divergence = divergenceOf(settings);
   const ldAlpha = settings.ldAlpha ?? 1;
   if (!(ldAlpha >= 0 && ldAlpha <= 1)) {
-    throw new LossSettingsError(`ldAlpha is ${ldAlpha}`, 'Give a number from 0 to 1, or null');
+    throw new LossSettingsError(
+      say`${setting('ldAlpha')} is ${ldAlpha}`,
+      'Give a number from 0 to 1, or null',
+    );
   }
   const loss: Loss = {
     terms,
@@ -146,10 +153,11 @@ export function lossOf(family: Family, settings: LossSettings): Loss {
 function objectiveNamed(family: Family, type: LossType): Objective {
   const known = lossTypes(family);
   if (typeof type === 'string') {
-    if (known.includes(type)) return OBJECTIVES[type];
-    throw new LossSettingsError(`no objective is called "${type}" here`, `Known are ${known.join(', ')}`);
+    if (known.includes(type)) return named(type);
+    const wayOut = `${didYouMean(type, known)}Known are ${known.join(', ')}`;
+    throw new LossSettingsError(`no objective is called "${type}" here`, wayOut);
   }
-  const { unit } = OBJECTIVES[family.lossType];
+  const { unit } = named(family.lossType);
   if (type.unit === unit) return type;
   throw new LossSettingsError(
     `objective ${type.name} is for a ${type.unit}, not for a ${unit}`,
@@ -157,13 +165,21 @@ function objectiveNamed(family: Family, type: LossType): Objective {
   );
 }
 
+/** The catalogue's objective of a name that is known to be there. */
+function named(name: string): Objective {
+  return own(OBJECTIVES, name) as Objective;
+}
+
 function term(objective: Objective, settings: LossSettings, weight: number): Term {
-  const own = Object.keys(objective.defaults).filter((name) => settings[name] !== undefined);
-  const options = Object.fromEntries(own.map((name) => [name, settings[name] as number]));
+  const given = Object.entries(settings).filter(
+    ([name, value]) => isOwn(objective.options, name) && value !== undefined,
+  );
+  const options = Object.fromEntries(given) as Record<string, number>;
   try {
     return { objective, options: objectiveOptions(objective, options), weight };
   } catch (error) {
-    throw new LossSettingsError((error as Error).message, 'Change it, or take another objective');
+    if (!(error instanceof ObjectiveOptionError)) throw error;
+    throw new LossSettingsError(error.sentence, 'Change it, or take another objective');
   }
 }
 
@@ -177,7 +193,10 @@ function divergenceOf({ fDivergence, fAlphaDivergenceCoef }: LossSettings): Dive
   }
   const alpha = fAlphaDivergenceCoef ?? REVERSE_KL.alpha;
   if (!Number.isFinite(Math.fround(alpha))) {
-    throw new LossSettingsError(`fAlphaDivergenceCoef is ${alpha}`, 'Give a number; 0.5 is the default');
+    throw new LossSettingsError(
+      say`${setting('fAlphaDivergenceCoef')} is ${alpha}`,
+      'Give a number; 0.5 is the default',
+    );
   }
   return { type, alpha };
 }
@@ -187,28 +206,31 @@ const REFUSALS: readonly ((loss: Loss) => void)[] = [
   ({ divergence, usesReference }) => {
     if (divergence.type === REVERSE_KL.type || usesReference) return;
     throw new LossSettingsError(
-      `fDivergence ${divergence.type} is a distance to the reference, and this loss has none`,
+      say`${setting('fDivergence')} ${divergence.type} is a distance to the reference, and this loss has none`,
       'Leave it out, or take an objective of dpo',
     );
   },
   ({ divergence, terms }) => {
     const unfit = terms.find(({ objective }) => !objective.divergences);
     if (divergence.type === REVERSE_KL.type || !unfit) return;
-    const fit = lossTypes(FAMILIES.dpo).filter((name) => OBJECTIVES[name].divergences);
+    const fit = lossTypes(FAMILIES.dpo).filter((name) => named(name).divergences);
     throw new LossSettingsError(
-      `${unfit.objective.name} is derived for the reverse KL, and fDivergence is ${divergence.type}`,
+      say`${unfit.objective.name} is derived for the reverse KL, and ${setting('fDivergence')} is ${divergence.type}`,
       `Leave it out, or take one of ${fit.join(', ')}`,
     );
   },
   ({ ldAlpha, terms }) => {
     if (ldAlpha === 1 || terms.every(({ objective }) => objective.unit === 'pair')) return;
-    throw new LossSettingsError('ldAlpha compares the lengths of a pair, and here are none', 'Leave it out');
+    throw new LossSettingsError(
+      say`${setting('ldAlpha')} compares the lengths of a pair, and there are none here`,
+      'Leave it out',
+    );
   },
   ({ weighted, terms }) => {
     const joint = terms.find(({ objective }) => objective.joint || objective.unit !== 'pair');
     if (!weighted || !joint) return;
     throw new LossSettingsError(
-      `useWeighting weighs pairs, and ${joint.objective.name} has no loss of a single pair`,
+      say`${setting('useWeighting')} weighs pairs, and ${joint.objective.name} has no loss of a single pair`,
       'Leave it out, or take another objective',
     );
   },

@@ -8,8 +8,9 @@ import { sequenceSums } from '../ops/sequence-sum.ts';
 import { tokenLogprobs } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { type Objective, objectiveOptions, sigmoid } from './catalogue.ts';
+import { type Objective, sigmoid } from './catalogue.ts';
 import { objectiveLoss } from './objective-loss.ts';
+import { objectiveOptions } from './options.ts';
 import { PAIR_RECORD, recordMeans, valuesOf } from './units.ts';
 
 export interface PreferenceLogits {

@@ -3,6 +3,7 @@
  * each pair or completion, and to the derivative that starts the backward pass. Serves every descriptor of the catalogue
  * and those of users; knows no formula.
  */
+import { own } from '../base/lookup.ts';
 import type { ColumnScope } from '../data/packing.ts';
 import { joined } from '../gpu/join.ts';
 import { type Buffers, type Grid, type Kernel, kernels, type Params } from '../gpu/kernel.ts';
@@ -11,8 +12,9 @@ import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type Objective, objectiveOptions } from './catalogue.ts';
+import type { Objective } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, REVERSE_KL } from './divergences.ts';
+import { objectiveOptions } from './options.ts';
 import { DIVISORS, type DivisorContext, unitOf } from './units.ts';
 
 /** One objective of a list. */
@@ -86,6 +88,8 @@ export function objectiveLoss(
   const records = tape.empty([count, unit.width], 'records');
   const slot = tape.recording ? tape.gradient(sums) : undefined;
   const given = { columns, lengths: { example: count, sequence: sequences, row: undefined } };
+  const score = own(DIVERGENCES, divergence.type);
+  if (!score) throw new RangeError(`objectiveLoss: no divergence is called ${divergence.type}`);
   for (const [index, term] of terms.entries()) {
     const { objective } = term;
     if (unitOf(objective) !== unit) {
@@ -102,7 +106,7 @@ export function objectiveLoss(
       adds,
       accumulate: slot?.accumulate || adds,
     };
-    const shader = joined(objective.shader, DIVERGENCES[divergence.type].shader);
+    const shader = joined(objective.shader, score.shader);
     const constants: Constants = objective.unit === 'example' ? { STRIDE: unit.completions } : {};
     const { forward, evaluate } = kernelsOf(shader);
     const common = { sums, reference, offsets, records, ...buffers };

@@ -2,10 +2,12 @@
  * Objectives from outside the library: puts a formula on the driver that it names. Keeps the origin of every line; knows no
  * formula.
  */
+
 import labelled from '../../shaders/lib/labelled.wgsl';
 import pairwise from '../../shaders/lib/pairwise.wgsl';
 import policy from '../../shaders/lib/policy.wgsl';
 import tokenwise from '../../shaders/lib/tokenwise.wgsl';
+import { own } from '../base/lookup.ts';
 import { concatenated } from '../gpu/join.ts';
 import type { Shader } from '../gpu/shader.ts';
 
@@ -25,7 +27,7 @@ const INCLUDE = /^[ \t]*#include[ \t]+"([^"]+)"[^\n]*$/m;
  */
 export function objectiveShader(path: string, formula: string): Shader {
   const include = INCLUDE.exec(formula)?.[1];
-  const driver = DRIVERS[include ?? ''];
+  const driver = own(DRIVERS, include ?? '');
   if (!driver) {
     const known = Object.keys(DRIVERS).map((name) => `#include "${name}"`);
     throw new RangeError(`${path}: an objective stands on its driver; write ${known.join(' or ')}`);

@@ -19,6 +19,7 @@ export const klKernels = kernels(shader, {
 
 /** `reverse`: KL(policy ‖ reference), that of alignment. `forward`: KL(reference ‖ policy). */
 export type KlDirection = 'reverse' | 'forward';
+const DIRECTIONS: readonly string[] = ['reverse', 'forward'] satisfies KlDirection[];
 
 /**
  * policy (N, V), reference (N, V) → divergence (N). A token that the first distribution allows and the second masks
@@ -32,6 +33,9 @@ export function kl(
 ): Tensor {
   checkLogits('kl', policy);
   checkLogits('kl', reference);
+  if (!DIRECTIONS.includes(direction)) {
+    throw new RangeError(`kl: no direction is called ${direction}. Supported: ${DIRECTIONS.join(', ')}`);
+  }
   const { rows, cols } = policy;
   if (reference.rows !== rows || reference.cols !== cols) {
     throw new RangeError(`kl: ${policy} and ${reference} differ in shape`);

@@ -3,6 +3,7 @@
  * standard error. Pure TypeScript in float64: samples, models and GPUs are the caller's. Draws no random numbers: errors come
  * from sample variances, the delta method and the jackknife.
  */
+import { own } from '../base/lookup.ts';
 
 /** Numbers, by position. */
 type Reals = ArrayLike<number>;
@@ -204,7 +205,11 @@ function maximumWeights(m: number, n: number): Float64Array {
 
 function klTerms(name: string, policy: Reals, reference: Reals, estimator: KlEstimator): Float64Array {
   requireSamples(name, reference, policy.length);
-  const term = KL_ESTIMATORS[estimator];
+  const term = own(KL_ESTIMATORS, estimator);
+  if (!term) {
+    const known = Object.keys(KL_ESTIMATORS).join(', ');
+    throw new RangeError(`${name}: no estimator is called ${estimator}. Supported estimators: ${known}`);
+  }
   return Float64Array.from(policy, (logp, i) => term((reference[i] as number) - logp));
 }
 

@@ -3,16 +3,16 @@
  * TRL's names and defaults.
  */
 import { FAMILIES } from '../objectives/families.ts';
-import { CPO_DEFAULTS, type CPOConfig, resolveConfig, resolveLoss } from './config.ts';
+import { type CPOArgs, type CPOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
 import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
-export type CPOTrainerOptions = DataOptions<CPOConfig, PairDataset>;
+export type CPOTrainerOptions = DataOptions<CPOArgs, PairDataset>;
 
 export class CPOTrainer extends Trainer<CPOConfig> {
   constructor(options: CPOTrainerOptions) {
-    const config = resolveConfig(options.args, CPO_DEFAULTS, options.peftConfig);
+    const config = resolveConfig<CPOConfig>(TRAINERS.cpo, options.args, options.peftConfig);
     const loss = resolveLoss(FAMILIES.cpo, { ...config });
     super(options, {
       config,

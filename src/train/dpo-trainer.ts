@@ -3,18 +3,18 @@
  * them, is `lossType`.
  */
 import { FAMILIES } from '../objectives/families.ts';
-import { DPO_DEFAULTS, type DPOConfig, resolveConfig, resolveLoss } from './config.ts';
+import { type DPOArgs, type DPOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
 import { MovingReference } from './moving-reference.ts';
 import type { ReferenceKind } from './reference.ts';
 import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
-export type DPOTrainerOptions = DataOptions<DPOConfig, PairDataset>;
+export type DPOTrainerOptions = DataOptions<DPOArgs, PairDataset>;
 
 export class DPOTrainer extends Trainer<DPOConfig> {
   constructor(options: DPOTrainerOptions) {
-    const config = resolveConfig(options.args, DPO_DEFAULTS, options.peftConfig);
+    const config = resolveConfig<DPOConfig>(TRAINERS.dpo, options.args, options.peftConfig);
     const loss = resolveLoss(FAMILIES.dpo, { ...config });
     const { syncRefModel, refModelMixupAlpha: alpha, refModelSyncSteps: everySteps } = config;
     const moving: ReferenceKind = ({ model, parameters }) =>

@@ -2,10 +2,11 @@
  * Kahneman-Tversky optimisation (Ethayarajh et al. 2024) on completions that are desirable or not, with TRL's names and
  * defaults. Pairs are taken too, each as two completions.
  */
+import { say, setting } from '../base/sentence.ts';
 import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
 import { FAMILIES } from '../objectives/families.ts';
-import { KTO_DEFAULTS, type KTOConfig, resolveConfig, resolveLoss } from './config.ts';
+import { type KTOArgs, type KTOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
 import {
   isDesirable,
   type LabelledDataset,
@@ -16,11 +17,11 @@ import {
 import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
-export type KTOTrainerOptions = DataOptions<KTOConfig, LabelledDataset>;
+export type KTOTrainerOptions = DataOptions<KTOArgs, LabelledDataset>;
 
 export class KTOTrainer extends Trainer<KTOConfig> {
   constructor(options: KTOTrainerOptions) {
-    const config = resolveConfig(options.args, KTO_DEFAULTS, options.peftConfig);
+    const config = resolveConfig<KTOConfig>(TRAINERS.kto, options.args, options.peftConfig);
     const loss = resolveLoss(FAMILIES.kto, { ...config });
     const { train, evaluation, notices } = prepareBoth(options, config.maxLength, prepareLabelled);
     const balance = balanceNotice(train, config);
@@ -29,8 +30,8 @@ export class KTOTrainer extends Trainer<KTOConfig> {
     if (hasBaseline && perDeviceTrainBatchSize < 2) {
       throw new InputError(
         'settings',
-        'KTO estimates its baseline from the other completions of a batch, and perDeviceTrainBatchSize is 1',
-        'Give at least 2, or lossType apo_zero_unpaired, which has no baseline',
+        say`KTO estimates its baseline from the other completions of a batch, and ${setting('perDeviceTrainBatchSize')} is 1`,
+        say`Give at least 2, or ${setting('lossType')} apo_zero_unpaired, which has no baseline`,
       );
     }
     const limit = Math.min(maxLength, options.model.config.maxPositionEmbeddings);

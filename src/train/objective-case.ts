@@ -2,17 +2,14 @@
  * A case for an objective as people write it down, and what is made of it: the loss that its options describe, and columns
  * of numbers for the kernels. Checks everything and says which row is wrong; computes nothing.
  */
+import { isOwn, own } from '../base/lookup.ts';
+import type { KindName, SettingTable } from '../base/setting.ts';
+import { didYouMean } from '../base/suggest.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import { OBJECTIVES, type Objective } from '../objectives/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type Loss } from '../objectives/families.ts';
-import {
-  CPO_DEFAULTS,
-  DPO_DEFAULTS,
-  KTO_DEFAULTS,
-  ORPO_DEFAULTS,
-  resolveLoss,
-  SFT_DEFAULTS,
-} from './config.ts';
+import { type DPOConfig, resolveLoss, TRAINERS } from './config.ts';
+import { defaultsOf } from './settings/trainers.ts';
 
 /** A pair: log-probabilities, summed over each completion's tokens. */
 export interface PairNumbers {
@@ -54,16 +51,8 @@ export interface CaseColumns {
   labels?: number[];
 }
 
-const DEFAULTS: Readonly<Record<FamilyName, object>> = {
-  dpo: DPO_DEFAULTS,
-  cpo: CPO_DEFAULTS,
-  orpo: ORPO_DEFAULTS,
-  kto: KTO_DEFAULTS,
-  sft: SFT_DEFAULTS,
-};
-
 /** Settings of a loss that a case has not the numbers for. */
-const OUT_OF_PLACE: Readonly<Record<string, string>> = {
+const OUT_OF_PLACE: { readonly [Name in keyof DPOConfig]?: string } = {
   ldAlpha: 'weighs tokens by their place in the completion, and a case has only their sum',
   useWeighting: 'weighs pairs by the distributions their tokens come from, and a case has none',
   syncRefModel: 'moves the reference between steps, and a case has none',
@@ -80,17 +69,18 @@ export function lossOfCase(
   notices: string[],
 ): Loss {
   const { home, family } = familyOf(name, where);
-  const trainer = Object.entries(DEFAULTS[home]).filter(([option]) => !(option in SFT_DEFAULTS));
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value != null));
-  checkOptions(given, trainer, name, home, where);
-  const settings = { ...Object.fromEntries(trainer), lossType: family.lossType, ...given };
+  checkOptions(given, name, home, where);
+  const { defaults } = TRAINERS[home];
+  const usual = defaultsOf({ settings: settingsOfLoss(home), defaults });
+  const settings = { ...usual, lossType: family.lossType, ...given };
   try {
     const loss = resolveLoss(family, settings);
     notices.push(...idleOptions(given, loss, family));
     return loss;
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
-    throw new InputError(where, error.what, error.wayOut, { cause: error });
+    throw error.at(where);
   }
 }
 
@@ -111,28 +101,31 @@ function familyOf(name: unknown, where: string): { home: FamilyName; family: Fam
   return { home: owner[0], family };
 }
 
-function checkOptions(
-  given: Values,
-  trainer: readonly [string, unknown][],
-  name: string,
-  home: FamilyName,
-  where: string,
-): void {
+/** The settings of a trainer's runs that are about the loss. */
+function settingsOfLoss(home: FamilyName): SettingTable {
+  const all: [string, SettingTable[string]][] = Object.entries(TRAINERS[home].settings);
+  return Object.fromEntries(all.filter(([, { group }]) => group === 'objective'));
+}
+
+function checkOptions(given: Values, name: string, home: FamilyName, where: string): void {
   const objectives = Object.values(OBJECTIVES).filter((each) => FAMILIES[home].includes(each));
-  const options = objectives.flatMap(({ defaults }) => Object.keys(defaults));
-  const known = new Set([...trainer.map(([option]) => option), ...options, 'lossType']);
+  const settings = settingsOfLoss(home);
+  const known = new Set([
+    ...Object.keys(settings),
+    ...objectives.flatMap(({ options }) => Object.keys(options)),
+    'lossType',
+  ]);
   for (const [option, value] of Object.entries(given)) {
     if (!known.has(option)) {
-      const wayOut = `Known are ${listed(
-        [...known].filter((each) => !(each in OUT_OF_PLACE)),
-        40,
-      )}`;
+      const names = [...known].filter((each) => !isOwn(OUT_OF_PLACE, each));
+      const wayOut = `${didYouMean(option, names)}Known are ${listed(names, 40)}`;
       throw new InputError(where, `${name} has no option ${quote(option)}`, wayOut);
     }
-    if (option in OUT_OF_PLACE && value !== false) {
+    if (isOwn(OUT_OF_PLACE, option) && value !== false) {
       throw new InputError(where, `${option} ${OUT_OF_PLACE[option]}`, 'Leave it out, or train with it');
     }
-    const [fits, expected] = EXPECTED[option] ?? [isNumber, 'a number'];
+    const { kind } = own(settings, option) ?? { kind: option === 'lossType' ? 'objectives' : 'number' };
+    const [fits, expected] = EXPECTED[kind];
     if (!fits(value)) throw new InputError(where, `${option} is ${quote(value)}`, `Give ${expected}`);
   }
   if (name === home) return;
@@ -141,8 +134,9 @@ function checkOptions(
     throw new InputError(where, what, `Leave lossType out, or make objective ${home}`);
   }
   const { plus }: Family = FAMILIES[home];
-  if (plus && given[plus.weight]) {
-    const what = `${name} by its own name is that loss alone, but ${plus.weight} is ${given[plus.weight]}`;
+  const weight = plus && own(given, plus.weight);
+  if (plus && weight) {
+    const what = `${name} by its own name is that loss alone, but ${plus.weight} is ${weight}`;
     throw new InputError(where, what, `Make objective ${home} and lossType ${name}`);
   }
 }
@@ -150,19 +144,22 @@ function checkOptions(
 const isNumber = (value: unknown) => typeof value === 'number' && Number.isFinite(Math.fround(value));
 const isText = (value: unknown) => typeof value === 'string';
 
-/** Options that are not plain numbers. */
-const EXPECTED: Readonly<Record<string, [fits: (value: unknown) => boolean, expected: string]>> = {
-  lossType: [(value) => isText(value) || (Array.isArray(value) && value.every(isText)), 'a name, or a list'],
-  lossWeights: [(value) => Array.isArray(value) && value.every(isNumber), 'a list of numbers'],
-  fDivergence: [isText, 'the name of a divergence'],
-  useWeighting: [(value) => typeof value === 'boolean', 'true or false'],
+/** What a case may say, by kind of setting. Whether a number is within its range is for the formula to say. */
+const EXPECTED: Readonly<Record<KindName, [fits: (value: unknown) => boolean, expected: string]>> = {
+  number: [isNumber, 'a number'],
+  whole: [isNumber, 'a number'],
+  numbers: [(value) => Array.isArray(value) && value.every(isNumber), 'a list of numbers'],
+  boolean: [(value) => typeof value === 'boolean', 'true or false'],
+  choice: [isText, 'a name'],
+  names: [(value) => Array.isArray(value) && value.every(isText), 'a list of names'],
+  objectives: [(value) => [value].flat().every(isText), 'a name, or a list'],
 };
 
 /** A line for each option that no term of the loss reads. */
 function idleOptions(given: Values, { terms, divergence }: Loss, family: Family): string[] {
   const read = new Set(['lossType', 'lossWeights', 'fDivergence', 'useWeighting', family.plus?.weight]);
   if (divergence.type === 'alpha') read.add('fAlphaDivergenceCoef');
-  for (const { objective } of terms) for (const option of Object.keys(objective.defaults)) read.add(option);
+  for (const { objective } of terms) for (const option of Object.keys(objective.options)) read.add(option);
   const names = terms.map(({ objective }) => objective.name).join(' + ');
   return Object.keys(given)
     .filter((option) => !read.has(option))
@@ -187,14 +184,14 @@ export function columnsOfCase(
     throw new InputError(where, `${names} takes ${field}, and ${found}`, `Give a list of ${field}`);
   }
   const byToken = loss.terms.some(({ objective: { perToken }, options = {} }) =>
-    typeof perToken === 'string' ? options[perToken] !== 0 : perToken,
+    typeof perToken === 'string' ? own(options, perToken) !== 0 : perToken,
   );
   const columns: CaseColumns = { sums: [], reference: [], tokens: [] };
   const reader = (row: unknown, index: number) => {
     const at = `${where}, ${field} ${index + 1}`;
     const values = (typeof row === 'object' && row !== null ? row : {}) as Values;
     const need = (name: string, why: string) => {
-      const value = values[name];
+      const value = own(values, name);
       if (value === undefined) throw new InputError(at, `has no ${name}`, `Give it: ${why}`);
       if (!isNumber(value)) throw new InputError(at, `${name} is ${quote(value)}`, 'Give a number');
       return value as number;
@@ -205,7 +202,7 @@ export function columnsOfCase(
         loss.usesReference ? need(reference, `${names} compares with the reference`) : 0,
       );
       const count =
-        byToken || values[tokens] !== undefined ? need(tokens, `${names} takes means over tokens`) : 1;
+        byToken || own(values, tokens) !== undefined ? need(tokens, `${names} takes means over tokens`) : 1;
       if (!Number.isInteger(count) || count < 1 || count > 2 ** 24) {
         throw new InputError(at, `${tokens} is ${count}`, 'Give a whole number from 1');
       }

@@ -3,16 +3,16 @@
  * cross-entropy is that of the chosen completion; TRL's takes its prompt in as well.
  */
 import { FAMILIES } from '../objectives/families.ts';
-import { ORPO_DEFAULTS, type ORPOConfig, resolveConfig, resolveLoss } from './config.ts';
+import { type ORPOArgs, type ORPOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
 import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
-export type ORPOTrainerOptions = DataOptions<ORPOConfig, PairDataset>;
+export type ORPOTrainerOptions = DataOptions<ORPOArgs, PairDataset>;
 
 export class ORPOTrainer extends Trainer<ORPOConfig> {
   constructor(options: ORPOTrainerOptions) {
-    const config = resolveConfig(options.args, ORPO_DEFAULTS, options.peftConfig);
+    const config = resolveConfig<ORPOConfig>(TRAINERS.orpo, options.args, options.peftConfig);
     const loss = resolveLoss(FAMILIES.orpo, { ...config, lossType: FAMILIES.orpo.lossType });
     super(options, {
       config,

@@ -8,11 +8,12 @@ import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
 import { combineAdapters } from '../io/combine-adapters.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
-import type { Adapter, LoraConfig } from '../io/peft.ts';
+import type { LoraArgs } from '../io/lora-settings.ts';
+import type { Adapter } from '../io/peft.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { LoraAdapter } from '../model/lora.ts';
-import { type CompletionConfig, DPO_DEFAULTS, type DPOConfig, type KTOConfig } from './config.ts';
+import { type CompletionConfig, DPO_DEFAULTS, type DPOArgs, type KTOArgs } from './config.ts';
 import type { LabelledDataset, PairDataset } from './datasets.ts';
 import { DPOTrainer } from './dpo-trainer.ts';
 import type { TrainEvent } from './events.ts';
@@ -29,13 +30,13 @@ export interface SACPOStage {
   name: string;
   method: 'dpo' | 'kto';
   /** Settings of its trainer. `beta` is that of objective (1), before λ. */
-  args?: Partial<DPOConfig> | Partial<KTOConfig>;
+  args?: DPOArgs | KTOArgs;
   /** Weight of the stage's criterion beside the first one's: it is trained with β/λ. 1 where it is left out. */
   lambda?: number;
   trainDataset: PairDataset | LabelledDataset;
   evalDataset?: PairDataset | LabelledDataset;
   /** LoRA settings of its adapter. */
-  peftConfig?: Partial<LoraConfig>;
+  peftConfig?: LoraArgs;
   /** Where the stage is kept; without one it cannot be resumed. */
   checkpoint?: CheckpointStore;
 }
@@ -154,7 +155,7 @@ function checkStage({ name, method, lambda = 1 }: SACPOStage): void {
 /** Bad input with the stage that it belongs to, any other error as it is. */
 function named({ name }: SACPOStage, error: unknown): unknown {
   if (!(error instanceof InputError)) return error;
-  return new InputError(`stage ${quote(name)}, ${error.where}`, error.what, error.wayOut, { cause: error });
+  return error.at(`stage ${quote(name)}, ${error.where}`);
 }
 
 /** Takes back a trainer that was made to see whether it can be. */

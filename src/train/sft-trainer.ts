@@ -2,22 +2,16 @@
  * Supervised fine-tuning on texts, conversations, or prompts and completions, with TRL's names and defaults.
  */
 import { FAMILIES } from '../objectives/families.ts';
-import {
-  resolveConfig,
-  resolveLoss,
-  SFT_DEFAULTS,
-  SFT_LORA_LEARNING_RATE,
-  type SFTConfig,
-} from './config.ts';
+import { resolveConfig, resolveLoss, type SFTArgs, type SFTConfig, TRAINERS } from './config.ts';
 import { prepareBoth, prepareTexts, type TextDataset } from './datasets.ts';
 import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
-export type SFTTrainerOptions = DataOptions<SFTConfig, TextDataset>;
+export type SFTTrainerOptions = DataOptions<SFTArgs, TextDataset>;
 
 export class SFTTrainer extends Trainer<SFTConfig> {
   constructor(options: SFTTrainerOptions) {
-    const config = resolveConfig(options.args, SFT_DEFAULTS, options.peftConfig, SFT_LORA_LEARNING_RATE);
+    const config = resolveConfig<SFTConfig>(TRAINERS.sft, options.args, options.peftConfig);
     const loss = resolveLoss(FAMILIES.sft, { lossType: FAMILIES.sft.lossType });
     const { completionOnlyLoss } = config;
     const data = prepareBoth(options, config.maxLength, (dataset: TextDataset, context) =>

@@ -4,7 +4,8 @@
  */
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
-import type { Adapter, LoraConfig } from '../io/peft.ts';
+import type { LoraArgs } from '../io/lora-settings.ts';
+import type { Adapter } from '../io/peft.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { Loss } from '../objectives/families.ts';
@@ -20,16 +21,16 @@ import type { ExampleSource } from './source.ts';
 export interface TrainerOptions {
   model: CausalLM;
   /** LoRA settings, an adapter to continue, or null to train all weights (load the model with `trainable`). */
-  peftConfig?: Partial<LoraConfig> | Adapter | null;
+  peftConfig?: LoraArgs | Adapter | null;
   /** Where the run is kept; without one it cannot be resumed. */
   checkpoint?: CheckpointStore;
   referenceCache?: ReferenceCache;
 }
 
 /** The same with settings and data of a kind. */
-export interface DataOptions<Config, Dataset> extends TrainerOptions {
+export interface DataOptions<Args, Dataset> extends TrainerOptions {
   /** Settings; TRL's defaults for what is left out. */
-  args?: Partial<Config>;
+  args?: Args;
   trainDataset: Dataset;
   evalDataset?: Dataset;
   /** The model's tokenizer; needed for rows of text. */

@@ -5,7 +5,8 @@
  * checkpoint could keep it.
  */
 import { InputError } from '../io/errors.ts';
-import type { Adapter, LoraConfig } from '../io/peft.ts';
+import type { LoraArgs } from '../io/lora-settings.ts';
+import type { Adapter } from '../io/peft.ts';
 import { shortNames } from '../io/target-modules.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
@@ -273,10 +274,9 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     return { model, scorer, loss: this.task.loss, reference, kept, filterEps: config.filterEps };
   }
 
-  private initialAdapter(peftConfig: Partial<LoraConfig> | Adapter): Adapter {
+  private initialAdapter(peftConfig: LoraArgs | Adapter): Adapter {
     if (continues(peftConfig)) return peftConfig;
-    const targetModules = peftConfig.targetModules ?? shortNames(this.model.linears.keys());
-    const config = resolveLoraConfig({ ...peftConfig, targetModules });
+    const config = resolveLoraConfig(peftConfig, shortNames(this.model.linears.keys()));
     const { name, revision } = this.model;
     const fresh = freshAdapter(config, this.model.targets(config.targetModules), name, this.config.seed);
     return { ...fresh, ...(revision !== undefined && { baseRevision: revision }) };

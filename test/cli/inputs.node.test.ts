@@ -184,9 +184,9 @@ describe('cli: bad input', () => {
       ));
 
     for (const [flag, value, part] of [
-      ['--beta', '0', 'beta'],
-      ['--batch-size', '1.5', 'perDeviceTrainBatchSize'],
-      ['--lora-r', '0', 'r is 0'],
+      ['--beta', '0', '--beta is 0. Give a number above 0'],
+      ['--batch-size', '1.5', '--batch-size is 1.5. Give a whole number from 1'],
+      ['--lora-r', '0', '--lora-r is 0'],
       ['--loss-type', 'ppo', 'sigmoid'],
       ['--lr-scheduler-type', 'step', 'linear, cosine, constant'],
     ] as const) {

@@ -104,7 +104,7 @@ describe('cli: plan', function () {
       ...['--saved-activations', 'float16', '--gradient-checkpointing'],
     ]);
     expect(code).to.not.equal(0);
-    expect(stderr).to.include('gradientCheckpointing').and.include('savedActivations');
+    expect(stderr).to.include('--gradient-checkpointing').and.include('--saved-activations');
   });
 
   it('names what would fit where it does not, and says so by its exit code', async () => {

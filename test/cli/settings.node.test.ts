@@ -1,25 +1,32 @@
-/** The option table: every setting of the trainer is there, and a file says the same as flags do. */
+/** The options: every setting is one by its declaration, every name means one thing, and a file says the same as flags do. */
 import { expect } from 'chai';
-import { KINDS, namesInFile, OPTIONS, type OptionName } from '../../src/cli/options.ts';
-import { mergeSettings, settingsFrom } from '../../src/cli/settings.ts';
-import { DPO_DEFAULTS, LORA_DEFAULTS } from '../../src/train/config.ts';
+import { KINDS } from '../../src/cli/kinds.ts';
+import { OPTIONS, type OptionName, SETTINGS } from '../../src/cli/options.ts';
+import { checkSettings, mergeSettings, settingsFrom } from '../../src/cli/settings.ts';
+import { TRL_NAMES } from '../../src/train/settings/trl-names.ts';
 import { expectRefused } from '../io/refused.ts';
 import { Workshop } from './workshop.ts';
 
 const NAMES = Object.keys(OPTIONS) as OptionName[];
 
 describe('cli/settings', () => {
-  it('has an option for every setting of the trainer and of LoRA', () => {
-    for (const name of [...Object.keys(DPO_DEFAULTS), ...Object.keys(LORA_DEFAULTS)]) {
-      expect(OPTIONS, name).to.have.property(name);
-    }
+  it('has an option for every declared setting', () => {
+    expect(NAMES).to.include.members(Object.keys(SETTINGS));
+    expect(OPTIONS.numTrainEpochs).to.include({ flag: '--epochs', kind: 'number', group: 'training' });
+    expect(OPTIONS.perDeviceTrainBatchSize.flag).to.equal('--batch-size');
+    expect(OPTIONS.adamBeta1.flag).to.equal('--adam-beta1');
+    expect(OPTIONS.shuffleDataset).to.include({ flag: '--no-shuffle-dataset', kind: 'switch' });
+    expect(OPTIONS.completionOnlyLoss.kind).to.equal('boolean');
+    expect(OPTIONS.r.flag).to.equal('--lora-r');
   });
 
-  it('gives no flag and no name twice', () => {
-    const flags = Object.values(OPTIONS).flatMap((row) => [row.flag, ...('alias' in row ? [row.alias] : [])]);
+  it('gives no flag and no name to two options, and none that TRL means otherwise', () => {
+    const flags = NAMES.map((name) => OPTIONS[name].flag);
     expect(new Set(flags).size).to.equal(flags.length);
-    const names = NAMES.flatMap(namesInFile);
-    expect(new Set(names).size).to.equal(names.length);
+    const names = NAMES.flatMap((name) => [...new Set([name, ...OPTIONS[name].names])]);
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).to.deep.equal([]);
+    expect(names).to.not.include.members(Object.keys(TRL_NAMES));
+    expect(names.filter((name) => name in TRL_NAMES)).to.deep.equal([]);
   });
 
   it('takes the names of a file in camelCase, those of the flags and those of TRL', () => {
@@ -39,6 +46,23 @@ describe('cli/settings', () => {
     });
   });
 
+  it('takes the names of TRL in a file', () => {
+    const given = {
+      learning_rate: 1e-4,
+      lora_r: 4,
+      per_device_train_batch_size: 2,
+      loss_type: ['ipo'],
+      output_dir: 'x',
+    };
+    expect(settingsFrom(given, 'run.json', NAMES)).to.deep.equal({
+      learningRate: 1e-4,
+      r: 4,
+      perDeviceTrainBatchSize: 2,
+      lossType: ['ipo'],
+      out: 'x',
+    });
+  });
+
   it('refuses unknown names with the known ones, wrong kinds, and a setting under two names', async () => {
     const from = (json: Record<string, never>) => () =>
       settingsFrom(json, 'run.json', ['beta', 'r', 'resume']);
@@ -50,25 +74,46 @@ describe('cli/settings', () => {
     );
     await expectRefused(from({ beta: '0.1' } as never), 'run.json, "beta"', 'a number');
     await expectRefused(from({ resume: 1 } as never), 'true or false');
-    await expectRefused(from({ r: 1, loraR: 2 } as never), 'twice');
+    await expectRefused(from({ r: 1, loraR: 2 } as never), 'r is given twice, as "r" and "loraR"');
+    await expectRefused(from({ r: 1, lora_r: 2 } as never), 'twice');
+    await expectRefused(from({ betta: 1 } as never), 'Did you mean beta? Known are');
+    const withReasons = () => settingsFrom({ bf16: true, report_to: 'none' }, 'run.json', NAMES, TRL_NAMES);
+    await expectRefused(
+      withReasons,
+      '"bf16", "report_to"',
+      'bf16: training computes in float32; dtype',
+      'report_to:',
+    );
+    await expectRefused(from(JSON.parse('{"__proto__": 1, "constructor": 2}')), '"__proto__", "constructor"');
   });
 
   it('lets flags win over the file, and the file over the defaults', async () => {
     const workshop = await Workshop.open();
     try {
       const config = await workshop.write('run.json', JSON.stringify({ beta: 0.3, seed: 3 }));
-      const merged = await mergeSettings({ config, beta: 0.5 }, NAMES, { beta: 0.1, seed: 1, maxSteps: 9 });
-      expect(merged).to.deep.equal({ config, beta: 0.5, seed: 3, maxSteps: 9 });
+      const defaults = { beta: 0.1, seed: 1, maxSteps: 9 };
+      const { settings, fromFile } = await mergeSettings({ config, beta: 0.5 }, { options: NAMES, defaults });
+      expect(settings).to.deep.equal({ config, beta: 0.5, seed: 3, maxSteps: 9 });
+      expect([...fromFile]).to.deep.equal(['seed']);
       const broken = await workshop.write('broken.json', '{\n"beta" 1}');
-      await expectRefused(() => mergeSettings({ config: broken }, NAMES, {}), 'broken.json, line 2');
       await expectRefused(
-        () => mergeSettings({ config: workshop.path('none.json') }, NAMES, {}),
+        () => mergeSettings({ config: broken }, { options: NAMES, defaults: {} }),
+        'broken.json, line 2',
+      );
+      await expectRefused(
+        () => mergeSettings({ config: workshop.path('none.json') }, { options: NAMES, defaults: {} }),
         'none.json',
         'no such file',
       );
     } finally {
       await workshop.close();
     }
+  });
+
+  it('refuses values that a setting cannot have', async () => {
+    await expectRefused(() => checkSettings({ beta: 0 }), 'beta is 0', 'a number above 0');
+    await expectRefused(() => checkSettings({ maxLength: 1 }), 'maxLength is 1', 'a whole number from 2');
+    checkSettings({ temperature: -1, lossType: ['sigmoid', 'sft'], targetModules: ['all-linear'] });
   });
 
   it('reads bytes as people write them', () => {

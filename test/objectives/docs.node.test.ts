@@ -3,7 +3,8 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { OBJECTIVES, type Objective, objectiveOptions } from '../../src/objectives/catalogue.ts';
+import { OBJECTIVES, type Objective } from '../../src/objectives/catalogue.ts';
+import { objectiveOptions } from '../../src/objectives/options.ts';
 import { objectiveShader } from '../../src/objectives/shader.ts';
 import { PAIR_METRICS } from '../../src/objectives/units.ts';
 import { evaluateObjective } from '../../src/train/evaluate-objective.ts';
@@ -59,8 +60,10 @@ describe('docs/objectives', () => {
       name: 'capped',
       unit: 'pair',
       shader: objectiveShader('capped.wgsl', formula),
-      defaults: { beta: 0.1, cap: 1 },
-      ranges: { beta: [0, 10], cap: [0, 100, 'a cap below 0 would leave no pair to learn from'] },
+      options: {
+        beta: { default: 0.1, range: { from: 0, upTo: 10 } },
+        cap: { default: 1, range: { from: 0, reason: 'a cap below 0 would leave no pair to learn from' } },
+      },
       metrics: PAIR_METRICS,
       divergences: true,
     };

@@ -191,8 +191,7 @@ describe('divergences', () => {
         return of_scores(pair, pair.chosen.score, 1.0, 1.0);
       }`,
     ),
-    defaults: { beta: 1 },
-    ranges: {},
+    options: { beta: { default: 1 } },
     metrics: PAIR_METRICS,
   };
   const alphas: Record<string, number[]> = { alpha: [0.5, 0, 1, 1.5, -1, 0.999, 2] };
@@ -239,7 +238,7 @@ describe('formulas on labelled completions', () => {
           const klRatios = Float32Array.from({ length: 1024 }, (_, e) => sign * (e % 5) - 0.25);
           const kl = objective.baseline ? Math.max(0, klRatios.reduce((a, b) => a + b, 0) / 1024) : 0;
           const weights = { desirableWeight: 1.5, undesirableWeight: 0.75 };
-          const options = { beta, ...('desirableWeight' in objective.defaults ? weights : {}) };
+          const options = { beta, ...('desirableWeight' in objective.options ? weights : {}) };
           const inputs = {
             policy: policyChosen,
             reference: referenceChosen,

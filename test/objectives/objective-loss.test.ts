@@ -2,8 +2,9 @@
  * DPO's loss, derivative and records against the float64 reference and TRL's own numbers, at every size of margin.
  */
 import { expect } from 'chai';
-import { OBJECTIVES, type Objective, objectiveOptions, sigmoid } from '../../src/objectives/catalogue.ts';
+import { OBJECTIVES, type Objective, sigmoid } from '../../src/objectives/catalogue.ts';
 import { objectiveLoss } from '../../src/objectives/objective-loss.ts';
+import { objectiveOptions } from '../../src/objectives/options.ts';
 import { objectiveShader } from '../../src/objectives/shader.ts';
 import { PAIR_METRICS, PAIR_RECORD, recordMeans, valuesOf } from '../../src/objectives/units.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -183,8 +184,7 @@ describe('pairwiseLoss', () => {
           return of_margin(pair, max(0.0, options.wanted_margin - z), slope);
         }`,
       ),
-      defaults: { beta: 0.1, wantedMargin: 1 },
-      ranges: {},
+      options: { beta: { default: 0.1 }, wantedMargin: { default: 1 } },
       metrics: PAIR_METRICS,
     };
     const pairs = pairsUpTo(5, 0.2, 42, 9);

@@ -40,8 +40,7 @@ const clipped: Objective = {
       return TokenResult(-min(gain, bound) + options.beta * notes.x, select(slope - gain, slope, gain > bound));
     }`,
   ),
-  defaults: { beta: 0.04, epsilon: 0.2 },
-  ranges: {},
+  options: { beta: { default: 0.04 }, epsilon: { default: 0.2 } },
   reads: READS,
   over: 'step',
   metrics: { loss: TOKEN_RECORD.loss, kl: [TOKEN_RECORD.firstNote, TOKEN_RECORD.tokens] },

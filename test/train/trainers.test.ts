@@ -138,8 +138,7 @@ describe('trainers', () => {
           return of_margin(pair, -options.share * log_sigmoid(z), -options.share * options.beta * sigmoid(-z));
         }`,
       ),
-      defaults: { beta: 0.1, share: 0.5 },
-      ranges: {},
+      options: { beta: { default: 0.1 }, share: { default: 0.5, range: { from: 0 } } },
     };
     const gpu = await testGpu();
     const lossesOf = async (lossType: unknown) => {
@@ -221,7 +220,7 @@ describe('trainers refuse', () => {
       { lossType: 'nca_pair', fDivergence: 'js_divergence' },
       /nca_pair is derived for the reverse KL.*take one of sigmoid/,
     ],
-    ['an unknown divergence', dpo, { fDivergence: 'tv' }, /no divergence is called "tv"/],
+    ['an unknown divergence', dpo, { fDivergence: 'tv' }, /fDivergence is "tv".*reverse_kl/],
     ['ldAlpha with KTO', kto, { ldAlpha: 0.5 }, /no setting is called "ldAlpha"/],
     ['ldAlpha beyond 1', dpo, { ldAlpha: 1.5 }, /ldAlpha is 1.5/],
     ['weights of another length', dpo, { lossWeights: [1, 2] }, /lossWeights has 2 entries for 1/],

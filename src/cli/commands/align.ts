@@ -8,6 +8,7 @@ import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { folderFiles, writeFiles } from '../../node/folder.ts';
+import { TRL_NAMES } from '../../train/settings/trl-names.ts';
 import { ALIGN_LORA, ALIGN_QUICK, ALIGN_SAMPLING, ALIGN_SHOWN, ALIGN_TRAINING } from '../align-task.ts';
 import { inColumns } from '../columns.ts';
 import { command } from '../command.ts';
@@ -38,6 +39,7 @@ export const align = command({
   options: ['dtype', 'out', 'quick', 'resume', 'overwrite', ...methodOptions(DPO), ...LORA_OPTIONS],
   required: [],
   defaults: { dtype: EMBEDDED.dtype, ...ALIGN_TRAINING, ...ALIGN_LORA },
+  reasons: TRL_NAMES,
   async run({ settings, terminal, signal }) {
     const { dtype, out = OUT, quick = false, resume } = settings;
     const overwrite = settings.overwrite ?? (settings.out === undefined && !resume);

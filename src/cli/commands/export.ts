@@ -2,7 +2,9 @@
  * `webalign export`: what was trained, as files for others. Adapters become one adapter, a whole model, or an adapter of
  * llama.cpp, or a run for TRL; a row of the table for each form. Needs no GPU.
  */
+
 import { resolve } from 'node:path';
+import { own } from '../../base/lookup.ts';
 import { type AdapterPart, combineAdapters } from '../../io/combine-adapters.ts';
 import { listed, quote } from '../../io/errors.ts';
 import type { Files } from '../../io/files.ts';
@@ -94,7 +96,7 @@ export const exportCommand = command({
   defaults: { format: 'peft', q: 1 },
   async run({ settings, terminal, signal }) {
     const { format: name, model, revision, adapter: folders, q, tokenIds = false, out, overwrite } = settings;
-    const format = Object.hasOwn(FORMATS, name) ? FORMATS[name] : undefined;
+    const format = own(FORMATS, name);
     if (!format) throw new UsageError(`--format is ${quote(name)}: give ${listed(Object.keys(FORMATS))}.`);
     if (model !== undefined && resolve(out) === resolve(model))
       throw new UsageError('--out is the folder of --model, which would be overwritten: choose another.');

@@ -6,10 +6,12 @@ import { requireVocabulary, Tokenizer } from '../../data/tokenizer.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { formatBytes } from '../../gpu/errors.ts';
 import { checkDtype } from '../../model/precision.ts';
-import { DPO_DEFAULTS, LORA_DEFAULTS, type TrainingConfig } from '../../train/config.ts';
+import { DPO_DEFAULTS } from '../../train/config.ts';
 import { type MemoryPlan, planMemory } from '../../train/memory-plan.ts';
+import { TRAINING } from '../../train/settings/training.ts';
+import { TRL_NAMES } from '../../train/settings/trl-names.ts';
 import { command } from '../command.ts';
-import { DPO, methodOptions } from '../methods.ts';
+import { checkMethod, DPO, methodOptions, shownDefaults } from '../methods.ts';
 import { openModelFiles, withGpu } from '../open.ts';
 import { LORA_OPTIONS, MODEL_OPTIONS, OPTIONS, type OptionName, pick, type Settings } from '../options.ts';
 import { initialAdapter, loraConfig } from '../training.ts';
@@ -35,10 +37,12 @@ export const plan = command({
     ...LORA_OPTIONS,
   ],
   required: ['model', 'data'],
-  defaults: { dtype: 'auto', evalSplit: 0.1, seed: DPO.defaults.seed },
-  shown: { ...DPO_DEFAULTS, ...LORA_DEFAULTS },
+  defaults: { dtype: 'auto', evalSplit: 0.1, seed: TRAINING.seed.default },
+  reasons: TRL_NAMES,
+  shown: shownDefaults(DPO),
   async run({ settings, terminal, signal }) {
     const { full = false, memoryCap } = settings;
+    checkMethod(DPO, settings);
     const files = await openModelFiles(settings, terminal, signal);
     const { train, evaluation } = await readData(DPO, settings);
     const tokenizer = await Tokenizer.fromFiles(files);
@@ -53,7 +57,7 @@ export const plan = command({
             requireVocabulary(tokenizer, model.config.vocabSize);
             return DPO.trainer({
               model,
-              args: pick(so, methodOptions(DPO)) as Partial<TrainingConfig>,
+              args: pick(so, methodOptions(DPO)),
               trainDataset: train,
               evalDataset: evaluation,
               processingClass: tokenizer,

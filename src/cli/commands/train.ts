@@ -6,10 +6,11 @@ import { resolve } from 'node:path';
 import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import { writeFiles } from '../../node/folder.ts';
-import { LORA_DEFAULTS } from '../../train/config.ts';
+import { TRAINING } from '../../train/settings/training.ts';
+import { TRL_NAMES } from '../../train/settings/trl-names.ts';
 import { type Command, command } from '../command.ts';
 import { UsageError } from '../failures.ts';
-import { METHODS, type Method, methodOptions } from '../methods.ts';
+import { checkMethod, METHODS, type Method, methodOptions, shownDefaults } from '../methods.ts';
 import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
 import { LORA_OPTIONS, MODEL_OPTIONS } from '../options.ts';
 import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
@@ -21,7 +22,7 @@ import { modelFiles } from '../write-model.ts';
 export const trainCommands: readonly Command[] = METHODS.map(trainCommand);
 
 function trainCommand(method: Method): Command {
-  const { name, summary, description, example, defaults, adapterLearningRate } = method;
+  const { name, summary, description, example } = method;
   return command({
     name,
     summary,
@@ -45,12 +46,9 @@ function trainCommand(method: Method): Command {
       ...LORA_OPTIONS,
     ],
     required: ['model', 'data', 'out'],
-    defaults: { dtype: 'auto', evalSplit: 0.1, saveSteps: 50, seed: defaults.seed },
-    shown: {
-      ...defaults,
-      ...LORA_DEFAULTS,
-      learningRate: `${adapterLearningRate}, with --full ${defaults.learningRate}`,
-    },
+    defaults: { dtype: 'auto', evalSplit: 0.1, saveSteps: 50, seed: TRAINING.seed.default },
+    reasons: TRL_NAMES,
+    shown: shownDefaults(method),
     async run({ settings, terminal, signal }) {
       const { model: modelPath, dtype, out, full = false, initAdapter, resume, overwrite } = settings;
       if (initAdapter !== undefined && resolve(out) === resolve(initAdapter)) {
@@ -63,6 +61,7 @@ function trainCommand(method: Method): Command {
           '--out is the folder of --model, which --full would overwrite: choose another --out.',
         );
       }
+      checkMethod(method, settings);
       const { train, evaluation } = await readData(method, settings);
       const folder = await openRunFolder(out, { writes: full ? 'model' : 'adapter', resume, overwrite });
       const files = await openModelFiles(settings, terminal, signal);

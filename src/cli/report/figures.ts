@@ -1,6 +1,7 @@
 /**
  * The numbers behind a report's charts: curves out of the trainer's log, a histogram out of rewards. Plain data.
  */
+import { own } from '../../base/lookup.ts';
 import type { LogEntry } from '../../train/state.ts';
 import { KL } from '../training.ts';
 
@@ -46,7 +47,7 @@ export function curves(log: readonly LogEntry[]): ChartData[] {
   return CURVES.map(({ metric, title, meaning, digits, range }) => {
     const values = (type: LogEntry['type'], name: string) => {
       const found = new Map(
-        log.filter((entry) => entry.type === type).map(({ step, metrics }) => [step, metrics[name]]),
+        log.filter((entry) => entry.type === type).map(({ step, metrics }) => [step, own(metrics, name)]),
       );
       return x.map((step) => found.get(step) ?? null);
     };

@@ -3,6 +3,7 @@
  * which fields, and what its converter leaves unsaid. Refuses, by key, what changes the arithmetic in a way that nothing
  * here computes. Reads metadata and the table of tensors, no weight but the factors of rotary frequencies.
  */
+import { own } from '../../base/lookup.ts';
 import { InputError, listed } from '../errors.ts';
 import { toFloat32 } from '../float.ts';
 import type { Json, JsonObject } from '../json.ts';
@@ -99,7 +100,7 @@ const ENDS = ['eos', 'eot', 'eom'] as const;
 export async function ggufConfig({ metadata: values, tensors }: Gguf, file: string): Promise<JsonObject> {
   const metadata = new GgufMetadata(values, file);
   const name = metadata.string('general.architecture');
-  const row = name !== undefined && Object.hasOwn(ROWS, name) ? ROWS[name] : undefined;
+  const row = name === undefined ? undefined : own(ROWS, name);
   if (!row) {
     const known = `Supported are ${listed(Object.keys(ROWS), 32)}`;
     throw metadata.unsupported('general.architecture', known);

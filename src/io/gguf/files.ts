@@ -2,6 +2,7 @@
  * A GGUF file seen as a Hugging Face folder: configuration and tokenizer are written out of its metadata when they are asked
  * for, the weights stay where they are. Nobody else needs to know what the model came in.
  */
+import { own } from '../../base/lookup.ts';
 import { type ByteSource, memorySource } from '../byte-source.ts';
 import { InputError, quote } from '../errors.ts';
 import { type Files, filesOf } from '../files.ts';
@@ -42,7 +43,7 @@ export async function ggufFiles(source: ByteSource): Promise<Files> {
   if (metadata.has('tokenizer.ggml.model')) paths.add('tokenizer.json').add('tokenizer_config.json');
   const find = async (path: string): Promise<ByteSource | undefined> => {
     if (path === MODEL_GGUF) return source;
-    const content = paths.has(path) ? await contents[path]?.() : undefined;
+    const content = paths.has(path) ? await own(contents, path)?.() : undefined;
     if (content === undefined) return undefined;
     const text = `${JSON.stringify(content, null, 2)}\n`;
     return memorySource(new TextEncoder().encode(text), `${source.name}/${path}`);

@@ -2,6 +2,7 @@
  * The tokenizer that a GGUF file carries in its metadata, as the `tokenizer.json` and `tokenizer_config.json` of a Hugging Face
  * folder: a byte-level vocabulary with merges, or one of SentencePiece, whose merges follow from its scores. Reads no text.
  */
+import { own } from '../../base/lookup.ts';
 import { listed, quote } from '../errors.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { GgufMetadata } from './metadata.ts';
@@ -50,7 +51,7 @@ const KINDS: Readonly<Record<string, (metadata: GgufMetadata, tokens: readonly s
 export function ggufTokenizer(metadata: GgufMetadata): GgufTokenizer | undefined {
   const name = metadata.string(`${KEY}model`);
   if (name === undefined || name === 'none') return undefined;
-  const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
+  const kind = own(KINDS, name);
   if (!kind) throw metadata.unsupported(`${KEY}model`, `Supported are ${listed(Object.keys(KINDS))}`);
   const tokens = tokensOf(metadata);
   const { addsBos, parts } = kind(metadata, tokens);
@@ -252,7 +253,7 @@ function template(
     single: sequence('A', 0),
     pair: [...sequence('A', 0), ...sequence('B', 1)],
     special_tokens: Object.fromEntries(
-      ends.map((token) => [token, { id: token, ids: [vocab[token] as number], tokens: [token] }]),
+      ends.map((token) => [token, { id: token, ids: [own(vocab, token) as number], tokens: [token] }]),
     ),
   };
 }

@@ -2,6 +2,7 @@
  * A model's tokenizer as GGUF's metadata: the way back from gguf-tokenizer.ts. What llama.cpp cannot cut as `tokenizer.json`
  * says is refused.
  */
+import { own } from '../../base/lookup.ts';
 import { InputError, listed } from '../errors.ts';
 import { isObject, type Json, type JsonObject } from '../json.ts';
 import { PRE_TOKENIZERS } from './pre-tokenizers.ts';
@@ -55,7 +56,7 @@ export function vocabularyMetadata(
     ...(inPieces ? pieces(tokenizer, file, tokens, merges) : byteLevel(tokenizer, file, merges)),
   };
   for (const [name, key] of Object.entries(SPECIAL_TOKENS)) {
-    const id = ids.get(special[name] ?? '');
+    const id = ids.get(own(special, name) ?? '');
     if (id !== undefined) found[key] = { type: 'uint32', value: id };
   }
   const metadata = new Map(Object.entries(found).map(([key, value]) => [`tokenizer.ggml.${key}`, value]));

@@ -2,9 +2,11 @@
  * The names that a repository gives to contents, and the hash behind each: large files have the SHA-256 of their bytes, small
  * ones git's own name for a blob. Fed piece by piece, which Web Crypto cannot do, and the same in a browser and in Node.
  */
+
 import { sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { isOwn } from '../../base/lookup.ts';
 
 export interface BlobHash {
   update(bytes: Uint8Array): void;
@@ -20,7 +22,7 @@ const KINDS: Readonly<Record<number, (size: number) => ReturnType<typeof sha256.
 
 /** Whether it is the name of a blob. It goes into the names of files, so nothing else may. */
 export function isBlobName(name: unknown): name is string {
-  return typeof name === 'string' && /^[0-9a-f]+$/.test(name) && name.length in KINDS;
+  return typeof name === 'string' && /^[0-9a-f]+$/.test(name) && isOwn(KINDS, name.length);
 }
 
 /** The hash that the blob called `name`, of `size` bytes, has to have. */

@@ -1,0 +1,14 @@
+/**
+ * Look-ups in plain-object tables by a name from outside: a file, a flag, a caller. Plain indexing would find what every
+ * object inherits (`constructor`, `toString`, `__proto__`); these functions see a table's own entries only.
+ */
+
+/** The table's own entry of that name, undefined for every other name. */
+export function own<Table extends object>(table: Table, name: PropertyKey): Table[keyof Table] | undefined {
+  return Object.hasOwn(table, name) ? table[name as keyof Table] : undefined;
+}
+
+/** Whether the table has an entry of its own by that name. */
+export function isOwn<Table extends object>(table: Table, name: PropertyKey): name is keyof Table {
+  return Object.hasOwn(table, name);
+}

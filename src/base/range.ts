@@ -1,0 +1,38 @@
+/**
+ * The values that a number may have, as data: checked by {@link inRange}, told by {@link rangeText}.
+ */
+
+export interface Range {
+  /** The smallest value that is allowed. */
+  readonly from?: number;
+  /** Every value is larger than this one. */
+  readonly above?: number;
+  /** The largest value that is allowed. */
+  readonly upTo?: number;
+  /** Every value is smaller than this one. */
+  readonly below?: number;
+  /** Why, if that is not obvious. */
+  readonly reason?: string;
+}
+
+export function inRange(value: number, { from, above, upTo, below }: Range): boolean {
+  return (
+    Number.isFinite(value) &&
+    !(from !== undefined && value < from) &&
+    !(above !== undefined && value <= above) &&
+    !(upTo !== undefined && value > upTo) &&
+    !(below !== undefined && value >= below)
+  );
+}
+
+/** `from 0 to below 1`, `above 0, up to 1`; empty where every number is allowed. */
+export function rangeText({ from, above, upTo, below }: Range): string {
+  const start = from !== undefined ? `from ${from}` : above !== undefined ? `above ${above},` : '';
+  const end =
+    upTo !== undefined
+      ? `${from === undefined ? 'up ' : ''}to ${upTo}`
+      : below !== undefined
+        ? `to below ${below}`
+        : '';
+  return `${start} ${end}`.trim().replace(/,$/, '');
+}

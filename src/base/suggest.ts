@@ -1,0 +1,44 @@
+/**
+ * "Did you mean …?": the known name that a misspelt one is nearest to.
+ */
+
+/** The nearest of the known names, whatever the case and the hyphens; undefined where none is near. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  const bare = (text: string) => text.toLowerCase().replace(/[-_]/g, '');
+  const wanted = bare(name);
+  // A third of the letters may be wrong: more, and it is another word.
+  const most = Math.floor(wanted.length / 3);
+  const found = known
+    .map((candidate) => ({ candidate, distance: editDistance(wanted, bare(candidate), most) }))
+    .filter(({ distance }) => distance <= most)
+    .sort((a, b) => a.distance - b.distance);
+  return found[0]?.candidate;
+}
+
+/** The suggestion as the beginning of a sentence's end: `Did you mean beta? `, or nothing. */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const meant = nearest(name, known);
+  return meant === undefined ? '' : `Did you mean ${meant}? `;
+}
+
+/** Letters to insert, delete, replace or swap with their neighbor; `most` + 1 for everything above `most`. */
+function editDistance(a: string, b: string, most: number): number {
+  if (Math.abs(a.length - b.length) > most) return most + 1;
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1;
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      row[j] = Math.min(
+        (last[j] as number) + 1,
+        (row[j - 1] as number) + 1,
+        (last[j - 1] as number) + same,
+        swapped ? (beforeLast[j - 2] as number) + 1 : Number.POSITIVE_INFINITY,
+      );
+    }
+    [beforeLast, last] = [last, row];
+  }
+  return last[b.length] as number;
+}

@@ -1,0 +1,168 @@
+/**
+ * The settings of losses: which objectives, on how long texts, how far from the reference. Options of single formulas are
+ * declared in the catalogue, beside the formulas.
+ */
+import { own } from '../../base/lookup.ts';
+import { say, setting } from '../../base/sentence.ts';
+import {
+  boolean,
+  choice,
+  declared,
+  number,
+  numbers,
+  type RunSettings,
+  type Translation,
+  translated,
+  whole,
+} from '../../base/setting.ts';
+import { InputError } from '../../io/errors.ts';
+import { BETA, OBJECTIVES } from '../../objectives/catalogue.ts';
+import { DIVERGENCES, divergenceNamed, REVERSE_KL } from '../../objectives/divergences.ts';
+import type { LossType } from '../../objectives/families.ts';
+
+/** For trainers on prompts and completions. */
+export const COMPLETIONS = {
+  /** Strength of the pull to the reference, and the scale of the rewards. */
+  beta: number({
+    default: BETA.default,
+    range: { above: 0 },
+    group: 'objective',
+    trl: 'beta',
+    help: 'strength of the pull to the reference',
+  }),
+  /** Most tokens of prompt and completion. */
+  maxLength: whole({
+    default: 1024,
+    range: { from: 2 },
+    group: 'training',
+    trl: 'max_length',
+    aliases: ['max_seq_length'],
+    help: 'most tokens of prompt and completion',
+  }),
+};
+
+/** For trainers with a choice of objectives. */
+export const LOSS = {
+  /** An objective of the catalogue by name or one's own as a descriptor, or several whose weighted losses add up. */
+  lossType: declared<LossType | readonly LossType[], Translation<'loss_type'>, never, 'loss'>(
+    {
+      kind: 'objectives',
+      type: 'names of objectives, or descriptors',
+      fits: (value) => [value].flat().every(isLossType),
+      wayOut: 'Give the name of an objective, a descriptor with its shader and options, or a list of them',
+    },
+    {
+      default: 'sigmoid',
+      group: 'objective',
+      flag: 'loss',
+      trl: translated('loss_type', (settings) => {
+        const types = [settings.lossType].flat();
+        for (const type of types) requireInTrl(String(type), settings);
+        return { loss_type: types.length === 1 ? types[0] : types };
+      }),
+      help: 'the objective, by its name in TRL; several, separated by commas, add up',
+    },
+  ),
+};
+
+function isLossType(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value === 'string';
+  return 'shader' in value && 'options' in value;
+}
+
+/** Throws {@link InputError} for an objective that TRL does not have, or not with these options. */
+function requireInTrl(name: string, settings: RunSettings): void {
+  const { trl, options } = own(OBJECTIVES, name) ?? {};
+  if (trl === false) throw new InputError('settings', `TRL has no objective ${name}`, 'Train with another');
+  for (const [option, value] of Object.entries(trl ?? {})) {
+    if ((own(settings, option) ?? options?.[option]?.default) === value) continue;
+    const what = say`TRL's ${name} has ${setting(option)} ${value} only`;
+    throw new InputError('settings', what, say`Train with ${setting(option)} ${value}`);
+  }
+}
+
+/** For trainers on pairs whose loss is a list of objectives. */
+export const LISTS = {
+  /** A weight for each of several objectives; null weighs them alike. */
+  lossWeights: numbers({
+    default: null,
+    group: 'objective',
+    trl: 'loss_weights',
+    help: 'a weight for each of several objectives',
+  }),
+};
+
+/** For trainers whose policy is held to a reference in other ways than by the reverse KL of whole sequences. */
+export const REFERENCE = {
+  /** Which f-divergence holds the policy to the reference. */
+  fDivergence: choice(divergenceNames(), {
+    default: REVERSE_KL.type,
+    group: 'objective',
+    trl: translated('f_divergence_type', ({ fDivergence }) => {
+      const name = divergenceNamed(String(fDivergence)) ?? String(fDivergence);
+      return { f_divergence_type: own(DIVERGENCES, name)?.alias ?? name };
+    }),
+    help: 'what holds the policy to the reference',
+  }),
+  /** α of the α-divergence. */
+  fAlphaDivergenceCoef: number({
+    default: REVERSE_KL.alpha,
+    range: {},
+    group: 'objective',
+    trl: 'f_alpha_divergence_coef',
+    help: 'α of the α-divergence',
+  }),
+  /** LD-DPO: the weight of tokens beyond the shorter completion's length; null is plain DPO. */
+  ldAlpha: number({
+    default: null,
+    range: { from: 0, upTo: 1 },
+    group: 'objective',
+    trl: 'ld_alpha',
+    help: "weight of tokens beyond the shorter completion's length (LD-DPO)",
+  }),
+  /** WPO: whether pairs weigh by how likely the policy finds them. */
+  useWeighting: boolean({
+    default: false,
+    group: 'objective',
+    trl: 'use_weighting',
+    help: 'weigh pairs by how likely the policy finds them (WPO)',
+  }),
+  /** TR-DPO: whether the reference follows the policy. */
+  syncRefModel: boolean({
+    default: false,
+    group: 'objective',
+    trl: 'sync_ref_model',
+    help: 'let the reference follow the policy (TR-DPO)',
+  }),
+  /** The policy's share when it does. */
+  refModelMixupAlpha: number({
+    default: 0.6,
+    range: { above: 0, upTo: 1 },
+    group: 'objective',
+    trl: 'ref_model_mixup_alpha',
+    help: "the policy's share in the new reference",
+  }),
+  /** Optimizer steps from one time to the next. */
+  refModelSyncSteps: whole({
+    default: 512,
+    range: { from: 1 },
+    group: 'objective',
+    trl: 'ref_model_sync_steps',
+    help: 'steps between one new reference and the next',
+  }),
+};
+
+function divergenceNames(): string[] {
+  return Object.entries(DIVERGENCES).flatMap(([name, { alias }]) => [name, ...(alias ? [alias] : [])]);
+}
+
+/** For supervised fine-tuning. */
+export const TEXTS = {
+  /** Whether prompts are not learned; null learns completions alone where there are prompts. */
+  completionOnlyLoss: boolean({
+    default: null,
+    group: 'training',
+    trl: 'completion_only_loss',
+    help: 'learn completions and not their prompts',
+  }),
+};

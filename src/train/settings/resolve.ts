@@ -1,0 +1,96 @@
+/**
+ * From what a caller gives to the configuration of a run: names understood, defaults filled in, every value checked by its
+ * declaration.
+ */
+import { isOwn, own } from '../../base/lookup.ts';
+import { say, setting } from '../../base/sentence.ts';
+import { number, type SettingTable } from '../../base/setting.ts';
+import { didYouMean } from '../../base/suggest.ts';
+import { InputError, quote } from '../../io/errors.ts';
+import { LORA, type LoraArgs, type LoraConfig } from '../../io/lora-settings.ts';
+import { namesOf, underOwnNames } from '../../io/setting-names.ts';
+import { OBJECTIVES, type Objective } from '../../objectives/catalogue.ts';
+import type { LossType } from '../../objectives/families.ts';
+import { defaultsOf, type TrainerSettings, type TrainingConfig } from './trainers.ts';
+import { TRL_NAMES } from './trl-names.ts';
+
+const WHERE = 'settings';
+
+/**
+ * The configuration of a run, with null as `peftConfig` by the defaults of full training. The options of the objectives
+ * that `lossType` names or describes are settings too. Throws {@link InputError}.
+ */
+export function resolveConfig<Config extends TrainingConfig>(
+  trainer: TrainerSettings,
+  given: object = {},
+  peftConfig?: object | null,
+): Config {
+  const { settings, options, defaults, adapterDefaults } = trainer;
+  const known: SettingTable = { ...settings, ...options, ...outsideOptions(trainer, given) };
+  const named = underOwnNames(given, namesOf(known), WHERE, TRL_NAMES);
+  const config = {
+    ...defaultsOf({ settings, defaults }),
+    ...(peftConfig === null ? {} : adapterDefaults),
+    ...defaultsOf({ settings: optionsInUse(trainer, known, named.lossType), defaults }),
+    ...named,
+  };
+  checkValues(config, known);
+  const { gradientCheckpointing, savedActivations } = config as unknown as TrainingConfig;
+  if (gradientCheckpointing && savedActivations !== 'float32') {
+    const what = say`${setting('gradientCheckpointing')} saves no activations, and ${setting('savedActivations')} wants them in ${savedActivations}`;
+    throw new InputError(WHERE, what, 'Give one of the two');
+  }
+  return config as unknown as Config;
+}
+
+/** PEFT's settings with the defaults filled in; `targetModules` are those of the model. Throws {@link InputError}. */
+export function resolveLoraConfig(
+  given: LoraArgs,
+  targetModules: readonly string[] = LORA.targetModules.default,
+): LoraConfig {
+  const named = underOwnNames(given, namesOf(LORA), WHERE, TRL_NAMES);
+  const config = { ...defaultsOf({ settings: LORA, defaults: { targetModules } }), ...named };
+  checkValues(config, LORA);
+  return config;
+}
+
+/** Throws {@link InputError} for the first value that its declaration does not allow. */
+export function checkValues(values: object, known: SettingTable): void {
+  for (const [name, value] of Object.entries(values)) {
+    const declaration = own(known, name);
+    if (!declaration || declaration.fits(value)) continue;
+    const found = typeof value === 'number' ? value : quote(value);
+    const suggestion = typeof value === 'string' ? didYouMean(value, declaration.choices ?? []) : '';
+    throw new InputError(WHERE, say`${setting(name)} is ${found}`, `${suggestion}${declaration.wayOut}`);
+  }
+}
+
+/** The options of the run's objectives that are not settings of every run. */
+function optionsInUse(
+  { settings, family }: TrainerSettings,
+  known: SettingTable,
+  lossType: unknown = family.lossType,
+): SettingTable {
+  const read = ([lossType].flat() as LossType[]).flatMap((type) => {
+    const objective = typeof type === 'string' ? own(OBJECTIVES, type) : type;
+    return Object.keys(objective?.options ?? {});
+  });
+  const inUse = [...new Set(read)].filter((name) => isOwn(known, name) && !isOwn(settings, name));
+  return Object.fromEntries(inUse.map((name) => [name, own(known, name)])) as SettingTable;
+}
+
+/** The options of objectives from outside, as settings: the first objective that has one declares it. */
+function outsideOptions({ settings, options }: TrainerSettings, given: object): SettingTable {
+  const names = ['lossType', ...(own(settings, 'lossType')?.names ?? [])];
+  const types = names.flatMap((name) => own(given as Readonly<Record<string, unknown>>, name));
+  const described = types.filter((type): type is Objective => typeof type === 'object' && type !== null);
+  // A descriptor without options is refused with the other values.
+  const all = described.flatMap((objective) => Object.entries(objective.options ?? {})).toReversed();
+  const others = all.filter(([name]) => !isOwn(settings, name) && !isOwn(options, name));
+  return Object.fromEntries(
+    others.map(([name, { default: usual, range = {} }]) => [
+      name,
+      number({ default: usual, range, group: 'objective', help: 'an option of the objective', trl: null }),
+    ]),
+  );
+}

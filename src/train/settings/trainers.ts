@@ -1,0 +1,118 @@
+/**
+ * The trainers' settings: for each trainer its groups, and the defaults that are not those of the declarations. A new
+ * trainer is one more row here, and a group of its own where it has settings that no other has. The order of a table is
+ * that of the run's configuration, which checkpoints are known by.
+ */
+import { own } from '../../base/lookup.ts';
+import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
+import { type Objective, OPTIONS } from '../../objectives/catalogue.ts';
+import { FAMILIES, type Family, type FamilyName, type LossType } from '../../objectives/families.ts';
+import { COMPLETIONS, LISTS, LOSS, REFERENCE, TEXTS } from './losses.ts';
+import { TRAINING } from './training.ts';
+
+type Options = typeof OPTIONS;
+
+/** The catalogue's options that a trainer has as settings: of every run, or of the runs whose objectives read them. */
+type OptionsOf<Trainer extends FamilyName, Always extends boolean> = {
+  [Name in keyof Options as Trainer extends Options[Name]['trainers'][number]
+    ? Options[Name]['always'] extends Always
+      ? Name
+      : never
+    : never]: Options[Name];
+};
+
+function optionsOf<Trainer extends FamilyName, Always extends boolean>(
+  trainer: Trainer,
+  wanted: Always,
+): OptionsOf<Trainer, Always> {
+  const all: [string, { trainers: readonly FamilyName[]; always: boolean }][] = Object.entries(OPTIONS);
+  const found = all.filter(([, { trainers, always }]) => trainers.includes(trainer) && always === wanted);
+  return Object.fromEntries(found) as OptionsOf<Trainer, Always>;
+}
+
+/** Settings of every run of a trainer. */
+const DPO = { ...TRAINING, ...COMPLETIONS, ...LOSS, ...LISTS, ...optionsOf('dpo', true), ...REFERENCE };
+const CPO = { ...TRAINING, ...COMPLETIONS, ...LOSS, ...optionsOf('cpo', true) };
+const ORPO = { ...TRAINING, ...COMPLETIONS, ...optionsOf('orpo', true) };
+const KTO = { ...TRAINING, ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
+const SFT = { ...TRAINING, maxLength: COMPLETIONS.maxLength, ...TEXTS };
+
+/** The settings of all trainers together. */
+export const ALL_SETTINGS = { ...SFT, ...KTO, ...ORPO, ...CPO, ...DPO, ...OPTIONS };
+
+/** What there is to know of a trainer's settings. */
+export interface TrainerSettings<Table extends SettingTable = SettingTable> {
+  readonly family: Family;
+  /** Settings of every run. */
+  readonly settings: Table;
+  /** Options of single objectives, which are settings of the runs that have these objectives. */
+  readonly options: SettingTable;
+  /** Defaults that are not those of the declarations. */
+  readonly defaults: Readonly<Record<string, unknown>>;
+  /** Defaults of runs that train an adapter. */
+  readonly adapterDefaults: Readonly<Record<string, unknown>>;
+}
+
+function trainer<Table extends SettingTable>(
+  name: FamilyName,
+  settings: Table,
+  defaults: Record<'defaults' | 'adapterDefaults', Partial<Values<Table>>>,
+): TrainerSettings<Table> {
+  return { family: FAMILIES[name], settings, options: optionsOf(name, false), ...defaults };
+}
+
+/** The rate of adapters, ten times that of all weights. */
+export const LORA_LEARNING_RATE = 1e-5;
+export const SFT_LORA_LEARNING_RATE = 2e-4;
+
+const ADAPTER = { adapterDefaults: { learningRate: LORA_LEARNING_RATE } };
+
+/** The trainers, by the name of their command. */
+export const TRAINERS = {
+  dpo: trainer('dpo', DPO, { defaults: {}, ...ADAPTER }),
+  cpo: trainer('cpo', CPO, { defaults: { lossType: FAMILIES.cpo.lossType }, ...ADAPTER }),
+  orpo: trainer('orpo', ORPO, { defaults: {}, ...ADAPTER }),
+  kto: trainer('kto', KTO, { defaults: { lossType: FAMILIES.kto.lossType }, ...ADAPTER }),
+  sft: trainer('sft', SFT, {
+    defaults: { learningRate: 2e-5 },
+    adapterDefaults: { learningRate: SFT_LORA_LEARNING_RATE },
+  }),
+} as const satisfies Record<FamilyName, TrainerSettings>;
+
+export interface TrainingConfig extends Values<typeof TRAINING> {}
+/** What trainers on prompts and completions have in common. */
+export interface CompletionConfig extends TrainingConfig, Values<typeof COMPLETIONS> {}
+export interface DPOConfig extends Values<typeof DPO>, Partial<Values<OptionsOf<'dpo', false>>> {}
+export interface CPOConfig extends Values<typeof CPO>, Partial<Values<OptionsOf<'cpo', false>>> {}
+export interface ORPOConfig extends Values<typeof ORPO>, Partial<Values<OptionsOf<'orpo', false>>> {}
+export interface KTOConfig extends Values<typeof KTO>, Partial<Values<OptionsOf<'kto', false>>> {}
+export interface SFTConfig extends Values<typeof SFT> {}
+
+/** Settings as they may be given: some of them, by any of their names. */
+type Args<Config, Table> = Partial<Config> & Spellings<Table>;
+
+/** The same beside an objective from outside, whose options are settings of the run. */
+type WithOwnOptions<Given> =
+  | Given
+  | (Given & {
+      lossType: Objective | readonly LossType[];
+      readonly [option: string]: unknown;
+    });
+
+export type DPOArgs = WithOwnOptions<Args<DPOConfig, typeof DPO & OptionsOf<'dpo', false>>>;
+export type CPOArgs = WithOwnOptions<Args<CPOConfig, typeof CPO & OptionsOf<'cpo', false>>>;
+export type ORPOArgs = Args<ORPOConfig, typeof ORPO & OptionsOf<'orpo', false>>;
+export type KTOArgs = WithOwnOptions<Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>>;
+export type SFTArgs = Args<SFTConfig, typeof SFT>;
+
+/** The values that hold where nothing is given, all weights training. */
+export function defaultsOf<Table extends SettingTable>({
+  settings,
+  defaults,
+}: Pick<TrainerSettings<Table>, 'settings' | 'defaults'>): Values<Table> {
+  const usual = Object.entries(settings).map(([name, setting]): [string, unknown] => [
+    name,
+    own(defaults, name) ?? setting.default,
+  ]);
+  return Object.fromEntries(usual) as Values<Table>;
+}

@@ -1,0 +1,84 @@
+/**
+ * Names of TRL, transformers and PEFT that are no settings here, or that mean something else there: what to do instead. The
+ * names that mean the same are in the declarations.
+ */
+import { say, setting, type Words } from '../../base/sentence.ts';
+
+const FLOAT32 = say`training computes in float32; ${setting('dtype')} keeps the frozen base in float16, bfloat16 or less`;
+const BLOCKS = say`${setting('dtype')} q4_0 or q8_0 keeps the frozen base in 4 or 8 bits`;
+const TOLD = 'every step is told as it comes, and nothing is sent anywhere';
+const AHEAD = say`the reference is computed ahead of training and cached, unless ${setting('syncRefModel')} moves it`;
+const KERNELS = 'which kernels run is a matter of the device (on the command line --variant and --tune)';
+const PACKED = 'sequences are packed without padding in any case';
+const LENGTHS = say`${setting('maxLength')} counts prompt and completion together; a prompt that does not fit is refused by its row`;
+const PLAIN_LORA = 'adapters are plain LoRA or rsLoRA, without dropout, biases or further modules';
+const ONE_CHECKPOINT = say`the latest checkpoint is kept; ${setting('saveSteps')} says how often it is written`;
+const LOADER = 'rows are read once, in the one process that there is';
+const HUB = 'nothing is uploaded; what a run writes are files';
+
+/** Names with the same answer. */
+const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] = [
+  [['bf16', 'fp16', 'tf32', 'bf16_full_eval', 'fp16_full_eval', 'half_precision_backend'], FLOAT32],
+  [['load_in_4bit', 'load_in_8bit', 'bnb_4bit_quant_type', 'use_bnb_nested_quant'], BLOCKS],
+  [
+    [
+      'report_to',
+      'run_name',
+      'logging_dir',
+      'logging_steps',
+      'logging_strategy',
+      'logging_first_step',
+      'disable_tqdm',
+    ],
+    TOLD,
+  ],
+  [['precompute_ref_log_probs', 'precompute_ref_batch_size', 'precompute_ref_eval_batch_size'], AHEAD],
+  [['optim', 'optim_args'], 'AdamW is the one optimizer'],
+  [
+    ['eval_strategy', 'evaluation_strategy', 'do_eval'],
+    say`${setting('evalSteps')} above 0 evaluates on the way`,
+  ],
+  [['save_strategy'], say`${setting('saveSteps')} above 0 writes checkpoints on the way`],
+  [['save_total_limit', 'load_best_model_at_end', 'metric_for_best_model'], ONE_CHECKPOINT],
+  [
+    ['train_sampling_strategy', 'group_by_length'],
+    say`${setting('shuffleDataset')} says whether rows are shuffled`,
+  ],
+  [['attn_implementation', 'use_liger_kernel', 'torch_compile', 'use_cpu', 'no_cuda'], KERNELS],
+  [['deepspeed', 'fsdp', 'ddp_find_unused_parameters', 'ddp_timeout', 'local_rank'], 'a run has one device'],
+  [['padding_free', 'packing', 'packing_strategy', 'pad_token', 'label_pad_token_id'], PACKED],
+  [['max_prompt_length', 'max_completion_length', 'truncation_mode'], LENGTHS],
+  [['lora_dropout', 'lora_bias', 'lora_modules_to_save', 'lora_task_type', 'use_dora'], PLAIN_LORA],
+  [['use_peft'], 'an adapter is trained, unless peftConfig is null (on the command line --full)'],
+  [['disable_dropout', 'neftune_noise_alpha'], 'there is no dropout, and no noise'],
+  [['gradient_checkpointing_kwargs'], say`${setting('gradientCheckpointing')} has no further settings`],
+  [
+    ['activation_offloading'],
+    say`${setting('savedActivations')} float16 halves what waits for the backward pass`,
+  ],
+  [
+    ['rpo_alpha'],
+    say`${setting('lossType')} sigmoid and sft, with ${setting('lossWeights')} 1 and the old rpo_alpha`,
+  ],
+  [['reference_free'], 'the trainers without a reference are CPO, SimPO and ORPO'],
+  [['dataset_num_proc', 'dataloader_num_workers', 'dataloader_drop_last', 'remove_unused_columns'], LOADER],
+  [['push_to_hub', 'hub_model_id', 'hub_strategy', 'hub_token'], HUB],
+  [['resume_from_checkpoint'], 'a run goes on from its checkpoint (on the command line with --resume)'],
+  [
+    ['dataset_name'],
+    'it names a data set of the hub, and data are files here: download it as Parquet or JSON Lines (--data FILE)',
+  ],
+  [
+    ['dataset_config', 'dataset_train_split', 'dataset_test_split', 'dataset_streaming'],
+    'data are files here (on the command line --data, --eval-data and --eval-split)',
+  ],
+  [['trust_remote_code'], 'no code of a model is ever run'],
+  [
+    ['data_seed', 'full_determinism'],
+    say`${setting('seed')} decides everything random, and runs repeat bit for bit`,
+  ],
+];
+
+export const TRL_NAMES: Readonly<Record<string, Words>> = Object.fromEntries(
+  ANSWERS.flatMap(([names, answer]) => names.map((name) => [name, answer])),
+);

@@ -1,0 +1,131 @@
+/** Flags: TRL's spellings are understood, what TRL means otherwise gets its reason, and messages name what was typed. */
+import { readdir } from 'node:fs/promises';
+import { expect } from 'chai';
+import { type Outcome, Workshop } from './workshop.ts';
+
+describe('cli/flags', () => {
+  let workshop: Workshop;
+  before(async () => {
+    workshop = await Workshop.open();
+  });
+  after(() => workshop.close());
+
+  const plan = (...more: string[]) =>
+    workshop.run([
+      'plan',
+      '--model',
+      workshop.path('model'),
+      '--data',
+      workshop.path('pairs.jsonl'),
+      ...more,
+    ]);
+  const dpo = (...more: string[]) => workshop.run([...workshop.dpo({}), ...more]);
+
+  it("takes TRL's spellings for the same options", async () => {
+    const common = ['--lora-r', '16', '--max-length', '32', '--epochs', '1', '--loss', 'ipo'];
+    const ours = await plan(...common, '--batch-size', '4', '--gradient-checkpointing', '--lora-alpha', '8');
+    expect(ours.code, ours.stderr).to.equal(0);
+    const { stdout } = await workshop.run([
+      ...['plan', '--model_name_or_path', workshop.path('model'), '--data', workshop.path('pairs.jsonl')],
+      ...[
+        '--per_device_train_batch_size',
+        '4',
+        '--lora_r=16',
+        '--gradient_checkpointing',
+        'True',
+        '--max_length',
+        '32',
+      ],
+      ...['--learning_rate', '1e-4', '--num_train_epochs', '1', '--loss_type', 'ipo', '--lora_alpha', '8'],
+    ]);
+    expect(stdout).to.equal(ours.stdout);
+    const off = await plan(...common, '--batch-size', '4', '--gradient_checkpointing', 'false');
+    expect(off.json.heldBytes).to.be.above(ours.json.heldBytes as number);
+  });
+
+  it('refuses two spellings at once', async () => {
+    const both = await plan('--learning_rate', '1', '--lr', '2');
+    expect(both.code).to.equal(2);
+    expect(both.error.message).to.include('--learning_rate and --lr are the same option');
+    expect((await plan('--gradient-checkpointing', '--gradient_checkpointing', 'true')).code).to.equal(2);
+    // The same one twice is what shells do with defaults.
+    expect((await plan('--lora-r', '4', '--lora-r', '16', '--batch-size', '4')).code).to.equal(0);
+  });
+
+  it('says what to do in place of what TRL has and we have not', async () => {
+    for (const [args, ...parts] of [
+      [['--bf16'], '--bf16 is not an option here', 'float32', '--dtype'],
+      [['--report_to', 'wandb'], '--report_to'],
+      [['--precompute_ref_log_probs', 'true'], '--sync-ref-model'],
+      [['--dataset_name', 'trl-lib/x'], 'data set of the hub', '--data FILE'],
+      [['--eval_strategy=steps'], '--eval-steps above 0'],
+    ] as const) {
+      const { code, error } = await dpo(...args);
+      expect(code).to.equal(2);
+      for (const part of parts) expect(error.message).to.include(part);
+    }
+    expect(await readdir(workshop.folder)).to.not.include('out');
+    // Where nothing is trained these are names like any others.
+    const generate = await workshop.run(['generate', '--model', 'm', '--prompt', 'p', '--bf16']);
+    expect(generate.error.message).to.include("unknown option '--bf16'");
+  });
+
+  it('suggests what was meant', async () => {
+    expect((await dpo('--learning-rat', '1')).error.message).to.include('Did you mean --learning-rate?');
+    expect((await dpo('--loss', 'ipoo')).error.message).to.include('Did you mean ipo?');
+    const curve = await dpo('--lr-scheduler-type', 'cosin');
+    expect(curve.error.message).to.include(
+      '--lr-scheduler-type is "cosin". Did you mean cosine? Supported: linear',
+    );
+    const file = await workshop.write('typo.json', JSON.stringify({ learningRat: 1e-4 }));
+    expect((await dpo('--config', file)).error.message).to.include('Did you mean learningRate?');
+  });
+
+  it('names flags on the command line, settings where a file has them', async () => {
+    const message = ({ error }: Outcome) => error.message;
+    expect(message(await dpo('--label-smoothing', '0.7'))).to.include('settings: --label-smoothing is 0.7');
+    expect(message(await dpo('--loss', 'robust', '--label-smoothing', '0.5'))).to.include(
+      'objective robust: --label-smoothing is 0.5, but must be from 0 to 0.4999999',
+    );
+    const together = ['--gradient-checkpointing', '--saved-activations', 'float16'];
+    expect(message(await dpo(...together))).to.include(
+      '--gradient-checkpointing saves no activations, and --saved-activations wants them in float16',
+    );
+    const file = await workshop.write('low.json', JSON.stringify({ label_smoothing: 0.7 }));
+    expect(message(await dpo('--config', file))).to.include('settings: labelSmoothing is 0.7');
+    expect(message(await dpo('--config', file, '--label-smoothing', '0.8'))).to.include(
+      '--label-smoothing is 0.8',
+    );
+    const stages = await workshop.write(
+      'stages.json',
+      JSON.stringify([{ name: 'first', data: workshop.path('pairs.jsonl'), labelSmoothing: 0.7 }]),
+    );
+    const args = ['--model', workshop.path('model'), '--stages', stages, '--out', workshop.path('out')];
+    expect(message(await workshop.run(['sacpo', ...args]))).to.include(
+      'stage "first", settings: labelSmoothing is 0.7',
+    );
+  });
+
+  it('shows defaults and ranges, each group once, and only the flags that are ours', async () => {
+    const { stdout, stderr } = await workshop.run(['dpo', '--help']);
+    const help = `${stdout}${stderr}`.replace(/\s+/g, ' ');
+    expect(help).to.include(
+      '--learning-rate <n> peak learning rate (from 0; default: 0.00001, with --full 0.000001)',
+    );
+    expect(help).to.include('--beta <n> strength of the pull to the reference (above 0; default: 0.1)');
+    expect(help).to.include('(linear, cosine, constant, constant_with_warmup; default: linear)');
+    expect(help).to.include('--no-shuffle-dataset take the examples in the order of the file');
+    expect(help).to.not.match(/--learning_rate|--num-train-epochs|--bf16|default: null/);
+    const headings = [...`${stdout}${stderr}`.matchAll(/^(\w+):$/gm)].map(([, heading]) => heading);
+    expect(headings).to.deep.equal([
+      'Files',
+      'Objective',
+      'Training',
+      'LoRA',
+      'Run',
+      'Output',
+      'Options',
+      'Example',
+    ]);
+  });
+});
