@@ -9,7 +9,13 @@ import { inRange, type Range, rangeText } from './range.ts';
 export type KindName = 'number' | 'whole' | 'boolean' | 'choice' | 'names' | 'numbers' | 'objectives';
 
 /** Headings of the settings in help and documentation, in their order. */
-export const GROUPS = { objective: 'Objective', training: 'Training', lora: 'LoRA', run: 'Run' } as const;
+export const GROUPS = {
+  objective: 'Objective',
+  rollouts: 'Rollouts',
+  training: 'Training',
+  lora: 'LoRA',
+  run: 'Run',
+} as const;
 
 /** The settings of a run, by name. */
 export type RunSettings = Readonly<Record<string, unknown>>;

@@ -100,8 +100,12 @@ export const OPTIONS = {
   /** Weight of undesirable completions. */
   undesirableWeight: option({ trainers: ['kto'], always: true, default: 1, range: { from: 0 }, trl: 'undesirable_weight',
     help: 'weight of undesirable completions' }),
+  /** The ratio to the sampling policy is clipped below 1 less this, and above 1 plus it. */
+  epsilon: option({ trainers: ['rloo'], always: true, default: 0.2, range: { from: 0 }, trl: 'epsilon',
+    help: 'the ratio to the sampling policy is clipped at 1 less this and 1 plus it' }),
 };
-const { labelSmoothing, discopopTau, ipoTokenMean, simpoGamma, desirableWeight, undesirableWeight } = OPTIONS;
+const { labelSmoothing, discopopTau, ipoTokenMean, simpoGamma, desirableWeight, undesirableWeight, epsilon } =
+  OPTIONS;
 
 /** What most objectives on pairs have in common. */
 const PAIR = {
@@ -295,8 +299,7 @@ const rloo: Objective = {
   ...POLICY,
   name: 'rloo',
   shader: rlooShader,
-  defaults: { beta: 0.05, epsilon: 0.2, epsilonHigh: 0.2 },
-  ranges: { beta: BETA, epsilon: BETA, epsilonHigh: BETA },
+  options: { beta: { ...BETA, default: 0.05 }, epsilon, epsilonHigh: epsilon },
   metrics: {
     loss: TOKEN_RECORD.loss,
     'clip_ratio/low_mean': TOKEN_RECORD.firstNote,

@@ -17,6 +17,7 @@ import {
   defaultsOf,
   type KTOConfig,
   type ORPOConfig,
+  type RLOOConfig,
   type SFTConfig,
   TRAINERS,
   type TrainingConfig,
@@ -34,6 +35,8 @@ export {
   LORA_LEARNING_RATE,
   type ORPOArgs,
   type ORPOConfig,
+  type RLOOArgs,
+  type RLOOConfig,
   type SFTArgs,
   type SFTConfig,
   TRAINERS,
@@ -49,6 +52,7 @@ export const CPO_DEFAULTS: Readonly<CPOConfig> = defaultsOf(TRAINERS.cpo);
 export const ORPO_DEFAULTS: Readonly<ORPOConfig> = defaultsOf(TRAINERS.orpo);
 export const KTO_DEFAULTS: Readonly<KTOConfig> = defaultsOf(TRAINERS.kto);
 export const SFT_DEFAULTS: Readonly<SFTConfig> = defaultsOf(TRAINERS.sft);
+export const RLOO_DEFAULTS: Readonly<RLOOConfig> = defaultsOf(TRAINERS.rloo);
 export const LORA_DEFAULTS: Readonly<LoraConfig> = defaultsOf({ settings: LORA, defaults: {} });
 
 /** What the decoder keeps of its layers under these settings. */

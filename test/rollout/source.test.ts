@@ -7,14 +7,11 @@ import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
-import { FAMILIES, lossOf } from '../../src/objectives/families.ts';
-import { RewardEvaluation } from '../../src/rollout/evaluation.ts';
-import { weighedRewards } from '../../src/rollout/rewards.ts';
-import { RolloutSource } from '../../src/rollout/source.ts';
-import { SFT_DEFAULTS } from '../../src/train/config.ts';
+import type { BatchReward } from '../../src/rollout/rewards.ts';
+import { RLOOTrainer } from '../../src/rollout/rloo-trainer.ts';
+import type { RLOOArgs } from '../../src/train/config.ts';
 import type { TrainEvent } from '../../src/train/events.ts';
-import { Trainer } from '../../src/train/trainer.ts';
-import { allTexts, fiveTokens, LONGEST, PROMPT, withAdapter } from '../model/five-tokens.ts';
+import { allTexts, fiveTokens, LONGEST, withAdapter } from '../model/five-tokens.ts';
 import { testGpu } from '../support/gpu.ts';
 import { eachStep, trained } from '../train/runs.ts';
 
@@ -43,58 +40,34 @@ const tokenizer = () =>
     }),
   );
 
-const SETTINGS = {
-  ...SFT_DEFAULTS,
+const SETTINGS: RLOOArgs = {
   learningRate: 2e-2,
-  lrSchedulerType: 'linear' as const,
   perDeviceTrainBatchSize: 64,
-  gradientAccumulationSteps: 1,
   maxSteps: 80,
   seed: 5,
-  stepsPerGeneration: null,
-  numIterations: 1,
   numGenerations: 16,
   maxCompletionLength: LONGEST,
-  temperature: 1,
   beta: BETA,
-  rewardClipRange: null,
-  normalizeAdvantages: false,
-  rewardTimeout: 60,
   numGenerationsEval: 256,
 };
-type Settings = typeof SETTINGS;
 
-async function starter(settings: Partial<Settings> = {}, checkpoint?: CheckpointStore) {
-  const all = { ...SETTINGS, ...settings };
-  const words = await tokenizer();
-  const rewards = weighedRewards([
-    Object.defineProperty(
-      ({ completionIds }: { completionIds: readonly (readonly number[])[] }) => completionIds.map(rewardOf),
-      'name',
-      {
-        value: 'four',
-      },
-    ),
-  ]);
-  const prompt = { row: { prompt: 'd b e' }, ids: [...PROMPT] };
+/** The reward, under the name that it is logged by. */
+const four: BatchReward = ({ completionIds }) => completionIds.map(rewardOf);
+
+async function starter(settings: RLOOArgs = {}, checkpoint?: CheckpointStore) {
+  const processingClass = await tokenizer();
+  const row = { prompt: 'd b e' };
   return (model: CausalLM) =>
-    new Trainer(
-      { model, peftConfig: LORA, ...(checkpoint ? { checkpoint } : {}) },
-      {
-        config: all,
-        source: new RolloutSource({
-          model,
-          tokenizer: words,
-          prompts: [prompt, prompt, prompt, prompt],
-          rewards,
-          baseline: 'leave_one_out',
-          settings: all as never,
-        }),
-        evaluation: new RewardEvaluation(model, words, [prompt], rewards, all),
-        notices: [],
-        loss: lossOf(FAMILIES.rloo, { ...all, lossType: 'rloo' }),
-      },
-    );
+    new RLOOTrainer({
+      model,
+      processingClass,
+      rewardFuncs: four,
+      args: { ...SETTINGS, ...settings },
+      trainDataset: [row, row, row, row],
+      evalDataset: [row],
+      peftConfig: LORA,
+      ...(checkpoint ? { checkpoint } : {}),
+    });
 }
 
 const load = async (gpu: Parameters<typeof fiveTokens>[0]) => (await fiveTokens(gpu, ENDS)).model;
@@ -148,7 +121,7 @@ describe('rollout/source', () => {
       stepsPerGeneration: 2,
       numIterations: 2,
     };
-    const small = { ...settings, perDeviceTrainBatchSize: 32, numGenerationsEval: 2 } as never;
+    const small = { ...settings, perDeviceTrainBatchSize: 32, numGenerationsEval: 2 };
     const whole = await trained(gpu, await starter(small), undefined, load);
     const again = await trained(gpu, await starter(small), undefined, load);
     expect(again.bytes).to.deep.equal(whole.bytes);
@@ -178,6 +151,17 @@ describe('rollout/source', () => {
     // Buffers of a model this small are hardly larger than the 256 bytes that each is rounded up to.
     expect(end.memory.peak).to.be.at.most(1.2 * start.plan.plannedBytes);
     expect(end.memory.peak).to.be.at.least(0.8 * start.plan.plannedBytes);
+  });
+
+  it('shrinks the default length to the model, with a notice, and tells of prompts that stand twice', async () => {
+    const { model } = await fiveTokens(await testGpu(), []);
+    const trainer = (await starter({ maxCompletionLength: undefined }))(model);
+    expect(trainer.config.maxCompletionLength).to.equal(16);
+    expect(trainer.notices.join(' '))
+      .to.include('no end token')
+      .and.include('32 positions')
+      .and.include('stood before');
+    model.dispose();
   });
 
   it('refuses sizes that do not divide', async () => {

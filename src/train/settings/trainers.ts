@@ -8,6 +8,7 @@ import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Objective, OPTIONS } from '../../objectives/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../objectives/families.ts';
 import { COMPLETIONS, LISTS, LOSS, REFERENCE, TEXTS } from './losses.ts';
+import { ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
 
 type Options = typeof OPTIONS;
@@ -36,9 +37,10 @@ const CPO = { ...TRAINING, ...COMPLETIONS, ...LOSS, ...optionsOf('cpo', true) };
 const ORPO = { ...TRAINING, ...COMPLETIONS, ...optionsOf('orpo', true) };
 const KTO = { ...TRAINING, ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
 const SFT = { ...TRAINING, maxLength: COMPLETIONS.maxLength, ...TEXTS };
+const RLOO = { ...TRAINING, ...ROLLOUTS, ...optionsOf('rloo', true) };
 
 /** The settings of all trainers together. */
-export const ALL_SETTINGS = { ...SFT, ...KTO, ...ORPO, ...CPO, ...DPO, ...OPTIONS };
+export const ALL_SETTINGS = { ...RLOO, ...SFT, ...KTO, ...ORPO, ...CPO, ...DPO, ...OPTIONS };
 
 /** What there is to know of a trainer's settings. */
 export interface TrainerSettings<Table extends SettingTable = SettingTable> {
@@ -77,6 +79,7 @@ export const TRAINERS = {
     defaults: { learningRate: 2e-5 },
     adapterDefaults: { learningRate: SFT_LORA_LEARNING_RATE },
   }),
+  rloo: trainer('rloo', RLOO, { defaults: {}, ...ADAPTER }),
 } as const satisfies Record<FamilyName, TrainerSettings>;
 
 export interface TrainingConfig extends Values<typeof TRAINING> {}
@@ -87,6 +90,7 @@ export interface CPOConfig extends Values<typeof CPO>, Partial<Values<OptionsOf<
 export interface ORPOConfig extends Values<typeof ORPO>, Partial<Values<OptionsOf<'orpo', false>>> {}
 export interface KTOConfig extends Values<typeof KTO>, Partial<Values<OptionsOf<'kto', false>>> {}
 export interface SFTConfig extends Values<typeof SFT> {}
+export interface RLOOConfig extends Values<typeof RLOO> {}
 
 /** Settings as they may be given: some of them, by any of their names. */
 type Args<Config, Table> = Partial<Config> & Spellings<Table>;
@@ -104,6 +108,7 @@ export type CPOArgs = WithOwnOptions<Args<CPOConfig, typeof CPO & OptionsOf<'cpo
 export type ORPOArgs = Args<ORPOConfig, typeof ORPO & OptionsOf<'orpo', false>>;
 export type KTOArgs = WithOwnOptions<Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>>;
 export type SFTArgs = Args<SFTConfig, typeof SFT>;
+export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
 
 /** The values that hold where nothing is given, all weights training. */
 export function defaultsOf<Table extends SettingTable>({
