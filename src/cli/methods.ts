@@ -6,8 +6,10 @@ import { own } from '../base/lookup.ts';
 import type { DataForm } from '../data/data-form.ts';
 import { LABELLED } from '../data/labelled-dataset.ts';
 import { PREFERENCES } from '../data/preference-dataset.ts';
+import { PROMPTS } from '../data/prompt-dataset.ts';
 import { TEXTS } from '../data/text-dataset.ts';
-import { LORA_DEFAULTS, resolveConfig, resolveLoss } from '../train/config.ts';
+import { RLOOTrainer } from '../rollout/rloo-trainer.ts';
+import { LORA_DEFAULTS, RLOO_DEFAULTS, resolveConfig, resolveLoss } from '../train/config.ts';
 import { CPOTrainer } from '../train/cpo-trainer.ts';
 import { DPOTrainer } from '../train/dpo-trainer.ts';
 import { KTOTrainer } from '../train/kto-trainer.ts';
@@ -17,6 +19,7 @@ import { SFTTrainer } from '../train/sft-trainer.ts';
 import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';
 import { type OptionName, pick, type Settings } from './options.ts';
+import { loadRewards } from './rewards.ts';
 
 export interface Method<Row = unknown> {
   name: string;
@@ -25,11 +28,13 @@ export interface Method<Row = unknown> {
   description: string;
   example: string;
   /** What the rows of its data are. */
-  rows: 'pairs' | 'completions' | 'texts';
+  rows: 'pairs' | 'completions' | 'texts' | 'prompts';
   /** Its settings are options of the command, by the same names. */
   settings: TrainerSettings;
-  /** The Python module in which TRL keeps the trainer of this name. */
-  trlModule: string;
+  /** The Python module in which TRL keeps the trainer of this name; undefined if the run cannot be handed over. */
+  trlModule?: string;
+  /** What its trainer is given beside settings and data, and the options that it comes from. */
+  extra?: { options: readonly OptionName[]; load(settings: Settings): Promise<object> };
   form: DataForm<Row>;
   trainer(options: DataOptions<object, readonly Row[]>): Trainer;
 }
@@ -112,6 +117,26 @@ export const METHODS: readonly Method[] = [
     trlModule: 'trl',
     form: LABELLED,
     Trainer: KTOTrainer,
+  }),
+  method({
+    name: 'rloo',
+    summary: 'let the model write, and learn from rewards (RLOO)',
+    description:
+      'Trains a LoRA adapter with REINFORCE leave-one-out (Ahmadian et al. 2024): the model writes several completions of each ' +
+      'prompt, --reward rates them, and each is compared with the others. On a small model a LoRA wants --learning-rate 1e-3, ' +
+      `where TRL's default moves nothing. ${SHARED}`,
+    example:
+      'rloo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --num-generations 8 --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
+    rows: 'prompts',
+    settings: TRAINERS.rloo,
+    extra: {
+      options: ['reward'],
+      load: async ({ reward = [], maxCompletionLength = RLOO_DEFAULTS.maxCompletionLength }) => ({
+        rewardFuncs: await loadRewards(reward, { maxCompletionLength }),
+      }),
+    },
+    form: PROMPTS,
+    Trainer: RLOOTrainer as never,
   }),
   method({
     name: 'cpo',

@@ -41,7 +41,7 @@ const row = <K extends Kind>(
 ) => ({ flag, kind, group, help, names: [camelCase(flag.slice(2)), ...names] });
 
 // biome-ignore format: a row for each option
-const COMMAND_OPTIONS = {
+export const COMMAND_OPTIONS = {
   model: row('--model', 'source', 'files', 'folder of a Hugging Face model (config.json, model.safetensors, tokenizer.json), owner/name on its hub, or an address', ['model_name_or_path']),
   revision: row('--revision', 'text', 'files', 'branch, tag or commit of a model on the hub', ['model_revision']),
   token: row('--token', 'text', 'files', 'token of the hub; others can see it there: better set HF_TOKEN'),
@@ -55,6 +55,7 @@ const COMMAND_OPTIONS = {
   evalData: row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'),
   evalSplit: row('--eval-split', 'number', 'files', 'rows of --data to hold out instead: a share below 1, or a number'),
   input: row('--input', 'path', 'files', 'what to work on: texts, a JSON object a line with "text" or "ids", or cases for an objective'),
+  reward: row('--reward', 'texts', 'files', 'what rates completions: sentiment, length, repetition, overlong, think_format, accuracy (column solution), or a file such as reward.mjs; several add up'),
   openings: row('--openings', 'path', 'files', 'beginnings of stories, one a line'),
   out: row('--out', 'path', 'files', 'folder to write to', ['output_dir']),
   format: row('--format', 'text', 'files', 'peft, merged, merged-gguf, gguf or trl'),
@@ -132,10 +133,11 @@ export type Settings = { [Name in keyof Commands]?: KindValues[Commands[Name]['k
 export type OptionName = keyof Commands | keyof Declared;
 
 export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = {
-  ...COMMAND_OPTIONS,
   ...(Object.fromEntries(
     Object.entries(SETTINGS as SettingTable).map(([name, setting]) => [name, optionOf(name, setting)]),
   ) as Record<keyof Declared, OptionRow>),
+  // A command's own words for an option that a trainer has as well.
+  ...COMMAND_OPTIONS,
 };
 
 /** Options of every command that opens a model. */

@@ -30,6 +30,8 @@ export interface RunRecord extends RecordedModel {
   variants?: Readonly<Record<string, string>>;
   /** The adapter that was trained on, where it was not a fresh one. */
   initAdapter?: string | null;
+  /** What completions were rated by, as it was named. */
+  rewards?: readonly string[];
   /** Adapters that lay below the one in training, and below its reference. */
   below?: readonly string[];
 }

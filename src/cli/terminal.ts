@@ -54,6 +54,11 @@ export class Terminal {
     else this.tell(stage, done, total, details);
   }
 
+  /** The same for a short stage that comes again and again: shown where a person watches, and nowhere else. */
+  glimpse(stage: string, done: number, total: number, details = ''): void {
+    if (this.streams.stderr.isTTY) this.draw(stage, done, total, details);
+  }
+
   /** Leaves the bar as it stands; the next line begins below it. */
   endProgress(): void {
     this.bar?.stop();

@@ -46,11 +46,23 @@ export interface RunSummary {
   pairs?: number;
   completions?: number;
   texts?: number;
+  prompts?: number;
   /** Tokens computed. */
   tokens: number;
   loss: { first: number | undefined; last: number | undefined };
-  /** Of the rows held out; null without any. */
-  eval: { loss: number; 'rewards/accuracies'?: number; 'rewards/margins'?: number; kl?: number } | null;
+  /** Mean reward of the completions of a step, where the policy writes them itself. */
+  reward?: { first: number | undefined; last: number | undefined };
+  /** Of the rows held out; null without any. What a method does not have is left out. */
+  eval: {
+    loss?: number;
+    'rewards/accuracies'?: number;
+    'rewards/margins'?: number;
+    kl?: number;
+    reward?: number;
+    objective?: number;
+    optimalityGap?: number;
+    effectiveSamples?: number;
+  } | null;
   tokensPerSecond: number;
   peakBytes: number;
   adapter: ReturnType<typeof adapterJson>;
@@ -72,6 +84,7 @@ export async function runTraining(
   signal: AbortSignal,
 ): Promise<TrainingResult> {
   const trainer = method.trainer({
+    ...(await method.extra?.load(settings)),
     model,
     args: pick(settings, methodOptions(method)),
     trainDataset: train,
@@ -181,6 +194,7 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
   reference: ({ done, total, cached }, { rows }, to) => {
     if (!cached) to.progress('Reference', done, total, rows);
   },
+  writing: ({ tokens, mostTokens }, _, to) => to.glimpse('Writing', tokens, mostTokens, 'tokens at most'),
   step: (event, _, to) => to.progress('Training', event.step, event.totalSteps, stepDetails(event)),
   evaluate: ({ step, metrics }, _, to) =>
     to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
@@ -210,6 +224,10 @@ function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent): stri
 /** What is worth a place in the line, of what a method logs. */
 const FIGURES: Readonly<Record<string, (value: number) => string>> = {
   loss: (value) => `loss ${value.toFixed(3)}`,
+  reward: (value) => `reward ${value.toFixed(2)}`,
+  objective: (value) => `J ${value.toFixed(2)}`,
+  'kl/sequence': (value) => `KL ${value.toFixed(2)}`,
+  optimality_gap: (value) => `gap ${value.toFixed(2)}`,
   'rewards/margins': (value) => `margin ${value.toFixed(2)}`,
   'rewards/accuracies': (value) => `accuracy ${(100 * value).toFixed(0)}%`,
   [KL]: (value) => `KL ${value.toFixed(2)}`,
@@ -243,12 +261,19 @@ function summary(
     [rows]: plan.examples,
     tokens: end.tokens,
     loss: { first: steps.at(0)?.metrics.loss, last: steps.at(-1)?.metrics.loss },
+    ...(steps.at(-1)?.metrics.reward === undefined
+      ? {}
+      : { reward: { first: steps.at(0)?.metrics.reward, last: steps.at(-1)?.metrics.reward } }),
     eval: held
       ? {
           loss: held.eval_loss,
           'rewards/accuracies': held['eval_rewards/accuracies'],
           'rewards/margins': held['eval_rewards/margins'],
-          kl: held[`eval_${KL}`],
+          kl: held['eval_kl/sequence'] ?? held[`eval_${KL}`],
+          reward: held.eval_reward,
+          objective: held.eval_objective,
+          optimalityGap: held.eval_optimality_gap,
+          effectiveSamples: held.eval_effective_samples,
         }
       : null,
     tokensPerSecond: end.tokensPerSecond,

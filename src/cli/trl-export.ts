@@ -55,6 +55,14 @@ async function filesOf(
   { tokenIds, open, onNotice }: TrlOptions,
 ): Promise<Files> {
   const { model, revision, dtype = 'float32', data, evalData, evalSplit, rows, settings, lora } = record;
+  if (method.trlModule === undefined) {
+    const wayOut = 'Hand over the adapter with --format peft, merged or gguf';
+    throw new InputError(
+      folder,
+      `a run of ${method.name} is not written for TRL: its rewards are functions here`,
+      wayOut,
+    );
+  }
   if (/\.gguf$/i.test(model)) {
     const wayOut = 'Train on the Hugging Face folder, or hand over the adapter with --format peft or gguf';
     throw new InputError(folder, `its model is ${model}, and TRL does not train GGUF`, wayOut);

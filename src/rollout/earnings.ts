@@ -2,6 +2,7 @@
  * What sampled completions earn: rewards, log-probabilities under the policy and the reference, and their difference as a
  * penalty. With β in the reward the return is r − β log π/π_ref of the whole completion, whose expectation is objective (1).
  */
+import { say, setting } from '../base/sentence.ts';
 import { InputError } from '../io/errors.ts';
 import type { Metrics } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
@@ -84,7 +85,7 @@ function clipped(reward: number, range: readonly number[] | null): number {
   if (range.length !== 2 || !((from as number) <= (upTo as number)))
     throw new InputError(
       'settings',
-      `rewardClipRange is ${range.join(', ')}`,
+      say`${setting('rewardClipRange')} is ${range.join(', ')}`,
       'Give two numbers, the smaller one first',
     );
   return Math.min(upTo as number, Math.max(from as number, reward));

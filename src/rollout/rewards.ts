@@ -2,6 +2,8 @@
  * Rewards of sampled completions: what a reward function is given, how several are weighed and added up, and what is wrong
  * with what one returns. Knows neither a model nor a loss.
  */
+
+import { say, setting } from '../base/sentence.ts';
 import type { Message } from '../data/chat-template.ts';
 import { InputError, quote } from '../io/errors.ts';
 import type { Json } from '../io/json.ts';
@@ -59,7 +61,7 @@ export function weighedRewards(
 ): WeighedReward[] {
   if (functions.length === 0) throw new InputError('rewards', 'there are none', 'Give at least one function');
   if (weights && (weights.length !== functions.length || !weights.every(Number.isFinite))) {
-    const what = `rewardWeights has ${weights.length} entries for ${functions.length} functions`;
+    const what = say`${setting('rewardWeights')} has ${weights.length} entries for ${functions.length} functions`;
     throw new InputError('settings', what, 'Give a number for each');
   }
   const weighed = functions.map((reward, i) => ({
@@ -113,7 +115,7 @@ async function inTime<T>(
   const deadline = new AbortController();
   const ended = new Promise<never>((_, reject) => {
     const late = setTimeout(() => {
-      const wayOut = 'Make it faster, or raise rewardTimeout';
+      const wayOut = say`Make it faster, or raise ${setting('rewardTimeout')}`;
       reject(new InputError(where, `has not answered within ${timeout} s`, wayOut));
     }, timeout * 1000);
     const stop = () => reject(signal?.reason);

@@ -3,6 +3,7 @@
  * that was drawn, the text that rewards are given, and their log-probabilities under the policy and the reference, by the
  * kernels that train. Knows no loss.
  */
+import { say, setting } from '../base/sentence.ts';
 import type { Message } from '../data/chat-template.ts';
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
@@ -69,7 +70,11 @@ export function tokenizePrompts(
     }
     if (prompt.length > room) {
       const what = `the prompt's ${prompt.length} tokens leave no room for ${maxCompletionLength} new ones in the ${config.maxPositionEmbeddings} positions of ${name}`;
-      throw new InputError(where, what, 'Lower maxCompletionLength, or shorten or remove the row');
+      throw new InputError(
+        where,
+        what,
+        say`Lower ${setting('maxCompletionLength')}, or shorten or remove the row`,
+      );
     }
     return { row, ids: prompt };
   });
@@ -78,7 +83,7 @@ export function tokenizePrompts(
 /** What a person should know about a model that is to write, a line each. */
 export function samplingNotices({ config, name }: Pick<CausalLM, 'config' | 'name'>): string[] {
   if (config.eosTokenIds.length > 0) return [];
-  return [`${name} has no end token: every completion is cut at maxCompletionLength.`];
+  return [`${name} has no end token: every completion is cut at its full length.`];
 }
 
 /** Rows whose prompt stands more than once are drawn more often than others. */

@@ -3,6 +3,8 @@
  * each, rewards with the KL penalty in them, advantages. A rollout batch may serve several steps, by parts and by passes; it
  * is kept in the checkpoint until the last of them. Knows prompts and rewards, never a loss.
  */
+
+import { say, setting } from '../base/sentence.ts';
 import type { TokenizedExample } from '../data/packing.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -231,5 +233,5 @@ function stopwatch(): () => number {
 function requireMultiple(name: string, value: number, of: string, unit: number): void {
   if (value % unit === 0) return;
   const wayOut = `Give a multiple of ${unit}`;
-  throw new InputError('settings', `${name} is ${value}, and ${of} is ${unit}`, wayOut);
+  throw new InputError('settings', say`${setting(name)} is ${value}, and ${setting(of)} is ${unit}`, wayOut);
 }

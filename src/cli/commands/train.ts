@@ -43,9 +43,10 @@ function trainCommand(method: Method): Command {
         'profile',
       ] as const),
       ...methodOptions(method),
+      ...(method.extra?.options ?? []),
       ...LORA_OPTIONS,
     ],
-    required: ['model', 'data', 'out'],
+    required: ['model', 'data', 'out', ...(method.extra?.options ?? [])],
     defaults: { dtype: 'auto', evalSplit: 0.1, saveSteps: 50, seed: TRAINING.seed.default },
     reasons: TRL_NAMES,
     shown: shownDefaults(method),
@@ -90,6 +91,7 @@ function trainCommand(method: Method): Command {
           settings: config,
           lora: adapter?.config ?? null,
           variants: result.plan.variants,
+          ...(settings.reward ? { rewards: settings.reward } : {}),
           initAdapter: initAdapter === undefined ? null : resolve(initAdapter),
         });
         const trained = adapter

@@ -47,7 +47,7 @@ const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] =
   [['attn_implementation', 'use_liger_kernel', 'torch_compile', 'use_cpu', 'no_cuda'], KERNELS],
   [['deepspeed', 'fsdp', 'ddp_find_unused_parameters', 'ddp_timeout', 'local_rank'], 'a run has one device'],
   [['padding_free', 'packing', 'packing_strategy', 'pad_token', 'label_pad_token_id'], PACKED],
-  [['max_prompt_length', 'max_completion_length', 'truncation_mode'], LENGTHS],
+  [['max_prompt_length', 'truncation_mode'], LENGTHS],
   [['lora_dropout', 'lora_bias', 'lora_modules_to_save', 'lora_task_type', 'use_dora'], PLAIN_LORA],
   [['use_peft'], 'an adapter is trained, unless peftConfig is null (on the command line --full)'],
   [['disable_dropout', 'neftune_noise_alpha'], 'there is no dropout, and no noise'],

@@ -1,0 +1,45 @@
+/**
+ * Rewards as they are named on the command line: one that is built in, or a file of one's own whose default export, or whose
+ * exported functions, rate a batch of completions.
+ */
+import { existsSync } from 'node:fs';
+import { basename, extname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { own } from '../base/lookup.ts';
+import { didYouMean } from '../base/suggest.ts';
+import { InputError, listed } from '../io/errors.ts';
+import { REWARDS, type RewardOptions } from '../rollout/built-in-rewards.ts';
+import type { BatchReward } from '../rollout/rewards.ts';
+
+/** The functions of these names, in their order. Throws {@link InputError} for a name that is neither. */
+export async function loadRewards(names: readonly string[], options: RewardOptions): Promise<BatchReward[]> {
+  const loaded = await Promise.all(names.map((name) => loadReward(name, options)));
+  return loaded.flat();
+}
+
+async function loadReward(name: string, options: RewardOptions): Promise<BatchReward[]> {
+  const builtIn = own(REWARDS, name);
+  if (builtIn) return [named(name, builtIn(options))];
+  const known = Object.keys(REWARDS);
+  if (!existsSync(name)) {
+    const wayOut = `${didYouMean(name, known)}Supported: ${listed(known)}, or a file such as reward.mjs`;
+    throw new InputError('--reward', `there is no reward and no file called ${name}`, wayOut);
+  }
+  const exported = await import(pathToFileURL(resolve(name)).href).catch((cause: unknown) => {
+    const what = `cannot be loaded: ${cause instanceof Error ? cause.message : cause}`;
+    throw new InputError(name, what, 'Mend the file', { cause });
+  });
+  const { default: only, ...others } = exported as Record<string, unknown>;
+  if (typeof only === 'function') {
+    const file = basename(name, extname(name));
+    return [named(only.name === 'default' || only.name === '' ? file : only.name, only as BatchReward)];
+  }
+  const functions = Object.entries(others).filter(([, value]) => typeof value === 'function');
+  if (functions.length > 0) return functions.map(([each, reward]) => named(each, reward as BatchReward));
+  throw new InputError(name, 'exports no function', 'Export one: export default (batch) => [1, 0, …]');
+}
+
+/** The same function under a name of its own. */
+function named(name: string, reward: BatchReward): BatchReward {
+  return Object.defineProperty((batch: Parameters<BatchReward>[0]) => reward(batch), 'name', { value: name });
+}

@@ -1,0 +1,126 @@
+/** `webalign rloo`: rewards by name and from files, what it writes and says, how it goes on, and what it refuses. */
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { lines, Workshop } from './workshop.ts';
+
+const PROMPTS = ['the sky', 'the end', 'a same thing', 'blue blue', 'skying', 'the sky is blue'].map(
+  (prompt, i) => ({
+    prompt,
+    topic: `t${i}`,
+  }),
+);
+const SETTINGS = {
+  '--num-generations': '4',
+  '--batch-size': '8',
+  '--max-completion-length': '6',
+  '--max-steps': '3',
+  '--save-steps': '1',
+  '--eval-split': '2',
+  '--num-generations-eval': '2',
+  '--learning-rate': '1e-2',
+  '--lora-r': '4',
+};
+
+describe('cli: rloo', function () {
+  this.timeout(120_000);
+  let workshop: Workshop;
+  before(async () => {
+    workshop = await Workshop.open();
+    await workshop.write('prompts.jsonl', lines(PROMPTS));
+    await workshop.write(
+      'reward.mjs',
+      'export default function topical({ completionIds, columns }) {\n' +
+        '  return completionIds.map((ids, i) => ids.length + Number(columns.topic[i].slice(1)));\n}\n',
+    );
+  });
+  after(() => workshop.close());
+
+  const run = (out: string, more: Record<string, string> = {}) => {
+    const all = { ...SETTINGS, '--reward': 'length', ...more };
+    const flags = Object.entries(all).flat();
+    const paths = [
+      '--model',
+      workshop.path('model'),
+      '--data',
+      workshop.path('prompts.jsonl'),
+      '--out',
+      workshop.path(out),
+    ];
+    return workshop.run(['rloo', ...paths, ...flags, '--json']);
+  };
+  const adapter = (out: string) => readFile(workshop.path(`${out}/adapter_model.safetensors`));
+
+  it('writes, rates, learns, and says what came of it', async () => {
+    const { code, json, stderr } = await run('whole');
+    expect(code, stderr).to.equal(0);
+    expect(json).to.include({ steps: 3, prompts: 4 });
+    expect(json.reward).to.have.all.keys('first', 'last');
+    expect(json.eval).to.have.all.keys('kl', 'reward', 'objective');
+    expect(stderr).to.include('reward').and.include('KL');
+    const record = JSON.parse(await readFile(workshop.path('whole/run.json'), 'utf8'));
+    expect(record).to.deep.include({ method: 'rloo', rewards: ['length'] });
+    expect(record.settings).to.include({ numGenerations: 4, beta: 0.05, maxCompletionLength: 6 });
+    expect((await adapter('whole')).length).to.be.above(0);
+  });
+
+  it('takes a function from a file, with the rows’ columns, and a certificate where there are completions enough', async () => {
+    const { code, json, stderr } = await run('file', {
+      '--reward': workshop.path('reward.mjs'),
+      '--num-generations-eval': '64',
+      '--max-steps': '1',
+    });
+    expect(code, stderr).to.equal(0);
+    expect(json.eval).to.have.any.keys('optimalityGap', 'effectiveSamples');
+  });
+
+  it('goes on to the same bytes after it was stopped', async () => {
+    await run('stopped', { '--max-steps': '3', '--config': await workshop.write('c.json', '{}') });
+    expect(await adapter('stopped')).to.deep.equal(await adapter('whole'));
+  });
+
+  const refused: [string, Record<string, string>, string[]][] = [
+    ['a reward that is not there', { '--reward': 'sentimant' }, ['sentimant', 'sentiment']],
+    ['a batch that does not hold whole groups', { '--batch-size': '6' }, ['6', '4']],
+    ['one completion alone', { '--num-generations': '1' }, ['--num-generations', 'from 2']],
+    [
+      'a length that leaves no room',
+      { '--max-completion-length': '64' },
+      ['line 1', '64 positions', '--max-completion-length'],
+    ],
+    ['weights that do not fit', { '--reward-weights': '1,2' }, ['2 entries']],
+  ];
+  for (const [what, more, words] of refused) {
+    it(`refuses ${what}`, async () => {
+      const { code, stderr, stdout } = await run('refused', more);
+      expect(code).to.be.above(0);
+      for (const word of words) expect(stderr + stdout).to.include(word);
+    });
+  }
+
+  it('refuses to run without a reward, a file without a function, and one that throws', async () => {
+    const empty = await workshop.write('empty.mjs', 'export const nothing = 1;\n');
+    const broken = await workshop.write(
+      'broken.mjs',
+      'export const angry = () => { throw new Error("no more cheese"); };\n',
+    );
+    for (const [reward, word] of [
+      [empty, 'exports no function'],
+      [broken, 'no more cheese'],
+    ] as const) {
+      const { code, stderr, stdout } = await run('refused', { '--reward': reward });
+      expect(code).to.equal(1);
+      expect(stderr + stdout).to.include(word);
+    }
+    const without = await workshop.run([
+      'rloo',
+      '--model',
+      workshop.path('model'),
+      '--data',
+      workshop.path('prompts.jsonl'),
+      '--out',
+      workshop.path('none'),
+    ]);
+    expect(without.code).to.be.above(0);
+    expect(without.stderr).to.include('--reward');
+  });
+});
