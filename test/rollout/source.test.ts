@@ -12,7 +12,7 @@ import { RLOOTrainer } from '../../src/rollout/rloo-trainer.ts';
 import type { RLOOArgs } from '../../src/train/config.ts';
 import type { TrainEvent } from '../../src/train/events.ts';
 import { allTexts, fiveTokens, LONGEST, withAdapter } from '../model/five-tokens.ts';
-import { testGpu } from '../support/gpu.ts';
+import { freshGpu, testGpu } from '../support/gpu.ts';
 import { eachStep, trained } from '../train/runs.ts';
 
 const ENDS = [0];
@@ -138,7 +138,7 @@ describe('rollout/source', () => {
   });
 
   it('plans generation and training together', async () => {
-    const gpu = await testGpu();
+    const gpu = await freshGpu();
     const { events } = await trained(
       gpu,
       await starter({ maxSteps: 1, numGenerationsEval: 2 }),
@@ -147,6 +147,7 @@ describe('rollout/source', () => {
     );
     const [start] = events;
     const end = events.at(-1)!;
+    gpu.dispose();
     if (start?.type !== 'start' || end.type !== 'end') throw new Error('no plan');
     // Buffers of a model this small are hardly larger than the 256 bytes that each is rounded up to.
     expect(end.memory.peak).to.be.at.most(1.2 * start.plan.plannedBytes);
