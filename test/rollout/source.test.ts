@@ -143,7 +143,8 @@ describe('rollout/source', () => {
       gpu,
       await starter({ maxSteps: 1, numGenerationsEval: 2 }),
       undefined,
-      load,
+      // Without an end token every completion is as long as the plan takes it to be.
+      async (device) => (await fiveTokens(device, [])).model,
     );
     const [start] = events;
     const end = events.at(-1)!;
