@@ -1,7 +1,7 @@
 /**
  * How many sequences generation takes at a time, and what that needs, found on a device that only counts. The batch is a
- * function of the model and its adapters, the options, the number of prompts, the longest prompt, the device's limits and the memory cap.
- * What else is in memory has no part in it: a run that is repeated or resumed has the same batches.
+ * function of the model and its adapters, the options, the number of prompts, the longest prompt, the device's limits and
+ * the memory cap. It does not depend on what else is in memory: a run that is repeated or resumed has the same batches.
  */
 import { MemoryCapError } from '../gpu/errors.ts';
 import type { PipelineKey } from '../gpu/pipelines.ts';

@@ -13,7 +13,7 @@ interface Scores {
   results: { ids: number[]; logprobs: number[] }[];
 }
 interface Written {
-  results: { prompt: string; text: string; ids: number[]; finished: string }[];
+  results: { prompt: string; text: string; ids: number[]; finished: string; endId?: number }[];
 }
 
 describe('cli: commands', () => {
@@ -104,6 +104,29 @@ describe('cli: commands', () => {
       expect(ids.length).to.satisfy((n: number) => n === 6 || finished === 'eos');
     expect(await write('1')).to.deep.equal(first);
     expect(await write('2')).to.not.deep.equal(first);
+  });
+
+  it('generate: says which token of generation_config.json ended a text', async () => {
+    const args = ['--prompt', 'the sky', '--max-tokens', '8', '--temperature', '0'];
+    const write = async (folder: string, more: readonly string[] = []) =>
+      ((await workshop.run(['generate', '--model', folder, ...args, ...more])).json as unknown as Written)
+        .results[0];
+    const whole = await write(model);
+    expect(whole).to.have.all.keys('prompt', 'text', 'ids', 'finished');
+    const end = whole?.ids[3] as number;
+    const at = whole?.ids.indexOf(end);
+    const folder = await workshop.model('ends', {
+      'generation_config.json': JSON.stringify({ eos_token_id: [end, 96], top_k: 5 }),
+    });
+    const ended = await write(folder);
+    expect(ended).to.deep.include({ ids: whole?.ids.slice(0, at), finished: 'eos', endId: end });
+    // A penalty that leaves no token twice, and a threshold that only the likeliest reaches.
+    const penalty = await write(model, ['--repetition-penalty', '1000']);
+    expect(new Set(penalty?.ids).size).to.equal(penalty?.ids.length);
+    expect(await write(model, ['--temperature', '1', '--min-p', '1'])).to.deep.equal(whole);
+    const { code, error } = await workshop.run(['generate', '--model', model, ...args, '--min-p', '2']);
+    expect(code).to.equal(1);
+    expect(error.message).to.include('minP').and.include('a number from 0 to 1');
   });
 
   it('stops when it is asked to', async () => {

@@ -184,6 +184,15 @@ describe('sample', () => {
           for (const token of found) expect(kept, `${highest}, min-p ${minP}`).to.include(token);
           if (count > 40) expect(new Set(found).size, `${highest}, min-p ${minP}`).to.equal(kept.length);
         }
+        // Top-p leaves one of three equal tokens; min-p then takes that too, and nothing of the two equal ones above.
+        const tied = [0.1, 0.5, 0.1, 1, 0.5, 0.1].map((share) => Math.fround(highest + Math.log(share)));
+        const found = await draw(gpu, repeated(count, tied), {
+          topP: 0.891,
+          minP: near(0.5) * 0.9999,
+          lanes,
+        });
+        for (const token of found) expect([1, 3, 4]).to.include(token);
+        if (count > 40) expect(new Set(found).size).to.equal(3);
       }
     });
 
