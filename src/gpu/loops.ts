@@ -28,23 +28,26 @@ export async function loopEndsAfter(device: GPUDevice): Promise<number | undefin
   return count === TRIED ? undefined : count;
 }
 
-/** Iterations for each number of a row that a kernel makes at most: it goes over the row three times, and a little. */
+/** Iterations for each number of a row that kernels make at most: they go over it three times, and a little. */
 const PER_NUMBER = 4;
 /** Threads that a workgroup may have on every device. */
 const MOST_THREADS = 256;
 
 /**
- * Threads of a workgroup that share a row of `cols` numbers: as many as the device likes best ({@link Gpu.rowThreads}), or for
- * long rows as many as it takes to stay within the limit. It is a function of the row's length alone, since it decides how a
- * sum is rounded. Throws a RangeError for a row that is too long even so.
+ * Threads of a workgroup that share a row of `cols` numbers, each of which takes a thread so many iterations: as many as the
+ * device likes best ({@link Gpu.rowThreads}), or for long rows as many as it takes to stay within the limit. That is a function
+ * of the row's length alone, because it decides how sums are rounded. Throws a RangeError for a row that is too long even so.
  */
-export function threadsOfRow({ rowThreads, loopLimit }: Gpu, cols: number): number {
-  const fits = (threads: number) => PER_NUMBER * cols <= threads * loopLimit;
+export function threadsOfRow(
+  { rowThreads, loopLimit }: Pick<Gpu, 'rowThreads' | 'loopLimit'>,
+  cols: number,
+  perNumber = PER_NUMBER,
+): number {
+  const most = (threads: number) => Math.floor((threads * loopLimit) / perNumber);
   let threads = rowThreads;
-  while (!fits(threads) && threads < MOST_THREADS) threads *= 2;
-  if (fits(threads)) return threads;
-  const most = (threads * loopLimit) / PER_NUMBER;
+  while (cols > most(threads) && threads < MOST_THREADS) threads *= 2;
+  if (cols <= most(threads)) return threads;
   throw new RangeError(
-    `a row of ${cols} numbers is too long for one workgroup, which takes at most ${most}. Cut it into shorter rows.`,
+    `a row of ${cols} numbers is too long for a workgroup, which takes at most ${most(threads)}. Cut it into shorter rows.`,
   );
 }
