@@ -31,7 +31,7 @@ export async function loopEndsAfter(device: GPUDevice): Promise<number | undefin
 /** Iterations for each number of a row that kernels make at most: they go over it three times, and a little. */
 const PER_NUMBER = 4;
 /** Threads that a workgroup may have on every device. */
-const MOST_THREADS = 256;
+export const MOST_THREADS = 256;
 
 /**
  * Threads of a workgroup that share a row of `cols` numbers, each of which takes a thread so many iterations: as many as the

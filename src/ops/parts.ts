@@ -28,3 +28,8 @@ export function rowsOfPart(tensor: Tensor, rows: number, { first, count }: SumPa
   const rowBytes = (tensor.length / rows) * 4;
   return { buffer: tensor.buffer, offset: tensor.offset + first * rowBytes, size: count * rowBytes };
 }
+
+/** A matrix without its first numbers: columns where it keeps its stride. Blocks begin where this is a border for bindings. */
+export function behind({ buffer, offset, size }: BufferView, first: number): BufferView {
+  return { buffer, offset: offset + 4 * first, size: size - 4 * first };
+}

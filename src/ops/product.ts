@@ -18,7 +18,7 @@ import {
   type ProductOptions,
   planProduct,
 } from './matmul.ts';
-import { partsOf } from './parts.ts';
+import { behind, partsOf } from './parts.ts';
 import { isTiled, type Layout, type ProductSize, strides } from './product-size.ts';
 import { bound, formatOf, inBlocksOfRows, type Weights } from './weights.ts';
 
@@ -127,8 +127,3 @@ const inBlocks: Readonly<Record<'nt' | 'nn', InBlocks>> = {
     });
   },
 };
-
-/** A matrix without its first numbers: columns where it keeps its stride. Blocks begin where this is a border for bindings. */
-function behind({ buffer, offset, size }: BufferView, first: number): BufferView {
-  return { buffer, offset: offset + 4 * first, size: size - 4 * first };
-}
