@@ -6,6 +6,7 @@
 import shader from '../../shaders/decode/sample.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
+import { threadsOfRow } from '../gpu/loops.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -25,6 +26,9 @@ export interface SamplingSettings {
   /** A whole number below 2³². */
   seed: number;
 }
+
+/** Iterations for each token of the vocabulary at most: five walks over it, 28 of a quarter each for two edges, and a little. */
+const PER_TOKEN = 13;
 
 /** The sequences that are being written. */
 export interface LiveSequences {
@@ -65,6 +69,6 @@ export function sample(
       top_k: topK < vocabulary ? topK : 0,
       top_p: topP,
     },
-    { WORKGROUP: gpu.rowThreads },
+    { WORKGROUP: threadsOfRow(gpu, vocabulary, PER_TOKEN) },
   );
 }
