@@ -53,8 +53,9 @@ fn seen_from(tokens: vec4u, pass_index: u32, origin: u32) -> Ranges {
   return seen;
 }
 
-// The first origin from `least` on of what the queries of a tile see in a pass, and the end of what begins there. Tiles of
-// keys begin at origins, so that what becomes of a query does not depend on what is packed beside it.
+// The first origin from `least` on of what the queries of a tile see in a pass, and the end of what begins there, as far as
+// this dispatch takes it. Tiles of keys begin at origins, so that what becomes of a query does not depend on what is packed
+// beside it.
 fn next_origin(first_query: u32, pass_index: u32, least: u32) -> vec2u {
   var next = vec2u(ANY, 0u);
   for (var b = 0u; b < TILE; b++) {
@@ -64,6 +65,9 @@ fn next_origin(first_query: u32, pass_index: u32, least: u32) -> vec2u {
     if (range.x < range.y && range.x >= least && range.x <= next.x) {
       next = vec2u(range.x, select(range.y, max(range.y, next.y), range.x == next.x));
     }
+  }
+  if (PIECEWISE) {
+    next.y = min(next.y, params.stop);
   }
   return next;
 }
@@ -244,4 +248,25 @@ fn exponentials(block: mat4x4f, less: vec4f) -> mat4x4f {
 
 fn largest(v: vec4f) -> f32 {
   return max(max(v.x, v.y), max(v.z, v.w));
+}
+
+// Weights p = exp(scale · query · key − log-sum-exp) where the query sees the key, else 0.
+fn probabilities(products: mat4x4f, log_sums: vec4f, visible: mat4x4f) -> mat4x4f {
+  return seen_only(exponentials(params.scale * products, log_sums), visible, 0.0);
+}
+
+// scale · p · (dp − delta)
+fn score_gradients(p: mat4x4f, dp: mat4x4f, deltas: vec4f) -> mat4x4f {
+  return params.scale * mat4x4f(
+    p[0] * (dp[0] - deltas.x),
+    p[1] * (dp[1] - deltas.y),
+    p[2] * (dp[2] - deltas.z),
+    p[3] * (dp[3] - deltas.w),
+  );
+}
+
+// Log-sum-exps of four queries as one column, deltas as the other.
+fn stats_of(tokens: vec4u, head: u32) -> mat2x4f {
+  let at = tokens * params.heads + head;
+  return transpose(mat4x2f(row_stats[at.x], row_stats[at.y], row_stats[at.z], row_stats[at.w]));
 }
