@@ -6,6 +6,7 @@
 import { joined } from '../gpu/join.ts';
 import { type Buffers, type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
+import { reflect } from '../gpu/reflect.ts';
 import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
@@ -53,15 +54,17 @@ export function completionsOf({ unit, baseline }: Objective): 1 | 2 {
   return unit === 'pair' || baseline ? 2 : 1;
 }
 
-type Entry = 'forward' | 'evaluate';
+type Entry = 'forward' | 'evaluate' | 'rank_samples';
 
 const perRecord: Grid = { threads: (p) => p.records };
+/** Of both sides. */
+const perValue: Grid = { groups: (p) => 2 * p.records };
 const known = new WeakMap<Shader, Record<Entry, Kernel>>();
 
 function kernelsOf(shader: Shader): Record<Entry, Kernel> {
   let found = known.get(shader);
   if (!found) {
-    found = kernels(shader, { forward: perRecord, evaluate: perRecord });
+    found = kernels(shader, { forward: perRecord, evaluate: perRecord, rank_samples: perValue });
     known.set(shader, found);
   }
   return found;
@@ -110,8 +113,12 @@ export function objectiveLoss(
     const shader = joined(objective.shader, DIVERGENCES[divergence.type].shader);
     const constants: Constants = objective.unit === 'example' ? { STRIDE: stride } : {};
     const ofUnit: Buffers = labels && objective.unit === 'example' ? { labels } : {};
-    const buffers = { sums, ...others, ...ofUnit, records };
-    const { forward, evaluate } = kernelsOf(shader);
+    const { forward, evaluate, rank_samples } = kernelsOf(shader);
+    // A formula that compares sorted values has a kernel that ranks them: lib/ranks.wgsl.
+    const isRanked = reflect(shader).entries.has('rank_samples');
+    const ranks = isRanked ? tape.empty([4, count], 'ranks', 'u32') : undefined;
+    if (ranks) rank_samples(tape.gpu, { sums, ...others, ranked: ranks }, params);
+    const buffers = { sums, ...others, ...ofUnit, ...(ranks && { ranks }), records };
     if (slot) forward(tape.gpu, { ...buffers, dsums: slot.grad }, params, constants);
     else evaluate(tape.gpu, buffers, params, constants);
   }
