@@ -84,16 +84,22 @@ fn meets(first_query: u32, first_key: u32, pass_index: u32, origin: u32) -> bool
 }
 
 fn put_left(x: u32, q: u32, block: mat4x4f) {
-  for (var j = 0u; j < 4u; j++) {
-    left_piece[(j * DEEP + q) * SIDE + x] = block[j];
-  }
+  const STEP = DEEP * SIDE;
+  let at = q * SIDE + x;
+  left_piece[at] = block[0];
+  left_piece[at + STEP] = block[1];
+  left_piece[at + 2u * STEP] = block[2];
+  left_piece[at + 3u * STEP] = block[3];
 }
 
 fn put_right(x: u32, q: u32, block: mat4x4f) {
+  const STEP = DEEP * SIDE;
+  let at = q * SIDE + x;
   let turned = transpose(block);
-  for (var j = 0u; j < 4u; j++) {
-    right_piece[(j * DEEP + q) * SIDE + x] = turned[j];
-  }
+  right_piece[at] = turned[0];
+  right_piece[at + STEP] = turned[1];
+  right_piece[at + 2u * STEP] = turned[2];
+  right_piece[at + 3u * STEP] = turned[3];
 }
 
 fn add_pieces(sum: mat4x4f, lane: u32) -> mat4x4f {
@@ -155,9 +161,12 @@ fn dy_value(first_query: u32, head: u32, first_key: u32, kv_head: u32, lane: u32
 
 // Weights of four rows, in columns, for four of the tokens that are summed over.
 fn put_weights(row_block: u32, column_block: u32, block: mat4x4f) {
-  for (var j = 0u; j < 4u; j++) {
-    weight_tile[(j * SIDE + column_block) * SIDE + row_block] = block[j];
-  }
+  const STEP = SIDE * SIDE;
+  let at = column_block * SIDE + row_block;
+  weight_tile[at] = block[0];
+  weight_tile[at + STEP] = block[1];
+  weight_tile[at + 2u * STEP] = block[2];
+  weight_tile[at + 3u * STEP] = block[3];
 }
 
 fn weights_of(row_block: u32, column_block: u32) -> mat4x4f {

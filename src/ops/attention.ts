@@ -156,7 +156,7 @@ function registerConstants(headDim: number, software: boolean): Constants {
 }
 
 /** Iterations that a kernel spends on what it holds and stores. */
-const SPENT = 512;
+const SPENT = 1024;
 
 /** Tokens of a trial at most: one sequence, half of whose tiles lie before the diagonal. */
 const TRIAL_TOKENS = 512;
