@@ -122,8 +122,8 @@ export function iterationsOf(
 }
 
 /**
- * The code with its loops ended after `most` iterations of all together. Loops with a barrier in them count, but go on: what
- * they do must not differ from thread to thread.
+ * The code with its loops ended after `most` iterations of all together, where leaving a loop counts as one. Loops with a
+ * barrier in them count, but go on: what they do must not differ from thread to thread.
  */
 export function endingLoops(text: string, most: number): string {
   const { code, functions } = loopsOf(text);
@@ -135,8 +135,8 @@ export function endingLoops(text: string, most: number): string {
       const own = code.slice(loop.body, closing(code, loop.body, '{', '}'));
       if (hasBarrier(loop, own)) edits.push({ at: loop.body + 1, text: ' loops_made++; ' });
       else {
-        edits.push({ at: loop.goesOn[0], text: ' (' });
-        edits.push({ at: loop.goesOn[1], text: ') && loops_go_on()' });
+        edits.push({ at: loop.goesOn[0], text: ' loops_go_on() && (' });
+        edits.push({ at: loop.goesOn[1], text: ')' });
       }
       visit(loop);
     }
