@@ -3,6 +3,7 @@
  * the derivative of every token. Two passes, so that a formula may use sums over a whole completion. Knows no formula.
  */
 import type { Buffers } from '../gpu/kernel.ts';
+import { threadsOfRow } from '../gpu/loops.ts';
 import { reflect } from '../gpu/reflect.ts';
 import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
@@ -52,7 +53,7 @@ export function tokenLoss(
   const sums = tape.empty([count, SUMMANDS], 'completion sums');
   const slot = tape.recording ? tape.gradient(logprobs) : undefined;
   const given = { columns, lengths: { example: undefined, sequence: count, row: rows } };
-  const constants = { WORKGROUP: gpu.rowThreads };
+  const constants = { WORKGROUP: threadsOfRow(gpu, rows, 1) };
   for (const [index, term] of terms.entries()) {
     const { objective } = term;
     if (unitOf(objective) !== unit)
