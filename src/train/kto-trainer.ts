@@ -7,14 +7,23 @@ import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
 import { FAMILIES } from '../objectives/families.ts';
 import { completionsOf } from '../objectives/objective-loss.ts';
-import { type KTOArgs, type KTOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
+import {
+  type KTOArgs,
+  type KTOConfig,
+  resolveConfig,
+  resolveLoss,
+  TRAINERS,
+  type WithOwnOptions,
+} from './config.ts';
 import { type LabelledDataset, prepareBoth, prepareLabelled, withBaselines } from './datasets.ts';
 import type { DataOptions } from './task.ts';
 import { Trainer } from './trainer.ts';
 
-export type KTOTrainerOptions = DataOptions<KTOArgs, LabelledDataset>;
+export type KTOTrainerOptions<Args = KTOArgs> = DataOptions<Args, LabelledDataset>;
 
 export class KTOTrainer extends Trainer<KTOConfig> {
+  constructor(options: KTOTrainerOptions);
+  constructor(options: KTOTrainerOptions<WithOwnOptions<KTOArgs>>);
   constructor(options: KTOTrainerOptions) {
     const config = resolveConfig<KTOConfig>(TRAINERS.kto, options.args, options.peftConfig);
     const loss = resolveLoss(FAMILIES.kto, { ...config });

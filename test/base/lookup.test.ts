@@ -1,6 +1,6 @@
 /**
- * Names that every object answers to. No look-up by a name from outside may find them: each is refused as any unknown name
- * is, in words, or is not there.
+ * Names that every object answers to. No look-up by a name from outside may find them: they are refused in words like other
+ * unknown names, or they are not there.
  */
 import { expect } from 'chai';
 import { isOwn, own } from '../../src/base/lookup.ts';

@@ -57,7 +57,7 @@ describe('cli/flags', () => {
       [['--bf16'], '--bf16 is not an option here', 'float32', '--dtype'],
       [['--report_to', 'wandb'], '--report_to'],
       [['--precompute_ref_log_probs', 'true'], '--sync-ref-model'],
-      [['--dataset_name', 'trl-lib/x'], 'data set of the hub', '--data FILE'],
+      [['--dataset_name', 'trl-lib/x'], 'data set on the hub', '--data FILE'],
       [['--eval_strategy=steps'], '--eval-steps above 0'],
     ] as const) {
       const { code, error } = await dpo(...args);

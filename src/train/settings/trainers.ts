@@ -39,7 +39,7 @@ const KTO = { ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
 const SFT = { ...TRAINING, ...LENGTH, ...TEXTS };
 
 /** The settings of all trainers together. */
-export const ALL_SETTINGS = { ...SFT, ...KTO, ...ORPO, ...CPO, ...DPO, ...OPTIONS };
+export const ALL_SETTINGS = { ...DPO, ...CPO, ...ORPO, ...KTO, ...SFT, ...OPTIONS };
 
 /** What there is to know of a trainer's settings. */
 export interface TrainerSettings<Table extends SettingTable = SettingTable> {
@@ -102,19 +102,17 @@ export interface SFTConfig extends TrainingConfig, Values<typeof LENGTH>, Values
 /** Settings as they may be given: some of them, by any of their names. */
 type Args<Config, Table> = Partial<Config> & Spellings<Table>;
 
-/** The same beside an objective from outside, whose options are settings of the run. */
-type WithOwnOptions<Given> =
-  | Given
-  | (Given & {
-      lossType: Objective | readonly LossType[];
-      readonly [option: string]: unknown;
-    });
-
-export type DPOArgs = WithOwnOptions<Args<DPOConfig, typeof DPO & OptionsOf<'dpo', false>>>;
-export type CPOArgs = WithOwnOptions<Args<CPOConfig, typeof CPO & OptionsOf<'cpo', false>>>;
+export type DPOArgs = Args<DPOConfig, typeof DPO & OptionsOf<'dpo', false>>;
+export type CPOArgs = Args<CPOConfig, typeof CPO & OptionsOf<'cpo', false>>;
 export type ORPOArgs = Args<ORPOConfig, typeof ORPO & OptionsOf<'orpo', false>>;
-export type KTOArgs = WithOwnOptions<Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>>;
+export type KTOArgs = Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>;
 export type SFTArgs = Args<SFTConfig, typeof SFT>;
+
+/** The same beside an objective from outside, whose options are settings of the run. */
+export type WithOwnOptions<Given> = Given & {
+  lossType: Objective | readonly LossType[];
+  readonly [option: string]: unknown;
+};
 
 /** The values that hold where nothing is given, all weights training. */
 export function defaultsOf<Table extends SettingTable>({
