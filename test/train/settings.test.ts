@@ -247,6 +247,17 @@ describe('the settings of runs', () => {
 });
 
 describe("the catalogue's options", () => {
+  it('of younger objectives are settings of the runs that have these, so that other checkpoints stay valid', () => {
+    expect(dpo({ lossType: 'cal_dpo' })).to.include({ calDpoShift: 0.5 });
+    expect(dpo({ lossType: ['sft', 'cal_dpo'], calDpoShift: 0.25 })).to.include({ calDpoShift: 0.25 });
+    expect(dpo({ lossType: 'sigmoid' })).to.not.have.property('calDpoShift');
+    expect(() => dpo({ calDpoShift: 2 })).to.throw(InputError, 'calDpoShift is 2. Give a number from 0 to 1');
+    expect(() => trlArguments({ lossType: 'cal_dpo', calDpoShift: 0.5 })).to.throw(
+      InputError,
+      'TRL has no objective cal_dpo',
+    );
+  });
+
   const declared = Object.entries(OPTIONS) as [string, { trainers: readonly FamilyName[] }][];
 
   it('are settings of trainers whose objectives read them', () => {
