@@ -106,6 +106,32 @@ describe('cli/flags', () => {
     );
   });
 
+  it('finds no commands, formats, variants or methods by names that every object answers to', async () => {
+    const model = workshop.path('model');
+    for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty']) {
+      const stages = await workshop.write('odd.json', JSON.stringify([{ method: name, data: 'x.jsonl' }]));
+      await workshop.write('odd/run.json', JSON.stringify({ method: name, settings: {} }));
+      const odd: [string[], string][] = [
+        [[name], 'unknown command'],
+        [['export', '--format', name, '--adapter', 'a', '--out', workshop.path('out')], 'peft, merged'],
+        [
+          ['export', '--format', 'trl', '--adapter', workshop.path('odd'), '--out', workshop.path('out')],
+          'run.json',
+        ],
+        [['generate', '--model', model, '--prompt', 'the sky', '--variant', name], name],
+        [['generate', '--model', model, '--prompt', 'the sky', '--dtype', name], '--dtype is'],
+        [['sacpo', '--model', model, '--stages', stages, '--out', workshop.path('out')], '"method" is'],
+        [workshop.dpo({ '--loss': name }), 'no objective is called'],
+        [workshop.dpo({ '--f-divergence': name }), 'Supported: reverse_kl'],
+      ];
+      for (const [args, part] of odd) {
+        const { code, error } = await workshop.run(args);
+        expect(code, `${args}`).to.be.oneOf([1, 2]);
+        expect(error.message, `${args}`).to.include(part).and.not.include('an error of webalign itself');
+      }
+    }
+  });
+
   it('shows defaults and ranges, each group once, and only the flags that are ours', async () => {
     const { stdout, stderr } = await workshop.run(['dpo', '--help']);
     const help = `${stdout}${stderr}`.replace(/\s+/g, ' ');
