@@ -9,6 +9,7 @@ import apoDownShader from '../../shaders/objectives/apo-down.wgsl';
 import apoZeroShader from '../../shaders/objectives/apo-zero.wgsl';
 import apoZeroUnpairedShader from '../../shaders/objectives/apo-zero-unpaired.wgsl';
 import bcoPairShader from '../../shaders/objectives/bco-pair.wgsl';
+import calDpoShader from '../../shaders/objectives/cal-dpo.wgsl';
 import discopopShader from '../../shaders/objectives/discopop.wgsl';
 import exoPairShader from '../../shaders/objectives/exo-pair.wgsl';
 import hingeShader from '../../shaders/objectives/hinge.wgsl';
@@ -86,6 +87,9 @@ export const OPTIONS = {
   /** 1 where IPO averages over tokens, as TRL does, 0 where it sums, as its paper does. */
   ipoTokenMean: option({ trainers: ['dpo'], always: true, default: 1, range: { from: 0, upTo: 1 }, trl: null,
     help: '1 where ipo averages over tokens, 0 where it sums' }),
+  /** Cal-DPO's s: the chosen log-ratio is aimed at (1 − s)/β, the rejected one at −s/β. */
+  calDpoShift: option({ trainers: ['dpo'], always: false, default: 0.5, range: { from: 0, upTo: 1 }, trl: null,
+    help: 'how much of the distance 1/β falls to the rejected completion (cal_dpo)' }),
   /** Weight of the chosen completion's cross-entropy; 0 with `simpo` is SimPO. */
   cpoAlpha: option({ trainers: ['cpo'], always: true, default: 1, range: { from: 0 }, trl: 'cpo_alpha',
     help: "weight of the chosen completion's cross-entropy" }),
@@ -207,6 +211,15 @@ const discopop: Objective = {
   divergences: true,
 };
 
+/** Cal-DPO (Xiao et al. 2024), whose authors' code calls the option `shift`. */
+const calDpo: Objective = {
+  ...PAIR,
+  name: 'cal_dpo',
+  shader: calDpoShader,
+  options: { beta: DIVISOR, calDpoShift: OPTIONS.calDpoShift },
+  trl: false,
+};
+
 /** DPO on token means (Lambert et al. 2024). */
 const sigmoidNorm: Objective = {
   ...PAIR,
@@ -284,7 +297,7 @@ export const nll: Objective = {
 
 // biome-ignore format: the order in which they are listed
 const ALL = [
-  sigmoid, hinge, ipo, robust, exoPair, ncaPair, bcoPair, sppoHard, aot, aotUnpaired, apoZero, apoDown, discopop, sigmoidNorm,
+  sigmoid, hinge, ipo, robust, exoPair, ncaPair, bcoPair, sppoHard, aot, aotUnpaired, apoZero, apoDown, discopop, calDpo, sigmoidNorm,
   simpo, orpo, sft, kto, apoZeroUnpaired, nll,
 ];
 
