@@ -59,7 +59,7 @@ export function corsError(where: string, host: string): InputError {
 /** The error for an answer that broke off. */
 export function brokeOff(where: string, cause: unknown): PassingFailure {
   const what = `the connection broke off: ${reason(deepest(cause))}`;
-  return new PassingFailure(new InputError(where, what, 'Try again', { cause }));
+  return new PassingFailure(new InputError(where, what, 'Check the connection, and try again', { cause }));
 }
 
 /** What an answer's status says when nothing more is known. */

@@ -58,6 +58,8 @@ const MISSING = [404, 410];
 /** The first piece that is asked for: a small file is then there whole, with one request. */
 const FIRST_PIECE = 2 ** 16;
 
+const WAY_OUT = 'Try again, or fetch the file by other means and give the folder on disk';
+
 export class RemoteFile {
   /** For messages. */
   private readonly name: string;
@@ -149,7 +151,7 @@ export class RemoteFile {
   private otherThan(length: number, { bytes, isWhole }: { bytes: Uint8Array; isWhole: boolean }): Error {
     if (isWhole && bytes.byteLength < length) return this.short(bytes.byteLength, length);
     const what = `the server sends something else than the first ${length} bytes, which were asked for`;
-    return new InputError(this.name, what, 'Check the address, or fetch the file by other means');
+    return new InputError(this.name, what, WAY_OUT);
   }
 
   /** By an answer that holds the whole file. */
@@ -238,10 +240,7 @@ export class RemoteFile {
   }
 
   private short(come: number, length: number, wait?: number): PassingFailure {
-    return new PassingFailure(
-      new InputError(this.name, `${come} bytes came of ${length}`, 'Try again'),
-      wait,
-    );
+    return new PassingFailure(new InputError(this.name, `${come} bytes came of ${length}`, WAY_OUT), wait);
   }
 
   private tell(loaded: number, total: number): void {

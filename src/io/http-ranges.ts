@@ -7,7 +7,7 @@ import { discard, fetchOnce, type HttpOptions, persist } from './http.ts';
 import { bodyOf, isEncoded, within } from './http-body.ts';
 import { PassingFailure, statusError } from './http-failures.ts';
 import { isForeign } from './page.ts';
-import type { PartialFile } from './partial-file.ts';
+import { type PartialFile, roomFor } from './partial-file.ts';
 
 /** Bytes of one request. */
 export const PIECE = 2 ** 23;
@@ -15,6 +15,8 @@ export const PIECE = 2 ** 23;
 const AT_ONCE = 4;
 /** Pieces of all files of a folder that stay in memory where there is no cache. */
 const MOST_KEPT = 8;
+
+const WAY_OUT = 'Try again, or fetch the file by other means and give the folder on disk';
 
 /** What tells a file on a server from an older one. */
 export interface Version {
@@ -88,7 +90,7 @@ export class RangedFile {
       }
       if (filled === length) return;
       const what = `${filled} of ${length} bytes came from byte ${offset} on`;
-      throw new PassingFailure(new InputError(this.name, what, 'Try again'));
+      throw new PassingFailure(new InputError(this.name, what, WAY_OUT));
     }, options);
     return bytes;
   }
@@ -142,20 +144,23 @@ export class RangedFile {
     length: number,
   ): InputError {
     const { name } = this;
-    const wayOut = 'Try again, or fetch the file by other means and give the folder on disk';
     if (response.status === 416) {
       const what = `the server has no bytes from ${offset} on, where it said that there are ${this.size}`;
-      return new InputError(name, what, wayOut);
+      return new InputError(name, what, WAY_OUT);
     }
     if (!response.ok) return statusError(name, response);
     if (!sameVersion(now, this.version))
-      return new InputError(name, 'changed on the server while it was read', 'Try again');
+      return new InputError(
+        name,
+        'changed on the server while it was read',
+        'Try again, with the model opened anew',
+      );
     const sent =
       response.status === 206 && found
         ? `bytes ${found.start} to ${found.start + found.length - 1}`
         : 'something else';
     const asked = `bytes ${offset} to ${offset + length - 1}`;
-    return new InputError(name, `the server sends ${sent} where ${asked} were asked for`, wayOut);
+    return new InputError(name, `the server sends ${sent} where ${asked} were asked for`, WAY_OUT);
   }
 }
 
@@ -177,7 +182,7 @@ export class RecentPieces {
     length: number,
     onBytes: (loaded: number) => void,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = new Uint8Array(length);
+    const bytes = roomFor(length, file.name);
     const last = Math.floor((offset + length - 1) / PIECE);
     const copy = async (index: number) => {
       const piece = await this.piece(file, index);

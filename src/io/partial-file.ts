@@ -40,11 +40,12 @@ export async function inMemory(
   return bytes;
 }
 
-function roomFor(size: number, name: string): Uint8Array<ArrayBuffer> {
+/** Memory for as many bytes. {@link InputError} where there is none. */
+export function roomFor(size: number, name: string): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(size);
   } catch (cause) {
-    const what = `has ${size} bytes, for which there is no memory`;
+    const what = `${size} bytes of it are needed at once, for which there is no memory`;
     throw new InputError(name, what, 'Use a cache on a disk, or a smaller model', { cause });
   }
 }

@@ -94,24 +94,27 @@ describe('io/http-ranges', function () {
       .and.at.most(2 ** 23 + 5_000_000);
   });
 
-  const CHANGES: [string, () => void][] = [
-    ['ETag', () => void (server.files['/m/large.bin'] = LARGE.map((byte) => byte ^ 1))],
-    ['length', () => void (server.files['/m/large.bin'] = LARGE.subarray(0, 30_000_000))],
+  const become = (bytes: Uint8Array) => {
+    server.files['/m/large.bin'] = bytes;
+  };
+  const OTHERS: [string, Uint8Array][] = [
+    ['ETag', LARGE.map((byte) => byte ^ 1)],
+    ['length', LARGE.subarray(0, 30_000_000)],
   ];
-  for (const [what, change] of CHANGES) {
+  for (const [what, other] of OTHERS) {
     it(`does not mix two versions: another ${what} is an error, and nothing is kept`, async () => {
       const cache = memoryHubCache();
       for (const kept of [cache, undefined]) {
-        server.files['/m/large.bin'] = LARGE;
+        become(LARGE);
         const source = await open({ cache: kept });
-        change();
+        become(other);
         await expectRefused(
           () => source.read(0, LARGE.length),
           `${server.url}/m/large.bin`,
           'changed on the server',
         );
       }
-      server.files['/m/large.bin'] = LARGE;
+      become(LARGE);
       server.take();
       expect(isLarge(await (await open({ cache })).read(0, LARGE.length))).to.equal(true);
       expect(server.take(), 'fetched anew').to.have.length(1 + PIECES);
@@ -121,7 +124,7 @@ describe('io/http-ranges', function () {
   it('does not mix two versions where the file changes between two pieces of a running download', async () => {
     let parts = 0;
     before = ({ headers }) => {
-      if (isPart(headers.range) && ++parts === 3) CHANGES[0]![1]();
+      if (isPart(headers.range) && ++parts === 3) become(LARGE.map((byte) => byte ^ 1));
       return false;
     };
     const source = await open({ cache: memoryHubCache() });
