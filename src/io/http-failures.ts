@@ -16,6 +16,9 @@ export class PassingFailure extends Error {
   }
 }
 
+/** A request that was not answered, as far as this program is shown; a browser does not say why. */
+export class NoAnswerError extends InputError {}
+
 /** What the platform says of an answer that will be the same the next time. */
 const LASTING: readonly { said: RegExp; what: string; wayOut: string }[] = [
   {
@@ -45,15 +48,15 @@ export function networkFailure(where: string, url: string, cause: unknown): Inpu
     return new InputError(where, what, 'Give an address with https://', { cause });
   }
   const wayOut = 'Check the address and the connection';
-  return new PassingFailure(new InputError(where, `cannot be reached: ${said}`, wayOut, { cause }));
+  return new PassingFailure(new NoAnswerError(where, `cannot be reached: ${said}`, wayOut, { cause }));
 }
 
 /** The error for a server that answers, where the browser keeps the answer from the page. */
-export function corsError(where: string, host: string): InputError {
+export function corsError(where: string, host: string): NoAnswerError {
   const what = `${host} answers, and does not allow a page of ${pageOrigin()} to read it (CORS)`;
   const wayOut =
     "Let the server send Access-Control-Allow-Origin, or serve the files from the page's own origin";
-  return new InputError(where, what, wayOut);
+  return new NoAnswerError(where, what, wayOut);
 }
 
 /** The error for an answer that broke off. */

@@ -20,10 +20,10 @@ import {
   within,
 } from './http-body.ts';
 import { isStill, type Kept, KeptFile, unlessIsStill } from './http-cache.ts';
-import { PassingFailure, statusError } from './http-failures.ts';
+import { NoAnswerError, PassingFailure, statusError } from './http-failures.ts';
 import { contentRange, RangedFile, type RecentPieces, range, versionOf } from './http-ranges.ts';
 import type { HubCache } from './hub/cache.ts';
-import { isForeign } from './page.ts';
+import { isForeign, pageOrigin } from './page.ts';
 import { inMemory, type PartialFile } from './partial-file.ts';
 
 export interface FetchFilesOptions extends FetchOptions {
@@ -82,7 +82,7 @@ export class RemoteFile {
     return persist(async () => {
       // A page would have to ask another host for leave first.
       const unless = kept && this.showsHeaders ? unlessIsStill(kept.version) : {};
-      const response = await this.ask({ ...range(0, FIRST_PIECE), ...unless });
+      const response = await this.askBeginning(unless);
       if (response.status === 304 && kept) return there(kept.source);
       if (response.status === 206) return this.absence(response) ?? this.byRange(response, wanted, kept);
       if (response.status !== 416) return this.whole(response, wanted, kept);
@@ -90,6 +90,17 @@ export class RemoteFile {
       if (/\/[1-9]/.test(response.headers.get('content-range') ?? '')) throw statusError(this.name, response);
       return there(memorySource(new Uint8Array(), this.name));
     }, this.options);
+  }
+
+  private async askBeginning(unless: Record<string, string>): Promise<Response> {
+    try {
+      return await this.ask({ ...range(0, FIRST_PIECE), ...unless });
+    } catch (failure) {
+      const error = failure instanceof PassingFailure ? failure.error : failure;
+      if (pageOrigin() === undefined || !(error instanceof NoAnswerError)) throw failure;
+      // A browser takes no range of a file that the server has compressed, and does not say so: the whole may be had.
+      return this.ask({}).catch(() => Promise.reject(failure));
+    }
   }
 
   private ask(headers: Record<string, string>): Promise<Response> {
@@ -123,7 +134,8 @@ export class RemoteFile {
       return this.whole(await this.ask({}), wanted, kept);
     }
     checkLength(this.options.path, size, this.name);
-    const length = Math.min(FIRST_PIECE, size);
+    // Some servers give less than they are asked for.
+    const length = Math.min(FIRST_PIECE, size, sent?.length ?? size);
     const body = bodyOf(response, this.name, this.options);
     const start = await beginning(body, length).finally(() => body.return(undefined));
     if (beginsLikeHtml(start.bytes)) return this.page(response);

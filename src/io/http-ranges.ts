@@ -90,7 +90,8 @@ export class RangedFile {
       }
       if (filled === length) return;
       const what = `${filled} of ${length} bytes came from byte ${offset} on`;
-      throw new PassingFailure(new InputError(this.name, what, WAY_OUT));
+      // Some servers give less than they are asked for: what is left can be asked for at once.
+      throw new PassingFailure(new InputError(this.name, what, WAY_OUT), 0);
     }, options);
     return bytes;
   }

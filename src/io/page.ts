@@ -35,7 +35,11 @@ export function resolveAddress(relative: string, base?: string | URL): URL {
   const own = globalThis.document?.baseURI ?? globalThis.location?.href;
   const from = String(base ?? own ?? '');
   if (/^https?:/i.test(from) && URL.canParse(relative, from)) return new URL(relative, from);
-  const wayOut = `Give the address of the page, https://… : openSource(${quote(relative)}, { base })`;
+  const give = `give the address of the page, https://…: openSource(${quote(relative)}, { base })`;
+  const wayOut =
+    own === undefined
+      ? `For a folder take openSource from 'webalign/node'; else ${give}`
+      : `G${give.slice(1)}`;
   throw new InputError(quote(relative), `is relative, and ${startOf(base, own)}`, wayOut);
 }
 

@@ -28,7 +28,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { unlessAborted } from '../io/abort.ts';
 import type { ByteSource } from '../io/byte-source.ts';
-import { InputError, reason } from '../io/errors.ts';
+import { reason } from '../io/errors.ts';
 import {
   type CachedFile,
   CacheWriteError,
@@ -106,7 +106,7 @@ class NodeHubCache implements HubCache {
     await unlessAborted(ended, watch.signal);
     const found = await this.open(file);
     if (found) return found;
-    throw new InputError(
+    throw new CacheWriteError(
       blob,
       'is gone right after it was fetched',
       'See who clears the cache, and try again',

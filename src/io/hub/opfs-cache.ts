@@ -4,7 +4,6 @@
  * costs at most one. Tabs take turns by a lock. Where nothing can be kept, memory stands in, and the person is told.
  */
 import { type ByteSource, blobSource } from '../byte-source.ts';
-import { InputError } from '../errors.ts';
 import type { PartialFile } from '../partial-file.ts';
 import { CacheWriteError, type HubCache, memoryHubCache, repositoryFolder } from './cache.ts';
 
@@ -92,7 +91,7 @@ class OpfsCache implements HubCache {
       const kept = await this.open(file);
       if (kept) return kept;
       const where = `${file.repository}/${file.path}`;
-      throw new InputError(where, "is gone from the browser's storage", 'Make room there and try again');
+      throw new CacheWriteError(where, "is gone from the browser's storage", 'Make room there and try again');
     });
   }
 
