@@ -84,11 +84,8 @@ export class RemoteFile {
       const unless = kept && this.showsHeaders ? unlessIsStill(kept.version) : {};
       const response = await this.askBeginning(unless);
       if (response.status === 304 && kept) return there(kept.source);
-      if (response.status === 206) return this.absence(response) ?? this.byRange(response, wanted, kept);
-      if (response.status !== 416) return this.whole(response, wanted, kept);
-      // An empty file has no first byte.
-      if (/\/[1-9]/.test(response.headers.get('content-range') ?? '')) throw statusError(this.name, response);
-      return there(memorySource(new Uint8Array(), this.name));
+      const found = response.status === 206 && this.byRange(response, wanted, kept);
+      return await (found || this.whole(response, wanted, kept)).finally(() => discard(response));
     }, this.options);
   }
 
@@ -108,12 +105,15 @@ export class RemoteFile {
     return fetchOnce(this.url, { headers, ...(this.kept && { cache: 'no-store' }) }, this.options);
   }
 
-  /** What an answer means that is not the file's. {@link InputError} where the server refuses. */
-  private absence(response: Response): Found | undefined {
-    if ([200, 206].includes(response.status) && !isHtml(response)) return undefined;
-    discard(response);
-    if (MISSING.includes(response.status)) return { isThere: false };
-    if (response.ok && isHtml(response)) return this.page(response);
+  /** What an answer means of another status than a file's. {@link InputError} where the server refuses. */
+  private absence(response: Response, sound: number): Found | undefined {
+    const { status, headers, ok } = response;
+    if (MISSING.includes(status)) return { isThere: false };
+    if (ok && isHtml(response)) return this.page(response);
+    if (status === sound) return undefined;
+    // An empty file has no first byte.
+    if (status === 416 && !/\/[1-9]/.test(headers.get('content-range') ?? ''))
+      return there(memorySource(new Uint8Array(), this.name));
     throw statusError(this.name, response);
   }
 
@@ -127,12 +127,11 @@ export class RemoteFile {
 
   /** By the range that was asked for, which is the file's beginning. */
   private async byRange(response: Response, wanted: Wanted, kept: Kept | undefined): Promise<Found> {
+    const absence = this.absence(response, 206);
+    if (absence) return absence;
     const sent = contentRange(response);
     const size = isEncoded(response) ? undefined : (sent?.total ?? (await this.sizeByHead()));
-    if (size === undefined) {
-      discard(response);
-      return this.whole(await this.ask({}), wanted, kept);
-    }
+    if (size === undefined) return this.wholeAnew(wanted, kept);
     checkLength(this.options.path, size, this.name);
     // Some servers give less than they are asked for.
     const length = Math.min(FIRST_PIECE, size, sent?.length ?? size);
@@ -141,7 +140,7 @@ export class RemoteFile {
     if (beginsLikeHtml(start.bytes)) return this.page(response);
     if (!start.isWhole || start.bytes.byteLength !== length || (sent && sent.start !== 0)) {
       // An encoding that a page is not shown makes more or fewer bytes of those of the range.
-      if (!this.showsHeaders) return this.whole(await this.ask({}), wanted, kept);
+      if (!this.showsHeaders) return this.wholeAnew(wanted, kept);
       throw this.otherThan(length, start);
     }
     const version = versionOf(response, size);
@@ -166,9 +165,15 @@ export class RemoteFile {
     return new InputError(this.name, what, WAY_OUT);
   }
 
+  /** Without ranges, which lead nowhere. */
+  private async wholeAnew(wanted: Wanted, kept: Kept | undefined): Promise<Found> {
+    const response = await this.ask({});
+    return this.whole(response, wanted, kept).finally(() => discard(response));
+  }
+
   /** By an answer that holds the whole file. */
   private async whole(response: Response, wanted: Wanted, kept: Kept | undefined): Promise<Found> {
-    const absence = this.absence(response);
+    const absence = this.absence(response, 200);
     if (absence) return absence;
     const announced = announcedLength(response);
     if (announced !== undefined) checkLength(this.options.path, announced, this.name);
@@ -200,11 +205,7 @@ export class RemoteFile {
     body: AsyncIterable<Uint8Array<ArrayBuffer>>,
     size: number,
   ): Promise<Found> {
-    let isTaken = false;
     const fill = async (partial: PartialFile) => {
-      // The cache has failed on the way, and the answer's bytes are gone: another answer is needed.
-      if (isTaken) throw this.short(0, size, 0);
-      isTaken = true;
       for await (const part of body) {
         await partial.append(part);
         this.tell(partial.size, size);
@@ -213,6 +214,7 @@ export class RemoteFile {
     };
     const source = await this.kept?.keep(versionOf(response, size), fill);
     if (source) return there(source);
+    // Where the cache has failed on the way the answer is used up, and comes short: it is asked for again.
     const bytes = await inMemory(size, this.name, fill);
     return { ...there(memorySource(bytes, this.name)), isLarge: size > FIRST_PIECE };
   }
@@ -251,8 +253,8 @@ export class RemoteFile {
     });
   }
 
-  private short(come: number, length: number, wait?: number): PassingFailure {
-    return new PassingFailure(new InputError(this.name, `${come} bytes came of ${length}`, WAY_OUT), wait);
+  private short(come: number, length: number): PassingFailure {
+    return new PassingFailure(new InputError(this.name, `${come} bytes came of ${length}`, WAY_OUT));
   }
 
   private tell(loaded: number, total: number): void {

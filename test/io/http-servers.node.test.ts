@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { type Files, memoryFiles } from '../../src/io/files.ts';
 import { contentHash } from '../../src/io/hash.ts';
+import { CacheWriteError, type HubCache, memoryHubCache } from '../../src/io/hub/cache.ts';
 import type { SourceOptions } from '../../src/io/sources.ts';
 import { describeModel, openModelWeights } from '../../src/model/weights.ts';
 import { nodeHubCache } from '../../src/node/hub-cache.ts';
@@ -119,6 +120,25 @@ describe('a model behind a server', function () {
       const addressCache = nodeHubCache(join(file, 'below'));
       expect(await load({ addressCache, onNotice: (line) => void told.push(line) })).to.equal(whole);
       expect(told.join('\n')).to.include('model.safetensors is read without being kept').and.include(file);
+      server.close();
+    }
+  });
+
+  it('is read without being kept where the cache fails on the way', async () => {
+    const full = { size: 0, read: async () => new Uint8Array(), reset: async () => undefined };
+    const append = async () => {
+      throw new CacheWriteError('the cache', 'is full', 'Make room');
+    };
+    const addressCache: HubCache = {
+      ...memoryHubCache(),
+      add: async (_, fill) => {
+        await fill({ ...full, append });
+        throw new Error('the bytes went nowhere');
+      },
+    };
+    for (const kind of ['a plain server', 'no ranges', 'no lengths']) {
+      await serve(kind);
+      expect(await load({ addressCache })).to.equal(whole);
       server.close();
     }
   });

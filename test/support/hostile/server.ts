@@ -63,10 +63,10 @@ export const pouring = (megabytes: number, row: Hostile): Hostile => ({ ...row, 
 /** The way out of all that is too slow. */
 export const TOO_SLOW = 'WEBALIGN_HTTP_TIMEOUT';
 
-/** One of them, on this machine; `sent` says how many bytes it has got rid of. */
+/** One of them, on this machine: how many bytes it has got rid of, and how many connections still have some to take. */
 export async function openHostile({
   answer,
-}: Hostile): Promise<{ url: string; sent(): number; close(): void }> {
+}: Hostile): Promise<{ url: string; sent(): number; stuck(): number; close(): void }> {
   const sockets = new Set<Socket>();
   const written: number[] = [];
   let server: Server;
@@ -81,6 +81,7 @@ export async function openHostile({
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     sent: () => [...written, ...[...sockets].map((socket) => socket.bytesWritten)].reduce((a, b) => a + b, 0),
+    stuck: () => [...sockets].filter(({ writableLength }) => writableLength > 0).length,
     close: () => {
       for (const socket of sockets) socket.destroy();
       server.close();
