@@ -56,7 +56,7 @@ export { ggufFiles } from './io/gguf/files.ts';
 export type { FetchOptions, FetchProgress, HttpOptions } from './io/http.ts';
 export type { FetchFilesOptions } from './io/http-file.ts';
 export { fetchFiles } from './io/http-files.ts';
-export { type HubCache, memoryHubCache } from './io/hub/cache.ts';
+export { CacheWriteError, type HubCache, memoryHubCache } from './io/hub/cache.ts';
 export { DamagedDownloadError } from './io/hub/download.ts';
 export { clearPageCache } from './io/hub/opfs-cache.ts';
 export { type Adapter, type AdapterFiles, type LoraConfig, readAdapter, writeAdapter } from './io/peft.ts';

@@ -5,7 +5,7 @@
 import { InputError } from './errors.ts';
 import { type HttpOptions, hostOf } from './http.ts';
 import { brokeOff, PassingFailure } from './http-failures.ts';
-import { Patience } from './http-wait.ts';
+import { WaitBudget } from './http-wait.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -24,15 +24,15 @@ export async function* bodyOf(
 ): AsyncGenerator<Bytes> {
   const reader = response.body?.getReader();
   if (!reader) return;
-  const patience = new Patience(where, hostOf(response.url || where), 'bytes', options);
+  const budget = new WaitBudget(where, hostOf(response.url || where), 'bytes', options);
   try {
     for (;;) {
-      const { done, value } = await patience.wait(reader.read()).catch((cause) => {
+      const { done, value } = await budget.wait(reader.read()).catch((cause) => {
         options.signal?.throwIfAborted();
         throw cause instanceof InputError ? new PassingFailure(cause) : brokeOff(where, cause);
       });
       if (done) return;
-      patience.earn(value.byteLength);
+      budget.credit(value.byteLength);
       yield value;
     }
   } finally {

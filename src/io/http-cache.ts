@@ -15,13 +15,13 @@ import type { PartialFile } from './partial-file.ts';
 /** Where a file's version is noted, once all of it is there. */
 const VERSION = 'version.json';
 
-export interface Kept {
+export interface CachedVersion {
   version: Version;
   source: ByteSource;
 }
 
 /** What is kept of one address. */
-export class KeptFile {
+export class AddressCache {
   /** Whether the cache has taken everything so far. */
   private works = true;
   /** The folder of the cache that belongs to the address: its host and name, so that a person finds it, and its hash. */
@@ -40,7 +40,7 @@ export class KeptFile {
   }
 
   /** The version that is there whole. */
-  async find(): Promise<Kept | undefined> {
+  async find(): Promise<CachedVersion | undefined> {
     const version = readVersion(await this.cache.readText(this.repository, VERSION));
     const source = version && (await this.cache.open(this.place(version)));
     return source && { version, source };

@@ -19,9 +19,9 @@ import {
   limitByKind,
   within,
 } from './http-body.ts';
-import { isStill, type Kept, KeptFile, unlessIsStill } from './http-cache.ts';
+import { AddressCache, type CachedVersion, isStill, unlessIsStill } from './http-cache.ts';
 import { NoAnswerError, PassingFailure, statusError } from './http-failures.ts';
-import { contentRange, RangedFile, type RecentPieces, range, versionOf } from './http-ranges.ts';
+import { contentRange, type PieceCache, RangedFile, range, versionOf } from './http-ranges.ts';
 import type { HubCache } from './hub/cache.ts';
 import { isForeign, pageOrigin } from './page.ts';
 import { inMemory, type PartialFile } from './partial-file.ts';
@@ -36,7 +36,7 @@ interface Place {
   folder: string;
   path: string;
   /** Pieces that the files of the folder have in memory. */
-  recent: RecentPieces;
+  recent: PieceCache;
 }
 
 /** Whether a file will be read. */
@@ -63,7 +63,7 @@ const WAY_OUT = 'Try again, or fetch the file by other means and give the folder
 export class RemoteFile {
   /** For messages. */
   private readonly name: string;
-  private readonly kept: KeptFile | undefined;
+  private readonly kept: AddressCache | undefined;
   /** Whether the answers' headers can be relied on: a page is not shown all headers of another host. */
   private readonly showsHeaders: boolean;
 
@@ -72,7 +72,7 @@ export class RemoteFile {
     private readonly options: FetchFilesOptions & Place,
   ) {
     this.name = `${options.folder}/${options.path}`;
-    this.kept = options.cache && new KeptFile(options.cache, url, this.name, options);
+    this.kept = options.cache && new AddressCache(options.cache, url, this.name, options);
     this.showsHeaders = !isForeign(url);
   }
 
@@ -126,7 +126,7 @@ export class RemoteFile {
   }
 
   /** By the range that was asked for, which is the file's beginning. */
-  private async byRange(response: Response, wanted: Wanted, kept: Kept | undefined): Promise<Found> {
+  private async byRange(response: Response, wanted: Wanted, kept: CachedVersion | undefined): Promise<Found> {
     const absence = this.absence(response, 206);
     if (absence) return absence;
     const sent = contentRange(response);
@@ -166,13 +166,13 @@ export class RemoteFile {
   }
 
   /** Without ranges, which lead nowhere. */
-  private async wholeAnew(wanted: Wanted, kept: Kept | undefined): Promise<Found> {
+  private async wholeAnew(wanted: Wanted, kept: CachedVersion | undefined): Promise<Found> {
     const response = await this.ask({});
     return this.whole(response, wanted, kept).finally(() => discard(response));
   }
 
   /** By an answer that holds the whole file. */
-  private async whole(response: Response, wanted: Wanted, kept: Kept | undefined): Promise<Found> {
+  private async whole(response: Response, wanted: Wanted, kept: CachedVersion | undefined): Promise<Found> {
     const absence = this.absence(response, 200);
     if (absence) return absence;
     const announced = announcedLength(response);

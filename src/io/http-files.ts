@@ -4,7 +4,7 @@
  */
 import { type Files, filesOf } from './files.ts';
 import { type FetchFilesOptions, type Found, RemoteFile, type Wanted } from './http-file.ts';
-import { RecentPieces } from './http-ranges.ts';
+import { PieceCache } from './http-ranges.ts';
 import { resolveAddress } from './page.ts';
 
 /** The folder at `baseUrl`. A server's 404 or 410, or a web page in a file's place, means that the file is missing. */
@@ -12,7 +12,7 @@ export function fetchFiles(baseUrl: string, options: FetchFilesOptions = {}): Fi
   const base = URL.canParse(baseUrl) ? baseUrl : resolveAddress(baseUrl).href;
   const [name = '', query = ''] = base.split(/(?=[?#])/, 2);
   const folder = name.replace(/\/+$/, '');
-  const recent = new RecentPieces();
+  const recent = new PieceCache();
   const known = new Map<string, Promise<Found>>();
   const look = (path: string, wanted: Wanted): Promise<Found> => {
     const url = `${folder}/${path.split('/').map(encodeURIComponent).join('/')}${query}`;

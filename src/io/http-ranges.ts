@@ -170,7 +170,7 @@ function isWithin(found: ReturnType<typeof contentRange>, offset: number, length
 }
 
 /** The last pieces that were read of the files of a folder, so that what lies side by side is asked for together. */
-export class RecentPieces {
+export class PieceCache {
   /** The one that was used last stands last. */
   private readonly kept = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
   /** Which pieces of each file have ever come. */

@@ -29,7 +29,7 @@ const WAY_OUT =
 export type Awaited = 'answer' | 'bytes';
 
 /** The time that one answer has. {@link InputError} where it is used up. */
-export class Patience {
+export class WaitBudget {
   private readonly timeout: number;
   private readonly leastRate: number;
   /** Milliseconds of waiting that are left. */
@@ -52,7 +52,7 @@ export class Patience {
   }
 
   /** Bytes have come. */
-  earn(bytes: number): void {
+  credit(bytes: number): void {
     if (bytes === 0) return;
     this.bytes += bytes;
     this.left = Math.min(this.timeout, this.left + (bytes / this.leastRate) * 1000);
@@ -64,6 +64,7 @@ export class Patience {
   wait<T>(promise: Promise<T>): Promise<T> {
     const { signal } = this.options;
     return new Promise<T>((resolve, reject) => {
+      const atFirst = this.left;
       let since = performance.now();
       let timer: ReturnType<typeof setTimeout> | undefined;
       /** Takes the time since the last look off what is left. */
@@ -78,7 +79,7 @@ export class Patience {
         signal?.removeEventListener('abort', stop);
         spend();
         // The timer would have come first, had this program not been busy.
-        if (this.left <= 0) this.left = this.timeout;
+        if (this.left <= 0) this.left = atFirst;
         settle();
       };
       const stop = () => finish(() => reject(signal?.reason));

@@ -4,7 +4,7 @@
  */
 import { InputError } from './errors.ts';
 import { corsError, networkFailure, PassingFailure, statusError } from './http-failures.ts';
-import { Patience, type WaitOptions } from './http-wait.ts';
+import { WaitBudget, type WaitOptions } from './http-wait.ts';
 import { isForeign } from './page.ts';
 
 export interface HttpOptions extends WaitOptions {
@@ -46,7 +46,7 @@ export async function persist<T>(
     try {
       return await work((bytes) => {
         gain += bytes;
-        // Patience begins anew.
+        // WaitBudget begins anew.
         if (gain >= LEAST_GAIN) tries = 0;
       });
     } catch (failure) {
@@ -95,10 +95,10 @@ async function answerTo(url: string, init: RequestInit, options: HttpOptions): P
   const { fetch = globalThis.fetch, signal } = options;
   const where = shown(url);
   const ask = async (more: RequestInit = {}): Promise<Response> => {
-    const patience = new Patience(where, hostOf(url), 'answer', options);
+    const budget = new WaitBudget(where, hostOf(url), 'answer', options);
     const cut = new AbortController();
     try {
-      return await patience.wait(fetch(url, { ...init, ...more, signal: cut.signal }));
+      return await budget.wait(fetch(url, { ...init, ...more, signal: cut.signal }));
     } catch (cause) {
       cut.abort();
       signal?.throwIfAborted();

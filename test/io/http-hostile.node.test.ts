@@ -15,8 +15,8 @@ import { failureOf } from './refused.ts';
 
 const HOSTILE = [...SILENCE, ...LENGTHS, ...RANGES, ...ADDRESSES, ...HUBS];
 const TIMEOUT = 200;
-/** Six tries of a server that is silent, and as much again for a machine that has other things to do. */
-const DEADLINE = 12 * TIMEOUT + 2000;
+/** Six tries of a server that is silent, and some seconds for a machine that has other things to do. */
+const DEADLINE = 6 * TIMEOUT + 6000;
 /** Bytes of texts and weights that may be held while they come, with what the collector has not seen yet. */
 const MOST_MEMORY = 400e6;
 

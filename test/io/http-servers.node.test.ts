@@ -143,6 +143,13 @@ describe('a model behind a server', function () {
     }
   });
 
+  it('is a folder on disk in Node where its name begins with a slash, whatever the base', async () => {
+    await serve('a plain server');
+    const missing = () => openSource('/model', { base: `${server.url}/` });
+    await expectRefused(missing, '/model', 'there is no such folder');
+    expect(await contentOf(await openSource(join(process.cwd(), MODEL)))).to.equal(whole);
+  });
+
   it('is told as it comes', async () => {
     await serve('a plain server');
     const told: { file: string; loaded: number; total: number }[] = [];
