@@ -1,8 +1,10 @@
 /**
  * What the environment says of waiting for servers, and of where files from addresses are kept. Reads the environment only.
  */
+
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { own } from '../base/lookup.ts';
 import { InputError, quote } from '../io/errors.ts';
 import type { HttpOptions } from '../io/http.ts';
 
@@ -25,7 +27,7 @@ export function httpEnvironment(env: Environment = process.env): Pick<HttpOption
 }
 
 function numberIn(env: Environment, name: string, unit: string, least: number): number | undefined {
-  const text = env[name]?.trim();
+  const text = own(env, name)?.trim();
   if (!text) return undefined;
   const number = Number(text);
   if (number >= least && number < Number.POSITIVE_INFINITY) return number;

@@ -142,7 +142,7 @@ export function termParams(
     ...shaderNames(options),
   };
   const buffers = Object.entries(objective.reads ?? {}).map(([name, { per }]): [string, Tensor] => {
-    const column = columns[name];
+    const column = own(columns, name);
     if (!column) throw new RangeError(`${objective.name} reads the column ${name}, which is missing`);
     const wanted = expected[per];
     if (column.dtype !== 'f32' || (wanted !== undefined && column.length !== wanted)) {

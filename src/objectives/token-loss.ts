@@ -2,6 +2,7 @@
  * Runs losses on tokens, policy gradients among them: from token log-probabilities to a record for each completion, and to
  * the derivative of every token. Two passes, so that a formula may use sums over a whole completion. Knows no formula.
  */
+import { isOwn } from '../base/lookup.ts';
 import type { Buffers } from '../gpu/kernel.ts';
 import { threadsOfRow } from '../gpu/loops.ts';
 import { reflect } from '../gpu/reflect.ts';
@@ -89,6 +90,6 @@ function readBy(entry: string, shader: Shader, columns: Buffers): Buffers {
 }
 
 function requireRead(loss: string, columns: Buffers, read: Buffers): void {
-  const idle = Object.keys(columns).filter((name) => !(name in read));
+  const idle = Object.keys(columns).filter((name) => !isOwn(read, name));
   if (idle.length > 0) throw new RangeError(`${loss}: no pass of its shader reads ${idle.join(', ')}`);
 }

@@ -10,6 +10,7 @@ import { Variants } from '../../src/gpu/variants.ts';
 import { OBJECTIVES } from '../../src/objectives/catalogue.ts';
 import { objectiveLoss } from '../../src/objectives/objective-loss.ts';
 import { ATTENTION_VARIANTS, attention } from '../../src/ops/attention.ts';
+import { chosenLogprobs } from '../../src/ops/chosen-logprob.ts';
 import { decodeAttention } from '../../src/ops/decode-attention.ts';
 import { entropy } from '../../src/ops/entropy.ts';
 import { expectation } from '../../src/ops/expectation.ts';
@@ -23,6 +24,7 @@ import { logSumExp } from '../../src/ops/logsumexp.ts';
 import { PRODUCT_VARIANTS } from '../../src/ops/matmul.ts';
 import { rmsNorm } from '../../src/ops/rms-norm.ts';
 import { sample } from '../../src/ops/sample.ts';
+import { sequenceSums } from '../../src/ops/sequence-sum.ts';
 import { logSoftmax, SOFTMAX_VARIANTS, softmax } from '../../src/ops/softmax.ts';
 import { headLogprobs, tokenLogprobs } from '../../src/ops/token-logprob.ts';
 import { Tape } from '../../src/tensor/tape.ts';
@@ -68,6 +70,21 @@ const LARGEST: Readonly<Record<string, Run>> = {
     const settings = { temperature: 1, topK: 50, topP: 0.9, minP: 0, seed: 0 };
     sample(gpu, make([64, VOCABULARY]), live, settings, { step: 1 });
   },
+  'sample, with log-probabilities'(_, make, gpu) {
+    const logprobs = { sampling: make([8, 64]), model: make([8, 64]) };
+    const live = {
+      places: make([64, 4], false, 'u32'),
+      tokens: make([8, 64], false, 'u32'),
+      eos: make([64], false, 'u32'),
+      firstSequence: 0,
+      logprobs,
+    };
+    const logits = make([64, VOCABULARY]);
+    const settings = { temperature: 1, topK: 50, topP: 0.9, minP: 0.1, seed: 0 };
+    sample(gpu, logits, live, settings, { step: 1 });
+    chosenLogprobs(gpu, logits, live, logprobs.model, { step: 1 });
+  },
+  sequenceSums: (tape, make) => sequenceSums(tape, make([4 * TOKENS], true), make([3], false, 'u32')),
   ...headCases(),
   ...linearCases(),
   'rmsNorm of heads': (tape, make) =>
