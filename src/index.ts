@@ -54,12 +54,14 @@ export type { ModelConfig } from './io/config.ts';
 export { InputError } from './io/errors.ts';
 export { blobFiles, type Files, memoryFiles } from './io/files.ts';
 export { ggufFiles } from './io/gguf/files.ts';
-export type { HttpOptions } from './io/http.ts';
+export type { FetchOptions, FetchProgress, HttpOptions } from './io/http.ts';
+export type { FetchFilesOptions } from './io/http-file.ts';
 export { fetchFiles } from './io/http-files.ts';
-export { type HubCache, memoryHubCache } from './io/hub/cache.ts';
-export type { FetchProgress } from './io/hub/client.ts';
+export { CacheWriteError, type HubCache, memoryHubCache } from './io/hub/cache.ts';
 export { DamagedDownloadError } from './io/hub/download.ts';
-export { type Adapter, type AdapterFiles, type LoraConfig, readAdapter, writeAdapter } from './io/peft.ts';
+export { clearPageCache } from './io/hub/opfs-cache.ts';
+export type { LoraArgs, LoraConfig } from './io/lora-settings.ts';
+export { type Adapter, type AdapterFiles, readAdapter, writeAdapter } from './io/peft.ts';
 export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
 export { openSafetensors, parseSafetensors, type TensorSource, writeSafetensors } from './io/safetensors.ts';
 export { openSource, type Source, type SourceOptions } from './io/sources.ts';
@@ -91,6 +93,7 @@ export { DIVERGENCES, type Divergence, type DivergenceRow } from './objectives/d
 export { FAMILIES, type Family, type LossSettings } from './objectives/families.ts';
 export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './objectives/logits.ts';
 export { objectiveLoss, type Term } from './objectives/objective-loss.ts';
+export type { ObjectiveOption } from './objectives/options.ts';
 export { objectiveShader } from './objectives/shader.ts';
 export { tokenLoss } from './objectives/token-loss.ts';
 export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD, TOKEN_RECORD } from './objectives/units.ts';
@@ -122,18 +125,24 @@ export { type OptimalPolicy, type OptimalPolicyInputs, optimalPolicy } from './t
 // Training and scoring.
 export {
   CPO_DEFAULTS,
+  type CPOArgs,
   type CPOConfig,
   DPO_DEFAULTS,
+  type DPOArgs,
   type DPOConfig,
   KTO_DEFAULTS,
+  type KTOArgs,
   type KTOConfig,
   LORA_DEFAULTS,
   LORA_LEARNING_RATE,
   ORPO_DEFAULTS,
+  type ORPOArgs,
   type ORPOConfig,
   type PeftConfig,
   SFT_DEFAULTS,
+  type SFTArgs,
   type SFTConfig,
+  type WithOwnOptions,
 } from './train/config.ts';
 export { CPOTrainer, type CPOTrainerOptions } from './train/cpo-trainer.ts';
 export { DatasetSource } from './train/dataset-source.ts';

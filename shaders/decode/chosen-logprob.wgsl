@@ -7,7 +7,7 @@
 struct Params {
   rows: u32,
   first_row: u32,
-  vocabulary: u32,
+  cols: u32, // tokens of the vocabulary
   stride: u32,
   step: u32,
   sequences: u32,
@@ -30,10 +30,10 @@ fn forward(
     return;
   }
   let start = row * params.stride;
-  let state = online_row(start, params.vocabulary, lane);
+  let state = online_row(start, params.cols, lane);
   let at = params.step * params.sequences + places[params.first_row + row].w;
   let token = tokens[at];
-  if (lane == 0u && token < params.vocabulary) {
+  if (lane == 0u && token < params.cols) {
     logprobs[at] = online_logprob(state, logits[start + token]);
   }
 }

@@ -75,32 +75,47 @@ struct Edge {
   number: f32, // of tokens in the range
 }
 
+// What tokens add up to above each of four limits: their number and, where it is asked for, their weight.
+struct Tally {
+  number: vec4f,
+  amount: vec4f,
+}
+
+fn add_token(tally: ptr<function, Tally>, block: Block, v: u32, limits: vec4u, high: u32, weighted: bool) {
+  if (v >= block.end) {
+    return;
+  }
+  let x = logits[block.row + v];
+  let rank = ordered(x);
+  if (rank >= limits.x && rank < high) {
+    let passes = select(vec4f(), vec4f(1.0), vec4u(rank) >= limits);
+    (*tally).number += passes;
+    if (weighted) {
+      (*tally).amount += passes * weight_of(block, x);
+    }
+  }
+}
+
 fn find_edge(block: Block, lane: u32, start: Edge, goal: f32, weighted: bool) -> Edge {
   var edge = start;
   for (var round = 0u; round < NARROWINGS; round++) {
     let width = edge.high - edge.low;
     let is_wide = width > 1u && edge.number > 1.0;
     let limits = edge.low + min(vec4u(1u, 2u, 3u, 4u) * ((width + 4u) / 5u), vec4u(max(width, 1u) - 1u));
-    var number = vec4f();
-    var amount = vec4f();
+    var tally = Tally();
     // Threads that are done stay in step for the sums.
     let end = select(block.first, block.end, is_wide);
-    for (var v = block.first; v < end; v++) {
-      let x = logits[block.row + v];
-      let rank = ordered(x);
-      if (rank >= limits.x && rank < edge.high) {
-        let passes = select(vec4f(), vec4f(1.0), vec4u(rank) >= limits);
-        number += passes;
-        if (weighted) {
-          amount += passes * weight_of(block, x);
-        }
-      }
+    // Four tokens an iteration, because there may be so many rounds: see src/gpu/loops.ts.
+    for (var v = block.first; v < end; v += 4u) {
+      add_token(&tally, block, v, limits, edge.high, weighted);
+      add_token(&tally, block, v + 1u, limits, edge.high, weighted);
+      add_token(&tally, block, v + 2u, limits, edge.high, weighted);
+      add_token(&tally, block, v + 3u, limits, edge.high, weighted);
     }
-    number = sum_each(number, lane);
+    let number = sum_each(tally.number, lane);
+    var amount = number;
     if (weighted) {
-      amount = sum_each(amount, lane);
-    } else {
-      amount = number;
+      amount = sum_each(tally.amount, lane);
     }
     amount += edge.above;
     if (!is_wide) {

@@ -31,6 +31,19 @@ fn forward(
   var keys: Rows;
   var values: Rows;
   let keys_seen = keys_of_quad(place.tokens);
+  if (PIECEWISE) {
+    if (is_begun()) {
+      if (goes_on() && keys_seen.turns == 0u) {
+        return;
+      }
+      for (var b = 0u; b < BLOCKS; b++) {
+        let at = state_at(place.tokens[b], place.head, 0u, 1u);
+        highest[b] = lse[at];
+        total[b] = lse[at + 1u];
+      }
+      sums = hold_y(place);
+    }
+  }
   for (var turn = 0u; turn < keys_seen.turns; turn++) {
     let seen = seen_in(keys_seen, turn);
     let j = key_in(keys_seen, turn);
@@ -52,19 +65,37 @@ fn forward(
     scale_held(&sums, shrink);
     add_multiples(&sums, weights, &values);
   }
-  scale_held(&sums, 1.0 / total);
-  var results = sums;
-  for (var t = 0u; t < 4u * BLOCKS && place.first_token + t < params.tokens; t++) {
-    let q = query_at(vec4u(place.first_token + t), place.head).x;
-    for (var v = 0u; v < VECTORS && 4u * v + part < HEAD_VECTORS; v++) {
-      y[q + 4u * v + part] = results[v * BLOCKS + t / 4u][t % 4u];
+  if (PIECEWISE) {
+    if (goes_on()) {
+      for (var b = 0u; b < BLOCKS; b++) {
+        let token = place.first_token + 4u * b + part;
+        if (token < params.tokens) {
+          let at = state_at(token, place.head, 0u, 1u);
+          lse[at] = highest[b];
+          lse[at + 1u] = total[b];
+        }
+      }
+      store_y(place, sums);
+      return;
     }
   }
+  scale_held(&sums, 1.0 / total);
+  store_y(place, sums);
   let logs = (highest + log2(total)) / LOG2_E;
   for (var b = 0u; b < BLOCKS; b++) {
     let token = place.first_token + 4u * b + part;
     if (token < params.tokens) {
       lse[token * params.heads + place.head] = logs[b];
+    }
+  }
+}
+
+fn store_y(place: Place, sums: Held) {
+  var results = sums;
+  for (var t = 0u; t < 4u * BLOCKS && place.first_token + t < params.tokens; t++) {
+    let q = query_at(vec4u(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS && 4u * v + place.part < HEAD_VECTORS; v++) {
+      y[q + 4u * v + place.part] = results[v * BLOCKS + t / 4u][t % 4u];
     }
   }
 }
@@ -100,6 +131,14 @@ fn backward_query(
   var keys: Rows;
   var values: Rows;
   let keys_seen = keys_of_quad(place.tokens);
+  if (PIECEWISE) {
+    if (is_begun()) {
+      if (keys_seen.turns == 0u) {
+        return;
+      }
+      sums = hold_dquery(place);
+    }
+  }
   for (var turn = 0u; turn < keys_seen.turns; turn++) {
     let seen = seen_in(keys_seen, turn);
     let j = key_in(keys_seen, turn);
@@ -141,15 +180,24 @@ fn backward_key_value(
   let shared_by = params.heads / params.kv_heads;
   var held_key = hold_key(place);
   var held_value = hold_value(place);
-  let seeing = seeing_queries(place.tokens);
+  let seeing = taken_queries(place.tokens);
   let range = range_of_quad(seeing);
   var key_sums: Held;
   var value_sums: Held;
   var queries: Rows;
   var dys: Rows;
-  let first_head = place.head * shared_by;
+  let first_head = place.head * shared_by + params.from_head;
   let turns = turns_in(range);
-  for (var turn = 0u; turn < shared_by * turns; turn++) {
+  if (PIECEWISE) {
+    if (is_begun()) {
+      if (turns == 0u) {
+        return;
+      }
+      key_sums = hold_dkey(place);
+      value_sums = hold_dvalue(place);
+    }
+  }
+  for (var turn = 0u; turn < (params.to_head - params.from_head) * turns; turn++) {
     let head = first_head + turn / turns;
     let i = range.x + 2u * (turn % turns);
     let two = two_from(i);
@@ -187,4 +235,49 @@ fn backward_key_value(
       dvalue[at] = to_value;
     }
   }
+}
+
+// What another dispatch has left of sums.
+fn hold_y(place: Place) -> Held {
+  var held: Held;
+  for (var t = 0u; t < 4u * BLOCKS; t++) {
+    let at = query_at(two_from(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS && 4u * v + place.part < HEAD_VECTORS; v++) {
+      held[v * BLOCKS + t / 4u][t % 4u] = y[at + 4u * v + place.part];
+    }
+  }
+  return held;
+}
+
+fn hold_dquery(place: Place) -> Held {
+  var held: Held;
+  for (var t = 0u; t < 4u * BLOCKS; t++) {
+    let at = query_at(two_from(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS && 4u * v + place.part < HEAD_VECTORS; v++) {
+      held[v * BLOCKS + t / 4u][t % 4u] = dquery[at + 4u * v + place.part];
+    }
+  }
+  return held;
+}
+
+fn hold_dkey(place: Place) -> Held {
+  var held: Held;
+  for (var t = 0u; t < 4u * BLOCKS; t++) {
+    let at = key_at(two_from(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS && 4u * v + place.part < HEAD_VECTORS; v++) {
+      held[v * BLOCKS + t / 4u][t % 4u] = dkey[at + 4u * v + place.part];
+    }
+  }
+  return held;
+}
+
+fn hold_dvalue(place: Place) -> Held {
+  var held: Held;
+  for (var t = 0u; t < 4u * BLOCKS; t++) {
+    let at = key_at(two_from(place.first_token + t), place.head).x;
+    for (var v = 0u; v < VECTORS && 4u * v + place.part < HEAD_VECTORS; v++) {
+      held[v * BLOCKS + t / 4u][t % 4u] = dvalue[at + 4u * v + place.part];
+    }
+  }
+  return held;
 }

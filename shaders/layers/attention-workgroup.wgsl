@@ -3,6 +3,7 @@
 // passed over. A head wider than 128 is summed in parts by several groups.
 
 #include "lib/staged-attention.wgsl"
+#include "lib/staged-pieces.wgsl"
 
 @compute @workgroup_size(THREADS)
 fn forward(
@@ -22,18 +23,37 @@ fn forward(
   var sum1 = mat4x4f();
   var sum2 = mat4x4f();
   var sum3 = mat4x4f();
+  if (PIECEWISE) {
+    if (is_begun()) {
+      if (goes_on() && tile_takes_none(place.first_token)) {
+        return;
+      }
+      for (var j = 0u; j < 4u; j++) {
+        let at = state_at(rows_of(mine)[j], place.head, place.first / (4u * SIDE), PARTS);
+        highest[j] = lse[at];
+        total[j] = lse[at + 1u];
+      }
+      var begun = y_blocks(place, mine, lane);
+      sum0 = begun[0];
+      sum1 = begun[1];
+      sum2 = begun[2];
+      sum3 = begun[3];
+      storageBarrier(); // the states are read by several threads before one of them writes them again
+    }
+  }
   for (var pass_index = 0u; pass_index < 2u; pass_index++) {
     var range = next_origin(place.first_token, pass_index, 0u);
-    var start = range.x;
+    var start = first_taken(range.x);
     while (range.x != ANY) {
       let origin = range.x;
       let first_key = start;
+      let end = range.y;
       start += TILE;
-      if (start >= range.y) {
+      if (start >= end) {
         range = next_origin(place.first_token, pass_index, origin + 1u);
-        start = range.x;
+        start = first_taken(range.x);
       }
-      if (!meets(place.first_token, first_key, pass_index, origin)) {
+      if (first_key >= end || !meets(place.first_token, first_key, pass_index, origin)) {
         continue;
       }
       let own = seen_from(rows_of(mine), pass_index, origin);
@@ -70,6 +90,10 @@ fn forward(
       }
     }
   }
+  var divisors = total;
+  if (PIECEWISE) {
+    divisors = select(total, vec4f(1.0), goes_on());
+  }
   let logs = highest + log(total);
   let blocks = array<mat4x4f, 4>(sum0, sum1, sum2, sum3);
   for (var j = 0u; j < 4u && mine + j < params.tokens; j++) {
@@ -77,34 +101,24 @@ fn forward(
     for (var c = 0u; c < CHUNKS; c++) {
       let vector = place.first + SIDE * c + lane % SIDE;
       if (vector < HEAD_VECTORS) {
-        y[row * HEAD_VECTORS + vector] = blocks[c][j] / total[j];
+        y[row * HEAD_VECTORS + vector] = blocks[c][j] / divisors[j];
       }
     }
-    if (place.first == 0u && lane % SIDE == 0u) {
+    if (lane % SIDE != 0u) {
+      continue;
+    }
+    if (PIECEWISE) {
+      if (goes_on()) {
+        let at = state_at(mine + j, place.head, place.first / (4u * SIDE), PARTS);
+        lse[at] = highest[j];
+        lse[at + 1u] = total[j];
+        continue;
+      }
+    }
+    if (place.first == 0u) {
       lse[row] = logs[j];
     }
   }
-}
-
-// Weights p = exp(scale · query · key − log-sum-exp) where the query sees the key, else 0.
-fn probabilities(products: mat4x4f, log_sums: vec4f, visible: mat4x4f) -> mat4x4f {
-  return seen_only(exponentials(params.scale * products, log_sums), visible, 0.0);
-}
-
-// scale · p · (dp − delta)
-fn score_gradients(p: mat4x4f, dp: mat4x4f, deltas: vec4f) -> mat4x4f {
-  return params.scale * mat4x4f(
-    p[0] * (dp[0] - deltas.x),
-    p[1] * (dp[1] - deltas.y),
-    p[2] * (dp[2] - deltas.z),
-    p[3] * (dp[3] - deltas.w),
-  );
-}
-
-// Log-sum-exps of four queries as one column, deltas as the other.
-fn stats_of(tokens: vec4u, head: u32) -> mat2x4f {
-  let at = tokens * params.heads + head;
-  return transpose(mat4x2f(row_stats[at.x], row_stats[at.y], row_stats[at.z], row_stats[at.w]));
 }
 
 @compute @workgroup_size(THREADS)
@@ -124,18 +138,31 @@ fn backward_query(
   var sum1 = mat4x4f();
   var sum2 = mat4x4f();
   var sum3 = mat4x4f();
+  if (PIECEWISE) {
+    if (is_begun()) {
+      if (tile_takes_none(place.first_token)) {
+        return;
+      }
+      var begun = dquery_blocks(place, mine, lane);
+      sum0 = begun[0];
+      sum1 = begun[1];
+      sum2 = begun[2];
+      sum3 = begun[3];
+    }
+  }
   for (var pass_index = 0u; pass_index < 2u; pass_index++) {
     var range = next_origin(place.first_token, pass_index, 0u);
-    var start = range.x;
+    var start = first_taken(range.x);
     while (range.x != ANY) {
       let origin = range.x;
       let first_key = start;
+      let end = range.y;
       start += TILE;
-      if (start >= range.y) {
+      if (start >= end) {
         range = next_origin(place.first_token, pass_index, origin + 1u);
-        start = range.x;
+        start = first_taken(range.x);
       }
-      if (!meets(place.first_token, first_key, pass_index, origin)) {
+      if (first_key >= end || !meets(place.first_token, first_key, pass_index, origin)) {
         continue;
       }
       let own = seen_from(rows_of(mine), pass_index, origin);
@@ -187,6 +214,8 @@ fn backward_key_value(
     return;
   }
   let shared_by = params.heads / params.kv_heads;
+  let mine = place.first_token + 4u * (lane / SIDE);
+  var begin = place.first_token;
   var end = 0u;
   for (var b = 0u; b < SIDE; b++) {
     end = max(end, seeing_queries(rows_of(place.first_token + 4u * b)).end);
@@ -199,7 +228,26 @@ fn backward_key_value(
   var value1 = mat4x4f();
   var value2 = mat4x4f();
   var value3 = mat4x4f();
-  for (var start = place.first_token; start < end; start += TILE) {
+  if (PIECEWISE) {
+    begin = max(begin, params.start); // pieces are whole tiles
+    end = min(end, params.stop);
+    if (is_begun()) {
+      if (begin >= end) {
+        return;
+      }
+      var begun_keys = dkey_blocks(place, mine, lane);
+      key0 = begun_keys[0];
+      key1 = begun_keys[1];
+      key2 = begun_keys[2];
+      key3 = begun_keys[3];
+      var begun_values = dvalue_blocks(place, mine, lane);
+      value0 = begun_values[0];
+      value1 = begun_values[1];
+      value2 = begun_values[2];
+      value3 = begun_values[3];
+    }
+  }
+  for (var start = begin; start < end; start += TILE) {
     if (!meets(start, place.first_token, 0u, ANY) && !meets(start, place.first_token, 1u, ANY)) {
       continue;
     }
@@ -209,7 +257,8 @@ fn backward_key_value(
     // A query past the last counts nothing.
     let real = vec4f(queries < vec4u(params.tokens));
     let visible = by_column(sight(seen_keys(tokens, 0u), keys) + sight(seen_keys(tokens, 1u), keys), real);
-    for (var head = place.head * shared_by; head < (place.head + 1u) * shared_by; head++) {
+    let first_head = place.head * shared_by;
+    for (var head = first_head + params.from_head; head < first_head + params.to_head; head++) {
       let stats = stats_of(tokens, head);
       let products = query_key(start, head, place.first_token, place.head, lane);
       let dp = dy_value(start, head, place.first_token, place.head, lane);
@@ -246,7 +295,6 @@ fn backward_key_value(
       }
     }
   }
-  let mine = place.first_token + 4u * (lane / SIDE);
   let key_blocks = array<mat4x4f, 4>(key0, key1, key2, key3);
   let value_blocks = array<mat4x4f, 4>(value0, value1, value2, value3);
   for (var j = 0u; j < 4u && mine + j < params.tokens; j++) {

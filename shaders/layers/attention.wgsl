@@ -25,8 +25,21 @@ fn forward(
   var highest = vec4f(LOWEST);
   var total = vec4f();
   var sums: Held;
+  if (PIECEWISE) {
+    if (is_begun()) {
+      if (goes_on() && takes_none(place.tokens)) {
+        return;
+      }
+      for (var t = 0u; t < TOKENS; t++) {
+        let at = state_at(place.tokens[t], place.head, place.first / 4u, PARTS);
+        highest[t] = lse[at];
+        total[t] = lse[at + 1u];
+      }
+      sums = hold_y(q, place.first);
+    }
+  }
   for (var pass_index = 0u; pass_index < 2u; pass_index++) {
-    let seen = seen_keys(place.tokens, pass_index);
+    let seen = taken_keys(place.tokens, pass_index);
     for (var j = seen.first; j < seen.end; j++) {
       let k = key_at(vec4u(j), kv_head).x;
       var s = query_products(held_query, q, k, key_block(k, 0u));
@@ -41,16 +54,33 @@ fn forward(
       add_multiples(&sums, weight, value_block(k, place.first));
     }
   }
+  if (PIECEWISE) {
+    if (goes_on()) {
+      for (var t = 0u; t < TOKENS && place.first_token + t < params.tokens; t++) {
+        let at = state_at(place.first_token + t, place.head, place.first / 4u, PARTS);
+        lse[at] = highest[t];
+        lse[at + 1u] = total[t];
+      }
+      store_y(place, q, sums);
+      return;
+    }
+  }
   scale_held(&sums, 1.0 / total);
   let logs = highest + log(total);
+  store_y(place, q, sums);
+  if (place.first == 0u) {
+    for (var t = 0u; t < TOKENS && place.first_token + t < params.tokens; t++) {
+      lse[(place.first_token + t) * params.heads + place.head] = logs[t];
+    }
+  }
+}
+
+fn store_y(place: Place, q: vec4u, sums: Held) {
   // Stores go by loops: written out they are most of what a pipeline takes to compile.
   let blocks = array<mat4x4f, 4>(sums.t0, sums.t1, sums.t2, sums.t3);
   for (var t = 0u; t < TOKENS && place.first_token + t < params.tokens; t++) {
     for (var v = 0u; v < 4u && place.first + v < HEAD_VECTORS; v++) {
       y[q[t] + place.first + v] = blocks[t][v];
-    }
-    if (place.first == 0u) {
-      lse[(place.first_token + t) * params.heads + place.head] = logs[t];
     }
   }
 }
@@ -105,8 +135,16 @@ fn backward_query(
   let log_sums = vec4f(r0.x, r1.x, r2.x, r3.x);
   let deltas = vec4f(r0.y, r1.y, r2.y, r3.y);
   var sums: Held;
+  if (PIECEWISE) {
+    if (is_begun()) {
+      if (takes_none(place.tokens)) {
+        return;
+      }
+      sums = hold_dquery(q, place.first);
+    }
+  }
   for (var pass_index = 0u; pass_index < 2u; pass_index++) {
-    let seen = seen_keys(place.tokens, pass_index);
+    let seen = taken_keys(place.tokens, pass_index);
     for (var j = seen.first; j < seen.end; j++) {
       let k = key_at(vec4u(j), kv_head).x;
       var own_key = key_block(k, 0u);
@@ -147,10 +185,20 @@ fn backward_key_value(
   let k = key_at(place.tokens, place.head);
   let held_key = whole_key(k);
   let held_value = whole_value(k);
-  let seeing = seeing_queries(place.tokens);
+  let seeing = taken_queries(place.tokens);
   var key_sums: Held;
   var value_sums: Held;
-  for (var head = place.head * shared_by; head < (place.head + 1u) * shared_by; head++) {
+  if (PIECEWISE) {
+    if (is_begun()) {
+      if (seeing.end == 0u) {
+        return;
+      }
+      key_sums = hold_dkey(k, place.first);
+      value_sums = hold_dvalue(k, place.first);
+    }
+  }
+  let first_head = place.head * shared_by;
+  for (var head = first_head + params.from_head; head < first_head + params.to_head; head++) {
     for (var i = seeing.first; i < seeing.end; i++) {
       let q = query_at(vec4u(i), head).x;
       let stats = row_stats[i * params.heads + head];
@@ -184,4 +232,41 @@ fn backward_key_value(
       dvalue[at] = to_value;
     }
   }
+}
+
+// What another dispatch has left of sums.
+fn hold_y(starts: vec4u, first: u32) -> Held {
+  var blocks: array<mat4x4f, 4>;
+  for (var t = 0u; t < TOKENS; t++) {
+    let at = vectors_at(starts[t], first);
+    blocks[t] = mat4x4f(y[at.x], y[at.y], y[at.z], y[at.w]);
+  }
+  return Held(blocks[0], blocks[1], blocks[2], blocks[3]);
+}
+
+fn hold_dquery(starts: vec4u, first: u32) -> Held {
+  var blocks: array<mat4x4f, 4>;
+  for (var t = 0u; t < TOKENS; t++) {
+    let at = vectors_at(starts[t], first);
+    blocks[t] = mat4x4f(dquery[at.x], dquery[at.y], dquery[at.z], dquery[at.w]);
+  }
+  return Held(blocks[0], blocks[1], blocks[2], blocks[3]);
+}
+
+fn hold_dkey(starts: vec4u, first: u32) -> Held {
+  var blocks: array<mat4x4f, 4>;
+  for (var t = 0u; t < TOKENS; t++) {
+    let at = vectors_at(starts[t], first);
+    blocks[t] = mat4x4f(dkey[at.x], dkey[at.y], dkey[at.z], dkey[at.w]);
+  }
+  return Held(blocks[0], blocks[1], blocks[2], blocks[3]);
+}
+
+fn hold_dvalue(starts: vec4u, first: u32) -> Held {
+  var blocks: array<mat4x4f, 4>;
+  for (var t = 0u; t < TOKENS; t++) {
+    let at = vectors_at(starts[t], first);
+    blocks[t] = mat4x4f(dvalue[at.x], dvalue[at.y], dvalue[at.z], dvalue[at.w]);
+  }
+  return Held(blocks[0], blocks[1], blocks[2], blocks[3]);
 }

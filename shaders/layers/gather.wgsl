@@ -12,6 +12,8 @@ struct Params {
   count: u32, // and how many
   scale: f32,
   accumulate: u32,
+  skipped: u32, // readers of each row that a dispatch before has summed
+  most: u32, // readers of a row that this one sums
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -53,8 +55,13 @@ fn backward(
   }
   let row = params.start + id / params.cols;
   let column = id % params.cols;
+  let begin = min(offsets[row] + params.skipped, offsets[row + 1u]);
+  let end = min(begin + params.most, offsets[row + 1u]);
+  if (params.skipped > 0u && begin == end) {
+    return;
+  }
   var sum = 0.0;
-  for (var e = offsets[row]; e < offsets[row + 1u]; e++) {
+  for (var e = begin; e < end; e++) {
     sum += dy[entries[e] * params.cols + column];
   }
   sum *= params.scale;

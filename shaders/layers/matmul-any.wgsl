@@ -11,6 +11,8 @@ struct Params {
   c_stride: u32,
   scale: f32,
   accumulate: u32,
+  first: u32, // of the k terms that are summed
+  count: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -24,11 +26,11 @@ fn element_of(group: vec3u, groups: vec3u, lane: u32) -> u32 {
   return linear_group(group, groups) * WORKGROUP + lane;
 }
 
-// Element `id` of c takes the sum of k products of a and b, from their first elements on, by their steps.
+// Element `id` of c takes the sum of products of a and b, from their first elements on, by their steps.
 fn product(id: u32, a_start: u32, a_step: u32, b_start: u32, b_step: u32) {
   let at = id / params.n * params.c_stride + id % params.n;
   var sum = 0.0;
-  for (var i = 0u; i < params.k; i++) {
+  for (var i = params.first; i < params.first + params.count; i++) {
     sum += a[a_start + i * a_step] * weight1(b_start + i * b_step);
   }
   sum *= params.scale;

@@ -24,20 +24,35 @@ var<workgroup> left_piece: array<f16, 4u * TALL * SIDE>;
 var<workgroup> right_piece: array<f16, 4u * WIDE * SIDE>;
 var<workgroup> results: array<f32, 4u * DOWN * SIDE>;
 
+fn put_left(at: u32, values: vec4f) {
+  left_piece[at] = f16(values.x);
+  left_piece[at + 1u] = f16(values.y);
+  left_piece[at + 2u] = f16(values.z);
+  left_piece[at + 3u] = f16(values.w);
+}
+
+fn put_right(at: u32, values: vec4f) {
+  right_piece[at] = f16(values.x);
+  right_piece[at + 1u] = f16(values.y);
+  right_piece[at + 2u] = f16(values.z);
+  right_piece[at + 3u] = f16(values.w);
+}
+
 fn keep_left(place: vec2u, block: mat4x4f) {
-  for (var j = 0u; j < 4u; j++) {
-    for (var i = 0u; i < 4u; i++) {
-      left_piece[(4u * place.x + j) * SIDE + 4u * place.y + i] = f16(block[j][i]);
-    }
-  }
+  let at = 4u * (place.x * SIDE + place.y);
+  put_left(at, block[0]);
+  put_left(at + SIDE, block[1]);
+  put_left(at + 2u * SIDE, block[2]);
+  put_left(at + 3u * SIDE, block[3]);
 }
 
 fn keep_right(place: vec2u, block: mat4x4f) {
-  for (var j = 0u; j < 4u; j++) {
-    for (var i = 0u; i < 4u; i++) {
-      right_piece[(4u * place.y + j) * 4u * WIDE + 4u * place.x + i] = f16(block[j][i]);
-    }
-  }
+  const WIDTH = 4u * WIDE;
+  let at = 4u * (place.y * WIDTH + place.x);
+  put_right(at, block[0]);
+  put_right(at + WIDTH, block[1]);
+  put_right(at + 2u * WIDTH, block[2]);
+  put_right(at + 3u * WIDTH, block[3]);
 }
 
 @compute @workgroup_size(THREADS)

@@ -9,6 +9,10 @@ struct Params {
   accumulate_query: u32,
   accumulate_key: u32,
   accumulate_value: u32,
+  start: u32, // of the keys, or of the queries of backward_key_value, the first that a dispatch takes
+  stop: u32, // and where they end
+  from_head: u32, // of the heads that share one of the keys, the first that backward_key_value takes
+  to_head: u32, // and where they end
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -17,7 +21,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> value: array<vec4f>; // (tokens, kv_heads · head_dim)
 @group(0) @binding(4) var<storage, read> spans: array<vec4u>; // (tokens): prefix start, prefix end, start, query end
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>; // (tokens, heads · head_dim)
-@group(0) @binding(6) var<storage, read_write> lse: array<f32>; // (tokens, heads)
+@group(0) @binding(6) var<storage, read_write> lse: array<f32>; // (tokens, heads), and the states of PIECEWISE
 @group(0) @binding(7) var<storage, read> dy: array<vec4f>; // (tokens, heads · head_dim)
 @group(0) @binding(8) var<storage, read> saved_y: array<vec4f>; // (tokens, heads · head_dim)
 @group(0) @binding(9) var<storage, read> saved_lse: array<f32>; // (tokens, heads)
@@ -29,6 +33,9 @@ struct Params {
 
 const HEAD_VECTORS: u32 = 4; // head_dim / 4
 const WINDOW: u32 = 0; // positions that a query sees, itself the last; 0 for all
+// Several dispatches, each of which takes some of the keys and goes on where the one before ended: sums are left in y or in
+// the gradients, which are set, and the softmax behind the log-sum-exps. Not a bit depends on where they are parted.
+const PIECEWISE: bool = false;
 
 const LOWEST: f32 = -3.0e38;
 const FOUR = vec4u(0u, 1u, 2u, 3u);
@@ -75,6 +82,20 @@ fn seen_keys(tokens: vec4u, pass_index: u32) -> Ranges {
   return ranges(windowed(starts, tokens + 1u), tokens + 1u);
 }
 
+// Of those the ones that this dispatch takes.
+fn taken_keys(tokens: vec4u, pass_index: u32) -> Ranges {
+  let seen = seen_keys(tokens, pass_index);
+  if (!PIECEWISE) {
+    return seen;
+  }
+  return ranges(max(seen.starts, vec4u(params.start)), min(seen.ends, vec4u(params.stop)));
+}
+
+// Whether the queries see no key that this dispatch takes.
+fn takes_none(tokens: vec4u) -> bool {
+  return max(taken_keys(tokens, 0u).end, taken_keys(tokens, 1u).end) == 0u;
+}
+
 // The first keys in sight, where the query is the last before `ends`.
 fn windowed(starts: vec4u, ends: vec4u) -> vec4u {
   if (WINDOW == 0u) {
@@ -96,4 +117,29 @@ fn in_window(tokens: vec4u, i: u32) -> vec4<bool> {
 // The queries that see the keys of a thread.
 fn seeing_queries(tokens: vec4u) -> Ranges {
   return ranges(tokens, vec4u(spans[tokens.x].w, spans[tokens.y].w, spans[tokens.z].w, spans[tokens.w].w));
+}
+
+// Of those the ones that this dispatch takes.
+fn taken_queries(tokens: vec4u) -> Ranges {
+  let seeing = seeing_queries(tokens);
+  if (!PIECEWISE) {
+    return seeing;
+  }
+  return ranges(max(seeing.starts, vec4u(params.start)), min(seeing.ends, vec4u(params.stop)));
+}
+
+// Whether this dispatch goes on with what another has begun.
+fn is_begun() -> bool {
+  return params.start > 0u || params.from_head > 0u;
+}
+
+// Whether another dispatch goes on with this one's softmax.
+fn goes_on() -> bool {
+  return params.stop < params.tokens;
+}
+
+// Where the softmax of a query lies between two dispatches: its largest score, and the sum of its weights. Each of `parts`
+// threads that share a head has its own, so that none is read when it is written.
+fn state_at(token: u32, head: u32, part: u32, parts: u32) -> u32 {
+  return params.tokens * params.heads + 2u * ((token * params.heads + head) * parts + part);
 }

@@ -76,6 +76,47 @@ fn inners(held: Held, block: mat4x4f) -> vec4f {
   return vec4f(inner(held.t0, block), inner(held.t1, block), inner(held.t2, block), inner(held.t3, block));
 }
 
+// The same for blocks that are read again for every score.
+fn query_inners(starts: vec4u, first: u32, block: mat4x4f) -> vec4f {
+  var products = vec4f(inner(query_block(starts.x, first), block));
+  if (TOKENS == 4u) {
+    products.y = inner(query_block(starts.y, first), block);
+    products.z = inner(query_block(starts.z, first), block);
+    products.w = inner(query_block(starts.w, first), block);
+  }
+  return products;
+}
+
+fn key_inners(starts: vec4u, first: u32, block: mat4x4f) -> vec4f {
+  var products = vec4f(inner(key_block(starts.x, first), block));
+  if (TOKENS == 4u) {
+    products.y = inner(key_block(starts.y, first), block);
+    products.z = inner(key_block(starts.z, first), block);
+    products.w = inner(key_block(starts.w, first), block);
+  }
+  return products;
+}
+
+fn value_inners(starts: vec4u, first: u32, block: mat4x4f) -> vec4f {
+  var products = vec4f(inner(value_block(starts.x, first), block));
+  if (TOKENS == 4u) {
+    products.y = inner(value_block(starts.y, first), block);
+    products.z = inner(value_block(starts.z, first), block);
+    products.w = inner(value_block(starts.w, first), block);
+  }
+  return products;
+}
+
+fn dy_inners(starts: vec4u, first: u32, block: mat4x4f) -> vec4f {
+  var products = vec4f(inner(dy_block(starts.x, first), block));
+  if (TOKENS == 4u) {
+    products.y = inner(dy_block(starts.y, first), block);
+    products.z = inner(dy_block(starts.z, first), block);
+    products.w = inner(dy_block(starts.w, first), block);
+  }
+  return products;
+}
+
 fn add_multiples(sums: ptr<function, Held>, factors: vec4f, block: mat4x4f) {
   (*sums).t0 += factors.x * block;
   if (TOKENS == 4u) {
@@ -139,7 +180,7 @@ fn query_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f
   }
   if (HEAD_VECTORS > 16u) {
     for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
-      sum += inners(hold_query(starts, first), key_block(at, first));
+      sum += query_inners(starts, first, key_block(at, first));
     }
   }
   return sum;
@@ -159,7 +200,7 @@ fn key_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f {
   }
   if (HEAD_VECTORS > 16u) {
     for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
-      sum += inners(hold_key(starts, first), query_block(at, first));
+      sum += key_inners(starts, first, query_block(at, first));
     }
   }
   return sum;
@@ -179,7 +220,7 @@ fn value_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f
   }
   if (HEAD_VECTORS > 16u) {
     for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
-      sum += inners(hold_value(starts, first), dy_block(at, first));
+      sum += value_inners(starts, first, dy_block(at, first));
     }
   }
   return sum;
@@ -199,7 +240,7 @@ fn dy_products(whole: Whole, starts: vec4u, at: u32, block: mat4x4f) -> vec4f {
   }
   if (HEAD_VECTORS > 16u) {
     for (var first = 16u; first < HEAD_VECTORS; first += 4u) {
-      sum += inners(hold_dy(starts, first), value_block(at, first));
+      sum += dy_inners(starts, first, value_block(at, first));
     }
   }
   return sum;

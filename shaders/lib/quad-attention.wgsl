@@ -51,8 +51,8 @@ struct Keys {
 }
 
 fn keys_of_quad(tokens: vec4u) -> Keys {
-  let prefix = seen_keys(tokens, 0u);
-  let segment = seen_keys(tokens, 1u);
+  let prefix = taken_keys(tokens, 0u);
+  let segment = taken_keys(tokens, 1u);
   let before = range_of_quad(prefix);
   let own = range_of_quad(segment);
   return Keys(prefix, segment, vec2u(before.x, own.x), turns_in(before), turns_in(before) + turns_in(own));

@@ -1,37 +1,54 @@
-// Order statistics of a batch, for objectives that compare sorted values: nothing is sorted, ranks are counted. Knows
-// neither what the values are nor what is done with them.
+// Order statistics of a batch, for objectives that compare sorted values: nothing is sorted, ranks are counted, by a kernel
+// that runs before the formula's, a workgroup for each value. Knows neither what the values are nor what is done with them.
 //
 // An objective file includes this one beside its driver and adds
 //   fn sample(side: u32, index: u32) -> f32     the values of the two sides, one for each record
 
-// How many of a side's values come before this one; of equal ones the first in the batch does.
-fn rank_of(side: u32, index: u32) -> u32 {
+@group(0) @binding(7) var<storage, read_write> ranked: array<u32>; // (2, records) ranks, (2, records) values by rank, as bits
+@group(0) @binding(8) var<storage, read> ranks: array<u32>; // the same, for the formula
+
+var<workgroup> before: atomic<u32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn rank_samples(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let id = linear_group(group, groups);
+  if (id >= 2u * params.records) {
+    return;
+  }
+  let side = id / params.records;
+  let index = id % params.records;
   let value = sample(side, index);
-  var rank = 0u;
-  for (var i = 0u; i < params.records; i++) {
-    let other = sample(side, i);
-    rank += select(0u, 1u, other < value || (other == value && i < index));
+  var count = 0u;
+  for (var i = lane; i < params.records; i += WORKGROUP) {
+    count += select(0u, 1u, comes_before(sample(side, i), i, value, index));
   }
-  return rank;
+  atomicAdd(&before, count);
+  workgroupBarrier();
+  if (lane == 0u) {
+    let place = atomicLoad(&before);
+    ranked[id] = place;
+    ranked[(2u + side) * params.records + place] = bitcast<u32>(value);
+  }
 }
 
-// The value of a side that has this rank: bit by bit the largest key that no more than `rank` values lie below.
+// Of equal values the first in the batch comes before the others, and every NaN behind all numbers.
+fn comes_before(a: f32, i: u32, b: f32, j: u32) -> bool {
+  if (is_nan(a) || is_nan(b)) {
+    return select(is_nan(b), i < j, is_nan(a) && is_nan(b));
+  }
+  return a < b || (a == b && i < j);
+}
+
+// How many of a side's values come before this one.
+fn rank_of(side: u32, index: u32) -> u32 {
+  return ranks[side * params.records + index];
+}
+
+// The value of a side that has this rank.
 fn value_at(side: u32, rank: u32) -> f32 {
-  var key = 0u;
-  for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
-    var below = 0u;
-    for (var i = 0u; i < params.records; i++) {
-      below += select(0u, 1u, key_of(sample(side, i)) < (key | bit));
-    }
-    if (below <= rank) {
-      key |= bit;
-    }
-  }
-  return bitcast<f32>(select(~key, key & 0x7fffffffu, (key & 0x80000000u) != 0u));
-}
-
-// An unsigned number that is larger where the value is.
-fn key_of(value: f32) -> u32 {
-  let bits = bitcast<u32>(value);
-  return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
+  return bitcast<f32>(ranks[(2u + side) * params.records + rank]);
 }

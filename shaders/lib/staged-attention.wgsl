@@ -53,8 +53,9 @@ fn seen_from(tokens: vec4u, pass_index: u32, origin: u32) -> Ranges {
   return seen;
 }
 
-// The first origin from `least` on of what the queries of a tile see in a pass, and the end of what begins there. Tiles of
-// keys begin at origins, so that what becomes of a query does not depend on what is packed beside it.
+// The first origin from `least` on of what the queries of a tile see in a pass, and the end of what begins there, as far as
+// this dispatch takes it. Tiles of keys begin at origins, so that what becomes of a query does not depend on what is packed
+// beside it.
 fn next_origin(first_query: u32, pass_index: u32, least: u32) -> vec2u {
   var next = vec2u(ANY, 0u);
   for (var b = 0u; b < TILE; b++) {
@@ -64,6 +65,9 @@ fn next_origin(first_query: u32, pass_index: u32, least: u32) -> vec2u {
     if (range.x < range.y && range.x >= least && range.x <= next.x) {
       next = vec2u(range.x, select(range.y, max(range.y, next.y), range.x == next.x));
     }
+  }
+  if (PIECEWISE) {
+    next.y = min(next.y, params.stop);
   }
   return next;
 }
@@ -80,16 +84,22 @@ fn meets(first_query: u32, first_key: u32, pass_index: u32, origin: u32) -> bool
 }
 
 fn put_left(x: u32, q: u32, block: mat4x4f) {
-  for (var j = 0u; j < 4u; j++) {
-    left_piece[(j * DEEP + q) * SIDE + x] = block[j];
-  }
+  const STEP = DEEP * SIDE;
+  let at = q * SIDE + x;
+  left_piece[at] = block[0];
+  left_piece[at + STEP] = block[1];
+  left_piece[at + 2u * STEP] = block[2];
+  left_piece[at + 3u * STEP] = block[3];
 }
 
 fn put_right(x: u32, q: u32, block: mat4x4f) {
+  const STEP = DEEP * SIDE;
+  let at = q * SIDE + x;
   let turned = transpose(block);
-  for (var j = 0u; j < 4u; j++) {
-    right_piece[(j * DEEP + q) * SIDE + x] = turned[j];
-  }
+  right_piece[at] = turned[0];
+  right_piece[at + STEP] = turned[1];
+  right_piece[at + 2u * STEP] = turned[2];
+  right_piece[at + 3u * STEP] = turned[3];
 }
 
 fn add_pieces(sum: mat4x4f, lane: u32) -> mat4x4f {
@@ -151,9 +161,12 @@ fn dy_value(first_query: u32, head: u32, first_key: u32, kv_head: u32, lane: u32
 
 // Weights of four rows, in columns, for four of the tokens that are summed over.
 fn put_weights(row_block: u32, column_block: u32, block: mat4x4f) {
-  for (var j = 0u; j < 4u; j++) {
-    weight_tile[(j * SIDE + column_block) * SIDE + row_block] = block[j];
-  }
+  const STEP = SIDE * SIDE;
+  let at = column_block * SIDE + row_block;
+  weight_tile[at] = block[0];
+  weight_tile[at + STEP] = block[1];
+  weight_tile[at + 2u * STEP] = block[2];
+  weight_tile[at + 3u * STEP] = block[3];
 }
 
 fn weights_of(row_block: u32, column_block: u32) -> mat4x4f {
@@ -244,4 +257,25 @@ fn exponentials(block: mat4x4f, less: vec4f) -> mat4x4f {
 
 fn largest(v: vec4f) -> f32 {
   return max(max(v.x, v.y), max(v.z, v.w));
+}
+
+// Weights p = exp(scale · query · key − log-sum-exp) where the query sees the key, else 0.
+fn probabilities(products: mat4x4f, log_sums: vec4f, visible: mat4x4f) -> mat4x4f {
+  return seen_only(exponentials(params.scale * products, log_sums), visible, 0.0);
+}
+
+// scale · p · (dp − delta)
+fn score_gradients(p: mat4x4f, dp: mat4x4f, deltas: vec4f) -> mat4x4f {
+  return params.scale * mat4x4f(
+    p[0] * (dp[0] - deltas.x),
+    p[1] * (dp[1] - deltas.y),
+    p[2] * (dp[2] - deltas.z),
+    p[3] * (dp[3] - deltas.w),
+  );
+}
+
+// Log-sum-exps of four queries as one column, deltas as the other.
+fn stats_of(tokens: vec4u, head: u32) -> mat2x4f {
+  let at = tokens * params.heads + head;
+  return transpose(mat4x2f(row_stats[at.x], row_stats[at.y], row_stats[at.z], row_stats[at.w]));
 }

@@ -17,15 +17,21 @@ var<workgroup> left_piece: array<vec4<Staged>, 4u * DEEP * TALL>;
 var<workgroup> right_piece: array<vec4<Staged>, 4u * DEEP * WIDE>;
 
 fn keep_left(place: vec2u, block: mat4x4f) {
-  for (var j = 0u; j < 4u; j++) {
-    left_piece[(j * DEEP + place.y) * TALL + place.x] = vec4<Staged>(block[j]);
-  }
+  let at = place.y * TALL + place.x;
+  let step = DEEP * TALL;
+  left_piece[at] = vec4<Staged>(block[0]);
+  left_piece[at + step] = vec4<Staged>(block[1]);
+  left_piece[at + 2u * step] = vec4<Staged>(block[2]);
+  left_piece[at + 3u * step] = vec4<Staged>(block[3]);
 }
 
 fn keep_right(place: vec2u, block: mat4x4f) {
-  for (var j = 0u; j < 4u; j++) {
-    right_piece[(j * DEEP + place.y) * WIDE + place.x] = vec4<Staged>(block[j]);
-  }
+  let at = place.y * WIDE + place.x;
+  let step = DEEP * WIDE;
+  right_piece[at] = vec4<Staged>(block[0]);
+  right_piece[at + step] = vec4<Staged>(block[1]);
+  right_piece[at + 2u * step] = vec4<Staged>(block[2]);
+  right_piece[at + 3u * step] = vec4<Staged>(block[3]);
 }
 
 fn staged_left(x: u32, q: u32) -> mat4x4f {

@@ -218,20 +218,23 @@ fn backward_strip(
   clear_padding(start, lane);
 }
 
-// dhead += dstripᵀ · hidden for what is not 0 in dstrip: a thread looks through the rows of one token, and all threads add
-// what each has found to that token's gradient.
+// dhead += dstripᵀ · hidden for what is not 0 in dstrip, one workgroup a token: each thread looks at rows next to each other,
+// so that what they list ascends, and all threads add the listed rows to the token's gradient.
 @compute @workgroup_size(WORKGROUP)
 fn head_sparse(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let tokens = linear_group(group, groups) * WORKGROUP;
-  let rows = select(0u, params.rows, tokens + lane < params.cols);
-  for (var first = 0u; first < params.rows; first += SHARE) {
+  let token = linear_group(group, groups);
+  if (token >= params.cols) {
+    return;
+  }
+  for (var first = 0u; first < params.rows; first += STRETCH) {
     var count = 0u;
-    for (var row = first; row < min(first + SHARE, rows); row++) {
-      let slope = dstrip[row * params.stride + tokens + lane];
+    let share = first + lane * SHARE;
+    for (var row = share; row < min(share + SHARE, params.rows); row++) {
+      let slope = dstrip[row * params.stride + token];
       if (slope != 0.0) {
         kept[lane * SHARE + count] = Kept(row, slope);
         count++;
@@ -243,7 +246,7 @@ fn head_sparse(
       for (var k = thread * SHARE; k < thread * SHARE + kept_counts[thread]; k++) {
         let row = kept[k];
         for (var i = lane; i < params.width; i += WORKGROUP) {
-          dhead[(tokens + thread) * params.width + i] += row.value * hidden[row.index * params.width + i];
+          dhead[token * params.width + i] += row.value * hidden[row.index * params.width + i];
         }
       }
     }

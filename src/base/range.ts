@@ -27,12 +27,9 @@ export function inRange(value: number, { from, above, upTo, below }: Range): boo
 
 /** `from 0 to below 1`, `above 0, up to 1`; empty where every number is allowed. */
 export function rangeText({ from, above, upTo, below }: Range): string {
-  const start = from !== undefined ? `from ${from}` : above !== undefined ? `above ${above},` : '';
-  const end =
-    upTo !== undefined
-      ? `${from === undefined ? 'up ' : ''}to ${upTo}`
-      : below !== undefined
-        ? `to below ${below}`
-        : '';
-  return `${start} ${end}`.trim().replace(/,$/, '');
+  const start = from !== undefined ? `from ${from}` : above !== undefined ? `above ${above}` : '';
+  const end = upTo !== undefined ? `to ${upTo}` : below !== undefined ? `below ${below}` : '';
+  if (start === '' || end === '') return start || (upTo === undefined ? end : `up ${end}`);
+  if (from === undefined) return `${start}, ${upTo === undefined ? end : `up ${end}`}`;
+  return `${start} ${upTo === undefined ? `to ${end}` : end}`;
 }

@@ -2,6 +2,7 @@
  * Sequences into one batch without padding: token ids with positions and spans that say who attends to whom. A prompt is
  * there once, and all of its completions attend to it. Plain arrays; nothing here knows a GPU or a model.
  */
+import { own } from '../base/lookup.ts';
 
 /** What a column has a number for: an example, each of its completions, or each of their tokens. */
 export type ColumnScope = 'example' | 'sequence' | 'row';
@@ -215,7 +216,7 @@ function columnOf(
   index: number,
 ): Iterable<number> {
   const length = LENGTHS[per](example);
-  const column = example.columns?.[name];
+  const column = own(example.columns ?? {}, name);
   if (!column) {
     if (otherwise !== undefined) return Array.from({ length }, () => otherwise);
     throw new RangeError(`example ${index + 1} has no column ${name}; give one number for each ${per}`);

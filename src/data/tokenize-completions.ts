@@ -4,6 +4,7 @@
  * whole, and the completion starts where the two part. Unlike TRL, a row that leaves nothing to learn is refused by its
  * number, not dropped.
  */
+import { say, setting } from '../base/sentence.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { Message } from './chat-template.ts';
 import type { TokenizedExample, TokenizedPair } from './packing.ts';
@@ -62,8 +63,9 @@ export function tokenizeCompletions(
       throw new InputError(where, what, 'Give a prompt, or use a tokenizer that adds a BOS token');
     }
     if (length >= maxLength) {
-      const what = `the prompt's ${length} tokens leave no room for a completion within max_length ${maxLength}`;
-      throw new InputError(where, what, 'Raise max_length, or shorten or remove the row');
+      const limit = setting('maxLength');
+      const what = say`the prompt's ${length} tokens leave no room for a completion within ${limit} ${maxLength}`;
+      throw new InputError(where, what, say`Raise ${limit}, or shorten or remove the row`);
     }
     if (tokenizer.bosId !== undefined && prompt[0] === tokenizer.bosId && prompt[1] === tokenizer.bosId)
       doubled.push(index + 1);

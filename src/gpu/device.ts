@@ -11,11 +11,12 @@ import {
   OutOfMemoryError,
   ShaderError,
 } from './errors.ts';
+import { LOOP_LIMIT } from './loops.ts';
 import { type MatrixUnit, matrixUnit, SUBGROUP_MATRIX } from './matrix-unit.ts';
 import { PipelineCache, type PipelineKey } from './pipelines.ts';
 import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
+import { findings } from './probes.ts';
 import { Profiler } from './profiler.ts';
-import { quadsExchange } from './quads.ts';
 import { Recorder } from './recorder.ts';
 import { Tuner, type Tuning } from './tuner.ts';
 import { Variants } from './variants.ts';
@@ -45,7 +46,7 @@ export interface AdapterReport {
   features: string[];
   /** The matrices that its subgroups multiply; there with the feature alone. */
   matrixUnit?: MatrixUnit | undefined;
-  /** A sentence for the user about what does not do as it should, and is not used. */
+  /** A sentence or two for the user about what does not do as it should, and what that means. */
   warning?: string | undefined;
 }
 
@@ -131,19 +132,16 @@ export class Gpu {
     const software =
       adapter.info.isFallbackAdapter ||
       /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(`${architecture} ${description}`);
-    // On a GPU no kernel runs by quads, and what else runs by subgroups is measured, and compared, first.
-    const isTried = software && requiredFeatures.includes('subgroups');
-    const failed = isTried && !(await quadsExchange(device));
-    const warning = failed ? 'The subgroups of this adapter compute wrongly and are left alone.' : undefined;
-    if (warning) options.onNotice?.(warning);
+    const found = software ? await findings(device, requiredFeatures) : [];
+    for (const { warning } of found) options.onNotice?.(warning);
     const report: AdapterReport = {
       vendor,
       architecture,
       description,
       software,
-      features: requiredFeatures.filter((name) => name !== 'subgroups' || !failed),
+      features: requiredFeatures.filter((name) => !found.some(({ feature }) => feature === name)),
       matrixUnit: unit,
-      warning,
+      warning: found.map(({ warning }) => warning).join(' ') || undefined,
     };
     const tuner = options.tuning && new Tuner(options.tuning, adapter.info);
     const variants = new Variants(options.variants, await tuner?.recall());
@@ -157,6 +155,11 @@ export class Gpu {
    */
   get rowThreads(): number {
     return this.adapter.software ? 4 : 64;
+  }
+
+  /** Iterations that all loops of a kernel make together at most: see {@link LOOP_LIMIT}. */
+  get loopLimit(): number {
+    return LOOP_LIMIT;
   }
 
   get limits(): GPUSupportedLimits {

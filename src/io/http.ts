@@ -1,49 +1,53 @@
 /**
- * Requests that outlive a bad moment: what passes by itself, a busy server, a cut connection, is tried again after a while,
- * longer each time, or as long as the server asks for. What a lasting refusal means is the caller's business.
+ * Requests that outlive a bad moment: what passes by itself, a busy server, a cut connection, a silent one, is tried again
+ * after a while, longer each time, or as long as the server asks for. What a lasting refusal means is the caller's business.
  */
-import { InputError, reason } from './errors.ts';
+import { InputError } from './errors.ts';
+import { corsError, networkFailure, PassingFailure, statusError } from './http-failures.ts';
+import { WaitBudget, type WaitOptions } from './http-wait.ts';
+import { isForeign } from './page.ts';
 
-export interface HttpOptions {
+export interface HttpOptions extends WaitOptions {
   /** In place of the platform's: a proxy, or a test. */
   fetch?: typeof globalThis.fetch | undefined;
-  signal?: AbortSignal | undefined;
-  /** Hears a line where something unusual happens, or takes its time. */
-  onNotice?: ((line: string) => void) | undefined;
   /** How to let time pass; for tests. */
   pause?: ((milliseconds: number, signal?: AbortSignal) => Promise<void>) | undefined;
 }
 
+/** Options of whoever fetches files. */
+export interface FetchOptions extends HttpOptions {
+  onProgress?: ((progress: FetchProgress) => void) | undefined;
+}
+
+export interface FetchProgress {
+  file: string;
+  /** Bytes that are there, those of an earlier attempt included. */
+  loaded: number;
+  total: number;
+}
+
 /** Answers that may be another one soon. */
 const PASSING_STATUS = [408, 425, 429, 500, 502, 503, 504];
-/** Tries in a row without a byte gained. */
+/** Tries in a row that gain nothing. */
 const MOST_TRIES = 6;
+/** A try that gains fewer bytes than this gains nothing: a server that gives one with each answer comes to an end too. */
+const LEAST_GAIN = 1024;
 const FIRST_PAUSE_MS = 250;
 /** A server that asks for more patience than this is taken to refuse. */
 const LONGEST_PAUSE_MS = 300_000;
-/** A connection that has been silent for this long is given up. */
-const SILENCE_MS = 60_000;
 
-/** A failure that may be over in a moment, with the error that it is where it is not. */
-export class PassingFailure extends Error {
-  constructor(
-    readonly error: InputError,
-    /** Milliseconds that the server asks to wait. */
-    readonly wait?: number,
-  ) {
-    super(error.message);
-  }
-}
-
-/** Does `work`, and again where it fails in passing; `gained` says that it got further, so that patience begins anew. */
+/** Does `work`, and again where it fails in passing; by `gained` it says how many bytes it got further. */
 export async function persist<T>(
-  work: (gained: () => void) => Promise<T>,
+  work: (gained: (bytes: number) => void) => Promise<T>,
   { signal, pause = sleep, onNotice }: HttpOptions,
 ): Promise<T> {
   for (let tries = 1; ; tries++) {
+    let gain = 0;
     try {
-      return await work(() => {
-        tries = 0;
+      return await work((bytes) => {
+        gain += bytes;
+        // WaitBudget begins anew.
+        if (gain >= LEAST_GAIN) tries = 0;
       });
     } catch (failure) {
       signal?.throwIfAborted();
@@ -58,22 +62,11 @@ export async function persist<T>(
 }
 
 /** One request, once. A {@link PassingFailure} where trying again may help; any other answer as it is. */
-export async function fetchOnce(
-  url: string,
-  init: RequestInit,
-  { fetch = globalThis.fetch, signal }: HttpOptions,
-): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, { ...init, ...(signal && { signal }) });
-  } catch (cause) {
-    signal?.throwIfAborted();
-    const what = `cannot be reached: ${reason(deepest(cause))}`;
-    const wayOut = 'Check the address and the connection';
-    throw new PassingFailure(new InputError(shown(url), what, wayOut, { cause }));
-  }
+export async function fetchOnce(url: string, init: RequestInit, options: HttpOptions): Promise<Response> {
+  options.signal?.throwIfAborted();
+  const response = await answerTo(url, init, options);
   if (!PASSING_STATUS.includes(response.status)) return response;
-  await response.body?.cancel();
+  discard(response);
   throw new PassingFailure(statusError(shown(url), response), retryAfter(response));
 }
 
@@ -82,51 +75,57 @@ export function request(url: string, init: RequestInit, options: HttpOptions): P
   return persist(() => fetchOnce(url, init, options), options);
 }
 
+/** Ends an answer whose body nobody wants. */
+export function discard(response: Response): void {
+  void response.body?.cancel().catch(() => undefined);
+}
+
 /** An address without what may be secret in it. */
-function shown(url: string): string {
+export function shown(url: string): string {
   return url.replace(/[?#].*/s, '');
 }
 
-/** What an answer's status says when nothing more is known. */
-export function statusError(where: string, { status }: Response): InputError {
-  if (status === 429)
-    return new InputError(
-      where,
-      'the server answers 429: too many requests',
-      'Try again later, or with a token',
-    );
-  return new InputError(where, `the server answered ${status}`, 'Check the address and access');
+/** Whom an address or a name in messages speaks of. */
+export function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : 'the server';
 }
 
-/** The answer's bytes as they come. A {@link PassingFailure} where they break off or nothing comes for a long time. */
-export async function* bodyOf(
-  response: Response,
-  where: string,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const reader = response.body?.getReader();
-  if (!reader) return;
-  try {
-    for (;;) {
-      const { done, value } = await withinTime(reader.read()).catch((cause) => {
-        signal?.throwIfAborted();
-        const what = `the connection broke off: ${reason(deepest(cause))}`;
-        throw new PassingFailure(new InputError(where, what, 'Try again: what came is kept', { cause }));
-      });
-      if (done) return;
-      yield value;
+/** The answer's headers, which have to come in time. */
+async function answerTo(url: string, init: RequestInit, options: HttpOptions): Promise<Response> {
+  const { fetch = globalThis.fetch, signal } = options;
+  const where = shown(url);
+  const ask = async (more: RequestInit = {}): Promise<Response> => {
+    const budget = new WaitBudget(where, hostOf(url), 'answer', options);
+    const cut = new AbortController();
+    try {
+      return await budget.wait(fetch(url, { ...init, ...more, signal: cut.signal }));
+    } catch (cause) {
+      cut.abort();
+      signal?.throwIfAborted();
+      throw cause instanceof InputError ? new PassingFailure(cause) : cause;
     }
-  } finally {
-    await reader.cancel().catch(() => undefined);
+  };
+  try {
+    return await ask();
+  } catch (cause) {
+    signal?.throwIfAborted();
+    if (cause instanceof PassingFailure || cause instanceof InputError) throw cause;
+    const failure = networkFailure(where, url, cause);
+    if (failure instanceof InputError || !isForeign(url) || !(await answersBlindly(ask))) throw failure;
+    // A page is not told why it may not read an answer: one more try tells a cut connection from a server that does not allow it.
+    return ask().catch((again) => {
+      signal?.throwIfAborted();
+      throw again instanceof PassingFailure ? again : corsError(where, hostOf(url));
+    });
   }
 }
 
-function withinTime<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout>;
-  const silence = new Promise<never>((_, fail) => {
-    timer = setTimeout(() => fail(new Error('nothing came for a minute')), SILENCE_MS);
-  });
-  return Promise.race([promise, silence]).finally(() => clearTimeout(timer));
+/** Whether the server answers a page that does not ask to read the answer. */
+function answersBlindly(ask: (more: RequestInit) => Promise<Response>): Promise<boolean> {
+  return ask({ method: 'HEAD', mode: 'no-cors', credentials: 'omit', headers: {} }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Milliseconds of a `Retry-After`, which gives seconds or a date. */
@@ -135,12 +134,6 @@ function retryAfter({ headers }: Response): number | undefined {
   if (text === null) return undefined;
   const milliseconds = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
   return Number.isFinite(milliseconds) ? Math.max(0, milliseconds) : undefined;
-}
-
-/** Node's fetch only says "fetch failed"; what failed is in its cause. */
-function deepest(error: unknown): unknown {
-  const { cause } = (error ?? {}) as { cause?: unknown };
-  return cause instanceof Error ? deepest(cause) : error;
 }
 
 function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {

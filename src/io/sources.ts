@@ -10,18 +10,27 @@ import { ggufFiles } from './gguf/files.ts';
 import { fetchFiles } from './http-files.ts';
 import { type HubCache, memoryHubCache } from './hub/cache.ts';
 import { type HubOptions, hubEndpoint, hubFiles } from './hub/client.ts';
-import { opfsHubCache } from './hub/opfs-cache.ts';
+import { opfsAddressCache, opfsHubCache } from './hub/opfs-cache.ts';
 import { type RepositoryName, repositoryNamed, repositoryOfPage } from './hub/repository.ts';
+import { isRelative, resolveAddress } from './page.ts';
 import { MODEL_CONFIG, MODEL_WEIGHTS } from './weights.ts';
 
 /**
  * Where a model can come from: an open folder; a repository of the hub, `owner/name` or `owner/name@revision`; the address of a
- * folder; a folder or files that a person picked or dropped. An address, a repository or a picked file may name a single file
- * that is a model by itself.
+ * folder, which in a page may be relative (`/model`, `./model`); a folder or files that a person picked or dropped. An address,
+ * a repository or a picked file may name a single file that is a model by itself.
  */
 export type Source = Files | string | URL | FileSystemDirectoryHandle | Blob | Iterable<File>;
 
-export type SourceOptions = HubOptions;
+export interface SourceOptions extends HubOptions {
+  /**
+   * Where a relative address begins: by default at the page's own address, in a worker at its script's. A worker that was made
+   * from a blob has none: there the page hands over its `document.baseURI`.
+   */
+  base?: string | URL | undefined;
+  /** Keeps files from addresses; by default the browser's storage, in Node a folder. `false` keeps none. */
+  addressCache?: HubCache | false | undefined;
+}
 
 /** Opens a source of its kind; `undefined` for any other. */
 export type Opener = (source: Source, options: SourceOptions) => Promise<Files | undefined> | undefined;
@@ -98,19 +107,32 @@ function openChosen(source: Source): Promise<Files> | undefined {
 }
 
 function openAddress(source: Source, options: SourceOptions): Promise<Files> | undefined {
-  const text = source instanceof URL ? source.href : source;
-  if (typeof text !== 'string' || !/^https?:\/\//i.test(text)) return undefined;
-  if (!URL.canParse(text)) throw new InputError(quote(text), 'is no address', 'Check it');
-  const url = new URL(text);
+  const url = addressOf(source, options);
+  if (!url) return undefined;
   if (url.username || url.password)
     throw new InputError(url.host, 'the address holds a user or a password', 'Leave them out');
   const repository = repositoryOfPage(url, hubEndpoint(options));
   if (repository) return openHub(repository, options);
+  return openAddressOf(url, options);
+}
+
+async function openAddressOf(url: URL, options: SourceOptions): Promise<Files> {
+  const cache = (options.addressCache ?? (await opfsAddressCache())) || undefined;
   const last = url.pathname.split('/').at(-1) as string;
-  if (!isSingleFile(last)) return Promise.resolve(fetchFiles(url.href, options));
+  if (!isSingleFile(last)) return fetchFiles(url.href, { ...options, cache });
   const parent = new URL(url);
   parent.pathname = url.pathname.slice(0, -last.length);
-  return openSingleFile(fetchFiles(parent.href, options), decodeURIComponent(last));
+  return openSingleFile(fetchFiles(parent.href, { ...options, cache }), decodeURIComponent(last));
+}
+
+/** The address that a source is; `undefined` for any other. */
+function addressOf(source: Source, { base }: SourceOptions): URL | undefined {
+  const text = source instanceof URL ? source.href : source;
+  if (typeof text !== 'string') return undefined;
+  if (isRelative(text)) return resolveAddress(text, base);
+  if (!/^https?:\/\//i.test(text)) return undefined;
+  if (!URL.canParse(text)) throw new InputError(quote(text), 'is no address', 'Check it');
+  return new URL(text);
 }
 
 function openRepository(source: Source, options: SourceOptions): Promise<Files> | undefined {

@@ -31,11 +31,18 @@ export async function carriedFiles(source: Files): Promise<Record<string, Uint8A
   return contents;
 }
 
+/** The file of a folder that its weights are found by; the usual ones are looked for first. */
+export async function weightsFile(files: Files): Promise<string> {
+  for (const path of [MODEL_WEIGHTS, MODEL_INDEX, MODEL_GGUF]) if (await files.exists(path)) return path;
+  return MODEL_WEIGHTS;
+}
+
 /** All tensors of the model in `files`, by name; their bytes are read when they are asked for. */
 export async function openWeights(files: Files): Promise<Map<string, TensorSource>> {
-  if (await files.exists(MODEL_GGUF)) return (await openGguf(await files.open(MODEL_GGUF))).tensors;
+  const file = await weightsFile(files);
+  if (file === MODEL_GGUF) return (await openGguf(await files.open(file))).tensors;
   const read = async (path: string) => (await openSafetensors(await files.open(path))).tensors;
-  if (!(await files.exists(MODEL_INDEX))) return read(MODEL_WEIGHTS);
+  if (file === MODEL_WEIGHTS) return read(file);
 
   const index = `${files.name}/${MODEL_INDEX}`;
   const places = parseJsonObject(await files.readText(MODEL_INDEX), index).weight_map;

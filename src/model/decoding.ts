@@ -166,7 +166,7 @@ export class Decoding {
         positions,
         length: this.length,
         attend: (scope, layer, query, key, value) => {
-          const options = { ...model.heads(layer), cached: step - 1 };
+          const options = { ...model.heads(layer), cached: step - 1, longest: this.length };
           return decodeAttention(scope, query, key, value, cache.layer(layer), live.places, options);
         },
       };

@@ -14,7 +14,7 @@ import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf/writer.ts
 import { parseJsonObject } from '../io/json.ts';
 import type { RotaryPositions } from '../io/layer-attention.ts';
 import type { StoredTensor } from '../io/safetensors.ts';
-import { MODEL_CONFIG, MODEL_GGUF } from '../io/weights.ts';
+import { MODEL_CONFIG, MODEL_GGUF, weightsFile } from '../io/weights.ts';
 import { GGUF_NAMES } from './architectures.ts';
 import { ROPE_FACTORS, toGguf } from './gguf-layout.ts';
 import { inHalf, mergedTensors } from './merged-model.ts';
@@ -36,9 +36,10 @@ export async function ggufModel(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const description = await describeModel(source);
   const configuration = ggufModelMetadata(description, `${source.name}/${MODEL_CONFIG}`);
-  const carried = (await source.exists(MODEL_GGUF))
-    ? await carriedMetadata(source)
-    : await tokenizerMetadata(source, description.config);
+  const carried =
+    (await weightsFile(source)) === MODEL_GGUF
+      ? await carriedMetadata(source)
+      : await tokenizerMetadata(source, description.config);
   const tensors = ggufModelTensors(description, await mergedTensors(source, description, parts));
   return writeGguf(new Map([...configuration, ...carried]), tensors);
 }

@@ -3,7 +3,8 @@
  * positions are no matter of precision: they are few, and in f32 always. Touches no device.
  */
 import { isOwn } from '../base/lookup.ts';
-import { InputError } from '../io/errors.ts';
+import { say, setting } from '../base/sentence.ts';
+import { InputError, quote } from '../io/errors.ts';
 import { FLOAT_BYTES, toFloat32 } from '../io/float.ts';
 import { areFinite, isBlocks, quantise } from '../io/quantised.ts';
 import type { StoredDtype, TensorSource } from '../io/safetensors.ts';
@@ -43,10 +44,14 @@ const WITHOUT_BLOCKS = 'f16';
 /** Throws {@link InputError} for a name that is none, and for weights that train in another precision than float32. */
 export function checkDtype(dtype: string, trainable = false): asserts dtype is LoadDtype {
   if (!(LOAD_DTYPES as readonly string[]).includes(dtype))
-    throw new InputError('dtype', `is "${dtype}"`, `Give one of ${LOAD_DTYPES.join(', ')}`);
+    throw new InputError(
+      'settings',
+      say`${setting('dtype')} is ${quote(dtype)}`,
+      `Give one of ${LOAD_DTYPES.join(', ')}`,
+    );
   if (trainable && dtype !== 'auto' && dtype !== 'float32') {
-    const wayOut = 'Train an adapter, or leave dtype out: trained weights are float32';
-    throw new InputError('dtype', `is ${dtype}, and all weights train`, wayOut);
+    const wayOut = say`Train an adapter, or leave ${setting('dtype')} out: trained weights are float32`;
+    throw new InputError('settings', say`${setting('dtype')} is ${dtype}, and all weights train`, wayOut);
   }
 }
 

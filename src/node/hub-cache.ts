@@ -26,16 +26,18 @@ import { hostname } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
+import { unlessAborted } from '../io/abort.ts';
 import type { ByteSource } from '../io/byte-source.ts';
-import { InputError, reason } from '../io/errors.ts';
+import { reason } from '../io/errors.ts';
 import {
   type CachedFile,
+  CacheWriteError,
   type HubCache,
   repositoryFolder,
   type Watch,
   type WholeFile,
 } from '../io/hub/cache.ts';
-import type { PartialFile } from '../io/hub/download.ts';
+import type { PartialFile } from '../io/partial-file.ts';
 import { fileSource } from './folder.ts';
 import { hubCacheFolder } from './hub-environment.ts';
 
@@ -99,14 +101,20 @@ class NodeHubCache implements HubCache {
       if (!(await hasSize(blob, file.size))) await fetchBlob(blob, file, fill, watch);
     });
     underWay.set(blob, fetching);
-    await fetching.finally(() => underWay.get(blob) === fetching && underWay.delete(blob));
+    const ended = fetching.finally(() => underWay.get(blob) === fetching && underWay.delete(blob));
+    // The one before it may go on for long.
+    await unlessAborted(ended, watch.signal);
     const found = await this.open(file);
     if (found) return found;
-    throw new InputError(
+    throw new CacheWriteError(
       blob,
       'is gone right after it was fetched',
       'See who clears the cache, and try again',
     );
+  }
+
+  async remove(repository: string): Promise<void> {
+    await rm(this.path(repository), { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
@@ -261,6 +269,6 @@ async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
     const wayOut = isFull
       ? 'Make room there, or set HF_HUB_CACHE to a folder on another disk; what came is kept'
       : 'Check the folder, or set HF_HUB_CACHE to another one';
-    throw new InputError(path, what, wayOut, { cause });
+    throw new CacheWriteError(path, what, wayOut, { cause });
   }
 }

@@ -18,16 +18,19 @@ import {
   type SourceOptions,
 } from '../io/sources.ts';
 import { folderFiles } from './folder.ts';
+import { addressCacheFolder, httpEnvironment } from './http-environment.ts';
 import { nodeHubCache } from './hub-cache.ts';
 import { hubEnvironment } from './hub-environment.ts';
 
 /**
  * Opens a model's files: a folder or a file on disk, or any {@link Source}. Cache, hub and token are those of Hugging Face's own
- * tools where the options do not say otherwise.
+ * tools where the options do not say otherwise; what comes from other addresses is kept in a cache of its own.
  */
 export async function openSource(source: Source, options: SourceOptions = {}): Promise<Files> {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  return openAnySource(source, { cache: nodeHubCache(), ...(await hubEnvironment()), ...given }, [openDisk]);
+  const caches = { cache: nodeHubCache(), addressCache: nodeHubCache(addressCacheFolder()) };
+  const environment = { ...(await hubEnvironment()), ...httpEnvironment() };
+  return openAnySource(source, { ...caches, ...environment, ...given }, [openDisk]);
 }
 
 const openDisk: Opener = async (source, { onNotice, endpoint = 'the hub' }) => {

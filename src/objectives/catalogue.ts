@@ -9,6 +9,7 @@ import apoDownShader from '../../shaders/objectives/apo-down.wgsl';
 import apoZeroShader from '../../shaders/objectives/apo-zero.wgsl';
 import apoZeroUnpairedShader from '../../shaders/objectives/apo-zero-unpaired.wgsl';
 import bcoPairShader from '../../shaders/objectives/bco-pair.wgsl';
+import calDpoShader from '../../shaders/objectives/cal-dpo.wgsl';
 import discopopShader from '../../shaders/objectives/discopop.wgsl';
 import exoPairShader from '../../shaders/objectives/exo-pair.wgsl';
 import hingeShader from '../../shaders/objectives/hinge.wgsl';
@@ -17,7 +18,6 @@ import ktoShader from '../../shaders/objectives/kto.wgsl';
 import ncaPairShader from '../../shaders/objectives/nca-pair.wgsl';
 import nllShader from '../../shaders/objectives/nll.wgsl';
 import orpoShader from '../../shaders/objectives/orpo.wgsl';
-import rlooShader from '../../shaders/objectives/rloo.wgsl';
 import robustShader from '../../shaders/objectives/robust.wgsl';
 import sftShader from '../../shaders/objectives/sft.wgsl';
 import sigmoidShader from '../../shaders/objectives/sigmoid.wgsl';
@@ -27,6 +27,7 @@ import sppoHardShader from '../../shaders/objectives/sppo-hard.wgsl';
 import type { ColumnSpecs } from '../data/packing.ts';
 import type { Shader } from '../gpu/shader.ts';
 import { type ObjectiveOption, option } from './options.ts';
+import { POLICY_LOSSES, POLICY_OPTIONS } from './policy-losses.ts';
 import {
   type Divisor,
   EXAMPLE_RECORD,
@@ -34,7 +35,6 @@ import {
   type MetricColumns,
   PAIR_METRICS,
   PAIR_RECORD,
-  TOKEN_RECORD,
 } from './units.ts';
 
 /** Options of a formula by name: `beta`, which scales the rewards, and whatever else its `Options` declares. */
@@ -88,6 +88,9 @@ export const OPTIONS = {
   /** 1 where IPO averages over tokens, as TRL does, 0 where it sums, as its paper does. */
   ipoTokenMean: option({ trainers: ['dpo'], always: true, default: 1, range: { from: 0, upTo: 1 }, trl: null,
     help: '1 where ipo averages over tokens, 0 where it sums' }),
+  /** Cal-DPO's s: the chosen log-ratio is aimed at (1 − s)/β, the rejected one at −s/β. */
+  calDpoShift: option({ trainers: ['dpo'], always: false, default: 0.5, range: { from: 0, upTo: 1 }, trl: null,
+    help: 'how much of the distance 1/β falls to the rejected completion (cal_dpo)' }),
   /** Weight of the chosen completion's cross-entropy; 0 with `simpo` is SimPO. */
   cpoAlpha: option({ trainers: ['cpo'], always: true, default: 1, range: { from: 0 }, trl: 'cpo_alpha',
     help: "weight of the chosen completion's cross-entropy" }),
@@ -100,12 +103,9 @@ export const OPTIONS = {
   /** Weight of undesirable completions. */
   undesirableWeight: option({ trainers: ['kto'], always: true, default: 1, range: { from: 0 }, trl: 'undesirable_weight',
     help: 'weight of undesirable completions' }),
-  /** The ratio to the sampling policy is clipped below 1 less this, and above 1 plus it. */
-  epsilon: option({ trainers: ['rloo'], always: true, default: 0.2, range: { from: 0 }, trl: 'epsilon',
-    help: 'the ratio to the sampling policy is clipped at 1 less this and 1 plus it' }),
+  ...POLICY_OPTIONS,
 };
-const { labelSmoothing, discopopTau, ipoTokenMean, simpoGamma, desirableWeight, undesirableWeight, epsilon } =
-  OPTIONS;
+const { labelSmoothing, discopopTau, ipoTokenMean, simpoGamma, desirableWeight, undesirableWeight } = OPTIONS;
 
 /** What most objectives on pairs have in common. */
 const PAIR = {
@@ -213,6 +213,15 @@ const discopop: Objective = {
   divergences: true,
 };
 
+/** Cal-DPO (Xiao et al. 2024), whose authors' code calls the option `shift`. */
+const calDpo: Objective = {
+  ...PAIR,
+  name: 'cal_dpo',
+  shader: calDpoShader,
+  options: { beta: DIVISOR, calDpoShift: OPTIONS.calDpoShift },
+  trl: false,
+};
+
 /** DPO on token means (Lambert et al. 2024). */
 const sigmoidNorm: Objective = {
   ...PAIR,
@@ -288,31 +297,10 @@ export const nll: Objective = {
   perToken: true,
 };
 
-/** What losses on sampled tokens have in common. */
-const POLICY = {
-  unit: 'token',
-  reads: { advantage: { per: 'sequence' }, oldLogprobs: { per: 'row' } },
-} as const satisfies Partial<Objective>;
-
-/** REINFORCE leave-one-out (Ahmadian et al. 2024); β is in the advantages. */
-const rloo: Objective = {
-  ...POLICY,
-  name: 'rloo',
-  shader: rlooShader,
-  options: { beta: { ...BETA, default: 0.05 }, epsilon, epsilonHigh: epsilon },
-  metrics: {
-    loss: TOKEN_RECORD.loss,
-    'clip_ratio/low_mean': TOKEN_RECORD.firstNote,
-    'clip_ratio/high_mean': TOKEN_RECORD.secondNote,
-  },
-  referenceFree: true,
-  over: 'sum',
-};
-
 // biome-ignore format: the order in which they are listed
 const ALL = [
-  sigmoid, hinge, ipo, robust, exoPair, ncaPair, bcoPair, sppoHard, aot, aotUnpaired, apoZero, apoDown, discopop, sigmoidNorm,
-  simpo, orpo, sft, kto, apoZeroUnpaired, nll, rloo,
+  sigmoid, hinge, ipo, robust, exoPair, ncaPair, bcoPair, sppoHard, aot, aotUnpaired, apoZero, apoDown, discopop, calDpo, sigmoidNorm,
+  simpo, orpo, sft, kto, apoZeroUnpaired, nll, ...POLICY_LOSSES,
 ];
 
 /** All of them, by name. */

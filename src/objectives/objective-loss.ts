@@ -8,6 +8,7 @@ import type { ColumnScope } from '../data/packing.ts';
 import { joined } from '../gpu/join.ts';
 import { type Buffers, type Grid, type Kernel, kernels, type Params } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
+import { reflect } from '../gpu/reflect.ts';
 import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
@@ -55,13 +56,13 @@ export interface LossSettings {
   lengths?: Lengths;
 }
 
-/** Steps that a function of a formula may loop: some drivers end longer loops without a word. */
-const MOST_STEPS = 32_768;
-/** Steps for each record where ranks are counted: one for each bit of the value that has a rank. */
-const STEPS_OF_RANKS = 32;
+/** Records over which a baseline may be summed: some drivers end longer loops without a word. */
+const MOST_FOR_BASELINE = 32_768;
 
 const perRecord: Grid = { threads: (p) => p.records as number };
-const kernelsOf = driverKernels({ forward: perRecord, evaluate: perRecord });
+/** Of both sides. */
+const perValue: Grid = { groups: (p) => 2 * (p.records as number) };
+const kernelsOf = driverKernels({ forward: perRecord, evaluate: perRecord, rank_samples: perValue });
 
 /**
  * The weighted sum of the terms → records (n, width), which live as long as the tape: read them before the backward
@@ -108,20 +109,22 @@ export function objectiveLoss(
     };
     const shader = joined(objective.shader, score.shader);
     const constants: Constants = objective.unit === 'example' ? { STRIDE: unit.completions } : {};
-    const { forward, evaluate } = kernelsOf(shader);
-    const common = { sums, reference, offsets, records, ...buffers };
+    const { forward, evaluate, rank_samples } = kernelsOf(shader);
+    // A formula that compares sorted values has a kernel that ranks them: lib/ranks.wgsl.
+    const isRanked = reflect(shader).entries.has('rank_samples');
+    const ranks = isRanked ? tape.empty([4, count], 'ranks', 'u32') : undefined;
+    if (ranks) rank_samples(tape.gpu, { sums, reference, offsets, ranked: ranks }, all);
+    const common = { sums, reference, offsets, records, ...buffers, ...(ranks && { ranks }) };
     if (slot) forward(tape.gpu, { ...common, dsums: slot.grad }, all, constants);
     else evaluate(tape.gpu, common, all, constants);
   }
   return { records };
 }
 
-function requireFewRecords({ name, joint, baseline }: Objective, count: number): void {
-  const steps = joint ? STEPS_OF_RANKS : baseline ? 1 : 0;
-  const most = Math.floor(MOST_STEPS / Math.max(1, steps));
-  if (steps === 0 || count <= most) return;
+function requireFewRecords({ name, baseline }: Objective, count: number): void {
+  if (!baseline || count <= MOST_FOR_BASELINE) return;
   throw new RangeError(
-    `${name} compares all ${count} records of a batch with each other and takes ${most} at most; use a smaller batch`,
+    `${name} takes its baseline from all ${count} records of a batch, and from ${MOST_FOR_BASELINE} at most; use a smaller batch`,
   );
 }
 
@@ -139,7 +142,7 @@ export function termParams(
     ...shaderNames(options),
   };
   const buffers = Object.entries(objective.reads ?? {}).map(([name, { per }]): [string, Tensor] => {
-    const column = columns[name];
+    const column = own(columns, name);
     if (!column) throw new RangeError(`${objective.name} reads the column ${name}, which is missing`);
     const wanted = expected[per];
     if (column.dtype !== 'f32' || (wanted !== undefined && column.length !== wanted)) {

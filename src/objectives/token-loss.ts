@@ -2,7 +2,9 @@
  * Runs losses on tokens, policy gradients among them: from token log-probabilities to a record for each completion, and to
  * the derivative of every token. Two passes, so that a formula may use sums over a whole completion. Knows no formula.
  */
+import { isOwn } from '../base/lookup.ts';
 import type { Buffers } from '../gpu/kernel.ts';
+import { threadsOfRow } from '../gpu/loops.ts';
 import { reflect } from '../gpu/reflect.ts';
 import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
@@ -52,7 +54,7 @@ export function tokenLoss(
   const sums = tape.empty([count, SUMMANDS], 'completion sums');
   const slot = tape.recording ? tape.gradient(logprobs) : undefined;
   const given = { columns, lengths: { example: undefined, sequence: count, row: rows } };
-  const constants = { WORKGROUP: gpu.rowThreads };
+  const constants = { WORKGROUP: threadsOfRow(gpu, rows, 1) };
   for (const [index, term] of terms.entries()) {
     const { objective } = term;
     if (unitOf(objective) !== unit)
@@ -88,6 +90,6 @@ function readBy(entry: string, shader: Shader, columns: Buffers): Buffers {
 }
 
 function requireRead(loss: string, columns: Buffers, read: Buffers): void {
-  const idle = Object.keys(columns).filter((name) => !(name in read));
+  const idle = Object.keys(columns).filter((name) => !isOwn(read, name));
   if (idle.length > 0) throw new RangeError(`${loss}: no pass of its shader reads ${idle.join(', ')}`);
 }

@@ -5,11 +5,20 @@
 import shader from '../../shaders/layers/attention.wgsl';
 import quadShader from '../../shaders/layers/attention-quad.wgsl';
 import workgroupShader from '../../shaders/layers/attention-workgroup.wgsl';
-import { type Count, type Grid, type Kernel, kernels } from '../gpu/kernel.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { type Buffers, type Count, type Grid, type Kernel, kernels, type Params } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
 import { noise, type Operation, sizeClass, tokenClass, type Variant } from '../gpu/variants.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import {
+  gradientsOfPieces,
+  keyPieces,
+  type Piece,
+  queryPieces,
+  type Reach,
+  reachOf,
+} from './attention-pieces.ts';
 
 export interface Heads {
   heads: number;
@@ -76,6 +85,7 @@ export interface AttentionShape {
 interface AttentionVariant extends Variant<AttentionShape> {
   kernels: Record<'forward' | 'backward_query' | 'backward_key_value', Kernel>;
   constants(shape: AttentionShape): Constants;
+  reach(gpu: Pick<Gpu, 'loopLimit'>, shape: AttentionShape): Reach;
 }
 
 /** The variants of attention. Backward takes the one that ran forward, whose log-sum-exps it reads. */
@@ -89,12 +99,27 @@ export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
       HEAD_VECTORS: headDim / 4,
       BLOCKS: Math.min(4, Math.floor(QUAD_BLOCKS / Math.ceil(headDim / 16))),
     }),
+    // Two tokens an iteration, but their prefixes and their segments may both lie in a stretch.
+    reach: (gpu) => {
+      const tokens = reachOf(gpu, SPENT, 1);
+      return { keys: tokens, queries: tokens, headsInside: false };
+    },
   },
   {
     name: 'register',
     serves: () => true,
     kernels: attentionKernels,
     constants: ({ headDim, software }) => registerConstants(headDim, software),
+    // Of a head wider than 64 a product reads the rest by a loop. Four tokens may see a stretch as a prefix and as a segment.
+    reach: (gpu, { headDim, software }) => {
+      const more = headDim > 64 ? Math.ceil(headDim / 16) - 3 : 0;
+      const perToken = 1 + 2 * more;
+      return {
+        keys: reachOf(gpu, SPENT, software ? 2 * perToken : perToken),
+        queries: reachOf(gpu, SPENT, perToken),
+        headsInside: false,
+      };
+    },
   },
   {
     name: 'workgroup',
@@ -105,6 +130,19 @@ export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
       PARTS: Math.ceil(headDim / 4 / GROUP_VECTORS),
       CHUNKS: Math.min(4, Math.ceil(headDim / 32)),
     }),
+    // By tiles, of which either pass may have some that are not full: one for each sequence of which a query of the tile is.
+    reach: (gpu, { headDim, heads, kvHeads }) => {
+      const product = 1 + 6 * Math.ceil(headDim / 16);
+      const rows = 14 * Math.min(4, Math.ceil(headDim / 32));
+      const perTile = 28 + 2 * product + rows;
+      const sharedBy = heads / kvHeads;
+      const perHead = 2 * product + 2 * rows + 1 + 20 / sharedBy;
+      return {
+        keys: (TILE / 2) * (reachOf(gpu, 2048, perTile) - 48),
+        queries: TILE * reachOf(gpu, SPENT, perHead),
+        headsInside: true,
+      };
+    },
   },
 ];
 
@@ -116,6 +154,9 @@ function registerConstants(headDim: number, software: boolean): Constants {
   const parts = { HEAD_VECTORS: headDim / 4, PARTS: Math.ceil(headDim / 16) };
   return software ? { ...parts, TOKENS: 4, WORKGROUP: 16 } : { ...parts, TOKENS: 1, WORKGROUP: 64 };
 }
+
+/** Iterations that a kernel spends on what it holds and stores. */
+const SPENT = 1024;
 
 /** Tokens of a trial at most: one sequence, half of whose tiles lie before the diagonal. */
 const TRIAL_TOKENS = 512;
@@ -193,9 +234,11 @@ function attentionBy(
 ): Tensor {
   const { gpu } = tape;
   const { tokens, heads, kvHeads, headDim, window, software } = shape;
-  const y = tape.empty(query.shape, 'attention');
-  const lse = tape.empty([tokens, heads], 'attention log-sum-exp');
-  const constants = { ...variant.constants(shape), WINDOW: window };
+  const sharedBy = heads / kvHeads;
+  const reach = variant.reach(gpu, shape);
+  const ofQueries = keyPieces(reach, tokens, sharedBy);
+  const ofKeys = queryPieces(reach, tokens, sharedBy);
+  const constants: Constants = { ...variant.constants(shape), WINDOW: window };
   const params = {
     tokens,
     heads,
@@ -204,8 +247,18 @@ function attentionBy(
     accumulate_query: 0,
     accumulate_key: 0,
     accumulate_value: 0,
+    ...(ofQueries[0] as Piece),
   };
-  variant.kernels.forward(gpu, { query, key, value, spans, y, lse }, params, constants);
+  const inPieces = (kernel: Kernel, pieces: readonly Piece[], buffers: Buffers, more: Params = {}) => {
+    const ofPieces = pieces.length > 1 ? { ...constants, PIECEWISE: true } : constants;
+    for (const piece of pieces) kernel(gpu, buffers, { ...params, ...more, ...piece }, ofPieces);
+  };
+
+  const y = tape.empty(query.shape, 'attention');
+  // Between pieces the softmax of each part of a head lies behind the log-sum-exps.
+  const states = ofQueries.length > 1 ? 2 * Number(constants.PARTS ?? 1) : 0;
+  const lse = tape.empty([(1 + states) * tokens, heads], 'attention log-sum-exp');
+  inPieces(variant.kernels.forward, ofQueries, { query, key, value, spans, y, lse });
   const backward = () => {
     const dy = y.grad as Tensor;
     const rowStats = tape.empty([tokens, heads, 2], 'attention row statistics');
@@ -216,22 +269,19 @@ function attentionBy(
       registerConstants(headDim, software),
     );
     const shared = { query, key, value, spans, dy, row_stats: rowStats };
-    const dquery = tape.gradient(query);
-    if (dquery) {
-      variant.kernels.backward_query(
-        gpu,
-        { ...shared, dquery: dquery.grad },
-        { ...params, accumulate_query: dquery.accumulate },
-        constants,
-      );
+    const { backward_query, backward_key_value } = variant.kernels;
+    const slot = tape.gradient(query);
+    if (slot) {
+      gradientsOfPieces(tape, ofQueries, [slot], ([dquery]) => {
+        const accumulate_query = dquery.accumulate;
+        inPieces(backward_query, ofQueries, { ...shared, dquery: dquery.grad }, { accumulate_query });
+      });
     }
-    tape.gradients([key, value], ([dkey, dvalue]) => {
-      variant.kernels.backward_key_value(
-        gpu,
-        { ...shared, dkey: dkey.grad, dvalue: dvalue.grad },
-        { ...params, accumulate_key: dkey.accumulate, accumulate_value: dvalue.accumulate },
-        constants,
-      );
+    tape.gradients([key, value], (slots) => {
+      gradientsOfPieces(tape, ofKeys, slots, ([dkey, dvalue]) => {
+        const more = { accumulate_key: dkey.accumulate, accumulate_value: dvalue.accumulate };
+        inPieces(backward_key_value, ofKeys, { ...shared, dkey: dkey.grad, dvalue: dvalue.grad }, more);
+      });
     });
     tape.release(rowStats);
   };

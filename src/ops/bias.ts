@@ -6,6 +6,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
 import type { GradientSlot } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { partsOf, rowsOfPart } from './parts.ts';
 
 export const biasKernels = kernels(shader, {
   forward: { threads: (p) => (p.rows as number) * (p.cols as number) },
@@ -19,5 +20,9 @@ export function fillWithBias(gpu: Gpu, bias: Tensor, y: Tensor, accumulate: 0 | 
 
 /** dbias (d): the sum of dy (N, d) over rows. */
 export function biasGradient(gpu: Gpu, dy: Tensor, { grad, accumulate }: GradientSlot): void {
-  biasKernels.backward(gpu, { dy, dbias: grad }, { rows: dy.rows, cols: dy.cols, accumulate });
+  const { rows, cols } = dy;
+  for (const part of partsOf(gpu, rows)) {
+    const params = { rows: part.count, cols, accumulate: part.first > 0 ? 1 : accumulate };
+    biasKernels.backward(gpu, { dy: rowsOfPart(dy, rows, part), dbias: grad }, params);
+  }
 }

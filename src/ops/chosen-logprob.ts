@@ -5,6 +5,7 @@
 import shader from '../../shaders/decode/chosen-logprob.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
+import { threadsOfRow } from '../gpu/loops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { LiveSequences, StepOfRows } from './sample.ts';
 
@@ -21,12 +22,12 @@ export function chosenLogprobs(
   const params = {
     rows: logits.rows,
     first_row: firstRow,
-    vocabulary,
+    cols: vocabulary,
     stride: logits.cols,
     step,
     sequences: tokens.cols,
   };
   chosenLogprobKernels.forward(gpu, { logits, places, tokens, logprobs }, params, {
-    WORKGROUP: gpu.rowThreads,
+    WORKGROUP: threadsOfRow(gpu, vocabulary),
   });
 }

@@ -3,19 +3,29 @@
  * the plain one, and one that spreads a head over a workgroup. Records nothing: there is no gradient through a cache.
  */
 import shader from '../../shaders/decode/decode-attention.wgsl';
+import wideShader from '../../shaders/decode/decode-attention-wide.wgsl';
 import { type Count, kernels } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Heads } from './attention.ts';
+import { reachOf } from './attention-pieces.ts';
 
 const WIDE_WORKGROUP = 64;
 
-const perPart: Count = (p, c) => (p.rows as number) * (p.heads as number) * (c.PARTS as number);
+const perHead: Count = (p) => (p.rows as number) * (p.heads as number);
+const perPart: Count = (p, c) => perHead(p, c) * (c.PARTS as number);
 
 export const decodeAttentionKernels = kernels(shader, {
   forward: { threads: perPart },
-  forward_wide: { groups: (p) => (p.rows as number) * (p.heads as number) },
+  forward_piece: { threads: perPart },
 });
+export const wideDecodeAttentionKernels = kernels(wideShader, {
+  forward: { groups: perHead },
+  forward_piece: { groups: perHead },
+});
+
+/** Iterations that a kernel spends on what it holds and stores. */
+const SPENT = 512;
 
 /** One layer's cache, each (cache rows, kvHeads · headDim). */
 export interface LayerCache {
@@ -26,6 +36,8 @@ export interface LayerCache {
 export interface DecodeAttentionOptions extends Heads {
   /** Tokens that each sequence has in its own part of the cache already; the new one goes behind them. */
   cached: number;
+  /** Keys that the longest sequence has in the cache at most, its prompt's among them; as many as there are rows by default. */
+  longest?: number;
   /** A workgroup a head; by default on GPUs, for heads of at most 256. */
   wide?: boolean;
 }
@@ -45,16 +57,32 @@ export function decodeAttention(
 ): Tensor {
   const { gpu } = tape;
   const { heads, kvHeads, headDim, cached, scale = 1 / Math.sqrt(headDim), window = 0 } = options;
-  const fits = headDim / 4 <= WIDE_WORKGROUP;
+  const vectors = headDim / 4;
+  const fits = vectors <= WIDE_WORKGROUP;
   const wide = (options.wide ?? !gpu.adapter.software) && fits;
   const y = tape.empty(query.shape, 'decode attention');
+  const { longest = cache.keys.rows } = options;
+  const seen = window > 0 ? Math.min(longest, window) : longest;
   const buffers = { query, key, value, places, keys: cache.keys, values: cache.values, y };
-  const params = { rows: query.rows, heads, kv_heads: kvHeads, cached, scale };
-  const shared = { HEAD_VECTORS: headDim / 4, WINDOW: window };
-  if (wide) decodeAttentionKernels.forward_wide(gpu, buffers, params, shared);
-  else {
-    const constants = { ...shared, PARTS: Math.ceil(headDim / 16) };
-    decodeAttentionKernels.forward(gpu, buffers, params, constants);
+  const params = { rows: query.rows, heads, kv_heads: kvHeads, cached, scale, start: 0, stop: seen };
+  const shared = { HEAD_VECTORS: vectors, WINDOW: window };
+  const parts = Math.ceil(vectors / 4);
+  const { forward, forward_piece } = wide ? wideDecodeAttentionKernels : decodeAttentionKernels;
+  const constants = wide ? shared : { ...shared, PARTS: parts };
+
+  // Of the wide kernel a tile takes a loop for the scores, one for the maximum and one for the values.
+  const step = wide
+    ? WIDE_WORKGROUP * reachOf(gpu, SPENT, 2 * vectors + 12)
+    : reachOf(gpu, SPENT, Math.max(2, vectors - 2));
+  if (seen <= step) {
+    forward(gpu, buffers, params, constants);
+    return y;
   }
+  const states = tape.empty([query.rows * heads, wide ? 2 * WIDE_WORKGROUP : parts, 4], 'decode states');
+  for (let start = 0; start < seen; start += step) {
+    const piece = { ...params, start, stop: Math.min(start + step, seen) };
+    forward_piece(gpu, { ...buffers, states }, piece, constants);
+  }
+  tape.release(states);
   return y;
 }

@@ -4,6 +4,7 @@
 import shader from '../../shaders/layers/gather.wgsl';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { partsOf } from './parts.ts';
 import { bound, formatOf, inBlocksOfRows, weightKernels } from './weights.ts';
 
 export const gatherKernels = weightKernels(shader, 'one', {
@@ -32,7 +33,7 @@ export function gather(
   const y = tape.empty([indices.length, table.cols], 'gathered rows');
   const params = { rows: indices.length, cols: table.cols, scale };
   inBlocksOfRows(gpu, table, (block, start) => {
-    const ofBlock = { ...params, start, count: block.rows, accumulate: 0 };
+    const ofBlock = { ...params, start, count: block.rows, accumulate: 0, skipped: 0, most: 0 };
     gatherKernels[formatOf(table)].forward(gpu, { weights: bound(block), indices, y }, ofBlock);
   });
   const backward = () => {
@@ -43,8 +44,12 @@ export function gather(
     const dy = y.grad as Tensor;
     const { accumulate } = slot;
     inBlocksOfRows(gpu, slot.grad, (dtable, start) => {
-      const ofBlock = { ...params, start, count: dtable.rows, accumulate };
-      gatherKernels.f32.backward(gpu, { dy, offsets, entries, dtable }, ofBlock);
+      // All places may read one row.
+      for (const { first, count } of partsOf(gpu, entries.length)) {
+        const readers = { skipped: first, most: count, accumulate: first > 0 ? 1 : accumulate };
+        const ofBlock = { ...params, start, count: dtable.rows, ...readers };
+        gatherKernels.f32.backward(gpu, { dy, offsets, entries, dtable }, ofBlock);
+      }
     });
   };
   tape.record({ inputs: [table], outputs: [y], reads: [], backward });

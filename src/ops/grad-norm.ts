@@ -6,6 +6,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
 import type { BufferView } from '../gpu/pool.ts';
 
+/** Parts that are summed apart; more where a part would be longer than one workgroup may loop over. */
 const CHUNKS = 256;
 
 export const gradNormKernels = kernels(shader, {
@@ -18,8 +19,10 @@ export const gradNormKernels = kernels(shader, {
  * (torch.nn.utils.clip_grad_norm_).
  */
 export function gradNorm(gpu: Gpu, gradients: BufferView, clip: BufferView, maxNorm: number): void {
-  const partials = gpu.pool.allocate(CHUNKS * 4, 'partial squares');
-  const params = { count: gradients.size / 4, chunks: CHUNKS, max_norm: maxNorm };
+  const count = gradients.size / 4;
+  const chunks = Math.max(CHUNKS, Math.ceil(count / ((gpu.loopLimit / 2) * gpu.rowThreads)));
+  const partials = gpu.pool.allocate(chunks * 4, 'partial squares');
+  const params = { count, chunks, max_norm: maxNorm };
   const constants = { WORKGROUP: gpu.rowThreads };
   gradNormKernels.sum_chunks(gpu, { gradients, partials }, params, constants);
   gradNormKernels.finish(gpu, { chunk_sums: partials, clip }, params, constants);

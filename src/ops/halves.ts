@@ -16,6 +16,6 @@ const params = (tensor: Tensor) => ({ rows: tensor.rows, fours: tensor.cols / 4 
 export const HALVES: Packing = {
   name: 'in halves',
   words: ({ rows, cols, dtype }) => (dtype === 'f32' && cols % 4 === 0 ? rows * (2 + cols / 2) : undefined),
-  pack: (gpu, x, packed) => halvesKernels.pack(gpu, { x, packed }, params(x), rowGroups(gpu.rowThreads)),
-  unpack: (gpu, saved, y) => halvesKernels.unpack(gpu, { saved, y }, params(y), rowGroups(gpu.rowThreads)),
+  pack: (gpu, x, packed) => halvesKernels.pack(gpu, { x, packed }, params(x), rowGroups(gpu, x.cols / 4)),
+  unpack: (gpu, saved, y) => halvesKernels.unpack(gpu, { saved, y }, params(y), rowGroups(gpu, y.cols / 4)),
 };

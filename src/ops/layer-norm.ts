@@ -6,6 +6,7 @@ import { kernels } from '../gpu/kernel.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { biasGradient } from './bias.ts';
+import { partsOf, rowsOfPart } from './parts.ts';
 import { rowGroups, rows } from './rms-norm.ts';
 
 export const layerNormKernels = kernels(shader, {
@@ -22,7 +23,7 @@ export function layerNorm(tape: Tape, x: Tensor, weight: Tensor, bias: Tensor, e
   const y = tape.empty(x.shape, 'layer norm');
   const stats = tape.empty([x.rows, 2], 'mean and rstd');
   const params = { rows: x.rows, cols: x.cols, eps, accumulate: 0 };
-  const constants = rowGroups(gpu.rowThreads);
+  const constants = rowGroups(gpu, x.cols);
   layerNormKernels.forward(gpu, { x, weight, bias, y, stats }, params, constants);
   const backward = () => {
     const dy = y.grad as Tensor;
@@ -33,8 +34,13 @@ export function layerNorm(tape: Tape, x: Tensor, weight: Tensor, bias: Tensor, e
     }
     const dweight = tape.gradient(weight);
     if (dweight) {
-      const buffers = { x, dy, saved_stats: stats, dweight: dweight.grad };
-      layerNormKernels.backward_weight(gpu, buffers, { ...params, accumulate: dweight.accumulate });
+      const { grad, accumulate } = dweight;
+      for (const part of partsOf(gpu, x.rows)) {
+        const [ofX, ofDy, saved_stats] = [x, dy, stats].map((tensor) => rowsOfPart(tensor, x.rows, part));
+        const buffers = { x: ofX, dy: ofDy, saved_stats, dweight: grad };
+        const ofPart = { ...params, rows: part.count, accumulate: part.first > 0 ? 1 : accumulate };
+        layerNormKernels.backward_weight(gpu, buffers, ofPart);
+      }
     }
     const dbias = tape.gradient(bias);
     if (dbias) biasGradient(gpu, dy, dbias);

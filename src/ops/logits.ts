@@ -5,6 +5,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import { rowsOfPart } from './parts.ts';
 
 /** Rows that keep every part of a block on a 256-byte border, whatever the row's width. */
 const ROW_STEP = 64;
@@ -66,13 +67,6 @@ export function inRowBlocks(
   const step = Math.max(ROW_STEP, Math.floor(fitting / ROW_STEP) * ROW_STEP);
   for (let start = 0; start < rows; start += step) {
     const count = Math.min(step, rows - start);
-    run(
-      count,
-      (tensor) => {
-        const stride = (tensor.length / rows) * 4;
-        return { buffer: tensor.buffer, offset: tensor.offset + start * stride, size: count * stride };
-      },
-      start,
-    );
+    run(count, (tensor) => rowsOfPart(tensor, rows, { first: start, count }), start);
   }
 }

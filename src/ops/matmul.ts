@@ -17,6 +17,7 @@ import workgroupShader from '../../shaders/layers/matmul-workgroup.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { joined } from '../gpu/join.ts';
 import type { Count, Grid, Kernel } from '../gpu/kernel.ts';
+import { LOOP_LIMIT } from '../gpu/loops.ts';
 import { type MatrixUnit, SUBGROUP_MATRIX } from '../gpu/matrix-unit.ts';
 import type { Constants } from '../gpu/pipelines.ts';
 import type { BufferView } from '../gpu/pool.ts';
@@ -170,6 +171,12 @@ function staging(name: string, tile: Constants): ProductVariant {
 }
 
 /**
+ * Terms of a sum that one thread may loop over: those that loop most, by tiles of 128 × 16, make 9 iterations for 16 terms.
+ * A multiple of 64, so that views may begin behind so many rows.
+ */
+export const MOST_TERMS = 1.5 * LOOP_LIMIT;
+
+/**
  * The tile and the slices for a product: a function of the shape, the kind of adapter and the variant alone. The slices do
  * not depend on the variant, and those of `nt` and `nn` on m by its class alone, because they decide how a sum is rounded.
  */
@@ -180,7 +187,8 @@ export function planProduct(shape: ProductShape, variant = PRODUCT_VARIANTS[0] a
   const { DOWN, ACROSS } = registerTile(software, { m, n, k });
   const wanted = Math.ceil(fit.sliceThreads / tiles({ m, n, k }, DOWN, ACROSS));
   const most = Math.floor(k / 4 / fit.sliceLength);
-  return { constants: variant.constants(shape), slices: Math.max(1, Math.min(wanted, most)) };
+  const slices = Math.max(1, Math.min(wanted, most), Math.ceil(k / MOST_TERMS));
+  return { constants: variant.constants(shape), slices };
 }
 
 /** The blocks of a thread of the register-tiled kernel: as many as leave the device enough threads. */

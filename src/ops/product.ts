@@ -13,10 +13,12 @@ import {
   joinedEnds,
   type LowRankFactors,
   launch,
+  MOST_TERMS,
   PRODUCT,
   type ProductOptions,
   planProduct,
 } from './matmul.ts';
+import { behind, partsOf } from './parts.ts';
 import { isTiled, type Layout, type ProductSize, strides } from './product-size.ts';
 import { bound, formatOf, inBlocksOfRows, type Weights } from './weights.ts';
 
@@ -33,6 +35,10 @@ export function product(
   size: ProductSize,
   { scale = 1, accumulate = 0, lowRank, addend }: ProductOptions = {},
 ): void {
+  if (layout === 'tn' && size.k > MOST_TERMS) {
+    inBlocksOfTerms(gpu, a, b, c, size, { scale, accumulate });
+    return;
+  }
   const isSplit = b instanceof Tensor && layout !== 'tn' && b.size > gpu.limits.maxStorageBufferBindingSize;
   if (isSplit || !isTiled(layout, size)) {
     if (addend) begin(gpu, addend, c, size, accumulate);
@@ -40,8 +46,11 @@ export function product(
     if (isSplit) inBlocks[layout](gpu, a, b, c, size, options);
     else {
       const { m, n, k } = size;
-      const params = { m, n, k, ...strides(layout, size), ...options };
-      general[formatOf(b)][layout](gpu, { a, weights: bound(b), c }, params);
+      for (const part of partsOf(gpu, k)) {
+        const accumulate = part.first > 0 ? 1 : options.accumulate;
+        const params = { m, n, k, ...strides(layout, size), scale, accumulate, ...part };
+        general[formatOf(b)][layout](gpu, { a, weights: bound(b), c }, params);
+      }
     }
     if (lowRank) addLowRank(gpu, layout, lowRank, c, size);
     return;
@@ -56,6 +65,24 @@ export function product(
   const options = { scale, accumulate: isBegun ? 1 : accumulate, ...ends } as const;
   launch(gpu, variant, shape, plan, { a, weights: bound(b), c }, options);
   if (lowRank && !ends.lowRank) addLowRank(gpu, layout, lowRank, c, size);
+}
+
+/** A `tn` product whose sums run over more rows than one thread may loop over: rows of one block after the other. */
+function inBlocksOfTerms(
+  gpu: Gpu,
+  a: BufferView,
+  b: BufferView,
+  c: BufferView,
+  size: ProductSize,
+  { scale, accumulate }: { scale: number; accumulate: 0 | 1 },
+): void {
+  const { n, k } = size;
+  const { a_stride } = strides('tn', size);
+  for (let first = 0; first < k; first += MOST_TERMS) {
+    const ofBlock = { ...size, k: Math.min(MOST_TERMS, k - first) };
+    const options = { scale, accumulate: first > 0 ? 1 : accumulate } as const;
+    product(gpu, 'tn', behind(a, first * a_stride), behind(b, first * n), c, ofBlock, options);
+  }
 }
 
 /** What a product is added to, for kernels that cannot do it themselves. */
@@ -89,19 +116,14 @@ const inBlocks: Readonly<Record<'nt' | 'nn', InBlocks>> = {
   nt(gpu, a, b, c, size, options) {
     const cStride = size.cStride ?? size.n;
     inBlocksOfRows(gpu, b, (block, first) => {
-      product(gpu, 'nt', a, block, columnsFrom(c, first), { ...size, n: block.rows, cStride }, options);
+      product(gpu, 'nt', a, block, behind(c, first), { ...size, n: block.rows, cStride }, options);
     });
   },
   nn(gpu, a, b, c, size, { scale, accumulate }) {
     const aStride = size.aStride ?? size.k;
     inBlocksOfRows(gpu, b, (block, first) => {
       const options = { scale, accumulate: first > 0 ? 1 : accumulate } as const;
-      product(gpu, 'nn', columnsFrom(a, first), block, c, { ...size, k: block.rows, aStride }, options);
+      product(gpu, 'nn', behind(a, first), block, c, { ...size, k: block.rows, aStride }, options);
     });
   },
 };
-
-/** A matrix without its first columns. Blocks of weights begin where this is a border for bindings. */
-function columnsFrom({ buffer, offset, size }: BufferView, first: number): BufferView {
-  return { buffer, offset: offset + 4 * first, size: size - 4 * first };
-}

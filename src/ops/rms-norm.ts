@@ -2,18 +2,24 @@
  * Root-mean-square normalisation (Zhang and Sennrich 2019), y = x · rstd · weight.
  */
 import shader from '../../shaders/layers/rms-norm.wgsl';
+import type { Gpu } from '../gpu/device.ts';
 import { type Grid, kernels } from '../gpu/kernel.ts';
+import { threadsOfRow } from '../gpu/loops.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { partsOf, rowsOfPart } from './parts.ts';
 
 /** One row a workgroup, or `ROWS`. */
 export const rows: Grid = { groups: (p, c) => Math.ceil((p.rows as number) / (c.ROWS as number)) };
 /**
- * Rows are short, so where a row would have no more than four threads, each row has one and a workgroup takes 16 of them:
- * that keeps a processor's vectors full without a barrier, and takes half the time at (900, 96).
+ * Rows are short, so where a row would have no more than four threads, each row has one and a workgroup takes 16 of them, as
+ * long as one may loop over it: that keeps a processor's vectors full without a barrier, and takes half the time at (900, 96).
  */
-export const rowGroups = (rowThreads: number) =>
-  rowThreads <= 4 ? { WORKGROUP: 1, ROWS: 16 } : { WORKGROUP: rowThreads, ROWS: 1 };
+export function rowGroups(gpu: Gpu, cols: number): { WORKGROUP: number; ROWS: number } {
+  const { rowThreads, loopLimit } = gpu;
+  const isShort = rowThreads <= 4 && threadsOfRow({ rowThreads: 1, loopLimit }, cols) === 1;
+  return isShort ? { WORKGROUP: 1, ROWS: 16 } : { WORKGROUP: threadsOfRow(gpu, cols), ROWS: 1 };
+}
 
 export const rmsNormKernels = kernels(shader, {
   forward: rows,
@@ -41,7 +47,7 @@ export function rmsNorm(
   const y = tape.empty(x.shape, 'rms norm');
   const rstd = tape.empty([rows], 'rstd');
   const params = { rows, cols, eps, accumulate: 0 };
-  const constants = { ...rowGroups(gpu.rowThreads), OFFSET: offset };
+  const constants = { ...rowGroups(gpu, cols), OFFSET: offset };
   rmsNormKernels.forward(gpu, { x, weight, y, rstd }, params, constants);
   const backward = () => {
     const dy = y.grad as Tensor;
@@ -52,8 +58,13 @@ export function rmsNorm(
     }
     const dweight = tape.gradient(weight);
     if (dweight) {
-      const buffers = { x, dy, saved_rstd: rstd, dweight: dweight.grad };
-      rmsNormKernels.backward_weight(gpu, buffers, { ...params, accumulate: dweight.accumulate });
+      const { grad, accumulate } = dweight;
+      for (const part of partsOf(gpu, rows)) {
+        const [ofX, ofDy, saved_rstd] = [x, dy, rstd].map((tensor) => rowsOfPart(tensor, rows, part));
+        const buffers = { x: ofX, dy: ofDy, saved_rstd, dweight: grad };
+        const ofPart = { ...params, rows: part.count, accumulate: part.first > 0 ? 1 : accumulate };
+        rmsNormKernels.backward_weight(gpu, buffers, ofPart);
+      }
     }
   };
   tape.record({ inputs: [x, weight], outputs: [y], reads: [x], saved: [rstd], backward });

@@ -6,6 +6,7 @@
 import shader from '../../shaders/decode/sample.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { type Grid, kernels } from '../gpu/kernel.ts';
+import { threadsOfRow } from '../gpu/loops.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -29,6 +30,9 @@ export interface SamplingSettings {
   /** A whole number below 2³². */
   seed: number;
 }
+
+/** Iterations for each token of the vocabulary at most: five walks over it, 28 of a quarter each for two edges, and a little. */
+const PER_TOKEN = 13;
 
 /** The sequences that are being written. */
 export interface LiveSequences {
@@ -84,7 +88,7 @@ export function sample(
     top_p: topP,
     min_p: minP,
   };
-  const constants = { WORKGROUP: gpu.rowThreads };
+  const constants = { WORKGROUP: threadsOfRow(gpu, vocabulary, PER_TOKEN) };
   if (!logprobs) sampleKernels.sample(gpu, buffers, params, constants);
   else sampleKernels.sample_logprob(gpu, { ...buffers, logprobs: logprobs.sampling }, params, constants);
 }

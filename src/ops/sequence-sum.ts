@@ -3,6 +3,7 @@
  */
 import shader from '../../shaders/logits/sequence-sum.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';
+import { threadsOfRow } from '../gpu/loops.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
@@ -25,7 +26,8 @@ export function sequenceSums(tape: Tape, logprobs: Tensor, offsets: Tensor, tail
   const count = offsets.length - 1;
   if (tail !== 1 && count % 2 !== 0)
     throw new RangeError(`sequenceSums: ${count} sequences are not partners two by two`);
-  const constants = { WORKGROUP: gpu.rowThreads };
+  // As if all rows were those of one sequence.
+  const constants = { WORKGROUP: threadsOfRow(gpu, logprobs.length, 1) };
   const sums = tape.empty([count], 'sequence sums');
   sequenceSumKernels.forward(
     gpu,

@@ -5,14 +5,15 @@
  * with a frozen head it need not, because forward has left the vocabulary's pull on each hidden state.
  */
 import shader from '../../shaders/logits/token-logprob.wgsl';
-import type { Gpu } from '../gpu/device.ts';
 import type { Grid } from '../gpu/kernel.ts';
+import { threadsOfRow } from '../gpu/loops.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { perLikely, type Strip, stripsOf, threadsOfLikely } from './head-strips.ts';
 import { checkLogits, checkPerRow, inRowBlocks, type Part } from './logits.ts';
+import { behind, partsOf } from './parts.ts';
 import { product } from './product.ts';
-import { padded } from './product-size.ts';
-import { bound, formatOf, inBlocksOfRows, rowStep, weightKernels } from './weights.ts';
+import { bound, formatOf, inBlocksOfRows, weightKernels } from './weights.ts';
 
 const perRow: Grid = { groups: (p) => p.rows };
 
@@ -24,7 +25,7 @@ const kernelsByFormat = weightKernels(shader, 'one', {
   backward_strip: perRow,
   backward_pull: perRow,
   pull_sparse: perRow,
-  head_sparse: { threads: (p) => p.cols },
+  head_sparse: { groups: (p) => p.cols },
 });
 /** All but `pull_sparse` and `backward_pull` read no weights. */
 export const tokenLogprobKernels = kernelsByFormat.f32;
@@ -43,11 +44,6 @@ export interface TokenLogprobs {
 export const STATS_WIDTH = 3;
 /** Numbers that the shader keeps for a row: `TargetState`. */
 const STATE_WIDTH = 7;
-/** A strip's buffer holds at most this many bytes, as long as that leaves it {@link STRIP_STEP} wide. */
-const STRIP_BYTES = 16 * 1024 * 1024;
-/** Strips start at multiples of this at least, which keeps a view of a head in f32 on a 256-byte border. */
-const STRIP_STEP = 64;
-
 /** Parameters of kernels on rows that are not made in strips. */
 const WHOLE = { start: 0, accumulate: 0, width: 0, filter_eps: 0 };
 
@@ -67,7 +63,7 @@ export function tokenLogprobs(
   checkPerRow('tokenLogprobs', targets, logits.rows, 'u32');
   const { gpu } = tape;
   const { rows, cols } = logits;
-  const constants = { WORKGROUP: gpu.rowThreads };
+  const constants = { WORKGROUP: threadsOfRow(gpu, cols) };
   const results = resultsFor(tape, rows);
   const { logprobs, stats, states } = results;
   const whole = { ...WHOLE, cols, stride: cols };
@@ -133,14 +129,15 @@ export function headLogprobs(
   if (hidden.cols !== width)
     throw new RangeError(`headLogprobs: hidden is ${hidden}, but the head is ${head}`);
   checkPerRow('headLogprobs', targets, count, 'u32');
-  const constants = { WORKGROUP: gpu.rowThreads };
+  const sparse = filterEps > 0;
+  const strips = stripsOf(gpu, head, count, sparse);
+  const constants = { WORKGROUP: threadsOfRow(gpu, Math.max(strips[0].stride, width)) };
   const results = resultsFor(tape, count);
   const { logprobs, stats, states } = results;
   const shared = { rows: count, width, filter_eps: filterEps };
 
   /** Makes the logits of each strip in turn and hands them over. */
   const eachStrip = (visit: (strip: Tensor, at: Strip, ofHead: Tensor) => void) => {
-    const strips = stripsOf(gpu, head, count);
     const strip = tape.empty([count, strips[0].stride], 'strip of logits');
     for (const at of strips) {
       const ofHead = head.rowsFrom(at.start, at.cols);
@@ -153,7 +150,6 @@ export function headLogprobs(
 
   // With a frozen head the forward pass can leave all that the gradient needs, at one product instead of two; at hardly
   // any work where most of the vocabulary is negligible, and then with a trained head too.
-  const sparse = filterEps > 0;
   const pulls = tape.recording && hidden.requiresGrad && (sparse || !head.requiresGrad);
   const pull = pulls ? tape.empty([count, width], 'pull of the vocabulary') : undefined;
   eachStrip((strip, { start, cols, stride }, ofHead) => {
@@ -164,7 +160,7 @@ export function headLogprobs(
     const { pull_sparse } = kernelsByFormat[formatOf(head)];
     if (sparse) {
       const buffers = { logits: strip, targets, saved_states: states, pull, weights: bound(ofHead) };
-      pull_sparse(gpu, buffers, params, constants);
+      pull_sparse(gpu, buffers, params, { WORKGROUP: threadsOfLikely(gpu, strips[0].cols, width) });
       return;
     }
     tokenLogprobKernels.weigh(gpu, { strip, saved_states: states, pull }, params, constants);
@@ -210,7 +206,13 @@ export function headLogprobs(
         const ofGrad = grad.rowsFrom(start, cols);
         if (sparse) {
           if (accumulate === 0) gpu.recorder.clear(ofGrad);
-          tokenLogprobKernels.head_sparse(gpu, { dstrip: strip, hidden, dhead: ofGrad }, params, constants);
+          const WORKGROUP = threadsOfLikely(gpu, count, width);
+          for (const part of partsOf(gpu, count, perLikely(width, WORKGROUP))) {
+            const dstrip = behind(strip, part.first * stride);
+            const ofHidden = behind(hidden, part.first * width);
+            const buffers = { dstrip, hidden: ofHidden, dhead: ofGrad };
+            tokenLogprobKernels.head_sparse(gpu, buffers, { ...params, rows: part.count }, { WORKGROUP });
+          }
           return;
         }
         const size = { m: cols, n: width, k: count, aStride: stride };
@@ -229,41 +231,6 @@ export function headLogprobs(
     },
   });
   return { logprobs, stats };
-}
-
-/** A stretch of the vocabulary. */
-export interface Strip {
-  start: number;
-  cols: number;
-  /** Numbers from row to row of its logits: products read them as vectors, odd vocabularies (GPT-2's) too. */
-  stride: number;
-}
-
-/**
- * Cuts the vocabulary into strips of one width, the last one narrower: at most half of it, so that the whole is never
- * held, at most {@link STRIP_BYTES} for so many rows, and at most `most` tokens. They begin at multiples of `step`.
- */
-export function vocabularyStrips(
-  rows: number,
-  vocabulary: number,
-  step = STRIP_STEP,
-  most = Number.POSITIVE_INFINITY,
-): Strip[] {
-  const half = Math.ceil(vocabulary / 2 / step) * step;
-  const fitting = Math.floor(Math.min(most, STRIP_BYTES / 4 / Math.max(1, rows)) / step) * step;
-  const width = Math.max(step, Math.min(half, fitting));
-  const count = Math.ceil(vocabulary / width);
-  return Array.from({ length: count }, (_, i) => {
-    const start = i * width;
-    const cols = Math.min(width, vocabulary - start);
-    return { start, cols, stride: padded(cols) };
-  });
-}
-
-/** The strips of a head: views of it may begin there, and a binding can hold them. */
-function stripsOf({ limits }: Gpu, head: Tensor, rows: number): Strip[] {
-  const most = Math.floor(limits.maxStorageBufferBindingSize / head.rowBytes);
-  return vocabularyStrips(rows, head.rows, rowStep(head, STRIP_STEP), most);
 }
 
 function resultsFor(tape: Tape, rows: number) {

@@ -6,6 +6,7 @@
 import shader from '../../shaders/logits/wpo.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
+import { threadsOfRow } from '../gpu/loops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkPerRow } from './logits.ts';
 import type { TokenLogprobs } from './token-logprob.ts';
@@ -36,7 +37,7 @@ export function weighPairs(
   if (dsums) checkPerRow('weighPairs: dsums', dsums, 2 * pairs, 'f32');
   const { loss, weight } = columns;
   const params = { pairs, width: records.cols, loss, weight };
-  const constants = { WORKGROUP: gpu.rowThreads };
+  const constants = { WORKGROUP: threadsOfRow(gpu, logprobs.length, 1) };
   wpoKernels.forward(gpu, { logprobs, stats, offsets, records }, params, constants);
   if (dsums) wpoKernels.backward(gpu, { weighed_records: records, dsums }, params, constants);
 }

@@ -5,12 +5,16 @@
  */
 import shader from '../../shaders/theory/optimal-policy.wgsl';
 import { kernels } from '../gpu/kernel.ts';
+import { threadsOfRow } from '../gpu/loops.ts';
 import { inRowBlocks } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type Beta, checkAnswers, perRowBeta } from './answers.ts';
 
 export const optimalPolicyKernels = kernels(shader, { forward: { groups: (p) => p.rows } });
+
+/** Iterations of a thread for an answer at most: masks among its logits take one each, and three walks follow. */
+const PER_ANSWER = 5;
 
 export interface OptimalPolicyInputs {
   /** (N, V): logits of the reference over V answers to each of N prompts; −∞ outside its support. */
@@ -43,6 +47,7 @@ export function optimalPolicy(tape: Tape, { reference, rewards, beta }: OptimalP
   const logPolicy = tape.empty(reference.shape, 'log optimal policy');
   const logPartition = tape.empty([rows], 'log partition');
   const optimum = tape.empty([rows], 'optimum');
+  const constants = { WORKGROUP: threadsOfRow(gpu, cols, PER_ANSWER) };
   inRowBlocks(gpu, rows, cols, (count, part) => {
     const buffers = {
       logits: part(reference),
@@ -52,7 +57,7 @@ export function optimalPolicy(tape: Tape, { reference, rewards, beta }: OptimalP
       log_partition: part(logPartition),
       optimum: part(optimum),
     };
-    optimalPolicyKernels.forward(gpu, buffers, { rows: count, cols }, { WORKGROUP: gpu.rowThreads });
+    optimalPolicyKernels.forward(gpu, buffers, { rows: count, cols }, constants);
   });
   return { logPolicy, logPartition, optimum };
 }

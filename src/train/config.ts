@@ -41,6 +41,7 @@ export {
   type SFTConfig,
   TRAINERS,
   type TrainingConfig,
+  type WithOwnOptions,
 } from './settings/trainers.ts';
 
 /** PEFT's LoRA settings; null trains all weights. */

@@ -3,16 +3,25 @@
  * them, is `lossType`.
  */
 import { FAMILIES } from '../objectives/families.ts';
-import { type DPOArgs, type DPOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
+import {
+  type DPOArgs,
+  type DPOConfig,
+  resolveConfig,
+  resolveLoss,
+  TRAINERS,
+  type WithOwnOptions,
+} from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
 import { MovingReference } from './moving-reference.ts';
 import type { ReferenceKind } from './reference.ts';
 import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
-export type DPOTrainerOptions = DataOptions<DPOArgs, PairDataset>;
+export type DPOTrainerOptions<Args = DPOArgs> = DataOptions<Args, PairDataset>;
 
 export class DPOTrainer extends Trainer<DPOConfig> {
+  constructor(options: DPOTrainerOptions);
+  constructor(options: DPOTrainerOptions<WithOwnOptions<DPOArgs>>);
   constructor(options: DPOTrainerOptions) {
     const config = resolveConfig<DPOConfig>(TRAINERS.dpo, options.args, options.peftConfig);
     const loss = resolveLoss(FAMILIES.dpo, { ...config });

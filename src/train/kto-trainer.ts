@@ -6,7 +6,14 @@ import { say, setting } from '../base/sentence.ts';
 import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
 import { FAMILIES } from '../objectives/families.ts';
-import { type KTOArgs, type KTOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
+import {
+  type KTOArgs,
+  type KTOConfig,
+  resolveConfig,
+  resolveLoss,
+  TRAINERS,
+  type WithOwnOptions,
+} from './config.ts';
 import {
   isDesirable,
   type LabelledDataset,
@@ -17,9 +24,11 @@ import {
 import { type DataOptions, rowsTask } from './task.ts';
 import { Trainer } from './trainer.ts';
 
-export type KTOTrainerOptions = DataOptions<KTOArgs, LabelledDataset>;
+export type KTOTrainerOptions<Args = KTOArgs> = DataOptions<Args, LabelledDataset>;
 
 export class KTOTrainer extends Trainer<KTOConfig> {
+  constructor(options: KTOTrainerOptions);
+  constructor(options: KTOTrainerOptions<WithOwnOptions<KTOArgs>>);
   constructor(options: KTOTrainerOptions) {
     const config = resolveConfig<KTOConfig>(TRAINERS.kto, options.args, options.peftConfig);
     const loss = resolveLoss(FAMILIES.kto, { ...config });

@@ -57,7 +57,7 @@ describe('cli/flags', () => {
       [['--bf16'], '--bf16 is not an option here', 'float32', '--dtype'],
       [['--report_to', 'wandb'], '--report_to'],
       [['--precompute_ref_log_probs', 'true'], '--sync-ref-model'],
-      [['--dataset_name', 'trl-lib/x'], 'data set of the hub', '--data FILE'],
+      [['--dataset_name', 'trl-lib/x'], 'data set on the hub', '--data FILE'],
       [['--eval_strategy=steps'], '--eval-steps above 0'],
     ] as const) {
       const { code, error } = await dpo(...args);
@@ -104,6 +104,32 @@ describe('cli/flags', () => {
     expect(message(await workshop.run(['sacpo', ...args]))).to.include(
       'stage "first", settings: labelSmoothing is 0.7',
     );
+  });
+
+  it('finds no commands, formats, variants or methods by names that every object answers to', async () => {
+    const model = workshop.path('model');
+    for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty']) {
+      const stages = await workshop.write('odd.json', JSON.stringify([{ method: name, data: 'x.jsonl' }]));
+      await workshop.write('odd/run.json', JSON.stringify({ method: name, settings: {} }));
+      const odd: [string[], string][] = [
+        [[name], 'unknown command'],
+        [['export', '--format', name, '--adapter', 'a', '--out', workshop.path('out')], 'peft, merged'],
+        [
+          ['export', '--format', 'trl', '--adapter', workshop.path('odd'), '--out', workshop.path('out')],
+          'run.json',
+        ],
+        [['generate', '--model', model, '--prompt', 'the sky', '--variant', name], name],
+        [['generate', '--model', model, '--prompt', 'the sky', '--dtype', name], '--dtype is'],
+        [['sacpo', '--model', model, '--stages', stages, '--out', workshop.path('out')], '"method" is'],
+        [workshop.dpo({ '--loss': name }), 'no objective is called'],
+        [workshop.dpo({ '--f-divergence': name }), 'Supported: reverse_kl'],
+      ];
+      for (const [args, part] of odd) {
+        const { code, error } = await workshop.run(args);
+        expect(code, `${args}`).to.be.oneOf([1, 2]);
+        expect(error.message, `${args}`).to.include(part).and.not.include('an error of webalign itself');
+      }
+    }
   });
 
   it('shows defaults and ranges, each group once, and only the flags that are ours', async () => {

@@ -84,13 +84,13 @@ describe('cli: bad input', () => {
       await expectRefusal(workshop.dpo({ '--data': path }), 'binary.jsonl', 'UTF-8');
     });
 
-    it('a prompt longer than max_length, by its line', async () => {
+    it('a prompt longer than --max-length, by its line', async () => {
       const long = { prompt: 'the sky '.repeat(10), chosen: 'a', rejected: 'b' };
       const path = await workshop.write('long.jsonl', lines([...rows, long]));
       await expectRefusal(
         workshop.dpo({ '--data': path, '--max-length': '16' }),
         'long.jsonl, line 7',
-        'max_length 16',
+        'within --max-length 16. Raise --max-length',
       );
     });
 

@@ -64,7 +64,7 @@ describe('cli: --dtype', function () {
   it('is refused where there is none such, and for weights that train', async () => {
     const unknown = await workshop.run(workshop.dpo({ '--dtype': 'int3', '--out': workshop.path('none') }));
     expect(unknown.code).to.not.equal(0);
-    expect(unknown.error.message).to.include('int3').and.include('q8_0');
+    expect(unknown.error.message).to.include('--dtype is "int3"').and.include('q8_0');
     const full = workshop.dpo({ '--dtype': 'q8_0', '--full': '', '--out': workshop.path('none') });
     expect((await workshop.run(full)).error.message).to.include('all weights train');
   });

@@ -56,7 +56,7 @@ describe('data/tokenize-completions', () => {
       () => tokenizePairs(rows, tokenizer, { maxLength: 3 }),
       'pairs.jsonl, line 2',
       '3 tokens',
-      'max_length 3',
+      'maxLength 3',
     );
     await expectRefused(
       () => tokenizePairs([{ prompt: 'the sky', chosen: 'a', rejected: 'b' }], tokenizer, { maxLength: 3 }),

@@ -89,6 +89,33 @@ describe('io/sources', () => {
     ]);
   });
 
+  it('begins a relative address where it is told to', async () => {
+    const asked: string[] = [];
+    const pretend: typeof fetch = async (input) => {
+      asked.push(String(input));
+      return new Response('{}');
+    };
+    const base = new URL('https://example.org/app/index.html?x#y');
+    for (const source of ['/m', './m', '../m', '//other.org/m/w.safetensors']) {
+      const files = await openSource(source, { base, fetch: pretend });
+      await files.readText('config.json');
+    }
+    expect(asked).to.deep.equal([
+      'https://example.org/m/config.json',
+      'https://example.org/app/m/config.json',
+      'https://example.org/m/config.json',
+      'https://other.org/m/w.safetensors',
+      'https://other.org/m/config.json',
+    ]);
+    const refused = (wrong: string) => () => openSource('./m', { base: wrong, fetch: pretend });
+    await expectRefused(
+      refused('blob:x'),
+      '"./m"',
+      'the option base, "blob:x"',
+      'ive the address of the page',
+    );
+  });
+
   const REFUSED: [string, Source, ...string[]][] = [
     ['a name alone', 'SmolLM2', '"SmolLM2"', 'no repository (owner/name)'],
     ['nothing', '', 'no folder'],
@@ -111,6 +138,9 @@ describe('io/sources', () => {
     ));
 
   if (inNode) {
+    it('says where folders are opened in Node', () =>
+      expectRefused(() => openSource('/a/b'), '"/a/b"', 'there is no page here', "'webalign/node'"));
+
     it('says where a repository is opened in Node', () =>
       expectRefused(() => openSource('a/b'), 'a/b', "'webalign/node'", 'option cache'));
   }

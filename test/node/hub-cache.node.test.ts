@@ -120,6 +120,23 @@ describe('node/hub-cache', () => {
     expect(contents()).to.equal(1);
   });
 
+  it('is left at once by a signal, also where it waits for another load', async () => {
+    hub.faults.push((asked, response) => {
+      if (!isContent(asked)) return false;
+      response.flushHeaders();
+      return true;
+    });
+    const stops = [new AbortController(), new AbortController()];
+    const loads = stops.map(({ signal }) => load({ signal }).catch(String));
+    while (!hub.seen.some(isContent)) await new Promise((go) => setTimeout(go, 20));
+    await new Promise((go) => setTimeout(go, 100));
+    for (const index of [1, 0]) {
+      stops[index]!.abort(new Error(`enough of ${index}`));
+      const late = new Promise((go) => setTimeout(go, 1000, 'late'));
+      expect(await Promise.race([loads[index], late])).to.include(`enough of ${index}`);
+    }
+  });
+
   it('leaves nothing of wrong bytes', async () => {
     hub.faults.push(sends((bytes) => bytes.map((byte) => byte ^ 1)));
     await expectRefused(() => load(), 'org/tiny/sub/model.safetensors', 'hash');

@@ -28,6 +28,7 @@ const SETTINGS: Record<string, Options[]> = {
   apo_zero: [{}],
   apo_down: [{}],
   discopop: [{ discopopTau: 0.05 }, { discopopTau: 0.7 }],
+  cal_dpo: [{ calDpoShift: 0.5 }, { calDpoShift: 0 }, { calDpoShift: 0.25 }],
   sigmoid_norm: [{}],
   simpo: [
     { labelSmoothing: 0, simpoGamma: 0.5 },
@@ -107,6 +108,7 @@ const CANCEL = [
   'exo_pair',
   'nca_pair',
   'sppo_hard',
+  'cal_dpo',
   'apo_down',
   'discopop',
   'orpo',

@@ -1,6 +1,7 @@
 /** The fused head's gradient without negligible tokens, against a float64 reference that leaves out the same ones. */
 import { expect } from 'chai';
-import { headLogprobs, vocabularyStrips } from '../../src/ops/token-logprob.ts';
+import { vocabularyStrips } from '../../src/ops/head-strips.ts';
+import { headLogprobs } from '../../src/ops/token-logprob.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose } from '../reference/compare.ts';

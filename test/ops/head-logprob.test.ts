@@ -4,8 +4,9 @@
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
+import { vocabularyStrips } from '../../src/ops/head-strips.ts';
 import { product } from '../../src/ops/product.ts';
-import { headLogprobs, tokenLogprobs, vocabularyStrips } from '../../src/ops/token-logprob.ts';
+import { headLogprobs, tokenLogprobs } from '../../src/ops/token-logprob.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose } from '../reference/compare.ts';

@@ -9,7 +9,7 @@ import { Tensor } from '../../src/tensor/tensor.ts';
 import type { Reals } from '../reference/arrays.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import { generation, sampling } from '../reference/fixtures.ts';
-import { penalized, sampleToken, samplingProbabilities } from '../reference/sampling.ts';
+import { penalized, sampleToken, samplingProbabilities, uniformNumber } from '../reference/sampling.ts';
 import { belowChiSquareBound, chiSquare } from '../support/chi-square.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
@@ -104,24 +104,10 @@ function expectScores(
   });
 }
 
-/** pcg3d (Jarzynski and Olano 2020) of (seed, sequence, step), its first word's upper 24 bits. */
-function uniform(seed: number, sequence: number, step: number): number {
-  let [x, y, z] = [seed, sequence, step].map((word) => (Math.imul(word, 1664525) + 1013904223) >>> 0);
-  const round = () => {
-    x = (x + Math.imul(y, z)) >>> 0;
-    y = (y + Math.imul(z, x)) >>> 0;
-    z = (z + Math.imul(x, y)) >>> 0;
-  };
-  round();
-  [x, y, z] = [x, y, z].map((word) => (word ^ (word >>> 16)) >>> 0);
-  round();
-  return (x >>> 8) / 2 ** 24;
-}
-
 /** Every token must be the reference's for its random number, or its neighbour where that lies on the border. */
 function expectDraws(found: Uint32Array, probabilities: Reals, seed: number, label: string): void {
   found.forEach((token, sequence) => {
-    const u = uniform(seed, sequence, 0);
+    const u = uniformNumber(seed, sequence, 0);
     const near = [u, u - 1e-6, u + 1e-6].map((v) =>
       sampleToken(probabilities, Math.min(Math.max(v, 0), 1 - 2 ** -30)),
     );
@@ -262,7 +248,7 @@ describe('sample', () => {
         // Sums of so many terms are rounded: the token may be off by a few, but it is one of those that stay.
         expect(probabilities[token], `${kept} tokens stay`).to.be.above(0);
         const below = probabilities.subarray(0, token).reduce((a, b) => a + b, 0);
-        const u = uniform(1, sequence, 0);
+        const u = uniformNumber(1, sequence, 0);
         expect(u).to.be.within(below - 1e-4, below + probabilities[token] + 1e-4);
       }
     });

@@ -160,6 +160,14 @@ const PAIRWISE: Readonly<Record<string, Formula>> = {
     const u = z.times(1 / discopopTau);
     return z.logSigmoid().times(-1).times(u.times(-1).sigmoid()).plus(z.times(-1).exp().times(u.sigmoid()));
   }),
+  cal_dpo: each(({ ratio }, rejected, { beta, calDpoShift: s }) =>
+    ratio
+      .minus(rejected.ratio)
+      .logSigmoid()
+      .times(-1)
+      .plus(ratio.minus((1 - s) / beta).squared())
+      .plus(rejected.ratio.plus(s / beta).squared()),
+  ),
   sigmoid_norm: each((chosen, rejected, { beta }) =>
     perToken(chosen.score, chosen)
       .minus(perToken(rejected.score, rejected))

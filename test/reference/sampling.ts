@@ -72,3 +72,17 @@ export function sampleToken(probabilities: Reals, u: number): number {
   }
   return last;
 }
+
+/** The number in [0, 1) that draws a token: pcg3d (Jarzynski and Olano 2020) of (seed, sequence, step), its first word's upper 24 bits. */
+export function uniformNumber(seed: number, sequence: number, step: number): number {
+  let [x, y, z] = [seed, sequence, step].map((word) => (Math.imul(word, 1664525) + 1013904223) >>> 0);
+  const round = () => {
+    x = (x + Math.imul(y, z)) >>> 0;
+    y = (y + Math.imul(z, x)) >>> 0;
+    z = (z + Math.imul(x, y)) >>> 0;
+  };
+  round();
+  [x, y, z] = [x, y, z].map((word) => (word ^ (word >>> 16)) >>> 0);
+  round();
+  return (x >>> 8) / 2 ** 24;
+}

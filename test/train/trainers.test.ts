@@ -141,8 +141,8 @@ describe('trainers', () => {
       options: { beta: { default: 0.1 }, share: { default: 0.5, range: { from: 0 } } },
     };
     const gpu = await testGpu();
-    const lossesOf = async (lossType: unknown) => {
-      const { log } = await trained(gpu, (model) => dpo(model, { lossType }));
+    const lossesOf = async (lossType: unknown, options: Args = {}) => {
+      const { log } = await trained(gpu, (model) => dpo(model, { lossType, ...options }));
       return log.flatMap((entry) => (entry.type === 'step' ? [entry.metrics.loss] : []));
     };
     const plain = await lossesOf('sigmoid');
@@ -152,8 +152,21 @@ describe('trainers', () => {
     list.forEach((loss, i) => {
       expect(loss).to.be.closeTo(plain[i] as number, 1e-6);
     });
+    // Its own option is a setting of the run.
+    const whole = await lossesOf(halved, { share: 1 });
+    whole.forEach((loss, i) => {
+      expect(loss).to.be.closeTo(plain[i] as number, 1e-6);
+    });
     const model = await loadFixture(gpu);
     expect(() => kto(model, { lossType: halved })).to.throw(InputError, 'halved is for a pair');
+    expect(() => dpo(model, { lossType: halved, share: -1 })).to.throw(
+      InputError,
+      'share is -1. Give a number from 0',
+    );
+    expect(() => dpo(model, { lossType: 'hinge', share: 1 })).to.throw(
+      InputError,
+      'no setting is called "share"',
+    );
     model.dispose();
   });
 

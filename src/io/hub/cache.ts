@@ -5,7 +5,7 @@
 import { type ByteSource, memorySource } from '../byte-source.ts';
 import { InputError } from '../errors.ts';
 import type { HttpOptions } from '../http.ts';
-import type { PartialFile } from './download.ts';
+import { inMemory, type PartialFile } from '../partial-file.ts';
 
 export interface HubCache {
   /** A small text in the repository's folder, such as `refs/main`; `undefined` where there is none. */
@@ -16,6 +16,13 @@ export interface HubCache {
   open(file: CachedFile): Promise<ByteSource | undefined>;
   /** The file, filled by `fill` unless someone else has been faster. What an attempt leaves is there for the next one. */
   add(file: WholeFile, fill: (partial: PartialFile) => Promise<void>, watch: Watch): Promise<ByteSource>;
+  /** Drops all that is kept of a repository. A cache that cannot leaves it. */
+  remove(repository: string): Promise<void>;
+}
+
+/** The cache cannot keep a file: no room, no right to write. */
+export class CacheWriteError extends InputError {
+  override name = 'CacheWriteError';
 }
 
 export interface CachedFile {
@@ -41,53 +48,22 @@ export function repositoryFolder(repository: string): string {
 export function memoryHubCache(): HubCache {
   const texts = new Map<string, string>();
   const blobs = new Map<string, Uint8Array<ArrayBuffer>>();
-  const nameOf = ({ repository, path }: CachedFile) => `${repository}/${path}`;
+  const at = (repository: string, path = '') => `${repository}/${path}`;
   return {
-    readText: async (repository, path) => texts.get(`${repository}/${path}`),
-    writeText: async (repository, path, text) => void texts.set(`${repository}/${path}`, text),
-    open: async (file) => {
-      const bytes = file.blob === undefined ? undefined : blobs.get(file.blob);
-      return bytes && memorySource(bytes, nameOf(file));
+    readText: async (repository, path) => texts.get(at(repository, path)),
+    writeText: async (repository, path, text) => void texts.set(at(repository, path), text),
+    open: async ({ repository, path, blob }) => {
+      const bytes = blob === undefined ? undefined : blobs.get(at(repository, blob));
+      return bytes && memorySource(bytes, at(repository, path));
     },
-    add: async (file, fill) => {
-      const bytes = await inMemory(file.size, nameOf(file), fill);
-      blobs.set(file.blob, bytes);
-      return memorySource(bytes, nameOf(file));
+    add: async ({ repository, path, blob, size }, fill) => {
+      const bytes = await inMemory(size, at(repository, path), fill);
+      blobs.set(at(repository, blob), bytes);
+      return memorySource(bytes, at(repository, path));
+    },
+    remove: async (repository) => {
+      for (const kept of [texts, blobs])
+        for (const key of kept.keys()) if (key.startsWith(at(repository))) kept.delete(key);
     },
   };
-}
-
-/** The `size` bytes that `fill` appends. {@link InputError} where there is no room for as many. */
-export async function inMemory(
-  size: number,
-  name: string,
-  fill: (partial: PartialFile) => Promise<void>,
-): Promise<Uint8Array<ArrayBuffer>> {
-  // Taken when the first bytes are there: until then the size is only the word of a list.
-  let bytes = new Uint8Array();
-  let filled = 0;
-  await fill({
-    get size() {
-      return filled;
-    },
-    read: async (offset, length) => bytes.subarray(offset, offset + length),
-    append: async (piece) => {
-      if (bytes.byteLength < size) bytes = roomFor(size, name);
-      bytes.set(piece, filled);
-      filled += piece.byteLength;
-    },
-    reset: async () => {
-      filled = 0;
-    },
-  });
-  return bytes;
-}
-
-function roomFor(size: number, name: string): Uint8Array<ArrayBuffer> {
-  try {
-    return new Uint8Array(size);
-  } catch (cause) {
-    const what = `has ${size} bytes, for which there is no memory`;
-    throw new InputError(name, what, 'Use a cache on a disk, or a smaller model', { cause });
-  }
 }

@@ -6,18 +6,19 @@
 import { type ByteSource, byteSource } from '../byte-source.ts';
 import { InputError, listed, quote, reason } from '../errors.ts';
 import { type Files, filesOf } from '../files.ts';
-import { type HttpOptions, request } from '../http.ts';
+import { discard, type FetchOptions, fetchOnce, persist, shown } from '../http.ts';
+import { checkLength, isHtml, textOf } from '../http-body.ts';
 import { isObject } from '../json.ts';
 import { MODEL_CONFIG } from '../weights.ts';
-import { isBlobName } from './blob-hash.ts';
 import type { HubCache } from './cache.ts';
 import { type DownloadOptions, download } from './download.ts';
 import { refusal } from './errors.ts';
+import { type Entry, entryOf, type Listing, listingPaths, readListing, writeListing } from './listing.ts';
 import { isCommit, isRevision, type RepositoryName } from './repository.ts';
 
 const HUB = 'https://huggingface.co';
 
-export interface HubOptions extends HttpOptions {
+export interface HubOptions extends FetchOptions {
   /** Branch, tag or commit; `main` by default. */
   revision?: string | undefined;
   /** For repositories that are private or gated. */
@@ -29,34 +30,21 @@ export interface HubOptions extends HttpOptions {
   /** Make no request: what is not in the cache is missing. */
   offline?: boolean | undefined;
   cache?: HubCache | undefined;
-  onProgress?: ((progress: FetchProgress) => void) | undefined;
 }
 
-export interface FetchProgress {
-  file: string;
-  /** Bytes that are there, those of an earlier attempt included. */
-  loaded: number;
-  total: number;
+/** An answer of the hub's API. */
+interface Answer {
+  json: unknown;
+  /** Where its list goes on. */
+  next: string | undefined;
+  length: number;
 }
-
-/** What the hub says of a file. */
-interface Entry {
-  size: number;
-  /** The name of its contents: SHA-256 of a large file, git's name for a small one. */
-  blob: string;
-}
-type Listing = ReadonlyMap<string, Entry>;
 
 /** Most pages of a list of files; the hub puts a thousand on each. */
 const MOST_PAGES = 1000;
-
-/** A listing in the words of Hugging Face's own cache (`trees/COMMIT.json`). */
-const LISTING_VERSION = 1;
-/**
- * Where ours is kept. Not beside Hugging Face's: its tools would take a listing there as a promise that every file of it is
- * meant to be cached, and call a folder incomplete that holds all that a model needs.
- */
-const listingPaths = (commit: string) => [`.webalign/${commit}.json`, `trees/${commit}.json`] as const;
+/** Most bytes of an answer, and of all pages of a list together: a thousand files take half a megabyte. */
+const MOST_ANSWER_BYTES = 2 ** 23;
+const MOST_LIST_BYTES = 2 ** 26;
 
 /** The repository as a folder. Its name is the id, its revision the commit that is used. */
 export async function hubFiles(name: RepositoryName, cache: HubCache, options: HubOptions): Promise<Files> {
@@ -132,6 +120,7 @@ class Repository {
     if (!entry) return this.missing(path, listing);
 
     const { onProgress, signal, onNotice } = this.options;
+    checkLength(path, entry.size, `${this.id}/${path}`);
     const wanted = {
       url: `${this.endpoint}/${this.id}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`,
       headers: this.headers,
@@ -183,10 +172,12 @@ class Repository {
   private async askListing(commit: string): Promise<Listing> {
     const listing = new Map<string, Entry>();
     let page: string | undefined = `/api/models/${this.id}/tree/${commit}?recursive=true`;
+    let left = MOST_LIST_BYTES;
     for (let pages = 0; page !== undefined; pages++) {
       // A server may lead in a circle.
       if (pages === MOST_PAGES) throw this.malformed('where its list of files ends');
-      const { json, next }: { json: unknown; next: string | undefined } = await this.json(page, commit);
+      const { json, next, length }: Answer = await this.json(page, commit, left);
+      left -= length;
       if (!Array.isArray(json)) throw this.malformed('its list of files');
       for (const item of json) {
         const entry = entryOf(item);
@@ -199,21 +190,29 @@ class Repository {
   }
 
   /** Asks the hub's API. The address of the next page may only be one of the same hub: the token goes with it. */
-  private async json(path: string, revision: string): Promise<{ json: unknown; next: string | undefined }> {
+  private async json(path: string, revision: string, left = MOST_ANSWER_BYTES): Promise<Answer> {
     const url = `${this.endpoint}${path}`;
     const headers = { ...this.headers, accept: 'application/json' };
-    const response = await request(url, { headers }, this.options);
-    if (!response.ok) {
-      await response.body?.cancel();
-      throw this.refused(response, undefined, revision);
-    }
-    const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get('link') ?? '')?.[1];
+    const { text, link } = await persist(async () => {
+      const response = await fetchOnce(url, { headers }, this.options);
+      if (response.ok && !isHtml(response)) {
+        const bytes = Math.min(MOST_ANSWER_BYTES, left);
+        const limit = { bytes, which: 'that are read of what a hub says' };
+        const link = response.headers.get('link') ?? '';
+        return { text: await textOf(response, limit, shown(url), this.options), link };
+      }
+      discard(response);
+      if (!response.ok) throw this.refused(response, undefined, revision);
+      const what = 'answers with a web page (HTML), not as a hub does';
+      throw new InputError(shown(url), what, 'Check HF_ENDPOINT, and whether the network wants a login');
+    }, this.options);
+    const next = /<([^>]+)>;\s*rel="next"/.exec(link)?.[1];
     const nextUrl = next !== undefined && URL.canParse(next, url) ? new URL(next, url) : undefined;
     const home = new URL(url).origin;
     if (next !== undefined && nextUrl?.origin !== home) throw this.malformed('its list of files');
     try {
       const nextPath = nextUrl?.href.slice(new URL(this.endpoint).href.replace(/\/$/, '').length);
-      return { json: await response.json(), next: nextPath };
+      return { json: JSON.parse(text), next: nextPath, length: text.length };
     } catch (cause) {
       throw new InputError(url, `cannot be read: ${reason(cause)}`, 'Check that it is the address of a hub', {
         cause,
@@ -255,43 +254,4 @@ function authorization(token: string | undefined): Record<string, string> {
     'holds characters that no token has',
     'Copy it again, without spaces or line ends',
   );
-}
-
-/** A file of the API's list. Folders, and what no hash is known of, are none. */
-function entryOf(item: unknown): Entry | undefined {
-  if (!isObject(item) || item.type !== 'file' || typeof item.path !== 'string') return undefined;
-  const { oid, size } = isObject(item.lfs) ? item.lfs : item;
-  return toEntry(oid, size);
-}
-
-function toEntry(blob: unknown, size: unknown): Entry | undefined {
-  return isBlobName(blob) && Number.isSafeInteger(size) && (size as number) >= 0
-    ? { blob, size: size as number }
-    : undefined;
-}
-
-function writeListing(listing: Listing): string {
-  const files = [...listing].map(([path, { size, blob }]) => [
-    path,
-    { size, blob_id: blob, ...(blob.length === 64 && { lfs_sha256: blob, lfs_size: size }) },
-  ]);
-  return JSON.stringify({ format_version: LISTING_VERSION, files: Object.fromEntries(files) });
-}
-
-/** `undefined` for what is no listing: then the hub is asked. */
-function readListing(text: string | undefined): Listing | undefined {
-  let json: unknown;
-  try {
-    json = text === undefined ? undefined : JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (!isObject(json) || json.format_version !== LISTING_VERSION || !isObject(json.files)) return undefined;
-  const listing = new Map<string, Entry>();
-  for (const [path, file] of Object.entries(json.files)) {
-    const { blob_id, size, lfs_sha256, lfs_size } = isObject(file) ? file : {};
-    const entry = lfs_sha256 === undefined ? toEntry(blob_id, size) : toEntry(lfs_sha256, lfs_size);
-    if (entry) listing.set(path, entry);
-  }
-  return listing;
 }

@@ -3,18 +3,11 @@
  * process or another, and nothing counts as fetched whose hash is not the one that was promised.
  */
 import { InputError } from '../errors.ts';
-import { bodyOf, fetchOnce, type HttpOptions, PassingFailure, persist } from '../http.ts';
+import { discard, fetchOnce, type HttpOptions, persist } from '../http.ts';
+import { bodyOf, isEncoded, isHtml } from '../http-body.ts';
+import { PassingFailure } from '../http-failures.ts';
+import type { PartialFile } from '../partial-file.ts';
 import { type BlobHash, blobHash } from './blob-hash.ts';
-
-/** Where a download's bytes are kept until it is whole. */
-export interface PartialFile {
-  /** Bytes that are there. */
-  readonly size: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
-  append(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Drops all bytes. */
-  reset(): Promise<void>;
-}
 
 export interface Wanted {
   url: string;
@@ -86,27 +79,30 @@ async function fill(wanted: Wanted, partial: PartialFile, options: DownloadOptio
       options,
     );
     if (response.status === 416) {
+      discard(response);
       await partial.reset();
       throw damaged(wanted, `the server has no bytes from ${from} on, where ${size} are promised`);
     }
-    if (!response.ok) {
-      await response.body?.cancel();
-      throw refused(response);
+    if (!response.ok || isHtml(response)) {
+      discard(response);
+      throw response.ok ? pageInPlace(name) : refused(response);
     }
     const total = totalOf(response);
     if (total !== undefined && total !== size) {
-      await Promise.all([response.body?.cancel(), partial.reset()]);
+      discard(response);
+      await partial.reset();
       throw damaged(wanted, `the server has ${total} bytes, where ${size} are promised`);
     }
     const etag = response.headers.get('etag');
     if (from > 0 && response.status === 206 && !continues(response, from, version, etag)) {
-      await Promise.all([response.body?.cancel(), restart()]);
+      discard(response);
+      await restart();
       const what = `changed on the server after ${from} bytes`;
       throw new PassingFailure(new InputError(name, what, 'Try again later'), 0);
     }
     if (from > 0 && response.status !== 206) await restart();
     version ??= etag;
-    for await (const bytes of bodyOf(response, name, options.signal)) {
+    for await (const bytes of bodyOf(response, name, options)) {
       if (partial.size + bytes.byteLength > size) {
         await partial.reset();
         throw damaged(wanted, `more than the ${size} bytes came that are promised`);
@@ -114,7 +110,7 @@ async function fill(wanted: Wanted, partial: PartialFile, options: DownloadOptio
       hash.update(bytes);
       await partial.append(bytes);
       // Bytes that came before and were dropped are no gain: else a server without ranges could go on for ever.
-      if (partial.size > most) gained();
+      if (partial.size > most) gained(partial.size - most);
       most = Math.max(most, partial.size);
       options.onBytes?.(partial.size);
     }
@@ -139,12 +135,19 @@ function continues(response: Response, from: number, version: string | null, eta
 }
 
 /** The whole file's bytes, where the answer tells. */
-function totalOf({ status, headers }: Response): number | undefined {
+function totalOf(response: Response): number | undefined {
+  const { status, headers } = response;
   const range = headers.get('content-range');
   const length = headers.get('content-length');
-  const isPlain = status === 200 && !headers.get('content-encoding');
+  const isPlain = status === 200 && !isEncoded(response);
   const text = status === 206 ? /\/(\d+)$/.exec(range ?? '')?.[1] : isPlain ? length : undefined;
   return text ? Number(text) : undefined;
+}
+
+/** A network that wants a login, or a proxy, answers in the hub's place. */
+function pageInPlace(name: string): InputError {
+  const what = 'a web page (HTML) came in its place';
+  return new InputError(name, what, 'Check HF_ENDPOINT, and whether the network wants a login');
 }
 
 function damaged({ name }: Wanted, what: string): DamagedDownloadError {

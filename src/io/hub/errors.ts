@@ -3,7 +3,7 @@
  * about it; never repeats a token.
  */
 import { InputError, quote } from '../errors.ts';
-import { statusError } from '../http.ts';
+import { statusError } from '../http-failures.ts';
 
 export interface Asked {
   /** `owner/name` */

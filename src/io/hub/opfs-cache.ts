@@ -4,12 +4,12 @@
  * costs at most one. Tabs take turns by a lock. Where nothing can be kept, memory stands in, and the person is told.
  */
 import { type ByteSource, blobSource } from '../byte-source.ts';
-import { InputError } from '../errors.ts';
-import { type HubCache, memoryHubCache, repositoryFolder } from './cache.ts';
-import type { PartialFile } from './download.ts';
+import type { PartialFile } from '../partial-file.ts';
+import { CacheWriteError, type HubCache, memoryHubCache, repositoryFolder } from './cache.ts';
 
-/** The folder of all repositories. */
-const ROOT = 'webalign-hub';
+/** The folder of all repositories, and that of files from addresses. */
+const HUB = 'webalign-hub';
+const ADDRESSES = 'webalign-addresses';
 /** Bytes of a segment. */
 const SEGMENT = 2 ** 24;
 /** Written when all segments are there and their hash was right. */
@@ -17,15 +17,35 @@ const WHOLE = 'whole';
 
 /** The page's cache; `undefined` where the browser has no file system for it, as in some private windows. */
 export async function opfsHubCache(): Promise<HubCache | undefined> {
+  const root = await storage();
+  return root && new OpfsCache(root, HUB, memoryHubCache());
+}
+
+/** The page's cache of files from addresses, which are read without being kept where there is no room. */
+export async function opfsAddressCache(): Promise<HubCache | undefined> {
+  const root = await storage();
+  return root && new OpfsCache(root, ADDRESSES, undefined);
+}
+
+/** Deletes all model files that this page's origin keeps: those of the hub and those of addresses. */
+export async function clearPageCache(): Promise<void> {
+  const root = await storage();
+  for (const name of [HUB, ADDRESSES]) await root?.removeEntry(name, { recursive: true }).catch(missing);
+}
+
+async function storage(): Promise<FileSystemDirectoryHandle | undefined> {
   const root = await globalThis.navigator?.storage?.getDirectory?.().catch(() => undefined);
-  return root && 'locks' in navigator ? new OpfsCache(root) : undefined;
+  return root && 'locks' in navigator ? root : undefined;
 }
 
 class OpfsCache implements HubCache {
-  /** For what finds no room. */
-  private readonly memory = memoryHubCache();
-
-  constructor(private readonly root: FileSystemDirectoryHandle) {}
+  constructor(
+    private readonly root: FileSystemDirectoryHandle,
+    /** Its folder there. */
+    private readonly name: string,
+    /** For what finds no room. */
+    private readonly memory: HubCache | undefined,
+  ) {}
 
   async readText(repository: string, path: string): Promise<string | undefined> {
     const { folder, name } = this.place(repository, path);
@@ -45,14 +65,14 @@ class OpfsCache implements HubCache {
     if (file.blob === undefined) return undefined;
     const folder = await this.folder(this.blobFolder(file.repository, file.blob));
     const isWhole = await folder?.getFileHandle(WHOLE).then(() => true, missing);
-    if (!folder || !isWhole) return this.memory.open(file);
+    if (!folder || !isWhole) return this.memory?.open(file);
     const source = blobSource(new Blob(await segments(folder)), `${file.repository}/${file.path}`);
     return file.size === undefined || source.size === file.size ? source : undefined;
   }
 
   async add(...[file, fill, watch]: Parameters<HubCache['add']>): Promise<ByteSource> {
     const options = watch.signal ? { signal: watch.signal } : {};
-    return navigator.locks.request(`${ROOT}/${file.blob}`, options, async () => {
+    return navigator.locks.request(`${this.name}/${file.blob}`, options, async () => {
       const found = await this.open(file);
       if (found) return found;
       const folder = await this.made(this.blobFolder(file.repository, file.blob));
@@ -63,26 +83,31 @@ class OpfsCache implements HubCache {
       } catch (error) {
         noRoom(error);
         await partial.reset();
-        watch.onNotice?.(
-          `${file.path} finds no room in the browser's storage: it is kept until the page is closed`,
-        );
+        const what = "finds no room in the browser's storage";
+        if (!this.memory) throw new CacheWriteError(file.path, what, 'Make room there and try again');
+        watch.onNotice?.(`${file.path} ${what}: it is kept until the page is closed`);
         return this.memory.add(file, fill, watch);
       }
       const kept = await this.open(file);
       if (kept) return kept;
       const where = `${file.repository}/${file.path}`;
-      throw new InputError(where, "is gone from the browser's storage", 'Make room there and try again');
+      throw new CacheWriteError(where, "is gone from the browser's storage", 'Make room there and try again');
     });
   }
 
+  async remove(repository: string): Promise<void> {
+    const folder = await this.folder([this.name]);
+    await folder?.removeEntry(repositoryFolder(repository), { recursive: true }).catch(missing);
+  }
+
   private blobFolder(repository: string, blob: string): string[] {
-    return [ROOT, repositoryFolder(repository), 'blobs', blob];
+    return [this.name, repositoryFolder(repository), 'blobs', blob];
   }
 
   private place(repository: string, path: string): { folder: string[]; name: string } {
     const steps = path.split('/');
     return {
-      folder: [ROOT, repositoryFolder(repository), ...steps.slice(0, -1)],
+      folder: [this.name, repositoryFolder(repository), ...steps.slice(0, -1)],
       name: steps.at(-1) as string,
     };
   }

@@ -20,16 +20,8 @@ import { BETA, OBJECTIVES } from '../../objectives/catalogue.ts';
 import { DIVERGENCES, divergenceNamed, REVERSE_KL } from '../../objectives/divergences.ts';
 import type { LossType } from '../../objectives/families.ts';
 
-/** For trainers on prompts and completions. */
-export const COMPLETIONS = {
-  /** Strength of the pull to the reference, and the scale of the rewards. */
-  beta: number({
-    default: BETA.default,
-    range: { above: 0 },
-    group: 'objective',
-    trl: 'beta',
-    help: 'strength of the pull to the reference',
-  }),
+/** For trainers on texts of any kind. */
+export const LENGTH = {
   /** Most tokens of prompt and completion. */
   maxLength: whole({
     default: 1024,
@@ -38,6 +30,18 @@ export const COMPLETIONS = {
     trl: 'max_length',
     aliases: ['max_seq_length'],
     help: 'most tokens of prompt and completion',
+  }),
+};
+
+/** For trainers on prompts and completions. */
+export const REWARD = {
+  /** Strength of the pull to the reference, and the scale of the rewards. */
+  beta: number({
+    default: BETA.default,
+    range: { above: 0 },
+    group: 'objective',
+    trl: 'beta',
+    help: 'strength of the pull to the reference',
   }),
 };
 
@@ -72,10 +76,12 @@ function isLossType(value: unknown): boolean {
 
 /** Throws {@link InputError} for an objective that TRL does not have, or not with these options. */
 function requireInTrl(name: string, settings: RunSettings): void {
-  const { trl, options } = own(OBJECTIVES, name) ?? {};
+  const objective = own(OBJECTIVES, name);
+  if (!objective) return;
+  const { trl, options } = objective;
   if (trl === false) throw new InputError('settings', `TRL has no objective ${name}`, 'Train with another');
   for (const [option, value] of Object.entries(trl ?? {})) {
-    if ((own(settings, option) ?? options?.[option]?.default) === value) continue;
+    if ((own(settings, option) ?? own(options, option)?.default) === value) continue;
     const what = say`TRL's ${name} has ${setting(option)} ${value} only`;
     throw new InputError('settings', what, say`Train with ${setting(option)} ${value}`);
   }

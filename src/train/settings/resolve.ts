@@ -26,7 +26,7 @@ export function resolveConfig<Config extends TrainingConfig>(
   peftConfig?: object | null,
 ): Config {
   const { settings, options, defaults, adapterDefaults } = trainer;
-  const known: SettingTable = { ...settings, ...options, ...outsideOptions(trainer, given) };
+  const known: SettingTable = { ...outsideOptions(trainer, given), ...settings, ...options };
   const named = underOwnNames(given, namesOf(known), WHERE, TRL_NAMES);
   const config = {
     ...defaultsOf({ settings, defaults }),

@@ -7,7 +7,7 @@ import { own } from '../../base/lookup.ts';
 import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Objective, OPTIONS } from '../../objectives/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../objectives/families.ts';
-import { COMPLETIONS, LISTS, LOSS, REFERENCE, TEXTS } from './losses.ts';
+import { LENGTH, LISTS, LOSS, REFERENCE, REWARD, TEXTS } from './losses.ts';
 import { ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
 
@@ -32,15 +32,16 @@ function optionsOf<Trainer extends FamilyName, Always extends boolean>(
 }
 
 /** Settings of every run of a trainer. */
-const DPO = { ...TRAINING, ...COMPLETIONS, ...LOSS, ...LISTS, ...optionsOf('dpo', true), ...REFERENCE };
-const CPO = { ...TRAINING, ...COMPLETIONS, ...LOSS, ...optionsOf('cpo', true) };
-const ORPO = { ...TRAINING, ...COMPLETIONS, ...optionsOf('orpo', true) };
-const KTO = { ...TRAINING, ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
-const SFT = { ...TRAINING, maxLength: COMPLETIONS.maxLength, ...TEXTS };
+const COMPLETIONS = { ...TRAINING, ...REWARD, ...LENGTH };
+const DPO = { ...COMPLETIONS, ...LOSS, ...LISTS, ...optionsOf('dpo', true), ...REFERENCE };
+const CPO = { ...COMPLETIONS, ...LOSS, ...optionsOf('cpo', true) };
+const ORPO = { ...COMPLETIONS, ...optionsOf('orpo', true) };
+const KTO = { ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
+const SFT = { ...TRAINING, ...LENGTH, ...TEXTS };
 const RLOO = { ...TRAINING, ...ROLLOUTS, ...optionsOf('rloo', true) };
 
 /** The settings of all trainers together. */
-export const ALL_SETTINGS = { ...RLOO, ...SFT, ...KTO, ...ORPO, ...CPO, ...DPO, ...OPTIONS };
+export const ALL_SETTINGS = { ...RLOO, ...DPO, ...CPO, ...ORPO, ...KTO, ...SFT, ...OPTIONS };
 
 /** What there is to know of a trainer's settings. */
 export interface TrainerSettings<Table extends SettingTable = SettingTable> {
@@ -82,33 +83,41 @@ export const TRAINERS = {
   rloo: trainer('rloo', RLOO, { defaults: {}, ...ADAPTER }),
 } as const satisfies Record<FamilyName, TrainerSettings>;
 
+/** The options of a trainer in its configuration: those of single objectives are there if an objective reads them. */
+type OptionValues<Trainer extends FamilyName> = Values<OptionsOf<Trainer, true>> &
+  Partial<Values<OptionsOf<Trainer, false>>>;
+
+// Of the groups themselves, not of the tables above: a declaration file has no comments on what was spread.
 export interface TrainingConfig extends Values<typeof TRAINING> {}
 /** What trainers on prompts and completions have in common. */
-export interface CompletionConfig extends TrainingConfig, Values<typeof COMPLETIONS> {}
-export interface DPOConfig extends Values<typeof DPO>, Partial<Values<OptionsOf<'dpo', false>>> {}
-export interface CPOConfig extends Values<typeof CPO>, Partial<Values<OptionsOf<'cpo', false>>> {}
-export interface ORPOConfig extends Values<typeof ORPO>, Partial<Values<OptionsOf<'orpo', false>>> {}
-export interface KTOConfig extends Values<typeof KTO>, Partial<Values<OptionsOf<'kto', false>>> {}
-export interface SFTConfig extends Values<typeof SFT> {}
-export interface RLOOConfig extends Values<typeof RLOO> {}
+export interface CompletionConfig extends TrainingConfig, Values<typeof REWARD>, Values<typeof LENGTH> {}
+export interface DPOConfig
+  extends CompletionConfig,
+    Values<typeof LOSS>,
+    Values<typeof LISTS>,
+    OptionValues<'dpo'>,
+    Values<typeof REFERENCE> {}
+export interface CPOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'cpo'> {}
+export interface ORPOConfig extends CompletionConfig, OptionValues<'orpo'> {}
+export interface KTOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'kto'> {}
+export interface SFTConfig extends TrainingConfig, Values<typeof LENGTH>, Values<typeof TEXTS> {}
+export interface RLOOConfig extends TrainingConfig, Values<typeof ROLLOUTS>, OptionValues<'rloo'> {}
 
 /** Settings as they may be given: some of them, by any of their names. */
 type Args<Config, Table> = Partial<Config> & Spellings<Table>;
 
-/** The same beside an objective from outside, whose options are settings of the run. */
-type WithOwnOptions<Given> =
-  | Given
-  | (Given & {
-      lossType: Objective | readonly LossType[];
-      readonly [option: string]: unknown;
-    });
-
-export type DPOArgs = WithOwnOptions<Args<DPOConfig, typeof DPO & OptionsOf<'dpo', false>>>;
-export type CPOArgs = WithOwnOptions<Args<CPOConfig, typeof CPO & OptionsOf<'cpo', false>>>;
+export type DPOArgs = Args<DPOConfig, typeof DPO & OptionsOf<'dpo', false>>;
+export type CPOArgs = Args<CPOConfig, typeof CPO & OptionsOf<'cpo', false>>;
 export type ORPOArgs = Args<ORPOConfig, typeof ORPO & OptionsOf<'orpo', false>>;
-export type KTOArgs = WithOwnOptions<Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>>;
+export type KTOArgs = Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>;
 export type SFTArgs = Args<SFTConfig, typeof SFT>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
+
+/** The same beside an objective from outside, whose options are settings of the run. */
+export type WithOwnOptions<Given> = Given & {
+  lossType: Objective | readonly LossType[];
+  readonly [option: string]: unknown;
+};
 
 /** The values that hold where nothing is given, all weights training. */
 export function defaultsOf<Table extends SettingTable>({

@@ -99,7 +99,7 @@ export const TRAINING = {
     range: { from: 0 },
     group: 'training',
     trl: 'weight_decay',
-    help: 'of AdamW',
+    help: 'weight decay of AdamW',
   }),
   /** AdamW's β₁. */
   adamBeta1: number({
@@ -107,7 +107,7 @@ export const TRAINING = {
     range: { from: 0, below: 1 },
     group: 'training',
     trl: 'adam_beta1',
-    help: 'of AdamW',
+    help: "β₁ of AdamW: decay of the gradients' mean",
   }),
   /** AdamW's β₂. */
   adamBeta2: number({
@@ -115,7 +115,7 @@ export const TRAINING = {
     range: { from: 0, below: 1 },
     group: 'training',
     trl: 'adam_beta2',
-    help: 'of AdamW',
+    help: "β₂ of AdamW: decay of the squares' mean",
   }),
   /** AdamW's ε. */
   adamEpsilon: number({
@@ -123,7 +123,7 @@ export const TRAINING = {
     range: { from: 0 },
     group: 'training',
     trl: 'adam_epsilon',
-    help: 'of AdamW',
+    help: 'ε of AdamW, added to the divisor',
   }),
   /** Everything random derives from it: the same seed gives the same bytes. */
   seed: whole({

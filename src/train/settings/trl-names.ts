@@ -6,15 +6,15 @@ import { say, setting, type Words } from '../../base/sentence.ts';
 
 const FLOAT32 = say`training computes in float32; ${setting('dtype')} keeps the frozen base in float16, bfloat16 or less`;
 const BLOCKS = say`${setting('dtype')} q4_0 or q8_0 keeps the frozen base in 4 or 8 bits`;
-const TOLD = 'every step is told as it comes, and nothing is sent anywhere';
+const TOLD = 'the metrics of every step are reported: as events in a program, on stderr by the commands';
 const AHEAD = say`the reference is computed ahead of training and cached, unless ${setting('syncRefModel')} moves it`;
-const KERNELS = 'which kernels run is a matter of the device (on the command line --variant and --tune)';
-const PACKED = 'sequences are packed without padding in any case';
+const KERNELS = 'kernels are chosen for the device; on the command line by --variant and --tune';
+const PACKED = 'sequences are always packed, without padding';
 const LENGTHS = say`${setting('maxLength')} counts prompt and completion together; a prompt that does not fit is refused by its row`;
-const PLAIN_LORA = 'adapters are plain LoRA or rsLoRA, without dropout, biases or further modules';
+const PLAIN_LORA = 'adapters are LoRA or rsLoRA without dropout, biases or further modules';
 const ONE_CHECKPOINT = say`the latest checkpoint is kept; ${setting('saveSteps')} says how often it is written`;
-const LOADER = 'rows are read once, in the one process that there is';
-const HUB = 'nothing is uploaded; what a run writes are files';
+const LOADER = 'rows are read and tokenized once, in one process';
+const HUB = 'nothing is uploaded: a run writes files';
 
 /** Names with the same answer. */
 const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] = [
@@ -33,7 +33,7 @@ const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] =
     TOLD,
   ],
   [['precompute_ref_log_probs', 'precompute_ref_batch_size', 'precompute_ref_eval_batch_size'], AHEAD],
-  [['optim', 'optim_args'], 'AdamW is the one optimizer'],
+  [['optim', 'optim_args'], 'the optimizer is AdamW'],
   [
     ['eval_strategy', 'evaluation_strategy', 'do_eval'],
     say`${setting('evalSteps')} above 0 evaluates on the way`,
@@ -45,12 +45,15 @@ const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] =
     say`${setting('shuffleDataset')} says whether rows are shuffled`,
   ],
   [['attn_implementation', 'use_liger_kernel', 'torch_compile', 'use_cpu', 'no_cuda'], KERNELS],
-  [['deepspeed', 'fsdp', 'ddp_find_unused_parameters', 'ddp_timeout', 'local_rank'], 'a run has one device'],
+  [['deepspeed', 'fsdp', 'ddp_find_unused_parameters', 'ddp_timeout', 'local_rank'], 'a run uses one device'],
   [['padding_free', 'packing', 'packing_strategy', 'pad_token', 'label_pad_token_id'], PACKED],
   [['max_prompt_length', 'truncation_mode'], LENGTHS],
   [['lora_dropout', 'lora_bias', 'lora_modules_to_save', 'lora_task_type', 'use_dora'], PLAIN_LORA],
-  [['use_peft'], 'an adapter is trained, unless peftConfig is null (on the command line --full)'],
-  [['disable_dropout', 'neftune_noise_alpha'], 'there is no dropout, and no noise'],
+  [
+    ['use_peft'],
+    'an adapter is trained unless peftConfig is null; on the command line unless there is --full',
+  ],
+  [['disable_dropout', 'neftune_noise_alpha'], 'there is neither dropout nor noise'],
   [['gradient_checkpointing_kwargs'], say`${setting('gradientCheckpointing')} has no further settings`],
   [
     ['activation_offloading'],
@@ -63,14 +66,17 @@ const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] =
   [['reference_free'], 'the trainers without a reference are CPO, SimPO and ORPO'],
   [['dataset_num_proc', 'dataloader_num_workers', 'dataloader_drop_last', 'remove_unused_columns'], LOADER],
   [['push_to_hub', 'hub_model_id', 'hub_strategy', 'hub_token'], HUB],
-  [['resume_from_checkpoint'], 'a run goes on from its checkpoint (on the command line with --resume)'],
+  [
+    ['resume_from_checkpoint'],
+    'a trainer goes on from the checkpoint in its store; on the command line give --resume',
+  ],
   [
     ['dataset_name'],
-    'it names a data set of the hub, and data are files here: download it as Parquet or JSON Lines (--data FILE)',
+    'there it is a data set on the hub, here data are files: download it as Parquet or JSON Lines, on the command line for --data FILE',
   ],
   [
     ['dataset_config', 'dataset_train_split', 'dataset_test_split', 'dataset_streaming'],
-    'data are files here (on the command line --data, --eval-data and --eval-split)',
+    'data are files, on the command line for --data, --eval-data and --eval-split',
   ],
   [['trust_remote_code'], 'no code of a model is ever run'],
   [

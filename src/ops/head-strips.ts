@@ -1,0 +1,67 @@
+/**
+ * How the head goes over the vocabulary: in strips of tokens, whose logits fit a buffer, and among whose tokens the kernels
+ * that add up only likely ones do not loop for too long. It runs no kernel.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import { MOST_THREADS } from '../gpu/loops.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { padded } from './product-size.ts';
+import { rowStep } from './weights.ts';
+
+/** A strip's buffer holds at most this many bytes, as long as that leaves it {@link STRIP_STEP} wide. */
+const STRIP_BYTES = 16 * 1024 * 1024;
+/** Strips start at multiples of this at least, which keeps a view of a head in f32 on a 256-byte border. */
+const STRIP_STEP = 64;
+
+/** A stretch of the vocabulary. */
+export interface Strip {
+  start: number;
+  cols: number;
+  /** Numbers from row to row of its logits: products read them as vectors, odd vocabularies (GPT-2's) too. */
+  stride: number;
+}
+
+/**
+ * Cuts the vocabulary into strips of one width, the last one narrower: at most half of it, so that the whole is never
+ * held, at most {@link STRIP_BYTES} for so many rows, and at most `most` tokens. They begin at multiples of `step`.
+ */
+export function vocabularyStrips(
+  rows: number,
+  vocabulary: number,
+  step = STRIP_STEP,
+  most = Number.POSITIVE_INFINITY,
+): Strip[] {
+  const half = Math.ceil(vocabulary / 2 / step) * step;
+  const fitting = Math.floor(Math.min(most, STRIP_BYTES / 4 / Math.max(1, rows)) / step) * step;
+  const width = Math.max(step, Math.min(half, fitting));
+  const count = Math.ceil(vocabulary / width);
+  return Array.from({ length: count }, (_, i) => {
+    const start = i * width;
+    const cols = Math.min(width, vocabulary - start);
+    return { start, cols, stride: padded(cols) };
+  });
+}
+
+/** The strips of a head: views of it may begin there, a binding can hold them, and kernels loop over all that may be likely. */
+export function stripsOf(gpu: Gpu, head: Tensor, rows: number, sparse: boolean): Strip[] {
+  const fitting = Math.floor(gpu.limits.maxStorageBufferBindingSize / head.rowBytes);
+  const likely = sparse ? mostLikely(gpu, head.cols, MOST_THREADS) : fitting;
+  return vocabularyStrips(rows, head.rows, rowStep(head, STRIP_STEP), Math.min(fitting, likely));
+}
+
+/** Iterations that a thread makes for one of few among many: it looks, and adds its part of a row of `width` numbers. */
+export function perLikely(width: number, threads: number): number {
+  return Math.ceil(width / threads) + 4;
+}
+
+/** How many may be likely, so that adding all of their rows is not too long a loop. */
+function mostLikely({ loopLimit }: Gpu, width: number, threads: number): number {
+  return Math.floor(loopLimit / perLikely(width, threads));
+}
+
+/** Threads of a workgroup that adds the rows of the likely ones among `count`. */
+export function threadsOfLikely(gpu: Gpu, count: number, width: number): number {
+  let threads = gpu.rowThreads;
+  while (count > mostLikely(gpu, width, threads) && threads < MOST_THREADS) threads *= 2;
+  return threads;
+}

@@ -1,0 +1,49 @@
+/**
+ * The configuration types are computed, and read in an editor as if they had been written: every field has its comment.
+ */
+import { expect } from 'chai';
+import type { InterfaceDeclaration } from 'typescript/unstable/ast';
+import { SyntaxKind } from 'typescript/unstable/ast';
+import { LORA } from '../../src/io/lora-settings.ts';
+import { TRAINERS } from '../../src/train/settings/trainers.ts';
+import { nodesOf, TypedSources } from './typed.ts';
+
+const fieldsOf = (name: keyof typeof TRAINERS) => {
+  const { settings, options } = TRAINERS[name];
+  return Object.keys({ ...settings, ...options });
+};
+
+/** Where each type is declared, and the fields it must have. */
+const TYPES: [name: string, path: string, fields: string[]][] = [
+  ['DPOConfig', 'src/train/settings/trainers.ts', fieldsOf('dpo')],
+  ['CPOConfig', 'src/train/settings/trainers.ts', fieldsOf('cpo')],
+  ['ORPOConfig', 'src/train/settings/trainers.ts', fieldsOf('orpo')],
+  ['KTOConfig', 'src/train/settings/trainers.ts', fieldsOf('kto')],
+  ['SFTConfig', 'src/train/settings/trainers.ts', fieldsOf('sft')],
+  ['LoraConfig', 'src/io/lora-settings.ts', Object.keys(LORA)],
+];
+
+describe('configuration types', () => {
+  let sources: TypedSources;
+  before(() => {
+    sources = new TypedSources();
+  });
+  after(() => sources.close());
+
+  for (const [name, path, fields] of TYPES) {
+    it(`${name} has a commented field for each setting`, () => {
+      const { checker } = sources;
+      const declarations = nodesOf(sources.file(path)).filter(
+        (node): node is InterfaceDeclaration => node.kind === SyntaxKind.InterfaceDeclaration,
+      );
+      const declaration = declarations.find((node) => node.name.text === name) as InterfaceDeclaration;
+      const type = checker.getTypeAtLocation(declaration.name);
+      const properties = checker.getPropertiesOfType(type as NonNullable<typeof type>);
+      expect(properties.map((property) => property.name)).to.have.members(fields);
+      const silent = properties.filter(
+        (property) => checker.getDocumentationCommentOfSymbol(property) === '',
+      );
+      expect(silent.map((property) => property.name)).to.deep.equal([]);
+    });
+  }
+});

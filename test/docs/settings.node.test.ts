@@ -1,0 +1,21 @@
+/**
+ * `docs/settings.md` says what the declarations say. With WEBALIGN_WRITE=1 in the environment it is written instead:
+ *
+ *     WEBALIGN_WRITE=1 npm test -- docs/settings --only node
+ */
+import { writeFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { SETTINGS } from '../../src/cli/options.ts';
+import { textOf } from '../architecture/sources.ts';
+import { settingsPage } from './settings-page.ts';
+
+const PAGE = 'docs/settings.md';
+
+describe(PAGE, () => {
+  it('is made of the declarations', () => {
+    const page = settingsPage();
+    if (process.env.WEBALIGN_WRITE) writeFileSync(PAGE, page);
+    expect(textOf(PAGE)).to.equal(page);
+    for (const name of Object.keys(SETTINGS)) expect(page).to.include(`| \`${name}\` |`);
+  });
+});

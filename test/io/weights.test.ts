@@ -1,0 +1,42 @@
+import { expect } from 'chai';
+import { filesOf, memoryFiles } from '../../src/io/files.ts';
+import { writeSafetensors } from '../../src/io/safetensors.ts';
+import { openWeights, weightsFile } from '../../src/io/weights.ts';
+import { tinyGguf } from '../support/gguf.ts';
+
+const file = (name: string) =>
+  writeSafetensors(new Map([[name, { dtype: 'U8', shape: [1], data: Uint8Array.of(1) }]]));
+
+describe('io/weights', () => {
+  const SHARDS = {
+    'model.safetensors.index.json': JSON.stringify({ weight_map: { sharded: 'shard.safetensors' } }),
+    'shard.safetensors': file('sharded'),
+  };
+  const all = { 'model.safetensors': file('whole'), ...SHARDS, 'model.gguf': tinyGguf() };
+
+  it('come from the usual file where there are several', async () => {
+    const names = async (files: Record<string, Uint8Array | string>) => [
+      ...(await openWeights(memoryFiles(files))).keys(),
+    ];
+    expect(await names(all)).to.deep.equal(['whole']);
+    expect(await names({ ...SHARDS, 'model.gguf': tinyGguf() })).to.deep.equal(['sharded']);
+    expect(await names({ 'model.gguf': tinyGguf() })).to.include('token_embd.weight');
+  });
+
+  it('are looked for under the usual name first, and under others only where it is missing', async () => {
+    const asked: string[] = [];
+    const has = (files: object) =>
+      filesOf(
+        'here',
+        async () => undefined,
+        async (path) => {
+          asked.push(path);
+          return path in files;
+        },
+      );
+    expect(await weightsFile(has(all))).to.equal('model.safetensors');
+    expect(asked).to.deep.equal(['model.safetensors']);
+    expect(await weightsFile(has({}))).to.equal('model.safetensors');
+    expect(asked.slice(1)).to.deep.equal(['model.safetensors', 'model.safetensors.index.json', 'model.gguf']);
+  });
+});

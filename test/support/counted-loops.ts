@@ -1,0 +1,87 @@
+/**
+ * A device that runs nothing and notes how many iterations each kernel makes that an op would have started on it: for ops at
+ * sizes that no machine of a test holds.
+ */
+import type { Gpu } from '../../src/gpu/device.ts';
+import type { PipelineKey } from '../../src/gpu/pipelines.ts';
+import type { BufferView } from '../../src/gpu/pool.ts';
+import { reflect } from '../../src/gpu/reflect.ts';
+import type { Shader } from '../../src/gpu/shader.ts';
+import { Tensor } from '../../src/tensor/tensor.ts';
+import { constantsOf, holdsFor, roundsOf, type Values } from './loop-rounds.ts';
+import { iterationsOf, type LoopsOfCode, loopsOf } from './wgsl-loops.ts';
+
+const parsed = new WeakMap<Shader, LoopsOfCode>();
+
+/** Larger than any tensor of a test. */
+const NO_LIMIT = 2 ** 50;
+
+export interface CountedLoops {
+  gpu: Gpu;
+  /** The most iterations of each kernel so far, by its label. */
+  readonly most: ReadonlyMap<string, number>;
+  /** A tensor without a buffer, trained or not. */
+  tensor(shape: readonly number[], trained?: boolean, dtype?: 'f32' | 'u32'): Tensor;
+}
+
+/** The device as if it were a software adapter, or a GPU. */
+export function countedLoops(real: Gpu, software: boolean, known: Values = {}): CountedLoops {
+  const most = new Map<string, number>();
+  const view = (size: number): BufferView => ({ buffer: {} as GPUBuffer, offset: 0, size });
+  const gpu: Gpu = Object.create(real.countingCopy(), {
+    adapter: { value: { ...real.adapter, software } },
+    rowThreads: { value: software ? 4 : 64 },
+    limits: { value: { ...limitsOf(real), maxStorageBufferBindingSize: NO_LIMIT } },
+    pool: { value: { allocate: view, release() {} } },
+    dispatch: {
+      value: (
+        key: PipelineKey,
+        _: unknown,
+        __: number,
+        setUniforms: (data: DataView, at: number) => void,
+      ) => {
+        const label = `${key.shader.path}:${key.entry}`;
+        const iterations = iterationsIn(key, setUniforms, known);
+        most.set(label, Math.max(most.get(label) ?? 0, iterations));
+      },
+    },
+  });
+  const tensor = (shape: readonly number[], trained = false, dtype: 'f32' | 'u32' = 'f32') => {
+    const made = new Tensor(view(4 * shape.reduce((a, b) => a * b, 1)), shape, dtype);
+    made.requiresGrad = trained;
+    return made;
+  };
+  return { gpu, most, tensor };
+}
+
+function limitsOf({ limits }: Gpu) {
+  const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX } = limits;
+  return { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX };
+}
+
+function iterationsIn(
+  { shader, entry, constants = {} }: PipelineKey,
+  setUniforms: (data: DataView, at: number) => void,
+  known: Values,
+): number {
+  const { params, constants: written } = reflect(shader);
+  const data = new DataView(new ArrayBuffer(1024));
+  setUniforms(data, 0);
+  const passed: Values = Object.fromEntries(
+    params.map(({ name, type, offset }) => [
+      name,
+      type === 'f32' ? data.getFloat32(offset, true) : data.getUint32(offset, true),
+    ]),
+  );
+  const likely = entry === 'head_sparse' ? passed.rows : passed.cols;
+  const fixed = constantsOf(written, constants);
+  const values = { ...fixed, ...known, ...passed, likely: likely ?? 0 };
+  const loops = parsed.get(shader) ?? loopsOf(shader.code);
+  parsed.set(shader, loops);
+  return iterationsOf(
+    loops,
+    entry,
+    (header) => roundsOf(header, values),
+    (condition) => holdsFor(condition, fixed),
+  );
+}

@@ -1,0 +1,149 @@
+/**
+ * How often each loop of our shaders goes round at most, from a call's parameters and constants. Loops over what both say are
+ * read off their headers; the others, which run over what lies in buffers or over functions' own variables, have a row here.
+ */
+
+/** Parameters and constants of a call by name. */
+export type Values = Readonly<Record<string, number>>;
+
+const upTo = (count: number, most: number) => Math.min(count, most);
+const taken = ({ start, stop }: Values) => stop! - start!;
+/** Of a row's share, what lies in one block or stretch. */
+const inBlock = ({ cols, WORKGROUP, BLOCK }: Values) => upTo(BLOCK!, Math.ceil(cols! / WORKGROUP!));
+
+/** Tiles in a pass. Of 32 queries no more than 48 begin what they see in places of their own, in both passes. */
+const tilesSeen = (v: Values) => taken(v) / v.TILE! + 24;
+
+/** Of loops inside of others that are long in turns, the rounds on average. */
+const AVERAGES: Readonly<Record<string, (v: Values) => number>> = {
+  // logits/token-logprob: all may be likely, each for one thread
+  'var k = thread * SHARE; k < thread * SHARE + kept_counts[thread]; k++': (v) =>
+    upTo(v.STRETCH!, v.likely!) / v.WORKGROUP!,
+  // The next place is looked for once each.
+  'var b = 0u; b < TILE; b++': (v) => (50 * v.TILE!) / (2 * tilesSeen(v)),
+};
+
+const ROWS: Readonly<Record<string, (v: Values) => number>> = {
+  'var width = WORKGROUP / 2u; width > 0u; width = width / 2u': (v) => Math.log2(v.WORKGROUP!),
+  // lib/online-logsumexp, and what sums in blocks as it does
+  'var block = 0u; block < cols; block += BLOCK * WORKGROUP': (v) => v.cols! / v.BLOCK! / v.WORKGROUP!,
+  '; i + 3u * WORKGROUP < end; i += 4u * WORKGROUP': (v) => inBlock(v) / 4,
+  '; i < end; i += WORKGROUP': () => 3,
+  'var i = block + lane; i < end; i += WORKGROUP': inBlock,
+  'var i = lane; i < cols; i += WORKGROUP': (v) => v.cols! / v.WORKGROUP!,
+  'var i = lane; i < fours; i += WORKGROUP': (v) => v.fours! / v.WORKGROUP!,
+  'var i = thread.x; i < params.fours; i += WORKGROUP': (v) => v.fours! / v.WORKGROUP!,
+  'var i = params.cols + lane; i < params.stride; i += WORKGROUP': () => 3,
+  // logits/token-logprob
+  'var i = first + lane; i < min(first + STRETCH, params.cols); i += WORKGROUP': (v) =>
+    upTo(v.STRETCH!, v.cols!) / v.WORKGROUP!,
+  'var row = share; row < min(share + SHARE, params.rows); row++': (v) => upTo(v.SHARE!, v.rows!),
+  // decode/sample
+  'var v = block.first; v < block.end; v++': (v) => v.vocabulary! / v.WORKGROUP!,
+  'var v = block.first; v < end; v += 4u': (v) => v.vocabulary! / v.WORKGROUP! / 4,
+  'var i = 0u; i < arrayLength(&eos); i++': () => 64,
+  // products
+  'var i = slice * length; i < end; i++': (v) => v.k! / 4 / v.slices!,
+  'var first = tile.begin; first < tile.end; first += DEEP': (v) =>
+    (v.k! / 4 / v.slices! + v.rank! / 4) / v.DEEP!,
+  'var i = 0u; i < more_depth(); i++': (v) => v.rank! / 4,
+  'var e = lane; e < DEEP * (TALL + WIDE); e += threads': (v) =>
+    (v.DEEP! * (v.TALL! + v.WIDE!)) / (v.THREADS ?? v.LINES! * v.LANES!),
+  'var i = params.first; i < params.first + params.count; i++': (v) => v.count!,
+  // Arrays of matrices lie in registers, which no counted number indexes: a device that has such matrices unrolls these.
+  'var d = 0u; d < LEFTS; d++': () => 0,
+  'var q = 0u; q < RIGHTS; q++': () => 0,
+  // attention: keys that a dispatch takes, which of four tokens some may see as a prefix and others as a segment
+  'var j = seen.first; j < seen.end; j++': (v) => (v.TOKENS === 1 ? taken(v) / 2 : taken(v)),
+  'var i = seeing.first; i < seeing.end; i++': taken,
+  'var head = first_head + params.from_head; head < first_head + params.to_head; head++': (v) =>
+    v.to_head! - v.from_head!,
+  'var turn = 0u; turn < keys_seen.turns; turn++': (v) => taken(v) + 2,
+  'var turn = 0u; turn < (params.to_head - params.from_head) * turns; turn++': (v) =>
+    (v.to_head! - v.from_head!) * (taken(v) / 2 + 1),
+  'var c = 0u; c < min(PARTS, 4u); c++': () => 4,
+  'range.x != ANY': tilesSeen,
+  'var start = begin; start < end; start += TILE': (v) => taken(v) / v.TILE!,
+  // decode/decode-attention
+  'var t = first; t < end; t++': taken,
+  'var start = first; start < end; start += WORKGROUP': (v) => taken(v) / v.WORKGROUP!,
+  'var i = team; i < min(WORKGROUP, end - start); i += TEAMS': (v) => v.WORKGROUP! / v.TEAMS!,
+  // sums over rows of a table, over gradients, over the tokens of a sequence
+  'var e = begin; e < end; e++': (v) => v.most!,
+  'var i = chunk * length + lane; i < end; i += WORKGROUP': (v) => v.count! / v.chunks! / v.WORKGROUP!,
+  'var i = offsets[sequence] + lane; i < offsets[sequence + 1u]; i += WORKGROUP': (v) =>
+    v.tokens! / v.WORKGROUP!,
+  'var i = start + lane; i < end; i += WORKGROUP': (v) => v.tokens! / v.WORKGROUP!,
+};
+
+/** Rounds of a loop with this header; throws where nothing says how many. */
+export function roundsOf(header: string, values: Values): number {
+  const [average, row] = [AVERAGES[header], ROWS[header]];
+  if (average) return average(values);
+  if (row) return Math.ceil(row(values));
+  const parts = /^var \w+ = ([^;]+); \w+ < ([^;&]+)(?: &&[^;]+)?; \w+(?:\+\+| \+= (.+))$/.exec(header);
+  if (parts) {
+    const [from, below, step] = parts.slice(1).map((text = '1') => numberOf(text, { lane: 0, ...values }));
+    const rounds = (below! - from!) / step!;
+    if (Number.isFinite(rounds)) return Math.ceil(Math.max(0, rounds));
+  }
+  throw new Error(`no bound is known of the loop (${header}): give it a row in test/support/loop-rounds.ts`);
+}
+
+/** Whether a branch may be taken: false only where constants rule it out. */
+export function holdsFor(condition: string, constants: Values): boolean {
+  const [, not, name, is, number] = /^(!?)([A-Z_]+)(?: (>|==) (\d+)u?)?$/.exec(condition) ?? [];
+  const value = constants[name ?? ''];
+  if (value === undefined) return true;
+  if (!is) return (value !== 0) !== (not === '!');
+  return is === '>' ? value > Number(number) : value === Number(number);
+}
+
+/** The value of sums and products of numbers and names; NaN where a name is unknown. */
+export function numberOf(text: string, values: Values): number {
+  const tokens = text.replace(/\bparams\./g, '').match(/\w+|[-+*/()]/g) ?? [];
+  let at = 0;
+  const atom = (): number => {
+    const token = tokens[at++] ?? '';
+    if (token === '(') {
+      const inner = sum();
+      at++;
+      return inner;
+    }
+    return /^\d/.test(token) ? Number.parseInt(token, 10) : (values[token] ?? Number.NaN);
+  };
+  const product = (): number => {
+    let result = atom();
+    while (tokens[at] === '*' || tokens[at] === '/') {
+      const times = tokens[at++] === '*';
+      const factor = atom();
+      result = times ? result * factor : Math.floor(result / factor);
+    }
+    return result;
+  };
+  const sum = (): number => {
+    let result = product();
+    while (tokens[at] === '+' || tokens[at] === '-') {
+      const plus = tokens[at++] === '+';
+      const term = product();
+      result = plus ? result + term : result - term;
+    }
+    return result;
+  };
+  const result = sum();
+  return at === tokens.length ? result : Number.NaN;
+}
+
+/** The numbers among a shader's constants, as written or as a call replaces them. */
+export function constantsOf(
+  written: ReadonlyMap<string, string>,
+  replaced: Readonly<Record<string, unknown>>,
+): Values {
+  const values: Record<string, number> = {};
+  for (const [name, text] of written) {
+    const given = String(replaced[name] ?? text);
+    const value = given === 'true' ? 1 : given === 'false' ? 0 : numberOf(given, values);
+    if (Number.isFinite(value)) values[name] = value;
+  }
+  return values;
+}
