@@ -60,7 +60,7 @@ const COMMAND_OPTIONS = {
   format: row('--format', 'text', 'files', 'peft, merged, merged-gguf, gguf or trl'),
   tokenIds: row('--token-ids', 'switch', 'files', 'with --format trl: hand over the token ids too, and train on those'),
   work: row('--work', 'path', 'files', 'folder for what is only needed while it runs'),
-  config: row('--config', 'path', 'files', 'settings from a JSON file, in camelCase: {"beta": 0.1, "r": 8}; flags win over it'),
+  config: row('--config', 'path', 'files', 'settings from a JSON file, by their names or TRL\'s: {"beta": 0.1, "r": 8}; flags win over it'),
 
   prompt: row('--prompt', 'texts', 'text', 'what to continue; may be given several times'),
   maxTokens: row('--max-tokens', 'number', 'text', 'most new tokens'),
