@@ -25,6 +25,7 @@ export {
   toPreferenceRow,
   trainEvalSplit,
 } from './data/preference-dataset.ts';
+export { PROMPTS, type PromptRow, readPromptRows } from './data/prompt-dataset.ts';
 export { readDataset } from './data/read-dataset.ts';
 export { readTextRows, TEXTS, type TextRow } from './data/text-dataset.ts';
 export { type TokenizeOptions, tokenizeCompletions, tokenizePairs } from './data/tokenize-completions.ts';
@@ -105,6 +106,13 @@ export { logitsOf } from './ops/logits.ts';
 export { logSumExp } from './ops/logsumexp.ts';
 export { logSoftmax, softmax } from './ops/softmax.ts';
 export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
+// Learning from rewards of completions that the policy writes.
+export { type AdvantageOptions, advantages, type Baseline } from './rollout/advantages.ts';
+export { REWARDS, type RewardOptions } from './rollout/built-in-rewards.ts';
+export { RewardEvaluation } from './rollout/evaluation.ts';
+export type { BatchReward, RewardBatch } from './rollout/rewards.ts';
+export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
+export { type RolloutSettings, RolloutSource } from './rollout/source.ts';
 export { Tape } from './tensor/tape.ts';
 export { Tensor } from './tensor/tensor.ts';
 // Theorem 1 on finite answer sets, exactly, and its quantities from samples.
@@ -112,9 +120,11 @@ export {
   type BestOfN,
   type Estimate,
   estimateBestOfN,
+  estimateGap,
   estimateKl,
   estimateObjective,
   estimateOptimum,
+  type GapEstimate,
   type KlEstimator,
   type ObjectiveSamples,
   type OptimumEstimate,
@@ -139,6 +149,9 @@ export {
   type ORPOArgs,
   type ORPOConfig,
   type PeftConfig,
+  RLOO_DEFAULTS,
+  type RLOOArgs,
+  type RLOOConfig,
   SFT_DEFAULTS,
   type SFTArgs,
   type SFTConfig,
@@ -151,7 +164,14 @@ export { DPOTrainer, type DPOTrainerOptions } from './train/dpo-trainer.ts';
 export { NonFiniteLossError } from './train/errors.ts';
 export { evaluateObjective, type ObjectiveValues } from './train/evaluate-objective.ts';
 export { type Evaluation, LossEvaluation } from './train/evaluation.ts';
-export type { EvaluateEvent, Metrics, RunPlan, StepEvent, TrainEvent } from './train/events.ts';
+export type {
+  EvaluateEvent,
+  Metrics,
+  RolloutReport,
+  RunPlan,
+  StepEvent,
+  TrainEvent,
+} from './train/events.ts';
 export {
   type ImplicitReward,
   type ImplicitRewardOptions,

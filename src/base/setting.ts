@@ -123,6 +123,17 @@ export function declared<
   };
 }
 
+/** The same parts with the kind's type in place of a default's own: a setting that is 1 may become 2. */
+function widened<
+  Value,
+  Default extends Value | null,
+  Trl extends TrlName,
+  Alias extends string,
+  Flag extends string,
+>(parts: Parts<Default, Trl, Alias, Flag>) {
+  return parts as Parts<OrNull<Value, Default>, Trl, Alias, Flag>;
+}
+
 interface NumberParts<Default, Trl extends TrlName, Alias extends string, Flag extends string>
   extends Parts<Default, Trl, Alias, Flag> {
   readonly range: Range;
@@ -139,7 +150,7 @@ export function number<
   const fits = (value: unknown) => typeof value === 'number' && inRange(value, range);
   const wayOut = `Give a number${within(range)}`;
   const rule: Rule = { kind: 'number', type: 'number', range, fits, wayOut };
-  return declared<OrNull<number, Default>, Trl, Alias, Flag>(rule, parts as never);
+  return declared(rule, widened<number, Default, Trl, Alias, Flag>(parts));
 }
 
 /** A whole number within a range. */
@@ -169,7 +180,7 @@ export function boolean<
   const fits = (value: unknown) => typeof value === 'boolean';
   const { off } = parts as { off?: string };
   const rule: Rule = { kind: 'boolean', type: 'true or false', fits, wayOut: 'Give true or false', off };
-  return declared<OrNull<boolean, Default>, Trl, Alias, Flag>(rule, parts as never);
+  return declared(rule, widened<boolean, Default, Trl, Alias, Flag>(parts));
 }
 
 /** One of several names. */

@@ -8,7 +8,7 @@ import { rangeText } from '../base/range.ts';
 import type { Setting } from '../base/setting.ts';
 import type { Command } from './command.ts';
 import { UsageError } from './failures.ts';
-import { KINDS } from './kinds.ts';
+import { KINDS, type Kind } from './kinds.ts';
 import { GROUPS, OPTIONS, type OptionName, SETTINGS } from './options.ts';
 
 /** Adds a command's options and the names that it knows something about. */
@@ -33,21 +33,11 @@ export function flagOf(name: string): string {
 /** One option under all of its flags. Two different ones at once are refused. */
 function addFlag(to: Commander, name: OptionName, about: string): void {
   const { flag, kind, group, names } = OPTIONS[name];
-  const { placeholder, fromText, read, expected } = KINDS[kind];
   let before: string | undefined;
   const add = (option: Option) => {
     // Hidden ones too: the first option of a group gives the group its place in the help.
     option.helpGroup(`${GROUPS[group]}:`);
     option.attributeName = () => name;
-    if (kind !== 'switch') {
-      option.argParser((text: string, earlier: unknown) => {
-        const value = read(fromText(text));
-        if (value === undefined) throw new InvalidArgumentError(`Give ${expected}.`);
-        return kind === 'texts'
-          ? [...((earlier as string[] | undefined) ?? []), ...(value as string[])]
-          : value;
-      });
-    }
     to.addOption(option);
     to.on(`option:${option.name()}`, () => {
       const { long } = option;
@@ -56,14 +46,23 @@ function addFlag(to: Commander, name: OptionName, about: string): void {
       before = long;
     });
   };
-  add(new Option(placeholder ? `${flag} ${placeholder}` : flag, about));
-  for (const other of otherFlags(names, flag)) {
-    // Python's parsers take a word behind a switch, too.
-    const value = kind === 'switch' ? '[true|false]' : placeholder;
-    const option = new Option(`${other} ${value}`).hideHelp();
-    if (kind === 'switch') option.argParser((text: string) => truth(text));
-    add(option);
-  }
+  const { placeholder } = KINDS[kind];
+  const ours = new Option(placeholder ? `${flag} ${placeholder}` : flag, about);
+  add(kind === 'switch' ? ours : ours.argParser(parser(kind)));
+  // Python's parsers take a word behind a switch, too.
+  const [value, parsed] = kind === 'switch' ? ['[true|false]', 'boolean' as const] : [placeholder, kind];
+  for (const other of otherFlags(names, flag))
+    add(new Option(`${other} ${value}`).hideHelp().argParser(parser(parsed)));
+}
+
+/** What stands behind a flag, read by the rules of its kind; several texts add up. */
+function parser(kind: Kind): (text: string, before: unknown) => unknown {
+  const { fromText, read, expected } = KINDS[kind];
+  return (text, before) => {
+    const value = read(fromText(text));
+    if (value === undefined) throw new InvalidArgumentError(`Give ${expected}.`);
+    return kind === 'texts' ? [before ?? [], value].flat() : value;
+  };
 }
 
 /** `--learning_rate` and `--learning-rate` for TRL's `learning_rate`, without the option's own. Files alone have camelCase. */
@@ -72,12 +71,6 @@ function otherFlags(names: readonly string[], own: string): string[] {
     .filter((name) => name === name.toLowerCase())
     .flatMap((name) => [`--${name}`, `--${name.replaceAll('_', '-')}`]);
   return [...new Set(flags)].filter((flag) => flag !== own);
-}
-
-function truth(text: string): boolean {
-  const value = own({ true: true, false: false }, text.toLowerCase());
-  if (value === undefined) throw new InvalidArgumentError('Give true or false.');
-  return value;
 }
 
 /** What the help says of an option: what it is, which values it takes, whether it is required, its default. */

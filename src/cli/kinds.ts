@@ -79,7 +79,7 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
   boolean: {
     placeholder: '<true|false>',
     expected: 'true or false',
-    fromText: (t) => own({ true: true, false: false }, t),
+    fromText: (t) => own({ true: true, false: false }, t.toLowerCase()),
     read: (v) => (typeof v === 'boolean' ? v : undefined),
   },
   bytes: {

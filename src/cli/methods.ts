@@ -9,7 +9,13 @@ import { PREFERENCES } from '../data/preference-dataset.ts';
 import { PROMPTS } from '../data/prompt-dataset.ts';
 import { TEXTS } from '../data/text-dataset.ts';
 import { RLOOTrainer } from '../rollout/rloo-trainer.ts';
-import { LORA_DEFAULTS, RLOO_DEFAULTS, resolveConfig, resolveLoss } from '../train/config.ts';
+import {
+  LORA_DEFAULTS,
+  RLOO_DEFAULTS,
+  resolveConfig,
+  resolveLoraConfig,
+  resolveLoss,
+} from '../train/config.ts';
 import { CPOTrainer } from '../train/cpo-trainer.ts';
 import { DPOTrainer } from '../train/dpo-trainer.ts';
 import { KTOTrainer } from '../train/kto-trainer.ts';
@@ -18,7 +24,7 @@ import { defaultsOf, TRAINERS, type TrainerSettings } from '../train/settings/tr
 import { SFTTrainer } from '../train/sft-trainer.ts';
 import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';
-import { type OptionName, pick, type Settings } from './options.ts';
+import { LORA_OPTIONS, type OptionName, pick, type Settings } from './options.ts';
 import { loadRewards } from './rewards.ts';
 
 export interface Method<Row = unknown> {
@@ -49,6 +55,7 @@ export function checkMethod(method: Method, settings: Settings): void {
   const { family } = method.settings;
   const config = resolveConfig(method.settings, pick(settings, methodOptions(method)));
   resolveLoss(family, { lossType: family.lossType, ...config });
+  resolveLoraConfig(pick(settings, LORA_OPTIONS));
 }
 
 /** The defaults of a method's settings, for the help. */

@@ -41,7 +41,7 @@ const row = <K extends Kind>(
 ) => ({ flag, kind, group, help, names: [camelCase(flag.slice(2)), ...names] });
 
 // biome-ignore format: a row for each option
-export const COMMAND_OPTIONS = {
+const COMMAND_OPTIONS = {
   model: row('--model', 'source', 'files', 'folder of a Hugging Face model (config.json, model.safetensors, tokenizer.json), owner/name on its hub, or an address', ['model_name_or_path']),
   revision: row('--revision', 'text', 'files', 'branch, tag or commit of a model on the hub', ['model_revision']),
   token: row('--token', 'text', 'files', 'token of the hub; others can see it there: better set HF_TOKEN'),
@@ -61,7 +61,7 @@ export const COMMAND_OPTIONS = {
   format: row('--format', 'text', 'files', 'peft, merged, merged-gguf, gguf or trl'),
   tokenIds: row('--token-ids', 'switch', 'files', 'with --format trl: hand over the token ids too, and train on those'),
   work: row('--work', 'path', 'files', 'folder for what is only needed while it runs'),
-  config: row('--config', 'path', 'files', 'settings from a JSON file, in camelCase: {"beta": 0.1, "r": 8}; flags win over it'),
+  config: row('--config', 'path', 'files', 'settings from a JSON file, by their names or TRL\'s: {"beta": 0.1, "r": 8}; flags win over it'),
 
   prompt: row('--prompt', 'texts', 'text', 'what to continue; may be given several times'),
   maxTokens: row('--max-tokens', 'number', 'text', 'most new tokens'),

@@ -22,7 +22,7 @@ import { trainCommands } from './commands/train.ts';
 import { EXIT, failureOf, UsageError } from './failures.ts';
 import { addFlags, flagOf } from './flags.ts';
 import { GROUPS, OPTIONS, type OptionName, type Settings } from './options.ts';
-import { checkSettings, mergeSettings } from './settings.ts';
+import { mergeSettings } from './settings.ts';
 import { type Streams, Terminal } from './terminal.ts';
 
 const COMMANDS: readonly Command[] = [
@@ -64,7 +64,6 @@ export async function runProgram(
       const flagsMissing = missing.map((name) => OPTIONS[name].flag).join(', ');
       throw new UsageError(`${command.name} needs ${flagsMissing}. See webalign ${command.name} --help.`);
     }
-    checkSettings(settings);
     const { json, failed } = await command.run({ settings, terminal, signal });
     terminal.result(json);
     if (failed) code = EXIT.failed;

@@ -1,18 +1,15 @@
 /**
  * A command's settings from its three sources: what the command takes by default, a configuration file, and the flags,
- * each over the one before. Unknown names, wrong kinds and values that a setting cannot have are refused here.
+ * each over the one before. Unknown names and wrong kinds are refused here; whether a number makes sense is for those who use
+ * it to say.
  */
-import { isOwn, own } from '../base/lookup.ts';
-import type { SettingTable } from '../base/setting.ts';
 import { InputError, quote } from '../io/errors.ts';
 import { decodeText } from '../io/files.ts';
 import { type JsonObject, parseJsonObject } from '../io/json.ts';
 import { namesOf, type Reasons, underOwnNames } from '../io/setting-names.ts';
 import { readFileIfAny } from '../node/folder.ts';
-import { TRAINERS } from '../train/config.ts';
-import { checkValues } from '../train/settings/resolve.ts';
 import { KINDS } from './kinds.ts';
-import { COMMAND_OPTIONS, OPTIONS, type OptionName, pick, SETTINGS, type Settings } from './options.ts';
+import { OPTIONS, type OptionName, type Settings } from './options.ts';
 
 /** Options that make no sense in a file. */
 const FLAGS_ONLY: readonly OptionName[] = ['config', 'json', 'debug'];
@@ -64,19 +61,3 @@ export function settingsFrom(
   });
   return underOwnNames(Object.fromEntries(read), known, file);
 }
-
-/**
- * Throws {@link InputError} for a setting of a run that is out of its range. One that trainers declare differently, or that a
- * command has as an option of its own, is checked where its declaration is known.
- */
-export function checkSettings(settings: Settings): void {
-  checkValues(pick(settings, COMMON), SETTINGS);
-}
-
-const COMMON = (Object.keys(SETTINGS) as (keyof typeof SETTINGS)[]).filter(
-  (name) =>
-    !isOwn(COMMAND_OPTIONS, name) &&
-    Object.values(TRAINERS).every(
-      (trainer) => (own(trainer.settings as SettingTable, name) ?? SETTINGS[name]) === SETTINGS[name],
-    ),
-);

@@ -124,12 +124,6 @@ export function lossOf(family: Family, settings: LossSettings): Loss {
   }
   const divergence = divergenceOf(settings);
   const ldAlpha = settings.ldAlpha ?? 1;
-  if (!(ldAlpha >= 0 && ldAlpha <= 1)) {
-    throw new LossSettingsError(
-      say`${setting('ldAlpha')} is ${ldAlpha}`,
-      'Give a number from 0 to 1, or null',
-    );
-  }
   const loss: Loss = {
     terms,
     about: first.unit,

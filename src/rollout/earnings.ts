@@ -2,6 +2,7 @@
  * What sampled completions earn: rewards, log-probabilities under the policy and the reference, and their difference as a
  * penalty. With β in the reward the return is r − β log π/π_ref of the whole completion, whose expectation is objective (1).
  */
+import { own } from '../base/lookup.ts';
 import { say, setting } from '../base/sentence.ts';
 import { InputError } from '../io/errors.ts';
 import type { Metrics } from '../train/events.ts';
@@ -45,7 +46,7 @@ export async function earnings(
   const copies = completions.length / Math.max(1, prompts.length);
   const rows = completions.map((_, i) => prompts[Math.floor(i / copies)]?.row);
   const names = new Set(rows.flatMap((row) => Object.keys(row?.columns ?? {})));
-  const columns = [...names].map((name) => [name, rows.map((row) => row?.columns?.[name])]);
+  const columns = [...names].map((name) => [name, rows.map((row) => own(row?.columns ?? {}, name))]);
   const start = performance.now();
   const rated = await rate(
     rewards,

@@ -87,9 +87,15 @@ export function lossOfCase(
 /** The family of that name, or one of a single objective; `home` is the trainer whose defaults hold. */
 function familyOf(name: unknown, where: string): { home: FamilyName; family: Family } {
   const families = Object.entries(FAMILIES) as [FamilyName, Family][];
-  const named = families.find(([each]) => each === name);
+  const named = families.find(
+    ([each, { lossType }]) => each === name && own(OBJECTIVES, lossType)?.unit !== 'token',
+  );
   if (named) return { home: named[0], family: named[1] };
   const objective = Object.values(OBJECTIVES).find((each) => each.name === name);
+  if (objective?.unit === 'token') {
+    const what = `${objective.name} is about tokens and their advantages, and a case has sums over completions`;
+    throw new InputError(where, what, 'Take a loss on pairs or completions');
+  }
   const owner = objective && families.find(([, family]) => family.includes(objective));
   if (!objective || !owner) {
     const known = [...Object.keys(FAMILIES), ...Object.keys(OBJECTIVES)];

@@ -71,6 +71,8 @@ const ROWS: Readonly<Record<string, (v: Values) => number>> = {
   // sums over rows of a table, over gradients, over the tokens of a sequence
   'var e = begin; e < end; e++': (v) => v.most!,
   'var i = chunk * length + lane; i < end; i += WORKGROUP': (v) => v.count! / v.chunks! / v.WORKGROUP!,
+  'var row = offsets[sequence] + lane; row < offsets[sequence + 1u]; row += WORKGROUP': (v) =>
+    v.tokens! / v.WORKGROUP!,
   'var i = offsets[sequence] + lane; i < offsets[sequence + 1u]; i += WORKGROUP': (v) =>
     v.tokens! / v.WORKGROUP!,
   'var i = start + lane; i < end; i += WORKGROUP': (v) => v.tokens! / v.WORKGROUP!,

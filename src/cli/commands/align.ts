@@ -14,7 +14,7 @@ import { inColumns } from '../columns.ts';
 import { command } from '../command.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
 import { logRatios } from '../divergences.ts';
-import { DPO, methodOptions } from '../methods.ts';
+import { checkMethod, DPO, methodOptions } from '../methods.ts';
 import { adapterName, openFile, openModel, recordedModel, withGpu } from '../open.ts';
 import { LORA_OPTIONS } from '../options.ts';
 import { EMBEDDED } from '../package.ts';
@@ -42,6 +42,7 @@ export const align = command({
   reasons: TRL_NAMES,
   async run({ settings, terminal, signal }) {
     const { dtype, out = OUT, quick = false, resume } = settings;
+    checkMethod(DPO, settings);
     const overwrite = settings.overwrite ?? (settings.out === undefined && !resume);
     const [train, evaluation] = await Promise.all([readRows(EMBEDDED.train), readRows(EMBEDDED.evaluation)]);
     const folder = await openRunFolder(out, { writes: 'adapter', resume, overwrite });

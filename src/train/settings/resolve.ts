@@ -28,18 +28,19 @@ export function resolveConfig<Config extends TrainingConfig>(
   const { settings, options, defaults, adapterDefaults } = trainer;
   const known: SettingTable = { ...outsideOptions(trainer, given), ...settings, ...options };
   const named = underOwnNames(given, namesOf(known), WHERE, TRL_NAMES);
-  const config = {
+  const config: Record<string, unknown> = {
     ...defaultsOf({ settings, defaults }),
     ...(peftConfig === null ? {} : adapterDefaults),
     ...defaultsOf({ settings: optionsInUse(trainer, known, named.lossType), defaults }),
     ...named,
   };
   checkValues(config, known);
-  const { gradientCheckpointing, savedActivations } = config as unknown as TrainingConfig;
+  const { gradientCheckpointing, savedActivations } = config;
   if (gradientCheckpointing && savedActivations !== 'float32') {
-    const what = say`${setting('gradientCheckpointing')} saves no activations, and ${setting('savedActivations')} wants them in ${savedActivations}`;
+    const what = say`${setting('gradientCheckpointing')} saves no activations, and ${setting('savedActivations')} wants them in ${String(savedActivations)}`;
     throw new InputError(WHERE, what, 'Give one of the two');
   }
+  // By the declarations that the type is computed from.
   return config as unknown as Config;
 }
 
