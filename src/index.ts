@@ -66,6 +66,16 @@ export { type Adapter, type AdapterFiles, readAdapter, writeAdapter } from './io
 export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
 export { openSafetensors, parseSafetensors, type TensorSource, writeSafetensors } from './io/safetensors.ts';
 export { openSource, type Source, type SourceOptions } from './io/sources.ts';
+// Objectives, those of the catalogue and one's own.
+export { LOSSES, type Loss, type LossOptions } from './losses/catalogue.ts';
+export { completionLoss, type Term } from './losses/completion-loss.ts';
+export { DIVERGENCES, type Divergence, type DivergenceRow } from './losses/divergences.ts';
+export { FAMILIES, type Family, type LossSettings } from './losses/families.ts';
+export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './losses/logits.ts';
+export type { LossOption } from './losses/options.ts';
+export { lossShader } from './losses/shader.ts';
+export { tokenLoss } from './losses/token-loss.ts';
+export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD, TOKEN_RECORD } from './losses/units.ts';
 // Models and adapters.
 export { DeviceBatch } from './model/batch.ts';
 export { CausalLM, type LoadOptions } from './model/causal-lm.ts';
@@ -88,16 +98,6 @@ export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
 export { mergedModelFiles } from './model/merged-model.ts';
 export type { LoadDtype } from './model/precision.ts';
 export { describeModel, type ModelDescription } from './model/weights.ts';
-// Objectives, those of the catalogue and one's own.
-export { OBJECTIVES, type Objective, type ObjectiveOptions } from './objectives/catalogue.ts';
-export { DIVERGENCES, type Divergence, type DivergenceRow } from './objectives/divergences.ts';
-export { FAMILIES, type Family, type LossSettings } from './objectives/families.ts';
-export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './objectives/logits.ts';
-export { objectiveLoss, type Term } from './objectives/objective-loss.ts';
-export type { ObjectiveOption } from './objectives/options.ts';
-export { objectiveShader } from './objectives/shader.ts';
-export { tokenLoss } from './objectives/token-loss.ts';
-export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD, TOKEN_RECORD } from './objectives/units.ts';
 // Operations on any float32 logits (N, V), a GPUBuffer of one's own included.
 export { entropy } from './ops/entropy.ts';
 export { expectation } from './ops/expectation.ts';
@@ -162,7 +162,7 @@ export { DatasetSource } from './train/dataset-source.ts';
 export type { LabelledDataset, LabelledSequence, PairDataset, TextDataset } from './train/datasets.ts';
 export { DPOTrainer, type DPOTrainerOptions } from './train/dpo-trainer.ts';
 export { NonFiniteLossError } from './train/errors.ts';
-export { evaluateObjective, type ObjectiveValues } from './train/evaluate-objective.ts';
+export { evaluateLoss, type LossValues } from './train/evaluate-loss.ts';
 export { type Evaluation, LossEvaluation } from './train/evaluation.ts';
 export type {
   EvaluateEvent,
@@ -179,6 +179,7 @@ export {
   separation,
 } from './train/implicit-rewards.ts';
 export { KTOTrainer, type KTOTrainerOptions } from './train/kto-trainer.ts';
+export type { ExampleNumbers, LossCase, PairNumbers } from './train/loss-case.ts';
 export { type MemoryPlan, planMemory } from './train/memory-plan.ts';
 export {
   estimateModelOptimum,
@@ -187,7 +188,6 @@ export {
   type PolicyEstimate,
   type RewardFunction,
 } from './train/monte-carlo.ts';
-export type { ExampleNumbers, ObjectiveCase, PairNumbers } from './train/objective-case.ts';
 export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
 export {
   type SACPOEvent,

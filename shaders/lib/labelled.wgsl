@@ -1,15 +1,15 @@
-// Drives an objective on completions that are labelled one by one: a thread gathers what its completion is worth, calls
+// Drives a loss on completions that are labelled one by one: a thread gathers what its completion is worth, calls
 // the formula, and writes the derivative and a record.
 //
 // Where `stride` is 2, sequence 2e is example e's completion and 2e + 1 the prompt with another example's completion,
 // from which the KL baseline is estimated (Ethayarajh et al. 2024, section 4.1); no gradient flows through it.
 //
-// An objective file includes this one and adds
+// A loss file includes this one and adds
 //   struct Options { beta: f32, … }                                     its options, β the first
-//   fn objective(example: Example, options: Options) -> ExampleResult   loss and derivative of one completion
+//   fn loss(example: Example, options: Options) -> ExampleResult   loss and derivative of one completion
 
 #include "lib/dispatch.wgsl"
-#include "lib/objective.wgsl"
+#include "lib/completion-loss.wgsl"
 
 override STRIDE: u32 = 1u;
 
@@ -79,7 +79,7 @@ fn evaluate_example(e: u32) -> ExampleResult {
   let completion = completion_of(STRIDE * e);
   let is_desirable = desirable[e] > 0.5;
   let kl = baseline();
-  var result = objective(Example(completion, is_desirable, kl, e), params.options);
+  var result = loss(Example(completion, is_desirable, kl, e), params.options);
   // A NaN must reach the loss, though exp and min may make a number of it.
   let sum = completion.ratio + kl;
   if (is_nan(sum)) {

@@ -1,12 +1,12 @@
-// Drives an objective on pairs: one thread a pair gathers what its two completions are worth, calls the formula, and
+// Drives a loss on pairs: one thread a pair gathers what its two completions are worth, calls the formula, and
 // writes the derivative and a record. Sequence 2p is pair p's chosen completion, 2p + 1 its rejected one.
 //
-// An objective file includes this one and adds
+// A loss file includes this one and adds
 //   struct Options { beta: f32, … }                               its options, β the first
-//   fn objective(pair: Pair, options: Options) -> PairResult      loss and derivative of one pair
+//   fn loss(pair: Pair, options: Options) -> PairResult      loss and derivative of one pair
 
 #include "lib/dispatch.wgsl"
-#include "lib/objective.wgsl"
+#include "lib/completion-loss.wgsl"
 
 @group(0) @binding(4) var<storage, read_write> records: array<PairRecord>; // (pairs, 13)
 
@@ -83,7 +83,7 @@ fn evaluate_pair(p: u32) -> PairResult {
   let pair = pair_of(p);
   let beta = params.options.beta;
   rewards = vec2f(beta * pair.chosen.ratio, beta * pair.rejected.ratio);
-  var result = objective(pair, params.options);
+  var result = loss(pair, params.options);
   let margin = rewards.x - rewards.y;
   // A NaN must reach the loss, though exp and min may make a number of it.
   if (is_nan(margin)) {

@@ -1,7 +1,7 @@
-// Order statistics of a batch, for objectives that compare sorted values: nothing is sorted, ranks are counted, by a kernel
+// Order statistics of a batch, for losses that compare sorted values: nothing is sorted, ranks are counted, by a kernel
 // that runs before the formula's, a workgroup for each value. Knows neither what the values are nor what is done with them.
 //
-// An objective file includes this one beside its driver and adds
+// A loss file includes this one beside its driver and adds
 //   fn sample(side: u32, index: u32) -> f32     the values of the two sides, one for each record
 
 @group(0) @binding(7) var<storage, read_write> ranked: array<u32>; // (2, records) ranks, (2, records) values by rank, as bits

@@ -5,7 +5,7 @@
 // A loss file includes this one and adds
 //   struct Options { beta: f32, … }                              its options, β the first
 //   fn summand(token: Token, options: Options) -> vec4f          what is summed over the completion
-//   fn objective(token: Token, options: Options) -> TokenResult  loss and derivative of one token
+//   fn loss(token: Token, options: Options) -> TokenResult  loss and derivative of one token
 // Columns that it reads (advantages, log-probabilities of the sampling policy) are storage buffers that it declares, from
 // binding 8 on: by `token.sequence` where there is one number a completion, by `token.row` where there is one a token.
 
@@ -129,7 +129,7 @@ fn token_of(row: u32, sequence: u32, own_sums: vec4f) -> Token {
 // Adds the token to the record; returns its derivative, divided and weighted.
 fn evaluate_token(row: u32, sequence: u32) -> f32 {
   let token = token_of(row, sequence, saved_sums[sequence]);
-  var result = objective(token, params.options);
+  var result = loss(token, params.options);
   // A NaN must reach the loss, though exp and min may make a number of it.
   let sum = token.logp + token.reference;
   if (is_nan(sum)) {

@@ -6,11 +6,11 @@
 import { inRange, type Range, rangeText } from './range.ts';
 
 /** How values of a kind are written on a command line and in a file; front ends have a row for each. */
-export type KindName = 'number' | 'whole' | 'boolean' | 'choice' | 'names' | 'numbers' | 'objectives';
+export type KindName = 'number' | 'whole' | 'boolean' | 'choice' | 'names' | 'numbers' | 'losses';
 
 /** Headings of the settings in help and documentation, in their order. */
 export const GROUPS = {
-  objective: 'Objective',
+  loss: 'Loss',
   rollouts: 'Rollouts',
   training: 'Training',
   lora: 'LoRA',

@@ -24,6 +24,8 @@ type Given<Sure extends OptionName> = Settings & { [Name in Sure]-?: NonNullable
 
 export interface Command {
   name: string;
+  /** Former names, which are still understood. */
+  aliases?: readonly string[];
   /** One line for the list of commands. */
   summary: string;
   description: string;

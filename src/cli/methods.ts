@@ -45,7 +45,7 @@ export interface Method<Row = unknown> {
   trainer(options: DataOptions<object, readonly Row[]>): Trainer;
 }
 
-/** The options that a method takes: its trainer's settings, and those of single objectives. */
+/** The options that a method takes: its trainer's settings, and those of single losses. */
 export function methodOptions({ settings: { settings, options } }: Pick<Method, 'settings'>): OptionName[] {
   return Object.keys({ ...settings, ...options }) as OptionName[];
 }
@@ -87,7 +87,7 @@ export const DPO = method({
   name: 'dpo',
   summary: 'train on preference pairs, with DPO or a relative',
   description:
-    'Trains a LoRA adapter on preference pairs with DPO (Rafailov et al. 2023), or with the objective that --loss names, ' +
+    'Trains a LoRA adapter on preference pairs with DPO (Rafailov et al. 2023), or with the loss that --loss names, ' +
     `and writes it as PEFT files. ${SHARED}`,
   example:
     'dpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter --loss ipo --learning-rate 1e-4 --epochs 1',

@@ -54,7 +54,7 @@ const COMMAND_OPTIONS = {
   data: row('--data', 'path', 'files', 'what to learn from: JSON Lines, CSV or Parquet with prompt, chosen, rejected, or what the command says'),
   evalData: row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'),
   evalSplit: row('--eval-split', 'number', 'files', 'rows of --data to hold out instead: a share below 1, or a number'),
-  input: row('--input', 'path', 'files', 'what to work on: texts, a JSON object a line with "text" or "ids", or cases for an objective'),
+  input: row('--input', 'path', 'files', 'what to work on: texts, a JSON object a line with "text" or "ids", or cases for a loss'),
   reward: row('--reward', 'texts', 'files', 'what rates completions: sentiment, length, repetition, overlong, think_format, accuracy (column solution), or a file such as reward.mjs; several add up'),
   openings: row('--openings', 'path', 'files', 'beginnings of stories, one a line'),
   out: row('--out', 'path', 'files', 'folder to write to', ['output_dir']),
@@ -101,7 +101,7 @@ const KINDS_OF_SETTINGS: Readonly<Record<KindName, Kind>> = {
   choice: 'text',
   names: 'list',
   numbers: 'numbers',
-  objectives: 'list',
+  losses: 'list',
 };
 
 /** A setting as an option. */
@@ -120,7 +120,7 @@ function optionOf(name: string, { kind, default: usual, group, help, off, flag, 
 type Commands = typeof COMMAND_OPTIONS;
 type Declared = typeof SETTINGS;
 
-/** Objectives are named here; descriptors are for programs. */
+/** Losses are named here; descriptors are for programs. */
 type Written<Value> = Value extends readonly (infer Item)[]
   ? Extract<Item, string | number>[]
   : Exclude<Value, object | null>;

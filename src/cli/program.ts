@@ -12,7 +12,7 @@ import { exportCommand } from './commands/export.ts';
 import { frontier } from './commands/frontier.ts';
 import { generateCommand } from './commands/generate.ts';
 import { logprobs } from './commands/logprobs.ts';
-import { objective } from './commands/objective.ts';
+import { loss } from './commands/loss.ts';
 import { plan } from './commands/plan.ts';
 import { preferences } from './commands/preferences.ts';
 import { reward } from './commands/reward.ts';
@@ -34,7 +34,7 @@ const COMMANDS: readonly Command[] = [
   reward,
   exportCommand,
   plan,
-  objective,
+  loss,
   doctor,
   preferences,
   frontier,
@@ -105,6 +105,7 @@ function build(
   for (const command of COMMANDS) {
     const sub = program
       .command(command.name)
+      .aliases(command.aliases ?? [])
       .summary(command.summary)
       .description(command.description)
       .allowExcessArguments(false)

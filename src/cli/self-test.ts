@@ -4,7 +4,7 @@
  */
 import { Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { dpo } from '../objectives/logits.ts';
+import { dpo } from '../losses/logits.ts';
 import { attention } from '../ops/attention.ts';
 import { product } from '../ops/product.ts';
 import { softmax } from '../ops/softmax.ts';

@@ -13,7 +13,7 @@ export function concatenated(first: Shader, second: Shader, path: string): Shade
 
 const known = new WeakMap<Shader, WeakMap<Shader, Shader>>();
 
-/** One shader of two, called `objectives/ipo.wgsl + js`. The same two give the same shader. */
+/** One shader of two, called `losses/ipo.wgsl + js`. The same two give the same shader. */
 export function joined(first: Shader, second: Shader): Shader {
   const ofFirst = known.get(first) ?? new WeakMap<Shader, Shader>();
   known.set(first, ofFirst);

@@ -26,7 +26,7 @@ export async function findings(device: GPUDevice, features: readonly GPUFeatureN
   if (end !== undefined) {
     const warning =
       `This adapter ends the loops of a shader after ${end} iterations in all. The kernels of webalign stay below that; ` +
-      'WGSL of your own, such as an objective, computes wrongly where it loops for longer.';
+      'WGSL of your own, such as a loss, computes wrongly where it loops for longer.';
     found.push({ warning });
   }
   return found;

@@ -1,6 +1,6 @@
 /**
  * A model as users hold it: loaded from wherever it lies, with adapters that are put on, switched and taken off, and the hash
- * of the policy that it is. What it computes is the decoder's. Knows nothing of objectives.
+ * of the policy that it is. What it computes is the decoder's. Knows nothing of losses.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';

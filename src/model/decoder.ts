@@ -1,7 +1,7 @@
 /**
  * The decoder: embeddings, layers of attention and feed-forward, a last norm, and a head that never meets all tokens at
  * once. Reads from its configuration what to compute; training and generation run the same layers and differ in how
- * they attend. Knows nothing of files and objectives.
+ * they attend. Knows nothing of files and losses.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';

@@ -1,5 +1,5 @@
 /**
- * Sums of token log-probabilities by sequence: what a preference objective is made of.
+ * Sums of token log-probabilities by sequence: what a preference loss is made of.
  */
 import shader from '../../shaders/logits/sequence-sum.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';

@@ -1,5 +1,5 @@
 /**
- * Weighted preference optimisation (Zhou et al. 2024): after an objective has written its records and its derivative,
+ * Weighted preference optimisation (Zhou et al. 2024): after a loss has written its records and its derivative,
  * each pair is weighed by how likely the policy itself would have written it. Knows of a record where its loss and its
  * weight stand, nothing else.
  */

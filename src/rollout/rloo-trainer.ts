@@ -5,7 +5,7 @@
  */
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { InputError } from '../io/errors.ts';
-import { FAMILIES } from '../objectives/families.ts';
+import { FAMILIES } from '../losses/families.ts';
 import { type RLOOArgs, type RLOOConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
 import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';

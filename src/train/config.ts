@@ -3,14 +3,14 @@
  */
 import { InputError } from '../io/errors.ts';
 import { LORA, type LoraConfig } from '../io/lora-settings.ts';
-import type { Kept } from '../model/decoder.ts';
 import {
   type Family,
-  type Loss,
   type LossSettings,
   LossSettingsError,
   lossOf,
-} from '../objectives/families.ts';
+  type TrainingLoss,
+} from '../losses/families.ts';
+import type { Kept } from '../model/decoder.ts';
 import {
   type CPOConfig,
   type DPOConfig,
@@ -62,7 +62,7 @@ export function keptActivations({ gradientCheckpointing, savedActivations }: Tra
 }
 
 /** The loss that a family makes of a configuration. Throws {@link InputError}. */
-export function resolveLoss(family: Family, config: LossSettings): Loss {
+export function resolveLoss(family: Family, config: LossSettings): TrainingLoss {
   try {
     return lossOf(family, config);
   } catch (error) {

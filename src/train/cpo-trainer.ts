@@ -2,7 +2,7 @@
  * Contrastive preference optimisation (Xu et al. 2024) and SimPO (Meng et al. 2024) on pairs, without a reference, with
  * TRL's names and defaults.
  */
-import { FAMILIES } from '../objectives/families.ts';
+import { FAMILIES } from '../losses/families.ts';
 import {
   type CPOArgs,
   type CPOConfig,

@@ -1,8 +1,8 @@
 /**
- * Direct preference optimisation and its descendants on pairs, with TRL's names and defaults: which objective, or which of
+ * Direct preference optimisation and its descendants on pairs, with TRL's names and defaults: which loss, or which of
  * them, is `lossType`.
  */
-import { FAMILIES } from '../objectives/families.ts';
+import { FAMILIES } from '../losses/families.ts';
 import {
   type DPOArgs,
   type DPOConfig,

@@ -5,7 +5,7 @@
 import { say, setting } from '../base/sentence.ts';
 import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
-import { FAMILIES } from '../objectives/families.ts';
+import { FAMILIES } from '../losses/families.ts';
 import {
   type KTOArgs,
   type KTOConfig,
@@ -35,7 +35,7 @@ export class KTOTrainer extends Trainer<KTOConfig> {
     const { train, evaluation, notices } = prepareBoth(options, config.maxLength, prepareLabelled);
     const balance = balanceNotice(train, config);
     const { perDeviceTrainBatchSize, perDeviceEvalBatchSize, seed, maxLength, shuffleDataset } = config;
-    const hasBaseline = loss.terms.some(({ objective }) => objective.baseline);
+    const hasBaseline = loss.terms.some(({ loss }) => loss.baseline);
     if (hasBaseline && perDeviceTrainBatchSize < 2) {
       throw new InputError(
         'settings',

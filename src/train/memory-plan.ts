@@ -21,7 +21,7 @@ const RULES: readonly (readonly [part: string, label: RegExp])[] = [
   ['batch', /^(token ids|positions|spans|targets|sequence offsets|loss rows|index |column )/],
   ['caches', /^(rope turns|key-value cache)$/],
 ];
-/** Everything that layers and objective keep for the backward pass, and their gradients. */
+/** Everything that layers and loss keep for the backward pass, and their gradients. */
 const REST = 'activations';
 
 export interface LargestBuffer {

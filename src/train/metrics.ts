@@ -1,9 +1,9 @@
 /**
  * From what a batch left on the device to the numbers that TRL logs, under TRL's names. Works on the host, in float64,
- * on arrays that were read late. Loss and rewards come from the objective's own records; no formula of it stands here.
+ * on arrays that were read late. Loss and rewards come from the loss's own records; no formula of it stands here.
  */
 
-import { type MetricColumns, recordMeans, type Side, type WeightedMean } from '../objectives/units.ts';
+import { type MetricColumns, recordMeans, type Side, type WeightedMean } from '../losses/units.ts';
 import { STATS_WIDTH } from '../ops/token-logprob.ts';
 import type { Metrics } from './events.ts';
 
@@ -28,7 +28,7 @@ export type BatchMeans = Readonly<Record<string, WeightedMean>>;
 
 /**
  * TRL's metrics. Sequence sums for `logps`, token means for `logits`, `entropy` and `mean_token_accuracy` (chosen
- * alone). `kl` (k1) and `kl/k3` are Schulman's estimators per sequence, on the batch's completions; an objective that
+ * alone). `kl` (k1) and `kl/k3` are Schulman's estimators per sequence, on the batch's completions; a loss that
  * logs a `kl` of its own keeps it.
  */
 export function batchMeans(

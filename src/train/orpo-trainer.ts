@@ -2,7 +2,7 @@
  * Odds-ratio preference optimisation (Hong et al. 2024) on pairs, without a reference, with TRL's names and defaults. The
  * cross-entropy is that of the chosen completion; TRL's takes its prompt in as well.
  */
-import { FAMILIES } from '../objectives/families.ts';
+import { FAMILIES } from '../losses/families.ts';
 import { type ORPOArgs, type ORPOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
 import { type DataOptions, rowsTask } from './task.ts';

@@ -1,7 +1,7 @@
 /**
  * Supervised fine-tuning on texts, conversations, or prompts and completions, with TRL's names and defaults.
  */
-import { FAMILIES } from '../objectives/families.ts';
+import { FAMILIES } from '../losses/families.ts';
 import { resolveConfig, resolveLoss, type SFTArgs, type SFTConfig, TRAINERS } from './config.ts';
 import { prepareBoth, prepareTexts, type TextDataset } from './datasets.ts';
 import { type DataOptions, rowsTask } from './task.ts';

@@ -5,11 +5,11 @@
  */
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { batchLoss } from '../losses/batch-loss.ts';
+import type { TrainingLoss } from '../losses/families.ts';
+import { lengthsOf, recordsOf } from '../losses/units.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import { batchLoss } from '../objectives/batch-loss.ts';
-import type { Loss } from '../objectives/families.ts';
-import { lengthsOf, recordsOf } from '../objectives/units.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type BatchMeans, batchMeans } from './metrics.ts';
@@ -19,7 +19,7 @@ import type { BackwardSettings, Scorer } from './scorer.ts';
 export interface StepContext extends BackwardSettings {
   model: CausalLM;
   scorer: Scorer;
-  loss: Loss;
+  loss: TrainingLoss;
   /** Undefined where neither the loss nor the source of examples has one. */
   reference: Reference | undefined;
 }

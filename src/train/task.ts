@@ -7,8 +7,8 @@ import type { CheckpointStore } from '../io/checkpoint.ts';
 import type { LoraArgs } from '../io/lora-settings.ts';
 import type { Adapter } from '../io/peft.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
+import type { TrainingLoss } from '../losses/families.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import type { Loss } from '../objectives/families.ts';
 import type { TrainingConfig } from './config.ts';
 import { DatasetSource } from './dataset-source.ts';
 import type { PreparedDatasets } from './datasets.ts';
@@ -44,7 +44,7 @@ export interface Task<Config extends TrainingConfig> {
   evaluation: Evaluation;
   /** Things a person should know about the data, a line each. */
   notices: readonly string[];
-  loss: Loss;
+  loss: TrainingLoss;
   /** What the loss is made of: log-probabilities at temperature 1 where it is left out. */
   scorer?: ScorerKind;
   /** Divides the logits wherever samples are scored; 1 where it is left out. */

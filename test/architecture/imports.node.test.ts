@@ -13,7 +13,7 @@ const FLOORS: Record<string, number> = {
   tensor: 2,
   ops: 3,
   model: 4,
-  objectives: 4,
+  losses: 4,
   theory: 4,
   data: 4,
   io: 4,
@@ -34,7 +34,7 @@ const SIDEWAYS = [
   'model -> io',
   'model -> data',
   'data -> io',
-  'objectives -> data',
+  'losses -> data',
   'cli -> index.ts',
   'cli -> node.ts',
 ];

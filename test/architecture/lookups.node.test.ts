@@ -17,7 +17,7 @@ const ALLOWED: Record<string, Record<string, string>> = {
   'src/gpu/tuner.ts': { 'choices[name]': 'counts: names of variants' },
   'src/io/weights.ts': { 'contents[name]': WRITTEN },
   'src/io/gguf/tokenizer.ts': { 'found[name]': WRITTEN },
-  'src/objectives/units.ts': { 'means[name]': WRITTEN },
+  'src/losses/units.ts': { 'means[name]': WRITTEN },
   'src/train/metrics.ts': {
     'means[name]': WRITTEN,
     'part[name]': 'a name of one of the parts, which all have the same',

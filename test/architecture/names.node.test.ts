@@ -26,7 +26,7 @@ function runnerOf(shader: string): string | undefined {
 describe('names', () => {
   it('lead from a kernel to what runs it and the test of that', () => {
     const lost = shaders
-      .filter((shader) => !/^shaders\/(lib|objectives|divergences|formats|epilogues|device)\//.test(shader))
+      .filter((shader) => !/^shaders\/(lib|losses|divergences|formats|epilogues|device)\//.test(shader))
       .filter((shader) => {
         const runner = runnerOf(shader);
         return (
@@ -37,11 +37,11 @@ describe('names', () => {
   });
 
   it('lead from a formula to the catalogue', () => {
-    const formulas = shaders.filter((shader) => shader.startsWith('shaders/objectives/'));
-    const rows = ['catalogue', 'policy-losses'].flatMap((file) => importsOf(`src/objectives/${file}.ts`));
+    const formulas = shaders.filter((shader) => shader.startsWith('shaders/losses/'));
+    const rows = ['catalogue', 'policy-losses'].flatMap((file) => importsOf(`src/losses/${file}.ts`));
     expect(rows).to.include.members(formulas);
     const divergences = shaders.filter((shader) => shader.startsWith('shaders/divergences/'));
-    expect(importsOf('src/objectives/divergences.ts')).to.include.members(divergences);
+    expect(importsOf('src/losses/divergences.ts')).to.include.members(divergences);
   });
 
   it('lead from a format to its row', () => {

@@ -17,15 +17,15 @@ import { readAdapter, writeAdapter } from '../../src/io/peft.ts';
 import { isBlocks } from '../../src/io/quantised.ts';
 import { parseSafetensors } from '../../src/io/safetensors.ts';
 import { isSingleFile } from '../../src/io/sources.ts';
+import { divergenceNamed } from '../../src/losses/divergences.ts';
+import { FAMILIES, lossOf } from '../../src/losses/families.ts';
+import { lossOptions } from '../../src/losses/options.ts';
+import { lossShader } from '../../src/losses/shader.ts';
 import { DIALECTS } from '../../src/model/architectures.ts';
 import { checkDtype } from '../../src/model/precision.ts';
-import { divergenceNamed } from '../../src/objectives/divergences.ts';
-import { FAMILIES, lossOf } from '../../src/objectives/families.ts';
-import { objectiveOptions } from '../../src/objectives/options.ts';
-import { objectiveShader } from '../../src/objectives/shader.ts';
 import { estimateKl, type KlEstimator } from '../../src/theory/estimators.ts';
 import { resolveConfig, resolveLoraConfig, TRAINERS } from '../../src/train/config.ts';
-import { lossOfCase } from '../../src/train/objective-case.ts';
+import { lossOfCase } from '../../src/train/loss-case.ts';
 import { trlArguments } from '../../src/train/settings/trl-arguments.ts';
 import { tinyLlama } from '../reference/fixtures.ts';
 
@@ -56,9 +56,9 @@ const REFUSE: Record<string, (name: string) => unknown> = {
     ggufTokenizer(new GgufMetadata(metadata({ 'tokenizer.ggml.model': name }) as never, 'x.gguf')),
   'dtype of a tensor': (name) => parseSafetensors(safetensors(name), 'x.safetensors'),
   dtype: (name) => checkDtype(name),
-  'driver of an objective': (name) => objectiveShader('x.wgsl', `#include "${name}"\n`),
+  'driver of an objective': (name) => lossShader('x.wgsl', `#include "${name}"\n`),
   'option of an objective': (name) =>
-    objectiveOptions({ name: 'x', options: { beta: { default: 1 } } }, entry(name, 1) as never),
+    lossOptions({ name: 'x', options: { beta: { default: 1 } } }, entry(name, 1) as never),
   'objective of a family': (name) => lossOf(FAMILIES.dpo, { lossType: name }),
   'divergence of a loss': (name) => lossOf(FAMILIES.dpo, { lossType: 'sigmoid', fDivergence: name }),
   'objective of a case': (name) => lossOfCase({ objective: name }, 'case', []),

@@ -85,7 +85,7 @@ describe('cli/flags', () => {
     const message = ({ error }: Outcome) => error.message;
     expect(message(await dpo('--label-smoothing', '0.7'))).to.include('settings: --label-smoothing is 0.7');
     expect(message(await dpo('--loss', 'robust', '--label-smoothing', '0.5'))).to.include(
-      'objective robust: --label-smoothing is 0.5, but must be from 0 to 0.4999999',
+      'loss robust: --label-smoothing is 0.5, but must be from 0 to 0.4999999',
     );
     const together = ['--gradient-checkpointing', '--saved-activations', 'float16'];
     expect(message(await dpo(...together))).to.include(
@@ -121,7 +121,7 @@ describe('cli/flags', () => {
         [['generate', '--model', model, '--prompt', 'the sky', '--variant', name], name],
         [['generate', '--model', model, '--prompt', 'the sky', '--dtype', name], '--dtype is'],
         [['sacpo', '--model', model, '--stages', stages, '--out', workshop.path('out')], '"method" is'],
-        [workshop.dpo({ '--loss': name }), 'no objective is called'],
+        [workshop.dpo({ '--loss': name }), 'no loss is called'],
         [workshop.dpo({ '--f-divergence': name }), 'Supported: reverse_kl'],
       ];
       for (const [args, part] of odd) {
@@ -145,7 +145,7 @@ describe('cli/flags', () => {
     const headings = [...`${stdout}${stderr}`.matchAll(/^(\w+):$/gm)].map(([, heading]) => heading);
     expect(headings).to.deep.equal([
       'Files',
-      'Objective',
+      'Loss',
       'Training',
       'LoRA',
       'Run',

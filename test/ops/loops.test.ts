@@ -7,8 +7,8 @@ import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { LOOP_LIMIT } from '../../src/gpu/loops.ts';
 import { Variants } from '../../src/gpu/variants.ts';
-import { OBJECTIVES } from '../../src/objectives/catalogue.ts';
-import { objectiveLoss } from '../../src/objectives/objective-loss.ts';
+import { LOSSES } from '../../src/losses/catalogue.ts';
+import { completionLoss } from '../../src/losses/completion-loss.ts';
 import { ATTENTION_VARIANTS, attention } from '../../src/ops/attention.ts';
 import { chosenLogprobs } from '../../src/ops/chosen-logprob.ts';
 import { decodeAttention } from '../../src/ops/decode-attention.ts';
@@ -181,14 +181,14 @@ function attentionCases(): Record<string, Run> {
 function pairCases(...names: string[]): Record<string, Run> {
   return Object.fromEntries(
     names.map((name): [string, Run] => [
-      `objective ${name}`,
+      `loss ${name}`,
       (tape, make) => {
         const completions = {
           sums: make([200_000], true),
           reference: make([200_000]),
           offsets: make([200_001], false, 'u32'),
         };
-        objectiveLoss(tape, [{ objective: OBJECTIVES[name]! }], completions);
+        completionLoss(tape, [{ loss: LOSSES[name]! }], completions);
       },
     ]),
   );

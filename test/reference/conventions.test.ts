@@ -11,7 +11,7 @@ import { decoder, decoderLogits } from './decoder.ts';
 import { tinyLlama } from './fixtures.ts';
 import { gather } from './gather.ts';
 import { forwardKl, reverseKl } from './kl.ts';
-import { dpo } from './objectives.ts';
+import { dpo } from './losses.ts';
 import { sampleToken, samplingProbabilities } from './sampling.ts';
 import * as logits from './softmax.ts';
 import * as token from './token-logprob.ts';

@@ -19,7 +19,7 @@ import {
   tinyLlamaTied,
 } from './fixtures.ts';
 import { clipGradients } from './grad-norm.ts';
-import { dpo } from './objectives.ts';
+import { dpo } from './losses.ts';
 import { penalized, samplingProbabilities } from './sampling.ts';
 
 const ROUNDED = 2e-7;

@@ -21,7 +21,7 @@ import {
   loraLinear,
   loraLinearBackward,
 } from './linear.ts';
-import { dpo } from './objectives.ts';
+import { dpo } from './losses.ts';
 import { rmsNorm, rmsNormBackward } from './rms-norm.ts';
 import { rope, ropeBackward, ropeFrequencies } from './rope.ts';
 import * as logits from './softmax.ts';

@@ -12,7 +12,7 @@ import { decoder } from './decoder.ts';
 import { dpoTrajectory, type TrajectorySteps, tinyLlama } from './fixtures.ts';
 import { clipGradients } from './grad-norm.ts';
 import type { LoraAdapter } from './linear.ts';
-import { dpo } from './objectives.ts';
+import { dpo } from './losses.ts';
 
 type Settings = typeof dpoTrajectory.settings;
 type Metrics = Record<string, number>;

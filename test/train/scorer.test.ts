@@ -5,9 +5,9 @@
 import { expect } from 'chai';
 import { packExamples, type TokenizedExample } from '../../src/data/packing.ts';
 import { memoryCheckpointStore } from '../../src/io/checkpoint.ts';
+import { FAMILIES, lossOf } from '../../src/losses/families.ts';
 import { DeviceBatch } from '../../src/model/batch.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
-import { FAMILIES, lossOf } from '../../src/objectives/families.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { DPO_DEFAULTS } from '../../src/train/config.ts';

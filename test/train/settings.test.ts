@@ -5,9 +5,9 @@
 import { expect } from 'chai';
 import { boolean, choice, number, whole } from '../../src/base/setting.ts';
 import { InputError } from '../../src/io/errors.ts';
-import { OBJECTIVES, type Objective, OPTIONS, sigmoid } from '../../src/objectives/catalogue.ts';
-import { FAMILIES, type FamilyName } from '../../src/objectives/families.ts';
-import { option } from '../../src/objectives/options.ts';
+import { LOSSES, type Loss, OPTIONS, sigmoid } from '../../src/losses/catalogue.ts';
+import { FAMILIES, type FamilyName } from '../../src/losses/families.ts';
+import { option } from '../../src/losses/options.ts';
 import {
   CPO_DEFAULTS,
   type CPOConfig,
@@ -28,7 +28,7 @@ import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
 import { trlArguments } from '../../src/train/settings/trl-arguments.ts';
 
 const dpo = (args: object, peftConfig?: null) => resolveConfig<DPOConfig>(TRAINERS.dpo, args, peftConfig);
-const capped: Objective = {
+const capped: Loss = {
   ...sigmoid,
   name: 'capped',
   options: {
@@ -106,9 +106,9 @@ describe('a declaration', () => {
     const made = () => [
       new DPOTrainer({ ...inputs, args: { lossType: capped, cap: 2 } }),
       new DPOTrainer({ ...inputs, args: { lossType: ['sigmoid', capped], cap: 2, beta: 1 } }),
-      // @ts-expect-error: no objective from outside that could have it
+      // @ts-expect-error: no loss from outside that could have it
       new DPOTrainer({ ...inputs, args: { lossType: 'ipo', cap: 2 } }),
-      // @ts-expect-error: a value of another kind, beside an objective from outside
+      // @ts-expect-error: a value of another kind, beside a loss from outside
       new DPOTrainer({ ...inputs, args: { lossType: capped, beta: '1' } }),
     ];
     const others: [KTOArgs, SFTArgs] = [
@@ -211,7 +211,7 @@ describe('the settings of runs', () => {
         'lrSchedulerType is "cosin". Did you mean cosine? Supported: linear, cosine',
       ],
       [{ lossWeights: [1, '2'] }, 'lossWeights is [1,"2"]. Give a list of numbers'],
-      [{ lossType: 3 }, 'lossType is 3. Give the name of an objective'],
+      [{ lossType: 3 }, 'lossType is 3. Give the name of a loss'],
       [{ lossType: { shader: {} } }, 'a descriptor with its shader and options'],
       [{ discopopTau: 0 }, 'discopopTau is 0. Give a number from 0.001: the loss divides by it'],
       [{ learningRate: null }, 'learningRate is null'],
@@ -225,7 +225,7 @@ describe('the settings of runs', () => {
     );
   });
 
-  it('include the options of an objective from outside', () => {
+  it('include the options of a loss from outside', () => {
     expect(dpo({ lossType: capped })).to.include({ cap: 1, beta: 0.1 });
     expect(dpo({ lossType: ['sft', capped], cap: 3 })).to.include({ cap: 3 });
     expect(dpo({ loss_type: [capped], cap: 3 })).to.include({ cap: 3 });
@@ -238,39 +238,39 @@ describe('the settings of runs', () => {
       /"caps". Did you mean cap\? Known are .*cap/,
     );
     expect(() => dpo({ lossType: 'sigmoid', cap: 1 })).to.throw(InputError, 'no setting is called "cap"');
-    // Of two objectives with an option of one name the first declares it.
-    const other: Objective = { ...capped, options: { beta: { default: 1 }, cap: { default: 5 } } };
+    // Of two losses with an option of one name the first declares it.
+    const other: Loss = { ...capped, options: { beta: { default: 1 }, cap: { default: 5 } } };
     expect(dpo({ lossType: [other, capped] })).to.include({ cap: 5 });
     expect(dpo({ lossType: [capped, other] })).to.include({ cap: 1 });
   });
 });
 
 describe("the catalogue's options", () => {
-  it('of younger objectives are settings of the runs that have these, so that other checkpoints stay valid', () => {
+  it('of younger losses are settings of the runs that have these, so that other checkpoints stay valid', () => {
     expect(dpo({ lossType: 'cal_dpo' })).to.include({ calDpoShift: 0.5 });
     expect(dpo({ lossType: ['sft', 'cal_dpo'], calDpoShift: 0.25 })).to.include({ calDpoShift: 0.25 });
     expect(dpo({ lossType: 'sigmoid' })).to.not.have.property('calDpoShift');
     expect(() => dpo({ calDpoShift: 2 })).to.throw(InputError, 'calDpoShift is 2. Give a number from 0 to 1');
     expect(() => trlArguments({ lossType: 'cal_dpo', calDpoShift: 0.5 })).to.throw(
       InputError,
-      'TRL has no objective cal_dpo',
+      'TRL has no loss cal_dpo',
     );
   });
 
   const declared = Object.entries(OPTIONS) as [string, { trainers: readonly FamilyName[] }][];
 
-  it('are settings of trainers whose objectives read them', () => {
+  it('are settings of trainers whose losses read them', () => {
     for (const [name, { trainers }] of declared) {
       for (const trainer of trainers) {
         const { includes, plus } = FAMILIES[trainer] as (typeof FAMILIES)['cpo'];
-        const isRead = Object.values(OBJECTIVES).some((each) => includes(each) && name in each.options);
+        const isRead = Object.values(LOSSES).some((each) => includes(each) && name in each.options);
         expect(isRead || plus?.weight === name, `${name} of ${trainer}`).to.equal(true);
       }
     }
   });
 
   it('are all that formulas read beside β', () => {
-    const read = Object.values(OBJECTIVES).flatMap(({ options }) => Object.keys(options));
+    const read = Object.values(LOSSES).flatMap(({ options }) => Object.keys(options));
     const names = declared.map(([name]) => name).filter((name) => name !== FAMILIES.cpo.plus.weight);
     // These two are settings with defaults of their own.
     expect(new Set(read)).to.deep.equal(new Set(['beta', 'epsilonHigh', ...names]));

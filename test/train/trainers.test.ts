@@ -5,9 +5,9 @@
 import { expect } from 'chai';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
 import { InputError } from '../../src/io/errors.ts';
+import { type Loss, sigmoid } from '../../src/losses/catalogue.ts';
+import { lossShader } from '../../src/losses/shader.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
-import { type Objective, sigmoid } from '../../src/objectives/catalogue.ts';
-import { objectiveShader } from '../../src/objectives/shader.ts';
 import { CPOTrainer } from '../../src/train/cpo-trainer.ts';
 import { type LabelledSequence, withBaselines } from '../../src/train/datasets.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
@@ -125,15 +125,15 @@ describe('trainers', () => {
     });
   });
 
-  it('DPO takes an objective from outside, alone and in a list', async () => {
-    const halved: Objective = {
+  it('DPO takes a loss from outside, alone and in a list', async () => {
+    const halved: Loss = {
       ...sigmoid,
       name: 'halved',
-      shader: objectiveShader(
+      shader: lossShader(
         'halved.wgsl',
         `#include "lib/pairwise.wgsl"
         struct Options { beta: f32, share: f32 }
-        fn objective(pair: Pair, options: Options) -> PairResult {
+        fn loss(pair: Pair, options: Options) -> PairResult {
           let z = options.beta * score_margin(pair);
           return of_margin(pair, -options.share * log_sigmoid(z), -options.share * options.beta * sigmoid(-z));
         }`,
@@ -223,12 +223,12 @@ describe('KTO’s baselines', () => {
 
 describe('trainers refuse', () => {
   const refusals: [string, Start, Args, RegExp][] = [
-    ['an unknown loss', dpo, { lossType: 'dpo' }, /no objective is called "dpo".*Known are sigmoid, /],
+    ['an unknown loss', dpo, { lossType: 'dpo' }, /no loss is called "dpo".*Known are sigmoid, /],
     ['a loss of another family', kto, { lossType: 'sigmoid' }, /"sigmoid".*Known are kto, apo_zero_unpaired/],
     ['an unknown setting', cpo, { simpoBeta: 1 }, /no setting is called "simpoBeta"/],
     ['a divergence without a reference', cpo, { fDivergence: 'js_divergence' }, /no setting .*"fDivergence"/],
     [
-      'a divergence with an objective of the reverse KL',
+      'a divergence with a loss of the reverse KL',
       dpo,
       { lossType: 'nca_pair', fDivergence: 'js_divergence' },
       /nca_pair is derived for the reverse KL.*take one of sigmoid/,

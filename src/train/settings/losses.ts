@@ -1,5 +1,5 @@
 /**
- * The settings of losses: which objectives, on how long texts, how far from the reference. Options of single formulas are
+ * The settings of losses: which losses, on how long texts, how far from the reference. Options of single formulas are
  * declared in the catalogue, beside the formulas.
  */
 import { own } from '../../base/lookup.ts';
@@ -16,9 +16,9 @@ import {
   whole,
 } from '../../base/setting.ts';
 import { InputError } from '../../io/errors.ts';
-import { BETA, OBJECTIVES } from '../../objectives/catalogue.ts';
-import { DIVERGENCES, divergenceNamed, REVERSE_KL } from '../../objectives/divergences.ts';
-import type { LossType } from '../../objectives/families.ts';
+import { BETA, LOSSES } from '../../losses/catalogue.ts';
+import { DIVERGENCES, divergenceNamed, REVERSE_KL } from '../../losses/divergences.ts';
+import type { LossType } from '../../losses/families.ts';
 
 /** For trainers on texts of any kind. */
 export const LENGTH = {
@@ -39,32 +39,32 @@ export const REWARD = {
   beta: number({
     default: BETA.default,
     range: { above: 0 },
-    group: 'objective',
+    group: 'loss',
     trl: 'beta',
     help: 'strength of the pull to the reference',
   }),
 };
 
-/** For trainers with a choice of objectives. */
+/** For trainers with a choice of losses. */
 export const LOSS = {
-  /** An objective of the catalogue by name or one's own as a descriptor, or several whose weighted losses add up. */
+  /** A loss of the catalogue by name or one's own as a descriptor, or several whose weighted losses add up. */
   lossType: declared<LossType | readonly LossType[], Translation<'loss_type'>, never, 'loss'>(
     {
-      kind: 'objectives',
-      type: 'names of objectives, or descriptors',
+      kind: 'losses',
+      type: 'names of losses, or descriptors',
       fits: (value) => [value].flat().every(isLossType),
-      wayOut: 'Give the name of an objective, a descriptor with its shader and options, or a list of them',
+      wayOut: 'Give the name of a loss, a descriptor with its shader and options, or a list of them',
     },
     {
       default: 'sigmoid',
-      group: 'objective',
+      group: 'loss',
       flag: 'loss',
       trl: translated('loss_type', (settings) => {
         const types = [settings.lossType].flat();
         for (const type of types) requireInTrl(String(type), settings);
         return { loss_type: types.length === 1 ? types[0] : types };
       }),
-      help: 'the objective, by its name in TRL; several, separated by commas, add up',
+      help: 'the loss, by its name in TRL; several, separated by commas, add up',
     },
   ),
 };
@@ -74,12 +74,12 @@ function isLossType(value: unknown): boolean {
   return 'shader' in value && 'options' in value;
 }
 
-/** Throws {@link InputError} for an objective that TRL does not have, or not with these options. */
+/** Throws {@link InputError} for a loss that TRL does not have, or not with these options. */
 function requireInTrl(name: string, settings: RunSettings): void {
-  const objective = own(OBJECTIVES, name);
-  if (!objective) return;
-  const { trl, options } = objective;
-  if (trl === false) throw new InputError('settings', `TRL has no objective ${name}`, 'Train with another');
+  const loss = own(LOSSES, name);
+  if (!loss) return;
+  const { trl, options } = loss;
+  if (trl === false) throw new InputError('settings', `TRL has no loss ${name}`, 'Train with another');
   for (const [option, value] of Object.entries(trl ?? {})) {
     if ((own(settings, option) ?? own(options, option)?.default) === value) continue;
     const what = say`TRL's ${name} has ${setting(option)} ${value} only`;
@@ -87,14 +87,14 @@ function requireInTrl(name: string, settings: RunSettings): void {
   }
 }
 
-/** For trainers on pairs whose loss is a list of objectives. */
+/** For trainers on pairs whose loss is a list of losses. */
 export const LISTS = {
-  /** A weight for each of several objectives; null weighs them alike. */
+  /** A weight for each of several losses; null weighs them alike. */
   lossWeights: numbers({
     default: null,
-    group: 'objective',
+    group: 'loss',
     trl: 'loss_weights',
-    help: 'a weight for each of several objectives',
+    help: 'a weight for each of several losses',
   }),
 };
 
@@ -103,7 +103,7 @@ export const REFERENCE = {
   /** Which f-divergence holds the policy to the reference. */
   fDivergence: choice(divergenceNames(), {
     default: REVERSE_KL.type,
-    group: 'objective',
+    group: 'loss',
     trl: translated('f_divergence_type', ({ fDivergence }) => {
       const name = divergenceNamed(String(fDivergence)) ?? String(fDivergence);
       return { f_divergence_type: own(DIVERGENCES, name)?.alias ?? name };
@@ -114,7 +114,7 @@ export const REFERENCE = {
   fAlphaDivergenceCoef: number({
     default: REVERSE_KL.alpha,
     range: {},
-    group: 'objective',
+    group: 'loss',
     trl: 'f_alpha_divergence_coef',
     help: 'α of the α-divergence',
   }),
@@ -122,21 +122,21 @@ export const REFERENCE = {
   ldAlpha: number({
     default: null,
     range: { from: 0, upTo: 1 },
-    group: 'objective',
+    group: 'loss',
     trl: 'ld_alpha',
     help: "weight of tokens beyond the shorter completion's length (LD-DPO)",
   }),
   /** WPO: whether pairs weigh by how likely the policy finds them. */
   useWeighting: boolean({
     default: false,
-    group: 'objective',
+    group: 'loss',
     trl: 'use_weighting',
     help: 'weigh pairs by how likely the policy finds them (WPO)',
   }),
   /** TR-DPO: whether the reference follows the policy. */
   syncRefModel: boolean({
     default: false,
-    group: 'objective',
+    group: 'loss',
     trl: 'sync_ref_model',
     help: 'let the reference follow the policy (TR-DPO)',
   }),
@@ -144,7 +144,7 @@ export const REFERENCE = {
   refModelMixupAlpha: number({
     default: 0.6,
     range: { above: 0, upTo: 1 },
-    group: 'objective',
+    group: 'loss',
     trl: 'ref_model_mixup_alpha',
     help: "the policy's share in the new reference",
   }),
@@ -152,7 +152,7 @@ export const REFERENCE = {
   refModelSyncSteps: whole({
     default: 512,
     range: { from: 1 },
-    group: 'objective',
+    group: 'loss',
     trl: 'ref_model_sync_steps',
     help: 'steps between one new reference and the next',
   }),

@@ -9,15 +9,15 @@ import { didYouMean } from '../../base/suggest.ts';
 import { InputError, quote } from '../../io/errors.ts';
 import { LORA, type LoraArgs, type LoraConfig } from '../../io/lora-settings.ts';
 import { namesOf, underOwnNames } from '../../io/setting-names.ts';
-import { OBJECTIVES, type Objective } from '../../objectives/catalogue.ts';
-import type { LossType } from '../../objectives/families.ts';
+import { LOSSES, type Loss } from '../../losses/catalogue.ts';
+import type { LossType } from '../../losses/families.ts';
 import { defaultsOf, type TrainerSettings, type TrainingConfig } from './trainers.ts';
 import { TRL_NAMES } from './trl-names.ts';
 
 const WHERE = 'settings';
 
 /**
- * The configuration of a run, with null as `peftConfig` by the defaults of full training. The options of the objectives
+ * The configuration of a run, with null as `peftConfig` by the defaults of full training. The options of the losses
  * that `lossType` names or describes are settings too. Throws {@link InputError}.
  */
 export function resolveConfig<Config extends TrainingConfig>(
@@ -66,32 +66,32 @@ export function checkValues(values: object, known: SettingTable): void {
   }
 }
 
-/** The options of the run's objectives that are not settings of every run. */
+/** The options of the run's losses that are not settings of every run. */
 function optionsInUse(
   { settings, family }: TrainerSettings,
   known: SettingTable,
   lossType: unknown = family.lossType,
 ): SettingTable {
   const read = ([lossType].flat() as LossType[]).flatMap((type) => {
-    const objective = typeof type === 'string' ? own(OBJECTIVES, type) : type;
-    return Object.keys(objective?.options ?? {});
+    const loss = typeof type === 'string' ? own(LOSSES, type) : type;
+    return Object.keys(loss?.options ?? {});
   });
   const inUse = [...new Set(read)].filter((name) => isOwn(known, name) && !isOwn(settings, name));
   return Object.fromEntries(inUse.map((name) => [name, own(known, name)])) as SettingTable;
 }
 
-/** The options of objectives from outside, as settings: the first objective that has one declares it. */
+/** The options of losses from outside, as settings: the first loss that has one declares it. */
 function outsideOptions({ settings, options }: TrainerSettings, given: object): SettingTable {
   const names = ['lossType', ...(own(settings, 'lossType')?.names ?? [])];
   const types = names.flatMap((name) => own(given as Readonly<Record<string, unknown>>, name));
-  const described = types.filter((type): type is Objective => typeof type === 'object' && type !== null);
+  const described = types.filter((type): type is Loss => typeof type === 'object' && type !== null);
   // A descriptor without options is refused with the other values.
-  const all = described.flatMap((objective) => Object.entries(objective.options ?? {})).toReversed();
+  const all = described.flatMap((loss) => Object.entries(loss.options ?? {})).toReversed();
   const others = all.filter(([name]) => !isOwn(settings, name) && !isOwn(options, name));
   return Object.fromEntries(
     others.map(([name, { default: usual, range = {} }]) => [
       name,
-      number({ default: usual, range, group: 'objective', help: 'an option of the objective', trl: null }),
+      number({ default: usual, range, group: 'loss', help: 'an option of the loss', trl: null }),
     ]),
   );
 }

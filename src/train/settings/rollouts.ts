@@ -9,7 +9,7 @@ export const ROLLOUTS = {
   beta: number({
     default: 0.05,
     range: { from: 0 },
-    group: 'objective',
+    group: 'loss',
     trl: 'beta',
     help: 'strength of the pull to the reference: the KL penalty in the rewards',
   }),
@@ -86,7 +86,7 @@ export const ROLLOUTS = {
   epsilonHigh: number({
     default: null,
     range: { from: 0 },
-    group: 'objective',
+    group: 'loss',
     trl: 'epsilon_high',
     help: 'the upper bound of the ratio is 1 plus this; as epsilon by default',
   }),

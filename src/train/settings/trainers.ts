@@ -5,15 +5,15 @@
  */
 import { own } from '../../base/lookup.ts';
 import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
-import { type Objective, OPTIONS } from '../../objectives/catalogue.ts';
-import { FAMILIES, type Family, type FamilyName, type LossType } from '../../objectives/families.ts';
+import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
+import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
 import { LENGTH, LISTS, LOSS, REFERENCE, REWARD, TEXTS } from './losses.ts';
 import { ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
 
 type Options = typeof OPTIONS;
 
-/** The catalogue's options that a trainer has as settings: of every run, or of the runs whose objectives read them. */
+/** The catalogue's options that a trainer has as settings: of every run, or of the runs whose losses read them. */
 type OptionsOf<Trainer extends FamilyName, Always extends boolean> = {
   [Name in keyof Options as Trainer extends Options[Name]['trainers'][number]
     ? Options[Name]['always'] extends Always
@@ -48,7 +48,7 @@ export interface TrainerSettings<Table extends SettingTable = SettingTable> {
   readonly family: Family;
   /** Settings of every run. */
   readonly settings: Table;
-  /** Options of single objectives, which are settings of the runs that have these objectives. */
+  /** Options of single losses, which are settings of the runs that have these losses. */
   readonly options: SettingTable;
   /** Defaults that are not those of the declarations. */
   readonly defaults: Readonly<Record<string, unknown>>;
@@ -83,7 +83,7 @@ export const TRAINERS = {
   rloo: trainer('rloo', RLOO, { defaults: {}, ...ADAPTER }),
 } as const satisfies Record<FamilyName, TrainerSettings>;
 
-/** The options of a trainer in its configuration: those of single objectives are there if an objective reads them. */
+/** The options of a trainer in its configuration: those of single losses are there if a loss reads them. */
 type OptionValues<Trainer extends FamilyName> = Values<OptionsOf<Trainer, true>> &
   Partial<Values<OptionsOf<Trainer, false>>>;
 
@@ -113,9 +113,9 @@ export type KTOArgs = Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>;
 export type SFTArgs = Args<SFTConfig, typeof SFT>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
 
-/** The same beside an objective from outside, whose options are settings of the run. */
+/** The same beside a loss from outside, whose options are settings of the run. */
 export type WithOwnOptions<Given> = Given & {
-  lossType: Objective | readonly LossType[];
+  lossType: Loss | readonly LossType[];
   readonly [option: string]: unknown;
 };
 

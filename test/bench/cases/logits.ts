@@ -3,7 +3,7 @@
  * its gradient. The widest ones are for a GPU with memory to spare.
  */
 import type { Gpu } from '../../../src/gpu/device.ts';
-import { type DpoResult, dpo } from '../../../src/objectives/logits.ts';
+import { type DpoResult, dpo } from '../../../src/losses/logits.ts';
 import { kl } from '../../../src/ops/kl.ts';
 import { logSumExp } from '../../../src/ops/logsumexp.ts';
 import { softmax } from '../../../src/ops/softmax.ts';

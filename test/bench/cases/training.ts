@@ -6,12 +6,12 @@ import { exampleOf, type PackedBatch, packExamples } from '../../../src/data/pac
 import type { Gpu } from '../../../src/gpu/device.ts';
 import type { ModelConfig } from '../../../src/io/config.ts';
 import type { JsonObject } from '../../../src/io/json.ts';
+import { completionLoss } from '../../../src/losses/completion-loss.ts';
+import { FAMILIES, lossOf } from '../../../src/losses/families.ts';
 import { DeviceBatch } from '../../../src/model/batch.ts';
 import { CausalLM } from '../../../src/model/causal-lm.ts';
 import type { Kept } from '../../../src/model/decoder.ts';
 import { linearShapes } from '../../../src/model/weights.ts';
-import { FAMILIES, lossOf } from '../../../src/objectives/families.ts';
-import { objectiveLoss } from '../../../src/objectives/objective-loss.ts';
 import { sequenceSums } from '../../../src/ops/sequence-sum.ts';
 import { Tape } from '../../../src/tensor/tape.ts';
 import { Tensor } from '../../../src/tensor/tensor.ts';
@@ -127,7 +127,7 @@ export async function packedRun(gpu: Gpu, json: JsonObject, packed: PackedBatch,
       const tape = Tape.forTraining(gpu);
       const sums = sequenceSums(tape, rowLogprobs(tape, trained.model, batch), batch.sequenceOffsets);
       const completions = { sums, reference, offsets: batch.sequenceOffsets };
-      const { records } = objectiveLoss(tape, terms, completions);
+      const { records } = completionLoss(tape, terms, completions);
       last = gpu.recorder.read(records);
       tape.backward();
       trained.optimizer.step(++trained.steps, 0);

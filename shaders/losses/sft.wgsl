@@ -1,0 +1,11 @@
+// Token-mean cross-entropy of the chosen completion; the rejected one has no part in it.
+
+#include "lib/pairwise.wgsl"
+
+struct Options {
+  beta: f32, // scales the logged rewards alone
+}
+
+fn loss(pair: Pair, options: Options) -> PairResult {
+  return PairResult(nll(pair.chosen), -1.0 / mean_over(pair.chosen), 0.0);
+}

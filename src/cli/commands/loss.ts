@@ -1,0 +1,56 @@
+/**
+ * `webalign loss`: the values and derivatives of a loss on given log-probabilities.
+ */
+import { InputError } from '../../io/errors.ts';
+import { isObject, type Json, kindOf, parseJson } from '../../io/json.ts';
+import { evaluateLoss } from '../../train/evaluate-loss.ts';
+import type { LossCase } from '../../train/loss-case.ts';
+import { command } from '../command.ts';
+import { adapterJson, readText, withGpu } from '../open.ts';
+
+export const loss = command({
+  name: 'loss',
+  aliases: ['objective'],
+  summary: 'values and derivatives of a loss on numbers',
+  description:
+    'Runs a loss on log-probabilities, summed over completions, with the kernels that train. The input is a case,\n' +
+    'or a list of cases: {"loss": "ipo", "options": {"beta": 0.1}, "pairs": [{"policyChosen": -10,\n' +
+    '"policyRejected": -12, "referenceChosen": -11, "referenceRejected": -11, "chosenTokens": 5,\n' +
+    '"rejectedTokens": 6}]}. "loss" is a family (dpo, cpo, orpo, kto, sft) with "lossType" among its options, or\n' +
+    'a loss by its own name. kto and sft take "examples": [{"policy", "reference", "tokens", "desirable"}], kto with "kl".\n' +
+    'Derivatives are of the sum of the losses, not of their mean.',
+  example: 'loss --input cases.json --json',
+  options: ['input'],
+  required: ['input'],
+  defaults: {},
+  async run({ settings: { input, ...settings }, terminal }) {
+    const parsed = parseJson(await readText(input), input);
+    const cases = (Array.isArray(parsed) ? parsed : [parsed]).map((value, index) => ({
+      where: Array.isArray(parsed) ? `${input}, case ${index + 1}` : input,
+      value,
+    }));
+    if (cases.length === 0) throw new InputError(input, 'holds no cases', 'Put a case there, or several');
+    return withGpu(terminal, settings, async (gpu) => {
+      const results = [];
+      for (const { value, where } of cases) {
+        const { notices, ...values } = await evaluateLoss(gpu, caseOf(value, where), where);
+        for (const notice of notices) terminal.info(`${where}: ${notice}.`);
+        for (const [row, loss] of values.loss.entries()) {
+          const slopes = [values.dPolicyChosen, values.dPolicyRejected, values.dPolicy];
+          const own = slopes.flatMap((side) => side?.[row]?.toPrecision(6) ?? []);
+          terminal.print(`${row + 1}: loss ${loss.toPrecision(6)}, derivative ${own.join(' ')}`);
+        }
+        terminal.print(`mean loss ${values.meanLoss.toPrecision(6)}`);
+        results.push(values);
+      }
+      const adapter = adapterJson(gpu.adapter);
+      return { json: Array.isArray(parsed) ? { results, adapter } : { ...results[0], adapter } };
+    });
+  },
+});
+
+/** Its parts are checked where they are used. */
+function caseOf(value: Json, where: string): LossCase {
+  if (isObject(value)) return value as unknown as LossCase;
+  throw new InputError(where, `holds ${kindOf(value)}, not a case`, 'Give an object with "loss"');
+}

@@ -1,0 +1,81 @@
+/**
+ * A loss on plain numbers: log-probabilities in, the loss of each row and its derivative out, by the very kernels
+ * that train. For trying a formula, and for comparing with another implementation. Runs no model.
+ */
+import type { Gpu } from '../gpu/device.ts';
+import { completionLoss } from '../losses/completion-loss.ts';
+import type { TrainingLoss } from '../losses/families.ts';
+import { recordMeans, valuesOf } from '../losses/units.ts';
+import { Tape } from '../tensor/tape.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { type CaseColumns, columnsOfCase, type LossCase, lossOfCase } from './loss-case.ts';
+
+/**
+ * A number for each row. Derivatives are of the sum of all rows' losses, not of their mean: of the row's own loss, but for
+ * `aot_unpaired`, whose rows share theirs.
+ */
+export interface LossValues {
+  loss: number[];
+  meanLoss: number;
+  /** Of pairs. */
+  dPolicyChosen?: number[];
+  dPolicyRejected?: number[];
+  /** Of examples. */
+  dPolicy?: number[];
+  /** Means under TRL's names. */
+  metrics: Record<string, number>;
+  /** What was given and has no part, or was left out and counts as 0. */
+  notices: string[];
+}
+
+/** Runs a case; `where` names it in errors. Throws an `InputError` for one that makes no sense. */
+export async function evaluateLoss(gpu: Gpu, input: LossCase, where = 'case'): Promise<LossValues> {
+  const notices: string[] = [];
+  const loss = lossOfCase(input, where, notices);
+  const { width, completions } = loss.unit;
+  const { table, slopes } = await run(gpu, loss, columnsOfCase(input, loss, where, notices));
+  const losses = [...table].filter((_, i) => i % width === 0);
+  const side = (first: number) => [...slopes].filter((_, s) => s % completions === first);
+  const pairs = loss.about === 'pair';
+  const metrics = valuesOf(recordMeans(loss.metrics, table, width));
+  const [chosen, rejected] = [metrics['rewards/chosen'], metrics['rewards/rejected']];
+  return {
+    loss: losses,
+    meanLoss: losses.reduce((sum, value) => sum + value, 0) / losses.length,
+    ...(pairs ? { dPolicyChosen: side(0), dPolicyRejected: side(1) } : { dPolicy: side(0) }),
+    metrics:
+      pairs || chosen === undefined || rejected === undefined
+        ? metrics
+        : { ...metrics, 'rewards/margins': chosen - rejected },
+    notices,
+  };
+}
+
+/** The records and the derivative of their losses' sum. */
+async function run(gpu: Gpu, { terms, divergence }: TrainingLoss, columns: CaseColumns) {
+  const starts = new Uint32Array(columns.tokens.length + 1);
+  for (const [s, count] of columns.tokens.entries()) starts[s + 1] = (starts[s] as number) + count;
+  const tensor = (values: Float32Array | Uint32Array, label: string) =>
+    Tensor.from(gpu, values, [values.length], label);
+  const completions = {
+    sums: tensor(Float32Array.from(columns.sums), 'sums'),
+    reference: tensor(Float32Array.from(columns.reference), 'reference'),
+    offsets: tensor(starts, 'offsets'),
+  };
+  const labels = columns.labels && tensor(Float32Array.from(columns.labels), 'labels');
+  completions.sums.requiresGrad = true;
+  const tape = Tape.forTraining(gpu);
+  const { records } = completionLoss(
+    tape,
+    terms,
+    { ...completions, columns: labels ? { desirable: labels } : {} },
+    { scale: 1, divergence },
+  );
+  const [table, slopes] = await Promise.all([
+    records.toArray(gpu),
+    (completions.sums.grad as unknown as Tensor).toArray(gpu),
+  ]);
+  tape.backward();
+  for (const each of [...Object.values(completions), ...(labels ? [labels] : [])]) gpu.pool.release(each);
+  return { table, slopes };
+}
