@@ -2,6 +2,7 @@
  * Runs an objective on the device from plain columns of numbers, between guard regions, and reads back records and
  * derivative. Computes nothing itself.
  */
+import type { Gpu } from '../../src/gpu/device.ts';
 import type { Objective } from '../../src/objectives/catalogue.ts';
 import type { Divergence } from '../../src/objectives/divergences.ts';
 import { completionsOf, objectiveLoss, recordWidth } from '../../src/objectives/objective-loss.ts';
@@ -13,6 +14,8 @@ import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 
 interface RunOptions {
+  /** The tests' shared device by default. */
+  gpu?: Gpu;
   scale?: number;
   divergence?: Divergence;
 }
@@ -22,9 +25,9 @@ async function run(
   objective: Objective,
   options: Readonly<Record<string, number>>,
   columns: { sums: Float32Array; reference: Float32Array; tokens: Reals; labels?: Uint32Array },
-  { scale = 1, divergence }: RunOptions,
+  { gpu: device, scale = 1, divergence }: RunOptions,
 ) {
-  const { gpu, check } = guards(await testGpu());
+  const { gpu, check } = guards(device ?? (await testGpu()));
   const count = columns.sums.length;
   const offsets = new Uint32Array(count + 1);
   for (let s = 0; s < count; s++) offsets[s + 1] = (offsets[s] as number) + (columns.tokens[s] as number);
