@@ -11,6 +11,8 @@ import { softmax } from '../ops/softmax.ts';
 import { headLogprobs } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import { LONG_ROWS } from './long-rows.ts';
+import { dot, logSoftmax, normal, rowsOf, type SelfTestCase } from './self-test-case.ts';
 
 export interface SelfTest {
   name: string;
@@ -20,16 +22,9 @@ export interface SelfTest {
   tolerance: number;
 }
 
-interface Case {
-  name: string;
-  tolerance: number;
-  /** What the device found, and what is right. */
-  run(gpu: Gpu, tape: Tape, random: Random): Promise<{ found: ArrayLike<number>; expected: number[] }>;
-}
-
 const BETA = 0.1;
 
-const CASES: readonly Case[] = [
+const CASES: readonly SelfTestCase[] = [
   {
     name: 'matrix product',
     tolerance: 1e-5,
@@ -69,6 +64,7 @@ const CASES: readonly Case[] = [
   },
   { name: 'attention', tolerance: 1e-5, run: causalAttention },
   { name: 'DPO loss and gradient', tolerance: 1e-5, run: dpoGradient },
+  ...LONG_ROWS,
 ];
 
 /** Runs all cases; a kernel that does not even start is an error of the device and is thrown. */
@@ -148,26 +144,6 @@ async function dpoGradient(gpu: Gpu, _tape: Tape, random: Random) {
     row.map((logp, v) => (i < 2 ? -push : push) * ((v === targets[i] ? 1 : 0) - Math.exp(logp))),
   );
   return { found, expected: [Math.log1p(Math.exp(-z)), ...gradient] };
-}
-
-function normal(random: Random, length: number, scale = 1): Float32Array {
-  return Float32Array.from({ length }, () => scale * random.normal());
-}
-
-function rowsOf(values: Float32Array, width: number): number[][] {
-  return Array.from({ length: values.length / width }, (_, i) => [
-    ...values.subarray(i * width, (i + 1) * width),
-  ]);
-}
-
-function dot(a: readonly number[], b: readonly number[]): number {
-  return a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
-}
-
-function logSoftmax(row: readonly number[]): number[] {
-  const most = Math.max(...row);
-  const total = row.reduce((sum, value) => sum + Math.exp(value - most), 0);
-  return row.map((value) => value - most - Math.log(total));
 }
 
 function distance(found: number | undefined, expected: number): number {

@@ -3,26 +3,7 @@ import { expect } from 'chai';
 import { Gpu } from '../../src/gpu/device.ts';
 import { quadsExchange } from '../../src/gpu/quads.ts';
 import { freshGpu, platformGpu } from '../support/gpu.ts';
-
-/** The platform's GPU as a software adapter, which alone is tried, and whose devices read a text of a shader wrongly. */
-async function mistaking(text: string, other: string): Promise<GPU> {
-  const real = await platformGpu();
-  const requestAdapter = async (options?: GPURequestAdapterOptions) => {
-    const adapter = (await real.requestAdapter(options)) as GPUAdapter;
-    const { features, limits } = adapter;
-    const { vendor, architecture, description } = adapter.info;
-    const info = { vendor, architecture, description, isFallbackAdapter: true };
-    const requestDevice = async (descriptor?: GPUDeviceDescriptor) => {
-      const device = await adapter.requestDevice(descriptor);
-      const { createShaderModule } = device;
-      device.createShaderModule = ({ code, ...rest }) =>
-        createShaderModule.call(device, { ...rest, code: code.replace(text, other) });
-      return device;
-    };
-    return { features, limits, info, requestDevice };
-  };
-  return { requestAdapter } as unknown as GPU;
-}
+import { mistaking } from '../support/mistaking-gpu.ts';
 
 describe('quads', () => {
   before(async function needsSubgroups() {

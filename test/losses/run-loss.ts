@@ -2,10 +2,12 @@
  * Runs a loss on the device from plain columns of numbers, between guard regions, and reads back records and
  * derivative. Computes nothing itself.
  */
+import type { Gpu } from '../../src/gpu/device.ts';
 import type { Loss } from '../../src/losses/catalogue.ts';
 import { completionLoss } from '../../src/losses/completion-loss.ts';
 import type { Divergence } from '../../src/losses/divergences.ts';
 import { unitOf } from '../../src/losses/units.ts';
+
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import type { Reals } from '../reference/arrays.ts';
@@ -14,6 +16,8 @@ import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 
 interface RunOptions {
+  /** The tests' shared device by default. */
+  gpu?: Gpu;
   scale?: number;
   divergence?: Divergence;
 }
@@ -23,9 +27,9 @@ async function run(
   loss: Loss,
   options: Readonly<Record<string, number>>,
   columns: { sums: Float32Array; reference: Float32Array; tokens: Reals; labels?: Float32Array },
-  { scale = 1, divergence }: RunOptions,
+  { gpu: device, scale = 1, divergence }: RunOptions,
 ) {
-  const { gpu, check } = guards(await testGpu());
+  const { gpu, check } = guards(device ?? (await testGpu()));
   const count = columns.sums.length;
   const offsets = new Uint32Array(count + 1);
   for (let s = 0; s < count; s++) offsets[s + 1] = (offsets[s] as number) + (columns.tokens[s] as number);

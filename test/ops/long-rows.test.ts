@@ -141,7 +141,7 @@ fn count() {
   it('are wrong where a thread takes too many numbers', async () => {
     const careless: Gpu = Object.create(ending, {
       rowThreads: { value: 4 },
-      loopLimit: { value: Number.POSITIVE_INFINITY },
+      loopLimit: { value: 2 ** 31 },
     });
     const tape = Tape.forInference(careless);
     const y = softmax(tape, Tensor.from(careless, new Float32Array(200_000), [1, 200_000]));
@@ -215,21 +215,21 @@ fn count() {
 
     // The second leaves nothing out, so that all tokens are likely ones.
     for (const filterEps of [0, 1e-30]) {
-      it(`the fused head of a vocabulary of 262,144, eps ${filterEps}, ${threads} threads`, async () => {
+      it(`the fused head of a vocabulary of 200,000, eps ${filterEps}, ${threads} threads a short row`, async () => {
         const gpu: Gpu = Object.create(ending, { rowThreads: { value: threads } });
-        const shape = { rows: 3, width: 24, vocabulary: 262_144 };
+        const shape = { rows: 2, width: 8, vocabulary: 200_000 };
         const data = draw(2, shape);
         const expected = truth(data, shape);
         const tolerance = tolerances(data, shape);
-        for (const trained of [false, true]) {
+        for (const trained of filterEps > 0 ? [false] : [false, true]) {
           const inputs = upload(gpu, data, shape);
           inputs.hidden.requiresGrad = true;
           if (trained) train(gpu, inputs.head, new Float32Array(data.head.length));
           const result = await run(gpu, inputs, data.upstream, filterEps);
           expectValues(result, expected.values, tolerance.value);
-          // All tokens are added one after the other, three times as many as in the head's own tests.
+          // All tokens are added one after the other, twice as many as in the head's own tests.
           const { l2 } = tolerance.gradient;
-          expectClose(result.dhidden, expected.slopes.dhidden, { l2: 3 * (l2 as number), label: 'd hidden' });
+          expectClose(result.dhidden, expected.slopes.dhidden, { l2: 2 * (l2 as number), label: 'd hidden' });
         }
       });
     }

@@ -1,0 +1,28 @@
+/** The self-test of `webalign doctor`: all of it passes where loops end as late as they may, long rows fail where they do not. */
+import { expect } from 'chai';
+import { runSelfTest } from '../../src/cli/self-test.ts';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { LOOP_LIMIT } from '../../src/gpu/loops.ts';
+import { gpuEndingLoops } from '../support/ending-loops.ts';
+
+describe('the self-test', () => {
+  it('passes where loops end after as many iterations as kernels may make', async () => {
+    const gpu = await gpuEndingLoops(LOOP_LIMIT);
+    const failed = (await runSelfTest(gpu)).filter(({ passed }) => !passed);
+    expect(failed).to.deep.equal([]);
+    gpu.dispose();
+  });
+
+  it('fails for every long row where kernels loop for longer than the device lets them', async () => {
+    const ending = await gpuEndingLoops(LOOP_LIMIT);
+    const careless: Gpu = Object.create(ending, {
+      rowThreads: { value: 4 },
+      loopLimit: { value: 2 ** 31 },
+    });
+    const results = await runSelfTest(careless);
+    for (const { name, passed } of results)
+      expect(passed, name).to.equal(!/200,000 a row/.test(name) || /^head/.test(name));
+    expect(results.filter(({ passed }) => !passed).length).to.be.at.least(9);
+    ending.dispose();
+  });
+});

@@ -1,0 +1,19 @@
+/** Spans of packed pairs, as a packed batch has them. */
+
+/** Prompt, chosen and rejected lengths of one pair; two zeros make a plain sequence. */
+export type Pair = readonly [number, number, number];
+
+/** Pairs in a row, the completions of each behind the prompt that both see. */
+export function spansOf(pairs: readonly Pair[]): Uint32Array {
+  const spans: number[] = [];
+  let first = 0;
+  for (const [prompt, chosen, rejected] of pairs) {
+    const [promptEnd, chosenEnd] = [first + prompt, first + prompt + chosen];
+    const end = chosenEnd + rejected;
+    for (let i = 0; i < prompt; i++) spans.push(first, first, first, end);
+    for (let i = 0; i < chosen; i++) spans.push(first, promptEnd, promptEnd, chosenEnd);
+    for (let i = 0; i < rejected; i++) spans.push(first, promptEnd, chosenEnd, end);
+    first = end;
+  }
+  return Uint32Array.from(spans);
+}
