@@ -23,7 +23,7 @@ describe('the trial of loops', () => {
     const gpu = await Gpu.request(ending, { onNotice: (line) => notices.push(line) });
     expect(notices).to.deep.equal([
       'This adapter ends the loops of a shader after 65535 iterations in all. The kernels of webalign stay below that; ' +
-        'WGSL of your own, such as an objective, computes wrongly where it loops for longer.',
+        'WGSL of your own, such as a loss, computes wrongly where it loops for longer.',
     ]);
     expect(gpu.adapter.warning).to.equal(notices[0]);
     const has = (await (await platformGpu()).requestAdapter())?.features.has('subgroups');
