@@ -82,17 +82,11 @@ export async function estimateModelOptimum(
   { reward, beta, without, ...options }: MonteCarloOptions,
 ): Promise<OptimumEstimate> {
   const copies = options.numReturnSequences ?? 1;
-  const enabled = without.map((adapter) => adapter.enabled);
-  for (const adapter of without) adapter.enabled = false;
-  try {
-    const generations = await generate(model, prompts, { ...options, ...WHOLE });
-    const rewards = generations.map((generation, i) => reward(generation, Math.floor(i / copies)));
-    const ofPrompt = (p: number) => rewards.slice(p * copies, (p + 1) * copies);
-    return estimateOptimum(
-      prompts.map((_prompt, p) => ofPrompt(p)),
-      beta,
-    );
-  } finally {
-    for (const [i, adapter] of without.entries()) adapter.enabled = enabled[i] as boolean;
-  }
+  const generations = await model.without(without, () => generate(model, prompts, { ...options, ...WHOLE }));
+  const rewards = generations.map((generation, i) => reward(generation, Math.floor(i / copies)));
+  const ofPrompt = (p: number) => rewards.slice(p * copies, (p + 1) * copies);
+  return estimateOptimum(
+    prompts.map((_prompt, p) => ofPrompt(p)),
+    beta,
+  );
 }
