@@ -48,7 +48,7 @@ export class RewardEvaluation implements Evaluation {
     return [];
   }
 
-  async *run(context: StepContext, signal?: AbortSignal): AsyncGenerator<TrainEvent, Metrics> {
+  async *run(context: StepContext, signal?: AbortSignal): AsyncGenerator<TrainEvent, Metrics | undefined> {
     const {
       beta,
       numGenerationsEval: numGenerations,
@@ -66,7 +66,7 @@ export class RewardEvaluation implements Evaluation {
       samples = value;
       break;
     }
-    if (!samples) return {};
+    if (!samples) return undefined;
     const earned = await earnings(context, samples, rewards, {
       beta,
       temperature: 1,

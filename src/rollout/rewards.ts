@@ -119,6 +119,7 @@ async function inTime<T>(
       reject(new InputError(where, `has not answered within ${timeout} s`, wayOut));
     }, timeout * 1000);
     const stop = () => reject(signal?.reason);
+    if (signal?.aborted) stop();
     signal?.addEventListener('abort', stop, { once: true });
     deadline.signal.addEventListener('abort', () => {
       clearTimeout(late);

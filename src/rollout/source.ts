@@ -139,10 +139,9 @@ export class RolloutSource implements ExampleSource {
 
   restore(saved: Json | undefined): void {
     if (saved === undefined) return;
-    if (!isObject(saved) || typeof saved.number !== 'number' || !Array.isArray(saved.examples)) {
+    if (!isRollouts(saved))
       throw new InputError('checkpoint', 'has no completions of this run', 'Start again');
-    }
-    this.current = saved as unknown as Rollouts;
+    this.current = saved;
   }
 
   private group(prompt: number[], completion: number[]): TokenizedExample {
@@ -205,6 +204,29 @@ export class RolloutSource implements ExampleSource {
     });
     return { number, examples, metrics };
   }
+}
+
+/** The hash detects corruption, not tampering, so what is learned from is looked at all the same. */
+function isRollouts(saved: unknown): saved is Rollouts {
+  if (!isObject(saved) || !Number.isSafeInteger(saved.number) || !isObject(saved.metrics)) return false;
+  return Array.isArray(saved.examples) && saved.examples.every(isExample);
+}
+
+function isExample(example: unknown): boolean {
+  if (!isObject(example) || !isObject(example.columns) || !Array.isArray(example.completions)) return false;
+  const { advantage, oldLogprobs } = example.columns;
+  const isNumbers = (values: unknown) =>
+    Array.isArray(values) && values.every((value) => typeof value === 'number');
+  const areIds = (ids: unknown) =>
+    Array.isArray(ids) &&
+    ids.length > 0 &&
+    ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0);
+  return (
+    areIds(example.prompt) &&
+    example.completions.every(areIds) &&
+    isNumbers(advantage) &&
+    isNumbers(oldLogprobs)
+  );
 }
 
 function report(

@@ -17,8 +17,10 @@ export interface Evaluation {
   readonly examples: readonly TokenizedExample[];
   /** The longest batch that is scored, for the plan. */
   largest(): readonly TokenizedExample[];
-  /** Metrics of the model as it stands, without the `eval_` prefix, and events on the way. */
-  run(context: StepContext, signal?: AbortSignal): AsyncGenerator<TrainEvent, Metrics>;
+  /**
+   * Metrics of the model as it stands, without the `eval_` prefix, and events on the way. Undefined where the signal ended it.
+   */
+  run(context: StepContext, signal?: AbortSignal): AsyncGenerator<TrainEvent, Metrics | undefined>;
 }
 
 /** The loss, and what it logs, on rows that are not trained on. */

@@ -153,7 +153,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const running = evaluation.run(this.context);
     for (;;) {
       const { done, value } = await running.next();
-      if (done) return value;
+      if (done) return value ?? {};
     }
   }
 
@@ -230,7 +230,9 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const { evaluation } = this.task;
     if (evaluation.length === 0) return;
     const { step } = this.state;
-    const metrics = evalMetrics(yield* evaluation.run(this.context, signal));
+    const found = yield* evaluation.run(this.context, signal);
+    if (!found) return;
+    const metrics = evalMetrics(found);
     this.state.log.push({ type: 'evaluate', step, metrics });
     yield { type: 'evaluate', step, metrics };
   }

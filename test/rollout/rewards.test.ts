@@ -65,6 +65,8 @@ describe('rollout/rewards', () => {
     const waiting = rate(slow, BATCH, { timeout: 5, signal: stop.signal });
     stop.abort(new Error('enough'));
     expect(await waiting.catch((error: Error) => error.message)).to.equal('enough');
+    const late = rate(slow, BATCH, { timeout: 5, signal: stop.signal });
+    expect(await late.catch((error: Error) => error.message)).to.equal('enough');
   });
 
   it('refuses no functions, the same name twice, and weights that do not fit', async () => {

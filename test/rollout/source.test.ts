@@ -9,6 +9,7 @@ import { memoryFiles } from '../../src/io/files.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import type { BatchReward } from '../../src/rollout/rewards.ts';
 import { RLOOTrainer } from '../../src/rollout/rloo-trainer.ts';
+import type { RolloutSource } from '../../src/rollout/source.ts';
 import type { RLOOArgs } from '../../src/train/config.ts';
 import type { TrainEvent } from '../../src/train/events.ts';
 import { allTexts, fiveTokens, LONGEST, withAdapter } from '../model/five-tokens.ts';
@@ -164,6 +165,44 @@ describe('rollout/source', () => {
       .and.include('32 positions')
       .and.include('stood before');
     model.dispose();
+  });
+
+  it('refuses completions of a checkpoint that are none', async () => {
+    const gpu = await testGpu();
+    const { model } = await fiveTokens(gpu, ENDS);
+    const trainer = (await starter())(model);
+    const { source } = (trainer as unknown as { task: { source: RolloutSource } }).task;
+    const example = { prompt: [1], completions: [[2]], columns: { advantage: [0], oldLogprobs: [-1] } };
+    const saved = { number: 1, examples: [example], metrics: {} };
+    source.restore(saved);
+    for (const wrong of [
+      { ...saved, number: 'one' },
+      { ...saved, examples: [{ ...example, prompt: ['a'] }] },
+      { ...saved, examples: [{ ...example, columns: { advantage: [0] } }] },
+      [saved],
+    ]) {
+      expect(() => source.restore(wrong as never), JSON.stringify(wrong)).to.throw('has no completions');
+    }
+    trainer.dispose();
+    model.dispose();
+  });
+
+  it('leaves an evaluation that was stopped for the next time', async () => {
+    const gpu = await testGpu();
+    const store = memoryCheckpointStore();
+    const { model } = await fiveTokens(gpu, ENDS);
+    const trainer = (await starter({ maxSteps: 1 }, store))(model);
+    const stop = new AbortController();
+    const seen: string[] = [];
+    for await (const { type } of trainer.train({ signal: stop.signal })) {
+      seen.push(type);
+      if (type === 'rollout') stop.abort();
+    }
+    expect(seen).to.not.include('evaluate');
+    trainer.dispose();
+    model.dispose();
+    const resumed = await trained(gpu, await starter({ maxSteps: 1 }, store), undefined, load);
+    expect(resumed.events.map(({ type }) => type)).to.include('evaluate');
   });
 
   it('refuses sizes that do not divide', async () => {
