@@ -37,14 +37,14 @@ describe('generation-plan', () => {
   });
 
   it('plans the batch by what is asked for, never by what else is in memory', async () => {
-    const roomy = await testGpu();
-    const before = roomy.memory().live;
+    const roomy = await freshGpu();
     const model = await loadFixture(roomy);
-    const cap = roomy.memory().live - before + 400_000;
+    const cap = roomy.memory().live + 400_000;
     const options = { maxNewTokens: 9, seed: 5, numReturnSequences: 4 };
     const lengths = prompts().map(({ length }) => length);
     expect(planGeneration(model, lengths, options).batchSize).to.equal(24);
     model.dispose();
+    roomy.dispose();
 
     const tight = await freshGpu({ memoryCap: cap });
     const small = await loadFixture(tight);
