@@ -64,8 +64,9 @@ async function run(real: Gpu, heads: Heads, before: boolean) {
 
 describe('attention in pieces', () => {
   for (const { name } of ATTENTION_VARIANTS) {
-    // Workgroups know windows by what a query sees, as the others do, and take long to compile.
-    const all = name === 'workgroup' ? HEADS.filter(({ window }) => !window) : HEADS;
+    // Its kernels take minutes to compile for wide heads on a software adapter, and know windows by what a query sees, as
+    // those of the others do.
+    const all = name === 'workgroup' ? HEADS.slice(0, 1) : HEADS;
     for (const heads of all) {
       for (const before of heads === HEADS[0] ? [false, true] : [false]) {
         const what = `${heads.heads} heads of ${heads.headDim}${heads.window ? ' in a window' : ''}`;
