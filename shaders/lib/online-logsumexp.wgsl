@@ -10,6 +10,7 @@
 // of a NaN.
 
 #include "lib/reduce.wgsl"
+#include "lib/row-share.wgsl"
 
 const MASKED: u32 = 0xff800000u; // the bits of −∞
 const EXPONENT: u32 = 0x7f800000u; // all of it is set in −∞, +∞ and NaN, and in no number
@@ -120,16 +121,17 @@ fn online_reduce(state: Online, lane: u32) -> Online {
 // The state of the row of `cols` logits from `start` on, for all threads of its group.
 fn online_row(start: u32, cols: u32, lane: u32) -> Online {
   var row = online_empty();
-  for (var block = 0u; block < cols; block += BLOCK * WORKGROUP) {
+  let share = share_of(cols, lane);
+  for (var block = share.first; block < share.end; block += BLOCK * TEAM) {
     var part = online_empty();
-    let end = min(cols, block + BLOCK * WORKGROUP);
-    var i = block + lane;
-    for (; i + 3u * WORKGROUP < end; i += 4u * WORKGROUP) {
+    let end = min(share.end, block + BLOCK * TEAM);
+    var i = block;
+    for (; i + 3u * TEAM < end; i += 4u * TEAM) {
       let at = start + i;
-      let four = vec4u(logits[at], logits[at + WORKGROUP], logits[at + 2u * WORKGROUP], logits[at + 3u * WORKGROUP]);
-      online_push_four(&part, four, i, WORKGROUP);
+      let four = vec4u(logits[at], logits[at + TEAM], logits[at + 2u * TEAM], logits[at + 3u * TEAM]);
+      online_push_four(&part, four, i, TEAM);
     }
-    for (; i < end; i += WORKGROUP) {
+    for (; i < end; i += TEAM) {
       online_push(&part, logits[start + i], i);
     }
     row = online_merge(row, part);

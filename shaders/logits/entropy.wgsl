@@ -47,10 +47,11 @@ fn backward(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let state = saved_states[row];
   let inverse = online_inverse(state);
   let mean = state.spread * inverse;
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     let bits = logits[start + i];
     var gradient = 0.0;
     if (bits != MASKED) {

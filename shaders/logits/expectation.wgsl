@@ -42,15 +42,16 @@ fn forward(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let state = online_row(start, params.cols, lane);
   let pivot_bits = select(values[start + state.arg], 0u, state.sum == 0.0);
   let pivot = bitcast<f32>(select(pivot_bits, 0u, pivot_bits == MASKED));
   var total = 0.0;
   var outside = 0.0;
-  for (var block = 0u; block < params.cols; block += BLOCK * WORKGROUP) {
+  for (var block = share.first; block < share.end; block += BLOCK * TEAM) {
     var sum = 0.0;
-    let end = min(params.cols, block + BLOCK * WORKGROUP);
-    for (var i = block + lane; i < end; i += WORKGROUP) {
+    let end = min(share.end, block + BLOCK * TEAM);
+    for (var i = block; i < end; i += TEAM) {
       let bits = logits[start + i];
       if (bits == MASKED) {
         continue;
@@ -83,8 +84,9 @@ fn backward(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let state = saved_states[row];
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     let bits = logits[start + i];
     var gradient = 0.0;
     if (bits != MASKED && values[start + i] != MASKED) {

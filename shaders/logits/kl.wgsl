@@ -48,13 +48,14 @@ fn reverse(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let state = both_rows(start, lane);
   var divergence = 0.0;
   var outside = 0.0;
-  for (var block = 0u; block < params.cols; block += BLOCK * WORKGROUP) {
+  for (var block = share.first; block < share.end; block += BLOCK * TEAM) {
     var sum = 0.0;
-    let end = min(params.cols, block + BLOCK * WORKGROUP);
-    for (var i = block + lane; i < end; i += WORKGROUP) {
+    let end = min(share.end, block + BLOCK * TEAM);
+    for (var i = block; i < end; i += TEAM) {
       let p = logits[start + i];
       let q = reference[start + i];
       sum += term(state.policy, p, state.reference, q);
@@ -76,13 +77,14 @@ fn forward(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let state = both_rows(start, lane);
   var divergence = 0.0;
   var outside = 0.0;
-  for (var block = 0u; block < params.cols; block += BLOCK * WORKGROUP) {
+  for (var block = share.first; block < share.end; block += BLOCK * TEAM) {
     var sum = 0.0;
-    let end = min(params.cols, block + BLOCK * WORKGROUP);
-    for (var i = block + lane; i < end; i += WORKGROUP) {
+    let end = min(share.end, block + BLOCK * TEAM);
+    for (var i = block; i < end; i += TEAM) {
       let p = logits[start + i];
       let q = reference[start + i];
       sum += term(state.reference, q, state.policy, p);
@@ -105,10 +107,11 @@ fn backward_reverse(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let state = saved_states[row];
   let inverse = online_inverse(state.policy);
   let defined = is_comparable(state) && saved_kl[row] != INFINITE;
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     let bits = logits[start + i];
     var gradient = 0.0;
     if (defined && bits != MASKED) {
@@ -132,11 +135,12 @@ fn backward_forward(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let state = saved_states[row];
   let scale = select(0.0, dkl[row], is_comparable(state));
   let to_p = online_inverse(state.policy);
   let to_q = online_inverse(state.reference);
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     let p = online_weight(state.policy, logits[start + i]) * to_p;
     let q = online_weight(state.reference, reference[start + i]) * to_q;
     store(start + i, scale * (p - q));
@@ -144,13 +148,14 @@ fn backward_forward(
 }
 
 fn both_rows(start: u32, lane: u32) -> KlState {
+  let share = share_of(params.cols, lane);
   var policy = online_empty();
   var other = online_empty();
-  for (var block = 0u; block < params.cols; block += BLOCK * WORKGROUP) {
+  for (var block = share.first; block < share.end; block += BLOCK * TEAM) {
     var policy_part = online_empty();
     var other_part = online_empty();
-    let end = min(params.cols, block + BLOCK * WORKGROUP);
-    for (var i = block + lane; i < end; i += WORKGROUP) {
+    let end = min(share.end, block + BLOCK * TEAM);
+    for (var i = block; i < end; i += TEAM) {
       online_push(&policy_part, logits[start + i], i);
       online_push(&other_part, reference[start + i], i);
     }

@@ -50,9 +50,10 @@ fn backward(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let state = saved_states[row];
   let scale = dlse[row] * online_inverse(state);
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     var gradient = online_weight(state, logits[start + i]) * scale;
     if (params.accumulate == 1u) {
       gradient += dlogits[start + i];

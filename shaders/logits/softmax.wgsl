@@ -32,9 +32,10 @@ fn forward(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let state = online_row(start, params.cols, lane);
   let inverse = online_inverse(state);
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     probs[start + i] = online_weight(state, logits[start + i]) * inverse;
   }
 }
@@ -51,8 +52,9 @@ fn forward_log(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let state = online_row(start, params.cols, lane);
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     let bits = logits[start + i];
     if (bits == MASKED) {
       logprobs[start + i] = MASKED;
@@ -74,17 +76,18 @@ fn backward(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   var part = 0.0;
-  for (var block = 0u; block < params.cols; block += BLOCK * WORKGROUP) {
+  for (var block = share.first; block < share.end; block += BLOCK * TEAM) {
     var sum = 0.0;
-    let end = min(params.cols, block + BLOCK * WORKGROUP);
-    for (var i = block + lane; i < end; i += WORKGROUP) {
+    let end = min(share.end, block + BLOCK * TEAM);
+    for (var i = block; i < end; i += TEAM) {
       sum += saved_probs[start + i] * dy[start + i];
     }
     part += sum;
   }
   let mean = reduce_sum(part, lane);
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     store(start + i, saved_probs[start + i] * (dy[start + i] - mean));
   }
 }
@@ -101,11 +104,12 @@ fn backward_log(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   var part = 0.0;
-  for (var block = 0u; block < params.cols; block += BLOCK * WORKGROUP) {
+  for (var block = share.first; block < share.end; block += BLOCK * TEAM) {
     var sum = 0.0;
-    let end = min(params.cols, block + BLOCK * WORKGROUP);
-    for (var i = block + lane; i < end; i += WORKGROUP) {
+    let end = min(share.end, block + BLOCK * TEAM);
+    for (var i = block; i < end; i += TEAM) {
       if (saved_logprobs[start + i] != MASKED) {
         sum += dy[start + i];
       }
@@ -113,7 +117,7 @@ fn backward_log(
     part += sum;
   }
   let total = reduce_sum(part, lane);
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     let bits = saved_logprobs[start + i];
     if (bits == MASKED) {
       store(start + i, 0.0);

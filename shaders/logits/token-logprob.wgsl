@@ -94,8 +94,9 @@ fn weigh(
     return;
   }
   let start = row * params.stride;
+  let share = share_of(params.cols, lane);
   let state = saved_states[row];
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     strip[start + i] = bitcast<u32>(online_weight(state.row, strip[start + i]));
   }
   clear_padding(start, lane);
@@ -185,10 +186,11 @@ fn backward(
     return;
   }
   let start = row * params.stride;
+  let share = share_of(params.cols, lane);
   let state = saved_states[row];
   let inverse = online_inverse(state.row);
   let column = targets[row] - params.start;
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     var gradient = slope(state, inverse, logits[start + i], i == column) * dlogprobs[row];
     if (params.accumulate == 1u) {
       gradient += dlogits[start + i];
@@ -208,10 +210,11 @@ fn backward_strip(
     return;
   }
   let start = row * params.stride;
+  let share = share_of(params.cols, lane);
   let state = saved_states[row];
   let inverse = online_inverse(state.row);
   let column = targets[row] - params.start;
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     let gradient = slope(state, inverse, strip[start + i], i == column) * dlogprobs[row];
     strip[start + i] = bitcast<u32>(gradient);
   }

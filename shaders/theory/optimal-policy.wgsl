@@ -37,17 +37,18 @@ fn forward(
     return;
   }
   let start = row * params.cols;
+  let share = share_of(params.cols, lane);
   let reference = online_row(start, params.cols, lane);
   let highest = highest_reward(start, lane);
   let temperature = beta[row];
 
   var tilted = online_empty();
   var excess = 0.0;
-  for (var block = 0u; block < params.cols; block += BLOCK * WORKGROUP) {
+  for (var block = share.first; block < share.end; block += BLOCK * TEAM) {
     var part = online_empty();
     var sum = 0.0;
-    let end = min(params.cols, block + BLOCK * WORKGROUP);
-    for (var i = block + lane; i < end; i += WORKGROUP) {
+    let end = min(share.end, block + BLOCK * TEAM);
+    for (var i = block; i < end; i += TEAM) {
       let bits = logits[start + i];
       online_push(&part, tilt(reference, start + i, highest, temperature), i);
       if (rewards[start + i] == MASKED) {
@@ -67,7 +68,7 @@ fn forward(
   if ((bitcast<u32>(log_sum) & EXPONENT) != EXPONENT && excess > -0.5) {
     log_sum = log1p_unit(excess);
   }
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     let bits = tilt(reference, start + i, highest, temperature);
     log_policy[start + i] = select(bitcast<u32>(bitcast<f32>(bits) - log_sum), MASKED, bits == MASKED);
   }
@@ -79,8 +80,9 @@ fn forward(
 
 // f₀. Rewards that are no numbers are left to `tilt`.
 fn highest_reward(start: u32, lane: u32) -> f32 {
+  let share = share_of(params.cols, lane);
   var highest = LOWEST;
-  for (var i = lane; i < params.cols; i += WORKGROUP) {
+  for (var i = share.first; i < share.end; i += TEAM) {
     let bits = rewards[start + i];
     if ((bits & EXPONENT) != EXPONENT && logits[start + i] != MASKED) {
       highest = max(highest, bitcast<f32>(bits));

@@ -7,6 +7,7 @@
  */
 import shader from '../../shaders/device/loops.wgsl';
 import type { Gpu } from './device.ts';
+import type { Constants } from './pipelines.ts';
 import { wordsAfter } from './trial.ts';
 
 /**
@@ -50,4 +51,11 @@ export function threadsOfRow(
   throw new RangeError(
     `a row of ${cols} numbers is too long for a workgroup, which takes at most ${most(threads)}. Cut it into shorter rows.`,
   );
+}
+
+/** The constants of a kernel whose workgroups share rows by `lib/row-share.wgsl`. */
+export function sharingRows(gpu: Gpu, cols: number, perNumber = PER_NUMBER): Constants {
+  const { rowThreads } = gpu;
+  const threads = threadsOfRow(gpu, cols, perNumber);
+  return threads > rowThreads ? { WORKGROUP: threads, TEAM: rowThreads } : { WORKGROUP: rowThreads };
 }

@@ -3,7 +3,7 @@
  */
 import shader from '../../shaders/logits/entropy.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';
-import { threadsOfRow } from '../gpu/loops.ts';
+import { sharingRows } from '../gpu/loops.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkLogits, inRowBlocks } from './logits.ts';
@@ -17,7 +17,7 @@ export function entropy(tape: Tape, logits: Tensor): Tensor {
   checkLogits('entropy', logits);
   const { gpu } = tape;
   const { rows, cols } = logits;
-  const constants = { WORKGROUP: threadsOfRow(gpu, cols) };
+  const constants = sharingRows(gpu, cols);
   const values = tape.empty([rows], 'entropy');
   const states = tape.empty([rows, 5], 'row states');
   inRowBlocks(gpu, rows, cols, (count, part) => {

@@ -4,7 +4,7 @@
  */
 import shader from '../../shaders/logits/expectation.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';
-import { threadsOfRow } from '../gpu/loops.ts';
+import { sharingRows } from '../gpu/loops.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkLogits, inRowBlocks } from './logits.ts';
@@ -25,7 +25,7 @@ export function expectation(tape: Tape, logits: Tensor, values: Tensor): Tensor 
     throw new RangeError(`expectation: ${logits} and ${values} differ in shape`);
   }
   const { gpu } = tape;
-  const constants = { WORKGROUP: threadsOfRow(gpu, cols) };
+  const constants = sharingRows(gpu, cols);
   const result = tape.empty([rows], 'expectation');
   const states = tape.empty([rows, 4], 'row states');
   inRowBlocks(gpu, rows, cols, (count, part) => {

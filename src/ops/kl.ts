@@ -4,7 +4,7 @@
  */
 import shader from '../../shaders/logits/kl.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';
-import { threadsOfRow } from '../gpu/loops.ts';
+import { sharingRows } from '../gpu/loops.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { checkLogits, inRowBlocks } from './logits.ts';
@@ -42,7 +42,7 @@ export function kl(
     throw new RangeError(`kl: ${policy} and ${reference} differ in shape`);
   }
   const { gpu } = tape;
-  const constants = { WORKGROUP: threadsOfRow(gpu, cols) };
+  const constants = sharingRows(gpu, cols);
   const divergence = tape.empty([rows], 'KL divergence');
   const states = tape.empty([rows, 10], 'row states');
   inRowBlocks(gpu, rows, cols, (count, part) => {

@@ -6,7 +6,7 @@ import shader from '../../shaders/logits/softmax.wgsl';
 import heldShader from '../../shaders/logits/softmax-held.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { type Grid, kernels } from '../gpu/kernel.ts';
-import { threadsOfRow } from '../gpu/loops.ts';
+import { sharingRows } from '../gpu/loops.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { noise, type Operation, sizeClass, tokenClass, type Variant } from '../gpu/variants.ts';
 import type { Tape } from '../tensor/tape.ts';
@@ -55,7 +55,7 @@ export const SOFTMAX_VARIANTS: readonly SoftmaxVariant[] = [
     serves: () => true,
     run(gpu, { logits, result, log }, { rows, cols }) {
       const params = { rows, cols, accumulate: 0 };
-      const constants = { WORKGROUP: threadsOfRow(gpu, cols) };
+      const constants = sharingRows(gpu, cols);
       if (log) softmaxKernels.forward_log(gpu, { logits, logprobs: result }, params, constants);
       else softmaxKernels.forward(gpu, { logits, probs: result }, params, constants);
     },
@@ -118,7 +118,7 @@ export function softmax(tape: Tape, logits: Tensor): Tensor {
   checkLogits('softmax', logits);
   const { gpu } = tape;
   const { rows, cols } = logits;
-  const constants = { WORKGROUP: threadsOfRow(gpu, cols) };
+  const constants = sharingRows(gpu, cols);
   const probs = tape.empty(logits.shape, 'probabilities');
   forward(gpu, logits, probs, false);
   const backward = () => {
@@ -139,7 +139,7 @@ export function logSoftmax(tape: Tape, logits: Tensor): Tensor {
   checkLogits('logSoftmax', logits);
   const { gpu } = tape;
   const { rows, cols } = logits;
-  const constants = { WORKGROUP: threadsOfRow(gpu, cols) };
+  const constants = sharingRows(gpu, cols);
   const logprobs = tape.empty(logits.shape, 'log-probabilities');
   forward(gpu, logits, logprobs, true);
   const backward = () => {

@@ -6,7 +6,7 @@
  */
 import shader from '../../shaders/logits/token-logprob.wgsl';
 import type { Grid } from '../gpu/kernel.ts';
-import { threadsOfRow } from '../gpu/loops.ts';
+import { sharingRows } from '../gpu/loops.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { perLikely, type Strip, stripsOf, threadsOfLikely } from './head-strips.ts';
@@ -63,7 +63,7 @@ export function tokenLogprobs(
   checkPerRow('tokenLogprobs', targets, logits.rows, 'u32');
   const { gpu } = tape;
   const { rows, cols } = logits;
-  const constants = { WORKGROUP: threadsOfRow(gpu, cols) };
+  const constants = sharingRows(gpu, cols);
   const results = resultsFor(tape, rows);
   const { logprobs, stats, states } = results;
   const whole = { ...WHOLE, cols, stride: cols };
@@ -131,7 +131,7 @@ export function headLogprobs(
   checkPerRow('headLogprobs', targets, count, 'u32');
   const sparse = filterEps > 0;
   const strips = stripsOf(gpu, head, count, sparse);
-  const constants = { WORKGROUP: threadsOfRow(gpu, Math.max(strips[0].stride, width)) };
+  const constants = sharingRows(gpu, Math.max(strips[0].stride, width));
   const results = resultsFor(tape, count);
   const { logprobs, stats, states } = results;
   const shared = { rows: count, width, filter_eps: filterEps };

@@ -5,7 +5,7 @@
  */
 import shader from '../../shaders/theory/optimal-policy.wgsl';
 import { kernels } from '../gpu/kernel.ts';
-import { threadsOfRow } from '../gpu/loops.ts';
+import { sharingRows } from '../gpu/loops.ts';
 import { inRowBlocks } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -47,7 +47,7 @@ export function optimalPolicy(tape: Tape, { reference, rewards, beta }: OptimalP
   const logPolicy = tape.empty(reference.shape, 'log optimal policy');
   const logPartition = tape.empty([rows], 'log partition');
   const optimum = tape.empty([rows], 'optimum');
-  const constants = { WORKGROUP: threadsOfRow(gpu, cols, PER_ANSWER) };
+  const constants = sharingRows(gpu, cols, PER_ANSWER);
   inRowBlocks(gpu, rows, cols, (count, part) => {
     const buffers = {
       logits: part(reference),

@@ -26,10 +26,12 @@ const AVERAGES: Readonly<Record<string, (v: Values) => number>> = {
 const ROWS: Readonly<Record<string, (v: Values) => number>> = {
   'var width = WORKGROUP / 2u; width > 0u; width = width / 2u': (v) => Math.log2(v.WORKGROUP!),
   // lib/online-logsumexp, and what sums in blocks as it does
-  'var block = 0u; block < cols; block += BLOCK * WORKGROUP': (v) => v.cols! / v.BLOCK! / v.WORKGROUP!,
-  '; i + 3u * WORKGROUP < end; i += 4u * WORKGROUP': (v) => inBlock(v) / 4,
-  '; i < end; i += WORKGROUP': () => 3,
-  'var i = block + lane; i < end; i += WORKGROUP': inBlock,
+  'var block = share.first; block < share.end; block += BLOCK * TEAM': (v) =>
+    v.cols! / v.BLOCK! / v.WORKGROUP!,
+  '; i + 3u * TEAM < end; i += 4u * TEAM': (v) => inBlock(v) / 4,
+  '; i < end; i += TEAM': () => 3,
+  'var i = block; i < end; i += TEAM': inBlock,
+  'var i = share.first; i < share.end; i += TEAM': (v) => v.cols! / v.WORKGROUP!,
   'var i = lane; i < cols; i += WORKGROUP': (v) => v.cols! / v.WORKGROUP!,
   'var i = lane; i < fours; i += WORKGROUP': (v) => v.fours! / v.WORKGROUP!,
   'var i = thread.x; i < params.fours; i += WORKGROUP': (v) => v.fours! / v.WORKGROUP!,
