@@ -221,22 +221,26 @@ fn backward_strip(
   clear_padding(start, lane);
 }
 
-// dhead += dstripᵀ · hidden for what is not 0 in dstrip, one workgroup a token: each thread looks at rows next to each other,
-// so that what they list ascends, and all threads add the listed rows to the token's gradient.
+const TOGETHER = 4u; // tokens of a workgroup of head_sparse, which has at least as many threads
+
+// dhead += dstripᵀ · hidden where dstrip is not 0. Each thread looks at one of a few tokens in rows that follow each other, so
+// that the rows of a token ascend from list to list, and all threads add the listed rows to the tokens' gradients.
 @compute @workgroup_size(WORKGROUP)
 fn head_sparse(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let token = linear_group(group, groups);
-  if (token >= params.cols) {
+  let tokens = linear_group(group, groups) * TOGETHER;
+  if (tokens >= params.cols) {
     return;
   }
-  for (var first = 0u; first < params.rows; first += STRETCH) {
+  let token = tokens + lane % TOGETHER;
+  let rows = select(0u, params.rows, token < params.cols);
+  for (var first = 0u; first < params.rows; first += STRETCH / TOGETHER) {
     var count = 0u;
-    let share = first + lane * SHARE;
-    for (var row = share; row < min(share + SHARE, params.rows); row++) {
+    let share = first + lane / TOGETHER * SHARE;
+    for (var row = share; row < min(share + SHARE, rows); row++) {
       let slope = dstrip[row * params.stride + token];
       if (slope != 0.0) {
         kept[lane * SHARE + count] = Kept(row, slope);
@@ -249,7 +253,8 @@ fn head_sparse(
       for (var k = thread * SHARE; k < thread * SHARE + kept_counts[thread]; k++) {
         let row = kept[k];
         for (var i = lane; i < params.width; i += WORKGROUP) {
-          dhead[token * params.width + i] += row.value * hidden[row.index * params.width + i];
+          let at = (tokens + thread % TOGETHER) * params.width + i;
+          dhead[at] += row.value * hidden[row.index * params.width + i];
         }
       }
     }

@@ -16,6 +16,8 @@ import { product } from './product.ts';
 import { bound, formatOf, inBlocksOfRows, weightKernels } from './weights.ts';
 
 const perRow: Grid = { groups: (p) => p.rows };
+/** Tokens that a workgroup of `head_sparse` takes together. */
+const TOGETHER = 4;
 
 const kernelsByFormat = weightKernels(shader, 'one', {
   forward: perRow,
@@ -25,7 +27,7 @@ const kernelsByFormat = weightKernels(shader, 'one', {
   backward_strip: perRow,
   backward_pull: perRow,
   pull_sparse: perRow,
-  head_sparse: { groups: (p) => p.cols },
+  head_sparse: { groups: (p) => Math.ceil(p.cols / TOGETHER) },
 });
 /** All but `pull_sparse` and `backward_pull` read no weights. */
 export const tokenLogprobKernels = kernelsByFormat.f32;
@@ -206,8 +208,8 @@ export function headLogprobs(
         const ofGrad = grad.rowsFrom(start, cols);
         if (sparse) {
           if (accumulate === 0) gpu.recorder.clear(ofGrad);
-          const WORKGROUP = threadsOfLikely(gpu, count, width);
-          for (const part of partsOf(gpu, count, perLikely(width, WORKGROUP))) {
+          const WORKGROUP = Math.max(TOGETHER, threadsOfLikely(gpu, TOGETHER * count, width));
+          for (const part of partsOf(gpu, count, TOGETHER * perLikely(width, WORKGROUP))) {
             const dstrip = behind(strip, part.first * stride);
             const ofHidden = behind(hidden, part.first * width);
             const buffers = { dstrip, hidden: ofHidden, dhead: ofGrad };

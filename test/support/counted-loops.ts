@@ -73,8 +73,9 @@ function iterationsIn(
       type === 'f32' ? data.getFloat32(offset, true) : data.getUint32(offset, true),
     ]),
   );
-  const likely = entry === 'head_sparse' ? passed.rows : passed.cols;
   const fixed = constantsOf(written, constants);
+  // Of all rows, for each of a few tokens; or of all tokens.
+  const likely = entry === 'head_sparse' ? (passed.rows ?? 0) * (fixed.TOGETHER ?? 1) : passed.cols;
   const values = { ...fixed, ...known, ...passed, likely: likely ?? 0 };
   const loops = parsed.get(shader) ?? loopsOf(shader.code);
   parsed.set(shader, loops);

@@ -39,7 +39,7 @@ const ROWS: Readonly<Record<string, (v: Values) => number>> = {
   // logits/token-logprob
   'var i = first + lane; i < min(first + STRETCH, params.cols); i += WORKGROUP': (v) =>
     upTo(v.STRETCH!, v.cols!) / v.WORKGROUP!,
-  'var row = share; row < min(share + SHARE, params.rows); row++': (v) => upTo(v.SHARE!, v.rows!),
+  'var row = share; row < min(share + SHARE, rows); row++': (v) => upTo(v.SHARE!, v.rows!),
   // decode/sample
   'var v = block.first; v < block.end; v++': (v) => v.vocabulary! / v.WORKGROUP!,
   'var v = block.first; v < end; v += 4u': (v) => v.vocabulary! / v.WORKGROUP! / 4,
