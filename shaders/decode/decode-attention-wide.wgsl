@@ -1,5 +1,5 @@
-// The attention of decode-attention.wgsl by workgroups: one owns a head of at most 256, its threads first share the keys and
-// then the coordinates. For long contexts on a GPU.
+// The attention of decode-attention.wgsl with one workgroup per head of at most 256 coordinates. Its threads first split the
+// keys, then the coordinates. For long contexts on a GPU.
 
 #include "lib/decode-attention.wgsl"
 #include "lib/dispatch.wgsl"
@@ -8,7 +8,7 @@
 var<workgroup> weights: array<f32, WORKGROUP>; // of a tile of keys
 var<workgroup> shares: array<vec4f, WORKGROUP>; // of a head's coordinates, from every team
 
-// The softmax of a head so far: this thread's share of the weights, the token itself left out, and of the sums.
+// State of the softmax: this thread's part of the weights, without the token itself, and of the weighted sums.
 struct Walk {
   own: f32, // score
   highest: f32,

@@ -1,10 +1,10 @@
-// Attention of one new token a sequence to what its sequence has seen (lib/decode-attention.wgsl): a thread owns 16 coordinates
-// of one head, in named registers, and no thread waits for another.
+// Attention of one new token per sequence to the tokens before it (lib/decode-attention.wgsl). A thread owns 16 coordinates of
+// one head, in named registers, and no thread waits for another.
 
 #include "lib/decode-attention.wgsl"
 #include "lib/dispatch.wgsl"
 
-// The softmax so far, and the sums that it weighs.
+// State of the softmax, and the weighted sums.
 struct Walk {
   highest: f32,
   total: f32,
@@ -54,7 +54,7 @@ fn go_through(walk: ptr<function, Walk>, part: Part, first: u32, end: u32) {
   }
 }
 
-// Stores the sums, times a factor.
+// Stores the sums, multiplied by a factor.
 fn keep(part: Part, walk: Walk, factor: f32) {
   let at = part.row_head * HEAD_VECTORS + part.first;
   y[at] = walk.y0 * factor;

@@ -75,7 +75,7 @@ struct Edge {
   number: f32, // of tokens in the range
 }
 
-// What tokens add up to above each of four limits: their number and, where it is asked for, their weight.
+// Number, and if needed weight, of the tokens above each of four limits.
 struct Tally {
   number: vec4f,
   amount: vec4f,
@@ -105,7 +105,7 @@ fn find_edge(block: Block, lane: u32, start: Edge, goal: f32, weighted: bool) ->
     var tally = Tally();
     // Threads that are done stay in step for the sums.
     let end = select(block.first, block.end, is_wide);
-    // Four tokens an iteration, because there may be so many rounds: see src/gpu/loops.ts.
+    // Four tokens per iteration, to stay within the loop limit (src/gpu/loops.ts).
     for (var v = block.first; v < end; v += 4u) {
       add_token(&tally, block, v, limits, edge.high, weighted);
       add_token(&tally, block, v + 1u, limits, edge.high, weighted);

@@ -1,7 +1,6 @@
-// Counts to a number that the host gives, by one loop, for the host to see whether a loop runs to its end. Computes nothing
-// else.
+// Counts the iterations of one loop, so that the host can see whether the device ends it early. Computes nothing else.
 
-@group(0) @binding(0) var<storage, read_write> counted: array<u32>; // (2): how far to count; how far it came
+@group(0) @binding(0) var<storage, read_write> counted: array<u32>; // (2): iterations wanted, iterations made
 
 @compute @workgroup_size(1)
 fn count() {

@@ -237,7 +237,7 @@ fn backward_key_value(
   }
 }
 
-// What another dispatch has left of sums.
+// Running sums of the dispatch before, under PIECEWISE.
 fn hold_y(place: Place) -> Held {
   var held: Held;
   for (var t = 0u; t < 4u * BLOCKS; t++) {

@@ -38,7 +38,7 @@ fn forward(
       sum1 = begun[1];
       sum2 = begun[2];
       sum3 = begun[3];
-      storageBarrier(); // the states are read by several threads before one of them writes them again
+      storageBarrier(); // several threads read a state, and one of them overwrites it later
     }
   }
   for (var pass_index = 0u; pass_index < 2u; pass_index++) {
@@ -229,7 +229,7 @@ fn backward_key_value(
   var value2 = mat4x4f();
   var value3 = mat4x4f();
   if (PIECEWISE) {
-    begin = max(begin, params.start); // pieces are whole tiles
+    begin = max(begin, params.start); // ranges are whole tiles
     end = min(end, params.stop);
     if (is_begun()) {
       if (begin >= end) {

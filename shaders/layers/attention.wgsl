@@ -234,7 +234,7 @@ fn backward_key_value(
   }
 }
 
-// What another dispatch has left of sums.
+// Running sums of the dispatch before, under PIECEWISE.
 fn hold_y(starts: vec4u, first: u32) -> Held {
   var blocks: array<mat4x4f, 4>;
   for (var t = 0u; t < TOKENS; t++) {

@@ -12,8 +12,8 @@ struct Params {
   count: u32, // and how many
   scale: f32,
   accumulate: u32,
-  skipped: u32, // readers of each row that a dispatch before has summed
-  most: u32, // readers of a row that this one sums
+  skipped: u32, // readers of each row that earlier dispatches have summed
+  most: u32, // readers of a row that this dispatch may sum
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

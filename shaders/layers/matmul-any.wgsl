@@ -11,7 +11,7 @@ struct Params {
   c_stride: u32,
   scale: f32,
   accumulate: u32,
-  first: u32, // of the k terms that are summed
+  first: u32, // range of the k terms that this dispatch sums
   count: u32,
 }
 
@@ -26,7 +26,7 @@ fn element_of(group: vec3u, groups: vec3u, lane: u32) -> u32 {
   return linear_group(group, groups) * WORKGROUP + lane;
 }
 
-// Element `id` of c takes the sum of products of a and b, from their first elements on, by their steps.
+// Adds up the products for element `id` of c, from the first elements of a and b on, by their steps.
 fn product(id: u32, a_start: u32, a_step: u32, b_start: u32, b_step: u32) {
   let at = id / params.n * params.c_stride + id % params.n;
   var sum = 0.0;

@@ -9,10 +9,10 @@ struct Params {
   accumulate_query: u32,
   accumulate_key: u32,
   accumulate_value: u32,
-  start: u32, // of the keys, or of the queries of backward_key_value, the first that a dispatch takes
-  stop: u32, // and where they end
-  from_head: u32, // of the heads that share one of the keys, the first that backward_key_value takes
-  to_head: u32, // and where they end
+  start: u32, // range of keys of this dispatch; of queries in backward_key_value
+  stop: u32,
+  from_head: u32, // range of query heads of backward_key_value, among those that share a key head
+  to_head: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read> value: array<vec4f>; // (tokens, kv_heads · head_dim)
 @group(0) @binding(4) var<storage, read> spans: array<vec4u>; // (tokens): prefix start, prefix end, start, query end
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>; // (tokens, heads · head_dim)
-@group(0) @binding(6) var<storage, read_write> lse: array<f32>; // (tokens, heads), and the states of PIECEWISE
+@group(0) @binding(6) var<storage, read_write> lse: array<f32>; // (tokens, heads); under PIECEWISE followed by states
 @group(0) @binding(7) var<storage, read> dy: array<vec4f>; // (tokens, heads · head_dim)
 @group(0) @binding(8) var<storage, read> saved_y: array<vec4f>; // (tokens, heads · head_dim)
 @group(0) @binding(9) var<storage, read> saved_lse: array<f32>; // (tokens, heads)
@@ -33,8 +33,8 @@ struct Params {
 
 const HEAD_VECTORS: u32 = 4; // head_dim / 4
 const WINDOW: u32 = 0; // positions that a query sees, itself the last; 0 for all
-// Several dispatches, each of which takes some of the keys and goes on where the one before ended: sums are left in y or in
-// the gradients, which are set, and the softmax behind the log-sum-exps. Not a bit depends on where they are parted.
+// Several dispatches, each for a range of keys or queries. Running sums are kept in y and in the gradients, which are set, not
+// added to; the state of the softmax is kept after the log-sum-exps. The result does not depend on the ranges.
 const PIECEWISE: bool = false;
 
 const LOWEST: f32 = -3.0e38;
@@ -82,7 +82,7 @@ fn seen_keys(tokens: vec4u, pass_index: u32) -> Ranges {
   return ranges(windowed(starts, tokens + 1u), tokens + 1u);
 }
 
-// Of those the ones that this dispatch takes.
+// Those in the range of this dispatch.
 fn taken_keys(tokens: vec4u, pass_index: u32) -> Ranges {
   let seen = seen_keys(tokens, pass_index);
   if (!PIECEWISE) {
@@ -91,7 +91,7 @@ fn taken_keys(tokens: vec4u, pass_index: u32) -> Ranges {
   return ranges(max(seen.starts, vec4u(params.start)), min(seen.ends, vec4u(params.stop)));
 }
 
-// Whether the queries see no key that this dispatch takes.
+// Whether the queries see no key in the range of this dispatch.
 fn takes_none(tokens: vec4u) -> bool {
   return max(taken_keys(tokens, 0u).end, taken_keys(tokens, 1u).end) == 0u;
 }
@@ -119,7 +119,7 @@ fn seeing_queries(tokens: vec4u) -> Ranges {
   return ranges(tokens, vec4u(spans[tokens.x].w, spans[tokens.y].w, spans[tokens.z].w, spans[tokens.w].w));
 }
 
-// Of those the ones that this dispatch takes.
+// Those in the range of this dispatch.
 fn taken_queries(tokens: vec4u) -> Ranges {
   let seeing = seeing_queries(tokens);
   if (!PIECEWISE) {
@@ -128,18 +128,18 @@ fn taken_queries(tokens: vec4u) -> Ranges {
   return ranges(max(seeing.starts, vec4u(params.start)), min(seeing.ends, vec4u(params.stop)));
 }
 
-// Whether this dispatch goes on with what another has begun.
+// Whether there were dispatches before this one.
 fn is_begun() -> bool {
   return params.start > 0u || params.from_head > 0u;
 }
 
-// Whether another dispatch goes on with this one's softmax.
+// Whether a dispatch after this one continues the softmax.
 fn goes_on() -> bool {
   return params.stop < params.tokens;
 }
 
-// Where the softmax of a query lies between two dispatches: its largest score, and the sum of its weights. Each of `parts`
-// threads that share a head has its own, so that none is read when it is written.
+// Where the softmax state of a query is kept between dispatches: largest score and sum of weights. Each of the `parts` threads
+// that share a head has its own copy, so no thread reads one that another writes.
 fn state_at(token: u32, head: u32, part: u32, parts: u32) -> u32 {
   return params.tokens * params.heads + 2u * ((token * params.heads + head) * parts + part);
 }

@@ -1,9 +1,9 @@
 // Attention of one new token a sequence to what its sequence has seen: the prompt's keys, which several sequences may
 // share, its own earlier tokens' keys, and itself. Stores the new key and value in the cache on the way. One softmax as
-// in attention.wgsl (Milakov and Gimelshein 2018); nothing is kept for a gradient. What its kernels share is here.
+// in attention.wgsl (Milakov and Gimelshein 2018); nothing is kept for a gradient. This file is shared by its kernels.
 //
-// Of contexts that are longer than a dispatch may loop over (src/gpu/loops.ts), the entries called `…_piece` take a stretch
-// of keys each and hand on what they have. Not a bit of the result depends on where stretches end.
+// A context longer than a kernel may loop over (src/gpu/loops.ts) takes several dispatches of the entries called
+// `forward_piece`. Each takes a range of keys and stores its state for the next. The result does not depend on the ranges.
 
 struct Params {
   rows: u32,
@@ -11,8 +11,8 @@ struct Params {
   kv_heads: u32,
   cached: u32,
   scale: f32,
-  start: u32, // of the cached keys in sight, the first that a piece takes
-  stop: u32, // and where they end
+  start: u32, // range of forward_piece among the visible cached keys
+  stop: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params; // cached: earlier tokens of each sequence's own
@@ -23,7 +23,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> keys: array<vec4f>; // (cache rows, kv_heads · head_dim)
 @group(0) @binding(6) var<storage, read_write> values: array<vec4f>; // (cache rows, kv_heads · head_dim)
 @group(0) @binding(7) var<storage, read_write> y: array<vec4f>; // (rows, heads · head_dim)
-@group(0) @binding(8) var<storage, read_write> states: array<vec4f>; // of threads between pieces
+@group(0) @binding(8) var<storage, read_write> states: array<vec4f>; // of each thread, between dispatches of forward_piece
 
 const HEAD_VECTORS: u32 = 4; // head_dim / 4
 const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 4): threads that share a head, where it is not a workgroup
@@ -70,7 +70,7 @@ fn store(place: vec4u, kv_head: u32, vector: u32, own: u32) {
   }
 }
 
-// What a thread works on: its part of a head of one row, and where the row's new key and value lie.
+// A thread's part of one head of one row, and where the row's new key and value lie.
 struct Part {
   row_head: u32,
   place: vec4u,

@@ -76,7 +76,7 @@ fn inners(held: Held, block: mat4x4f) -> vec4f {
   return vec4f(inner(held.t0, block), inner(held.t1, block), inner(held.t2, block), inner(held.t3, block));
 }
 
-// The same for blocks that are read again for every score.
+// The same for blocks that are not held but read for every score.
 fn query_inners(starts: vec4u, first: u32, block: mat4x4f) -> vec4f {
   var products = vec4f(inner(query_block(starts.x, first), block));
   if (TOKENS == 4u) {

@@ -1,10 +1,10 @@
-// Order statistics of a batch, for losses that compare sorted values: nothing is sorted, ranks are counted, by a kernel
-// that runs before the formula's, a workgroup for each value. Knows neither what the values are nor what is done with them.
+// Order statistics of a batch, for losses that compare sorted samples. Nothing is sorted: a kernel that runs before the
+// formula counts ranks, with one workgroup per sample. It knows neither the meaning of the samples nor their use.
 //
 // A loss file includes this one beside its driver and adds
 //   fn sample(side: u32, index: u32) -> f32     the values of the two sides, one for each record
 
-@group(0) @binding(7) var<storage, read_write> ranked: array<u32>; // (2, records) ranks, (2, records) values by rank, as bits
+@group(0) @binding(7) var<storage, read_write> ranked: array<u32>; // (2, records) ranks, then (2, records) samples in order, as bits
 @group(0) @binding(8) var<storage, read> ranks: array<u32>; // the same, for the formula
 
 var<workgroup> before: atomic<u32>;
@@ -35,7 +35,7 @@ fn rank_samples(
   }
 }
 
-// Of equal values the first in the batch comes before the others, and every NaN behind all numbers.
+// Equal samples keep the order of the batch; NaN comes after all numbers.
 fn comes_before(a: f32, i: u32, b: f32, j: u32) -> bool {
   if (is_nan(a) || is_nan(b)) {
     return select(is_nan(b), i < j, is_nan(a) && is_nan(b));
@@ -43,12 +43,12 @@ fn comes_before(a: f32, i: u32, b: f32, j: u32) -> bool {
   return a < b || (a == b && i < j);
 }
 
-// How many of a side's values come before this one.
+// The rank of a sample within its side.
 fn rank_of(side: u32, index: u32) -> u32 {
   return ranks[side * params.records + index];
 }
 
-// The value of a side that has this rank.
+// The sample of a side with this rank.
 fn value_at(side: u32, rank: u32) -> f32 {
   return bitcast<f32>(ranks[(2u + side) * params.records + rank]);
 }

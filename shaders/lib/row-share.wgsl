@@ -1,12 +1,12 @@
-// How the threads of a workgroup share a row. Neighbours take neighbouring numbers. A long row, for which a workgroup has more
-// threads than the device likes best (src/gpu/loops.ts), is cut into as many stretches as there are teams of that size, so
-// that a team reads what lies together.
+// How the threads of a workgroup split a row: thread i takes every WORKGROUP-th number from i on. For a long row the workgroup
+// is larger (src/gpu/loops.ts). Then each team of TEAM threads takes a contiguous part of the row and splits it in this way,
+// which keeps memory accesses local.
 
 #include "lib/reduce.wgsl"
 
-const TEAM: u32 = WORKGROUP; // threads that share a stretch, one behind the other
+const TEAM: u32 = WORKGROUP; // threads of a team, a divisor of WORKGROUP
 
-// A thread's numbers: from `first` on up to `end`, TEAM apart.
+// The numbers of a thread: every TEAM-th from `first` up to `end`.
 struct Share {
   first: u32,
   end: u32,

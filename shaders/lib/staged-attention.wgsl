@@ -53,8 +53,8 @@ fn seen_from(tokens: vec4u, pass_index: u32, origin: u32) -> Ranges {
   return seen;
 }
 
-// The first origin from `least` on of what the queries of a tile see in a pass, and the end of what begins there, as far as
-// this dispatch takes it. Tiles of keys begin at origins, so that what becomes of a query does not depend on what is packed
+// The first origin from `least` on of what the queries of a tile see in a pass, and the end of what begins there, within the
+// range of this dispatch. Tiles of keys begin at origins, so that what becomes of a query does not depend on what is packed
 // beside it.
 fn next_origin(first_query: u32, pass_index: u32, least: u32) -> vec2u {
   var next = vec2u(ANY, 0u);

@@ -1,7 +1,6 @@
-// What attention by workgroups needs where it runs piecewise (lib/attention.wgsl): which tiles a dispatch takes, and the sums
-// that another has left.
+// Workgroup attention under PIECEWISE (lib/attention.wgsl): the tiles of a dispatch, and the running sums of the one before.
 
-// Where the first tile of keys behind an origin begins that this dispatch takes.
+// Start of the first tile of keys from an origin that begins in the range of this dispatch.
 fn first_taken(origin: u32) -> u32 {
   if (!PIECEWISE) {
     return origin;
@@ -9,7 +8,7 @@ fn first_taken(origin: u32) -> u32 {
   return origin + (max(params.start, origin) - origin + TILE - 1u) / TILE * TILE;
 }
 
-// Whether the queries of a tile see none of the tiles of keys that this dispatch takes.
+// Whether the queries of a tile see no key in the range of this dispatch.
 fn tile_takes_none(first_query: u32) -> bool {
   var first = ANY;
   var end = 0u;
@@ -24,7 +23,7 @@ fn tile_takes_none(first_query: u32) -> bool {
   return end <= params.start || first >= params.stop;
 }
 
-// What another dispatch has left of sums.
+// Running sums of the dispatch before, under PIECEWISE.
 fn y_blocks(place: Place, mine: u32, lane: u32) -> array<mat4x4f, 4> {
   var blocks: array<mat4x4f, 4>;
   for (var e = 0u; e < 4u * CHUNKS; e++) {

@@ -221,10 +221,10 @@ fn backward_strip(
   clear_padding(start, lane);
 }
 
-const TOGETHER = 4u; // tokens of a workgroup of head_sparse, which has at least as many threads
+const TOGETHER = 4u; // tokens per workgroup of head_sparse; WORKGROUP is a multiple of it
 
-// dhead += dstripᵀ · hidden where dstrip is not 0. Each thread looks at one of a few tokens in rows that follow each other, so
-// that the rows of a token ascend from list to list, and all threads add the listed rows to the tokens' gradients.
+// dhead += dstripᵀ · hidden where dstrip is not 0. Each thread looks for such rows of one token, among consecutive rows, so that
+// the listed rows of a token ascend from thread to thread. Then all threads add the listed rows to the tokens' gradients.
 @compute @workgroup_size(WORKGROUP)
 fn head_sparse(
   @builtin(workgroup_id) group: vec3u,

@@ -1,7 +1,7 @@
 /**
- * The self-test's rows of 200,000 numbers: longer than some software adapters let one loop run, who say nothing where they end
- * it (`gpu/loops.ts`). Every operation over rows with its gradient, by one row; what is a probability, or in proportion to one,
- * is taken 200,000 times, so that one that is missing shows.
+ * The self-test's rows of 200,000 numbers. Some software adapters end a loop before so many iterations and report nothing
+ * (`gpu/loops.ts`). Each operation over rows runs on one row, with its gradient. Probabilities, and gradients proportional to
+ * them, are multiplied by 200,000, so that a missing one exceeds the tolerance.
  */
 import type { Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -21,7 +21,7 @@ const LONG = 200_000;
 /** An entry at the end of the row. */
 const LAST = LONG - 7;
 
-/** A row of logits, another one, and what float64 makes of the first. */
+/** A row of logits, a second one, and the softmax of the first in float64. */
 interface Row {
   logits: Float32Array;
   other: Float32Array;
@@ -32,10 +32,10 @@ interface Row {
 interface LongOp {
   name: string;
   run(gpu: Gpu, tape: Tape, logits: Tensor, other: Tensor): Tensor;
-  /** What the result, and its upstream gradient, is multiplied by; 1 by default. */
+  /** Multiplies the result and its upstream gradient; 1 by default. */
   factor?: number;
   value(row: Row): number[];
-  /** For the upstream gradient, which is 200,000 for a result of one number. */
+  /** The upstream gradient is 200,000 where the result is one number. */
   gradient(row: Row, upstream: Float64Array): number[];
 }
 
@@ -92,7 +92,7 @@ const OPS: readonly LongOp[] = [
   },
 ];
 
-/** All of them, for the self-test. */
+/** Cases for the self-test. */
 export const LONG_ROWS: readonly SelfTestCase[] = [
   ...OPS.map((op): SelfTestCase => ({ name: named(op.name), tolerance: 1e-4, run: rowOp(op) })),
   { name: named('head'), tolerance: 1e-4, run: head },
@@ -106,7 +106,7 @@ function named(operation: string): string {
 
 let known: Row | undefined;
 
-/** The same for all cases, which start from one seed. */
+/** All cases start from the same seed, so they share one row. */
 function rowOf(random: Random): Row {
   if (known) return known;
   const [logits, other] = [normal(random, LONG, 2), normal(random, LONG, 2)];
@@ -161,7 +161,7 @@ async function policy(gpu: Gpu, tape: Tape, random: Random) {
   return { found: await logPolicy.toArray(gpu), expected };
 }
 
-/** The likeliest token, by temperature 0, by top-k and by top-p. */
+/** Sampling must find the likeliest token: greedy, with top-k 1 and with a tiny top-p. */
 async function likeliest(gpu: Gpu, _: Tape, random: Random) {
   const logits = normal(random, LONG);
   logits[LAST] = 9;

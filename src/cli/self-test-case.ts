@@ -1,5 +1,5 @@
 /**
- * What the cases of the self-test are made of: their form, inputs from a seed, and the float64 that they are held against.
+ * Parts of the self-test's cases: their type, random inputs, and reference formulas in float64.
  */
 import type { Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/device.ts';

@@ -46,7 +46,7 @@ export interface AdapterReport {
   features: string[];
   /** The matrices that its subgroups multiply; there with the feature alone. */
   matrixUnit?: MatrixUnit | undefined;
-  /** A sentence or two for the user about what does not do as it should, and what that means. */
+  /** Sentences for the user: what this adapter gets wrong, and the consequence. */
   warning?: string | undefined;
 }
 
@@ -157,7 +157,7 @@ export class Gpu {
     return this.adapter.software ? 4 : 64;
   }
 
-  /** Iterations that all loops of a kernel make together at most: see {@link LOOP_LIMIT}. */
+  /** Most iterations that a kernel may make, over all of its loops: see {@link LOOP_LIMIT}. */
   get loopLimit(): number {
     return LOOP_LIMIT;
   }

@@ -1,9 +1,9 @@
 /**
- * How long a kernel may loop. Mesa's llvmpipe ends every loop of a shader after 65,535 iterations of all its loops together,
- * nested ones and those of the functions it calls included, and says nothing: what a loop would still have added is missing.
- * So no kernel of ours makes more than {@link LOOP_LIMIT}, on any adapter, whatever the size of its data: rows are shared by
- * more threads, and what is longer still is done by several dispatches. Whether a device has such a limit is tried once, for
- * the sake of kernels that are not ours.
+ * How many iterations a kernel may make. Mesa's llvmpipe counts the iterations of all loops of a shader together, nested loops
+ * and called functions included, ends every loop after 65,535, and reports no error: results are silently incomplete. Our
+ * kernels stay below {@link LOOP_LIMIT} on every adapter, whatever the size of the data: longer rows get more threads, and
+ * longer sums take several dispatches. A trial finds out whether a device has such a limit, because users' kernels may not
+ * stay below it.
  */
 import shader from '../../shaders/device/loops.wgsl';
 import type { Gpu } from './device.ts';
@@ -11,17 +11,17 @@ import type { Constants } from './pipelines.ts';
 import { wordsAfter } from './trial.ts';
 
 /**
- * Iterations of all loops of a kernel together, where leaving a loop counts as one more. Half of what llvmpipe allows, because
- * it counts for several threads at once: all of them stay in a loop until the last one leaves it.
+ * Most iterations of a kernel, all loops together; leaving a loop counts as one. This is half of llvmpipe's limit, because
+ * llvmpipe counts for a vector of threads, which stays in a loop until its last thread leaves.
  */
 export const LOOP_LIMIT = 32_768;
 
-/** More than llvmpipe allows. */
+/** Above llvmpipe's limit. */
 const TRIED = 70_000;
 
 /**
- * How far a loop of {@link TRIED} iterations comes on this device; undefined where it runs to its end. A device that does not
- * even compile it will say so at the first kernel.
+ * Runs a loop of {@link TRIED} iterations and returns how many the device made, or undefined if it made all of them. Also
+ * undefined if the shader does not compile: the first kernel reports that.
  */
 export async function loopEndsAfter(device: GPUDevice): Promise<number | undefined> {
   const words = await wordsAfter(device, { shader, entry: 'count', words: Uint32Array.of(TRIED, 0) });
@@ -29,15 +29,15 @@ export async function loopEndsAfter(device: GPUDevice): Promise<number | undefin
   return count === TRIED ? undefined : count;
 }
 
-/** Iterations for each number of a row that kernels make at most: they go over it three times, and a little. */
+/** Upper bound of a kernel's iterations per number of a row. Kernels read a row at most three times; the rest is overhead. */
 const PER_NUMBER = 4;
-/** Threads that a workgroup may have on every device. */
+/** Workgroup size that every device supports. */
 export const MOST_THREADS = 256;
 
 /**
- * Threads of a workgroup that share a row of `cols` numbers, each of which takes a thread so many iterations: as many as the
- * device likes best ({@link Gpu.rowThreads}), or for long rows as many as it takes to stay within the limit. That is a function
- * of the row's length alone, because it decides how sums are rounded. Throws a RangeError for a row that is too long even so.
+ * Threads of the workgroup that reduces a row of `cols` numbers: {@link Gpu.rowThreads}, or for long rows the smallest power of
+ * two times that which keeps the kernel within the limit. It depends on the length of the row only, because it decides the order
+ * of sums. Throws a RangeError if the row is too long for the largest workgroup.
  */
 export function threadsOfRow(
   { rowThreads, loopLimit }: Pick<Gpu, 'rowThreads' | 'loopLimit'>,
@@ -53,7 +53,7 @@ export function threadsOfRow(
   );
 }
 
-/** The constants of a kernel whose workgroups share rows by `lib/row-share.wgsl`. */
+/** Constants of a kernel that uses `lib/row-share.wgsl`. */
 export function sharingRows(gpu: Gpu, cols: number, perNumber = PER_NUMBER): Constants {
   const { rowThreads } = gpu;
   const threads = threadsOfRow(gpu, cols, perNumber);

@@ -1,18 +1,18 @@
 /**
- * What is tried on a software adapter before it is used, because some do not do what WebGPU says. On a GPU no kernel runs by
- * quads, what else runs by subgroups is measured, and compared, first, and loops run to their end.
+ * Trials of a new software adapter, because some of them do not implement WebGPU correctly. GPUs are not tried: no kernel uses
+ * quads there, variants that use subgroups are measured and compared first, and loops have no limit.
  */
 import { loopEndsAfter } from './loops.ts';
 import { quadsExchange } from './quads.ts';
 
 export interface Finding {
-  /** For the user: what does not do as it should, and what that means. */
+  /** For the user: what this adapter gets wrong, and the consequence. */
   warning: string;
-  /** A feature that is left alone because of it. */
+  /** The feature that is not used because of it. */
   feature?: GPUFeatureName;
 }
 
-/** Tries a new device that has these features. */
+/** Runs the trials on a device with these features. */
 export async function findings(device: GPUDevice, features: readonly GPUFeatureName[]): Promise<Finding[]> {
   const [quads, end] = await Promise.all([
     !features.includes('subgroups') || quadsExchange(device),

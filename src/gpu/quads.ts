@@ -1,5 +1,5 @@
 /**
- * Tries, once for a device, the exchange between threads that kernels by quads rely on.
+ * Tries the exchange between threads that the quad kernels rely on, once per device.
  */
 import shader from '../../shaders/device/quads.wgsl';
 import { wordsAfter } from './trial.ts';

@@ -1,17 +1,17 @@
 /**
- * Runs one small shader on a device that nothing else uses yet, to see whether it does what WebGPU says. Leaves nothing
- * behind, also where the device refuses the shader.
+ * Runs one small shader on a new device, to see whether the device implements WebGPU correctly. Leaves no buffer and no error
+ * behind, even if the device refuses the shader.
  */
 import type { Shader } from './shader.ts';
 
-/** A shader whose one binding is an array of words, and what stands there before. One workgroup runs. */
+/** A shader with one binding, an array of u32, and its initial contents. One workgroup runs. */
 export interface Trial {
   shader: Shader;
   entry: string;
   words: Uint32Array<ArrayBuffer>;
 }
 
-/** What stands in the words afterwards; undefined where the device does not compile the shader. */
+/** The contents of the array after the run; undefined if the shader does not compile. */
 export async function wordsAfter(
   device: GPUDevice,
   { shader, entry, words }: Trial,

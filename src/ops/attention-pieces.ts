@@ -1,14 +1,14 @@
 /**
- * Attention over more keys or queries than one dispatch may loop over (`gpu/loops.ts`) is done in pieces: stretches of the
- * packed batch, taken in the order in which one dispatch would go through them, so that the result is the same to the bit. It
- * runs no kernel; `attention.ts` does.
+ * Splits attention over many keys or queries into several dispatches, because a kernel may make only so many iterations
+ * (`gpu/loops.ts`). Each dispatch takes a range of the packed batch. They go through the batch in the order that a single
+ * dispatch would, so the result is bit-identical. This file runs no kernel; `attention.ts` does.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { GradientSlot, Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { copyInto } from './add.ts';
 
-/** What a dispatch takes: keys for its queries, or queries of some of the heads that share its keys. The shaders' names. */
+/** The range of one dispatch, under the shader's names: keys, or for key gradients queries and query heads. */
 export interface Piece {
   start: number;
   stop: number;
@@ -16,30 +16,30 @@ export interface Piece {
   to_head: number;
 }
 
-/** How far the kernels of a variant may loop. */
+/** How much one dispatch of a variant may take. */
 export interface Reach {
-  /** Keys that a dispatch may go through for its queries. */
+  /** Keys. */
   keys: number;
-  /** Queries that it may go through for its keys, those of several heads added up. */
+  /** Queries times the query heads that share a key head, for key gradients. */
   queries: number;
-  /** Whether it goes through all heads for some of the queries, and not through all queries for one head. */
+  /** Whether the kernel's inner loop runs over heads, and the outer one over queries. */
   headsInside: boolean;
 }
 
-/** Stretches begin at multiples of this: a tile of the workgroup's kernels. */
+/** Ranges start at multiples of this, the tile size of the workgroup kernels. */
 const STEP = 32;
 
-/** Iterations that are left for `perItem` a time, when some are spent on other things. */
+/** Items that fit into the limit, at `perItem` iterations each, after `spent` iterations for the rest of the kernel. */
 export function reachOf({ loopLimit }: Pick<Gpu, 'loopLimit'>, spent: number, perItem: number): number {
   return Math.floor((loopLimit - spent) / perItem);
 }
 
-/** The pieces for queries: mostly one. */
+/** The dispatches of a forward pass and of query gradients: usually one. */
 export function keyPieces({ keys }: Reach, tokens: number, sharedBy: number): Piece[] {
   return stretches(keys, tokens).map((stretch) => ({ ...stretch, from_head: 0, to_head: sharedBy }));
 }
 
-/** The pieces for keys, which `sharedBy` heads of queries share: mostly one. */
+/** The dispatches of key and value gradients, where `sharedBy` query heads share a key head: usually one. */
 export function queryPieces({ queries, headsInside }: Reach, tokens: number, sharedBy: number): Piece[] {
   if (headsInside) {
     const inside = { from_head: 0, to_head: sharedBy };
@@ -61,8 +61,8 @@ function stretches(most: number, tokens: number): { start: number; stop: number 
 }
 
 /**
- * Calls `run` with where gradients go. Pieces leave running sums there, so where there are several, gradients that are to be
- * added to others are summed in temporaries first.
+ * Calls `run` with the buffers for gradients. Several dispatches keep running sums in these buffers, so a gradient that
+ * accumulates is computed in a temporary first and added afterwards.
  */
 export function gradientsOfPieces<const T extends readonly GradientSlot[]>(
   tape: Tape,

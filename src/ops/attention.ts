@@ -99,7 +99,7 @@ export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
       HEAD_VECTORS: headDim / 4,
       BLOCKS: Math.min(4, Math.floor(QUAD_BLOCKS / Math.ceil(headDim / 16))),
     }),
-    // Two tokens an iteration, but their prefixes and their segments may both lie in a stretch.
+    // Two keys per iteration, but a range may be visited twice: as a prefix and as a segment.
     reach: (gpu) => {
       const tokens = reachOf(gpu, SPENT, 1);
       return { keys: tokens, queries: tokens, headsInside: false };
@@ -110,7 +110,7 @@ export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
     serves: () => true,
     kernels: attentionKernels,
     constants: ({ headDim, software }) => registerConstants(headDim, software),
-    // Of a head wider than 64 a product reads the rest by a loop. Four tokens may see a stretch as a prefix and as a segment.
+    // Heads wider than 64 need an inner loop per product. With four tokens per thread, a range may be visited twice.
     reach: (gpu, { headDim, software }) => {
       const more = headDim > 64 ? Math.ceil(headDim / 16) - 3 : 0;
       const perToken = 1 + 2 * more;
@@ -130,7 +130,7 @@ export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
       PARTS: Math.ceil(headDim / 4 / GROUP_VECTORS),
       CHUNKS: Math.min(4, Math.ceil(headDim / 32)),
     }),
-    // By tiles, of which either pass may have some that are not full: one for each sequence of which a query of the tile is.
+    // Iterations per tile of keys. The 48 extra tiles are partial ones: up to one for each sequence in a tile of queries.
     reach: (gpu, { headDim, heads, kvHeads }) => {
       const product = 1 + 6 * Math.ceil(headDim / 16);
       const rows = 14 * Math.min(4, Math.ceil(headDim / 32));
@@ -155,7 +155,7 @@ function registerConstants(headDim: number, software: boolean): Constants {
   return software ? { ...parts, TOKENS: 4, WORKGROUP: 16 } : { ...parts, TOKENS: 1, WORKGROUP: 64 };
 }
 
-/** Iterations that a kernel spends on what it holds and stores. */
+/** Iterations of a kernel outside of its main loop. */
 const SPENT = 1024;
 
 /** Tokens of a trial at most: one sequence, half of whose tiles lie before the diagonal. */
@@ -255,7 +255,7 @@ function attentionBy(
   };
 
   const y = tape.empty(query.shape, 'attention');
-  // Between pieces the softmax of each part of a head lies behind the log-sum-exps.
+  // Between dispatches, the softmax state of each part of a head is stored after the log-sum-exps.
   const states = ofQueries.length > 1 ? 2 * Number(constants.PARTS ?? 1) : 0;
   const lse = tape.empty([(1 + states) * tokens, heads], 'attention log-sum-exp');
   inPieces(variant.kernels.forward, ofQueries, { query, key, value, spans, y, lse });

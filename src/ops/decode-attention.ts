@@ -24,7 +24,7 @@ export const wideDecodeAttentionKernels = kernels(wideShader, {
   forward_piece: { groups: perHead },
 });
 
-/** Iterations that a kernel spends on what it holds and stores. */
+/** Iterations of a kernel outside of its main loop. */
 const SPENT = 512;
 
 /** One layer's cache, each (cache rows, kvHeads · headDim). */
@@ -36,7 +36,7 @@ export interface LayerCache {
 export interface DecodeAttentionOptions extends Heads {
   /** Tokens that each sequence has in its own part of the cache already; the new one goes behind them. */
   cached: number;
-  /** Keys that the longest sequence has in the cache at most, its prompt's among them; as many as there are rows by default. */
+  /** Upper bound of the keys that a sequence has in the cache, prompt included; by default the rows of the cache. */
   longest?: number;
   /** A workgroup a head; by default on GPUs, for heads of at most 256. */
   wide?: boolean;
@@ -70,7 +70,7 @@ export function decodeAttention(
   const { forward, forward_piece } = wide ? wideDecodeAttentionKernels : decodeAttentionKernels;
   const constants = wide ? shared : { ...shared, PARTS: parts };
 
-  // Of the wide kernel a tile takes a loop for the scores, one for the maximum and one for the values.
+  // The wide kernel runs three inner loops per tile: scores, maximum, values.
   const step = wide
     ? WIDE_WORKGROUP * reachOf(gpu, SPENT, 2 * vectors + 12)
     : reachOf(gpu, SPENT, Math.max(2, vectors - 2));

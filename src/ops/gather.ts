@@ -44,7 +44,7 @@ export function gather(
     const dy = y.grad as Tensor;
     const { accumulate } = slot;
     inBlocksOfRows(gpu, slot.grad, (dtable, start) => {
-      // All places may read one row.
+      // All entries may read the same row.
       for (const { first, count } of partsOf(gpu, entries.length)) {
         const readers = { skipped: first, most: count, accumulate: first > 0 ? 1 : accumulate };
         const ofBlock = { ...params, start, count: dtable.rows, ...readers };

@@ -6,7 +6,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
 import type { BufferView } from '../gpu/pool.ts';
 
-/** Parts that are summed apart; more where a part would be longer than one workgroup may loop over. */
+/** Chunks, one workgroup each; more if a chunk would exceed the loop limit. */
 const CHUNKS = 256;
 
 export const gradNormKernels = kernels(shader, {

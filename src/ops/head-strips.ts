@@ -1,6 +1,6 @@
 /**
- * How the head goes over the vocabulary: in strips of tokens, whose logits fit a buffer, and among whose tokens the kernels
- * that add up only likely ones do not loop for too long. It runs no kernel.
+ * How the head splits the vocabulary into strips: their logits must fit a buffer, and the kernels that add up likely tokens must
+ * stay within the loop limit even if all tokens of a strip are likely. This file runs no kernel.
  */
 import type { Gpu } from '../gpu/device.ts';
 import { MOST_THREADS } from '../gpu/loops.ts';
@@ -42,24 +42,24 @@ export function vocabularyStrips(
   });
 }
 
-/** The strips of a head: views of it may begin there, a binding can hold them, and kernels loop over all that may be likely. */
+/** The strips of a head: aligned for views, within the binding limit, and if `sparse` within the loop limit. */
 export function stripsOf(gpu: Gpu, head: Tensor, rows: number, sparse: boolean): Strip[] {
   const fitting = Math.floor(gpu.limits.maxStorageBufferBindingSize / head.rowBytes);
   const likely = sparse ? mostLikely(gpu, head.cols, MOST_THREADS) : fitting;
   return vocabularyStrips(rows, head.rows, rowStep(head, STRIP_STEP), Math.min(fitting, likely));
 }
 
-/** Iterations that a thread makes for one of few among many: it looks, and adds its part of a row of `width` numbers. */
+/** Upper bound of a thread's iterations per likely entry: it adds its share of a row of `width` numbers. */
 export function perLikely(width: number, threads: number): number {
   return Math.ceil(width / threads) + 4;
 }
 
-/** How many may be likely, so that adding all of their rows is not too long a loop. */
+/** Most entries of one dispatch, all of which may be likely. */
 function mostLikely({ loopLimit }: Gpu, width: number, threads: number): number {
   return Math.floor(loopLimit / perLikely(width, threads));
 }
 
-/** Threads of a workgroup that adds the rows of the likely ones among `count`. */
+/** Workgroup size of a kernel that adds up the likely ones among `count` entries. */
 export function threadsOfLikely(gpu: Gpu, count: number, width: number): number {
   let threads = gpu.rowThreads;
   while (count > mostLikely(gpu, width, threads) && threads < MOST_THREADS) threads *= 2;

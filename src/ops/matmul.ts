@@ -171,8 +171,8 @@ function staging(name: string, tile: Constants): ProductVariant {
 }
 
 /**
- * Terms of a sum that one thread may loop over: those that loop most, by tiles of 128 × 16, make 9 iterations for 16 terms.
- * A multiple of 64, so that views may begin behind so many rows.
+ * Most terms that one thread may sum. The variant that loops most, with tiles of 128 × 16, makes 9 iterations per 16 terms. A
+ * multiple of 64, so that a view of rows may start there.
  */
 export const MOST_TERMS = 1.5 * LOOP_LIMIT;
 

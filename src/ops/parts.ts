@@ -1,6 +1,6 @@
 /**
- * Sums over many rows, such as the gradient of a bias over tokens, in parts that one dispatch each may loop over
- * (`gpu/loops.ts`): the first part sets or adds, the others add, in order. It runs no kernel.
+ * Splits a sum over many rows, such as the gradient of a bias over tokens, into several dispatches, because a kernel may make
+ * only so many iterations (`gpu/loops.ts`). The first dispatch sets or adds, the others add. This file runs no kernel.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
@@ -11,10 +11,10 @@ export interface SumPart {
   count: number;
 }
 
-/** Parts begin at multiples of this, so that views of rows of any width may. */
+/** Parts start at multiples of this, which aligns views for any row width. */
 const STEP = 64;
 
-/** The parts of a sum over `length` rows, each of which takes so many iterations; mostly there is one. */
+/** The parts of a sum over `length` rows, at `perRow` iterations each; usually one. */
 export function partsOf({ loopLimit }: Gpu, length: number, perRow = 1): SumPart[] {
   const most = Math.max(STEP, Math.floor((loopLimit / perRow - 1) / STEP) * STEP);
   return Array.from({ length: Math.max(1, Math.ceil(length / most)) }, (_, i) => {
@@ -23,13 +23,13 @@ export function partsOf({ loopLimit }: Gpu, length: number, perRow = 1): SumPart
   });
 }
 
-/** Those rows of a part, of a tensor that has `rows` of them. */
+/** The rows of a part as a view of a tensor with `rows` rows. */
 export function rowsOfPart(tensor: Tensor, rows: number, { first, count }: SumPart): BufferView {
   const rowBytes = (tensor.length / rows) * 4;
   return { buffer: tensor.buffer, offset: tensor.offset + first * rowBytes, size: count * rowBytes };
 }
 
-/** A matrix without its first numbers: columns where it keeps its stride. Blocks begin where this is a border for bindings. */
+/** A view that skips the first numbers of a matrix: whole rows, or columns if the stride stays. The start must be aligned. */
 export function behind({ buffer, offset, size }: BufferView, first: number): BufferView {
   return { buffer, offset: offset + 4 * first, size: size - 4 * first };
 }

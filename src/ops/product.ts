@@ -67,7 +67,7 @@ export function product(
   if (lowRank && !ends.lowRank) addLowRank(gpu, layout, lowRank, c, size);
 }
 
-/** A `tn` product whose sums run over more rows than one thread may loop over: rows of one block after the other. */
+/** A `tn` product with more terms per sum than one thread may sum: one dispatch per block of rows. */
 function inBlocksOfTerms(
   gpu: Gpu,
   a: BufferView,

@@ -12,8 +12,9 @@ import { partsOf, rowsOfPart } from './parts.ts';
 /** One row a workgroup, or `ROWS`. */
 export const rows: Grid = { groups: (p, c) => Math.ceil((p.rows as number) / (c.ROWS as number)) };
 /**
- * Rows are short, so where a row would have no more than four threads, each row has one and a workgroup takes 16 of them, as
- * long as one may loop over it: that keeps a processor's vectors full without a barrier, and takes half the time at (900, 96).
+ * Rows are usually short. Where a row would have no more than four threads, each row has one and a workgroup takes 16 rows:
+ * that keeps a processor's vectors full without a barrier, and takes half the time at (900, 96). Rows that one thread may not
+ * loop over get more threads.
  */
 export function rowGroups(gpu: Gpu, cols: number): { WORKGROUP: number; ROWS: number } {
   const { rowThreads, loopLimit } = gpu;

@@ -31,7 +31,7 @@ export interface SamplingSettings {
   seed: number;
 }
 
-/** Iterations for each token of the vocabulary at most: five walks over it, 28 of a quarter each for two edges, and a little. */
+/** Upper bound of iterations per token of the vocabulary: 5 passes, 28 passes of four tokens per iteration, and overhead. */
 const PER_TOKEN = 13;
 
 /** The sequences that are being written. */

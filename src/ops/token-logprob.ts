@@ -16,7 +16,7 @@ import { product } from './product.ts';
 import { bound, formatOf, inBlocksOfRows, weightKernels } from './weights.ts';
 
 const perRow: Grid = { groups: (p) => p.rows };
-/** Tokens that a workgroup of `head_sparse` takes together. */
+/** Tokens per workgroup of `head_sparse`, as in the shader. */
 const TOGETHER = 4;
 
 const kernelsByFormat = weightKernels(shader, 'one', {

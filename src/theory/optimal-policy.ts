@@ -13,7 +13,7 @@ import { type Beta, checkAnswers, perRowBeta } from './answers.ts';
 
 export const optimalPolicyKernels = kernels(shader, { forward: { groups: (p) => p.rows } });
 
-/** Iterations of a thread for an answer at most: masks among its logits take one each, and three walks follow. */
+/** Upper bound of a kernel's iterations per answer: it reads a row four times. */
 const PER_ANSWER = 5;
 
 export interface OptimalPolicyInputs {

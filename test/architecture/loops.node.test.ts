@@ -1,6 +1,6 @@
 /**
- * How far kernels may loop: every loop of every shader has a bound that is known, so that `test/ops/loops.test.ts` can add up
- * what each kernel makes of them at the largest sizes.
+ * Every loop of every shader has a known bound, from which `test/ops/loops.test.ts` computes the iterations of each kernel at the
+ * largest sizes.
  */
 import { expect } from 'chai';
 import { expand } from '../../shaders/include.mjs';
@@ -9,14 +9,14 @@ import { constantsOf, roundsOf } from '../support/loop-rounds.ts';
 import { headersOf } from '../support/wgsl-loops.ts';
 import { filesBelow, textOf } from './sources.ts';
 
-/** What only buffers tell. */
+/** Values that depend on the contents of buffers. */
 const IN_BUFFERS = { tokens: 1, likely: 1 };
 
 describe('loops', () => {
   for (const file of filesBelow('shaders', '.wgsl')) {
-    // The trial of a device loops for longer than any kernel may: that is what it tries.
+    // The trial of a device exceeds the limit on purpose.
     if (/^shaders\/(lib|epilogues|formats|divergences)\/|device\/loops/.test(file)) continue;
-    it(`of ${file} are known`, () => {
+    it(`have known bounds in ${file}`, () => {
       const shader = expand(file.slice('shaders/'.length), (path) => textOf(`shaders/${path}`));
       const { params, constants } = reflect(shader);
       const values = {
@@ -28,7 +28,7 @@ describe('loops', () => {
     });
   }
 
-  it('are none in formats and epilogues, which are joined to kernels as text', () => {
+  it('do not occur in formats, epilogues and divergences, which are joined to kernels as text', () => {
     const joined = filesBelow('shaders', '.wgsl').filter((file) =>
       /\/(epilogues|formats|divergences)\//.test(file),
     );

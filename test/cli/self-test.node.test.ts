@@ -1,4 +1,4 @@
-/** The self-test of `webalign doctor`: all of it passes where loops end as late as they may, long rows fail where they do not. */
+/** The self-test of `webalign doctor` passes on a device that ends loops at our limit; without our limit its long rows fail. */
 import { expect } from 'chai';
 import { runSelfTest } from '../../src/cli/self-test.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -6,14 +6,14 @@ import { LOOP_LIMIT } from '../../src/gpu/loops.ts';
 import { gpuEndingLoops } from '../support/ending-loops.ts';
 
 describe('the self-test', () => {
-  it('passes where loops end after as many iterations as kernels may make', async () => {
+  it('passes on a device that ends loops at the limit', async () => {
     const gpu = await gpuEndingLoops(LOOP_LIMIT);
     const failed = (await runSelfTest(gpu)).filter(({ passed }) => !passed);
     expect(failed).to.deep.equal([]);
     gpu.dispose();
   });
 
-  it('fails for every long row where kernels loop for longer than the device lets them', async () => {
+  it('fails for long rows if kernels exceed the limit of the device', async () => {
     const ending = await gpuEndingLoops(LOOP_LIMIT);
     const careless: Gpu = Object.create(ending, {
       rowThreads: { value: 4 },

@@ -1,4 +1,4 @@
-/** The trial of a device's loops: what becomes of one that ends them, and of one that does not. */
+/** The trial of a device's loops, on this device, on one that ends loops early and on one that refuses the shader. */
 import { expect } from 'chai';
 import { Gpu } from '../../src/gpu/device.ts';
 import { loopEndsAfter } from '../../src/gpu/loops.ts';
@@ -6,18 +6,18 @@ import { freshGpu, platformGpu } from '../support/gpu.ts';
 import { mistaking } from '../support/mistaking-gpu.ts';
 
 describe('the trial of loops', () => {
-  it('finds none that end early where none do', async function onlyThere() {
+  it('agrees with the report of this adapter', async () => {
     const gpu = await freshGpu();
     const end = await loopEndsAfter(gpu.device);
     expect(gpu.adapter.warning ?? '').to.satisfy(
       (text: string) => (end === undefined) !== text.includes('loops'),
     );
     gpu.dispose();
-    // Where the tests run on such an adapter, that is what they must find.
+    // llvmpipe's limit, if the tests run on it.
     if (end !== undefined) expect(end).to.be.at.least(2 * 32_768 - 1);
   });
 
-  it('tells of an adapter that ends loops early, and takes nothing away', async () => {
+  it('warns of an adapter that ends loops early, and disables nothing', async () => {
     const notices: string[] = [];
     const ending = await mistaking('i < counted[0]', 'i < min(counted[0], 65535u)');
     const gpu = await Gpu.request(ending, { onNotice: (line) => notices.push(line) });
@@ -32,7 +32,7 @@ describe('the trial of loops', () => {
     gpu.dispose();
   });
 
-  it('lets pass what does not even compile, which the first kernel will tell of', async () => {
+  it('does not warn if the shader does not compile', async () => {
     const gpu = await Gpu.request(await mistaking('var steps = 0u', 'var steps = 0.5u'));
     expect(gpu.adapter.warning).to.equal(undefined);
     gpu.check();

@@ -1,6 +1,6 @@
 /**
- * Attention in pieces, as it is done where a batch or a context is longer than a kernel may loop: the same bits as in one
- * dispatch, forward and backward, by every variant.
+ * Attention in several dispatches, for batches and contexts longer than a kernel may loop over: bit-identical to one dispatch,
+ * forward and backward, for every variant.
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -14,10 +14,10 @@ import { guards } from '../support/guard.ts';
 import { asDevices, asking, requireSameBytes } from '../support/op.ts';
 import { type Pair, spansOf } from '../support/spans.ts';
 
-/** Iterations that leave a kernel some 40 for what it goes through; tiles of keys are taken one by one. */
+/** A limit that leaves about 40 keys per dispatch, or one tile. */
 const FEW = 1024 + 40;
 
-/** Sequences that begin and end anywhere in a piece, within one, and over several. */
+/** Sequences shorter and longer than a range, with ends at any place in it. */
 const PAIRS: readonly Pair[] = [
   [3, 1, 9],
   [50, 42, 31],
@@ -36,7 +36,7 @@ const HEADS: readonly Heads[] = [
 const restricted = (gpu: Gpu, loopLimit: number): Gpu =>
   Object.create(gpu, { loopLimit: { value: loopLimit } });
 
-/** Value and gradients; `before` is what the gradients are added to. */
+/** Value and gradients; with `before` there are gradients already, which they are added to. */
 async function run(real: Gpu, heads: Heads, before: boolean) {
   const { gpu, check } = guards(real);
   const spans = spansOf(PAIRS);
@@ -71,7 +71,7 @@ describe('attention in pieces', () => {
       for (const before of heads === HEADS[0] ? [false, true] : [false]) {
         const what = `${heads.heads} heads of ${heads.headDim}${heads.window ? ' in a window' : ''}`;
         it(`by ${name}, ${what}${before ? ', added to gradients' : ''}`, async () => {
-          // Only what is held in registers differs between devices.
+          // Only the register kernels depend on the kind of device.
           const devices = asDevices(asking(await testGpu(), name));
           for (const { gpu } of name === 'register' ? devices : devices.slice(0, 1)) {
             const whole = await run(gpu, heads, before);
@@ -86,7 +86,7 @@ describe('attention in pieces', () => {
   }
 });
 
-/** Cached keys of each sequence: prompts, the first of which two share, and tokens of their own. */
+/** Cache rows of each sequence: its prompt, which the first two share, and its own tokens. */
 const CONTEXTS = [
   { prompt: [0, 150], own: 400 },
   { prompt: [0, 150], own: 500 },
@@ -128,7 +128,7 @@ describe('decode attention in pieces', () => {
         );
         const [whole, pieces] = outcomes as [(typeof outcomes)[0], (typeof outcomes)[0]];
         expect(whole.count).to.equal(1);
-        // A window lies within a tile of the wide kernel.
+        // The window fits into one tile of the wide kernel.
         if (!(wide && window)) expect(pieces.count).to.be.above(2);
         for (const [at, result] of ['y', 'keys', 'values'].entries())
           requireSameBytes(pieces.results[at]!, whole.results[at]!, result);

@@ -1,6 +1,6 @@
 /**
- * Operations over rows that are longer than llvmpipe lets a kernel loop, against float64, on a device that ends loops after
- * the limit that our kernels keep (`src/gpu/loops.ts`), half of llvmpipe's: values and gradients.
+ * Operations over rows of 200,000 and a million numbers against float64, values and gradients, on a device that ends loops at
+ * our limit (`src/gpu/loops.ts`), which is half of llvmpipe's.
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -34,7 +34,7 @@ const LONG: readonly Matrix[] = [
   { rows: 1, cols: 1_000_000 },
 ];
 
-/** As the operations' own tests have it, and a sum of five times as many numbers. */
+/** The tolerances of the operations' own tests, for sums of five times as many numbers. */
 const TOLERANCE: RowOpTolerance = {
   value: { absolute: 6e-6, relative: 1e-5 },
   gradient: { absolute: 1e-5, relative: 3e-5 },
@@ -111,7 +111,7 @@ function tensorOf(gpu: Gpu, values: Float32Array, { rows, cols }: Matrix): Tenso
   return Tensor.from(gpu, values, [rows, cols]);
 }
 
-describe('rows longer than a kernel may loop', () => {
+describe('long rows', () => {
   let ending: Gpu;
 
   before(async () => {
@@ -120,7 +120,7 @@ describe('rows longer than a kernel may loop', () => {
 
   after(() => ending.dispose());
 
-  it('meet loops that end', async () => {
+  it('run on a device that ends loops', async () => {
     const counter = shaderOf(`
 @group(0) @binding(0) var<storage, read_write> y: array<u32>;
 @compute @workgroup_size(1)
@@ -134,11 +134,11 @@ fn count() {
     const { count } = kernels(counter, { count: { groups: () => 1 } });
     const y = Tensor.from(ending, Uint32Array.of(200_000, 0), [2]);
     count(ending, { y });
-    // Of four iterations two count; those that leave a loop are some.
+    // Each round of the outer loop makes four: one of its own, two of the inner loop, and the one that leaves it.
     expect(new Uint32Array(await ending.read(y))[1]).to.equal(LOOP_LIMIT / 2);
   });
 
-  it('are wrong where a thread takes too many numbers', async () => {
+  it('are wrong if kernels exceed the limit', async () => {
     const careless: Gpu = Object.create(ending, {
       rowThreads: { value: 4 },
       loopLimit: { value: 2 ** 31 },
@@ -154,7 +154,7 @@ fn count() {
     for (const threads of [4, 64]) {
       it(`${name}, ${threads} threads a short row`, async () => {
         const gpu: Gpu = Object.create(ending, { rowThreads: { value: threads } });
-        // The longest take as many threads on either kind of device.
+        // The longest rows take the same threads on either kind of device.
         const shapes = threads === 4 ? LONG : LONG.slice(0, 1);
         await checkRowOp(gpu, 'ordinary', threads, TOLERANCE, make, shapes);
         await checkRowOp(gpu, 'masked', threads, TOLERANCE, make, LONG.slice(0, 1));
@@ -164,14 +164,14 @@ fn count() {
 
   for (const shape of LONG) {
     it(`the optimal policy over ${shape.cols} answers`, async () => {
-      // Prompts 0 and 2 have masks.
+      // Prompt 0 has masks.
       const cases = randomCases(7, { ...shape, rows: 3 });
       const tape = Tape.forInference(ending);
       const { logPolicy, optimum } = optimalPolicy(tape, onDevice(ending, cases));
       const truth = theory.optimalPolicy(cases.reference, cases.rewards, cases.beta, cases.shape);
       expectClose(await logPolicy.toArray(ending), truth.logPolicy, { absolute: 2e-5, relative: 1e-6 });
       const best = await optimum.toArray(ending);
-      // Of rewards up to 10⁴ β, and sums of 10⁶ of them.
+      // Rewards are up to 10⁴ β.
       for (const [n, value] of best.entries())
         expect(Math.abs(value - truth.optimum[n]!)).to.be.below(1e-5 * 1e4 * cases.beta[n]!);
       tape.dispose();
@@ -183,7 +183,7 @@ fn count() {
       const gpu: Gpu = Object.create(ending, { rowThreads: { value: threads } });
       const vocabulary = 262_144;
       const rows = 2;
-      // Many are tied, so that an edge takes all rounds to be found.
+      // Many logits are equal, so that finding an edge takes all rounds.
       const logits = Float32Array.from(random(3).normals(rows * vocabulary, 2), (z) => Math.round(4 * z) / 4);
       const live = {
         places: Tensor.from(gpu, Uint32Array.of(0, 0, 0, 0, 0, 0, 0, 1), [rows, 4]),
@@ -213,7 +213,7 @@ fn count() {
       }
     });
 
-    // The second leaves nothing out, so that all tokens are likely ones.
+    // The second value makes all tokens likely.
     for (const filterEps of [0, 1e-30]) {
       it(`the fused head of a vocabulary of 200,000, eps ${filterEps}, ${threads} threads a short row`, async () => {
         const gpu: Gpu = Object.create(ending, { rowThreads: { value: threads } });
@@ -227,7 +227,7 @@ fn count() {
           if (trained) train(gpu, inputs.head, new Float32Array(data.head.length));
           const result = await run(gpu, inputs, data.upstream, filterEps);
           expectValues(result, expected.values, tolerance.value);
-          // All tokens are added one after the other, twice as many as in the head's own tests.
+          // A sequential sum over all tokens, twice as long as in the head's own tests.
           const { l2 } = tolerance.gradient;
           expectClose(result.dhidden, expected.slopes.dhidden, { l2: 2 * (l2 as number), label: 'd hidden' });
         }
@@ -235,7 +235,7 @@ fn count() {
     }
   }
 
-  it('are refused where no workgroup is wide enough', () => {
+  it('are refused if the largest workgroup would exceed the limit', () => {
     expect(threadsOfRow({ rowThreads: 4, loopLimit: LOOP_LIMIT }, 8192)).to.equal(4);
     expect(threadsOfRow({ rowThreads: 4, loopLimit: LOOP_LIMIT }, 8193 * 4)).to.equal(8);
     expect(threadsOfRow({ rowThreads: 64, loopLimit: LOOP_LIMIT }, 500_000)).to.equal(64);

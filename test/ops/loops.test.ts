@@ -1,7 +1,7 @@
 /**
- * No kernel loops for longer than it may (`src/gpu/loops.ts`), on a software adapter or on a GPU, at the largest sizes that
- * models and data have: a million answers a row, vocabularies of 262,144, 131,072 tokens at once, 10⁹ parameters, batches of
- * 100,000 pairs. Counted from the shaders' text and what ops pass to them; nothing runs.
+ * No kernel exceeds the loop limit (`src/gpu/loops.ts`), as a software adapter or a GPU runs it, at the largest realistic sizes:
+ * a million numbers per row, vocabularies of 262,144, batches of 131,072 tokens, 10⁹ parameters, 100,000 pairs. Iterations are
+ * computed from the shaders' text and from the calls that ops make; nothing runs.
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -44,7 +44,7 @@ type Run = (tape: Tape, tensor: Make, gpu: Gpu) => Tensor | undefined;
 
 const targetsOf = (make: Make, rows: number) => make([rows], false, 'u32');
 
-/** Operations at their largest; where one gives a tensor, its backward pass follows. */
+/** Operations at the largest sizes. If one returns a tensor, its backward pass is counted too. */
 const LARGEST: Readonly<Record<string, Run>> = {
   softmax: (tape, make) => softmax(tape, make([2, LONG], true)),
   logSoftmax: (tape, make) => logSoftmax(tape, make([2, LONG], true)),
@@ -93,7 +93,7 @@ const LARGEST: Readonly<Record<string, Run>> = {
     rmsNorm(tape, make([TOKENS, HIDDEN], true), make([HIDDEN], true), { eps: 1e-6 }),
   layerNorm: (tape, make) =>
     layerNorm(tape, make([TOKENS, HIDDEN], true), make([HIDDEN], true), make([HIDDEN], true), 1e-6),
-  // Every token may be the same.
+  // All entries may read the same row.
   gather: (tape, make) =>
     gather(tape, make([VOCABULARY, HIDDEN], true), {
       indices: make([TOKENS], false, 'u32'),
@@ -133,7 +133,7 @@ function headCases(): Record<string, Run> {
   return cases;
 }
 
-/** Of dimensions that are vectors, and of odd ones; with an adapter of either kind. */
+/** Dimensions that are multiples of four, and odd ones, for weights and adapters. */
 function linearCases(): Record<string, Run> {
   const cases: Record<string, Run> = {};
   for (const [inputs, out, rank] of [
@@ -194,14 +194,14 @@ function pairCases(...names: string[]): Record<string, Run> {
   );
 }
 
-/** The variants that a case may run by. */
+/** The variants of each case, by its name. */
 const VARIANTS: readonly (readonly [RegExp, readonly { readonly name: string }[]])[] = [
   [/^attention/, ATTENTION_VARIANTS],
   [/softmax/i, SOFTMAX_VARIANTS],
   [/^linear|^head/, PRODUCT_VARIANTS],
 ];
 
-describe('kernels loop for no longer than they may', () => {
+describe('kernels stay within the loop limit', () => {
   for (const software of [true, false]) {
     for (const [name, run] of Object.entries(LARGEST)) {
       it(`${name}, ${software ? 'on a software adapter' : 'on a GPU'}`, async () => {
@@ -228,7 +228,7 @@ describe('kernels loop for no longer than they may', () => {
   }
 });
 
-/** What variants may need. */
+/** All features that variants may need. */
 const everything = {
   features: ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'],
   matrixUnit: { m: 8, n: 8, k: 8, subgroup: 32 },

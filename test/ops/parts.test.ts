@@ -1,6 +1,6 @@
 /**
- * What takes several dispatches, or more threads, because a kernel may not loop for longer: on devices whose kernels may loop
- * hardly at all, and at sizes that no kernel may loop over. Against float64, as in the operations' own tests.
+ * Operations that need several dispatches or larger workgroups to stay within the loop limit, against float64: with a very low
+ * limit at small sizes, and with the real limit at large ones.
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -32,7 +32,7 @@ import { guards } from '../support/guard.ts';
 import { draw, expectValues, run, tolerances, train, truth, upload } from '../support/head-logprob.ts';
 import { asDevices, asking, checkOp, requireSameBytes } from '../support/op.ts';
 
-/** Iterations that a kernel may make: parts of a sum are the fewest rows that there can be, 64. */
+/** A limit at which parts of a sum have 64 rows, the fewest possible. */
 const FEW = 100;
 
 const limited = (gpu: Gpu, loopLimit: number): Gpu => Object.create(gpu, { loopLimit: { value: loopLimit } });
@@ -43,10 +43,10 @@ async function fewLoops(loopLimit = FEW): Promise<{ name: string; gpu: Gpu }[]> 
 
 const normals = (seed: number, length: number) => Float32Array.from(random(seed).normals(length));
 
-// Sums of 431 terms of size 1, in parts.
+// Sums of 431 terms of size 1.
 const SUMS = { absolute: 1e-4, relative: 1e-5 };
 
-describe('in parts', () => {
+describe('with a low loop limit', () => {
   it('a linear layer of odd sizes, its bias and its gradients', async () => {
     const [rows, inFeatures, outFeatures] = [431, 203, 6];
     const shape = { rows, inFeatures, outFeatures };
@@ -84,7 +84,7 @@ describe('in parts', () => {
     );
   });
 
-  // Rows that a thread may go over by itself, and rows that it may not.
+  // Rows that one thread may loop over, and rows that it may not.
   for (const cols of [16, 123]) {
     it(`norms over rows of ${cols}, and the gradients of their weights`, async () => {
       const rows = 200;
@@ -133,10 +133,10 @@ describe('in parts', () => {
     });
   }
 
-  it('the gradient of rows that are read more often than a kernel may loop', async () => {
+  it('the gradient of a row with more readers than a kernel may loop over', async () => {
     const [rows, count, cols, scale] = [3, 431, 5, 0.5];
     const table = normals(7, rows * cols);
-    // The second row is never read, and the last in one part alone.
+    // The second row is never read; the readers of the last fit into one part.
     const indices = Uint32Array.from({ length: count }, (_, i) => (i % 11 === 0 ? 2 : 0));
     const places = (row: number) => [...indices.keys()].filter((i) => indices[i] === row);
     const entries = Uint32Array.from([...places(0), ...places(2)]);
@@ -160,7 +160,7 @@ describe('in parts', () => {
     );
   });
 
-  it('the norm of more gradients than 256 workgroups may go over', async () => {
+  it('the norm of more gradients than 256 workgroups may loop over', async () => {
     const gradients = normals(8, 20_000);
     const norm = norms.gradNorm([gradients]);
     for (const { gpu: device } of await fewLoops(16)) {
@@ -173,7 +173,7 @@ describe('in parts', () => {
     }
   });
 
-  it('halves of long rows, to the same bits', async () => {
+  it('packed halves of long rows, bit-identical', async () => {
     const [rows, cols] = [6, 1224];
     const x = normals(9, rows * cols);
     const packed = async (device: Gpu) => {
@@ -191,7 +191,7 @@ describe('in parts', () => {
     for (const { name, gpu } of await fewLoops()) requireSameBytes(await packed(gpu), whole, name);
   });
 
-  it('the head, where all tokens are likely', async () => {
+  it('the fused head if all tokens are likely', async () => {
     const shape = { rows: 150, width: 42, vocabulary: 431 };
     const data = draw(10, shape);
     const exact = truth(data, shape);
@@ -214,7 +214,7 @@ describe('in parts', () => {
   });
 });
 
-describe('sums that are longer than a kernel may loop', () => {
+describe('products with more terms than a thread may sum', () => {
   const [m, n] = [8, 12];
   const k = MOST_TERMS + 76;
   for (const layout of ['nt', 'nn', 'tn'] as const satisfies readonly Layout[]) {
@@ -230,12 +230,12 @@ describe('sums that are longer than a kernel may loop', () => {
       });
       for (const { name: device, gpu: real } of asDevices(await testGpu())) {
         for (const { name, reduced } of PRODUCT_VARIANTS) {
-          if (reduced) continue; // they plan, and loop, as the others do
+          if (reduced) continue; // these are planned as the others are
           const { gpu, check } = guards(asking(real, name));
           const c = gpu.upload(new Float32Array(m * n).fill(1), 'c');
           const options = { scale: 0.5, accumulate: 1 } as const;
           product(gpu, layout, gpu.upload(a, 'a'), gpu.upload(b, 'b'), c, { m, n, k }, options);
-          // 49,000 terms of size 1, whose sum is about 220.
+          // A sum of 49,000 terms of size 1 is about 220.
           const found = new Float32Array(await gpu.read(c), 0, m * n);
           expectClose(found, expected, { absolute: 2e-2, label: `${name}, ${device}` });
           await check();
@@ -244,14 +244,14 @@ describe('sums that are longer than a kernel may loop', () => {
     });
   }
 
-  it('take slices even where there are many results', () => {
+  it('are cut into slices even if there are many results', () => {
     const plain = { format: 'f32', software: true, layout: 'nn', m: 4096, n: 4096 } as const;
     expect(planProduct({ ...plain, k: MOST_TERMS }).slices).to.equal(1);
     expect(planProduct({ ...plain, k: MOST_TERMS + 4 }).slices).to.equal(2);
   });
 });
 
-describe('ranks of more pairs than a kernel may loop over 33 times', () => {
+describe('objectives that rank a large batch', () => {
   for (const name of ['aot', 'aot_unpaired']) {
     it(name, async () => {
       const gpu = await gpuEndingLoops(LOOP_LIMIT);

@@ -1,6 +1,6 @@
 /**
- * A device that runs nothing and notes how many iterations each kernel makes that an op would have started on it: for ops at
- * sizes that no machine of a test holds.
+ * A device that runs nothing, but computes the iterations of each kernel that an op calls on it. This allows sizes far beyond
+ * the memory of a test machine.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
 import type { PipelineKey } from '../../src/gpu/pipelines.ts';
@@ -13,18 +13,18 @@ import { iterationsOf, type LoopsOfCode, loopsOf } from './wgsl-loops.ts';
 
 const parsed = new WeakMap<Shader, LoopsOfCode>();
 
-/** Larger than any tensor of a test. */
+/** A binding limit above any tensor of a test. */
 const NO_LIMIT = 2 ** 50;
 
 export interface CountedLoops {
   gpu: Gpu;
-  /** The most iterations of each kernel so far, by its label. */
+  /** Most iterations of each kernel so far, by label. */
   readonly most: ReadonlyMap<string, number>;
-  /** A tensor without a buffer, trained or not. */
+  /** A tensor without memory. */
   tensor(shape: readonly number[], trained?: boolean, dtype?: 'f32' | 'u32'): Tensor;
 }
 
-/** The device as if it were a software adapter, or a GPU. */
+/** The device as a software adapter or as a GPU. */
 export function countedLoops(real: Gpu, software: boolean, known: Values = {}): CountedLoops {
   const most = new Map<string, number>();
   const view = (size: number): BufferView => ({ buffer: {} as GPUBuffer, offset: 0, size });
@@ -74,7 +74,7 @@ function iterationsIn(
     ]),
   );
   const fixed = constantsOf(written, constants);
-  // Of all rows, for each of a few tokens; or of all tokens.
+  // Entries that the sparse kernels of the head may all have to add.
   const likely = entry === 'head_sparse' ? (passed.rows ?? 0) * (fixed.TOGETHER ?? 1) : passed.cols;
   const values = { ...fixed, ...known, ...passed, likely: likely ?? 0 };
   const loops = parsed.get(shader) ?? loopsOf(shader.code);

@@ -1,31 +1,31 @@
 /**
- * How often each loop of our shaders goes round at most, from a call's parameters and constants. Loops over what both say are
- * read off their headers; the others, which run over what lies in buffers or over functions' own variables, have a row here.
+ * Upper bounds of the rounds of each loop in our shaders, from a call's parameters and constants. If a header uses nothing but
+ * these, the bound is computed from its text. Loops over the contents of buffers or over local variables need a row here.
  */
 
-/** Parameters and constants of a call by name. */
+/** Parameters and constants of a call, by name. */
 export type Values = Readonly<Record<string, number>>;
 
 const upTo = (count: number, most: number) => Math.min(count, most);
 const taken = ({ start, stop }: Values) => stop! - start!;
-/** Of a row's share, what lies in one block or stretch. */
+/** Numbers of a thread in one block of a row. */
 const inBlock = ({ cols, WORKGROUP, BLOCK }: Values) => upTo(BLOCK!, Math.ceil(cols! / WORKGROUP!));
 
-/** Tiles in a pass. Of 32 queries no more than 48 begin what they see in places of their own, in both passes. */
+/** Tiles of keys in one of two passes. The 32 queries of a tile have at most 48 origins, each with one partial tile. */
 const tilesSeen = (v: Values) => taken(v) / v.TILE! + 24;
 
-/** Of loops inside of others that are long in turns, the rounds on average. */
+/** Average rounds of inner loops whose total is bounded, not each of them. */
 const AVERAGES: Readonly<Record<string, (v: Values) => number>> = {
-  // logits/token-logprob: all may be likely, each for one thread
+  // logits/token-logprob: each entry is in the list of one thread
   'var k = thread * SHARE; k < thread * SHARE + kept_counts[thread]; k++': (v) =>
     upTo(v.STRETCH!, v.likely!) / v.WORKGROUP!,
-  // The next place is looked for once each.
+  // The next origin is looked for once per origin.
   'var b = 0u; b < TILE; b++': (v) => (50 * v.TILE!) / (2 * tilesSeen(v)),
 };
 
 const ROWS: Readonly<Record<string, (v: Values) => number>> = {
   'var width = WORKGROUP / 2u; width > 0u; width = width / 2u': (v) => Math.log2(v.WORKGROUP!),
-  // lib/online-logsumexp, and what sums in blocks as it does
+  // Sums over a row in blocks
   'var block = share.first; block < share.end; block += BLOCK * TEAM': (v) =>
     v.cols! / v.BLOCK! / v.WORKGROUP!,
   '; i + 3u * TEAM < end; i += 4u * TEAM': (v) => inBlock(v) / 4,
@@ -52,10 +52,10 @@ const ROWS: Readonly<Record<string, (v: Values) => number>> = {
   'var e = lane; e < DEEP * (TALL + WIDE); e += threads': (v) =>
     (v.DEEP! * (v.TALL! + v.WIDE!)) / (v.THREADS ?? v.LINES! * v.LANES!),
   'var i = params.first; i < params.first + params.count; i++': (v) => v.count!,
-  // Arrays of matrices lie in registers, which no counted number indexes: a device that has such matrices unrolls these.
+  // These index arrays of subgroup matrices, which live in registers, so compilers unroll them.
   'var d = 0u; d < LEFTS; d++': () => 0,
   'var q = 0u; q < RIGHTS; q++': () => 0,
-  // attention: keys that a dispatch takes, which of four tokens some may see as a prefix and others as a segment
+  // attention: of four tokens, some may see a key as part of a prefix and others as part of a segment
   'var j = seen.first; j < seen.end; j++': (v) => (v.TOKENS === 1 ? taken(v) / 2 : taken(v)),
   'var i = seeing.first; i < seeing.end; i++': taken,
   'var head = first_head + params.from_head; head < first_head + params.to_head; head++': (v) =>
@@ -70,7 +70,7 @@ const ROWS: Readonly<Record<string, (v: Values) => number>> = {
   'var t = first; t < end; t++': taken,
   'var start = first; start < end; start += WORKGROUP': (v) => taken(v) / v.WORKGROUP!,
   'var i = team; i < min(WORKGROUP, end - start); i += TEAMS': (v) => v.WORKGROUP! / v.TEAMS!,
-  // sums over rows of a table, over gradients, over the tokens of a sequence
+  // gather, grad-norm, sums over the tokens of a sequence
   'var e = begin; e < end; e++': (v) => v.most!,
   'var i = chunk * length + lane; i < end; i += WORKGROUP': (v) => v.count! / v.chunks! / v.WORKGROUP!,
   'var row = offsets[sequence] + lane; row < offsets[sequence + 1u]; row += WORKGROUP': (v) =>
@@ -80,7 +80,7 @@ const ROWS: Readonly<Record<string, (v: Values) => number>> = {
   'var i = start + lane; i < end; i += WORKGROUP': (v) => v.tokens! / v.WORKGROUP!,
 };
 
-/** Rounds of a loop with this header; throws where nothing says how many. */
+/** Upper bound of the rounds of a loop with this header; throws if none is known. */
 export function roundsOf(header: string, values: Values): number {
   const [average, row] = [AVERAGES[header], ROWS[header]];
   if (average) return average(values);
@@ -94,7 +94,7 @@ export function roundsOf(header: string, values: Values): number {
   throw new Error(`no bound is known of the loop (${header}): give it a row in test/support/loop-rounds.ts`);
 }
 
-/** Whether a branch may be taken: false only where constants rule it out. */
+/** False if constants rule a branch out. */
 export function holdsFor(condition: string, constants: Values): boolean {
   const [, not, name, is, number] = /^(!?)([A-Z_]+)(?: (>|==) (\d+)u?)?$/.exec(condition) ?? [];
   const value = constants[name ?? ''];
@@ -103,7 +103,7 @@ export function holdsFor(condition: string, constants: Values): boolean {
   return is === '>' ? value > Number(number) : value === Number(number);
 }
 
-/** The value of sums and products of numbers and names; NaN where a name is unknown. */
+/** Value of an integer expression with + - * / and parentheses; NaN if a name is unknown. */
 export function numberOf(text: string, values: Values): number {
   const tokens = text.replace(/\bparams\./g, '').match(/\w+|[-+*/()]/g) ?? [];
   let at = 0;
@@ -138,7 +138,7 @@ export function numberOf(text: string, values: Values): number {
   return at === tokens.length ? result : Number.NaN;
 }
 
-/** The numbers among a shader's constants, as written or as a call replaces them. */
+/** Numeric constants of a shader, as written or as a call replaces them. */
 export function constantsOf(
   written: ReadonlyMap<string, string>,
   replaced: Readonly<Record<string, unknown>>,

@@ -1,4 +1,4 @@
-/** A GPU that reads a text of a shader wrongly, for the trials that a new device goes through. */
+/** A GPU whose devices misread part of a shader, for the trials of a new device. */
 import { platformGpu } from './gpu.ts';
 
 /** The platform's GPU as a software adapter, which alone is tried, and whose devices read a text of a shader wrongly. */

@@ -1,4 +1,4 @@
-/** Spans of packed pairs, as a packed batch has them. */
+/** Spans of packed pairs, in the form of a packed batch. */
 
 /** Prompt, chosen and rejected lengths of one pair; two zeros make a plain sequence. */
 export type Pair = readonly [number, number, number];

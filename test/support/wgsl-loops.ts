@@ -1,29 +1,29 @@
 /**
- * The loops of WGSL, as text: where they are, how often a kernel goes round them at most, and the same code with all loops
- * ended after so many iterations together, as Mesa's llvmpipe does. Knows `for` and `while`, which is all that our shaders use.
+ * Finds the loops in WGSL, computes the iterations of a kernel from bounds of its loops, and rewrites a shader so that its loops
+ * end after a number of iterations, as Mesa's llvmpipe does. Supports `for` and `while`; our shaders use nothing else.
  */
 
-/** A stretch of code between braces: its loops and branches, and the functions that it calls outside of them. */
+/** Code between braces: its loops and branches, and the functions called outside of these. */
 interface Block {
   loops: Loop[];
   branches: Branch[];
   calls: string[];
 }
 
-/** What is done where a condition holds. */
+/** The block of an `if`. */
 interface Branch extends Block {
   condition: string;
 }
 
 interface Loop extends Block {
-  /** What stands between the parentheses, spaces made one. */
+  /** The text between the parentheses, with single spaces. */
   header: string;
-  /** Where the condition begins and ends, and where the body begins, in the code without comments. */
+  /** Position of the condition, and of the body's opening brace, in the code without comments. */
   goesOn: [number, number];
   body: number;
 }
 
-/** The functions of a shader by name; its code without comments, a character for a character. */
+/** The functions of a shader by name, and its code with comments blanked. */
 export interface LoopsOfCode {
   code: string;
   functions: ReadonlyMap<string, Block>;
@@ -74,7 +74,7 @@ function blockOf(code: string, open: number, names: ReadonlySet<string>): Block 
   return block;
 }
 
-/** Where the bracket at `open` closes. */
+/** Position of the bracket that closes the one at `open`. */
 function closing(code: string, open: number, opener: string, closer: string): number {
   let depth = 0;
   for (let i = open; i < code.length; i++) {
@@ -84,7 +84,7 @@ function closing(code: string, open: number, opener: string, closer: string): nu
   throw new Error(`no ${closer} closes what opens at ${open}`);
 }
 
-/** The headers of all loops of a shader's own functions. */
+/** The headers of all loops of a shader. */
 export function headersOf(text: string): string[] {
   const ofBlock = (block: Block): string[] =>
     loopsIn(block).flatMap((loop) => [loop.header, ...ofBlock(loop)]);
@@ -92,9 +92,9 @@ export function headersOf(text: string): string[] {
 }
 
 /**
- * Iterations of all loops that an entry makes at most, where a loop goes round `rounds(header)` times at most and leaving it
- * counts as one more; one of no rounds is not there. All branches count, as on a device that takes each with some threads at
- * rest, but for those that a constant rules out: where `holds(condition)` is false.
+ * Upper bound of the iterations of an entry, all loops together. `rounds(header)` bounds a loop; leaving it counts as one more
+ * iteration, and a loop of zero rounds is skipped. All branches count, because a device may execute both sides with some
+ * threads masked, except those with `holds(condition)` false.
  */
 export function iterationsOf(
   { functions }: LoopsOfCode,
@@ -122,8 +122,8 @@ export function iterationsOf(
 }
 
 /**
- * The code with its loops ended after `most` iterations of all together, where leaving a loop counts as one. Loops with a
- * barrier in them count, but go on: what they do must not differ from thread to thread.
+ * The code with loops that end after `most` iterations of all loops together; leaving a loop counts as one. Loops that contain
+ * a barrier count but do not end, because their control flow must be uniform.
  */
 export function endingLoops(text: string, most: number): string {
   const { code, functions } = loopsOf(text);
@@ -153,7 +153,7 @@ fn loops_go_on() -> bool {
 `;
 }
 
-/** The loops of a block, those in its branches too, but not those in other loops. */
+/** The loops of a block and of its branches, without nested loops. */
 function loopsIn({ loops, branches }: Block): Loop[] {
   return [...loops, ...branches.flatMap(loopsIn)];
 }
