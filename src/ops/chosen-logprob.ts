@@ -5,7 +5,7 @@
 import shader from '../../shaders/decode/chosen-logprob.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { kernels } from '../gpu/kernel.ts';
-import { threadsOfRow } from '../gpu/loops.ts';
+import { sharingRows } from '../gpu/loops.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { LiveSequences, StepOfRows } from './sample.ts';
 
@@ -27,7 +27,6 @@ export function chosenLogprobs(
     step,
     sequences: tokens.cols,
   };
-  chosenLogprobKernels.forward(gpu, { logits, places, tokens, logprobs }, params, {
-    WORKGROUP: threadsOfRow(gpu, vocabulary),
-  });
+  const buffers = { logits, places, tokens, logprobs };
+  chosenLogprobKernels.forward(gpu, buffers, params, sharingRows(gpu, vocabulary));
 }
