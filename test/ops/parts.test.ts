@@ -244,6 +244,17 @@ describe('products with more terms than a thread may sum', () => {
     });
   }
 
+  it('take no memory for slices where they run over tokens', async () => {
+    // A GPU takes slices here to have enough threads.
+    const [software] = asDevices(await testGpu());
+    const gpu = software!.gpu.countingCopy();
+    const [m, n, k] = [256, 256, 2 * MOST_TERMS];
+    const [a, b, c] = [k * m, k * n, m * n].map((length) => gpu.pool.allocate(4 * length, 'matrix'));
+    const { peak } = gpu.memory();
+    product(gpu, 'tn', a!, b!, c!, { m, n, k });
+    expect(gpu.memory().peak).to.equal(peak);
+  });
+
   it('are cut into slices even if there are many results', () => {
     const plain = { format: 'f32', software: true, layout: 'nn', m: 4096, n: 4096 } as const;
     expect(planProduct({ ...plain, k: MOST_TERMS }).slices).to.equal(1);
