@@ -9,7 +9,7 @@ import { FAMILIES } from '../losses/families.ts';
 import { type RLOOArgs, type RLOOConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
 import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
-import { RewardEvaluation } from './evaluation.ts';
+import { certificateNotice, RewardEvaluation } from './evaluation.ts';
 import { type BatchReward, weighedRewards } from './rewards.ts';
 import { repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
 import { RolloutSource } from './source.ts';
@@ -50,9 +50,12 @@ export class RLOOTrainer extends Trainer<RLOOConfig> {
       }),
       evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),
       temperature: config.temperature,
-      notices: [...samplingNotices(model), repeatedPrompts(prompts), notice].filter(
-        (line) => line !== undefined,
-      ),
+      notices: [
+        ...samplingNotices(model),
+        repeatedPrompts(prompts),
+        notice,
+        certificateNotice(config, heldOut.length),
+      ].filter((line) => line !== undefined),
     });
   }
 }
