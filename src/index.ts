@@ -8,6 +8,12 @@ import { NoAdapterError } from './gpu/errors.ts';
 
 // Data, as people have it.
 export type { Message } from './data/chat-template.ts';
+export {
+  COMPARISONS,
+  type Comparison,
+  type ComparisonRow,
+  type TokenizedComparison,
+} from './data/comparison-dataset.ts';
 export type { DataForm, DataRow } from './data/data-form.ts';
 export { LABELLED, type LabelledRow, readLabelledRows } from './data/labelled-dataset.ts';
 export {
@@ -110,7 +116,7 @@ export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
 export { type AdvantageOptions, advantages, type Baseline } from './rollout/advantages.ts';
 export { REWARDS, type RewardOptions } from './rollout/built-in-rewards.ts';
 export { RewardEvaluation } from './rollout/evaluation.ts';
-export type { BatchReward, RewardBatch } from './rollout/rewards.ts';
+export type { BatchReward, Rater, Reward, RewardBatch } from './rollout/rewards.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
 export { type RolloutSettings, RolloutSource } from './rollout/source.ts';
 export { Tape } from './tensor/tape.ts';
@@ -149,6 +155,9 @@ export {
   type ORPOArgs,
   type ORPOConfig,
   type PeftConfig,
+  REWARD_DEFAULTS,
+  type RewardArgs,
+  type RewardConfig,
   RLOO_DEFAULTS,
   type RLOOArgs,
   type RLOOConfig,
@@ -189,6 +198,14 @@ export {
   type RewardFunction,
 } from './train/monte-carlo.ts';
 export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
+export {
+  type LoadRewardOptions,
+  RewardModel,
+  type RewardModelOptions,
+  type RewardScoreOptions,
+  type ScoreInput,
+} from './train/reward-model.ts';
+export { RewardTrainer, type RewardTrainerOptions } from './train/reward-trainer.ts';
 export {
   type SACPOEvent,
   type SACPOStage,

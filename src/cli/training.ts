@@ -64,6 +64,8 @@ export interface RunSummary {
         loss?: number;
         'rewards/accuracies'?: number;
         'rewards/margins'?: number;
+        accuracy?: number;
+        margin?: number;
       } & RewardEvaluationSummary)
     | null;
   /** Where the time went, where the policy writes its own completions. */
@@ -94,7 +96,7 @@ export async function runTraining(
   signal: AbortSignal,
 ): Promise<TrainingResult> {
   const trainer = method.trainer({
-    ...(await method.extra?.load(settings)),
+    ...(await method.extra?.load(settings, { model, tokenizer, settings, terminal, signal })),
     model,
     args: pick(settings, methodOptions(method)),
     trainDataset: train,
@@ -239,15 +241,17 @@ const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => num
   {
     loss: (value) => `loss ${value.toFixed(3)}`,
     reward: (value) => `reward ${value.toFixed(2)}`,
-    objective: (value, of) => `J ${value.toFixed(2)}${margin(of('objective/standard_error'))}`,
+    objective: (value, of) => `J ${value.toFixed(2)}${plusMinus(of('objective/standard_error'))}`,
     'kl/sequence': (value) => `KL ${value.toFixed(2)}`,
     optimality_gap: (value, of) => {
       // From few effective samples it is known from below alone.
       const sign = of('optimality_gap/lower_bound') === 1 ? ' at least' : '';
-      return `gap${sign} ${value.toFixed(2)}${margin(of('optimality_gap/standard_error'))}`;
+      return `gap${sign} ${value.toFixed(2)}${plusMinus(of('optimality_gap/standard_error'))}`;
     },
     'rewards/margins': (value) => `margin ${value.toFixed(2)}`,
     'rewards/accuracies': (value) => `accuracy ${(100 * value).toFixed(0)}%`,
+    margin: (value) => `margin ${value.toFixed(2)}`,
+    accuracy: (value) => `accuracy ${(100 * value).toFixed(0)}%`,
     [KL]: (value) => `KL ${value.toFixed(2)}`,
   };
 
@@ -261,7 +265,7 @@ function figures(metrics: Metrics, prefix = ''): string {
   return shown.join(' · ');
 }
 
-function margin(standardError: number | undefined): string {
+function plusMinus(standardError: number | undefined): string {
   return standardError === undefined ? '' : ` ± ${standardError.toFixed(2)}`;
 }
 
@@ -292,6 +296,8 @@ function summary(
           loss: held.eval_loss,
           'rewards/accuracies': held['eval_rewards/accuracies'],
           'rewards/margins': held['eval_rewards/margins'],
+          accuracy: held.eval_accuracy,
+          margin: held.eval_margin,
           ...rewardEvaluation(held),
           kl: held['eval_kl/sequence'] ?? held[`eval_${KL}`],
         }

@@ -38,7 +38,7 @@ const REFERENCE_GROUPS = 4;
 
 /** Rates samples: each completion with its prompt's columns. Throws as {@link rate} does. */
 export function rateSamples(
-  { prompts, examples, completions, finished }: Samples,
+  { prompts, examples, completions, finished, tokenizer }: Samples,
   rewards: readonly WeighedReward[],
   { rewardTimeout, step, signal }: Pick<EarningSettings, 'rewardTimeout' | 'step' | 'signal'>,
 ): Promise<Rated> {
@@ -49,7 +49,9 @@ export function rateSamples(
   const batch = {
     prompts: rows.map((row) => row?.prompt ?? ''),
     completions,
+    promptIds: examples.flatMap(({ prompt, completions }) => completions.map(() => prompt)),
     completionIds: examples.flatMap((example) => example.completions),
+    tokenizer,
     columns: Object.fromEntries(columns),
     finished,
     step,
