@@ -16,6 +16,12 @@ import { InterruptedError, type StopSignal, UsageError } from './failures.ts';
 import { type Method, methodOptions } from './methods.ts';
 import { adapterJson, type OpenModel, type Origin, readAdapterFor } from './open.ts';
 import { LORA_OPTIONS, OPTIONS, pick, type Settings } from './options.ts';
+import {
+  type RewardEvaluationSummary,
+  RolloutClock,
+  type RolloutSummary,
+  rewardEvaluation,
+} from './rollout-summary.ts';
 import { CHECKPOINT, type RunFolder } from './run-folder.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -47,30 +53,34 @@ export interface RunSummary {
   completions?: number;
   texts?: number;
   prompts?: number;
-  /** Tokens computed. */
-  tokens: number;
+  /** Tokens computed, and written where the policy writes its own completions. */
+  tokens: number | RolloutSummary['tokens'];
   loss: { first: number | undefined; last: number | undefined };
   /** Mean reward of the completions of a step, where the policy writes them itself. */
   reward?: { first: number | undefined; last: number | undefined };
   /** Of the rows held out; null without any. What a method does not have is left out. */
-  eval: {
-    loss?: number;
-    'rewards/accuracies'?: number;
-    'rewards/margins'?: number;
-    accuracy?: number;
-    margin?: number;
-    kl?: number;
-    reward?: number;
-    objective?: number;
-    optimalityGap?: number;
-    effectiveSamples?: number;
-  } | null;
+  eval:
+    | ({
+        loss?: number;
+        'rewards/accuracies'?: number;
+        'rewards/margins'?: number;
+        accuracy?: number;
+        margin?: number;
+      } & RewardEvaluationSummary)
+    | null;
+  /** Where the time went, where the policy writes its own completions. */
+  seconds?: RolloutSummary['seconds'];
   tokensPerSecond: number;
   peakBytes: number;
   adapter: ReturnType<typeof adapterJson>;
   /** Kernel variants that ran, by class of shapes. */
   variants: RunPlan['variants'];
   out: string;
+}
+
+/** Tokens computed while it trained. */
+export function trainedTokens({ tokens }: Pick<RunSummary, 'tokens'>): number {
+  return typeof tokens === 'number' ? tokens : tokens.trained;
 }
 
 type EndEvent = Extract<TrainEvent, { type: 'end' }>;
@@ -119,9 +129,11 @@ export function follow(
 ): { see(event: TrainEvent): void; end(): { plan: RunPlan; json: RunSummary } } {
   let plan: RunPlan | undefined;
   let last: EndEvent | undefined;
+  const clock = new RolloutClock();
   for (const line of trainer.notices) terminal.info(line);
   return {
     see(event) {
+      clock.see(event);
       if (event.type === 'start') plan = event.plan;
       if (event.type === 'end') last = event;
       // Before the first step there is nothing that a checkpoint could keep.
@@ -135,7 +147,8 @@ export function follow(
         const done = `Stopped after step ${trainer.step} of ${plan?.totalSteps}; ${where} keeps the run.`;
         throw interrupted(signal, `${done} Give the same command with --resume to go on.`);
       }
-      return { plan, json: summary(trainer, plan, last, model, { out: folder.path, rows: method.rows }) };
+      const json = summary(trainer, plan, last, model, { out: folder.path, rows: method.rows });
+      return { plan, json: { ...json, ...clock.summary(trainer, last.tokens) } };
     },
   };
 }
@@ -224,26 +237,36 @@ function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent): stri
 }
 
 /** What is worth a place in the line, of what a method logs. */
-const FIGURES: Readonly<Record<string, (value: number) => string>> = {
-  loss: (value) => `loss ${value.toFixed(3)}`,
-  reward: (value) => `reward ${value.toFixed(2)}`,
-  objective: (value) => `J ${value.toFixed(2)}`,
-  'kl/sequence': (value) => `KL ${value.toFixed(2)}`,
-  optimality_gap: (value) => `gap ${value.toFixed(2)}`,
-  'rewards/margins': (value) => `margin ${value.toFixed(2)}`,
-  'rewards/accuracies': (value) => `accuracy ${(100 * value).toFixed(0)}%`,
-  margin: (value) => `margin ${value.toFixed(2)}`,
-  accuracy: (value) => `accuracy ${(100 * value).toFixed(0)}%`,
-  [KL]: (value) => `KL ${value.toFixed(2)}`,
-};
+const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => number | undefined) => string>> =
+  {
+    loss: (value) => `loss ${value.toFixed(3)}`,
+    reward: (value) => `reward ${value.toFixed(2)}`,
+    objective: (value, of) => `J ${value.toFixed(2)}${plusMinus(of('objective/standard_error'))}`,
+    'kl/sequence': (value) => `KL ${value.toFixed(2)}`,
+    optimality_gap: (value, of) => {
+      // From few effective samples it is known from below alone.
+      const sign = of('optimality_gap/lower_bound') === 1 ? ' at least' : '';
+      return `gap${sign} ${value.toFixed(2)}${plusMinus(of('optimality_gap/standard_error'))}`;
+    },
+    'rewards/margins': (value) => `margin ${value.toFixed(2)}`,
+    'rewards/accuracies': (value) => `accuracy ${(100 * value).toFixed(0)}%`,
+    margin: (value) => `margin ${value.toFixed(2)}`,
+    accuracy: (value) => `accuracy ${(100 * value).toFixed(0)}%`,
+    [KL]: (value) => `KL ${value.toFixed(2)}`,
+  };
 
 /** Loss, margin, accuracy and KL in a line. */
 function figures(metrics: Metrics, prefix = ''): string {
+  const of = (name: string) => own(metrics, `${prefix}${name}`);
   const shown = Object.entries(FIGURES).flatMap(([name, show]) => {
-    const value = own(metrics, `${prefix}${name}`);
-    return value === undefined ? [] : [show(value)];
+    const value = of(name);
+    return value === undefined ? [] : [show(value, of)];
   });
   return shown.join(' · ');
+}
+
+function plusMinus(standardError: number | undefined): string {
+  return standardError === undefined ? '' : ` ± ${standardError.toFixed(2)}`;
 }
 
 function clock(seconds: number): string {
@@ -275,11 +298,8 @@ function summary(
           'rewards/margins': held['eval_rewards/margins'],
           accuracy: held.eval_accuracy,
           margin: held.eval_margin,
+          ...rewardEvaluation(held),
           kl: held['eval_kl/sequence'] ?? held[`eval_${KL}`],
-          reward: held.eval_reward,
-          objective: held.eval_objective,
-          optimalityGap: held.eval_optimality_gap,
-          effectiveSamples: held.eval_effective_samples,
         }
       : null,
     tokensPerSecond: end.tokensPerSecond,

@@ -5,6 +5,7 @@
 import { own } from '../base/lookup.ts';
 import { say, setting } from '../base/sentence.ts';
 import { InputError } from '../io/errors.ts';
+import { estimateMean } from '../theory/estimators.ts';
 import type { Metrics } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
 import { standardDeviation } from './advantages.ts';
@@ -35,33 +36,40 @@ export interface Earned extends Rated {
 /** Groups that a reference scores at a time. */
 const REFERENCE_GROUPS = 4;
 
-/** Rates and scores samples. Throws as {@link rate} does. */
-export async function earnings(
-  { model, reference }: Pick<StepContext, 'model' | 'reference'>,
+/** Rates samples: each completion with its prompt's columns. Throws as {@link rate} does. */
+export function rateSamples(
   { prompts, examples, completions, finished, tokenizer }: Samples,
   rewards: readonly WeighedReward[],
-  settings: EarningSettings,
-): Promise<Earned> {
-  const { beta, temperature, rewardClipRange, rewardTimeout, step, signal } = settings;
+  { rewardTimeout, step, signal }: Pick<EarningSettings, 'rewardTimeout' | 'step' | 'signal'>,
+): Promise<Rated> {
   const copies = completions.length / Math.max(1, prompts.length);
   const rows = completions.map((_, i) => prompts[Math.floor(i / copies)]?.row);
   const names = new Set(rows.flatMap((row) => Object.keys(row?.columns ?? {})));
   const columns = [...names].map((name) => [name, rows.map((row) => own(row?.columns ?? {}, name))]);
+  const batch = {
+    prompts: rows.map((row) => row?.prompt ?? ''),
+    completions,
+    promptIds: examples.flatMap(({ prompt, completions }) => completions.map(() => prompt)),
+    completionIds: examples.flatMap((example) => example.completions),
+    tokenizer,
+    columns: Object.fromEntries(columns),
+    finished,
+    step,
+  };
+  return rate(rewards, batch, { timeout: rewardTimeout, signal });
+}
+
+/** Rates and scores samples. Throws as {@link rate} does. */
+export async function earnings(
+  { model, reference }: Pick<StepContext, 'model' | 'reference'>,
+  samples: Samples,
+  rewards: readonly WeighedReward[],
+  settings: EarningSettings,
+): Promise<Earned> {
+  const { examples } = samples;
+  const { beta, temperature, rewardClipRange } = settings;
   const start = performance.now();
-  const rated = await rate(
-    rewards,
-    {
-      prompts: rows.map((row) => row?.prompt ?? ''),
-      completions,
-      promptIds: examples.flatMap(({ prompt, completions }) => completions.map(() => prompt)),
-      completionIds: examples.flatMap((example) => example.completions),
-      tokenizer,
-      columns: Object.fromEntries(columns),
-      finished,
-      step,
-    },
-    { timeout: rewardTimeout, signal },
-  );
+  const rated = await rateSamples(samples, rewards, settings);
   const middle = performance.now();
   const oldLogprobs = await policyLogprobs(model, examples, temperature);
   if (beta > 0 && !reference) throw new Error('a KL penalty needs a reference');
@@ -94,7 +102,10 @@ function clipped(reward: number, range: readonly number[] | null): number {
   return Math.min(upTo as number, Math.max(from as number, reward));
 }
 
-/** Figures of a batch of samples, under TRL's names where it has them; `kl/sequence` and `objective` are ours. */
+/**
+ * Figures of a batch of samples, under TRL's names where it has them; `kl/sequence`, `objective`, and standard errors are ours.
+ * Errors are the spread between prompts; of one prompt alone, that between its completions.
+ */
 export function rolloutMetrics(
   { examples, finished }: Samples,
   { rewards, returns, byFunction, logRatios, metrics }: Earned,
@@ -109,6 +120,7 @@ export function rolloutMetrics(
     [`rewards/${name}/std`, standardDeviation(numbers(values))],
   ]);
   const all: Metrics = {
+    'completions/count': lengths.length,
     ...spread('completions', '', lengths),
     ...spread('completions', '_terminated', ended),
     'completions/clipped_ratio': 1 - ended.length / Math.max(1, lengths.length),
@@ -119,9 +131,23 @@ export function rolloutMetrics(
     kl: sum(logRatios) / Math.max(1, tokens),
     'kl/sequence': mean(logRatios),
     objective: mean(numbers(returns)),
+    ...standardErrors({ reward: rewards, 'kl/sequence': logRatios, objective: returns }, numGenerations),
     ...metrics,
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => Number.isFinite(value)));
+}
+
+function standardErrors(
+  figures: Readonly<Record<string, readonly (number | null)[]>>,
+  numGenerations: number,
+): Metrics {
+  const errors = Object.entries(figures).map(([name, values]): [string, number] => {
+    const groups = inGroups(values, numGenerations)
+      .map(numbers)
+      .filter(({ length }) => length > 0);
+    return [`${name}/standard_error`, estimateMean(groups).standardError];
+  });
+  return Object.fromEntries(errors);
 }
 
 function spread(prefix: string, kind: string, lengths: readonly number[]): Metrics {
@@ -134,13 +160,15 @@ function spread(prefix: string, kind: string, lengths: readonly number[]): Metri
 
 /** The share of groups whose rewards are all the same, from which nothing but the penalty is learned. */
 function shareWithoutSpread(rewards: readonly (number | null)[], numGenerations: number): number {
-  const groups = Math.ceil(rewards.length / numGenerations);
-  let same = 0;
-  for (let g = 0; g < groups; g++) {
-    const group = numbers(rewards.slice(g * numGenerations, (g + 1) * numGenerations));
-    if (new Set(group).size <= 1) same++;
-  }
-  return same / Math.max(1, groups);
+  const groups = inGroups(rewards, numGenerations);
+  const same = groups.filter((group) => new Set(numbers(group)).size <= 1);
+  return same.length / Math.max(1, groups.length);
+}
+
+function inGroups<T>(values: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(values.length / size) }, (_, g) =>
+    values.slice(g * size, (g + 1) * size),
+  );
 }
 
 const numbers = (values: readonly (number | null)[]) => values.filter((value) => value !== null);

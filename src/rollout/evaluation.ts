@@ -4,11 +4,11 @@
  */
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import { estimateGap } from '../theory/estimators.ts';
+import { type Estimate, estimateGap, estimateOptimum } from '../theory/estimators.ts';
 import type { Evaluation } from '../train/evaluation.ts';
 import type { Metrics, TrainEvent } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
-import { earnings, rolloutMetrics } from './earnings.ts';
+import { earnings, rateSamples, rolloutMetrics } from './earnings.ts';
 import type { WeighedReward } from './rewards.ts';
 import { type Prompt, type Samples, sampleCompletions } from './sampling.ts';
 
@@ -25,12 +25,28 @@ export interface RewardEvaluationSettings {
 const LEAST_FOR_GAP = 64;
 /** Held-out prompts must not share the random numbers of those that are trained on. */
 const EVALUATION_SEED = 2 ** 31;
+/** Nor the reference's completions those of the policy. */
+const REFERENCE_SEED = 2 ** 33;
+
+/** Why there will be no certificate though there are completions enough for one; undefined where that is not so. */
+export function certificateNotice(
+  { beta, numGenerationsEval }: Pick<RewardEvaluationSettings, 'beta' | 'numGenerationsEval'>,
+  heldOut: number,
+): string | undefined {
+  if (beta > 0 || heldOut === 0 || numGenerationsEval < LEAST_FOR_GAP) return undefined;
+  return (
+    `beta is 0: objective (1) has no optimum then, and no optimality_gap is given for the ${numGenerationsEval} completions of ` +
+    'each held-out prompt. Give a beta above 0 for it, or a lower numGenerationsEval to save the time.'
+  );
+}
 
 export class RewardEvaluation implements Evaluation {
   readonly length: number;
   readonly identity: unknown;
   /** A reference scores what is sampled, when it is. */
   readonly examples = [];
+  /** Of the reference's completions, prompt by prompt: the reference stays, and so do they. */
+  private referenceRewards: number[][] | undefined;
 
   constructor(
     private readonly model: CausalLM,
@@ -48,26 +64,12 @@ export class RewardEvaluation implements Evaluation {
     return [];
   }
 
+  // biome-ignore lint/correctness/useYield: it has no events of its own
   async *run(context: StepContext, signal?: AbortSignal): AsyncGenerator<TrainEvent, Metrics | undefined> {
-    const {
-      beta,
-      numGenerationsEval: numGenerations,
-      maxCompletionLength,
-      rewardTimeout,
-      seed,
-    } = this.settings;
-    const { model, tokenizer, prompts, rewards } = this;
-    const settings = { numGenerations, maxCompletionLength, temperature: 1, seed: EVALUATION_SEED + seed };
-    const writing = sampleCompletions(model, tokenizer, prompts, settings, signal);
-    let samples: Samples | undefined;
-    for (;;) {
-      const { done, value } = await writing.next();
-      if (!done) continue;
-      samples = value;
-      break;
-    }
+    const { beta, numGenerationsEval, rewardTimeout } = this.settings;
+    const samples = await this.sample(EVALUATION_SEED, signal);
     if (!samples) return undefined;
-    const earned = await earnings(context, samples, rewards, {
+    const earned = await earnings(context, samples, this.rewards, {
       beta,
       temperature: 1,
       rewardClipRange: null,
@@ -75,19 +77,86 @@ export class RewardEvaluation implements Evaluation {
       step: undefined,
       signal,
     });
-    const metrics = rolloutMetrics(samples, earned, numGenerations);
-    const groups = prompts.map((_, p) =>
-      earned.returns.slice(p * numGenerations, (p + 1) * numGenerations).filter((value) => value !== null),
-    );
-    if (beta === 0 || numGenerations < LEAST_FOR_GAP || groups.some(({ length }) => length < LEAST_FOR_GAP))
-      return metrics;
-    const { gap, optimum, effectiveSamples } = estimateGap(groups, beta);
-    return {
-      ...metrics,
-      optimality_gap: gap.mean,
-      'optimality_gap/standard_error': gap.standardError,
-      optimum: optimum.mean,
-      effective_samples: effectiveSamples,
-    };
+    const metrics = rolloutMetrics(samples, earned, numGenerationsEval);
+    const returns = this.byPrompt(earned.returns);
+    if (beta === 0 || !isEnough(returns)) return metrics;
+    const reference = await this.ofReference(context, signal);
+    if (signal?.aborted) return undefined;
+    return { ...metrics, ...certificate(returns, reference, beta) };
   }
+
+  /** The completions of all prompts by the model as it stands; undefined where the signal ended it. */
+  private async sample(seedOffset: number, signal: AbortSignal | undefined): Promise<Samples | undefined> {
+    const { numGenerationsEval: numGenerations, maxCompletionLength, seed } = this.settings;
+    const settings = { numGenerations, maxCompletionLength, temperature: 1, seed: seedOffset + seed };
+    const writing = sampleCompletions(this.model, this.tokenizer, this.prompts, settings, signal);
+    for (;;) {
+      const { done, value } = await writing.next();
+      if (done) return value;
+    }
+  }
+
+  /**
+   * Rewards of the reference's own completions. Undefined where it cannot write any, where a reward rates too few of them, and
+   * where the signal ended it.
+   */
+  private async ofReference(
+    { reference }: StepContext,
+    signal: AbortSignal | undefined,
+  ): Promise<number[][] | undefined> {
+    if (this.referenceRewards) return this.referenceRewards;
+    const samples = await reference?.standIn?.(() => this.sample(REFERENCE_SEED, signal));
+    if (!samples) return undefined;
+    const { rewardTimeout } = this.settings;
+    const rated = await rateSamples(samples, this.rewards, { rewardTimeout, step: undefined, signal });
+    const rewards = this.byPrompt(rated.rewards);
+    if (!isEnough(rewards)) return undefined;
+    this.referenceRewards = rewards;
+    return rewards;
+  }
+
+  /** What was rated of each prompt. */
+  private byPrompt(values: readonly (number | null)[]): number[][] {
+    const { numGenerationsEval: copies } = this.settings;
+    return this.prompts.map((_, p) =>
+      values.slice(p * copies, (p + 1) * copies).filter((value) => value !== null),
+    );
+  }
+}
+
+const isEnough = (groups: readonly (readonly number[])[]) =>
+  groups.every(({ length }) => length >= LEAST_FOR_GAP);
+
+/**
+ * β log Z from below by two routes, the policy's samples and the reference's, and how far the policy is from it by its own.
+ * Each is given plain and corrected by the jackknife.
+ */
+function certificate(
+  returns: readonly (readonly number[])[],
+  rewards: readonly (readonly number[])[] | undefined,
+  beta: number,
+): Metrics {
+  const own = estimateGap(returns, beta);
+  const other = rewards && estimateOptimum(rewards, beta);
+  const scaled = ({ mean, standardError }: Estimate) => ({
+    mean: beta * mean,
+    standardError: beta * standardError,
+  });
+  return {
+    ...withError('optimality_gap', own.gap),
+    ...withError('optimality_gap/jackknife', own.corrected.gap),
+    'optimality_gap/lower_bound': own.isLowerBound ? 1 : 0,
+    ...withError('optimum', own.optimum),
+    ...withError('optimum/jackknife', own.corrected.optimum),
+    effective_samples: own.effectiveSamples,
+    ...(other && {
+      ...withError('optimum/reference', scaled(other.logPartition)),
+      ...withError('optimum/reference/jackknife', scaled(other.corrected.logPartition)),
+      'effective_samples/reference': other.effectiveSamples,
+    }),
+  };
+}
+
+function withError(name: string, { mean, standardError }: Estimate): Metrics {
+  return { [name]: mean, [`${name}/standard_error`]: standardError };
 }

@@ -9,7 +9,7 @@ import { FAMILIES } from '../losses/families.ts';
 import { type RLOOArgs, type RLOOConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
 import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
-import { RewardEvaluation } from './evaluation.ts';
+import { certificateNotice, RewardEvaluation } from './evaluation.ts';
 import { PolicyGradientExperience } from './policy-gradient.ts';
 import { type Reward, rewardNotices, weighedRewards } from './rewards.ts';
 import { repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
@@ -51,6 +51,7 @@ export class RLOOTrainer extends Trainer<RLOOConfig> {
         ...rewardNotices([rewardFuncs].flat(), tokenizer),
         repeatedPrompts(prompts),
         notice,
+        certificateNotice(config, heldOut.length),
       ].filter((line) => line !== undefined),
     });
   }

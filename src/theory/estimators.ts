@@ -4,6 +4,7 @@
  * from sample variances, the delta method and the jackknife.
  */
 import { own } from '../base/lookup.ts';
+import { type Figures, jackknife, weighted } from './self-normalized.ts';
 
 /** Numbers, by position. */
 type Reals = ArrayLike<number>;
@@ -43,7 +44,7 @@ export interface ObjectiveSamples {
   estimator?: KlEstimator;
 }
 
-/** J(π) = E_π[r] − β KL(π ‖ π_ref) and its parts. The error of J heeds that reward and divergence vary together. */
+/** J(π) = E_π[r] − β KL(π ‖ π_ref) and its parts. The error of J includes the covariance of reward and KL. */
 export function estimateObjective(samples: ObjectiveSamples): {
   objective: Estimate;
   reward: Estimate;
@@ -59,6 +60,9 @@ export function estimateObjective(samples: ObjectiveSamples): {
   };
 }
 
+/** Where samples are worth fewer of the optimum's own, an estimate of the optimum is only a lower bound. */
+export const LEAST_EFFECTIVE_SAMPLES = 5;
+
 export interface OptimumEstimate {
   /** E_{π*}[r]. */
   reward: Estimate;
@@ -66,53 +70,45 @@ export interface OptimumEstimate {
   kl: Estimate;
   /** log Z. Its mean is biased downwards (Jensen), by about half its variance. */
   logPartition: Estimate;
+  /** The same corrected by the jackknife within each prompt, which removes the bias of order 1/n. */
+  corrected: { reward: Estimate; kl: Estimate; logPartition: Estimate };
   /** (Σ w)² / Σ w², averaged over the prompts: how many samples of π* the reference's samples are worth. */
   effectiveSamples: number;
 }
 
 /**
- * What π* would reach, without π*: samples of π_ref weighted by w ∝ e^(r/β), normalised within each prompt (self-normalised
+ * What π* would reach, without π*: samples of π_ref weighted by w ∝ e^(r/β), normalized within each prompt (self-normalized
  * importance sampling). `rewards[p]` are those of prompt p's samples; prompts count alike.
  *
- * For one prompt errors are by the delta method. For several they are the spread between prompts, which holds both the
- * prompts' own differences and the sampling within them. The estimates are as good as `effectiveSamples` is large: where it
- * is near 1, the best sample stands for π*, and errors are too small.
+ * For one prompt errors are by the delta method, of the corrected figures by the jackknife. For several they are the spread
+ * between prompts, which holds both the prompts' own differences and the sampling within them. The estimates are as good as
+ * `effectiveSamples` is large: where it is near 1, the best sample stands for π*, and errors are too small.
  */
 export function estimateOptimum(rewards: readonly Reals[], beta: number): OptimumEstimate {
-  if (!(beta > 0)) throw new RangeError(`estimateOptimum: beta is ${beta}, but must be above 0`);
-  const prompts = rewards.map((group) => weighted(group, beta));
-  const across = (of: (prompt: OptimumEstimate) => Estimate) => meanOfPrompts(prompts.map(of));
+  requireBeta('estimateOptimum', beta);
+  const prompts = rewards.map((group) => {
+    requireSamples('estimateOptimum', group, group.length);
+    return weighted(Float64Array.from(group), beta);
+  });
+  const plain = (part: keyof Figures) =>
+    meanOfPrompts(prompts.map(({ plain, errors }) => ({ mean: plain[part], standardError: errors[part] })));
+  const corrected = (part: keyof Figures) =>
+    meanOfPrompts(
+      prompts.map(({ corrected, correctedErrors }) => ({
+        mean: corrected[part],
+        standardError: correctedErrors[part],
+      })),
+    );
   return {
-    reward: across((prompt) => prompt.reward),
-    kl: across((prompt) => prompt.kl),
-    logPartition: across((prompt) => prompt.logPartition),
-    effectiveSamples: sampleMean(prompts.map((prompt) => prompt.effectiveSamples)).mean,
-  };
-}
-
-/** One prompt: with w = e^(r/β) and b its mean, each estimate and the mean of its squared influences. */
-function weighted(rewards: Reals, beta: number): OptimumEstimate {
-  requireSamples('estimateOptimum', rewards, rewards.length);
-  const r = Float64Array.from(rewards);
-  const n = r.length;
-  const highest = r.reduce((a, b) => Math.max(a, b), -Infinity);
-  const relative = r.map((each) => Math.exp((each - highest) / beta));
-  const total = relative.reduce((a, b) => a + b, 0);
-  /** w / b: 1 on average. */
-  const weights = relative.map((each) => (each / total) * n);
-  const reward = r.reduce((sum, each, i) => sum + (weights[i] as number) * each, 0) / n;
-  // Relative to the highest reward, of which both are free.
-  const excess = (reward - highest) / beta;
-  const logMean = Math.log(total / n);
-  const estimate = (mean: number, influence: (weight: number, reward: number) => number): Estimate => {
-    const squares = weights.reduce((sum, weight, i) => sum + influence(weight, r[i] as number) ** 2, 0);
-    return { mean, standardError: Math.sqrt(squares / (n * (n - 1))) };
-  };
-  return {
-    reward: estimate(reward, (weight, each) => weight * (each - reward)),
-    kl: estimate(excess - logMean, (weight, each) => weight * ((each - reward) / beta - 1) + 1),
-    logPartition: estimate(highest / beta + logMean, (weight) => weight - 1),
-    effectiveSamples: n ** 2 / weights.reduce((sum, weight) => sum + weight ** 2, 0),
+    reward: plain('reward'),
+    kl: plain('kl'),
+    logPartition: plain('logPartition'),
+    corrected: {
+      reward: corrected('reward'),
+      kl: corrected('kl'),
+      logPartition: corrected('logPartition'),
+    },
+    effectiveSamples: sampleMean(prompts.map(({ effectiveSamples }) => effectiveSamples)).mean,
   };
 }
 
@@ -121,8 +117,12 @@ export interface GapEstimate {
   gap: Estimate;
   /** β log Z = J*, from the policy's own samples; biased downwards alike. */
   optimum: Estimate;
-  /** As {@link OptimumEstimate} has it: where it is small, the gap is a lower bound. */
+  /** Both corrected by the jackknife within each prompt. */
+  corrected: { gap: Estimate; optimum: Estimate };
+  /** As {@link OptimumEstimate} has it. */
   effectiveSamples: number;
+  /** Whether that is below {@link LEAST_EFFECTIVE_SAMPLES}, so that gap and optimum are lower bounds. */
+  isLowerBound: boolean;
 }
 
 /**
@@ -131,23 +131,54 @@ export interface GapEstimate {
  * alike, and the logarithm is within each. At π* all returns of a prompt are the same, and the gap is 0 sample by sample.
  */
 export function estimateGap(returns: readonly Reals[], beta: number): GapEstimate {
+  requireBeta('estimateGap', beta);
   const prompts = returns.map((group) => {
-    const { logPartition, effectiveSamples } = estimateOptimum([group], beta);
-    const optimum = { mean: beta * logPartition.mean, standardError: beta * logPartition.standardError };
-    const n = group.length;
-    const mean = Array.from(group).reduce((a, b) => a + b, 0) / n;
-    // Influence of a sample: that on β log Z, less that on the mean.
-    const squares = Array.from(group, (value) => {
-      const weight = Math.exp((value - optimum.mean) / beta);
-      return (beta * (weight - 1) - (value - mean)) ** 2;
-    }).reduce((a, b) => a + b, 0);
-    const gap = { mean: optimum.mean - mean, standardError: Math.sqrt(squares / (n * (n - 1))) };
-    return { gap, optimum, effectiveSamples };
+    requireSamples('estimateGap', group, group.length);
+    return gapOfPrompt(Float64Array.from(group), beta);
   });
+  const across = (of: (prompt: (typeof prompts)[number]) => Estimate) => meanOfPrompts(prompts.map(of));
+  const effectiveSamples = sampleMean(prompts.map((prompt) => prompt.effectiveSamples)).mean;
   return {
-    gap: meanOfPrompts(prompts.map(({ gap }) => gap)),
-    optimum: meanOfPrompts(prompts.map(({ optimum }) => optimum)),
-    effectiveSamples: sampleMean(prompts.map(({ effectiveSamples }) => effectiveSamples)).mean,
+    gap: across(({ gap }) => gap),
+    optimum: across(({ optimum }) => optimum),
+    corrected: {
+      gap: across(({ corrected }) => corrected.gap),
+      optimum: across(({ corrected }) => corrected.optimum),
+    },
+    effectiveSamples,
+    isLowerBound: effectiveSamples < LEAST_EFFECTIVE_SAMPLES,
+  };
+}
+
+function gapOfPrompt(returns: Float64Array, beta: number): Omit<GapEstimate, 'isLowerBound'> {
+  const n = returns.length;
+  const { plain, errors, corrected, correctedErrors, logPartitionWithout, effectiveSamples } = weighted(
+    returns,
+    beta,
+  );
+  const scaled = (mean: number, standardError: number) => ({
+    mean: beta * mean,
+    standardError: beta * standardError,
+  });
+  const optimum = scaled(plain.logPartition, errors.logPartition);
+  const total = returns.reduce((a, b) => a + b, 0);
+  const mean = total / n;
+  // Influence of a sample: that on β log Z, less that on the mean.
+  const squares = returns
+    .map((value) => (beta * (Math.exp((value - optimum.mean) / beta) - 1) - (value - mean)) ** 2)
+    .reduce((a, b) => a + b, 0);
+  const gap = { mean: optimum.mean - mean, standardError: Math.sqrt(squares / (n * (n - 1))) };
+  const without = logPartitionWithout.map(
+    (logPartition, i) => beta * logPartition - (total - (returns[i] as number)) / (n - 1),
+  );
+  return {
+    gap,
+    optimum,
+    corrected: {
+      gap: jackknife(gap.mean, without),
+      optimum: scaled(corrected.logPartition, correctedErrors.logPartition),
+    },
+    effectiveSamples,
   };
 }
 
@@ -186,9 +217,7 @@ function bestOfSubsets(rewards: Reals, n: number): Estimate {
     if (j < m - 1) below += (weights[j] as number) * reward;
     return result;
   });
-  const centre = without.reduce((a, b) => a + b, 0) / m;
-  const squares = without.reduce((sum, each) => sum + (each - centre) ** 2, 0);
-  return { mean, standardError: Math.sqrt((squares * (m - 1)) / m) };
+  return { mean, standardError: jackknife(mean, without).standardError };
 }
 
 /** C(i−1, n−1) / C(m, n) for i = 1 … m: how often the i-th smallest of m is the largest of n. */
@@ -201,6 +230,11 @@ function maximumWeights(m: number, n: number): Float64Array {
     weight *= (i - n) / (i - 1);
   }
   return weights;
+}
+
+/** The mean over prompts of the means within them, `groups[p]` the numbers of prompt p's samples, with its error. */
+export function estimateMean(groups: readonly Reals[]): Estimate {
+  return meanOfPrompts(groups.map(sampleMean));
 }
 
 function klTerms(name: string, policy: Reals, reference: Reals, estimator: KlEstimator): Float64Array {
@@ -231,6 +265,13 @@ function sampleMean(values: Reals): Estimate {
 
 function dot(a: Float64Array, b: Float64Array): number {
   return a.reduce((sum, each, i) => sum + each * (b[i] as number), 0);
+}
+
+function requireBeta(name: string, beta: number): void {
+  if (beta > 0) return;
+  throw new RangeError(
+    `${name}: beta is ${beta}, but must be above 0: without a penalty objective (1) has no optimum of this form`,
+  );
 }
 
 function requireSamples(name: string, values: Reals, count: number): void {

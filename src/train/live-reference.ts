@@ -33,6 +33,10 @@ export class LiveReference implements Reference {
     return model.without([without], () => scoredCopy(gpu, model, batch, temperature));
   }
 
+  standIn<T>(work: () => Promise<T>): Promise<T> {
+    return this.model.without([this.without], work);
+  }
+
   /** It stays as it is. */
   stepped(): void {}
 

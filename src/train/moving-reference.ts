@@ -52,14 +52,31 @@ export class MovingReference implements Reference {
     _examples: readonly TokenizedExample[] = [],
     temperature = this.temperature,
   ): Tensor {
+    const restore = this.exchange(gpu);
+    const rows = scoredCopy(gpu, this.model, batch, temperature);
+    restore();
+    return rows;
+  }
+
+  async standIn<T>(work: () => Promise<T>): Promise<T> {
+    const restore = this.exchange(this.model.gpu);
+    try {
+      return await work();
+    } finally {
+      restore();
+    }
+  }
+
+  /** Puts the reference's numbers in the place of the policy's; what it returns puts those back. */
+  private exchange(gpu: Gpu): () => void {
     const policy = this.slabOn(gpu, 'policy values');
     const live = this.parameters.slab('values');
     gpu.recorder.copy(live, policy);
     gpu.recorder.copy(this.values, live);
-    const rows = scoredCopy(gpu, this.model, batch, temperature);
-    gpu.recorder.copy(policy, live);
-    gpu.pool.release(policy);
-    return rows;
+    return () => {
+      gpu.recorder.copy(policy, live);
+      gpu.pool.release(policy);
+    };
   }
 
   stepped(step: number, gpu = this.model.gpu): void {

@@ -20,6 +20,8 @@ export interface Reference {
    * reference's own temperature, unless another is asked for.
    */
   rows(gpu: Gpu, batch: DeviceBatch, examples: readonly TokenizedExample[], temperature?: number): Tensor;
+  /** Does work while the model is the reference; left out where it has no weights to be it with. */
+  standIn?<T>(work: () => Promise<T>): Promise<T>;
   /** To be called after every optimizer step, on a counting device too. */
   stepped(step: number, gpu?: Gpu): void;
   /** What a checkpoint keeps of it beside the parameters. */

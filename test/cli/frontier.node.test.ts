@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import {
   bestOfCurve,
+  type CurvePoint,
   checksOf,
   type Frontier,
   frontierOf,
@@ -15,9 +16,12 @@ import {
 } from '../../src/cli/frontier/analysis.ts';
 import { altText, frontierPage, verdict } from '../../src/cli/frontier/page.ts';
 import { frontierPlot } from '../../src/cli/frontier/plot.ts';
+import { optimumAt, pricedAt } from '../../src/cli/frontier/price.ts';
 import { ERRORS, FRONTIER, FRONTIER_QUICK } from '../../src/cli/frontier/task.ts';
+import type { Groups } from '../../src/cli/study/groups.ts';
 import { Kept } from '../../src/cli/study/kept.ts';
 import { estimateOptimum } from '../../src/theory/estimators.ts';
+import { random } from '../reference/compare.ts';
 import { Workshop } from './workshop.ts';
 
 /** Where e^(r/β) doubles with every unit of reward. */
@@ -53,6 +57,7 @@ function policy(
     id,
     family: 'DPO',
     label: id,
+    effort: { stories: 5280, steps: 40, seconds: undefined },
     rewards: PROMPTS.map((prompt) => answers(countsOf(prompt)).map((a) => prompt.rewards[a] as number)),
     logRatios: PROMPTS.map((prompt) =>
       answers(countsOf(prompt)).map((a) => Math.log(share(countsOf(prompt), a) / share(prompt.reference, a))),
@@ -73,9 +78,11 @@ describe('cli: frontier, its arithmetic', () => {
 
   it('the curve is that of the optimal policies', () => {
     const at = curve.find(({ beta }) => beta === BETA);
-    expect(at?.reward.mean).to.be.closeTo(BEST.reward, 1e-12);
-    expect(at?.kl.mean).to.be.closeTo(BEST.kl, 1e-12);
-    // The correction of log Z is half its variance: with 1000 samples some 1e-4.
+    expect(at?.plain.reward.mean).to.be.closeTo(BEST.reward, 1e-12);
+    expect(at?.plain.kl.mean).to.be.closeTo(BEST.kl, 1e-12);
+    expect(at?.reward.mean).to.be.closeTo(BEST.reward, 1e-3);
+    expect(at?.kl.mean).to.be.closeTo(BEST.kl, 1e-3);
+    // What the jackknife leaves of 1000 samples.
     expect(at?.logPartitions[0]).to.be.closeTo(Math.log(2), 5e-4);
     expect(at?.logPartitions[1]).to.be.closeTo(Math.log(5 / 4), 5e-4);
     const { reward, kl, k3 } = measure(optimal);
@@ -92,6 +99,43 @@ describe('cli: frontier, its arithmetic', () => {
     const mean = (at?.logPartitions ?? []).reduce((a, b) => a + b, 0) / all.length;
     const plain = estimateOptimum(all, 1).logPartition.mean;
     expect(Math.abs(mean - truth)).to.be.below(Math.abs(plain - truth) / 3);
+  });
+
+  it('is corrected for few samples, and says what may be left', () => {
+    // Twelve answers to each of many copies of both prompts, as an even spread of all samples: every quantile of a sum is met.
+    const { uniform } = random(11);
+    const drawn = (prompt: (typeof PROMPTS)[number]) =>
+      Array.from({ length: 12 }, () => {
+        const u = uniform();
+        return prompt.rewards[u < 0.5 ? 0 : u < 0.75 ? 1 : 2] as number;
+      });
+    const few = Array.from({ length: 6000 }, (_, i) => drawn(PROMPTS[i % 2] as (typeof PROMPTS)[number]));
+    const [at] = optimumCurve(few, [BETA], 1) as [CurvePoint];
+    for (const part of ['reward', 'kl'] as const) {
+      const { mean, standardError } = at[part];
+      const plain = at.plain[part].mean - BEST[part];
+      // The plain figure is low by many standard errors, the corrected one by a fraction of that.
+      expect(plain).to.be.below(-4 * standardError);
+      expect(Math.abs(mean - BEST[part])).to.be.below(Math.abs(plain) / 4);
+      // From six samples to twelve it rose by no less than what is left.
+      const { rise } = at;
+      expect(Math.abs(mean - BEST[part])).to.be.below(Math.abs(rise[part].mean) + 2 * standardError);
+    }
+    expect(optimumAt(at).mean).to.be.closeTo((BETA * (Math.log(2) + Math.log(5 / 4))) / 2, 0.005);
+  });
+
+  it('prices methods: J, the gap to the reference’s optimum, and a certificate from 64 samples on', () => {
+    const best = pricedAt(BETA, curve, optimal);
+    expect(best.objective.mean).to.be.closeTo(BEST.reward - BETA * BEST.kl, 1e-12);
+    expect(best.gap?.mean).to.be.closeTo(0, 1e-3);
+    expect(best.certificate).to.equal(undefined);
+    const many = (groups: Groups) => groups.map((group) => Array.from({ length: 20 }, () => group).flat());
+    const long = { rewards: many(unmoved.rewards), logRatios: many(unmoved.logRatios) };
+    const { certificate, gap } = pricedAt(BETA, curve, long);
+    // The reference itself is as far from the optimum by its own samples as by the curve's.
+    expect(certificate?.corrected.gap.mean).to.be.closeTo(gap?.mean as number, 0.01);
+    expect(certificate?.isLowerBound).to.equal(false);
+    expect(pricedAt(0.01, curve, long).gap).to.equal(undefined);
   });
 
   it('the curve ends where the samples do not bear it', () => {
@@ -125,7 +169,11 @@ describe('cli: frontier, its arithmetic', () => {
       ...optimal,
       rewards: optimal.rewards.map((group) => group.map((r) => r + 0.2)),
     };
-    const between = frontierOf(reference, [optimal, lying, unmoved], { betas: BETAS, leastEffective: 5 });
+    const between = frontierOf(reference, [optimal, lying, unmoved], {
+      betas: BETAS,
+      leastEffective: 5,
+      price: BETA,
+    });
     expect(checksOf(between, 'DPO', ERRORS).crossing.map(({ reward }) => reward.mean)).to.deep.equal([
       measure(lying).reward.mean,
     ]);
@@ -175,14 +223,13 @@ describe('cli: frontier, its page and plot', () => {
   const result: Frontier = frontierOf(
     reference,
     [optimal, named('b', '<b>&"', 'β <1>'), policy((prompt) => [0, 0, prompt.reference[2]], 'greedy')],
-    { betas: BETAS, leastEffective: 5 },
+    { betas: BETAS, leastEffective: 5, price: BETA },
   );
   const checks = checksOf(result, 'DPO', ERRORS);
   const about = {
     frontier: result,
     checks,
     task: FRONTIER,
-    steps: 40,
     adapters: ['test'],
     plot: 'frontier.svg',
   };
@@ -236,6 +283,25 @@ describe('cli: frontier, the command', () => {
     expect(await kept.read()).to.equal(undefined);
   });
 
+  it('refuses a folder that is no run it has a place for', async () => {
+    const record = {
+      method: 'rloo',
+      model: '/somewhere',
+      revision: null,
+      data: 'prompts.jsonl',
+      evalData: null,
+      evalSplit: 0,
+      settings: { seed: 1, beta: 0.3, maxSteps: 4, perDeviceTrainBatchSize: 8, gradientAccumulationSteps: 1 },
+      lora: null,
+    };
+    await workshop.write('other/run.json', JSON.stringify(record));
+    const out = workshop.path('docs/other');
+    const args = ['frontier', '--out', out, '--adapter', workshop.path('other')];
+    const { code, stderr } = await workshop.run(args);
+    expect(code).to.equal(1);
+    expect(stderr).to.include('rloo at beta 0.3').and.include('rloo at beta 2');
+  });
+
   it('measures, draws, and draws again without measuring', async () => {
     const [out, work] = [workshop.path('docs/frontier'), workshop.path('work')];
     const args = ['frontier', '--quick', '--out', out, '--work', work];
@@ -248,6 +314,9 @@ describe('cli: frontier, the command', () => {
 
     const again = await workshop.run(args);
     expect(again.stderr).to.not.include('Reference').and.not.include('Training');
+    const rloo = points.find(({ id }) => id === 'rloo-2');
+    expect(rloo?.effort).to.deep.include({ stories: 16, steps: 2 });
+    expect(drawn[0]).to.include('| RLOO | β 2 |').and.include('stories written to learn from');
     expect(again.json).to.deep.equal(first.json);
     expect(await Promise.all(['md', 'svg'].map((type) => readFile(`${out}.${type}`, 'utf8')))).to.deep.equal(
       drawn,

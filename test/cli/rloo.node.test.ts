@@ -21,6 +21,20 @@ const SETTINGS = {
   '--lora-r': '4',
 };
 
+interface Route {
+  estimate: number;
+  corrected: number;
+}
+/** `eval` of the JSON. */
+interface Held {
+  optimalityGap?: number;
+  optimalityGapCorrected?: number;
+  lowerBound?: boolean;
+  effectiveSamples?: number;
+  optimum?: { policy: Route; reference?: Route };
+  standardErrors: Record<string, number>;
+}
+
 describe('cli: rloo', function () {
   this.timeout(120_000);
   let workshop: Workshop;
@@ -30,7 +44,7 @@ describe('cli: rloo', function () {
     await workshop.write(
       'reward.mjs',
       'export default function topical({ completionIds, columns }) {\n' +
-        '  return completionIds.map((ids, i) => ids.length + Number(columns.topic[i].slice(1)));\n}\n',
+        '  return completionIds.map((ids, i) => ids.reduce((a, b) => a + b) + Number(columns.topic[i].slice(1)));\n}\n',
     );
   });
   after(() => workshop.close());
@@ -55,8 +69,19 @@ describe('cli: rloo', function () {
     expect(code, stderr).to.equal(0);
     expect(json).to.include({ steps: 3, prompts: 4 });
     expect(json.reward).to.have.all.keys('first', 'last');
-    expect(json.eval).to.have.all.keys('kl', 'reward', 'objective');
-    expect(stderr).to.include('reward').and.include('KL');
+    expect(json.eval).to.have.all.keys('kl', 'reward', 'objective', 'standardErrors');
+    expect((json.eval as Held).standardErrors).to.have.all.keys('kl', 'reward', 'objective');
+    expect(json.completions).to.equal(3 * 8);
+    const { written, trained } = json.tokens as { written: number; trained: number };
+    expect(written).to.be.within(24, 24 * 6);
+    expect(trained).to.be.above(written / 2);
+    expect(json.seconds).to.have.all.keys('writing', 'rewarding', 'training');
+    for (const seconds of Object.values(json.seconds as Record<string, number>))
+      expect(seconds).to.be.within(0, 120);
+    expect(stderr)
+      .to.include('reward')
+      .and.include('KL')
+      .and.match(/J -?\d+\.\d\d ± \d/);
     const record = JSON.parse(await readFile(workshop.path('whole/run.json'), 'utf8'));
     expect(record).to.deep.include({ method: 'rloo', rewards: ['length'] });
     expect(record.settings).to.include({ numGenerations: 4, beta: 0.05, maxCompletionLength: 6 });
@@ -66,11 +91,33 @@ describe('cli: rloo', function () {
   it('takes a function from a file, with the rows’ columns, and a certificate where there are completions enough', async () => {
     const { code, json, stderr } = await run('file', {
       '--reward': workshop.path('reward.mjs'),
+      '--beta': '0.01',
       '--num-generations-eval': '64',
       '--max-steps': '1',
     });
     expect(code, stderr).to.equal(0);
-    expect(json.eval).to.have.any.keys('optimalityGap', 'effectiveSamples');
+    const { lowerBound, standardErrors, ...held } = json.eval as Held;
+    for (const found of [held.optimalityGap, held.optimalityGapCorrected, standardErrors.optimalityGap])
+      expect(found).to.be.a('number');
+    // At so small a β few completions count: what is said is from below, here and in the terminal.
+    expect(held.effectiveSamples).to.be.below(5);
+    expect(lowerBound).to.equal(true);
+    expect(stderr).to.include('gap at least');
+    for (const route of [held.optimum?.policy, held.optimum?.reference]) {
+      expect(route).to.have.all.keys('estimate', 'corrected', 'standardErrors', 'effectiveSamples');
+      expect(route?.corrected).to.be.at.least(route?.estimate as number);
+    }
+  });
+
+  it('says why there is no certificate at β 0', async () => {
+    const { code, json, stderr } = await run('free', {
+      '--beta': '0',
+      '--num-generations-eval': '64',
+      '--max-steps': '1',
+    });
+    expect(code, stderr).to.equal(0);
+    expect(stderr).to.include('beta is 0').and.include('optimality_gap').and.include('above 0');
+    expect(json.eval).to.not.have.any.keys('optimalityGap', 'optimum');
   });
 
   it('goes on to the same bytes after it was stopped', async () => {

@@ -106,6 +106,16 @@ describe('rollout/source', () => {
       4 * held['eval_optimality_gap/standard_error']! + 1e-3,
     );
     expect(held.eval_optimum!).to.be.closeTo(optimum, 0.05);
+    // By both routes, and with the correction, which is small where samples are worth more than a hundred.
+    for (const name of ['optimum/jackknife', 'optimum/reference', 'optimum/reference/jackknife']) {
+      const error = held[`eval_${name}/standard_error`]!;
+      expect(error, name).to.be.within(1e-6, 0.2);
+      expect(Math.abs(held[`eval_${name}`]! - optimum), name).to.be.below(4 * error);
+    }
+    expect(held['eval_optimality_gap/lower_bound']).to.equal(0);
+    expect(Math.abs(held.eval_objective! - objective)).to.be.below(
+      4 * held['eval_objective/standard_error']!,
+    );
     const rollouts = events.filter(({ type }) => type === 'rollout');
     expect(rollouts.length).to.equal(80);
     const ratios = eachStep(events, 'clip_ratio/high_mean');

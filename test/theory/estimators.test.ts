@@ -24,6 +24,30 @@ const REWARDS = [1, -0.5, 2, 0.25, 0.5];
 const BETA = 0.7;
 const [logPolicy, logReference] = [POLICY, REFERENCE].map((logits) => logSoftmax(logits, shape));
 
+/** A β at which 8 samples are enough for the expansion in 1/n to be seen. */
+const MILD = 1.5;
+const PARTS = ['reward', 'kl', 'logPartition'] as const;
+const ZERO = { reward: 0, kl: 0, logPartition: 0 };
+
+/** Every way in which n draws may fall on answers of these probabilities. */
+function* multinomials(
+  p: readonly number[],
+  n: number,
+  coefficient = 1,
+): Generator<{ counts: number[]; probability: number }> {
+  const [first, ...others] = p as [number, ...number[]];
+  if (others.length === 0) {
+    yield { counts: [n], probability: coefficient * first ** n };
+    return;
+  }
+  let ways = coefficient;
+  for (let k = 0; k <= n; k++) {
+    for (const rest of multinomials(others, n - k, ways * first ** k))
+      yield { counts: [k, ...rest.counts], probability: rest.probability };
+    ways *= (n - k) / (k + 1);
+  }
+}
+
 /** `count` answers drawn from logits. */
 function draw(logits: readonly number[], count: number, uniform: () => number): number[] {
   const p = softmax(logits, shape);
@@ -134,6 +158,59 @@ describe('estimates of the optimum from samples of the reference', () => {
     expect(effectiveSamples).to.be.closeTo(1 / p.reduce((sum, each) => sum + each ** 2, 0), 1e-12);
   });
 
+  it('corrected, is what leaving out each sample in turn makes of it', () => {
+    for (const [rewards, beta] of [
+      [[1, 2, 4, 4, -3], 0.7],
+      // Beside the highest reward the others are nothing in float64, until it is left out.
+      [[1, 900, 4, 2], 1],
+    ] as const) {
+      const n = rewards.length;
+      const without = rewards.map((_, i) => estimateOptimum([rewards.filter((__, j) => j !== i)], beta));
+      const whole = estimateOptimum([rewards], beta);
+      for (const part of ['reward', 'kl', 'logPartition'] as const) {
+        const values = without.map((each) => each[part].mean);
+        const center = values.reduce((a, b) => a + b, 0) / n;
+        const { mean, standardError } = whole.corrected[part];
+        expect(mean).to.be.closeTo(n * whole[part].mean - (n - 1) * center, 1e-9 * n * 900);
+        const squares = values.reduce((sum, each) => sum + (each - center) ** 2, 0);
+        expect(standardError).to.be.closeTo(Math.sqrt((squares * (n - 1)) / n), 1e-9 * n * 900);
+      }
+    }
+    const one = estimateOptimum([[3]], 1).corrected.reward;
+    expect(one).to.deep.equal({ mean: 3, standardError: Number.NaN });
+  });
+
+  it('corrected, is right to the order of 1/n², by enumeration of all samples', () => {
+    const { logPolicy: mild, logPartition: z } = reference.optimalPolicy(REFERENCE, REWARDS, [MILD], shape);
+    const exact = {
+      reward: reference.expectation(mild, REWARDS, shape)[0]!,
+      kl: reverseKl(mild, REFERENCE, shape).kl[0]!,
+      logPartition: z[0]!,
+    };
+    // Means over all 5ⁿ samples, by how often each answer stands in them.
+    const bias = (n: number) => {
+      const p = softmax(REFERENCE, shape);
+      const totals = { plain: { ...ZERO }, corrected: { ...ZERO } };
+      for (const { counts, probability } of multinomials([...p], n)) {
+        const found = estimateOptimum([counts.flatMap((c, i) => Array(c).fill(REWARDS[i]!))], MILD);
+        for (const part of PARTS) {
+          totals.plain[part] += probability * (found[part].mean - exact[part]);
+          totals.corrected[part] += probability * (found.corrected[part].mean - exact[part]);
+        }
+      }
+      return totals;
+    };
+    const [eight, sixteen] = [bias(8), bias(16)];
+    for (const part of PARTS) {
+      // Twice the samples halve the plain bias and quarter the corrected one, give or take the orders above.
+      expect(eight.plain[part] / sixteen.plain[part]).to.be.within(1.6, 2.6);
+      expect(Math.abs(sixteen.corrected[part])).to.be.below(Math.abs(sixteen.plain[part]) / 4);
+      expect(Math.abs(sixteen.corrected[part])).to.be.below(Math.abs(eight.corrected[part]) / 2.5);
+      // Weights make the optimum look worse, never better.
+      expect(sixteen.plain[part]).to.be.below(0);
+    }
+  });
+
   it('counts all samples under a huge β, one under a tiny one, without overflow', () => {
     const rewards = [[1e4, 5, -1e4, 1]];
     expect(estimateOptimum(rewards, 1e9).effectiveSamples).to.be.closeTo(4, 1e-4);
@@ -204,6 +281,9 @@ describe('the certificate', () => {
     // Biased downwards by about half the variance of the mean weight over β.
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).gap, optimum - objective, 0.01);
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).optimum, optimum, 0.01);
+    // What the jackknife leaves is of the order of 1/n².
+    checkRuns((uniform) => estimateGap([samples(uniform)], BETA).corrected.gap, optimum - objective, 0.001);
+    checkRuns((uniform) => estimateGap([samples(uniform)], BETA).corrected.optimum, optimum, 0.001);
   });
 
   it('is 0, sample by sample, for the optimal policy, however few there are', () => {
@@ -215,6 +295,37 @@ describe('the certificate', () => {
     expect(gap.mean).to.be.closeTo(0, 1e-12);
     expect(gap.standardError).to.be.closeTo(0, 1e-12);
     expect(effectiveSamples).to.be.closeTo(3, 1e-9);
+  });
+
+  it('falls with the policy’s distance, from 64 completions each of several prompts', () => {
+    // Policies between the reference and the optimum: the gap is β KL(π ‖ π*), and the estimate finds it.
+    const best = REWARDS.map((reward, i) => (logReference![i] as number) + (reward - optimum) / BETA);
+    let last = Number.POSITIVE_INFINITY;
+    for (const mix of [0, 0.5, 0.9, 1]) {
+      const logits = best.map((log, i) => mix * log + (1 - mix) * (logReference![i] as number));
+      const log = logSoftmax(logits, shape);
+      const own = REWARDS.map((reward, i) => reward - BETA * (log[i]! - (logReference![i] as number)));
+      const truth = [...log].reduce((sum, each, i) => sum + Math.exp(each) * BETA * (each - best[i]!), 0);
+      const several = (uniform: () => number) =>
+        estimateGap(
+          Array.from({ length: 8 }, () => at(own, draw(logits, 64, uniform))),
+          BETA,
+        );
+      if (mix < 1) checkRuns((uniform) => several(uniform).corrected.gap, truth, 0.002);
+      else expect(several(random(3).uniform).gap.mean).to.be.closeTo(0, 1e-12);
+      expect(truth).to.be.below(last);
+      last = truth;
+    }
+  });
+
+  it('says where it is only a lower bound', () => {
+    const flat = Array.from({ length: 64 }, (_, i) => i / 64);
+    expect(estimateGap([flat], 1).isLowerBound).to.equal(false);
+    const steep = estimateGap([flat], 0.01);
+    expect(steep.effectiveSamples).to.be.below(5);
+    expect(steep.isLowerBound).to.equal(true);
+    // At β = 0 there is no optimum to be below.
+    expect(() => estimateGap([flat], 0)).to.throw(RangeError, 'beta is 0');
   });
 
   it('takes the logarithm within each prompt', () => {

@@ -1,24 +1,31 @@
 /**
  * What the samples say: the optimum's curve and best-of-n from the reference's rewards, reward and KL of each method, how
  * much room Theorem 1 leaves above it, and how far it is ahead of best-of-n. Pure arithmetic on numbers per prompt;
- * standard errors are the spread between prompts, so that what varies together from prompt to prompt is heeded.
+ * standard errors are the spread between prompts, so that they include what varies together from prompt to prompt.
  */
 import { estimateBestOfN, estimateOptimum, KL_ESTIMATORS } from '../../theory/estimators.ts';
 import { type Estimate, estimate } from '../statistics.ts';
+import { type Groups, mean, means } from '../study/groups.ts';
+import { type Priced, pricedAt } from './price.ts';
 
-/** A group of numbers for each prompt: one number for each of its samples. */
-export type Groups = readonly (readonly number[])[];
-
-/** The optimal policy for one β. */
-export interface CurvePoint {
-  beta: number;
-  /** KL(π* ‖ π_ref) in nats. */
+/** Reward and KL of a policy. */
+export interface Place {
+  /** KL(π ‖ π_ref) in nats. */
   kl: Estimate;
-  /** E_π*[r]. */
+  /** E_π[r]. */
   reward: Estimate;
+}
+
+/** The optimal policy for one β, corrected by the jackknife within each prompt. */
+export interface CurvePoint extends Place {
+  beta: number;
+  /** As the samples have it: weights of few samples make the optimum look worse than it is. */
+  plain: Place;
+  /** By how much the corrected figures rose from half of each prompt's samples to all of them: what may be left of the bias. */
+  rise: Place;
   /** How many samples of π* those of the reference are worth, a prompt. */
   effectiveSamples: number;
-  /** log Z of each prompt. */
+  /** log Z of each prompt, corrected. */
   logPartitions: readonly number[];
 }
 
@@ -32,21 +39,33 @@ export function optimumCurve(
   for (const beta of betas) {
     const { kl, reward, effectiveSamples } = estimateOptimum(rewards, beta);
     if (effectiveSamples < leastEffective) break;
+    const whole = rewards.map((group) => corrected(group, beta));
+    const halves = rewards.map((group) => {
+      const middle = Math.ceil(group.length / 2);
+      return [group.slice(0, middle), group.slice(middle)]
+        .filter(({ length }) => length > 0)
+        .map((half) => corrected(half, beta));
+    });
+    const rise = (part: 'kl' | 'reward') =>
+      estimate(
+        whole.map((each, p) => each[part] - mean((halves[p] as typeof whole).map((half) => half[part]))),
+      );
     curve.push({
       beta,
-      kl,
-      reward,
+      kl: estimate(whole.map((each) => each.kl)),
+      reward: estimate(whole.map((each) => each.reward)),
+      plain: { kl, reward },
+      rise: { kl: rise('kl'), reward: rise('reward') },
       effectiveSamples,
-      logPartitions: rewards.map((group) => logPartition(group, beta)),
+      logPartitions: whole.map((each) => each.logPartition),
     });
   }
   return curve;
 }
 
-/** log Z of one prompt; half its variance is what a mean inside a logarithm falls short by, to first order. */
-function logPartition(rewards: readonly number[], beta: number): number {
-  const { mean, standardError } = estimateOptimum([rewards], beta).logPartition;
-  return mean + standardError ** 2 / 2;
+function corrected(rewards: readonly number[], beta: number) {
+  const { reward, kl, logPartition } = estimateOptimum([rewards], beta).corrected;
+  return { reward: reward.mean, kl: kl.mean, logPartition: logPartition.mean };
 }
 
 /** A method's samples: for each prompt the rewards of its stories and their log π − log π_ref in nats. */
@@ -160,8 +179,14 @@ export function sameReward(best: readonly BestPoint[], reward: number): number |
   return best.find((point) => point.reward.mean >= reward)?.n;
 }
 
-function means(groups: Groups): number[] {
-  return groups.map((group) => group.reduce((a, b) => a + b, 0) / group.length);
+/** What a method was given, in units that all share. */
+export interface Effort {
+  /** Stories that were written to learn from, by the model itself or for its pairs. */
+  stories: number;
+  /** Optimizer steps. */
+  steps: number;
+  /** Training, writing included; undefined where it was not timed. */
+  seconds: number | undefined;
 }
 
 /** A method with everything that is said of it. */
@@ -169,6 +194,8 @@ export interface MethodPoint extends Measured, Room {
   id: string;
   family: string;
   label: string;
+  effort: Effort;
+  priced: Priced;
   /** Reward − that of best-of-n at its KL. */
   lead: Estimate | undefined;
   /** The n of best-of-n that earns as much. */
@@ -186,21 +213,24 @@ export interface MethodSamples extends Samples {
   id: string;
   family: string;
   label: string;
+  effort: Effort;
 }
 
 export function frontierOf(
   reference: Groups,
   methods: readonly MethodSamples[],
-  { betas, leastEffective }: { betas: readonly number[]; leastEffective: number },
+  { betas, leastEffective, price }: { betas: readonly number[]; leastEffective: number; price: number },
 ): Frontier {
   const curve = optimumCurve(reference, betas, leastEffective);
   const best = bestOfCurve(reference);
-  const points = methods.map(({ id, family, label, ...samples }): MethodPoint => {
+  const points = methods.map(({ id, family, label, effort, ...samples }): MethodPoint => {
     const measured = measure(samples);
     return {
       id,
       family,
       label,
+      effort,
+      priced: pricedAt(price, curve, samples),
       ...measured,
       ...roomBelow(curve, samples),
       lead: leadOverBest(best, samples),
@@ -217,13 +247,13 @@ export function frontierOf(
   };
 }
 
-/** What must hold: nothing above the optimum, and DPO somewhere above best-of-n, each by more than `errors` standard errors. */
+/** What is held against the samples, each by more than `errors` standard errors. Nothing may be above the optimum. */
 export interface Checks {
   /** Methods above the optimum. */
   crossing: readonly MethodPoint[];
   /** Each n whose best is above it. */
   crossingBest: readonly number[];
-  /** Those of the family that are ahead of best-of-n. */
+  /** Those of the family that are ahead of best-of-n: a finding, whichever way it goes. */
   ahead: readonly MethodPoint[];
 }
 

@@ -13,17 +13,22 @@ import { logRatios } from '../divergences.ts';
 import { METHODS } from '../methods.ts';
 import { adapterName, type OpenModel, openModel } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
+import { inGroups } from '../study/groups.ts';
 import { Kept } from '../study/kept.ts';
 import { goesOn, workFolder } from '../study/work-folder.ts';
 import type { Terminal } from '../terminal.ts';
 import { runTraining } from '../training.ts';
 import type { Samples } from './analysis.ts';
+import type { GivenRun } from './given.ts';
 import { type Entry, FRONTIER_SAMPLING, FRONTIER_TRAINING, type FrontierTask } from './task.ts';
 
 /** Openings that the reference continues at a time. */
 const AT_A_TIME = 8;
 /** Log-ratios are kept to a ten-thousandth of a nat: float32 sums of forty tokens have no more. */
 const PRECISION = 1e4;
+/** Of many stories an opening to a hundredth, which is lost in their mean and keeps the files small. */
+const PRECISION_OF_MANY = 1e2;
+const FEW = 8;
 /** Changes where what is measured does. */
 const VERSION = 1;
 
@@ -36,8 +41,14 @@ export interface ReferenceResult {
 export interface MethodResult extends Samples {
   adapter: string;
   steps: number;
-  /** Of the last step. */
-  loss: number;
+  /** Of the last step, where it was trained here. */
+  loss?: number;
+  /** Stories that the policy wrote to learn from, where it wrote its own. */
+  written?: number;
+  /** Training, where it was done in one go. */
+  seconds?: number;
+  /** Hash of the adapter's weights, where it was given. */
+  weights?: string;
 }
 
 export interface Job {
@@ -50,49 +61,66 @@ export interface Job {
   /** Where results are kept, and where runs that were stopped are. */
   out: string;
   work: string;
+  /** Runs that were made apart, to be measured. */
+  given: readonly GivenRun[];
 }
 
 export interface Collected {
-  reference: Kept<ReferenceResult>;
+  reference: Kept<ReferenceResult>[];
   methods: { entry: Entry; kept: Kept<MethodResult> }[];
 }
 
 export interface Results {
+  /** All sets together. */
   reference: ReferenceResult;
   methods: { entry: Entry; result: MethodResult }[];
 }
 
 /** Where the results of a job are kept. */
 export async function keptResults({ task, fingerprint, openings, pairs, out }: Job): Promise<Collected> {
-  const { referenceStories, stories, maxNewTokens, maxSteps, entries } = task;
-  const { temperature, referenceSeed, seed } = FRONTIER_SAMPLING;
+  const { referenceStories, referenceSets, maxNewTokens, maxSteps, entries } = task;
+  const { temperature, seed } = FRONTIER_SAMPLING;
   const shared = [VERSION, fingerprint, openings, maxNewTokens, temperature];
-  const reference = await Kept.of<ReferenceResult>(out, 'reference', [
-    ...shared,
-    referenceStories,
-    referenceSeed,
-  ]);
+  const reference = Array.from({ length: referenceSets }, (_, set) =>
+    Kept.of<ReferenceResult>(out, set === 0 ? 'reference' : `reference-${set + 1}`, [
+      ...shared,
+      referenceStories,
+      seedOf(set),
+    ]),
+  );
   const training = [FRONTIER_TRAINING, pairs, maxSteps];
   const methods = entries.map(async (entry) => {
-    const about = [...shared, stories, seed, training, entry.method, entry.settings];
+    const how = entry.isGiven ? ['given', entry.id] : [training, entry.method, entry.settings];
+    const about = [...shared, storiesOf(entry, task), seed, ...how];
     return { entry, kept: await Kept.of<MethodResult>(out, entry.id, about) };
   });
-  return { reference, methods: await Promise.all(methods) };
+  return { reference: await Promise.all(reference), methods: await Promise.all(methods) };
 }
 
-/** All results where all are kept, without any device. */
+const seedOf = (set: number) => FRONTIER_SAMPLING.referenceSeed + FRONTIER_SAMPLING.betweenSets * set;
+const storiesOf = (entry: Entry, task: FrontierTask) => entry.stories ?? task.stories;
+
+/** All results where all are kept, without any device. A run that has to be given may be missing. */
 export async function readResults(
   { openings }: Job,
   { reference, methods }: Collected,
 ): Promise<Results | undefined> {
-  const first = await reference.read();
+  const sets = await Promise.all(reference.map((kept) => kept.read()));
   const others: Results['methods'] = [];
   for (const { entry, kept } of methods) {
     const result = await kept.read();
     if (result) others.push({ entry, result });
+    else if (!entry.isGiven) return undefined;
   }
-  const complete = first?.rewards.length === openings.length && others.length === methods.length;
-  return complete ? { reference: first, methods: others } : undefined;
+  const whole = sets.flatMap((set) => (set?.rewards.length === openings.length ? [set] : []));
+  return whole.length === reference.length ? { reference: joined(whole), methods: others } : undefined;
+}
+
+/** The sets of each opening behind each other. */
+function joined(sets: readonly ReferenceResult[]): ReferenceResult {
+  const [first] = sets as [ReferenceResult];
+  const rewards = first.rewards.map((_, p) => sets.flatMap((set) => set.rewards[p] as number[]));
+  return { adapter: first.adapter, rewards };
 }
 
 /** Makes what is missing, and keeps it. */
@@ -104,13 +132,19 @@ export async function collect(
   signal: AbortSignal,
 ): Promise<Results> {
   const open = await openModel(gpu, folderFiles(EMBEDDED.model), EMBEDDED);
-  const results: Results = {
-    reference: await collectReference(open, job, reference, terminal, signal),
-    methods: [],
-  };
+  const sets: ReferenceResult[] = [];
+  for (const [set, kept] of reference.entries())
+    sets.push(await collectReference(open, job, kept, seedOf(set), terminal, signal));
+  const results: Results = { reference: joined(sets), methods: [] };
   for (const each of methods) {
-    const result = (await each.kept.read()) ?? (await collectMethod(open, job, each, terminal, signal));
-    results.methods.push({ entry: each.entry, result });
+    const { entry, kept } = each;
+    const given = job.given.find((run) => run.entry === entry);
+    const make = () => {
+      if (given) return measureGiven(open, job, each, given, terminal, signal);
+      return entry.isGiven ? undefined : collectMethod(open, job, each, terminal, signal);
+    };
+    const result = (given ? undefined : await kept.read()) ?? (await make());
+    if (result) results.methods.push({ entry, result });
   }
   return results;
 }
@@ -120,18 +154,20 @@ async function collectReference(
   { model, tokenizer }: OpenModel,
   { task, openings }: Job,
   kept: Kept<ReferenceResult>,
+  firstSeed: number,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<ReferenceResult> {
   const { referenceStories: copies, maxNewTokens } = task;
-  const { temperature, referenceSeed } = FRONTIER_SAMPLING;
+  const { temperature } = FRONTIER_SAMPLING;
   const rewards = [...((await kept.read())?.rewards ?? [])];
   const result = { adapter: adapterName(model.gpu.adapter), rewards };
+  if (rewards.length === openings.length) return result;
   while (rewards.length < openings.length) {
     terminal.progress('Reference', rewards.length, openings.length, 'openings');
     const some = openings.slice(rewards.length, rewards.length + AT_A_TIME);
     // Every group has random numbers of its own, wherever a run was stopped.
-    const seed = referenceSeed + 2 ** 32 * rewards.length;
+    const seed = firstSeed + 2 ** 32 * rewards.length;
     const options = { maxNewTokens, temperature, seed, numReturnSequences: copies, signal };
     rewards.push(...rewardsOf(await continueOpenings(model, tokenizer, some, options), copies));
     await kept.write(result);
@@ -143,40 +179,39 @@ async function collectReference(
 /** Trains a method, from its checkpoint where it has one, and measures what it writes. */
 async function collectMethod(
   open: OpenModel,
-  { task, openings, pairs, work }: Job,
+  job: Job,
   { entry, kept }: Collected['methods'][number],
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<MethodResult> {
   terminal.info(`${entry.family}, ${entry.label}`);
+  const { task, pairs, work } = job;
   const method = METHODS.find(({ name }) => name === entry.method);
   if (!method) throw new Error(`no method is called ${entry.method}`);
   const path = join(work, `${entry.id}-${kept.key.slice(0, 12)}`);
-  const settings = { ...FRONTIER_TRAINING, maxSteps: task.maxSteps, ...entry.settings };
-  const job = {
-    method,
-    train: parseDataset(pairs, 'the pairs', method.form),
-    evaluation: [],
-    settings,
-    folder: workFolder(path, work),
-  };
-  const { trainer, json } = await goesOn(runTraining(open, job, terminal, signal));
+  const maxCompletionLength = task.maxNewTokens;
+  const settings = { ...FRONTIER_TRAINING, maxCompletionLength, maxSteps: task.maxSteps, ...entry.settings };
+  const folder = workFolder(path, work);
+  const isWhole = (await folder.checkpoint.read()) === undefined;
+  const start = performance.now();
+  const { trainer, json } = await goesOn(
+    runTraining(
+      open,
+      { method, train: parseDataset(pairs, 'the pairs', method.form), evaluation: [], settings, folder },
+      terminal,
+      signal,
+    ),
+  );
+  const seconds = Math.round((performance.now() - start) / 1000);
   const { adapter } = trainer;
   try {
-    const { maxNewTokens, stories: copies } = task;
-    const { temperature, seed } = FRONTIER_SAMPLING;
-    const options = { maxNewTokens, temperature, seed, numReturnSequences: copies, signal };
-    const stories = await continueOpenings(open.model, open.tokenizer, openings, options);
-    const ratios = await logRatios(open, stories, signal);
     const result: MethodResult = {
       adapter: adapterName(open.model.gpu.adapter),
       steps: json.steps,
-      loss: json.loss.last ?? Number.NaN,
-      rewards: rewardsOf(stories, copies),
-      logRatios: inGroups(
-        ratios.map((ratio) => Math.round(ratio * PRECISION) / PRECISION),
-        copies,
-      ),
+      ...(json.loss.last === undefined ? {} : { loss: json.loss.last }),
+      ...(json.seconds && json.completions !== undefined ? { written: json.completions } : {}),
+      ...(isWhole ? { seconds } : {}),
+      ...(await measured(open, job, storiesOf(entry, task), signal)),
     };
     await kept.write(result);
     await rm(path, { recursive: true, force: true });
@@ -187,13 +222,52 @@ async function collectMethod(
   }
 }
 
+/** Measures the adapter of a run that was made apart. */
+async function measureGiven(
+  open: OpenModel,
+  job: Job,
+  { entry, kept }: Collected['methods'][number],
+  { adapter, steps, written, weights }: GivenRun,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<MethodResult> {
+  const stories = storiesOf(entry, job.task);
+  terminal.info(`${entry.family}, ${entry.label}: writing ${stories} stories for each opening`);
+  const attached = open.model.attach(adapter, { name: entry.id });
+  try {
+    const result: MethodResult = {
+      adapter: adapterName(open.model.gpu.adapter),
+      steps,
+      written,
+      weights,
+      ...(await measured(open, job, stories, signal)),
+    };
+    await kept.write(result);
+    return result;
+  } finally {
+    open.model.detach(attached);
+  }
+}
+
+/** Stories of the model with its adapters: what they earn and how far they are from the model without. */
+async function measured(
+  open: OpenModel,
+  { task, openings }: Job,
+  copies: number,
+  signal: AbortSignal,
+): Promise<Samples> {
+  const { temperature, seed } = FRONTIER_SAMPLING;
+  const options = { maxNewTokens: task.maxNewTokens, temperature, seed, numReturnSequences: copies, signal };
+  const stories = await continueOpenings(open.model, open.tokenizer, openings, options);
+  const ratios = await logRatios(open, stories, signal);
+  const precision = copies > FEW ? PRECISION_OF_MANY : PRECISION;
+  const rounded = ratios.map((ratio) => Math.round(ratio * precision) / precision);
+  return { rewards: rewardsOf(stories, copies), logRatios: inGroups(rounded, copies) };
+}
+
 function rewardsOf(stories: readonly Continuation[], copies: number): number[][] {
   return inGroups(
     stories.map(({ sentiment }) => sentiment),
     copies,
   );
-}
-
-function inGroups(values: readonly number[], size: number): number[][] {
-  return Array.from({ length: values.length / size }, (_, i) => values.slice(i * size, (i + 1) * size));
 }

@@ -2,17 +2,17 @@
  * The frontier in words and tables: a page of Markdown for the documentation, and the same few lines for a terminal. All
  * that it says is computed from the results; the same results give the same bytes.
  */
+import { LEAST_EFFECTIVE_SAMPLES } from '../../theory/estimators.ts';
 import type { Estimate } from '../statistics.ts';
 import { number, plusMinus } from '../study/figures.ts';
 import type { BestPoint, Checks, CurvePoint, Frontier, MethodPoint } from './analysis.ts';
-import { CONTENDER, ERRORS, FRONTIER_TRAINING, type FrontierTask, LEAST_EFFECTIVE } from './task.ts';
+import { optimumAt } from './price.ts';
+import { CONTENDER, ERRORS, FRONTIER_TRAINING, type FrontierTask, PRICE, STORIES_PER_PAIR } from './task.ts';
 
 export interface PageData {
   frontier: Frontier;
   checks: Checks;
   task: FrontierTask;
-  /** Steps of every method. */
-  steps: number;
   /** What the results were made on. */
   adapters: readonly string[];
   /** The plot, relative to the page. */
@@ -24,14 +24,13 @@ const isShown = ({ beta }: CurvePoint) => Number.isInteger(Math.log2(beta));
 const isPowerOfTwo = ({ n }: BestPoint) => Number.isInteger(Math.log2(n));
 
 export function frontierPage(data: PageData): string {
-  const { frontier, task, steps, adapters, plot } = data;
-  const { curve, best, points } = frontier;
-  const end = curve.at(-1) as CurvePoint;
+  const { frontier, task, adapters, plot } = data;
+  const { best, points } = frontier;
   return `# The frontier: reward against KL
 
-What does a method get for the distance it goes? Figure 2 of *Direct Preference Optimization* (Rafailov et al. 2023), on the
-embedded model and the task of [\`webalign align\`](../README.md#try-it): glad stories, rated by AFINN-165. Every number here is made by
-\`npm run frontier\`, which also holds them against the two checks below.
+How much reward does each method gain for a nat of KL? This is figure 2 of *Direct Preference Optimization* (Rafailov et al. 2023), for
+the embedded model and the task of [\`webalign align\`](../README.md#try-it): happier stories, rated by AFINN-165. \`npm run frontier\` makes
+every number here.
 
 ![${altText(frontier)}](${plot})
 
@@ -41,19 +40,7 @@ ${verdict(data)
 
 ## How to read it
 
-To the right is KL(π ‖ π_ref), how far a policy has gone from the model it was, in nats a story; the axis is drawn by its root. Upwards is
-E[r], the mean sentiment of its stories. Nothing is to be had for nothing: for a given KL there is a most that any policy can earn, and
-[Theorem 1](theorem-1.md) says which policy earns it. The **solid line** is that policy π* ∝ π_ref e^(r/β), one point for each β, estimated
-from ${task.referenceStories} stories of the untrained model for each opening. It ends at KL ${number(end.kl.mean)} (β = ${number(end.beta)}): beyond, those stories are worth fewer than
-${LEAST_EFFECTIVE} stories of π* for an opening, and an estimate would be of the best few alone. The **dashed line** goes on as the tangent there, with
-slope β. The optimum's reward is concave in KL, so that it lies below the tangent: the limit still holds, but is no longer sharp.
-
-**Best of n** draws n stories and keeps the gladdest. It trains nothing, costs n times the work for every story, and is near the optimum
-while n is small. Its KL is at most log n − (n − 1)/n (Beirami et al. 2024), where it is drawn; the reward is the unbiased mean over all
-subsets of n.
-
-**A method's point** is an adapter trained on the same pairs, in the same order, with the same steps and learning rate; the β of one
-family is not that of another. Reward and KL are those of ${task.stories} stories for each of ${task.openings} openings that no method was trained on.
+${reading(data)}
 
 ## Methods
 
@@ -62,9 +49,11 @@ family is not that of another. Reward and KL are those of ${task.stories} storie
 ${points.map((point) => methodRow(point, best.length)).join('\n')}
 
 ± is one standard error, from the spread between openings. *Most at this KL* is the least of β KL + β log Z over the β of the curve, which
-by Theorem 1 no policy exceeds${points.some(({ beyond }) => beyond) ? '; † where the KL is beyond the curve and the limit is its tangent' : ''}. *Room* is what is left up to it: β KL(π ‖ π\\*). k1 is the mean of log π − log π_ref over
-the policy's own stories; k3 is Schulman's estimate that is never negative; far from the model
-the rare large terms that make it unbiased are hardly ever drawn, and it falls short by up to one nat.
+by Theorem 1 no policy exceeds${points.some(({ beyond }) => beyond) ? '; † where the KL is beyond the curve and the limit is its tangent' : ''}. *Room* is the distance to it: β KL(π ‖ π\\*). k1 is the mean of log π − log π_ref over
+the policy's own stories; k3 is Schulman's estimate that is never negative. Far from the model the rare large terms that make k3 unbiased
+are hardly ever drawn, and it falls short by up to one nat.
+
+${priceSection(data)}
 
 ## Best of n
 
@@ -75,29 +64,110 @@ ${best
   .map(({ n, kl, reward, room }) => `| ${n} | ${number(kl)} | ${plusMinus(reward)} | ${plusMinus(room)} |`)
   .join('\n')}
 
-## The optimum
-
-| β | KL(π\\* ‖ π_ref) | E_π\\*[r] | effective stories an opening |
-|---:|---:|---:|---:|
-${curve
-  .filter(isShown)
-  .map(
-    ({ beta, kl, reward, effectiveSamples }) =>
-      `| ${number(beta)} | ${plusMinus(kl)} | ${plusMinus(reward)} | ${effectiveSamples.toFixed(1)} |`,
-  )
-  .join('\n')}
+${optimumSection(data)}
 
 ## How it was made
 
-${task.pairs} pairs ([\`demos/align/data\`](../demos/align/data/README.md)), ${steps} steps of ${FRONTIER_TRAINING.perDeviceTrainBatchSize} pairs (KTO: of their ${2 * FRONTIER_TRAINING.perDeviceTrainBatchSize} completions), learning rate
-${FRONTIER_TRAINING.learningRate} with a warm-up over a tenth of the steps and then linear decay, LoRA of rank ${FRONTIER_TRAINING.r} on every linear layer, seed ${FRONTIER_TRAINING.seed}. Stories have at
+The pairs' methods learn from ${task.pairs} pairs ([\`demos/align/data\`](../demos/align/data/README.md)) in steps of ${FRONTIER_TRAINING.perDeviceTrainBatchSize} pairs (KTO: of their ${2 * FRONTIER_TRAINING.perDeviceTrainBatchSize} completions), with a learning
+rate of ${FRONTIER_TRAINING.learningRate}, a warm-up over a tenth of the steps and then linear decay. RLOO learns from the rewards of its own stories for the openings
+of these pairs, with a learning rate of 2e-3. All train a LoRA of rank ${FRONTIER_TRAINING.r} on every linear layer, with seed ${FRONTIER_TRAINING.seed}. Stories have at
 most ${task.maxNewTokens} tokens, drawn at temperature 1 from the whole distribution; the KL is summed over their tokens and the one that ends them.
-The learning rate was chosen once, on DPO, and no method was tuned beyond its β: another one or more data would move its point,
-below the line in any case.
+The learning rate of the pairs' methods was chosen once, on DPO, and no method was tuned beyond its β.
+
+A long run that was made apart is measured by \`npm run frontier -- --adapter FOLDER\`, where FOLDER is what \`webalign rloo\` wrote.
 
 Ran on ${adapters.join('; ')}. Every sample is kept in [\`frontier/\`](frontier): with nothing changed, the command draws this page again
 without training.
 `;
+}
+
+function reading({ frontier, task }: PageData): string {
+  const { curve } = frontier;
+  const end = curve.at(-1) as CurvePoint;
+  return `The horizontal axis is KL(π ‖ π_ref), the distance of a policy from the original model in nats a story, drawn by its root. The vertical
+axis is E[r], the mean sentiment of its stories. For each KL there is a largest reward that any policy can have, and
+[Theorem 1](theorem-1.md) says which policy has it. The **solid line** is that policy π* ∝ π_ref e^(r/β), one point for each β, estimated
+from ${storiesOf(task)} stories of the untrained model for each opening and corrected for their number (below). The **thin line** is the same without the
+correction. The curve ends at KL ${number(end.kl.mean)} (β = ${number(end.beta)}), where those stories are worth fewer than
+${LEAST_EFFECTIVE_SAMPLES} stories of π* for an opening. The **dashed line** goes on as the tangent there, with
+slope β. The optimum's reward is concave in KL, so it lies below the tangent: the limit still holds, but it is no longer sharp.
+
+**Best of n** draws n stories and keeps the happiest. It trains nothing and costs n times the work for every story. Its KL is at most
+log n − (n − 1)/n (Beirami et al. 2024), where it is drawn; the reward is the unbiased mean over all subsets of n.
+
+**A method's point** is an adapter. Its reward and KL are those of its stories for ${task.openings} openings that no method was trained on, ${task.stories} for each
+opening${task.entries.some(({ stories }) => stories) ? `, ${Math.max(...task.entries.map(({ stories = 0 }) => stories))} for a long run` : ''}. The β of one family is not that of another.`;
+}
+
+const storiesOf = ({ referenceStories, referenceSets }: FrontierTask) => referenceStories * referenceSets;
+
+/** What is left of the bias, in the figures themselves. */
+function optimumSection({ frontier, task }: PageData): string {
+  const { curve } = frontier;
+  return `## The optimum, and what few samples do to it
+
+| β | KL(π\\* ‖ π_ref) | plain | last rise | E_π\\*[r] | plain | last rise | effective stories an opening |
+|---:|---:|---:|---:|---:|---:|---:|---:|
+${curve
+  .filter(isShown)
+  .map(({ beta, kl, reward, plain, rise, effectiveSamples }) => {
+    const cells = [
+      number(beta),
+      plusMinus(kl),
+      number(plain.kl.mean),
+      plusMinus(rise.kl),
+      plusMinus(reward),
+      number(plain.reward.mean),
+      plusMinus(rise.reward),
+      effectiveSamples.toFixed(1),
+    ];
+    return `| ${cells.join(' | ')} |`;
+  })
+  .join('\n')}
+
+The optimum is seen through stories of the untrained model, each weighted by e^(r/β). Where β is small a handful of stories carries all
+the weight, and the best stories of π* are not among them: the plain figures are too low, by an amount that no standard error shows.
+They are corrected by the jackknife within each opening, which removes the part of the bias that falls as 1/n. *Last rise* is by how much
+the corrected figures still grew from half of the ${storiesOf(task)} stories to all of them. About as much may be left: at small β the corrected
+line is still a line from below, and the band shows its sampling error alone. The limit that methods are held against uses β log Z, which
+converges faster than E_π*[r] and KL do.`;
+}
+
+function priceSection({ frontier }: PageData): string {
+  const { curve, points } = frontier;
+  const at = curve.find(({ beta }) => beta === PRICE);
+  const optimum = at
+    ? `From the untrained model's stories J* = β log Z is ${plusMinus(optimumAt(at))}.`
+    : 'The curve does not reach this β, so J* is not known here.';
+  const certified = points.flatMap((point) => {
+    const { certificate } = point.priced;
+    return certificate ? [{ point, certificate }] : [];
+  });
+  const own = certified.map(
+    ({ point, certificate: { optimum: plain, corrected, effectiveSamples, isLowerBound } }) =>
+      `From the stories of ${nameOf(point)} itself it is ${isLowerBound ? 'at least ' : ''}${plusMinus(corrected.optimum)} (plain ${plusMinus(plain)}, ${effectiveSamples.toFixed(1)} effective stories an opening), which makes its gap ${isLowerBound ? 'at least ' : ''}${plusMinus(corrected.gap)}.`,
+  );
+  return `## At one price: β = ${PRICE}
+
+| method | | J = E[r] − ${PRICE} KL | J\\* − J | stories written to learn from | steps | seconds |
+|---|---|---:|---:|---:|---:|---:|
+${points
+  .map(({ family, label, priced: { objective, gap }, effort: { stories, steps, seconds } }) => {
+    const cells = [
+      family,
+      label,
+      plusMinus(objective),
+      gap ? plusMinus(gap) : '',
+      stories.toLocaleString('en'),
+      steps,
+      seconds ?? '',
+    ];
+    return `| ${cells.join(' | ')} |`;
+  })
+  .join('\n')}
+
+${[optimum, ...own].join(' ')} Stories written to learn from are those of the policy itself, or those that the pairs were chosen from (${number(STORIES_PER_PAIR)}
+a pair). Seconds are those of the training on the machine below, writing included, where they were taken; other work may have run beside it.`;
 }
 
 /** The outcome of the checks, a sentence each. */
@@ -129,7 +199,7 @@ function work(points: readonly MethodPoint[], best: readonly BestPoint[]): strin
   const same = best[(top.sameAsBestOf ?? best.length) - 1] as BestPoint;
   const drawn = top.sameAsBestOf === undefined ? `more than ${same.n}` : String(same.n);
   return [
-    `For every story it draws one: ${nameOf(top)} earns ${plusMinus(top.reward)}, for which best-of-n draws ${drawn}, but it goes ${number(top.kl.mean)} nats and not ${number(same.kl)}.`,
+    `It draws one story where best-of-n draws n: ${nameOf(top)} earns ${plusMinus(top.reward)}, for which best-of-n draws ${drawn}, but it goes ${number(top.kl.mean)} nats and not ${number(same.kl)}.`,
   ];
 }
 

@@ -27,7 +27,7 @@ const KL_TICKS = [0, 0.25, 1, 2, 4, 6, 9, 12, 16, 20, 25, 30, 36, 49, 64, 81, 10
 /** Best-of-n is marked where n is a power of two. */
 const isMarked = (n: number) => Number.isInteger(Math.log2(n));
 
-const STYLE = `.optimum{stroke:var(--ink);stroke-width:2.4} .band{fill:var(--ink);opacity:.13} .dashed{stroke-dasharray:6 5}
+const STYLE = `.optimum{stroke:var(--ink);stroke-width:2.4} .plain{stroke:var(--ink);stroke-width:1;opacity:.6} .band{fill:var(--ink);opacity:.13} .dashed{stroke-dasharray:6 5}
 .best{stroke:var(--muted);stroke-width:1.6;stroke-dasharray:1.5 4;stroke-linecap:round} .ring{fill:var(--paper);stroke:var(--muted);stroke-width:1.6}
 `;
 
@@ -95,7 +95,9 @@ function optimum({ curve, best }: Frontier, x: Scale, y: Scale, top: number): Ht
   const side = (sign: number) =>
     limits.map(({ kl, mean, standardError }) => ({ x: x(kl), y: y(mean + sign * 2 * standardError) }));
   const start = { x: x(0), y: y(best[0]?.reward.mean ?? 0) };
-  return html`<polygon class="band" points="${line([...side(1), ...side(-1).reverse()])}"/>
+  const plain = curve.map(({ plain: { kl, reward } }) => ({ x: x(kl.mean), y: y(reward.mean) }));
+  return html`<polyline class="plain" points="${line([start, ...plain])}"/>
+<polygon class="band" points="${line([...side(1), ...side(-1).reverse()])}"/>
 <polyline class="optimum" points="${line([start, ...limits.map(({ kl, mean }) => ({ x: x(kl), y: y(mean) }))])}"/>
 <polyline class="optimum dashed" points="${line(tangent.map((kl) => ({ x: x(kl), y: y(limitAt(curve, kl).mean) })))}"/>`;
 }
@@ -115,6 +117,7 @@ function key(families: readonly string[], look: (family: string) => number): Htm
   return legend(
     [
       { name: 'optimum, Theorem 1', drawn: stroke('optimum') },
+      { name: 'not corrected', drawn: stroke('plain') },
       { name: 'its tangent', drawn: stroke('optimum dashed') },
       { name: 'best of n', drawn: best },
       ...families.map((family) => ({ name: family, drawn: legendMark(look(family)) })),

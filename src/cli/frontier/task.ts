@@ -13,9 +13,13 @@ export interface Entry {
   /** What sets it apart from others of its family. */
   label: string;
   /** The row of the table of methods that trains it. */
-  method: 'dpo' | 'kto' | 'cpo' | 'orpo';
+  method: 'dpo' | 'kto' | 'cpo' | 'orpo' | 'rloo';
   /** What differs from {@link FRONTIER_TRAINING}. */
   settings: Settings;
+  /** A long run that was made apart: its folder is measured when `--adapter` names it, and it is drawn once that is kept. */
+  isGiven?: boolean;
+  /** Stories for each opening, where it is not the task's number. */
+  stories?: number;
 }
 
 const { beta: _, ...training } = ALIGN_TRAINING;
@@ -27,8 +31,14 @@ export const FRONTIER_TRAINING = {
   learningRate: 1e-3,
 } as const satisfies Settings;
 
-/** The family that is expected to be ahead of best-of-n somewhere. */
+/** The family that the page holds against best-of-n. */
 export const CONTENDER = 'DPO';
+
+/** The price of a nat at which all methods are compared. */
+export const PRICE = 2;
+
+/** What the pairs cost: 6 stories were written for each of 1100 openings, which gave 800 pairs, those held out included. */
+export const STORIES_PER_PAIR = (1100 * 6) / 800;
 
 const dpo = (beta: number): Entry => entry('dpo', CONTENDER, beta, { lossType: ['sigmoid'] });
 const ipo = (beta: number): Entry => entry('ipo', 'IPO', beta, { lossType: ['ipo'] });
@@ -40,7 +50,34 @@ const simpo = (beta: number): Entry =>
   entry('simpo', 'SimPO', beta, { lossType: ['simpo'], cpoAlpha: 0, simpoGamma: 0.5 });
 const orpo = (beta: number): Entry => entry('orpo', 'ORPO', beta, {});
 
-const METHOD = { dpo: 'dpo', ipo: 'dpo', hinge: 'dpo', kto: 'kto', simpo: 'cpo', orpo: 'orpo' } as const;
+/** The policy writes its own stories, for the openings of the pairs, and learns from the sentiment itself. */
+const rloo = (beta: number, maxSteps: number, size = { batch: 64, group: 8 }): Entry =>
+  entry('rloo', 'RLOO', beta, {
+    reward: ['sentiment'],
+    perDeviceTrainBatchSize: size.batch,
+    numGenerations: size.group,
+    learningRate: 2e-3,
+    maxSteps,
+  });
+
+/** A long run of RLOO, measured well enough for a certificate from its own stories. */
+const longRun = (beta: number): Entry => ({
+  ...entry('rloo', 'RLOO', beta, {}),
+  id: `rloo-${beta}-long`,
+  label: `β ${beta}, long`,
+  isGiven: true,
+  stories: 64,
+});
+
+const METHOD = {
+  dpo: 'dpo',
+  ipo: 'dpo',
+  hinge: 'dpo',
+  kto: 'kto',
+  simpo: 'cpo',
+  orpo: 'orpo',
+  rloo: 'rloo',
+} as const;
 
 function entry(name: keyof typeof METHOD, family: string, beta: number, settings: Settings): Entry {
   return {
@@ -60,6 +97,8 @@ export interface FrontierTask {
   openings: number;
   /** Stories of the model as it is, for each opening: for the optimum and best-of-n. */
   referenceStories: number;
+  /** How many times over, each kept apart. */
+  referenceSets: number;
   /** Stories of a trained one, for each opening. */
   stories: number;
   maxNewTokens: number;
@@ -71,9 +110,24 @@ export const FRONTIER: FrontierTask = {
   maxSteps: -1,
   openings: 96,
   referenceStories: 64,
+  referenceSets: 2,
   stories: 2,
   maxNewTokens: 40,
-  entries: [dpo(0.1), dpo(0.3), dpo(1), dpo(3), ipo(1), ipo(3), hinge(1), simpo(2.5), orpo(0.1), kto(0.1)],
+  entries: [
+    dpo(0.1),
+    dpo(0.3),
+    dpo(1),
+    dpo(3),
+    ipo(1),
+    ipo(3),
+    hinge(1),
+    simpo(2.5),
+    orpo(0.1),
+    kto(0.1),
+    rloo(1, 40),
+    rloo(4, 40),
+    longRun(2),
+  ],
 };
 
 /** What is left of it all where someone only wants to see that it works. */
@@ -82,19 +136,20 @@ export const FRONTIER_QUICK: FrontierTask = {
   maxSteps: 2,
   openings: 4,
   referenceStories: 16,
+  referenceSets: 2,
   stories: 2,
   maxNewTokens: 8,
-  entries: [dpo(0.1)],
+  entries: [dpo(0.1), rloo(2, 2, { batch: 8, group: 4 })],
 };
 
-/** Stories are drawn from the whole of the model's distribution, which the KL is of. The two have random numbers apart. */
-export const FRONTIER_SAMPLING = { temperature: 1, referenceSeed: 7, seed: 8 } as const;
+/**
+ * Stories are drawn from the whole of the model's distribution, which the KL is of. Those of the reference, each set of them,
+ * and those of methods have random numbers apart.
+ */
+export const FRONTIER_SAMPLING = { temperature: 1, referenceSeed: 7, betweenSets: 100, seed: 8 } as const;
 
 /** β of the optimum's curve, from high to low, four to an octave. */
 export const CURVE_BETAS: readonly number[] = Array.from({ length: 37 }, (_, i) => 2 ** (6 - i / 4));
-
-/** Where the reference's stories are worth fewer of the optimum's, a curve estimated from them is not to be trusted. */
-export const LEAST_EFFECTIVE = 5;
 
 /** Standard errors beyond which a difference is taken to be one. */
 export const ERRORS = 2;

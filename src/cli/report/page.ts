@@ -9,7 +9,7 @@ import { formatBytes } from '../../gpu/errors.ts';
 import type { LogEntry } from '../../train/state.ts';
 import type { Continuation } from '../continuations.ts';
 import { type Estimate, errorOfDifference, estimate } from '../statistics.ts';
-import type { RunSummary } from '../training.ts';
+import { type RunSummary, trainedTokens } from '../training.ts';
 import { drawCharts, mendLanguage } from './charts.ts';
 import { type ChartData, curves, histogram } from './figures.ts';
 import { Html, html, scriptJson } from './html.ts';
@@ -197,7 +197,7 @@ function facts(title: string, entries: readonly (readonly [string, string])[]): 
 function running({ summary, seconds }: ReportData): [string, string][] {
   return [
     ['Time', duration(seconds)],
-    ['Tokens trained on', whole(summary.tokens)],
+    ['Tokens trained on', whole(trainedTokens(summary))],
     ['Tokens per second', whole(summary.tokensPerSecond)],
     ['GPU memory at most', formatBytes(summary.peakBytes)],
     ['Kernels', [...new Set(Object.values(summary.variants))].join(', ')],

@@ -18,6 +18,11 @@ const MARKS: readonly { light: string; dark: string; path: string }[] = [
   { light: '#d55e00', dark: '#ff8a3d', path: 'M0 -7.5L7.5 0L0 7.5L-7.5 0z' },
   { light: '#b0508a', dark: '#e39ac3', path: 'M0 7L6.8 -5.2H-6.8z' },
   { light: '#6b6100', dark: '#f0e442', path: 'M-2.2 -7h4.4v4.8h4.8v4.4h-4.8v4.8h-4.4v-4.8h-4.8v-4.4h4.8z' },
+  {
+    light: '#1b1c22',
+    dark: '#ececf0',
+    path: 'M0 -8.5L2.4 -2.8L8.5 -2.6L3.8 1.3L5.3 7.4L0 4L-5.3 7.4L-3.8 1.3L-8.5 -2.6L-2.4 -2.8z',
+  },
 ];
 /** How many looks there are. */
 export const LOOKS = MARKS.length;

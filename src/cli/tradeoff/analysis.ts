@@ -4,6 +4,7 @@
  * are the spread between openings, differences are taken opening by opening.
  */
 import { type Estimate, estimate } from '../statistics.ts';
+import { means } from '../study/groups.ts';
 import type { ByModel, Result, Samples } from './collect.ts';
 
 export interface Point {
@@ -79,10 +80,6 @@ function change(from: Samples, to: Samples): Change {
 function difference(from: readonly (readonly number[])[], to: readonly (readonly number[])[]): Estimate {
   const before = means(from);
   return estimate(means(to).map((value, i) => value - (before[i] as number)));
-}
-
-function means(groups: readonly (readonly number[])[]): number[] {
-  return groups.map((group) => group.reduce((a, b) => a + b, 0) / group.length);
 }
 
 /** What must hold, each by more than so many standard errors, or against it by no more. */
