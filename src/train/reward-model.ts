@@ -9,7 +9,7 @@ import { upToScored } from '../data/scored-token.ts';
 import { encodeWithEos } from '../data/tokenize-completions.ts';
 import { requireTokenIds, requireVocabulary, Tokenizer } from '../data/tokenizer.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { InputError, listed } from '../io/errors.ts';
+import { InputError } from '../io/errors.ts';
 import type { Adapter } from '../io/peft.ts';
 import { openSource, type Source, type SourceOptions } from '../io/sources.ts';
 import { DeviceBatch } from '../model/batch.ts';
@@ -88,7 +88,7 @@ export class RewardModel {
     this.tokenizer = tokenizer;
     this.name = name ?? lastPart(model.name);
     this.padTokenId = skippedToken(scoredToken, { tokenizer, modelPadId: model.padTokenId, eosTokenIds });
-    requireHead(parts);
+    requireHead(parts.head, model);
   }
 
   /** Loads a reward model of its own. Throws {@link InputError} for a model, and for an adapter, without a head. */
@@ -118,7 +118,7 @@ export class RewardModel {
    */
   static on(model: CausalLM, adapter: Adapter | LoraAdapter, options: RewardModelOptions = {}): RewardModel {
     const isOurs = !(adapter instanceof LoraAdapter);
-    if (isOurs) adapterHead(adapter, options.name);
+    if (isOurs) requireHead(adapterHead(adapter, options.name), model);
     const attached = isOurs ? model.attach(adapter, { name: options.name ?? 'reward model' }) : adapter;
     if (isOurs) attached.enabled = false;
     const { head } = attached;
@@ -235,11 +235,10 @@ function withoutHead(name: string): InputError {
   return new InputError(name, 'is not the adapter of a reward model: it has no head', wayOut);
 }
 
-function requireHead({ head, model }: Parts): void {
-  const { hiddenSize } = model.config;
-  if (head.length === hiddenSize) return;
-  const what = `has a head of shape (${listed(head.shape)}), its hidden states have ${hiddenSize} numbers`;
-  throw new InputError(model.name, what, 'Give the adapter and the model that belong together');
+function requireHead({ length }: { readonly length: number }, { config, name }: CausalLM): void {
+  if (length === config.hiddenSize) return;
+  const what = `its hidden states have ${config.hiddenSize} numbers, and the head of the reward model has ${length}`;
+  throw new InputError(name, what, 'Give the adapter and the model that belong together');
 }
 
 function lastPart(path: string): string {
