@@ -58,16 +58,17 @@ export const TOKEN_RECORD = {
   secondNote: 4,
   thirdNote: 5,
   fourthNote: 6,
-  width: 7,
+  /** What weighs notes in a mean over completions: tokens, or 1 where a note is of the whole completion. */
+  noteWeight: 7,
+  width: 8,
 } as const;
 
 /**
  * A metric by name: the column whose mean it is; a column and another whose values weigh it: [reward, desirable] is the mean
  * reward of the desirable ones; or the extreme of some columns in a batch.
  */
-export type MetricColumns = Readonly<
-  Record<string, number | readonly [value: number, weight: number] | Extreme>
->;
+export type MetricColumns = Readonly<Record<string, MetricColumn>>;
+export type MetricColumn = number | readonly [value: number, weight: number] | Extreme;
 
 interface Extreme {
   readonly extreme: 'min' | 'max';
@@ -215,6 +216,8 @@ export interface DivisorContext {
   batch: readonly number[];
   /** Of the optimizer step. */
   step: readonly number[];
+  /** Of the rollout batch that the step is a part of; the step's where it is left out. */
+  rollout?: readonly number[];
   /** The loss's options. */
   options: Readonly<Record<string, number>>;
 }
@@ -227,8 +230,10 @@ export const DIVISORS = {
   sequence: () => OWN_TOKENS,
   /** The mean length in the micro-batch (TRL's direct losses; BNPO). */
   batch: ({ batch }) => mean(batch),
-  /** The mean length in the optimizer step (SFT; DAPO). */
+  /** The mean length in the optimizer step (SFT). */
   step: ({ step }) => mean(step),
+  /** The mean length in the rollout batch (DAPO). */
+  rollout: ({ step, rollout = step }) => mean(rollout),
   /** A length that is the same in every step (Dr. GRPO). */
   constant: ({ options }) => options.maxCompletionLength ?? 1,
   /** Nothing: the sum itself counts (RLOO). */

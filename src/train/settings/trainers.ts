@@ -7,8 +7,8 @@ import { own } from '../../base/lookup.ts';
 import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
-import { COMPARISON, LENGTH, LISTS, LOSS, REFERENCE, REWARD, TEXTS } from './losses.ts';
-import { ROLLOUTS } from './rollouts.ts';
+import { COMPARISON, LENGTH, LISTS, LOSS, MOVING, REFERENCE, REWARD, TEXTS } from './losses.ts';
+import { GROUP_RELATIVE, RETURNS, ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
 
 type Options = typeof OPTIONS;
@@ -33,17 +33,19 @@ function optionsOf<Trainer extends FamilyName, Always extends boolean>(
 
 /** Settings of every run of a trainer. */
 const COMPLETIONS = { ...TRAINING, ...REWARD, ...LENGTH };
-const DPO = { ...COMPLETIONS, ...LOSS, ...LISTS, ...optionsOf('dpo', true), ...REFERENCE };
+const DPO = { ...COMPLETIONS, ...LOSS, ...LISTS, ...optionsOf('dpo', true), ...REFERENCE, ...MOVING };
 const CPO = { ...COMPLETIONS, ...LOSS, ...optionsOf('cpo', true) };
 const ORPO = { ...COMPLETIONS, ...optionsOf('orpo', true) };
 const KTO = { ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
 const SFT = { ...TRAINING, ...LENGTH, ...TEXTS };
 const REWARD_MODEL = { ...TRAINING, ...LENGTH, ...COMPARISON, ...optionsOf('reward', true) };
-const RLOO = { ...TRAINING, ...ROLLOUTS, ...optionsOf('rloo', true) };
+const RLOO = { ...TRAINING, ...ROLLOUTS, ...RETURNS, ...optionsOf('rloo', true) };
+const GRPO = { ...TRAINING, ...LOSS, ...ROLLOUTS, ...GROUP_RELATIVE, ...MOVING, ...optionsOf('grpo', true) };
 
 /** The settings of all trainers together. */
 export const ALL_SETTINGS = {
   ...RLOO,
+  ...GRPO,
   ...REWARD_MODEL,
   ...DPO,
   ...CPO,
@@ -97,6 +99,10 @@ export const TRAINERS = {
     adapterDefaults: {},
   }),
   rloo: trainer('rloo', RLOO, { defaults: {}, ...ADAPTER }),
+  grpo: trainer('grpo', GRPO, {
+    defaults: { lossType: FAMILIES.grpo.lossType, beta: 0, numGenerations: 8 },
+    ...ADAPTER,
+  }),
 } as const satisfies Record<FamilyName, TrainerSettings>;
 
 /** The options of a trainer in its configuration: those of single losses are there if a loss reads them. */
@@ -112,7 +118,8 @@ export interface DPOConfig
     Values<typeof LOSS>,
     Values<typeof LISTS>,
     OptionValues<'dpo'>,
-    Values<typeof REFERENCE> {}
+    Values<typeof REFERENCE>,
+    Values<typeof MOVING> {}
 export interface CPOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'cpo'> {}
 export interface ORPOConfig extends CompletionConfig, OptionValues<'orpo'> {}
 export interface KTOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'kto'> {}
@@ -122,7 +129,18 @@ export interface RewardConfig
     Values<typeof LENGTH>,
     Values<typeof COMPARISON>,
     OptionValues<'reward'> {}
-export interface RLOOConfig extends TrainingConfig, Values<typeof ROLLOUTS>, OptionValues<'rloo'> {}
+export interface RLOOConfig
+  extends TrainingConfig,
+    Values<typeof ROLLOUTS>,
+    Values<typeof RETURNS>,
+    OptionValues<'rloo'> {}
+export interface GRPOConfig
+  extends TrainingConfig,
+    Values<typeof LOSS>,
+    Values<typeof ROLLOUTS>,
+    Values<typeof GROUP_RELATIVE>,
+    Values<typeof MOVING>,
+    OptionValues<'grpo'> {}
 
 /** Settings as they may be given: some of them, by any of their names. */
 type Args<Config, Table> = Partial<Config> & Spellings<Table>;
@@ -134,6 +152,7 @@ export type KTOArgs = Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>;
 export type SFTArgs = Args<SFTConfig, typeof SFT>;
 export type RewardArgs = Args<RewardConfig, typeof REWARD_MODEL>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
+export type GRPOArgs = Args<GRPOConfig, typeof GRPO & OptionsOf<'grpo', false>>;
 
 /** The same beside a loss from outside, whose options are settings of the run. */
 export type WithOwnOptions<Given> = Given & {
