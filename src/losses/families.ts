@@ -10,6 +10,7 @@ import { LOSSES, type Loss } from './catalogue.ts';
 import type { Term } from './completion-loss.ts';
 import { DIVERGENCES, type Divergence, divergenceNamed, REVERSE_KL } from './divergences.ts';
 import { LossOptionError, lossOptions } from './options.ts';
+import { PPO_LOSSES } from './ppo-losses.ts';
 import { type MetricColumns, PAIR_RECORD, type Unit, unitOf } from './units.ts';
 
 /** A loss by its name in the catalogue, or a descriptor from outside. */
@@ -84,6 +85,8 @@ export const FAMILIES = {
   sft: { includes: ({ name }) => name === 'nll', lossType: 'nll', usesReference: false },
   // Its KL is in the rewards.
   rloo: { includes: ({ name }) => name === 'rloo', lossType: 'rloo', usesReference: false },
+  // The second one is for its values.
+  ppo: { includes: (loss) => PPO_LOSSES.includes(loss), lossType: 'ppo', usesReference: false },
 } as const satisfies Readonly<Record<string, Family>>;
 
 export type FamilyName = keyof typeof FAMILIES;

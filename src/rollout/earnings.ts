@@ -29,6 +29,8 @@ export interface Earned extends Rated {
   logRatios: number[];
   /** log π of each token under the policy that sampled. */
   oldLogprobs: Float32Array[];
+  /** log π_ref of each token; undefined where β is 0. */
+  referenceLogprobs?: Float32Array[] | undefined;
   seconds: { rewarding: number; scoring: number };
 }
 
@@ -77,7 +79,7 @@ export async function earnings(
   );
   const end = performance.now();
   const seconds = { rewarding: (middle - start) / 1000, scoring: (end - middle) / 1000 };
-  return { ...rated, returns, logRatios, oldLogprobs, seconds };
+  return { ...rated, returns, logRatios, oldLogprobs, referenceLogprobs: referenced, seconds };
 }
 
 function clipped(reward: number, range: readonly number[] | null): number {

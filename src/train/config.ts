@@ -17,6 +17,7 @@ import {
   defaultsOf,
   type KTOConfig,
   type ORPOConfig,
+  type PPOConfig,
   type RLOOConfig,
   type SFTConfig,
   TRAINERS,
@@ -35,6 +36,8 @@ export {
   LORA_LEARNING_RATE,
   type ORPOArgs,
   type ORPOConfig,
+  type PPOArgs,
+  type PPOConfig,
   type RLOOArgs,
   type RLOOConfig,
   type SFTArgs,
@@ -54,6 +57,7 @@ export const ORPO_DEFAULTS: Readonly<ORPOConfig> = defaultsOf(TRAINERS.orpo);
 export const KTO_DEFAULTS: Readonly<KTOConfig> = defaultsOf(TRAINERS.kto);
 export const SFT_DEFAULTS: Readonly<SFTConfig> = defaultsOf(TRAINERS.sft);
 export const RLOO_DEFAULTS: Readonly<RLOOConfig> = defaultsOf(TRAINERS.rloo);
+export const PPO_DEFAULTS: Readonly<PPOConfig> = defaultsOf(TRAINERS.ppo);
 export const LORA_DEFAULTS: Readonly<LoraConfig> = defaultsOf({ settings: LORA, defaults: {} });
 
 /** What the decoder keeps of its layers under these settings. */

@@ -15,6 +15,8 @@ export interface SourcedStep {
   silent?: readonly TokenizedExample[];
   /** Figures of the examples themselves, logged with the step: rewards, lengths. */
   metrics?: Metrics;
+  /** Further figures, made of the means of the step's batches. */
+  derive?(means: Metrics): Metrics;
 }
 
 export interface ExampleSource {

@@ -8,6 +8,7 @@ import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
 import { LENGTH, LISTS, LOSS, REFERENCE, REWARD, TEXTS } from './losses.ts';
+import { PPO as PPO_SETTINGS } from './ppo.ts';
 import { ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
 
@@ -39,9 +40,10 @@ const ORPO = { ...COMPLETIONS, ...optionsOf('orpo', true) };
 const KTO = { ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
 const SFT = { ...TRAINING, ...LENGTH, ...TEXTS };
 const RLOO = { ...TRAINING, ...ROLLOUTS, ...optionsOf('rloo', true) };
+const PPO = { ...TRAINING, ...PPO_SETTINGS, ...optionsOf('ppo', true) };
 
 /** The settings of all trainers together. */
-export const ALL_SETTINGS = { ...RLOO, ...DPO, ...CPO, ...ORPO, ...KTO, ...SFT, ...OPTIONS };
+export const ALL_SETTINGS = { ...PPO, ...RLOO, ...DPO, ...CPO, ...ORPO, ...KTO, ...SFT, ...OPTIONS };
 
 /** What there is to know of a trainer's settings. */
 export interface TrainerSettings<Table extends SettingTable = SettingTable> {
@@ -81,6 +83,10 @@ export const TRAINERS = {
     adapterDefaults: { learningRate: SFT_LORA_LEARNING_RATE },
   }),
   rloo: trainer('rloo', RLOO, { defaults: {}, ...ADAPTER }),
+  ppo: trainer('ppo', PPO, {
+    defaults: { learningRate: 3e-6, maxCompletionLength: 53, temperature: 0.7 },
+    adapterDefaults: { learningRate: 3e-5 },
+  }),
 } as const satisfies Record<FamilyName, TrainerSettings>;
 
 /** The options of a trainer in its configuration: those of single losses are there if a loss reads them. */
@@ -103,6 +109,8 @@ export interface KTOConfig extends CompletionConfig, Values<typeof LOSS>, Option
 export interface SFTConfig extends TrainingConfig, Values<typeof LENGTH>, Values<typeof TEXTS> {}
 export interface RLOOConfig extends TrainingConfig, Values<typeof ROLLOUTS>, OptionValues<'rloo'> {}
 
+export interface PPOConfig extends TrainingConfig, Values<typeof PPO_SETTINGS>, OptionValues<'ppo'> {}
+
 /** Settings as they may be given: some of them, by any of their names. */
 type Args<Config, Table> = Partial<Config> & Spellings<Table>;
 
@@ -112,6 +120,7 @@ export type ORPOArgs = Args<ORPOConfig, typeof ORPO & OptionsOf<'orpo', false>>;
 export type KTOArgs = Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>;
 export type SFTArgs = Args<SFTConfig, typeof SFT>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
+export type PPOArgs = Args<PPOConfig, typeof PPO>;
 
 /** The same beside a loss from outside, whose options are settings of the run. */
 export type WithOwnOptions<Given> = Given & {
