@@ -4,7 +4,7 @@
  */
 import { own } from '../base/lookup.ts';
 
-/** What a column has a number for: an example, each of its completions, or each of their tokens. */
+/** What a column has a number for: an example, each of its completions, or each of their scored rows. */
 export type ColumnScope = 'example' | 'sequence' | 'row';
 
 export interface ColumnSpec {
@@ -16,7 +16,7 @@ export interface ColumnSpec {
 /** The columns that a loss reads, by name. */
 export type ColumnSpecs = Readonly<Record<string, ColumnSpec>>;
 
-/** An example's columns by name, in the order of its completions and their tokens. */
+/** An example's columns by name, in the order of its completions and their scored rows. */
 export type Columns = Readonly<Record<string, ArrayLike<number>>>;
 
 /** What an example looks like to those who only count. */
@@ -51,9 +51,10 @@ export interface TokenizedSequence {
 
 /**
  * Which hidden states are scored. `targets`: those that predict a completion's tokens, for log-probabilities and values.
- * `ends`: the one of a completion's last token, for a reward.
+ * `ends`: the one of a completion's last token, for a reward. `{ states }`: for values, those in which a completion of at most
+ * so many tokens may still go on: of one that ended early also the one behind its end.
  */
-export type ScoredRows = 'targets' | 'ends';
+export type ScoredRows = 'targets' | 'ends' | { readonly states: number };
 
 export interface PackOptions {
   /** The columns to take along; none where it is left out. */
@@ -124,7 +125,7 @@ export function packExamples(
   const rows: number[] = [];
   const targets: number[] = [];
   const sequenceOffsets = [0];
-  const { inputOf, addRows, needsPrompt } = SCORED[scored];
+  const { inputOf, addRows, needsPrompt } = scoredKind(scored);
   for (const { prompt, completions } of examples) {
     if (prompt.length === 0 && needsPrompt)
       throw new RangeError('a prompt needs at least one token: the first target has no predictor');
@@ -156,7 +157,7 @@ export function packExamples(
     rows: Uint32Array.from(rows),
     targets: Uint32Array.from(targets),
     sequenceOffsets: Uint32Array.from(sequenceOffsets),
-    columns: joinColumns(examples, reads),
+    columns: joinColumns(examples, reads, scored),
   };
 }
 
@@ -168,6 +169,8 @@ interface PlacedCompletion {
 }
 
 interface ScoredKind {
+  /** Scored rows of a completion of so many tokens. */
+  rowsOf(length: number): number;
   /** The tokens of a completion that are computed. */
   inputOf(completion: readonly number[]): readonly number[];
   addRows(placed: PlacedCompletion, rows: number[], targets: number[]): void;
@@ -175,9 +178,10 @@ interface ScoredKind {
   needsPrompt: boolean;
 }
 
-const SCORED: Readonly<Record<ScoredRows, ScoredKind>> = {
+const SCORED: Readonly<Record<ScoredRows & string, ScoredKind>> = {
   targets: {
     needsPrompt: true,
+    rowsOf: (length) => length,
     inputOf: (completion) => completion.slice(0, -1),
     addRows({ completion, start, prefixEnd }, rows, targets) {
       completion.forEach((id, place) => {
@@ -188,6 +192,7 @@ const SCORED: Readonly<Record<ScoredRows, ScoredKind>> = {
   },
   ends: {
     needsPrompt: false,
+    rowsOf: () => 1,
     inputOf: (completion) => completion,
     addRows({ completion, start }, rows, targets) {
       const last = completion.at(-1);
@@ -198,20 +203,61 @@ const SCORED: Readonly<Record<ScoredRows, ScoredKind>> = {
   },
 };
 
+function scoredKind(rows: ScoredRows): ScoredKind {
+  return typeof rows === 'string' ? SCORED[rows] : openStates(rows.states);
+}
+
+/** The states in which a completion of at most so many tokens may still go on. */
+function openStates(most: number): ScoredKind {
+  const rowsOf = (length: number) => Math.min(length + 1, Math.max(most, length));
+  return {
+    needsPrompt: true,
+    rowsOf,
+    inputOf: (completion) => completion.slice(0, rowsOf(completion.length) - 1),
+    addRows({ completion, start, prefixEnd }, rows, targets) {
+      for (let place = 0; place < rowsOf(completion.length); place++) {
+        rows.push(place === 0 ? prefixEnd - 1 : start + place - 1);
+        targets.push(completion[place] ?? (completion.at(-1) as number));
+      }
+    },
+  };
+}
+
+/** Scored rows of a completion of so many tokens. */
+export function scoredLength(length: number, rows: ScoredRows): number {
+  return scoredKind(rows).rowsOf(length);
+}
+
 /** Numbers that an example has in a column. */
-const LENGTHS: Readonly<Record<ColumnScope, (example: ExampleShape) => number>> = {
+const LENGTHS: Readonly<Record<ColumnScope, (example: ExampleShape, rows: ScoredRows) => number>> = {
   example: () => 1,
   sequence: ({ completions }) => completions.length,
-  row: ({ completions }) => completions.reduce((sum, { length }) => sum + length, 0),
+  row: ({ completions }, rows) =>
+    completions.reduce((sum, { length }) => sum + scoredLength(length, rows), 0),
 };
+
+/** How many numbers a column of an example has. */
+export function columnLength(
+  example: ExampleShape,
+  { per }: ColumnSpec,
+  rows: ScoredRows = 'targets',
+): number {
+  return LENGTHS[per](example, rows);
+}
 
 /**
  * The wanted columns of some examples, each one after the other. Throws a RangeError that names the column and the example
  * where one is missing or has another length.
  */
-function joinColumns(examples: readonly ExampleShape[], specs: ColumnSpecs): Record<string, Float32Array> {
+function joinColumns(
+  examples: readonly ExampleShape[],
+  specs: ColumnSpecs,
+  rows: ScoredRows,
+): Record<string, Float32Array> {
   const joined = Object.entries(specs).map(([name, spec]): [string, Float32Array] => {
-    const values = examples.flatMap((example, index) => [...columnOf(example, name, spec, index)]);
+    const values = examples.flatMap((example, index) => [
+      ...columnOf(example, name, spec, columnLength(example, spec, rows), index),
+    ]);
     return [name, Float32Array.from(values)];
   });
   return Object.fromEntries(joined);
@@ -221,9 +267,9 @@ function columnOf(
   example: ExampleShape,
   name: string,
   { per, default: otherwise }: ColumnSpec,
+  length: number,
   index: number,
 ): Iterable<number> {
-  const length = LENGTHS[per](example);
   const column = own(example.columns ?? {}, name);
   if (!column) {
     if (otherwise !== undefined) return Array.from({ length }, () => otherwise);

@@ -28,6 +28,7 @@ import type { ColumnSpecs } from '../data/packing.ts';
 import type { Shader } from '../gpu/shader.ts';
 import { type LossOption, option } from './options.ts';
 import { POLICY_LOSSES, POLICY_OPTIONS } from './policy-losses.ts';
+import { PPO_LOSSES, PPO_OPTIONS } from './ppo-losses.ts';
 import { REWARD_LOSSES, REWARD_OPTIONS } from './reward-losses.ts';
 import {
   type Divisor,
@@ -108,6 +109,7 @@ export const OPTIONS = {
     help: 'weight of undesirable completions' }),
   ...REWARD_OPTIONS,
   ...POLICY_OPTIONS,
+  ...PPO_OPTIONS,
 };
 const { labelSmoothing, discopopTau, ipoTokenMean, simpoGamma, desirableWeight, undesirableWeight } = OPTIONS;
 
@@ -304,7 +306,7 @@ export const nll: Loss = {
 // biome-ignore format: the order in which they are listed
 const ALL = [
   sigmoid, hinge, ipo, robust, exoPair, ncaPair, bcoPair, sppoHard, aot, aotUnpaired, apoZero, apoDown, discopop, calDpo, sigmoidNorm,
-  simpo, orpo, sft, kto, apoZeroUnpaired, nll, ...REWARD_LOSSES, ...POLICY_LOSSES,
+  simpo, orpo, sft, kto, apoZeroUnpaired, nll, ...REWARD_LOSSES, ...POLICY_LOSSES, ...PPO_LOSSES,
 ];
 
 /** All of them, by name. */

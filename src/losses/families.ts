@@ -11,6 +11,7 @@ import type { Term } from './completion-loss.ts';
 import { DIVERGENCES, type Divergence, divergenceNamed, REVERSE_KL } from './divergences.ts';
 import { type GivenOption, LossOptionError, lossOptions } from './options.ts';
 import { GROUP_RELATIVE_LOSSES } from './policy-losses.ts';
+import { PPO_LOSSES } from './ppo-losses.ts';
 import { type MetricColumns, PAIR_RECORD, type Unit, unitOf } from './units.ts';
 
 /** A loss by its name in the catalogue, or a descriptor from outside. */
@@ -99,6 +100,8 @@ export const FAMILIES = {
     // The rewards hold β then.
     prepared: (settings) => (settings.klIn === 'reward' ? { ...settings, beta: 0 } : settings),
   },
+  // The second one is for its values.
+  ppo: { includes: (loss) => PPO_LOSSES.includes(loss), lossType: 'ppo', usesReference: false },
 } as const satisfies Readonly<Record<string, Family>>;
 
 export type FamilyName = keyof typeof FAMILIES;

@@ -4,7 +4,7 @@
  * tokens. The layouts are those of `PairRecord`, `ExampleRecord` and `TokenRecord` in `shaders/lib`. Works on the host, on
  * arrays that were read late.
  */
-import type { ExampleShape } from '../data/packing.ts';
+import { type ExampleShape, type ScoredRows, scoredLength } from '../data/packing.ts';
 import type { Loss } from './catalogue.ts';
 
 /** Columns of a pair's record, and how many there are. */
@@ -242,9 +242,15 @@ export const DIVISORS = {
 
 export type Divisor = keyof typeof DIVISORS;
 
-/** Lengths of an example's first `count` completions. */
-export function lengthsOf(examples: readonly ExampleShape[], count: number): number[] {
-  return examples.flatMap(({ completions }) => completions.slice(0, count).map(({ length }) => length));
+/** Scored rows of each example's first `count` completions: their lengths, where targets are scored. */
+export function lengthsOf(
+  examples: readonly ExampleShape[],
+  count: number,
+  rows: ScoredRows = 'targets',
+): number[] {
+  return examples.flatMap(({ completions }) =>
+    completions.slice(0, count).map(({ length }) => scoredLength(length, rows)),
+  );
 }
 
 function mean(lengths: readonly number[]): number {

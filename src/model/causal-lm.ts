@@ -17,7 +17,7 @@ import type { Architecture } from './architectures.ts';
 import type { DeviceBatch, TableRows } from './batch.ts';
 import { padTokenId } from './classifier.ts';
 import { Decoder } from './decoder.ts';
-import { type LinearShape, LoraAdapter } from './lora.ts';
+import { type LinearShape, LoraAdapter, type Training } from './lora.ts';
 import { checkDtype, type LoadDtype } from './precision.ts';
 import { toFiles } from './stored-layout.ts';
 import {
@@ -37,6 +37,8 @@ export interface AttachOptions {
   name?: string;
   /** What trains beside its factors, in one store with them: a head. */
   beside?: readonly ParameterSpec[];
+  /** The store of another adapter that its factors train in, and what stands before their names there. */
+  within?: Training['within'];
 }
 
 export interface LoadOptions extends SourceOptions {
@@ -171,13 +173,13 @@ export class CausalLM extends Decoder {
   /** Adds an adapter; `beside` trains in its store. {@link InputError} lists every module that does not fit. */
   attach(
     adapter: Adapter,
-    { trainable = false, name = 'adapter', beside = [] }: AttachOptions = {},
+    { trainable = false, name = 'adapter', beside = [], within }: AttachOptions = {},
   ): LoraAdapter {
     checkAdapterFits(adapter, this.linears, name);
     const attached = LoraAdapter.from(
       this.gpu,
       { ...adapter, fanInFanOut: this.architecture.transposed ?? false },
-      { trainable, beside },
+      { trainable, beside, within },
     );
     this.adapters.push(attached);
     return attached;

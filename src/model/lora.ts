@@ -19,6 +19,13 @@ export interface LinearShape {
   out: number;
 }
 
+/** Whose numbers an adapter trains. */
+export interface Training {
+  trainable: boolean;
+  beside?: readonly ParameterSpec[];
+  within?: { parameters: ParameterStore; prefix: string } | undefined;
+}
+
 export class LoraAdapter {
   /** Off: the model computes as if the adapter were not there. */
   enabled = true;
@@ -37,12 +44,14 @@ export class LoraAdapter {
     private readonly shapes: ReadonlyMap<string, LoraWeights>,
     /** The trained numbers; undefined for an adapter that is only used. */
     readonly parameters: ParameterStore | undefined,
+    /** Stands before the names of its numbers, in a store that is another's; undefined where the store is its own. */
+    private readonly prefix: string | undefined,
   ) {
     for (const [module, weights] of shapes) {
       const { r, in: inputs, out, a, b } = weights;
       const scale = loraScale(config, weights);
       const tensor = (values: Float32Array, shape: number[], half: 'A' | 'B') => {
-        const name = parameterName(module, half);
+        const name = this.nameOf(module, half);
         if (parameters) return parameters.get(name);
         const frozen = Tensor.from(gpu, values, shape, name);
         this.frozen.push(frozen);
@@ -50,22 +59,18 @@ export class LoraAdapter {
       };
       this.pairs.set(module, { a: tensor(a, [r, inputs], 'A'), b: tensor(b, [out, r], 'B'), scale });
     }
-    this.head = parameters?.tensors.get(SCORE_HEAD) ?? this.frozenHead(base.head);
+    this.head = parameters?.tensors.get(this.headName) ?? this.frozenHead(base.head);
   }
 
-  /** Puts an adapter on the device, to be trained on or only used. `beside` trains in the same store: a head, say. */
-  static from(
-    gpu: Gpu,
-    adapter: Adapter,
-    { trainable, beside = [] }: { trainable: boolean; beside?: readonly ParameterSpec[] },
-  ): LoraAdapter {
-    const factors = [...adapter.weights].flatMap(([module, { a, b, r, in: inputs, out }]) => [
-      { name: parameterName(module, 'A'), shape: [r, inputs], values: a },
-      { name: parameterName(module, 'B'), shape: [out, r], values: b },
-    ]);
-    const store = trainable ? new ParameterStore(gpu, [...factors, ...beside]) : undefined;
+  /**
+   * Puts an adapter on the device, to be trained on or only used. `beside` trains in the same store: a head, say. With
+   * `within` its numbers are those that another's store has for it.
+   */
+  static from(gpu: Gpu, adapter: Adapter, { trainable, beside = [], within }: Training): LoraAdapter {
+    const specs = () => [...adapterParameters(adapter), ...beside];
+    const store = within?.parameters ?? (trainable ? new ParameterStore(gpu, specs()) : undefined);
     const { config, weights, ...base } = adapter;
-    return new LoraAdapter(gpu, config, base, weights, store);
+    return new LoraAdapter(gpu, config, base, weights, store, within?.prefix);
   }
 
   /** The module's pair, scaled; nothing where the adapter is off or does not reach the module. */
@@ -76,6 +81,7 @@ export class LoraAdapter {
 
   /** What it holds on the device. */
   get views(): readonly BufferView[] {
+    if (this.prefix !== undefined) return [];
     return [...(this.parameters?.views ?? []), ...this.frozen];
   }
 
@@ -101,18 +107,34 @@ export class LoraAdapter {
     for (const [module, shape] of this.shapes) {
       weights.set(module, {
         ...shape,
-        a: values?.get(parameterName(module, 'A')) ?? shape.a,
-        b: values?.get(parameterName(module, 'B')) ?? shape.b,
+        a: values?.get(this.nameOf(module, 'A')) ?? shape.a,
+        b: values?.get(this.nameOf(module, 'B')) ?? shape.b,
       });
     }
-    const head = values?.get(SCORE_HEAD) ?? this.base.head;
+    const head = values?.get(this.headName) ?? this.base.head;
     return { ...this.base, config: this.config, weights, ...(head && { head }) };
   }
 
   dispose(): void {
-    this.parameters?.dispose();
+    if (this.prefix === undefined) this.parameters?.dispose();
     for (const tensor of this.frozen) this.gpu.pool.release(tensor);
   }
+
+  private get headName(): string {
+    return `${this.prefix ?? ''}${SCORE_HEAD}`;
+  }
+
+  private nameOf(module: string, half: 'A' | 'B'): string {
+    return `${this.prefix ?? ''}${parameterName(module, half)}`;
+  }
+}
+
+/** What trains of an adapter, as a store takes it. */
+export function adapterParameters({ weights }: Pick<Adapter, 'weights'>, prefix = ''): ParameterSpec[] {
+  return [...weights].flatMap(([module, { a, b, r, in: inputs, out }]) => [
+    { name: prefix + parameterName(module, 'A'), shape: [r, inputs], values: a },
+    { name: prefix + parameterName(module, 'B'), shape: [out, r], values: b },
+  ]);
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array<ArrayBuffer> {

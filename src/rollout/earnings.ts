@@ -34,6 +34,8 @@ export interface Earned extends Rated {
   logRatios: number[] | undefined;
   /** log π of each token under the policy that sampled; undefined where nothing needs it. */
   oldLogprobs: Float32Array[] | undefined;
+  /** log π_ref of each token; undefined where β is 0. */
+  referenceLogprobs: Float32Array[] | undefined;
   /** Of the distribution of each token; undefined where they are not wanted. */
   entropies: Float32Array[] | undefined;
   seconds: { rewarding: number; scoring: number };
@@ -93,7 +95,7 @@ export async function earnings(
   );
   const end = performance.now();
   const seconds = { rewarding: (middle - start) / 1000, scoring: (end - middle) / 1000 };
-  return { ...rated, returns, logRatios, oldLogprobs, entropies, seconds };
+  return { ...rated, returns, logRatios, oldLogprobs, referenceLogprobs: referenced, entropies, seconds };
 }
 
 /** Nothing that is not asked for. */

@@ -2,7 +2,7 @@
  * How sampled completions become examples to learn from: a strategy, one file for each method. It rates the completions and
  * gives the columns that the loss reads. The source that calls it knows no method.
  */
-import type { ColumnSpecs, TokenizedExample } from '../data/packing.ts';
+import type { ColumnSpecs, ScoredRows, TokenizedExample } from '../data/packing.ts';
 import type { Metrics, RolloutReport } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
 import type { Samples } from './sampling.ts';
@@ -26,9 +26,19 @@ export interface MakeOptions {
   signal: AbortSignal | undefined;
 }
 
+/** Columns for what learns beside the policy, and the rows that it scores. */
+export interface OwnColumns {
+  readonly reads: ColumnSpecs;
+  readonly rows: ScoredRows;
+}
+
 export interface ExperienceMaker {
   /** Columns of the examples, as the loss declares them. */
   readonly reads: ColumnSpecs;
+  /** The same for the roles beside the policy, where there are any. */
+  readonly beside?: readonly OwnColumns[];
+  /** Whether each pass over a batch of completions has an order of its own. */
+  readonly permutesPasses?: boolean;
   /** Completions in an example. */
   readonly completions: number;
   /** Whether it asks the context's reference. */
@@ -37,4 +47,6 @@ export interface ExperienceMaker {
   readonly identity: unknown;
   /** Throws {@link InputError} where a reward is at fault. */
   make(samples: Samples, context: StepContext, options: MakeOptions): Promise<Experience>;
+  /** Further figures of a step: of the means of its batches and the metrics of its completions. */
+  derive?(means: Metrics, metrics: Metrics): Metrics;
 }

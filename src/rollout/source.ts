@@ -6,7 +6,7 @@
 
 import { own } from '../base/lookup.ts';
 import { say, setting } from '../base/sentence.ts';
-import type { ColumnScope, TokenizedExample } from '../data/packing.ts';
+import { columnLength, type TokenizedExample } from '../data/packing.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { PipelineKey } from '../gpu/pipelines.ts';
@@ -124,16 +124,27 @@ export class RolloutSource implements ExampleSource {
     const number = Math.floor((step - 1) / this.serves) + 1;
     if (this.current?.number !== number) this.current = yield* this.collect(number, step, context, signal);
     if (!this.current) return undefined;
+    const { maker, settings } = this.parts;
     const { examples, silent, metrics } = this.current;
-    const parts = Math.ceil(examples.length / this.groupsPerStep);
-    const part = ((step - 1) % this.serves) % parts;
-    const start = part * this.groupsPerStep;
-    const isOfStep = (i: number) => i >= start && i < start + this.groupsPerStep;
+    // Each pass over the batch is an epoch of it.
+    const passes = {
+      examples: examples.length,
+      stepSize: this.groupsPerStep,
+      seed: settings.seed + number,
+      shuffle: maker.permutesPasses ?? false,
+    };
+    const chosen = [...examplesOfStep(passes, ((step - 1) % this.serves) + 1)];
+    const [skipped, kept] = [true, false].map((is) => chosen.filter((i) => silent[i] === is)) as [
+      number[],
+      number[],
+    ];
+    const at = (i: number) => examples[i] as TokenizedExample;
     return {
-      examples: examples.filter((_, i) => isOfStep(i) && !silent[i]),
-      silent: examples.filter((_, i) => isOfStep(i) && silent[i]),
+      examples: kept.map(at),
+      silent: skipped.map(at),
       lengths: examples.flatMap(({ completions }) => completions.map(({ length }) => length)),
-      metrics: { ...metrics, groups_skipped: silent.filter((is, i) => is && isOfStep(i)).length },
+      metrics: { ...metrics, groups_skipped: skipped.length },
+      derive: (means) => maker.derive?.(means, metrics) ?? {},
     };
   }
 
@@ -150,11 +161,27 @@ export class RolloutSource implements ExampleSource {
 
   /** As large as an example of a prompt may be. */
   private group(prompt: number[], completion: number[]): TokenizedExample {
-    const { reads, completions: count } = this.parts.maker;
-    const completions = Array.from({ length: count }, () => completion);
+    const completions = Array.from({ length: this.parts.maker.completions }, () => completion);
     const example = { prompt, completions };
-    const columns = Object.entries(reads).map(([name, { per }]) => [name, zeros(LENGTHS[per](example))]);
+    const columns = this.columnLengths(example).map(([name, length]) => [
+      name,
+      new Array<number>(length).fill(0),
+    ]);
     return { ...example, columns: Object.fromEntries(columns) };
+  }
+
+  /** How many numbers an example has in each column that is read, and what stands for one that is not there. */
+  private columnLengths(
+    example: TokenizedExample,
+  ): [name: string, length: number, usual: number | undefined][] {
+    const { reads, beside = [] } = this.parts.maker;
+    return [{ reads, rows: 'targets' } as const, ...beside].flatMap(({ reads, rows }) =>
+      Object.entries(reads).map(([name, spec]): [string, number, number | undefined] => [
+        name,
+        columnLength(example, spec, rows),
+        spec.default,
+      ]),
+    );
   }
 
   /** Writes a batch of completions, and lets the method make examples of it. */
@@ -201,10 +228,10 @@ export class RolloutSource implements ExampleSource {
     if (!areIds(example.prompt) || !example.completions.every(isLeftOutOrIds)) return false;
     const { columns } = example;
     const shape = example as unknown as TokenizedExample;
-    return Object.entries(this.parts.maker.reads).every(([name, { per, default: usual }]) => {
+    return this.columnLengths(shape).every(([name, length, usual]) => {
       const values = own(columns, name);
       if (values === undefined) return usual !== undefined;
-      return Array.isArray(values) && values.length === LENGTHS[per](shape) && values.every(Number.isFinite);
+      return Array.isArray(values) && values.length === length && values.every(Number.isFinite);
     });
   }
 }
@@ -217,15 +244,6 @@ export function stepsServed({
 }: Pick<RolloutSettings, 'gradientAccumulationSteps' | 'stepsPerGeneration' | 'numIterations'>): number {
   return ((stepsPerGeneration ?? accumulation) / accumulation) * numIterations;
 }
-
-/** How many numbers a column of an example has. */
-const LENGTHS: Readonly<Record<ColumnScope, (example: TokenizedExample) => number>> = {
-  example: () => 1,
-  sequence: ({ completions }) => completions.length,
-  row: ({ completions }) => completions.reduce((sum, { length }) => sum + length, 0),
-};
-
-const zeros = (length: number) => new Array<number>(length).fill(0);
 
 function areIds(ids: unknown): boolean {
   return Array.isArray(ids) && ids.length > 0 && ids.every((id) => Number.isSafeInteger(id) && id >= 0);

@@ -18,6 +18,7 @@ import {
   type GRPOConfig,
   type KTOConfig,
   type ORPOConfig,
+  type PPOConfig,
   type RewardConfig,
   type RLOOConfig,
   type SFTConfig,
@@ -39,6 +40,8 @@ export {
   LORA_LEARNING_RATE,
   type ORPOArgs,
   type ORPOConfig,
+  type PPOArgs,
+  type PPOConfig,
   type RewardArgs,
   type RewardConfig,
   type RLOOArgs,
@@ -62,6 +65,7 @@ export const SFT_DEFAULTS: Readonly<SFTConfig> = defaultsOf(TRAINERS.sft);
 export const REWARD_DEFAULTS: Readonly<RewardConfig> = defaultsOf(TRAINERS.reward);
 export const RLOO_DEFAULTS: Readonly<RLOOConfig> = defaultsOf(TRAINERS.rloo);
 export const GRPO_DEFAULTS: Readonly<GRPOConfig> = defaultsOf(TRAINERS.grpo);
+export const PPO_DEFAULTS: Readonly<PPOConfig> = defaultsOf(TRAINERS.ppo);
 export const LORA_DEFAULTS: Readonly<LoraConfig> = defaultsOf({ settings: LORA, defaults: {} });
 
 /** What the decoder keeps of its layers under these settings. */

@@ -16,6 +16,7 @@ import {
 } from '../losses/units.ts';
 import { STATS_WIDTH } from '../ops/token-logprob.ts';
 import type { Metrics } from './events.ts';
+import type { SourcedStep } from './source.ts';
 
 /** Read back for one batch of n records with S completions and R scored rows. */
 export interface BatchReadback {
@@ -104,6 +105,16 @@ export function silentMeans(
   );
 }
 
+/** The means of a batch in several roles: figures of all, and the weighted sum of their losses. */
+export function joinRoles(roles: readonly { weight: number; means: BatchMeans }[]): BatchMeans {
+  const [first] = roles;
+  const joined: BatchMeans = Object.assign({}, ...roles.map(({ means }) => means));
+  const loss = first?.means.loss;
+  if (!loss) return joined;
+  const value = sum(roles, ({ weight, means }) => weight * (means.loss?.value ?? 0));
+  return { ...joined, loss: { ...loss, value } };
+}
+
 /** The means of several batches joined, each by its weight. */
 export function joinMeans(parts: readonly BatchMeans[]): Metrics {
   const names = new Set(parts.flatMap((part) => Object.keys(part)));
@@ -113,6 +124,15 @@ export function joinMeans(parts: readonly BatchMeans[]): Metrics {
     return [name, sum(given, (mean) => mean.value * mean.weight) / weight];
   });
   return Object.fromEntries(joined);
+}
+
+/** Of a step: the means of its batches, what its source brings, and what the source makes of the means. */
+export function stepMetrics(
+  parts: readonly BatchMeans[],
+  { metrics, derive }: Pick<SourcedStep, 'metrics' | 'derive'>,
+): Metrics {
+  const means = joinMeans(parts);
+  return { ...means, ...metrics, ...derive?.(means) };
 }
 
 /** The same metrics under TRL's prefix for evaluations. */

@@ -48,7 +48,7 @@ export interface Scorer {
 /** A kind of scorer: what trains beside the adapter, and how the scorer is made of it. */
 export interface ScorerKind {
   parameters(model: CausalLM, seed: number): readonly ParameterSpec[];
-  create(model: CausalLM, parameters: ParameterStore): Scorer;
+  create(model: CausalLM, parameters: Pick<ParameterStore, 'get'>): Scorer;
 }
 
 /** Log-probabilities under the policy that samples at this temperature. */

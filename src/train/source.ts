@@ -17,6 +17,8 @@ export interface SourcedStep {
   lengths?: readonly number[];
   /** Figures of the examples themselves, logged with the step: rewards, lengths. */
   metrics?: Metrics;
+  /** Further figures, made of the means of the step's batches. */
+  derive?(means: Metrics): Metrics;
 }
 
 export interface ExampleSource {

@@ -1,7 +1,8 @@
 /**
  * One micro-batch, forward and backward: the step as the data flows. Examples are packed, the model scores them, the loss
- * gives value and derivative, the tape runs backwards into the parameters' gradients. Nothing is awaited; what the metrics
- * need is copied for a late read. Nothing here asks what kind of loss it is.
+ * gives value and derivative, the tape runs backwards into the parameters' gradients; then the same for each further role,
+ * when the memory of the one before is free again. Nothing is awaited; what the metrics need is copied for a late read.
+ * Nothing here asks what kind of loss it is.
  */
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -12,8 +13,9 @@ import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type BatchMeans, batchMeans } from './metrics.ts';
+import { type BatchMeans, batchMeans, joinRoles } from './metrics.ts';
 import type { Reference } from './reference.ts';
+import type { Role } from './roles.ts';
 import type { BackwardSettings, Scorer } from './scorer.ts';
 
 export interface StepContext extends BackwardSettings {
@@ -22,6 +24,8 @@ export interface StepContext extends BackwardSettings {
   loss: TrainingLoss;
   /** Undefined where neither the loss nor the source of examples has one. */
   reference: Reference | undefined;
+  /** What learns from the same examples beside; nothing where it is left out. */
+  beside?: readonly Role[];
 }
 
 /** What a micro-batch promises. */
@@ -32,9 +36,9 @@ export interface StepResult {
 }
 
 /**
- * Runs a micro-batch on `gpu`, which may be a counting one. Where it is a part of an optimizer step's examples, gradients
- * are added to the parameters'; without a step the examples are only evaluated. `rollout` has the lengths of all completions
- * that were written together with the step's.
+ * Runs a micro-batch on `gpu`, which may be a counting one, in every role. Where it is a part of an optimizer step's examples,
+ * gradients are added to the parameters'; without a step the examples are only evaluated. `rollout` has the lengths of all
+ * completions that were written together with the step's.
  */
 export function runBatch(
   gpu: Gpu,
@@ -43,7 +47,29 @@ export function runBatch(
   step?: readonly TokenizedExample[],
   rollout?: readonly number[],
 ): StepResult {
-  const { model, scorer, loss, reference } = context;
+  const { beside = [] } = context;
+  const policy = { weight: 1, result: runRole(gpu, { ...context, rollout }, examples, step) };
+  const others = beside.map(({ scorer, loss, weight, play }) => {
+    const own = { ...context, scorer, loss, weight, rollout, reference: undefined };
+    return { weight, result: play(() => runRole(gpu, own, examples, step)) };
+  });
+  const all = [policy, ...others];
+  return {
+    tokens: all.reduce((sum, { result }) => sum + result.tokens, 0),
+    means: Promise.all(all.map(async ({ weight, result }) => ({ weight, means: await result.means }))).then(
+      joinRoles,
+    ),
+  };
+}
+
+/** The micro-batch in the role that the adapters are switched to. */
+function runRole(
+  gpu: Gpu,
+  context: StepContext & { weight?: number; rollout?: readonly number[] | undefined },
+  examples: readonly TokenizedExample[],
+  step: readonly TokenizedExample[] | undefined,
+): StepResult {
+  const { model, scorer, loss, reference, weight = 1, rollout } = context;
   const { unit } = loss;
   const packed = packExamples(examples, { reads: loss.reads, rows: scorer.rows });
   const batch = new DeviceBatch(gpu, packed, model.trainedTables);
@@ -53,10 +79,10 @@ export function runBatch(
   const { sequenceOffsets: offsets, columns } = batch;
   const all = step ?? examples;
   const share = {
-    scale: 1 / recordsOf(all, unit),
+    scale: weight / recordsOf(all, unit),
     lengths: {
-      batch: lengthsOf(examples, unit.learned),
-      step: lengthsOf(all, unit.learned),
+      batch: lengthsOf(examples, unit.learned, scorer.rows),
+      step: lengthsOf(all, unit.learned, scorer.rows),
       ...(rollout && { rollout }),
     },
   };

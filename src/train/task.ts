@@ -14,6 +14,7 @@ import { DatasetSource } from './dataset-source.ts';
 import type { PreparedDatasets } from './datasets.ts';
 import { type Evaluation, LossEvaluation } from './evaluation.ts';
 import type { ReferenceKind } from './reference.ts';
+import type { RoleKind } from './roles.ts';
 import type { ScorerKind } from './scorer.ts';
 import type { ExampleSource } from './source.ts';
 
@@ -47,6 +48,8 @@ export interface Task<Config extends TrainingConfig> {
   loss: TrainingLoss;
   /** What the loss is made of: log-probabilities at temperature 1 where it is left out. */
   scorer?: ScorerKind;
+  /** What else learns from the same examples, such as a value model; nothing where it is left out. */
+  beside?: readonly RoleKind[];
   /** Divides the logits wherever samples are scored; 1 where it is left out. */
   temperature?: number;
   /** Where π_ref comes from, if the loss has one; by the source where it is left out. */

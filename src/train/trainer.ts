@@ -4,26 +4,19 @@
  * step waits for the device: metrics arrive a step or two late, and a loss that is not finite stops the run before a
  * checkpoint could keep it.
  */
-import { InputError } from '../io/errors.ts';
-import type { LoraArgs } from '../io/lora-settings.ts';
-import type { Adapter } from '../io/peft.ts';
-import { shortNames } from '../io/target-modules.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
-import type { ParameterStore } from '../tensor/parameters.ts';
-import { CachedReference } from './cached-reference.ts';
+import type { LoraAdapter } from '../model/lora.ts';
 import { Clock } from './clock.ts';
-import { keptActivations, resolveLoraConfig, type TrainingConfig } from './config.ts';
+import { keptActivations, type TrainingConfig } from './config.ts';
 import { NonFiniteLossError } from './errors.ts';
 import type { Metrics, RunPlan, TrainEvent } from './events.ts';
-import { LiveReference } from './live-reference.ts';
-import { evalMetrics, joinMeans, silentMeans } from './metrics.ts';
-import { MovingReference, NEVER } from './moving-reference.ts';
+import { evalMetrics, silentMeans, stepMetrics } from './metrics.ts';
 import { Optimizer } from './optimizer.ts';
 import { largestStep, planRun } from './plan.ts';
-import type { Reference, ReferenceKind } from './reference.ts';
+import type { Reference } from './reference.ts';
+import { referenceFor } from './references.ts';
+import { castRoles, continues, type Roles } from './roles.ts';
 import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
-import { logprobs, type Scorer, type ScorerKind } from './scorer.ts';
 import type { SourcedStep } from './source.ts';
 import { loadRun, type RunState, restoreParameters, runHash, saveRun } from './state.ts';
 import { countTokens, runBatch, type StepContext } from './step.ts';
@@ -44,9 +37,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   /** The adapter in training; undefined where all weights train. */
   readonly adapter: LoraAdapter | undefined;
   private readonly model: CausalLM;
-  private readonly parameters: ParameterStore;
+  private readonly roles: Roles;
   private readonly optimizer: Optimizer;
-  private readonly scorer: Scorer;
   private readonly schedule: Schedule;
   private readonly reference: Reference | undefined;
   private state: RunState = { step: 0, tokens: 0, numTokens: 0, log: [] };
@@ -55,18 +47,14 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     private readonly options: TrainerOptions,
     private readonly task: Task<Config>,
   ) {
-    const { model, peftConfig = {} } = options;
-    const { config, source, scorer = logprobs(task.temperature) } = task;
+    const { model, peftConfig } = options;
+    const { config, source, beside } = task;
     this.model = model;
     this.config = config;
     this.notices = task.notices;
-    if (peftConfig) {
-      const beside = scorer.parameters(model, config.seed);
-      this.adapter = model.attach(this.initialAdapter(peftConfig), { trainable: true, beside });
-    }
-    this.parameters = this.trainedParameters(scorer);
-    this.optimizer = new Optimizer(model.gpu, this.parameters, config);
-    this.scorer = scorer.create(model, this.parameters);
+    this.roles = castRoles({ model, peftConfig, seed: config.seed, policy: task, beside });
+    this.adapter = this.roles.policy.adapter;
+    this.optimizer = new Optimizer(model.gpu, this.roles.parameters, config);
     this.reference = this.initialReference();
     this.schedule = scheduleOf(config, source.stepsPerEpoch);
   }
@@ -90,11 +78,13 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const { model, config } = this;
     const { source, evaluation } = this.task;
     const { gpu } = model;
-    const configHash = await runHash(model, this.parameters, [
+    const { parameters } = this.roles;
+    const configHash = await runHash(model, parameters, [
       config,
       this.adapter?.config ?? null,
       source.identity,
       evaluation.identity,
+      ...(await Promise.all(this.roles.beside.map(({ adapter }) => adapter?.hash()))),
     ]);
     const { totalSteps } = this.schedule;
     let resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
@@ -105,7 +95,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       yield* this.reference.prepare(evaluation.examples);
     }
     if (resumed) {
-      restoreParameters(this.parameters, resumed.checkpoint);
+      restoreParameters(parameters, resumed.checkpoint);
       this.reference?.restore(resumed.checkpoint.tensors);
       source.restore(resumed.state.source);
       this.state = resumed.state;
@@ -163,28 +153,30 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       totalSteps: this.schedule.totalSteps,
       examples: this.task.source.length,
       evalExamples: this.task.evaluation.length,
-      trainableParameters: this.parameters.count,
-      ...(await planRun(this.context, this.parameters, this.task, this.config)),
+      trainableParameters: this.roles.parameters.count,
+      ...(await planRun(this.context, this.roles.parameters, this.task, this.config)),
     };
   }
 
   /** Goes through the largest step where the model is on a counting device: a rehearsal may end before it comes to it. */
   rehearseLargestStep(): void {
-    largestStep(this.model.gpu, this.context, this.parameters, this.task.source, this.config);
+    largestStep(this.model.gpu, this.context, this.roles.parameters, this.task.source, this.config);
   }
 
-  /** Frees what the trainer holds; the adapter stays on the model. */
+  /** Frees what the trainer holds; the policy's adapter stays on the model. */
   dispose(): void {
     this.optimizer.dispose();
-    this.scorer.dispose();
+    const { policy, beside } = this.roles;
+    for (const { scorer } of [policy, ...beside]) scorer.dispose();
+    for (const { adapter } of beside) if (adapter) this.model.detach(adapter);
     this.reference?.dispose();
   }
 
   /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */
   private runStep(step: number, sourced: SourcedStep): PendingStep {
+    const { examples, silent = [], lengths } = sourced;
     const { source, loss } = this.task;
     const { batchSize } = source;
-    const { examples, silent = [], lengths, metrics: ofSource } = sourced;
     const all = [...examples, ...silent];
     const results = [];
     for (let start = 0; start < examples.length; start += batchSize) {
@@ -201,8 +193,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const { numTokens } = this.state;
     const metrics = Promise.all([Promise.all(results.map((result) => result.means)), norm]).then(
       ([parts, gradNorm]) => ({
-        ...joinMeans([...parts, silentMeans(loss.metrics, silent, loss.unit)]),
-        ...ofSource,
+        ...stepMetrics([...parts, silentMeans(loss.metrics, silent, loss.unit)], sourced),
         grad_norm: gradNorm,
         learning_rate: rate,
         num_tokens: numTokens,
@@ -245,27 +236,13 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const source = this.task.source.save();
     const state = source === undefined ? this.state : { ...this.state, source };
     const others = await this.reference?.save();
-    await saveRun(this.options.checkpoint, configHash, this.parameters, state, others);
+    await saveRun(this.options.checkpoint, configHash, this.roles.parameters, state, others);
     yield { type: 'checkpoint', step: this.state.step };
   }
 
-  /** The numbers that train. Throws {@link InputError} where there are none, or where a head has no adapter beside it. */
-  private trainedParameters(scorer: ScorerKind): ParameterStore {
-    const { model, adapter, config } = this;
-    if (adapter?.parameters) return adapter.parameters;
-    if (scorer.parameters(model, config.seed).length > 0)
-      throw new InputError(
-        'settings',
-        'a head trains beside an adapter, and none is asked for',
-        'Give a peftConfig',
-      );
-    if (model.parameters) return model.parameters;
-    const wayOut = 'Load it with { trainable: true }, or give a peftConfig';
-    throw new InputError(model.name, 'was loaded frozen, and no adapter is asked for', wayOut);
-  }
-
   private initialReference(): Reference | undefined {
-    const { model, parameters, task, options, config } = this;
+    const { model, roles, task, options, config } = this;
+    const { parameters } = roles;
     const { loss, temperature = 1, reference = referenceFor(task.source.ahead(1) !== undefined) } = task;
     if (!loss.usesReference && !task.source.usesReference) return undefined;
     const { perDeviceEvalBatchSize: batchSize } = config;
@@ -274,39 +251,16 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   private get context(): StepContext {
-    const { model, scorer, reference, config } = this;
-    const kept = keptActivations(config);
-    return { model, scorer, loss: this.task.loss, reference, kept, filterEps: config.filterEps };
-  }
-
-  private initialAdapter(peftConfig: LoraArgs | Adapter): Adapter {
-    if (continues(peftConfig)) return peftConfig;
-    const config = resolveLoraConfig(peftConfig, shortNames(this.model.linears.keys()));
-    const { name, revision } = this.model;
-    const fresh = freshAdapter(config, this.model.targets(config.targetModules), name, this.config.seed);
-    return { ...fresh, ...(revision !== undefined && { baseRevision: revision }) };
+    const { model, reference, config } = this;
+    const { policy, beside } = this.roles;
+    const { scorer, loss } = policy;
+    const { filterEps } = config;
+    return { model, scorer, loss, reference, kept: keptActivations(config), filterEps, beside };
   }
 
   private hasEvaluated(): boolean {
     return this.state.log.some((entry) => entry.type === 'evaluate' && entry.step === this.state.step);
   }
-}
-
-/**
- * The reference is the model without the trained adapter. Where an adapter is continued, or all weights train, it is the
- * model as it stands before the first step; where examples are made on the way, with numbers of its own then.
- */
-function referenceFor(knownAhead: boolean): ReferenceKind {
-  if (knownAhead) return ({ model, ...setup }) => new CachedReference(model, setup);
-  return ({ model, parameters, without, temperature }) =>
-    without
-      ? new LiveReference(model, without, temperature)
-      : new MovingReference(model, parameters, NEVER, temperature);
-}
-
-/** Whether an adapter is given rather than the settings of a new one. */
-function continues(peftConfig: TrainerOptions['peftConfig']): peftConfig is Adapter {
-  return !!peftConfig && 'weights' in peftConfig;
 }
 
 function isDue(step: number, every: number): boolean {

@@ -74,7 +74,7 @@ describe('a declaration', () => {
       // @ts-expect-error: no trainers
       option({ default: 1, range: {}, help: 'an option', trl: null, always: false }),
       // @ts-expect-error: a trainer that there is not
-      option({ default: 1, range: {}, help: 'an option', trl: null, trainers: ['ppo'], always: false }),
+      option({ default: 1, range: {}, help: 'an option', trl: null, trainers: ['none'], always: false }),
       // @ts-expect-error: of which runs
       option({ default: 1, range: {}, help: 'an option', trl: null, trainers: ['dpo'] }),
     ];

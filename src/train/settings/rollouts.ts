@@ -35,6 +35,7 @@ export const ROLLOUTS = {
     range: { from: 1 },
     group: 'rollouts',
     trl: 'max_completion_length',
+    aliases: ['response_length'],
     help: 'most new tokens of a completion',
   }),
   /** Divides the logits, where completions are sampled and where they are learned from. */

@@ -8,6 +8,7 @@ import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
 import { COMPARISON, LENGTH, LISTS, LOSS, MOVING, REFERENCE, REWARD, TEXTS } from './losses.ts';
+import { PPO as PPO_SETTINGS } from './ppo.ts';
 import { GROUP_RELATIVE, RETURNS, ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
 
@@ -41,9 +42,11 @@ const SFT = { ...TRAINING, ...LENGTH, ...TEXTS };
 const REWARD_MODEL = { ...TRAINING, ...LENGTH, ...COMPARISON, ...optionsOf('reward', true) };
 const RLOO = { ...TRAINING, ...ROLLOUTS, ...RETURNS, ...optionsOf('rloo', true) };
 const GRPO = { ...TRAINING, ...LOSS, ...ROLLOUTS, ...GROUP_RELATIVE, ...MOVING, ...optionsOf('grpo', true) };
+const PPO = { ...TRAINING, ...PPO_SETTINGS, ...optionsOf('ppo', true) };
 
 /** The settings of all trainers together. */
 export const ALL_SETTINGS = {
+  ...PPO,
   ...RLOO,
   ...GRPO,
   ...REWARD_MODEL,
@@ -103,6 +106,10 @@ export const TRAINERS = {
     defaults: { lossType: FAMILIES.grpo.lossType, beta: 0, numGenerations: 8 },
     ...ADAPTER,
   }),
+  ppo: trainer('ppo', PPO, {
+    defaults: { learningRate: 3e-6, maxCompletionLength: 53, temperature: 0.7 },
+    adapterDefaults: { learningRate: 3e-5 },
+  }),
 } as const satisfies Record<FamilyName, TrainerSettings>;
 
 /** The options of a trainer in its configuration: those of single losses are there if a loss reads them. */
@@ -142,6 +149,8 @@ export interface GRPOConfig
     Values<typeof MOVING>,
     OptionValues<'grpo'> {}
 
+export interface PPOConfig extends TrainingConfig, Values<typeof PPO_SETTINGS>, OptionValues<'ppo'> {}
+
 /** Settings as they may be given: some of them, by any of their names. */
 type Args<Config, Table> = Partial<Config> & Spellings<Table>;
 
@@ -153,6 +162,7 @@ export type SFTArgs = Args<SFTConfig, typeof SFT>;
 export type RewardArgs = Args<RewardConfig, typeof REWARD_MODEL>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
 export type GRPOArgs = Args<GRPOConfig, typeof GRPO & OptionsOf<'grpo', false>>;
+export type PPOArgs = Args<PPOConfig, typeof PPO>;
 
 /** The same beside a loss from outside, whose options are settings of the run. */
 export type WithOwnOptions<Given> = Given & {

@@ -1,0 +1,69 @@
+/**
+ * PPO's two losses as rows of the catalogue: the clipped surrogate of the policy and the clipped error of the values. Both are
+ * means over the tokens of a batch.
+ */
+import ppoShader from '../../shaders/losses/ppo.wgsl';
+import ppoValueShader from '../../shaders/losses/ppo-value.wgsl';
+import type { Loss } from './catalogue.ts';
+import { option } from './options.ts';
+import { TOKEN_RECORD } from './units.ts';
+
+/** Options that are settings of the trainer. */
+export const PPO_OPTIONS = {
+  /** The ratio of a token to the sampling policy is clipped at 1 less this and 1 plus it. */
+  cliprange: option({
+    trainers: ['ppo'],
+    always: true,
+    default: 0.2,
+    range: { from: 0 },
+    trl: 'cliprange',
+    help: 'the ratio of a token is clipped at 1 less this and 1 plus it',
+  }),
+  /** A value learns within this distance of what it was when the completions were written. */
+  cliprangeValue: option({
+    trainers: ['ppo'],
+    always: true,
+    default: 0.2,
+    range: { from: 0 },
+    trl: 'cliprange_value',
+    help: 'a value is clipped at this distance from what it was',
+  }),
+};
+
+/** β is in the advantages and the returns. */
+const BETA = { default: 0.05, range: { from: 0 } };
+const { tokens } = TOKEN_RECORD;
+
+/** Schulman et al. 2017, with an advantage for each token. */
+const ppo: Loss = {
+  name: 'ppo',
+  unit: 'token',
+  shader: ppoShader,
+  reads: { advantage: { per: 'row' }, oldLogprobs: { per: 'row' } },
+  options: { beta: BETA, cliprange: PPO_OPTIONS.cliprange },
+  metrics: {
+    loss: TOKEN_RECORD.loss,
+    'loss/policy_avg': TOKEN_RECORD.loss,
+    'policy/clipfrac_avg': [TOKEN_RECORD.firstNote, tokens],
+    'policy/approxkl_avg': [TOKEN_RECORD.secondNote, tokens],
+    'val/ratio': [TOKEN_RECORD.thirdNote, tokens],
+  },
+  referenceFree: true,
+};
+
+/** The values' part, on a number for each state. */
+const ppoValue: Loss = {
+  name: 'ppo_value',
+  unit: 'token',
+  shader: ppoValueShader,
+  reads: { oldValues: { per: 'row' }, returns: { per: 'row' } },
+  options: { beta: BETA, cliprangeValue: PPO_OPTIONS.cliprangeValue },
+  metrics: {
+    loss: TOKEN_RECORD.loss,
+    'loss/value_avg': TOKEN_RECORD.loss,
+    'val/clipfrac_avg': [TOKEN_RECORD.firstNote, tokens],
+  },
+  referenceFree: true,
+};
+
+export const PPO_LOSSES: readonly Loss[] = [ppo, ppoValue];

@@ -1,0 +1,172 @@
+/**
+ * Experience for PPO: every token earns the KL penalty and the last one the completion's score, the value model says what each
+ * state is worth, and generalized advantages are made of both. The figures have the names of TRL's PPO.
+ */
+import { say, setting } from '../base/sentence.ts';
+import type { ColumnSpecs, ScoredRows, TokenizedExample } from '../data/packing.ts';
+import { InputError } from '../io/errors.ts';
+import type { Metrics } from '../train/events.ts';
+import { roleScores } from '../train/role-scores.ts';
+import type { StepContext } from '../train/step.ts';
+import { type Earned, earnings, rolloutMetrics } from './earnings.ts';
+import type { Experience, ExperienceMaker, MakeOptions, OwnColumns } from './experience.ts';
+import { generalizedAdvantages, tokenRewards, valueTargets, whitened } from './gae.ts';
+import type { WeighedReward } from './rewards.ts';
+import type { Samples } from './sampling.ts';
+
+export interface PPOExperienceSettings {
+  temperature: number;
+  klCoef: number;
+  gamma: number;
+  lam: number;
+  missingEosPenalty: number | null;
+  whitenRewards: boolean;
+  whitenAdvantages: boolean;
+  rewardTimeout: number;
+  /** Completions that are scored at a time. */
+  perDeviceTrainBatchSize: number;
+  /** Completions of a batch, and the optimizer steps that it serves. */
+  episodes: number;
+  serves: number;
+}
+
+/** What a completion has earned, state by state. */
+interface Walk {
+  example: TokenizedExample;
+  oldLogprobs: Float32Array;
+  /** log π/π_ref of each token. */
+  logRatios: Float64Array;
+  score: number;
+  values: Float32Array;
+}
+
+export class PPOExperience implements ExperienceMaker {
+  readonly completions = 1;
+  readonly permutesPasses = true;
+  readonly usesReference: boolean;
+  readonly beside: readonly OwnColumns[];
+  readonly identity: unknown;
+
+  /** `rows` are the states that have a value. */
+  constructor(
+    readonly reads: ColumnSpecs,
+    value: { reads: ColumnSpecs; rows: ScoredRows },
+    private readonly rewards: readonly WeighedReward[],
+    private readonly settings: PPOExperienceSettings,
+  ) {
+    this.beside = [value];
+    this.usesReference = settings.klCoef > 0;
+    this.identity = rewards.map(({ name, weight }) => [name, weight]);
+  }
+
+  async make(samples: Samples, context: StepContext, options: MakeOptions): Promise<Experience> {
+    const { rewards, settings } = this;
+    const earned = await earnings(context, samples, rewards, {
+      ...settings,
+      beta: settings.klCoef,
+      rewardClipRange: null,
+      scoresPolicy: true,
+      ...options,
+    });
+    const start = performance.now();
+    const walks = await this.walks(samples, earned, context);
+    const { advantages, returns } = this.judged(walks);
+    const examples = walks.map(({ example, oldLogprobs, values }, i) => ({
+      ...example,
+      columns: {
+        advantage: [...(advantages[i] as Float64Array)],
+        oldLogprobs: [...oldLogprobs],
+        oldValues: [...values],
+        returns: [...(returns[i] as Float64Array)],
+      },
+    }));
+    const { rewarding, scoring } = earned.seconds;
+    return {
+      examples,
+      metrics: {
+        ...rolloutMetrics(samples, earned, 1),
+        ...this.metrics(samples, walks),
+        episode: Math.ceil(options.step / settings.serves) * settings.episodes,
+      },
+      rewards: earned.rewards,
+      advantages: advantages.map((list) => mean([...list])),
+      seconds: { rewarding, scoring: scoring + (performance.now() - start) / 1000 },
+    };
+  }
+
+  /** The entropy of the policy under its name in TRL's PPO. */
+  derive(means: Metrics): Metrics {
+    return means.entropy === undefined ? {} : { 'policy/entropy_avg': means.entropy };
+  }
+
+  private async walks(
+    { examples, finished }: Samples,
+    { rewards, oldLogprobs, referenceLogprobs }: Earned,
+    context: StepContext,
+  ): Promise<Walk[]> {
+    const { missingEosPenalty, perDeviceTrainBatchSize: batchSize } = this.settings;
+    const [role] = context.beside ?? [];
+    if (!role) throw new Error('PPO needs a role that says what states are worth');
+    const { kept, filterEps } = context;
+    const values = await roleScores(context.model, role, examples, { batchSize, kept, filterEps });
+    return examples.map((example, i) => {
+      const reward = rewards[i];
+      if (typeof reward !== 'number') {
+        const what = `gave completion ${i + 1} no number, and PPO needs one for each`;
+        throw new InputError('rewards', what, 'Return a number, or train with RLOO');
+      }
+      const own = oldLogprobs?.[i] as Float32Array;
+      const base = referenceLogprobs?.[i];
+      return {
+        example,
+        oldLogprobs: own,
+        logRatios: Float64Array.from(own, (value, t) => (base ? value - (base[t] as number) : 0)),
+        score: finished[i] === 'eos' ? reward : reward - (missingEosPenalty ?? 0),
+        values: values[i] as Float32Array,
+      };
+    });
+  }
+
+  private judged(walks: readonly Walk[]): Record<'advantages' | 'returns', Float64Array[]> {
+    const { klCoef, gamma, lam, whitenRewards, whitenAdvantages } = this.settings;
+    const plain = walks.map(({ logRatios, score, values }) =>
+      tokenRewards(logRatios, score, { klCoef, states: values.length }),
+    );
+    const rewards = whitenRewards ? whitened(plain, { shiftMean: false }) : plain;
+    const all = walks.map(({ values }, i) =>
+      generalizedAdvantages(rewards[i] as Float64Array, values, { gamma, lam }),
+    );
+    const returns = walks.map(({ values }, i) => valueTargets(all[i] as Float64Array, values));
+    // A state behind the end has a value, and no token that an advantage would be for.
+    const ofTokens = all.map((list, i) => list.slice(0, (walks[i] as Walk).oldLogprobs.length));
+    return { advantages: whitenAdvantages ? whitened(ofTokens) : ofTokens, returns };
+  }
+
+  private metrics({ finished }: Samples, walks: readonly Walk[]): Metrics {
+    const { klCoef } = this.settings;
+    const kl = mean(walks.map(({ logRatios }) => sum(logRatios)));
+    const score = mean(walks.map((walk) => walk.score));
+    return {
+      'objective/kl': kl,
+      'objective/entropy': mean(walks.map(({ oldLogprobs }) => -sum(oldLogprobs))),
+      'objective/non_score_reward': 0 - klCoef * kl,
+      'objective/rlhf_reward': score - klCoef * kl,
+      'objective/scores': score,
+      'val/num_eos_tokens': finished.filter((end) => end === 'eos').length,
+    };
+  }
+}
+
+/** Throws {@link InputError} for an estimator of the KL whose gradient is wrong. */
+export function requireEstimator(klEstimator: string): void {
+  if (klEstimator === 'k1') return;
+  const what = say`${setting('klEstimator')} ${klEstimator} in a reward has an expected gradient that points away from a smaller KL`;
+  throw new InputError(
+    'settings',
+    what,
+    say`Leave ${setting('klEstimator')} at k1, whose gradient is that of the KL`,
+  );
+}
+
+const sum = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0);
+const mean = (values: readonly number[]) => sum(values) / Math.max(1, values.length);

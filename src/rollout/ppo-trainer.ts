@@ -1,0 +1,80 @@
+/**
+ * PPO (Schulman et al. 2017; Ouyang et al. 2022) with the names and defaults of TRL 1.12. The policy writes a completion of each
+ * prompt; a value model, an adapter with a head on the same base, says what each state is worth; tokens learn from their
+ * advantages over several passes, with clipped ratios and values.
+ */
+import { say, setting } from '../base/sentence.ts';
+import type { PromptRow } from '../data/prompt-dataset.ts';
+import { InputError } from '../io/errors.ts';
+import { FAMILIES } from '../losses/families.ts';
+import { type PPOArgs, type PPOConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
+import { scalars } from '../train/scorer.ts';
+import type { DataOptions } from '../train/task.ts';
+import { Trainer } from '../train/trainer.ts';
+import { RewardEvaluation } from './evaluation.ts';
+import { PPOExperience, requireEstimator } from './ppo-experience.ts';
+import { type BatchReward, weighedRewards } from './rewards.ts';
+import { repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
+import { RolloutSource } from './source.ts';
+
+export interface PPOTrainerOptions extends DataOptions<PPOArgs, readonly PromptRow[]> {
+  /** What completions are rated by; several add up by `rewardWeights`. */
+  rewardFuncs: BatchReward | readonly BatchReward[];
+}
+
+export class PPOTrainer extends Trainer<PPOConfig> {
+  /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
+  constructor(options: PPOTrainerOptions) {
+    const { model, processingClass: tokenizer, trainDataset, evalDataset = [], rewardFuncs } = options;
+    const config = resolveConfig<PPOConfig>(TRAINERS.ppo, options.args, options.peftConfig);
+    if (!tokenizer)
+      throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
+    requireEstimator(config.klEstimator);
+    const { klCoef: beta, maxCompletionLength, scoreAfterEos, vfCoef } = config;
+    const prompts = tokenizePrompts(trainDataset, tokenizer, model, maxCompletionLength);
+    const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
+    const rewards = weighedRewards([rewardFuncs].flat(), config.rewardWeights);
+    const loss = resolveLoss(FAMILIES.ppo, { ...config, beta, lossType: FAMILIES.ppo.lossType });
+    const valueLoss = resolveLoss(FAMILIES.ppo, { ...config, beta, lossType: 'ppo_value' });
+    const rows = scoreAfterEos ? { states: maxCompletionLength } : 'targets';
+    const passes = passSettings(config);
+    const maker = new PPOExperience(loss.reads, { reads: valueLoss.reads, rows }, rewards, {
+      ...config,
+      episodes: config.perDeviceTrainBatchSize * config.gradientAccumulationSteps,
+      serves: config.numMiniBatches * config.numPpoEpochs,
+    });
+    super(options, {
+      config,
+      loss,
+      beside: [{ name: 'value', scorer: scalars(rows), loss: valueLoss, weight: vfCoef }],
+      source: new RolloutSource({ model, tokenizer, prompts, maker, settings: { ...config, ...passes } }),
+      evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, { ...config, beta }),
+      temperature: config.temperature,
+      notices: [...samplingNotices(model), repeatedPrompts(prompts)].filter((line) => line !== undefined),
+    });
+  }
+}
+
+/** A pass over the batch in `numMiniBatches` optimizer steps, as the source of completions takes it. */
+function passSettings({
+  perDeviceTrainBatchSize,
+  gradientAccumulationSteps,
+  numMiniBatches,
+  numPpoEpochs,
+}: PPOConfig) {
+  const episodes = perDeviceTrainBatchSize * gradientAccumulationSteps;
+  const ofStep = episodes / numMiniBatches;
+  const batch = Math.min(perDeviceTrainBatchSize, ofStep);
+  const accumulation = ofStep / batch;
+  if (!Number.isInteger(ofStep) || !Number.isInteger(accumulation)) {
+    const what = say`${setting('numMiniBatches')} is ${numMiniBatches}, and a batch has ${gradientAccumulationSteps} times ${perDeviceTrainBatchSize} completions`;
+    throw new InputError('settings', what, 'Give a number that divides them into whole batches');
+  }
+  return {
+    perDeviceTrainBatchSize: batch,
+    gradientAccumulationSteps: accumulation,
+    stepsPerGeneration: accumulation * numMiniBatches,
+    numIterations: numPpoEpochs,
+    numGenerations: 1,
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * What trains in a run, as roles that one base plays in turn: the policy, and beside it what else learns from the same
+ * examples, such as a value model. A role has an adapter, a scorer, and a loss on what the scorer says. All roles share one
+ * parameter store, so that clipping, the optimizer and checkpoints serve any number of them.
+ */
+import { InputError } from '../io/errors.ts';
+import type { LoraArgs, LoraConfig } from '../io/lora-settings.ts';
+import type { Adapter } from '../io/peft.ts';
+import { shortNames } from '../io/target-modules.ts';
+import type { TrainingLoss } from '../losses/families.ts';
+import type { CausalLM } from '../model/causal-lm.ts';
+import { adapterParameters, freshAdapter, type LoraAdapter } from '../model/lora.ts';
+import type { ParameterStore } from '../tensor/parameters.ts';
+import { resolveLoraConfig } from './config.ts';
+import { logprobs, type Scorer, type ScorerKind } from './scorer.ts';
+
+/** A role beside the policy. */
+export interface RoleKind {
+  /** What its adapter is called, and what stands before the names of its parameters. */
+  name: string;
+  scorer: ScorerKind;
+  loss: TrainingLoss;
+  /** Of its loss; the policy's has 1. */
+  weight: number;
+  /** What its adapter begins as; a fresh one like the policy's where it is left out. */
+  start?: Adapter | undefined;
+}
+
+export interface Role {
+  scorer: Scorer;
+  loss: TrainingLoss;
+  weight: number;
+  /** Undefined for a policy whose own weights train. */
+  adapter: LoraAdapter | undefined;
+  /** Does work that waits for nothing with the base in this role, and leaves the adapters as they were. */
+  play<T>(work: () => T): T;
+}
+
+/** What roles are made of. */
+export interface Casting {
+  model: CausalLM;
+  peftConfig: LoraArgs | Adapter | null | undefined;
+  seed: number;
+  policy: { scorer?: ScorerKind; loss: TrainingLoss; temperature?: number };
+  beside?: readonly RoleKind[] | undefined;
+}
+
+export interface Roles {
+  policy: Role;
+  beside: readonly Role[];
+  /** All that trains. */
+  parameters: ParameterStore;
+}
+
+/**
+ * Puts the adapters of all roles on the model, those beside the policy switched off. Throws {@link InputError} where nothing is
+ * there to train, and where a head or a further role has no adapter.
+ */
+export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }: Casting): Roles {
+  const { loss, temperature, scorer = logprobs(temperature) } = policy;
+  const heads = scorer.parameters(model, seed);
+  if (!peftConfig) {
+    if (heads.length > 0 || beside.length > 0)
+      throw new InputError(
+        'settings',
+        'a head trains beside an adapter, and none is asked for',
+        'Give a peftConfig',
+      );
+    const parameters = trainedWeights(model);
+    const own = scorer.create(model, parameters);
+    return {
+      policy: { scorer: own, loss, weight: 1, adapter: undefined, play: (work) => work() },
+      beside: [],
+      parameters,
+    };
+  }
+  const settings = loraConfig(model, peftConfig);
+  // Each draws from a seed of its own.
+  const others = beside.map((kind, i) => {
+    const start = kind.start ?? newAdapter(model, settings, seed + i + 1);
+    const head = kind.scorer.parameters(model, seed + i + 1);
+    return { kind, start, prefix: `${kind.name}.`, head };
+  });
+  const specs = others.flatMap(({ start, prefix, head }) => [
+    ...adapterParameters(start, prefix),
+    ...head.map((spec) => ({ ...spec, name: prefix + spec.name })),
+  ]);
+  const first = continues(peftConfig) ? peftConfig : newAdapter(model, settings, seed);
+  const adapter = model.attach(first, { trainable: true, beside: [...heads, ...specs] });
+  const parameters = adapter.parameters as ParameterStore;
+  const attached = others.map(({ kind: { name }, start, prefix }) => {
+    const other = model.attach(start, { name, within: { parameters, prefix } });
+    other.enabled = false;
+    return other;
+  });
+  const all = [adapter, ...attached];
+  return {
+    policy: {
+      scorer: scorer.create(model, parameters),
+      loss,
+      weight: 1,
+      adapter,
+      play: (work) => playing(all, adapter, work),
+    },
+    beside: others.map(({ kind: { scorer, loss, weight }, prefix }, i) => {
+      const own = attached[i] as LoraAdapter;
+      const get = (name: string) => parameters.get(prefix + name);
+      const play = <T>(work: () => T) => playing(all, own, work);
+      return { scorer: scorer.create(model, { get }), loss, weight, adapter: own, play };
+    }),
+    parameters,
+  };
+}
+
+function playing<T>(all: readonly LoraAdapter[], own: LoraAdapter, work: () => T): T {
+  const before = all.map(({ enabled }) => enabled);
+  for (const adapter of all) adapter.enabled = adapter === own;
+  try {
+    return work();
+  } finally {
+    for (const [i, adapter] of all.entries()) adapter.enabled = before[i] as boolean;
+  }
+}
+
+/** Whether an adapter is given rather than the settings of a new one. */
+export function continues(peftConfig: LoraArgs | Adapter | null | undefined): peftConfig is Adapter {
+  return !!peftConfig && 'weights' in peftConfig;
+}
+
+function loraConfig(model: CausalLM, peftConfig: LoraArgs | Adapter): LoraConfig {
+  if (continues(peftConfig)) return peftConfig.config;
+  return resolveLoraConfig(peftConfig, shortNames(model.linears.keys()));
+}
+
+function newAdapter(model: CausalLM, settings: LoraConfig, seed: number): Adapter {
+  const { name, revision } = model;
+  const fresh = freshAdapter(settings, model.targets(settings.targetModules), name, seed);
+  return { ...fresh, ...(revision !== undefined && { baseRevision: revision }) };
+}
+
+/** All weights of a model that was loaded for training. */
+function trainedWeights({ parameters, name }: CausalLM): ParameterStore {
+  if (parameters) return parameters;
+  const wayOut = 'Load it with { trainable: true }, or give a peftConfig';
+  throw new InputError(name, 'was loaded frozen, and no adapter is asked for', wayOut);
+}
