@@ -35,31 +35,38 @@ export interface Earned extends Rated {
 /** Groups that a reference scores at a time. */
 const REFERENCE_GROUPS = 4;
 
-/** Rates and scores samples. Throws as {@link rate} does. */
-export async function earnings(
-  { model, reference }: Pick<StepContext, 'model' | 'reference'>,
+/** Rates samples, with the columns of their prompts' rows. Throws as {@link rate} does. */
+export function rateSamples(
   { prompts, examples, completions, finished }: Samples,
   rewards: readonly WeighedReward[],
-  settings: EarningSettings,
-): Promise<Earned> {
-  const { beta, temperature, rewardClipRange, rewardTimeout, step, signal } = settings;
+  { rewardTimeout: timeout, step, signal }: Pick<EarningSettings, 'rewardTimeout' | 'step' | 'signal'>,
+): Promise<Rated> {
   const copies = completions.length / Math.max(1, prompts.length);
   const rows = completions.map((_, i) => prompts[Math.floor(i / copies)]?.row);
   const names = new Set(rows.flatMap((row) => Object.keys(row?.columns ?? {})));
   const columns = [...names].map((name) => [name, rows.map((row) => own(row?.columns ?? {}, name))]);
+  const batch = {
+    prompts: rows.map((row) => row?.prompt ?? ''),
+    completions,
+    completionIds: examples.flatMap((example) => example.completions),
+    columns: Object.fromEntries(columns),
+    finished,
+    step,
+  };
+  return rate(rewards, batch, { timeout, signal });
+}
+
+/** Rates and scores samples. Throws as {@link rate} does. */
+export async function earnings(
+  { model, reference }: Pick<StepContext, 'model' | 'reference'>,
+  samples: Samples,
+  rewards: readonly WeighedReward[],
+  settings: EarningSettings,
+): Promise<Earned> {
+  const { examples } = samples;
+  const { beta, temperature, rewardClipRange } = settings;
   const start = performance.now();
-  const rated = await rate(
-    rewards,
-    {
-      prompts: rows.map((row) => row?.prompt ?? ''),
-      completions,
-      completionIds: examples.flatMap((example) => example.completions),
-      columns: Object.fromEntries(columns),
-      finished,
-      step,
-    },
-    { timeout: rewardTimeout, signal },
-  );
+  const rated = await rateSamples(samples, rewards, settings);
   const middle = performance.now();
   const oldLogprobs = await policyLogprobs(model, examples, temperature);
   if (beta > 0 && !reference) throw new Error('a KL penalty needs a reference');
@@ -92,10 +99,13 @@ function clipped(reward: number, range: readonly number[] | null): number {
   return Math.min(upTo as number, Math.max(from as number, reward));
 }
 
-/** Figures of a batch of samples, under TRL's names where it has them; `kl/sequence` and `objective` are ours. */
+/**
+ * Figures of a batch of samples, under TRL's names where it has them; `kl/sequence` and `objective` are ours. Those of the KL
+ * are left out where samples were rated and not scored.
+ */
 export function rolloutMetrics(
-  { examples, finished }: Samples,
-  { rewards, returns, byFunction, logRatios, metrics }: Earned,
+  { examples, finished }: Pick<Samples, 'examples' | 'finished'>,
+  { rewards, returns = [], byFunction, logRatios = [], metrics }: Rated & Partial<Earned>,
   numGenerations: number,
 ): Metrics {
   const lengths = examples.flatMap(({ completions }) => completions.map(({ length }) => length));
@@ -114,7 +124,7 @@ export function rolloutMetrics(
     reward: mean(total),
     reward_std: standardDeviation(total),
     frac_reward_zero_std: shareWithoutSpread(rewards, numGenerations),
-    kl: sum(logRatios) / Math.max(1, tokens),
+    kl: logRatios.length > 0 ? sum(logRatios) / Math.max(1, tokens) : Number.NaN,
     'kl/sequence': mean(logRatios),
     objective: mean(numbers(returns)),
     ...metrics,

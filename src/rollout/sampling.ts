@@ -20,6 +20,7 @@ import {
   streamGeneration,
 } from '../model/generation.ts';
 import type { GenerationOptions } from '../model/generation-options.ts';
+import type { TrainEvent } from '../train/events.ts';
 import type { Reference } from '../train/reference.ts';
 import { sequenceLogprobs } from '../train/sequence-logprobs.ts';
 
@@ -140,6 +141,23 @@ export async function* sampleCompletions(
     return typeof row.prompt === 'string' ? text : [{ role: 'assistant', content: text }];
   });
   return { prompts, examples, completions, finished: written.map(({ finished }) => finished) };
+}
+
+/** {@link sampleCompletions} for a step, telling how far it is as events. */
+export async function* writeCompletions(
+  model: CausalLM,
+  tokenizer: Tokenizer,
+  prompts: readonly Prompt[],
+  settings: SamplingSettings,
+  { step, signal }: { step: number; signal?: AbortSignal | undefined },
+): AsyncGenerator<TrainEvent, Samples | undefined> {
+  const mostTokens = prompts.length * settings.numGenerations * settings.maxCompletionLength;
+  const writing = sampleCompletions(model, tokenizer, prompts, settings, signal);
+  for (;;) {
+    const { done, value } = await writing.next();
+    if (done) return value;
+    yield { type: 'writing', step, tokens: value, mostTokens };
+  }
 }
 
 /** What generation is asked for. */

@@ -12,10 +12,12 @@ import {
 } from '../losses/families.ts';
 import type { Kept } from '../model/decoder.ts';
 import {
+  type A2POConfig,
   type CPOConfig,
   type DPOConfig,
   defaultsOf,
   type KTOConfig,
+  type OnlineDPOConfig,
   type ORPOConfig,
   type RLOOConfig,
   type SFTConfig,
@@ -25,6 +27,8 @@ import {
 
 export { resolveConfig, resolveLoraConfig } from './settings/resolve.ts';
 export {
+  type A2POArgs,
+  type A2POConfig,
   type CompletionConfig,
   type CPOArgs,
   type CPOConfig,
@@ -33,6 +37,8 @@ export {
   type KTOArgs,
   type KTOConfig,
   LORA_LEARNING_RATE,
+  type OnlineDPOArgs,
+  type OnlineDPOConfig,
   type ORPOArgs,
   type ORPOConfig,
   type RLOOArgs,
@@ -53,6 +59,8 @@ export const CPO_DEFAULTS: Readonly<CPOConfig> = defaultsOf(TRAINERS.cpo);
 export const ORPO_DEFAULTS: Readonly<ORPOConfig> = defaultsOf(TRAINERS.orpo);
 export const KTO_DEFAULTS: Readonly<KTOConfig> = defaultsOf(TRAINERS.kto);
 export const SFT_DEFAULTS: Readonly<SFTConfig> = defaultsOf(TRAINERS.sft);
+export const ONLINE_DPO_DEFAULTS: Readonly<OnlineDPOConfig> = defaultsOf(TRAINERS['online-dpo']);
+export const A2PO_DEFAULTS: Readonly<A2POConfig> = defaultsOf(TRAINERS.a2po);
 export const RLOO_DEFAULTS: Readonly<RLOOConfig> = defaultsOf(TRAINERS.rloo);
 export const LORA_DEFAULTS: Readonly<LoraConfig> = defaultsOf({ settings: LORA, defaults: {} });
 

@@ -6,6 +6,7 @@
 import { type MetricColumns, recordMeans, type Side, type WeightedMean } from '../losses/units.ts';
 import { STATS_WIDTH } from '../ops/token-logprob.ts';
 import type { Metrics } from './events.ts';
+import type { SourcedStep } from './source.ts';
 
 /** Read back for one batch of n records with S completions and R scored rows. */
 export interface BatchReadback {
@@ -85,6 +86,15 @@ export function joinMeans(parts: readonly BatchMeans[]): Metrics {
     return [name, sum(given, (mean) => mean.value * mean.weight) / weight];
   });
   return Object.fromEntries(joined);
+}
+
+/** Of a step: the means of its batches, what its source brings, and what the source makes of the means. */
+export function stepMetrics(
+  parts: readonly BatchMeans[],
+  { metrics, derive }: Pick<SourcedStep, 'metrics' | 'derive'>,
+): Metrics {
+  const means = joinMeans(parts);
+  return { ...means, ...metrics, ...derive?.(means) };
 }
 
 /** The same metrics under TRL's prefix for evaluations. */

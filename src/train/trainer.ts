@@ -18,7 +18,7 @@ import { keptActivations, resolveLoraConfig, type TrainingConfig } from './confi
 import { NonFiniteLossError } from './errors.ts';
 import type { Metrics, RunPlan, TrainEvent } from './events.ts';
 import { LiveReference } from './live-reference.ts';
-import { evalMetrics, joinMeans, silentMeans } from './metrics.ts';
+import { evalMetrics, silentMeans, stepMetrics } from './metrics.ts';
 import { MovingReference, NEVER } from './moving-reference.ts';
 import { Optimizer } from './optimizer.ts';
 import { largestStep, planRun } from './plan.ts';
@@ -118,9 +118,10 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const pending: PendingStep[] = [];
     while (this.state.step < totalSteps && !signal?.aborted) {
       if (source.waits) for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
-      const sourced = yield* source.step(this.state.step + 1, this.context, signal);
+      const next = this.state.step + 1;
+      const sourced = yield* source.step(next, this.context, signal, () => this.keep(configHash));
       if (!sourced) break;
-      pending.push(this.runStep(this.state.step + 1, sourced));
+      pending.push(this.runStep(next, sourced));
       await gpu.settle(gpu.recorder.throttle());
       if (pending.length > METRICS_LATE) yield await this.stepEvent(pending.shift() as PendingStep, clock);
 
@@ -182,7 +183,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */
-  private runStep(step: number, { examples, silent = [], metrics: ofSource }: SourcedStep): PendingStep {
+  private runStep(step: number, sourced: SourcedStep): PendingStep {
+    const { examples, silent = [] } = sourced;
     const { source, loss } = this.task;
     const { batchSize } = source;
     const all = [...examples, ...silent];
@@ -201,8 +203,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const { numTokens } = this.state;
     const metrics = Promise.all([Promise.all(results.map((result) => result.means)), norm]).then(
       ([parts, gradNorm]) => ({
-        ...joinMeans([...parts, silentMeans(loss.metrics, recordsOf(silent, loss.unit))]),
-        ...ofSource,
+        ...stepMetrics([...parts, silentMeans(loss.metrics, recordsOf(silent, loss.unit))], sourced),
         grad_norm: gradNorm,
         learning_rate: rate,
         num_tokens: numTokens,
@@ -242,11 +243,15 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   private async *save(configHash: string): AsyncGenerator<TrainEvent> {
     if (!this.options.checkpoint) return;
-    const source = this.task.source.save();
-    const state = source === undefined ? this.state : { ...this.state, source };
-    const others = await this.reference?.save();
-    await saveRun(this.options.checkpoint, configHash, this.parameters, state, others);
+    await this.keep(configHash);
     yield { type: 'checkpoint', step: this.state.step };
+  }
+
+  private async keep(configHash: string): Promise<void> {
+    if (!this.options.checkpoint) return;
+    const source = this.task.source.save();
+    const others = await this.reference?.save();
+    await saveRun(this.options.checkpoint, configHash, this.parameters, { ...this.state, source }, others);
   }
 
   /** The numbers that train. Throws {@link InputError} where there are none, or where a head has no adapter beside it. */

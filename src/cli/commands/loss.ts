@@ -3,8 +3,9 @@
  */
 import { InputError } from '../../io/errors.ts';
 import { isObject, type Json, kindOf, parseJson } from '../../io/json.ts';
-import { evaluateLoss } from '../../train/evaluate-loss.ts';
+import { evaluateLoss, type LossValues, type TokenLossValues } from '../../train/evaluate-loss.ts';
 import type { LossCase } from '../../train/loss-case.ts';
+import type { TokenLossCase } from '../../train/token-case.ts';
 import { command } from '../command.ts';
 import { adapterJson, readText, withGpu } from '../open.ts';
 
@@ -18,7 +19,8 @@ export const loss = command({
     '"policyRejected": -12, "referenceChosen": -11, "referenceRejected": -11, "chosenTokens": 5,\n' +
     '"rejectedTokens": 6}]}. "loss" is a family (dpo, cpo, orpo, kto, sft) with "lossType" among its options, or\n' +
     'a loss by its own name. kto and sft take "examples": [{"policy", "reference", "tokens", "desirable"}], kto with "kl".\n' +
-    'Derivatives are of the sum of the losses, not of their mean.',
+    'Derivatives are of the sum of the losses, not of their mean. Losses on sampled tokens (rloo, a2po) take\n' +
+    '"tokens": [{"logp", "oldLogp", "referenceLogp", "advantage", "sequence"}] and give the loss of that batch.',
   example: 'loss --input cases.json --json',
   options: ['input'],
   required: ['input'],
@@ -35,12 +37,7 @@ export const loss = command({
       for (const { value, where } of cases) {
         const { notices, ...values } = await evaluateLoss(gpu, caseOf(value, where), where);
         for (const notice of notices) terminal.info(`${where}: ${notice}.`);
-        for (const [row, loss] of values.loss.entries()) {
-          const slopes = [values.dPolicyChosen, values.dPolicyRejected, values.dPolicy];
-          const own = slopes.flatMap((side) => side?.[row]?.toPrecision(6) ?? []);
-          terminal.print(`${row + 1}: loss ${loss.toPrecision(6)}, derivative ${own.join(' ')}`);
-        }
-        terminal.print(`mean loss ${values.meanLoss.toPrecision(6)}`);
+        for (const line of 'dLogp' in values ? tokenLines(values) : rowLines(values)) terminal.print(line);
         results.push(values);
       }
       const adapter = adapterJson(gpu.adapter);
@@ -49,8 +46,26 @@ export const loss = command({
   },
 });
 
+/** A line for each pair or completion, and their mean. */
+function rowLines(values: Omit<LossValues, 'notices'>): string[] {
+  const sides = [values.dPolicyChosen, values.dPolicyRejected, values.dPolicy];
+  const lines = values.loss.map((loss, row) => {
+    const slopes = sides.flatMap((side) => side?.[row]?.toPrecision(6) ?? []);
+    return `${row + 1}: loss ${loss.toPrecision(6)}, derivative ${slopes.join(' ')}`;
+  });
+  return [...lines, `mean loss ${values.meanLoss.toPrecision(6)}`];
+}
+
+/** A line for each token, and the loss of the batch. */
+function tokenLines({ loss, dLogp }: Omit<TokenLossValues, 'notices'>): string[] {
+  return [
+    ...dLogp.map((slope, i) => `${i + 1}: derivative ${slope.toPrecision(6)}`),
+    `loss ${loss.toPrecision(6)}`,
+  ];
+}
+
 /** Its parts are checked where they are used. */
-function caseOf(value: Json, where: string): LossCase {
+function caseOf(value: Json, where: string): LossCase | TokenLossCase {
   if (isObject(value)) return value as unknown as LossCase;
   throw new InputError(where, `holds ${kindOf(value)}, not a case`, 'Give an object with "loss"');
 }

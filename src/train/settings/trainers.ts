@@ -8,6 +8,7 @@ import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
 import { LENGTH, LISTS, LOSS, REFERENCE, REWARD, TEXTS } from './losses.ts';
+import { LABELS, OPTIMAL_VALUES, WRITTEN } from './online.ts';
 import { ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
 
@@ -39,9 +40,21 @@ const ORPO = { ...COMPLETIONS, ...optionsOf('orpo', true) };
 const KTO = { ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
 const SFT = { ...TRAINING, ...LENGTH, ...TEXTS };
 const RLOO = { ...TRAINING, ...ROLLOUTS, ...optionsOf('rloo', true) };
+const ONLINE_DPO = { ...TRAINING, ...REWARD, ...LOSS, ...WRITTEN, ...LABELS };
+const A2PO = { ...TRAINING, ...WRITTEN, ...OPTIMAL_VALUES };
 
 /** The settings of all trainers together. */
-export const ALL_SETTINGS = { ...RLOO, ...DPO, ...CPO, ...ORPO, ...KTO, ...SFT, ...OPTIONS };
+export const ALL_SETTINGS = {
+  ...RLOO,
+  ...ONLINE_DPO,
+  ...A2PO,
+  ...DPO,
+  ...CPO,
+  ...ORPO,
+  ...KTO,
+  ...SFT,
+  ...OPTIONS,
+};
 
 /** What there is to know of a trainer's settings. */
 export interface TrainerSettings<Table extends SettingTable = SettingTable> {
@@ -81,6 +94,14 @@ export const TRAINERS = {
     adapterDefaults: { learningRate: SFT_LORA_LEARNING_RATE },
   }),
   rloo: trainer('rloo', RLOO, { defaults: {}, ...ADAPTER }),
+  'online-dpo': trainer('online-dpo', ONLINE_DPO, {
+    defaults: { learningRate: 5e-7, maxCompletionLength: 64, temperature: 0.9 },
+    adapterDefaults: { learningRate: 5e-6 },
+  }),
+  a2po: trainer('a2po', A2PO, {
+    defaults: { learningRate: 5e-5, maxCompletionLength: 256 },
+    adapterDefaults: { learningRate: 5e-4 },
+  }),
 } as const satisfies Record<FamilyName, TrainerSettings>;
 
 /** The options of a trainer in its configuration: those of single losses are there if a loss reads them. */
@@ -102,6 +123,13 @@ export interface ORPOConfig extends CompletionConfig, OptionValues<'orpo'> {}
 export interface KTOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'kto'> {}
 export interface SFTConfig extends TrainingConfig, Values<typeof LENGTH>, Values<typeof TEXTS> {}
 export interface RLOOConfig extends TrainingConfig, Values<typeof ROLLOUTS>, OptionValues<'rloo'> {}
+export interface OnlineDPOConfig
+  extends TrainingConfig,
+    Values<typeof REWARD>,
+    Values<typeof LOSS>,
+    Values<typeof WRITTEN>,
+    Values<typeof LABELS> {}
+export interface A2POConfig extends TrainingConfig, Values<typeof WRITTEN>, Values<typeof OPTIMAL_VALUES> {}
 
 /** Settings as they may be given: some of them, by any of their names. */
 type Args<Config, Table> = Partial<Config> & Spellings<Table>;
@@ -112,6 +140,8 @@ export type ORPOArgs = Args<ORPOConfig, typeof ORPO & OptionsOf<'orpo', false>>;
 export type KTOArgs = Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>;
 export type SFTArgs = Args<SFTConfig, typeof SFT>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
+export type OnlineDPOArgs = Args<OnlineDPOConfig, typeof ONLINE_DPO>;
+export type A2POArgs = Args<A2POConfig, typeof A2PO>;
 
 /** The same beside a loss from outside, whose options are settings of the run. */
 export type WithOwnOptions<Given> = Given & {
