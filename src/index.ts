@@ -108,10 +108,21 @@ export { logSoftmax, softmax } from './ops/softmax.ts';
 export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
 // Learning from rewards of completions that the policy writes.
 export { A2POTrainer, type A2POTrainerOptions } from './rollout/a2po-trainer.ts';
-export { type AdvantageOptions, advantages, type Baseline } from './rollout/advantages.ts';
+export { type AdvantageCase, advantagesOfCase } from './rollout/advantage-case.ts';
+export {
+  type AdvantageBatch,
+  type AdvantageFunction,
+  type AdvantageOptions,
+  AGGREGATIONS,
+  type Aggregation,
+  advantages,
+  type Baseline,
+  type Scale,
+} from './rollout/advantages.ts';
 export { type BestCompletion, type BestOfNOptions, bestOfN } from './rollout/best-of-n.ts';
 export { REWARDS, type RewardOptions } from './rollout/built-in-rewards.ts';
 export { RewardEvaluation } from './rollout/evaluation.ts';
+export { GRPOTrainer, type GRPOTrainerOptions } from './rollout/grpo-trainer.ts';
 export type { Judge, JudgedPair, JudgeOptions } from './rollout/judge.ts';
 export { OnlineDPOTrainer, type OnlineDPOTrainerOptions } from './rollout/online-dpo-trainer.ts';
 export type { BatchReward, RewardBatch } from './rollout/rewards.ts';
@@ -147,6 +158,9 @@ export {
   DPO_DEFAULTS,
   type DPOArgs,
   type DPOConfig,
+  GRPO_DEFAULTS,
+  type GRPOArgs,
+  type GRPOConfig,
   KTO_DEFAULTS,
   type KTOArgs,
   type KTOConfig,

@@ -9,10 +9,12 @@ import { PREFERENCES } from '../data/preference-dataset.ts';
 import { PROMPTS } from '../data/prompt-dataset.ts';
 import { TEXTS } from '../data/text-dataset.ts';
 import { A2POTrainer } from '../rollout/a2po-trainer.ts';
+import { GRPOTrainer } from '../rollout/grpo-trainer.ts';
 import { OnlineDPOTrainer } from '../rollout/online-dpo-trainer.ts';
 import { RLOOTrainer } from '../rollout/rloo-trainer.ts';
 import {
   A2PO_DEFAULTS,
+  GRPO_DEFAULTS,
   LORA_DEFAULTS,
   ONLINE_DPO_DEFAULTS,
   RLOO_DEFAULTS,
@@ -187,6 +189,22 @@ export const METHODS: readonly Method[] = [
     extra: rewarded(A2PO_DEFAULTS),
     form: PROMPTS,
     Trainer: A2POTrainer as never,
+  }),
+  method({
+    name: 'grpo',
+    summary: 'let the model write, and learn from rewards in groups (GRPO and relatives)',
+    description:
+      'Trains a LoRA adapter with group-relative policy optimization (Shao et al. 2024), or with the loss that --loss names: the ' +
+      'model writes several completions of each prompt, --reward rates them, and each is compared with the mean of its group. ' +
+      "TRL's --beta of 0 has no pull to the reference. On a small model a LoRA wants --learning-rate 1e-3, where TRL's default " +
+      `moves nothing. ${SHARED}`,
+    example:
+      'grpo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --num-generations 8 --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
+    rows: 'prompts',
+    settings: TRAINERS.grpo,
+    extra: rewarded(GRPO_DEFAULTS),
+    form: PROMPTS,
+    Trainer: GRPOTrainer as never,
   }),
   method({
     name: 'cpo',

@@ -9,7 +9,7 @@ import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
 import { AdvantageRegression } from './advantage-regression.ts';
 import { RewardEvaluation } from './evaluation.ts';
-import { prepareRollouts } from './prepare.ts';
+import { preparePrompts, withFittingLength } from './prepare.ts';
 import { type BatchReward, weighedRewards } from './rewards.ts';
 import { RolloutSource } from './source.ts';
 
@@ -24,7 +24,8 @@ export class A2POTrainer extends Trainer<A2POConfig> {
     const { model, rewardFuncs } = options;
     const given = resolveConfig<A2POConfig>(TRAINERS.a2po, options.args, options.peftConfig);
     const rewards = weighedRewards([rewardFuncs].flat(), given.rewardWeights);
-    const { config, tokenizer, prompts, heldOut, notices } = prepareRollouts(given, options);
+    const { config, notices: ofLength } = withFittingLength(given, options);
+    const { tokenizer, prompts, heldOut, notices } = preparePrompts(options, config);
     const { beta2: beta, perDeviceTrainBatchSize, gradientAccumulationSteps } = config;
     const loss = resolveLoss(FAMILIES.a2po, { lossType: FAMILIES.a2po.lossType, beta });
     const maker = new AdvantageRegression(loss.reads, tokenizer, rewards, {
@@ -37,7 +38,7 @@ export class A2POTrainer extends Trainer<A2POConfig> {
       loss,
       source: new RolloutSource({ model, tokenizer, prompts, maker, settings }),
       evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, { ...config, beta }),
-      notices,
+      notices: [...notices, ...ofLength],
     });
   }
 }

@@ -18,7 +18,7 @@ import { RewardEvaluation } from './evaluation.ts';
 import { type Judge, JudgeLabels } from './judge.ts';
 import { RewardLabels } from './labels.ts';
 import { PairExperience } from './pair-experience.ts';
-import { prepareRollouts } from './prepare.ts';
+import { preparePrompts, withFittingLength } from './prepare.ts';
 import { type BatchReward, weighedRewards } from './rewards.ts';
 import { RolloutSource } from './source.ts';
 
@@ -37,7 +37,7 @@ export interface OnlineDPOTrainerOptions extends DataOptions<OnlineDPOArgs, read
 export class OnlineDPOTrainer extends Trainer<OnlineDPOConfig> {
   /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
   constructor(options: OnlineDPOTrainerOptions) {
-    const { model, judge, judgeBatchSize, rewardFuncs = [], evalDataset } = options;
+    const { model, judge, judgeBatchSize, rewardFuncs = [], evalDataset = [] } = options;
     const given = resolveConfig<OnlineDPOConfig>(TRAINERS['online-dpo'], options.args, options.peftConfig);
     const functions = [rewardFuncs].flat();
     if (functions.length === 0 && !judge)
@@ -47,11 +47,11 @@ export class OnlineDPOTrainer extends Trainer<OnlineDPOConfig> {
         'Give rewardFuncs or a judge',
       );
     const rewards = functions.length > 0 ? weighedRewards(functions, given.rewardWeights) : [];
-    const evaluated = rewards.length > 0 ? evalDataset : [];
-    const { config, tokenizer, prompts, heldOut, notices } = prepareRollouts(given, {
-      ...options,
-      evalDataset: evaluated,
-    });
+    const { config, notices: ofLength } = withFittingLength(given, options);
+    const { tokenizer, prompts, heldOut, notices } = preparePrompts(
+      { ...options, evalDataset: rewards.length > 0 ? evalDataset : [] },
+      config,
+    );
     // As TRL has it: sums over completions.
     const loss = resolveLoss(FAMILIES['online-dpo'], { ...config, ipoTokenMean: 0 });
     const labeler = judge ? new JudgeLabels(judge, judgeBatchSize) : new RewardLabels(rewards, config);
@@ -64,14 +64,18 @@ export class OnlineDPOTrainer extends Trainer<OnlineDPOConfig> {
       loss,
       source: new RolloutSource({ model, tokenizer, prompts, maker, settings }),
       evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),
-      notices: [...notices, ...(judge ? judgeNotices(config, evalDataset, rewards.length > 0) : [])],
+      notices: [
+        ...notices,
+        ...ofLength,
+        ...(judge ? judgeNotices(config, evalDataset, rewards.length > 0) : []),
+      ],
     });
   }
 }
 
 function judgeNotices(
   { labels, missingEosPenalty }: OnlineDPOConfig,
-  evalDataset: readonly PromptRow[] = [],
+  evalDataset: readonly PromptRow[],
   isRated: boolean,
 ): string[] {
   const idle = [

@@ -8,11 +8,10 @@ import { InputError } from '../io/errors.ts';
 import type { DataOptions } from '../train/task.ts';
 import { type Prompt, repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
 
-type LengthArgs = { [Name in 'maxCompletionLength' | 'max_completion_length' | 'max_new_tokens']?: number };
+/** What a trainer on prompts is given. */
+export type PromptOptions = DataOptions<object, readonly PromptRow[]>;
 
-export interface PreparedRollouts<Config> {
-  /** With a length that fits. */
-  config: Config;
+export interface PreparedPrompts {
   tokenizer: Tokenizer;
   prompts: Prompt[];
   heldOut: Prompt[];
@@ -20,37 +19,30 @@ export interface PreparedRollouts<Config> {
 }
 
 /** Throws {@link InputError} where there is no tokenizer, and for a prompt that does not fit, by its row. */
-export function prepareRollouts<Config extends { maxCompletionLength: number }>(
-  given: Config,
-  options: Pick<DataOptions<LengthArgs, readonly PromptRow[]>, 'model' | 'args' | 'processingClass'> & {
-    trainDataset: readonly PromptRow[];
-    evalDataset?: readonly PromptRow[] | undefined;
-  },
-): PreparedRollouts<Config> {
-  const { model, processingClass: tokenizer, trainDataset, evalDataset = [] } = options;
+export function preparePrompts(
+  { model, processingClass: tokenizer, trainDataset, evalDataset = [] }: PromptOptions,
+  { maxCompletionLength }: { maxCompletionLength: number },
+): PreparedPrompts {
   if (!tokenizer)
     throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
-  const { length: maxCompletionLength, notice } = fittingLength(
-    given.maxCompletionLength,
-    options.args,
-    model.config.maxPositionEmbeddings,
-  );
   const prompts = tokenizePrompts(trainDataset, tokenizer, model, maxCompletionLength);
   const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
-  const lines = [...samplingNotices(model), repeatedPrompts(prompts), notice];
-  const notices = lines.filter((line) => line !== undefined);
-  return { config: { ...given, maxCompletionLength }, tokenizer, prompts, heldOut, notices };
+  const lines = [...samplingNotices(model), repeatedPrompts(prompts)];
+  return { tokenizer, prompts, heldOut, notices: lines.filter((line) => line !== undefined) };
 }
 
 /** A default length shrinks to half of the model's positions where it would leave no room for a prompt. */
-function fittingLength(
-  wanted: number,
-  given: LengthArgs | undefined,
-  positions: number,
-): { length: number; notice?: string } {
+export function withFittingLength<Config extends { maxCompletionLength: number }>(
+  config: Config,
+  { model, args = {} }: Pick<PromptOptions, 'model' | 'args'>,
+): { config: Config; notices: string[] } {
+  const { maxPositionEmbeddings: positions } = model.config;
   const most = Math.floor(positions / 2);
-  const named = given?.maxCompletionLength ?? given?.max_completion_length ?? given?.max_new_tokens;
-  if (named !== undefined || wanted <= most) return { length: wanted };
+  const given: { [Name in (typeof LENGTH_NAMES)[number]]?: number } = args;
+  const isChosen = LENGTH_NAMES.some((name) => given[name] !== undefined);
+  if (isChosen || config.maxCompletionLength <= most) return { config, notices: [] };
   const notice = `maxCompletionLength is ${most}: the model has ${positions} positions, and prompts need some.`;
-  return { length: most, notice };
+  return { config: { ...config, maxCompletionLength: most }, notices: [notice] };
 }
+
+const LENGTH_NAMES = ['maxCompletionLength', 'max_completion_length', 'max_new_tokens'] as const;

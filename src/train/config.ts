@@ -16,6 +16,7 @@ import {
   type CPOConfig,
   type DPOConfig,
   defaultsOf,
+  type GRPOConfig,
   type KTOConfig,
   type OnlineDPOConfig,
   type ORPOConfig,
@@ -34,6 +35,8 @@ export {
   type CPOConfig,
   type DPOArgs,
   type DPOConfig,
+  type GRPOArgs,
+  type GRPOConfig,
   type KTOArgs,
   type KTOConfig,
   LORA_LEARNING_RATE,
@@ -62,6 +65,7 @@ export const SFT_DEFAULTS: Readonly<SFTConfig> = defaultsOf(TRAINERS.sft);
 export const ONLINE_DPO_DEFAULTS: Readonly<OnlineDPOConfig> = defaultsOf(TRAINERS['online-dpo']);
 export const A2PO_DEFAULTS: Readonly<A2POConfig> = defaultsOf(TRAINERS.a2po);
 export const RLOO_DEFAULTS: Readonly<RLOOConfig> = defaultsOf(TRAINERS.rloo);
+export const GRPO_DEFAULTS: Readonly<GRPOConfig> = defaultsOf(TRAINERS.grpo);
 export const LORA_DEFAULTS: Readonly<LoraConfig> = defaultsOf({ settings: LORA, defaults: {} });
 
 /** What the decoder keeps of its layers under these settings. */

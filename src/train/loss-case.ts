@@ -106,7 +106,8 @@ function familyOf(name: unknown, where: string): { home: FamilyName; family: Fam
     throw new InputError(where, `no loss is called ${quote(name)}`, wayOut);
   }
   const includes = (each: Loss) => each === loss;
-  const family = { includes, lossType: loss.name, usesReference: !loss.referenceFree };
+  const { usesReference, prepared }: Family = owner[1];
+  const family = { includes, lossType: loss.name, usesReference, ...(prepared && { prepared }) };
   return { home: owner[0], family };
 }
 
@@ -167,6 +168,7 @@ const EXPECTED: Readonly<Record<KindName, [fits: (value: unknown) => boolean, ex
 /** A line for each option that no term of the loss reads. */
 function idleOptions(given: Values, { terms, divergence }: TrainingLoss, family: Family): string[] {
   const read = new Set(['lossType', 'lossWeights', 'fDivergence', 'useWeighting', family.plus?.weight]);
+  if (family.prepared) read.add('klIn');
   if (divergence.type === 'alpha') read.add('fAlphaDivergenceCoef');
   for (const { loss } of terms) for (const option of Object.keys(loss.options)) read.add(option);
   const names = terms.map(({ loss }) => loss.name).join(' + ');

@@ -76,6 +76,16 @@ export function columnsOfTokens(
     if (typeof value === 'number' && Number.isFinite(Math.fround(value))) return value;
     throw new InputError(at(row), `${field} is ${quote(value)}`, 'Give a number');
   };
+  for (const [i, row] of rows.entries()) {
+    const old = own(row, 'oldLogp');
+    // Above 0 a kernel takes it for the policy's own.
+    if (typeof old === 'number' && old > 0)
+      throw new InputError(
+        at(i),
+        `oldLogp is ${old}`,
+        'Give a log-probability, at most 0; left out, the ratio is 1',
+      );
+  }
   const names = loss.terms.map(({ loss }) => loss.name).join(' + ');
   const columns = Object.entries(loss.reads).map(([name, { per, default: usual }]): [string, number[]] => {
     const field = fieldOf(name);

@@ -8,7 +8,6 @@ import { InputError } from '../io/errors.ts';
 import type { LoraArgs } from '../io/lora-settings.ts';
 import type { Adapter } from '../io/peft.ts';
 import { shortNames } from '../io/target-modules.ts';
-import { recordsOf } from '../losses/units.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
@@ -184,14 +183,14 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */
   private runStep(step: number, sourced: SourcedStep): PendingStep {
-    const { examples, silent = [] } = sourced;
     const { source, loss } = this.task;
     const { batchSize } = source;
+    const { examples, silent = [], lengths } = sourced;
     const all = [...examples, ...silent];
     const results = [];
     for (let start = 0; start < examples.length; start += batchSize) {
       const batch = examples.slice(start, start + batchSize);
-      results.push(runBatch(this.model.gpu, this.context, batch, all));
+      results.push(runBatch(this.model.gpu, this.context, batch, all, lengths));
     }
     const rate = learningRate(this.schedule, step);
     const norm = this.optimizer.step(step, rate);
@@ -203,7 +202,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const { numTokens } = this.state;
     const metrics = Promise.all([Promise.all(results.map((result) => result.means)), norm]).then(
       ([parts, gradNorm]) => ({
-        ...stepMetrics([...parts, silentMeans(loss.metrics, recordsOf(silent, loss.unit))], sourced),
+        ...stepMetrics([...parts, silentMeans(loss.metrics, silent, loss.unit)], sourced),
         grad_norm: gradNorm,
         learning_rate: rate,
         num_tokens: numTokens,

@@ -2,7 +2,9 @@
  * `webalign loss` on tokens: the loss of a batch of completions and its derivatives against float64, and what is refused.
  */
 import { expect } from 'chai';
+import { LOSSES } from '../../src/losses/catalogue.ts';
 import { expectClose } from '../reference/compare.ts';
+import { type PolicyOptions, policyLoss } from '../reference/policy-losses.ts';
 import { Workshop } from './workshop.ts';
 
 interface Token {
@@ -76,6 +78,92 @@ describe('webalign loss: tokens', () => {
     expect(stderr).to.not.include('referenceLogp');
   });
 
+  /** What divides the sum of a completion, of these lengths. */
+  const DIVISORS: Record<string, (length: number) => number> = {
+    rloo: () => 1,
+    grpo: (length) => length,
+    bnpo: () => 2.5,
+    dr_grpo: () => 16,
+    dapo: () => 2.5,
+    luspo: () => 1,
+    cispo: () => 2.5,
+    sapo: (length) => length,
+    vespo: () => 2.5,
+    gmpo: (length) => length,
+  };
+  const CASES: [options: Record<string, unknown>, reference: Partial<PolicyOptions>][] = [
+    [{}, {}],
+    [
+      { epsilon: 0.05, epsilonHigh: 0.1 },
+      { epsilon: 0.05, epsilonHigh: 0.1 },
+    ],
+    [
+      { beta: 0.2, useBiasCorrectionKl: false },
+      { beta: 0.2, corrected: false },
+    ],
+    [
+      { beta: 0.2, importanceSamplingLevel: 'sequence', delta: 1.2 },
+      { beta: 0.2, sequence: true, delta: 1.2 },
+    ],
+  ];
+  it('every loss of the catalogue on tokens, by its own name and in its family, against float64', async () => {
+    expect([...Object.keys(DIVISORS), 'a2po']).to.have.members(
+      Object.values(LOSSES).flatMap(({ name, unit }) => (unit === 'token' ? [name] : [])),
+    );
+    const cases = Object.entries(DIVISORS).flatMap(([name, divisor]) =>
+      CASES.flatMap(([given, reference]) => {
+        const known = LOSSES[name]!.options;
+        if (Object.keys(given).some((option) => !(option in known)) || (name === 'rloo' && given.beta))
+          return [];
+        const options = name === 'dr_grpo' ? { ...given, maxCompletionLength: 16 } : given;
+        const tokens = given.beta ? WITH_REFERENCE : TOKENS;
+        const results = sequences.map((sequence) => {
+          const all = of(sequence, tokens);
+          const column = (field: keyof Token) => Float64Array.from(all, (token) => Number(token[field] ?? 0));
+          const values = { logp: column('logp'), old: column('oldLogp'), reference: column('referenceLogp') };
+          return { all, ...policyLoss(name, { ...values, advantage: column('advantage') }, reference) };
+        });
+        const loss = sum(results.map(({ loss: each, all }) => each / divisor(all.length))) / 2;
+        const dLogp = tokens.map((token) => {
+          const { all, slopes } = results[sequences.indexOf(String(token.sequence))]!;
+          // The slopes of RLOO and GMPO are of the sum, as all others are.
+          return slopes[all.indexOf(token)]! / divisor(all.length) / 2;
+        });
+        return [{ name, loss, dLogp, input: { loss: name, options, tokens } }];
+      }),
+    );
+    expect(cases.length).to.be.above(25);
+    const { code, json, stderr } = await run(cases.map(({ input }) => input));
+    expect(code, stderr).to.equal(0);
+    const found = json.results as { loss: number; dLogp: number[] }[];
+    for (const [i, { name, loss, dLogp, input }] of cases.entries()) {
+      const what = `${name} ${JSON.stringify(input.options)}`;
+      // Numbers near 1, in float32; slopes of the reference are finite differences.
+      expect(found[i]!.loss, what).to.be.closeTo(loss, 2e-6);
+      for (const [t, slope] of dLogp.entries()) expect(found[i]!.dLogp[t], what).to.be.closeTo(slope, 2e-6);
+    }
+    const inFamily = {
+      loss: 'grpo',
+      options: { lossType: 'dr_grpo', maxCompletionLength: 16 },
+      tokens: TOKENS,
+    };
+    const alone = cases.find(({ name }) => name === 'dr_grpo')!;
+    expect((await run(inFamily)).json.loss).to.be.closeTo(alone.loss, 2e-6);
+  });
+
+  it('gives advantages, in a list of cases too', async () => {
+    const asked = { advantages: { rewards: [[0, 1, 2, 5]], numGenerations: 2, scaleRewards: 'none' } };
+    const { code, json } = await run(asked);
+    expect(code).to.equal(0);
+    expect(json.advantages).to.deep.equal([-0.5, 0.5, -1.5, 1.5]);
+    const list = await run([{ loss: 'rloo', tokens: TOKENS }, asked]);
+    expect((list.json.results as object[])[1]).to.deep.equal({ advantages: [-0.5, 0.5, -1.5, 1.5] });
+    const wrong = await run([{ advantages: { ...asked.advantages, numGenerations: 3 } }]);
+    expect(wrong.error.message).to.include('case 1, advantages').and.include('numGenerations is 3');
+    const both = await run({ ...asked, loss: 'rloo' });
+    expect(both.error.message).to.include('has "loss" beside "advantages"');
+  });
+
   it('says where a reference has no part', async () => {
     const { stderr } = await run([{ loss: 'rloo', tokens: WITH_REFERENCE }]);
     expect(stderr).to.include('case 1: referenceLogp has no part in rloo');
@@ -99,6 +187,11 @@ describe('webalign loss: tokens', () => {
       'tokens 2: advantage is 2, and 0.5 at tokens 1',
     ],
     ['text', { loss: 'rloo', tokens: [{ ...first, logp: '1' }] }, 'tokens 1: logp is "1"'],
+    [
+      'an old log-probability above 0',
+      { loss: 'rloo', tokens: [{ ...first, oldLogp: 0.7 }] },
+      'oldLogp is 0.7',
+    ],
     ['a list as sequence', { loss: 'rloo', tokens: [{ ...first, sequence: [] }] }, 'Give a number or a name'],
     ['pairs beside', { loss: 'rloo', tokens: TOKENS, pairs: [] }, 'and there are pairs'],
     [

@@ -7,9 +7,9 @@ import { own } from '../../base/lookup.ts';
 import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
-import { LENGTH, LISTS, LOSS, REFERENCE, REWARD, TEXTS } from './losses.ts';
+import { LENGTH, LISTS, LOSS, MOVING, REFERENCE, REWARD, TEXTS } from './losses.ts';
 import { LABELS, OPTIMAL_VALUES, WRITTEN } from './online.ts';
-import { ROLLOUTS } from './rollouts.ts';
+import { GROUP_RELATIVE, RETURNS, ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
 
 type Options = typeof OPTIONS;
@@ -34,18 +34,20 @@ function optionsOf<Trainer extends FamilyName, Always extends boolean>(
 
 /** Settings of every run of a trainer. */
 const COMPLETIONS = { ...TRAINING, ...REWARD, ...LENGTH };
-const DPO = { ...COMPLETIONS, ...LOSS, ...LISTS, ...optionsOf('dpo', true), ...REFERENCE };
+const DPO = { ...COMPLETIONS, ...LOSS, ...LISTS, ...optionsOf('dpo', true), ...REFERENCE, ...MOVING };
 const CPO = { ...COMPLETIONS, ...LOSS, ...optionsOf('cpo', true) };
 const ORPO = { ...COMPLETIONS, ...optionsOf('orpo', true) };
 const KTO = { ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
 const SFT = { ...TRAINING, ...LENGTH, ...TEXTS };
-const RLOO = { ...TRAINING, ...ROLLOUTS, ...optionsOf('rloo', true) };
+const RLOO = { ...TRAINING, ...ROLLOUTS, ...RETURNS, ...optionsOf('rloo', true) };
+const GRPO = { ...TRAINING, ...LOSS, ...ROLLOUTS, ...GROUP_RELATIVE, ...MOVING, ...optionsOf('grpo', true) };
 const ONLINE_DPO = { ...TRAINING, ...REWARD, ...LOSS, ...WRITTEN, ...LABELS };
 const A2PO = { ...TRAINING, ...WRITTEN, ...OPTIMAL_VALUES };
 
 /** The settings of all trainers together. */
 export const ALL_SETTINGS = {
   ...RLOO,
+  ...GRPO,
   ...ONLINE_DPO,
   ...A2PO,
   ...DPO,
@@ -94,6 +96,10 @@ export const TRAINERS = {
     adapterDefaults: { learningRate: SFT_LORA_LEARNING_RATE },
   }),
   rloo: trainer('rloo', RLOO, { defaults: {}, ...ADAPTER }),
+  grpo: trainer('grpo', GRPO, {
+    defaults: { lossType: FAMILIES.grpo.lossType, beta: 0, numGenerations: 8 },
+    ...ADAPTER,
+  }),
   'online-dpo': trainer('online-dpo', ONLINE_DPO, {
     defaults: { learningRate: 5e-7, maxCompletionLength: 64, temperature: 0.9 },
     adapterDefaults: { learningRate: 5e-6 },
@@ -117,12 +123,12 @@ export interface DPOConfig
     Values<typeof LOSS>,
     Values<typeof LISTS>,
     OptionValues<'dpo'>,
-    Values<typeof REFERENCE> {}
+    Values<typeof REFERENCE>,
+    Values<typeof MOVING> {}
 export interface CPOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'cpo'> {}
 export interface ORPOConfig extends CompletionConfig, OptionValues<'orpo'> {}
 export interface KTOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'kto'> {}
 export interface SFTConfig extends TrainingConfig, Values<typeof LENGTH>, Values<typeof TEXTS> {}
-export interface RLOOConfig extends TrainingConfig, Values<typeof ROLLOUTS>, OptionValues<'rloo'> {}
 export interface OnlineDPOConfig
   extends TrainingConfig,
     Values<typeof REWARD>,
@@ -130,6 +136,18 @@ export interface OnlineDPOConfig
     Values<typeof WRITTEN>,
     Values<typeof LABELS> {}
 export interface A2POConfig extends TrainingConfig, Values<typeof WRITTEN>, Values<typeof OPTIMAL_VALUES> {}
+export interface RLOOConfig
+  extends TrainingConfig,
+    Values<typeof ROLLOUTS>,
+    Values<typeof RETURNS>,
+    OptionValues<'rloo'> {}
+export interface GRPOConfig
+  extends TrainingConfig,
+    Values<typeof LOSS>,
+    Values<typeof ROLLOUTS>,
+    Values<typeof GROUP_RELATIVE>,
+    Values<typeof MOVING>,
+    OptionValues<'grpo'> {}
 
 /** Settings as they may be given: some of them, by any of their names. */
 type Args<Config, Table> = Partial<Config> & Spellings<Table>;
@@ -142,6 +160,7 @@ export type SFTArgs = Args<SFTConfig, typeof SFT>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
 export type OnlineDPOArgs = Args<OnlineDPOConfig, typeof ONLINE_DPO>;
 export type A2POArgs = Args<A2POConfig, typeof A2PO>;
+export type GRPOArgs = Args<GRPOConfig, typeof GRPO & OptionsOf<'grpo', false>>;
 
 /** The same beside a loss from outside, whose options are settings of the run. */
 export type WithOwnOptions<Given> = Given & {
