@@ -113,6 +113,8 @@ export { logSumExp } from './ops/logsumexp.ts';
 export { logSoftmax, softmax } from './ops/softmax.ts';
 export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
 // Learning from rewards of completions that the policy writes.
+export { A2POTrainer, type A2POTrainerOptions } from './rollout/a2po-trainer.ts';
+export { type AdvantageCase, advantagesOfCase } from './rollout/advantage-case.ts';
 export {
   type AdvantageBatch,
   type AdvantageFunction,
@@ -123,9 +125,12 @@ export {
   type Baseline,
   type Scale,
 } from './rollout/advantages.ts';
+export { type BestCompletion, type BestOfNOptions, bestOfN } from './rollout/best-of-n.ts';
 export { REWARDS, type RewardOptions } from './rollout/built-in-rewards.ts';
 export { RewardEvaluation } from './rollout/evaluation.ts';
 export { GRPOTrainer, type GRPOTrainerOptions } from './rollout/grpo-trainer.ts';
+export type { Judge, JudgedPair, JudgeOptions } from './rollout/judge.ts';
+export { OnlineDPOTrainer, type OnlineDPOTrainerOptions } from './rollout/online-dpo-trainer.ts';
 export type { BatchReward, Rater, Reward, RewardBatch } from './rollout/rewards.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
 export { type RolloutSettings, RolloutSource } from './rollout/source.ts';
@@ -150,6 +155,9 @@ export { type ObjectiveInputs, type ObjectiveValue, objective } from './theory/o
 export { type OptimalPolicy, type OptimalPolicyInputs, optimalPolicy } from './theory/optimal-policy.ts';
 // Training and scoring.
 export {
+  A2PO_DEFAULTS,
+  type A2POArgs,
+  type A2POConfig,
   CPO_DEFAULTS,
   type CPOArgs,
   type CPOConfig,
@@ -164,6 +172,9 @@ export {
   type KTOConfig,
   LORA_DEFAULTS,
   LORA_LEARNING_RATE,
+  ONLINE_DPO_DEFAULTS,
+  type OnlineDPOArgs,
+  type OnlineDPOConfig,
   ORPO_DEFAULTS,
   type ORPOArgs,
   type ORPOConfig,
@@ -184,7 +195,7 @@ export { DatasetSource } from './train/dataset-source.ts';
 export type { LabelledDataset, LabelledSequence, PairDataset, TextDataset } from './train/datasets.ts';
 export { DPOTrainer, type DPOTrainerOptions } from './train/dpo-trainer.ts';
 export { NonFiniteLossError } from './train/errors.ts';
-export { evaluateLoss, type LossValues } from './train/evaluate-loss.ts';
+export { evaluateLoss, type LossValues, type TokenLossValues } from './train/evaluate-loss.ts';
 export { type Evaluation, LossEvaluation } from './train/evaluation.ts';
 export type {
   EvaluateEvent,
@@ -230,6 +241,7 @@ export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.t
 export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';
 export type { ExampleSource, SourcedStep } from './train/source.ts';
 export type { Task, TrainerOptions } from './train/task.ts';
+export type { TokenLossCase, TokenNumbers } from './train/token-case.ts';
 export { Trainer } from './train/trainer.ts';
 
 /** A device of this page or worker. Throws {@link NoAdapterError} with what a person can do about it. */

@@ -9,10 +9,15 @@ import { LABELLED } from '../data/labelled-dataset.ts';
 import { PREFERENCES } from '../data/preference-dataset.ts';
 import { PROMPTS } from '../data/prompt-dataset.ts';
 import { TEXTS } from '../data/text-dataset.ts';
+import { A2POTrainer } from '../rollout/a2po-trainer.ts';
 import { GRPOTrainer } from '../rollout/grpo-trainer.ts';
+import { OnlineDPOTrainer } from '../rollout/online-dpo-trainer.ts';
 import { RLOOTrainer } from '../rollout/rloo-trainer.ts';
 import {
+  A2PO_DEFAULTS,
+  GRPO_DEFAULTS,
   LORA_DEFAULTS,
+  ONLINE_DPO_DEFAULTS,
   RLOO_DEFAULTS,
   resolveConfig,
   resolveLoraConfig,
@@ -89,6 +94,20 @@ function method<Args, Row>(
   return { ...rest, trainer } as unknown as Method;
 }
 
+/** The option --reward, which loads the functions that a trainer on rollouts is given. */
+function rewarded({
+  maxCompletionLength: usual,
+}: {
+  readonly maxCompletionLength: number;
+}): NonNullable<Method['extra']> {
+  return {
+    options: ['reward'],
+    load: async ({ reward = [], maxCompletionLength = usual }, context) => ({
+      rewardFuncs: await loadRewards(reward, { maxCompletionLength }, context),
+    }),
+  };
+}
+
 export const DPO = method({
   name: 'dpo',
   summary: 'train on preference pairs, with DPO or a relative',
@@ -103,14 +122,6 @@ export const DPO = method({
   form: PREFERENCES,
   Trainer: DPOTrainer,
 });
-
-/** What trainers on rewards are given. */
-const REWARD_FUNCTIONS: Method['extra'] = {
-  options: ['reward'],
-  load: async ({ reward = [], maxCompletionLength = RLOO_DEFAULTS.maxCompletionLength }, context) => ({
-    rewardFuncs: await loadRewards(reward, { maxCompletionLength }, context),
-  }),
-};
 
 export const METHODS: readonly Method[] = [
   method({
@@ -163,9 +174,39 @@ export const METHODS: readonly Method[] = [
       'rloo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --num-generations 8 --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
     rows: 'prompts',
     settings: TRAINERS.rloo,
-    extra: REWARD_FUNCTIONS,
+    extra: rewarded(RLOO_DEFAULTS),
     form: PROMPTS,
     Trainer: RLOOTrainer as never,
+  }),
+  method({
+    name: 'online-dpo',
+    summary: 'let the model write pairs, and learn from the better one (online DPO)',
+    description:
+      'Trains a LoRA adapter with online DPO (Guo et al. 2024): the model writes two completions of each prompt, --reward says ' +
+      'which is better, and DPO learns from the pair. --batch-size counts prompts. On a small model a LoRA wants --learning-rate ' +
+      `1e-3. ${SHARED}`,
+    example:
+      'online-dpo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --max-completion-length 40 --labels sampled --beta 2 --learning-rate 1e-3',
+    rows: 'prompts',
+    settings: TRAINERS['online-dpo'],
+    extra: rewarded(ONLINE_DPO_DEFAULTS),
+    form: PROMPTS,
+    Trainer: OnlineDPOTrainer as never,
+  }),
+  method({
+    name: 'a2po',
+    summary: 'estimate the optimal value of each prompt, then regress on it (A*-PO)',
+    description:
+      'Trains a LoRA adapter with A*-PO (Brantley et al. 2025): the optimal value of every prompt is estimated once, from ' +
+      '--num-value-samples completions of the reference; then the model writes one completion a prompt, and its log-ratio to the ' +
+      `reference is regressed on reward less value. On a small model a LoRA wants --learning-rate 1e-3. ${SHARED}`,
+    example:
+      'a2po --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --max-completion-length 40 --beta1 2 --beta2 2 --learning-rate 1e-3',
+    rows: 'prompts',
+    settings: TRAINERS.a2po,
+    extra: rewarded(A2PO_DEFAULTS),
+    form: PROMPTS,
+    Trainer: A2POTrainer as never,
   }),
   method({
     name: 'grpo',
@@ -179,7 +220,7 @@ export const METHODS: readonly Method[] = [
       'grpo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --num-generations 8 --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
     rows: 'prompts',
     settings: TRAINERS.grpo,
-    extra: REWARD_FUNCTIONS,
+    extra: rewarded(GRPO_DEFAULTS),
     form: PROMPTS,
     Trainer: GRPOTrainer as never,
   }),

@@ -26,6 +26,7 @@ import simpoShader from '../../shaders/losses/simpo.wgsl';
 import sppoHardShader from '../../shaders/losses/sppo-hard.wgsl';
 import type { ColumnSpecs } from '../data/packing.ts';
 import type { Shader } from '../gpu/shader.ts';
+import { a2po } from './a2po-loss.ts';
 import { type LossOption, option } from './options.ts';
 import { POLICY_LOSSES, POLICY_OPTIONS } from './policy-losses.ts';
 import { PPO_LOSSES, PPO_OPTIONS } from './ppo-losses.ts';
@@ -306,7 +307,7 @@ export const nll: Loss = {
 // biome-ignore format: the order in which they are listed
 const ALL = [
   sigmoid, hinge, ipo, robust, exoPair, ncaPair, bcoPair, sppoHard, aot, aotUnpaired, apoZero, apoDown, discopop, calDpo, sigmoidNorm,
-  simpo, orpo, sft, kto, apoZeroUnpaired, nll, ...REWARD_LOSSES, ...POLICY_LOSSES, ...PPO_LOSSES,
+  simpo, orpo, sft, kto, apoZeroUnpaired, nll, ...REWARD_LOSSES, ...POLICY_LOSSES, ...PPO_LOSSES, a2po,
 ];
 
 /** All of them, by name. */

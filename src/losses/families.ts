@@ -64,6 +64,8 @@ export interface Family {
   readonly plus?: { readonly lossType: string; readonly weight: string };
 }
 
+/** TRL's OnlineDPO has these two. */
+const ONLINE_DPO_LOSSES = ['sigmoid', 'ipo'];
 const CPO_LOSSES = ['sigmoid', 'hinge', 'ipo', 'simpo'];
 
 /** The families, by the name of their command. */
@@ -102,6 +104,12 @@ export const FAMILIES = {
   },
   // The second one is for its values.
   ppo: { includes: (loss) => PPO_LOSSES.includes(loss), lossType: 'ppo', usesReference: false },
+  'online-dpo': {
+    includes: ({ name }) => ONLINE_DPO_LOSSES.includes(name),
+    lossType: 'sigmoid',
+    usesReference: true,
+  },
+  a2po: { includes: ({ name }) => name === 'a2po', lossType: 'a2po', usesReference: true },
 } as const satisfies Readonly<Record<string, Family>>;
 
 export type FamilyName = keyof typeof FAMILIES;

@@ -131,8 +131,8 @@ function clipped(reward: number, range: readonly number[] | null): number {
  * Errors are the spread between prompts; of one prompt alone, that between its completions.
  */
 export function rolloutMetrics(
-  { examples, finished }: Samples,
-  { rewards, returns, byFunction, logRatios, metrics }: Earned,
+  { examples, finished }: Pick<Samples, 'examples' | 'finished'>,
+  { rewards, returns = [], byFunction, logRatios, metrics }: Rated & Partial<Earned>,
   numGenerations: number,
 ): Metrics {
   const lengths = examples.flatMap(({ completions }) => completions.map(({ length }) => length));

@@ -3,9 +3,10 @@
  * gives the columns that the loss reads. The source that calls it knows no method.
  */
 import type { ColumnSpecs, ScoredRows, TokenizedExample } from '../data/packing.ts';
-import type { Metrics, RolloutReport } from '../train/events.ts';
+import type { Json } from '../io/json.ts';
+import type { Metrics, RolloutReport, TrainEvent } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
-import type { Samples } from './sampling.ts';
+import type { Prompt, Samples } from './sampling.ts';
 
 export interface Experience {
   /** In the order of the prompts, with the columns that the loss reads. */
@@ -24,6 +25,8 @@ export interface MakeOptions {
   /** The optimizer step that the completions are for. */
   step: number;
   signal: AbortSignal | undefined;
+  /** Writes a checkpoint that holds what the maker saves, for answers that must not be lost. */
+  keep(): Promise<void>;
 }
 
 /** Columns for what learns beside the policy, and the rows that it scores. */
@@ -45,8 +48,23 @@ export interface ExperienceMaker {
   readonly usesReference: boolean;
   /** All that decides what is made of the same completions, as JSON: a part of the run's hash. */
   readonly identity: unknown;
+  /** Completions of each prompt that it draws before training. */
+  readonly drawnAhead?: number;
+  /**
+   * What must be known of the prompts before a batch of completions is written: the prompts to learn from; undefined where the
+   * signal ended it. Called for every batch, and quick where all is known.
+   */
+  prepare?(
+    prompts: readonly Prompt[],
+    context: StepContext,
+    options: MakeOptions,
+  ): AsyncGenerator<TrainEvent, readonly Prompt[] | undefined>;
   /** Throws {@link InputError} where a reward is at fault. */
   make(samples: Samples, context: StepContext, options: MakeOptions): Promise<Experience>;
   /** Further figures of a step: of the means of its batches and the metrics of its completions. */
   derive?(means: Metrics, metrics: Metrics): Metrics;
+  /** What a checkpoint keeps of it; undefined for nothing. */
+  save?(): Json | undefined;
+  /** Takes it back. Throws {@link InputError} for what it has not written. */
+  restore?(saved: Json): void;
 }

@@ -17,12 +17,8 @@ import { MovingReference } from '../train/moving-reference.ts';
 import type { ReferenceKind } from '../train/reference.ts';
 import { Trainer } from '../train/trainer.ts';
 import { AGGREGATIONS } from './advantages.ts';
-import {
-  policyGradientTask,
-  type RolloutTrainerOptions,
-  requireReference,
-  withFittingLength,
-} from './policy-gradient-task.ts';
+import { policyGradientTask, type RolloutTrainerOptions, requireReference } from './policy-gradient-task.ts';
+import { withFittingLength } from './prepare.ts';
 
 export interface GRPOTrainerOptions<Args = GRPOArgs> extends RolloutTrainerOptions<Args> {}
 

@@ -11,8 +11,8 @@ import type { DataOptions, Task } from '../train/task.ts';
 import type { AdvantageFunction } from './advantages.ts';
 import { certificateNotice, RewardEvaluation, type RewardEvaluationSettings } from './evaluation.ts';
 import { PolicyGradientExperience, type PolicyGradientSettings } from './policy-gradient.ts';
+import { preparePrompts } from './prepare.ts';
 import { type Reward, rewardNotices, weighedRewards } from './rewards.ts';
-import { repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
 import { type RolloutSettings, RolloutSource, stepsServed } from './source.ts';
 
 export interface RolloutTrainerOptions<Args> extends DataOptions<Args, readonly PromptRow[]> {
@@ -46,45 +46,25 @@ export function policyGradientTask<Config extends RolloutConfig>(
     >,
   { loss, advantages, penalty, notices = [], reference }: PolicyGradientMethod<Config>,
 ): Task<Config> {
-  const { model, processingClass: tokenizer, trainDataset, evalDataset = [], rewardFuncs } = options;
-  if (!tokenizer)
-    throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
-  const { maxCompletionLength } = config;
-  const prompts = tokenizePrompts(trainDataset, tokenizer, model, maxCompletionLength);
-  const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
+  const { model, rewardFuncs } = options;
+  const { tokenizer, prompts, heldOut, notices: ofPrompts } = preparePrompts(options, config);
   const rewards = weighedRewards([rewardFuncs].flat(), config.rewardWeights);
   const settings = { ...config, beta: penalty, isReused: stepsServed(config) > 1 };
   const maker = new PolicyGradientExperience(loss, rewards, options.advantageFunc ?? advantages, settings);
-  const told = [
-    ...samplingNotices(model),
-    ...rewardNotices([rewardFuncs].flat(), tokenizer),
-    repeatedPrompts(prompts),
-    certificateNotice(config, heldOut.length),
-    ...notices,
-  ];
   return {
     config,
     loss,
     source: new RolloutSource({ model, tokenizer, prompts, maker, settings: config }),
     evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),
     temperature: config.temperature,
-    notices: told.filter((line) => line !== undefined),
+    notices: [
+      ...ofPrompts,
+      ...rewardNotices([rewardFuncs].flat(), tokenizer),
+      ...[certificateNotice(config, heldOut.length) ?? []].flat(),
+      ...notices,
+    ],
     reference,
   };
-}
-
-/** TRL's default of 512 new tokens shrinks to half of the model's positions where it would leave no room for a prompt. */
-export function withFittingLength<Config extends { maxCompletionLength: number }>(
-  config: Config,
-  { model, args = {} }: RolloutTrainerOptions<object>,
-): { config: Config; notices: string[] } {
-  const { maxPositionEmbeddings: positions } = model.config;
-  const most = Math.floor(positions / 2);
-  const given = args as { maxCompletionLength?: number; max_completion_length?: number };
-  const isChosen = (given.maxCompletionLength ?? given.max_completion_length) !== undefined;
-  if (isChosen || config.maxCompletionLength <= most) return { config, notices: [] };
-  const notice = `maxCompletionLength is ${most}: the model has ${positions} positions, and prompts need some.`;
-  return { config: { ...config, maxCompletionLength: most }, notices: [notice] };
 }
 
 /** Throws {@link InputError} for a reference that is to move where there is none. */

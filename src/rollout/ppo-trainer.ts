@@ -13,13 +13,13 @@ import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
 import { RewardEvaluation } from './evaluation.ts';
 import { PPOExperience, requireEstimator } from './ppo-experience.ts';
-import { type BatchReward, weighedRewards } from './rewards.ts';
+import { type Reward, weighedRewards } from './rewards.ts';
 import { repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
 import { RolloutSource } from './source.ts';
 
 export interface PPOTrainerOptions extends DataOptions<PPOArgs, readonly PromptRow[]> {
   /** What completions are rated by; several add up by `rewardWeights`. */
-  rewardFuncs: BatchReward | readonly BatchReward[];
+  rewardFuncs: Reward | readonly Reward[];
 }
 
 export class PPOTrainer extends Trainer<PPOConfig> {

@@ -7,7 +7,8 @@ import { FAMILIES } from '../losses/families.ts';
 import { type RLOOArgs, type RLOOConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
 import { Trainer } from '../train/trainer.ts';
 import { AGGREGATIONS } from './advantages.ts';
-import { policyGradientTask, type RolloutTrainerOptions, withFittingLength } from './policy-gradient-task.ts';
+import { policyGradientTask, type RolloutTrainerOptions } from './policy-gradient-task.ts';
+import { withFittingLength } from './prepare.ts';
 
 export interface RLOOTrainerOptions extends RolloutTrainerOptions<RLOOArgs> {}
 

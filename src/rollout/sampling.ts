@@ -20,6 +20,7 @@ import {
   streamGeneration,
 } from '../model/generation.ts';
 import type { GenerationOptions } from '../model/generation-options.ts';
+import type { TrainEvent } from '../train/events.ts';
 import type { Reference } from '../train/reference.ts';
 import { type SequenceScores, sequenceLogprobs, sequenceScores } from '../train/sequence-logprobs.ts';
 
@@ -141,6 +142,31 @@ export async function* sampleCompletions(
     return typeof row.prompt === 'string' ? text : [{ role: 'assistant', content: text }];
   });
   return { prompts, examples, completions, tokenizer, finished: written.map(({ finished }) => finished) };
+}
+
+/** {@link sampleCompletions} for a step, telling how far it is as events. */
+export async function* writeCompletions(
+  model: CausalLM,
+  tokenizer: Tokenizer,
+  prompts: readonly Prompt[],
+  settings: SamplingSettings,
+  {
+    step,
+    signal,
+    sample = sampleCompletions,
+  }: {
+    step: number;
+    signal?: AbortSignal | undefined;
+    sample?: typeof sampleCompletions | undefined;
+  },
+): AsyncGenerator<TrainEvent, Samples | undefined> {
+  const mostTokens = prompts.length * settings.numGenerations * settings.maxCompletionLength;
+  const writing = sample(model, tokenizer, prompts, settings, signal);
+  for (;;) {
+    const { done, value } = await writing.next();
+    if (done) return value;
+    yield { type: 'writing', step, tokens: value, mostTokens };
+  }
 }
 
 /** What generation is asked for. */

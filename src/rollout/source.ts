@@ -18,9 +18,9 @@ import type { Metrics, RolloutReport, TrainEvent } from '../train/events.ts';
 import { examplesOfStep, type Order, stepsPerEpoch } from '../train/order.ts';
 import { bySize, type ExampleSource, type SourcedStep } from '../train/source.ts';
 import type { StepContext } from '../train/step.ts';
-import type { Experience, ExperienceMaker } from './experience.ts';
+import type { Experience, ExperienceMaker, MakeOptions } from './experience.ts';
 import { textOfCompletion } from './rewards.ts';
-import { drawn, type Prompt, type Samples, sampleCompletions } from './sampling.ts';
+import { drawn, type Prompt, type Samples, type sampleCompletions, writeCompletions } from './sampling.ts';
 
 export interface RolloutSettings {
   perDeviceTrainBatchSize: number;
@@ -110,19 +110,27 @@ export class RolloutSource implements ExampleSource {
   }
 
   rehearse(): { bytes: number; pipelines: readonly PipelineKey[] } {
-    const { model, prompts, settings } = this.parts;
+    const { model, prompts, settings, maker } = this.parts;
     const longest = Math.max(...prompts.map(({ ids }) => ids.length));
     const groups = Math.min(this.order.stepSize, this.length);
-    return planGeneration(model, new Array<number>(groups).fill(longest), drawn(settings));
+    const lengths = new Array<number>(groups).fill(longest);
+    const counts = [settings.numGenerations, maker.drawnAhead ?? 0].filter((count) => count > 0);
+    const plans = counts.map((numGenerations) =>
+      planGeneration(model, lengths, drawn({ ...settings, numGenerations })),
+    );
+    const bytes = Math.max(...plans.map((plan) => plan.bytes));
+    return { bytes, pipelines: plans.flatMap(({ pipelines }) => pipelines) };
   }
 
   async *step(
     step: number,
     context: StepContext,
     signal?: AbortSignal,
+    keep = async () => {},
   ): AsyncGenerator<TrainEvent, SourcedStep | undefined> {
     const number = Math.floor((step - 1) / this.serves) + 1;
-    if (this.current?.number !== number) this.current = yield* this.collect(number, step, context, signal);
+    if (this.current?.number !== number)
+      this.current = yield* this.collect(number, context, { step, signal, keep });
     if (!this.current) return undefined;
     const { maker, settings } = this.parts;
     const { examples, silent, metrics } = this.current;
@@ -149,14 +157,20 @@ export class RolloutSource implements ExampleSource {
   }
 
   save(): Json | undefined {
-    return this.current as unknown as Json;
+    const maker = this.parts.maker.save?.();
+    if (!this.current && maker === undefined) return undefined;
+    return { ...this.current, ...(maker === undefined ? {} : { maker }) } as unknown as Json;
   }
 
   restore(saved: Json | undefined): void {
     if (saved === undefined) return;
-    if (!this.isRollouts(saved))
+    const { maker: kept, ...rollouts } = isObject(saved) ? saved : {};
+    if (kept !== undefined) this.parts.maker.restore?.(kept);
+    // A run that was stopped before its first completions has no more than that.
+    if (kept !== undefined && Object.keys(rollouts).length === 0) return;
+    if (!this.isRollouts(rollouts))
       throw new InputError('checkpoint', 'has no completions of this run', 'Start again');
-    this.current = saved;
+    this.current = rollouts;
   }
 
   /** As large as an example of a prompt may be. */
@@ -187,28 +201,29 @@ export class RolloutSource implements ExampleSource {
   /** Writes a batch of completions, and lets the method make examples of it. */
   private async *collect(
     number: number,
-    step: number,
     context: StepContext,
-    signal: AbortSignal | undefined,
+    options: MakeOptions,
   ): AsyncGenerator<TrainEvent, Rollouts | undefined> {
-    const { model, tokenizer, prompts, settings, maker, sample = sampleCompletions } = this.parts;
-    const chosen = [...examplesOfStep(this.order, number)].map((i) => prompts[i] as Prompt);
+    const { model, tokenizer, settings, maker, sample } = this.parts;
+    const { step, signal } = options;
+    const prompts = maker.prepare
+      ? yield* maker.prepare(this.parts.prompts, context, options)
+      : this.parts.prompts;
+    if (!prompts) return undefined;
+    const order = { ...this.order, examples: prompts.length };
+    const chosen = [...examplesOfStep(order, number)].map((i) => prompts[i] as Prompt);
     const drawing = { ...settings, seed: settings.seed + number };
-    const mostTokens = chosen.length * settings.numGenerations * settings.maxCompletionLength;
     const clock = stopwatch();
-    const writing = sample(model, tokenizer, chosen, drawing, signal);
-    let samples: Samples | undefined;
-    for (;;) {
-      const next = await writing.next();
-      if (next.done) {
-        samples = next.value;
-        break;
-      }
-      yield { type: 'writing', step, tokens: next.value, mostTokens };
-    }
+    const samples = yield* writeCompletions(model, tokenizer, chosen, drawing, { ...options, sample });
     if (!samples) return undefined;
     const written = clock();
-    const made = await maker.make(samples, context, { step, signal });
+    let made: Experience;
+    try {
+      made = await maker.make(samples, context, options);
+    } catch (error) {
+      if (signal?.aborted) return undefined;
+      throw error;
+    }
     yield { type: 'rollout', step, ...report(samples, made, written) };
     const { examples, metrics, silent = examples.map(() => false) } = made;
     return { number, examples, silent, metrics };

@@ -12,11 +12,13 @@ import {
 } from '../losses/families.ts';
 import type { Kept } from '../model/decoder.ts';
 import {
+  type A2POConfig,
   type CPOConfig,
   type DPOConfig,
   defaultsOf,
   type GRPOConfig,
   type KTOConfig,
+  type OnlineDPOConfig,
   type ORPOConfig,
   type PPOConfig,
   type RewardConfig,
@@ -28,6 +30,8 @@ import {
 
 export { resolveConfig, resolveLoraConfig } from './settings/resolve.ts';
 export {
+  type A2POArgs,
+  type A2POConfig,
   type CompletionConfig,
   type CPOArgs,
   type CPOConfig,
@@ -38,6 +42,8 @@ export {
   type KTOArgs,
   type KTOConfig,
   LORA_LEARNING_RATE,
+  type OnlineDPOArgs,
+  type OnlineDPOConfig,
   type ORPOArgs,
   type ORPOConfig,
   type PPOArgs,
@@ -63,6 +69,8 @@ export const ORPO_DEFAULTS: Readonly<ORPOConfig> = defaultsOf(TRAINERS.orpo);
 export const KTO_DEFAULTS: Readonly<KTOConfig> = defaultsOf(TRAINERS.kto);
 export const SFT_DEFAULTS: Readonly<SFTConfig> = defaultsOf(TRAINERS.sft);
 export const REWARD_DEFAULTS: Readonly<RewardConfig> = defaultsOf(TRAINERS.reward);
+export const ONLINE_DPO_DEFAULTS: Readonly<OnlineDPOConfig> = defaultsOf(TRAINERS['online-dpo']);
+export const A2PO_DEFAULTS: Readonly<A2POConfig> = defaultsOf(TRAINERS.a2po);
 export const RLOO_DEFAULTS: Readonly<RLOOConfig> = defaultsOf(TRAINERS.rloo);
 export const GRPO_DEFAULTS: Readonly<GRPOConfig> = defaultsOf(TRAINERS.grpo);
 export const PPO_DEFAULTS: Readonly<PPOConfig> = defaultsOf(TRAINERS.ppo);

@@ -96,15 +96,9 @@ export function lossOfCase(
 /** The family of that name, or one of a single loss; `home` is the trainer whose defaults hold. */
 function familyOf(name: unknown, where: string): { home: FamilyName; family: Family } {
   const families = Object.entries(FAMILIES) as [FamilyName, Family][];
-  const named = families.find(
-    ([each, { lossType }]) => each === name && own(LOSSES, lossType)?.unit !== 'token',
-  );
+  const named = families.find(([each]) => each === name);
   if (named) return { home: named[0], family: named[1] };
   const loss = Object.values(LOSSES).find((each) => each.name === name);
-  if (loss?.unit === 'token') {
-    const what = `${loss.name} is about tokens and their advantages, and a case has sums over completions`;
-    throw new InputError(where, what, 'Take a loss on pairs or completions');
-  }
   const owner = loss && families.find(([, family]) => family.includes(loss));
   if (!loss || !owner) {
     const known = [...Object.keys(FAMILIES), ...Object.keys(LOSSES)];
@@ -112,7 +106,8 @@ function familyOf(name: unknown, where: string): { home: FamilyName; family: Fam
     throw new InputError(where, `no loss is called ${quote(name)}`, wayOut);
   }
   const includes = (each: Loss) => each === loss;
-  const family = { includes, lossType: loss.name, usesReference: !loss.referenceFree };
+  const { usesReference, prepared }: Family = owner[1];
+  const family = { includes, lossType: loss.name, usesReference, ...(prepared && { prepared }) };
   return { home: owner[0], family };
 }
 
@@ -173,12 +168,36 @@ const EXPECTED: Readonly<Record<KindName, [fits: (value: unknown) => boolean, ex
 /** A line for each option that no term of the loss reads. */
 function idleOptions(given: Values, { terms, divergence }: TrainingLoss, family: Family): string[] {
   const read = new Set(['lossType', 'lossWeights', 'fDivergence', 'useWeighting', family.plus?.weight]);
+  if (family.prepared) read.add('klIn');
   if (divergence.type === 'alpha') read.add('fAlphaDivergenceCoef');
   for (const { loss } of terms) for (const option of Object.keys(loss.options)) read.add(option);
   const names = terms.map(({ loss }) => loss.name).join(' + ');
   return Object.keys(given)
     .filter((option) => !read.has(option))
     .map((option) => `${option} has no part in ${names}`);
+}
+
+/** Where the rows of a case stand, by what the loss is about. */
+const ROWS = { pair: 'pairs', example: 'examples', token: 'tokens' } as const satisfies Record<
+  Loss['unit'],
+  string
+>;
+
+/** The rows of a case. Throws {@link InputError} where they are not there, or others are. */
+export function rowsOfCase(
+  input: Values | LossCase,
+  { about, terms }: TrainingLoss,
+  where: string,
+): unknown[] {
+  const field = ROWS[about];
+  const other = Object.values(ROWS).find(
+    (each) => each !== field && own(input as Values, each) !== undefined,
+  );
+  const rows = own(input as Values, field);
+  if (Array.isArray(rows) && rows.length > 0 && other === undefined) return rows;
+  const names = terms.map(({ loss }) => loss.name).join(' + ');
+  const found = other === undefined ? `there are no ${field}` : `there are ${other}`;
+  throw new InputError(where, `${names} takes ${field}, and ${found}`, `Give a list of ${field}`);
 }
 
 /** The numbers of a case, in the order of the kernels. Throws {@link InputError} that names the row. */
@@ -191,19 +210,13 @@ export function columnsOfCase(
   const losses = loss.terms.map(({ loss }) => loss);
   const [first] = losses as [Loss];
   const names = losses.map(({ name }) => name).join(' + ');
-  const [field, other] =
-    first.unit === 'pair' ? (['pairs', 'examples'] as const) : (['examples', 'pairs'] as const);
-  const rows: unknown = input[field];
-  if (!Array.isArray(rows) || rows.length === 0 || input[other] !== undefined) {
-    const found = input[other] === undefined ? `there are no ${field}` : `there are ${other}`;
-    throw new InputError(where, `${names} takes ${field}, and ${found}`, `Give a list of ${field}`);
-  }
+  const rows = rowsOfCase(input, loss, where);
   const byToken = loss.terms.some(({ loss: { perToken }, options = {} }) =>
     typeof perToken === 'string' ? own(options, perToken) !== 0 : perToken,
   );
   const columns: CaseColumns = { sums: [], reference: [], tokens: [] };
   const reader = (row: unknown, index: number) => {
-    const at = `${where}, ${field} ${index + 1}`;
+    const at = `${where}, ${ROWS[first.unit]} ${index + 1}`;
     const values = (typeof row === 'object' && row !== null ? row : {}) as Values;
     const need = (name: string, why: string) => {
       const value = own(values, name);

@@ -44,12 +44,14 @@ export interface ExampleSource {
   rehearse?(): { bytes: number; pipelines: readonly PipelineKey[] };
   /**
    * The examples of an optimizer step, counted from 1, and events on the way. One batch of rollouts may serve several steps:
-   * it is waited for once. Undefined where the signal ended the wait: the step is not taken then.
+   * it is waited for once. Undefined where the signal ended the wait: the step is not taken then. `keep` writes a checkpoint
+   * with what {@link save} gives, for what must not be lost while the step is waited for.
    */
   step(
     step: number,
     context: StepContext,
     signal?: AbortSignal,
+    keep?: () => Promise<void>,
   ): AsyncGenerator<TrainEvent, SourcedStep | undefined>;
   /** What a checkpoint keeps of it, so that the steps after it get the same examples; undefined for nothing. */
   save(): Json | undefined;

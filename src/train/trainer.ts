@@ -107,9 +107,10 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const pending: PendingStep[] = [];
     while (this.state.step < totalSteps && !signal?.aborted) {
       if (source.waits) for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
-      const sourced = yield* source.step(this.state.step + 1, this.context, signal);
+      const next = this.state.step + 1;
+      const sourced = yield* source.step(next, this.context, signal, () => this.keep(configHash));
       if (!sourced) break;
-      pending.push(this.runStep(this.state.step + 1, sourced));
+      pending.push(this.runStep(next, sourced));
       await gpu.settle(gpu.recorder.throttle());
       if (pending.length > METRICS_LATE) yield await this.stepEvent(pending.shift() as PendingStep, clock);
 
@@ -233,11 +234,21 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   private async *save(configHash: string): AsyncGenerator<TrainEvent> {
     if (!this.options.checkpoint) return;
-    const source = this.task.source.save();
-    const state = source === undefined ? this.state : { ...this.state, source };
-    const others = await this.reference?.save();
-    await saveRun(this.options.checkpoint, configHash, this.roles.parameters, state, others);
+    await this.keep(configHash);
     yield { type: 'checkpoint', step: this.state.step };
+  }
+
+  private async keep(configHash: string): Promise<void> {
+    if (!this.options.checkpoint) return;
+    const source = this.task.source.save();
+    const others = await this.reference?.save();
+    await saveRun(
+      this.options.checkpoint,
+      configHash,
+      this.roles.parameters,
+      { ...this.state, source },
+      others,
+    );
   }
 
   private initialReference(): Reference | undefined {

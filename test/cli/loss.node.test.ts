@@ -31,12 +31,6 @@ describe('webalign loss', () => {
     expect(both.stderr).to.include('has both "loss" and "objective"');
   });
 
-  it('refuses a loss on tokens, which a case has not', async () => {
-    const { code, stderr } = await run({ loss: 'rloo', pairs: [PAIR] });
-    expect(code).to.equal(1);
-    expect(stderr).to.include('rloo').and.include('tokens');
-  });
-
   it('answers a case with losses, their derivatives and metrics', async () => {
     const { code, json } = await run({ loss: 'dpo', options: { beta: 0.5 }, pairs: [PAIR, PAIR] });
     expect(code).to.equal(0);
@@ -85,6 +79,12 @@ describe('webalign loss', () => {
   });
 
   const REFUSED: [what: string, input: unknown, message: string][] = [
+    ['pairs for tokens', { loss: 'rloo', pairs: [PAIR] }, 'rloo takes tokens, and there are pairs'],
+    [
+      'tokens for pairs',
+      { loss: 'dpo', tokens: [{ logp: -1 }] },
+      'sigmoid takes pairs, and there are tokens',
+    ],
     ['an unknown loss', { loss: 'dqo' }, 'no loss is called "dqo". Known are dpo, cpo,'],
     ['no loss', [{ pairs: [PAIR] }], 'case 1: no loss is called undefined'],
     ['something else', [3], 'case 1: holds a number, not a case'],

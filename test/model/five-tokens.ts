@@ -88,13 +88,13 @@ export interface Text {
   logprob: number;
 }
 
-/** All texts that go on from {@link PROMPT}; their probabilities sum to 1. */
-export function allTexts(exact: DecoderModel, ends: readonly number[]): Text[] {
+/** All texts of up to `longest` tokens that go on from {@link PROMPT}; their probabilities sum to 1. */
+export function allTexts(exact: DecoderModel, ends: readonly number[], longest = LONGEST): Text[] {
   const texts: Text[] = [];
   let open: Text[] = [{ tokens: [], logprob: 0 }];
   while (open.length > 0) {
     const longer = continued(exact, open);
-    const isWhole = ({ tokens }: Text) => tokens.length === LONGEST || ends.includes(tokens.at(-1) as number);
+    const isWhole = ({ tokens }: Text) => tokens.length === longest || ends.includes(tokens.at(-1) as number);
     texts.push(...longer.filter(isWhole));
     open = longer.filter((text) => !isWhole(text));
   }

@@ -1,10 +1,13 @@
 /**
  * `webalign loss`: the values and derivatives of a loss on given log-probabilities.
  */
-import { InputError } from '../../io/errors.ts';
-import { isObject, type Json, kindOf, parseJson } from '../../io/json.ts';
-import { evaluateLoss } from '../../train/evaluate-loss.ts';
+import { isOwn } from '../../base/lookup.ts';
+import { InputError, quote } from '../../io/errors.ts';
+import { isObject, type Json, type JsonObject, kindOf, parseJson } from '../../io/json.ts';
+import { type AdvantageCase, advantagesOfCase } from '../../rollout/advantage-case.ts';
+import { evaluateLoss, type LossValues, type TokenLossValues } from '../../train/evaluate-loss.ts';
 import type { LossCase } from '../../train/loss-case.ts';
+import type { TokenLossCase } from '../../train/token-case.ts';
 import { command } from '../command.ts';
 import { adapterJson, readText, withGpu } from '../open.ts';
 
@@ -18,7 +21,9 @@ export const loss = command({
     '"policyRejected": -12, "referenceChosen": -11, "referenceRejected": -11, "chosenTokens": 5,\n' +
     '"rejectedTokens": 6}]}. "loss" is a family (dpo, cpo, orpo, kto, sft) with "lossType" among its options, or\n' +
     'a loss by its own name. kto and sft take "examples": [{"policy", "reference", "tokens", "desirable"}], kto with "kl".\n' +
-    'Derivatives are of the sum of the losses, not of their mean.',
+    'Derivatives are of the sum of the losses, not of their mean. Losses on sampled tokens (rloo, grpo, a2po) take\n' +
+    '"tokens": [{"logp", "oldLogp", "referenceLogp", "advantage", "sequence"}] and give the loss of that\n' +
+    'batch. {"advantages": {"rewards": [[1, 0, 2, 2]], "numGenerations": 2, "scaleRewards": "group"}} gives advantages.',
   example: 'loss --input cases.json --json',
   options: ['input'],
   required: ['input'],
@@ -33,14 +38,15 @@ export const loss = command({
     return withGpu(terminal, settings, async (gpu) => {
       const results = [];
       for (const { value, where } of cases) {
+        if (isObject(value) && isOwn(value, 'advantages')) {
+          const advantages = advantagesIn(value, where);
+          terminal.print(`advantages ${advantages.map((each) => each.toPrecision(6)).join(' ')}`);
+          results.push({ advantages });
+          continue;
+        }
         const { notices, ...values } = await evaluateLoss(gpu, caseOf(value, where), where);
         for (const notice of notices) terminal.info(`${where}: ${notice}.`);
-        for (const [row, loss] of values.loss.entries()) {
-          const slopes = [values.dPolicyChosen, values.dPolicyRejected, values.dPolicy];
-          const own = slopes.flatMap((side) => side?.[row]?.toPrecision(6) ?? []);
-          terminal.print(`${row + 1}: loss ${loss.toPrecision(6)}, derivative ${own.join(' ')}`);
-        }
-        terminal.print(`mean loss ${values.meanLoss.toPrecision(6)}`);
+        for (const line of 'dLogp' in values ? tokenLines(values) : rowLines(values)) terminal.print(line);
         results.push(values);
       }
       const adapter = adapterJson(gpu.adapter);
@@ -49,8 +55,41 @@ export const loss = command({
   },
 });
 
+/** A line for each pair or completion, and their mean. */
+function rowLines(values: Omit<LossValues, 'notices'>): string[] {
+  const sides = [values.dPolicyChosen, values.dPolicyRejected, values.dPolicy];
+  const lines = values.loss.map((loss, row) => {
+    const slopes = sides.flatMap((side) => side?.[row]?.toPrecision(6) ?? []);
+    return `${row + 1}: loss ${loss.toPrecision(6)}, derivative ${slopes.join(' ')}`;
+  });
+  return [...lines, `mean loss ${values.meanLoss.toPrecision(6)}`];
+}
+
+/** A line for each token, and the loss of the batch. */
+function tokenLines({ loss, dLogp }: Omit<TokenLossValues, 'notices'>): string[] {
+  return [
+    ...dLogp.map((slope, i) => `${i + 1}: derivative ${slope.toPrecision(6)}`),
+    `loss ${loss.toPrecision(6)}`,
+  ];
+}
+
+/** Of a case that asks for advantages alone. */
+function advantagesIn({ advantages, ...others }: JsonObject, where: string): number[] {
+  const other = Object.keys(others)[0];
+  if (other !== undefined)
+    throw new InputError(where, `has ${quote(other)} beside "advantages"`, 'Make two cases of it');
+  const at = `${where}, advantages`;
+  if (!isObject(advantages))
+    throw new InputError(
+      at,
+      `holds ${kindOf(advantages)}`,
+      'Give an object with "rewards" and "numGenerations"',
+    );
+  return advantagesOfCase(advantages as unknown as AdvantageCase, at);
+}
+
 /** Its parts are checked where they are used. */
-function caseOf(value: Json, where: string): LossCase {
+function caseOf(value: Json, where: string): LossCase | TokenLossCase {
   if (isObject(value)) return value as unknown as LossCase;
   throw new InputError(where, `holds ${kindOf(value)}, not a case`, 'Give an object with "loss"');
 }

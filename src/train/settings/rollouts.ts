@@ -35,7 +35,8 @@ export const ROLLOUTS = {
     range: { from: 1 },
     group: 'rollouts',
     trl: 'max_completion_length',
-    aliases: ['response_length'],
+    // As TRL's PPO and OnlineDPO have it.
+    aliases: ['response_length', 'max_new_tokens'],
     help: 'most new tokens of a completion',
   }),
   /** Divides the logits, where completions are sampled and where they are learned from. */

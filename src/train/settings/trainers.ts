@@ -8,6 +8,7 @@ import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
 import { COMPARISON, LENGTH, LISTS, LOSS, MOVING, REFERENCE, REWARD, TEXTS } from './losses.ts';
+import { LABELS, OPTIMAL_VALUES, WRITTEN } from './online.ts';
 import { PPO as PPO_SETTINGS } from './ppo.ts';
 import { GROUP_RELATIVE, RETURNS, ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
@@ -43,12 +44,16 @@ const REWARD_MODEL = { ...TRAINING, ...LENGTH, ...COMPARISON, ...optionsOf('rewa
 const RLOO = { ...TRAINING, ...ROLLOUTS, ...RETURNS, ...optionsOf('rloo', true) };
 const GRPO = { ...TRAINING, ...LOSS, ...ROLLOUTS, ...GROUP_RELATIVE, ...MOVING, ...optionsOf('grpo', true) };
 const PPO = { ...TRAINING, ...PPO_SETTINGS, ...optionsOf('ppo', true) };
+const ONLINE_DPO = { ...TRAINING, ...REWARD, ...LOSS, ...WRITTEN, ...LABELS };
+const A2PO = { ...TRAINING, ...WRITTEN, ...OPTIMAL_VALUES };
 
 /** The settings of all trainers together. */
 export const ALL_SETTINGS = {
   ...PPO,
   ...RLOO,
   ...GRPO,
+  ...ONLINE_DPO,
+  ...A2PO,
   ...REWARD_MODEL,
   ...DPO,
   ...CPO,
@@ -110,6 +115,14 @@ export const TRAINERS = {
     defaults: { learningRate: 3e-6, maxCompletionLength: 53, temperature: 0.7 },
     adapterDefaults: { learningRate: 3e-5 },
   }),
+  'online-dpo': trainer('online-dpo', ONLINE_DPO, {
+    defaults: { learningRate: 5e-7, maxCompletionLength: 64, temperature: 0.9 },
+    adapterDefaults: { learningRate: 5e-6 },
+  }),
+  a2po: trainer('a2po', A2PO, {
+    defaults: { learningRate: 5e-5, maxCompletionLength: 256 },
+    adapterDefaults: { learningRate: 5e-4 },
+  }),
 } as const satisfies Record<FamilyName, TrainerSettings>;
 
 /** The options of a trainer in its configuration: those of single losses are there if a loss reads them. */
@@ -136,6 +149,13 @@ export interface RewardConfig
     Values<typeof LENGTH>,
     Values<typeof COMPARISON>,
     OptionValues<'reward'> {}
+export interface OnlineDPOConfig
+  extends TrainingConfig,
+    Values<typeof REWARD>,
+    Values<typeof LOSS>,
+    Values<typeof WRITTEN>,
+    Values<typeof LABELS> {}
+export interface A2POConfig extends TrainingConfig, Values<typeof WRITTEN>, Values<typeof OPTIMAL_VALUES> {}
 export interface RLOOConfig
   extends TrainingConfig,
     Values<typeof ROLLOUTS>,
@@ -161,6 +181,8 @@ export type KTOArgs = Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>;
 export type SFTArgs = Args<SFTConfig, typeof SFT>;
 export type RewardArgs = Args<RewardConfig, typeof REWARD_MODEL>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
+export type OnlineDPOArgs = Args<OnlineDPOConfig, typeof ONLINE_DPO>;
+export type A2POArgs = Args<A2POConfig, typeof A2PO>;
 export type GRPOArgs = Args<GRPOConfig, typeof GRPO & OptionsOf<'grpo', false>>;
 export type PPOArgs = Args<PPOConfig, typeof PPO>;
 

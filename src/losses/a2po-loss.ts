@@ -1,0 +1,21 @@
+/**
+ * The loss of A*-PO, as a row of the catalogue: a regression on completions that the policy has sampled itself.
+ */
+import a2poShader from '../../shaders/losses/a2po.wgsl';
+import type { Loss } from './catalogue.ts';
+import { TOKEN_RECORD } from './units.ts';
+
+/** A*-PO (Brantley et al. 2025). Its β is the trainer's `beta2`; r − V* is the column `advantage`. */
+export const a2po: Loss = {
+  name: 'a2po',
+  unit: 'token',
+  shader: a2poShader,
+  reads: { advantage: { per: 'sequence' } },
+  options: { beta: { default: 1e-3, range: { from: 0 } } },
+  metrics: {
+    loss: TOKEN_RECORD.loss,
+    implicit_reward: TOKEN_RECORD.firstNote,
+    advantage: TOKEN_RECORD.secondNote,
+  },
+  over: 'sum',
+};

@@ -1,0 +1,44 @@
+/**
+ * A*-PO (Brantley et al. 2025) with TRL's names and defaults: Theorem 1 as an algorithm. V* = β log Z is estimated once from the
+ * reference's completions; then the implicit reward β log π/π_ref of one completion a prompt is regressed on r − V*.
+ */
+import type { PromptRow } from '../data/prompt-dataset.ts';
+import { FAMILIES } from '../losses/families.ts';
+import { type A2POArgs, type A2POConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
+import type { DataOptions } from '../train/task.ts';
+import { Trainer } from '../train/trainer.ts';
+import { AdvantageRegression } from './advantage-regression.ts';
+import { RewardEvaluation } from './evaluation.ts';
+import { preparePrompts, withFittingLength } from './prepare.ts';
+import { type Reward, weighedRewards } from './rewards.ts';
+import { RolloutSource } from './source.ts';
+
+export interface A2POTrainerOptions extends DataOptions<A2POArgs, readonly PromptRow[]> {
+  /** What completions are rated by; several add up by `rewardWeights`. */
+  rewardFuncs: Reward | readonly Reward[];
+}
+
+export class A2POTrainer extends Trainer<A2POConfig> {
+  /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
+  constructor(options: A2POTrainerOptions) {
+    const { model, rewardFuncs } = options;
+    const given = resolveConfig<A2POConfig>(TRAINERS.a2po, options.args, options.peftConfig);
+    const rewards = weighedRewards([rewardFuncs].flat(), given.rewardWeights);
+    const { config, notices: ofLength } = withFittingLength(given, options);
+    const { tokenizer, prompts, heldOut, notices } = preparePrompts(options, config);
+    const { beta2: beta, perDeviceTrainBatchSize, gradientAccumulationSteps } = config;
+    const loss = resolveLoss(FAMILIES.a2po, { lossType: FAMILIES.a2po.lossType, beta });
+    const maker = new AdvantageRegression(loss.reads, tokenizer, rewards, {
+      ...config,
+      promptsAtATime: perDeviceTrainBatchSize * gradientAccumulationSteps,
+    });
+    const settings = { ...config, numGenerations: 1 };
+    super(options, {
+      config,
+      loss,
+      source: new RolloutSource({ model, tokenizer, prompts, maker, settings }),
+      evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, { ...config, beta }),
+      notices: [...notices, ...ofLength],
+    });
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Online DPO (Guo et al. 2024) with TRL's names and defaults: the policy writes two completions of each prompt, rewards or a judge
+ * say which is better, and the loss of DPO learns from the pair.
+ */
+import type { PromptRow } from '../data/prompt-dataset.ts';
+import { InputError } from '../io/errors.ts';
+import { FAMILIES } from '../losses/families.ts';
+import {
+  type OnlineDPOArgs,
+  type OnlineDPOConfig,
+  resolveConfig,
+  resolveLoss,
+  TRAINERS,
+} from '../train/config.ts';
+import type { DataOptions } from '../train/task.ts';
+import { Trainer } from '../train/trainer.ts';
+import { RewardEvaluation } from './evaluation.ts';
+import { type Judge, JudgeLabels } from './judge.ts';
+import { RewardLabels } from './labels.ts';
+import { PairExperience } from './pair-experience.ts';
+import { preparePrompts, withFittingLength } from './prepare.ts';
+import { type Reward, weighedRewards } from './rewards.ts';
+import { RolloutSource } from './source.ts';
+
+/** Completions of a prompt. */
+const PAIR = 2;
+
+export interface OnlineDPOTrainerOptions extends DataOptions<OnlineDPOArgs, readonly PromptRow[]> {
+  /** What completions are rated by; several add up by `rewardWeights`. With a judge it only evaluates. */
+  rewardFuncs?: Reward | readonly Reward[];
+  /** What says which completion is better, in place of rewards. */
+  judge?: Judge;
+  /** Pairs that the judge is given at a time, whose answers are kept before the next; all of a batch where it is left out. */
+  judgeBatchSize?: number;
+}
+
+export class OnlineDPOTrainer extends Trainer<OnlineDPOConfig> {
+  /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
+  constructor(options: OnlineDPOTrainerOptions) {
+    const { model, judge, judgeBatchSize, rewardFuncs = [], evalDataset = [] } = options;
+    const given = resolveConfig<OnlineDPOConfig>(TRAINERS['online-dpo'], options.args, options.peftConfig);
+    const functions = [rewardFuncs].flat();
+    if (functions.length === 0 && !judge)
+      throw new InputError(
+        'online DPO',
+        'has nothing that compares completions',
+        'Give rewardFuncs or a judge',
+      );
+    const rewards = functions.length > 0 ? weighedRewards(functions, given.rewardWeights) : [];
+    const { config, notices: ofLength } = withFittingLength(given, options);
+    const { tokenizer, prompts, heldOut, notices } = preparePrompts(
+      { ...options, evalDataset: rewards.length > 0 ? evalDataset : [] },
+      config,
+    );
+    // As TRL has it: sums over completions.
+    const loss = resolveLoss(FAMILIES['online-dpo'], { ...config, ipoTokenMean: 0 });
+    const labeler = judge ? new JudgeLabels(judge, judgeBatchSize) : new RewardLabels(rewards, config);
+    const maker = new PairExperience(labeler, config);
+    // A batch counts prompts, as TRL's does.
+    const perDeviceTrainBatchSize = PAIR * config.perDeviceTrainBatchSize;
+    const settings = { ...config, numGenerations: PAIR, perDeviceTrainBatchSize };
+    super(options, {
+      config,
+      loss,
+      source: new RolloutSource({ model, tokenizer, prompts, maker, settings }),
+      evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),
+      notices: [
+        ...notices,
+        ...ofLength,
+        ...(judge ? judgeNotices(config, evalDataset, rewards.length > 0) : []),
+      ],
+    });
+  }
+}
+
+function judgeNotices(
+  { labels, missingEosPenalty }: OnlineDPOConfig,
+  evalDataset: readonly PromptRow[],
+  isRated: boolean,
+): string[] {
+  const idle = [
+    ...(labels === 'greedy' ? [] : ['labels']),
+    ...(missingEosPenalty === null ? [] : ['missingEosPenalty']),
+  ];
+  const unused = idle.map((name) => `${name} has no part where a judge says which completion is better.`);
+  if (isRated || evalDataset.length === 0) return unused;
+  return [...unused, 'Held-out prompts are not evaluated: there is no reward to rate their completions.'];
+}

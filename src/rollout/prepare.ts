@@ -1,0 +1,53 @@
+/**
+ * What trainers on rollouts make of their options before they begin: prompts in tokens, a length that fits the model, and what a
+ * person should know.
+ */
+import type { PromptRow } from '../data/prompt-dataset.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { InputError } from '../io/errors.ts';
+import type { DataOptions } from '../train/task.ts';
+import { type Prompt, repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
+
+/** What a trainer on prompts is given. */
+export type PromptOptions = DataOptions<object, readonly PromptRow[]>;
+
+export interface PreparedPrompts {
+  tokenizer: Tokenizer;
+  prompts: Prompt[];
+  heldOut: Prompt[];
+  notices: string[];
+}
+
+/** Throws {@link InputError} where there is no tokenizer, and for a prompt that does not fit, by its row. */
+export function preparePrompts(
+  { model, processingClass: tokenizer, trainDataset, evalDataset = [] }: PromptOptions,
+  { maxCompletionLength }: { maxCompletionLength: number },
+): PreparedPrompts {
+  if (!tokenizer)
+    throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
+  const prompts = tokenizePrompts(trainDataset, tokenizer, model, maxCompletionLength);
+  const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
+  const lines = [...samplingNotices(model), repeatedPrompts(prompts)];
+  return { tokenizer, prompts, heldOut, notices: lines.filter((line) => line !== undefined) };
+}
+
+/** A default length shrinks to half of the model's positions where it would leave no room for a prompt. */
+export function withFittingLength<Config extends { maxCompletionLength: number }>(
+  config: Config,
+  { model, args = {} }: Pick<PromptOptions, 'model' | 'args'>,
+): { config: Config; notices: string[] } {
+  const { maxPositionEmbeddings: positions } = model.config;
+  const most = Math.floor(positions / 2);
+  const given: { [Name in (typeof LENGTH_NAMES)[number]]?: number } = args;
+  const isChosen = LENGTH_NAMES.some((name) => given[name] !== undefined);
+  if (isChosen || config.maxCompletionLength <= most) return { config, notices: [] };
+  const notice = `maxCompletionLength is ${most}: the model has ${positions} positions, and prompts need some.`;
+  return { config: { ...config, maxCompletionLength: most }, notices: [notice] };
+}
+
+const LENGTH_NAMES = [
+  'maxCompletionLength',
+  'max_completion_length',
+  'response_length',
+  'max_new_tokens',
+] as const;
