@@ -10,6 +10,7 @@ import { type RLOOArgs, type RLOOConfig, resolveConfig, resolveLoss, TRAINERS } 
 import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
 import { RewardEvaluation } from './evaluation.ts';
+import { PolicyGradientExperience } from './policy-gradient.ts';
 import { type BatchReward, weighedRewards } from './rewards.ts';
 import { repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
 import { RolloutSource } from './source.ts';
@@ -37,17 +38,12 @@ export class RLOOTrainer extends Trainer<RLOOConfig> {
     const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
     const rewards = weighedRewards([rewardFuncs].flat(), config.rewardWeights);
     const epsilonHigh = config.epsilonHigh ?? config.epsilon;
+    const loss = resolveLoss(FAMILIES.rloo, { ...config, epsilonHigh, lossType: FAMILIES.rloo.lossType });
+    const maker = new PolicyGradientExperience(loss.reads, rewards, 'leave_one_out', config);
     super(options, {
       config,
-      loss: resolveLoss(FAMILIES.rloo, { ...config, epsilonHigh, lossType: FAMILIES.rloo.lossType }),
-      source: new RolloutSource({
-        model,
-        tokenizer,
-        prompts,
-        rewards,
-        baseline: 'leave_one_out',
-        settings: config,
-      }),
+      loss,
+      source: new RolloutSource({ model, tokenizer, prompts, maker, settings: config }),
       evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),
       temperature: config.temperature,
       notices: [...samplingNotices(model), repeatedPrompts(prompts), notice].filter(

@@ -1,11 +1,12 @@
 /**
  * Completions that the policy writes itself, as the source of examples: prompts in their order, a group of completions for
- * each, rewards with the KL penalty in them, advantages. A rollout batch may serve several steps, by parts and by passes; it
- * is kept in the checkpoint until the last of them. Knows prompts and rewards, never a loss.
+ * each, and what a method makes of them. A rollout batch may serve several steps, by parts and by passes; it is kept in the
+ * checkpoint until the last of them. Knows prompts, never a reward or a loss.
  */
 
+import { own } from '../base/lookup.ts';
 import { say, setting } from '../base/sentence.ts';
-import type { TokenizedExample } from '../data/packing.ts';
+import type { ColumnScope, TokenizedExample } from '../data/packing.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { PipelineKey } from '../gpu/pipelines.ts';
@@ -17,9 +18,8 @@ import type { Metrics, RolloutReport, TrainEvent } from '../train/events.ts';
 import { examplesOfStep, type Order, stepsPerEpoch } from '../train/order.ts';
 import { bySize, type ExampleSource, type SourcedStep } from '../train/source.ts';
 import type { StepContext } from '../train/step.ts';
-import { advantages, type Baseline } from './advantages.ts';
-import { type Earned, earnings, rolloutMetrics } from './earnings.ts';
-import { textOfCompletion, type WeighedReward } from './rewards.ts';
+import type { Experience, ExperienceMaker } from './experience.ts';
+import { textOfCompletion } from './rewards.ts';
 import { drawn, type Prompt, type Samples, sampleCompletions } from './sampling.ts';
 
 export interface RolloutSettings {
@@ -32,10 +32,6 @@ export interface RolloutSettings {
   numGenerations: number;
   maxCompletionLength: number;
   temperature: number;
-  beta: number;
-  rewardClipRange: readonly number[] | null;
-  normalizeAdvantages: boolean;
-  rewardTimeout: number;
   seed: number;
   shuffleDataset: boolean;
 }
@@ -45,8 +41,7 @@ export interface RolloutParts {
   model: CausalLM;
   tokenizer: Tokenizer;
   prompts: readonly Prompt[];
-  rewards: readonly WeighedReward[];
-  baseline: Baseline;
+  maker: ExperienceMaker;
   settings: RolloutSettings;
 }
 
@@ -55,6 +50,7 @@ interface Rollouts {
   /** Counted from 1. */
   number: number;
   examples: TokenizedExample[];
+  silent: boolean[];
   metrics: Metrics;
 }
 
@@ -73,7 +69,7 @@ export class RolloutSource implements ExampleSource {
 
   /** Throws {@link InputError} where sizes do not divide, or there are no prompts. */
   constructor(private readonly parts: RolloutParts) {
-    const { prompts, rewards, settings } = parts;
+    const { prompts, maker, settings } = parts;
     const { perDeviceTrainBatchSize: batch, gradientAccumulationSteps: accumulation } = settings;
     const { stepsPerGeneration, numIterations, numGenerations, seed, shuffleDataset } = settings;
     if (prompts.length === 0)
@@ -93,9 +89,9 @@ export class RolloutSource implements ExampleSource {
       shuffle: shuffleDataset,
     };
     this.stepsPerEpoch = stepsPerEpoch(this.order) * this.serves;
-    this.usesReference = settings.beta > 0;
+    this.usesReference = maker.usesReference;
     const rows = prompts.map(({ ids, row }): [number[], PromptRow['columns']] => [ids, row.columns]);
-    this.identity = { prompts: rows, rewards: rewards.map(({ name, weight }) => [name, weight]) };
+    this.identity = { prompts: rows, maker: maker.identity };
   }
 
   ahead(): undefined {}
@@ -126,11 +122,16 @@ export class RolloutSource implements ExampleSource {
     const number = Math.floor((step - 1) / this.serves) + 1;
     if (this.current?.number !== number) this.current = yield* this.collect(number, step, context, signal);
     if (!this.current) return undefined;
-    const { examples, metrics } = this.current;
+    const { examples, silent, metrics } = this.current;
     const parts = Math.ceil(examples.length / this.groupsPerStep);
     const part = ((step - 1) % this.serves) % parts;
     const start = part * this.groupsPerStep;
-    return { examples: examples.slice(start, start + this.groupsPerStep), metrics };
+    const isOfStep = (i: number) => i >= start && i < start + this.groupsPerStep;
+    return {
+      examples: examples.filter((_, i) => isOfStep(i) && !silent[i]),
+      silent: examples.filter((_, i) => isOfStep(i) && silent[i]),
+      metrics: { ...metrics, groups_skipped: silent.filter((is, i) => is && isOfStep(i)).length },
+    };
   }
 
   save(): Json | undefined {
@@ -139,29 +140,28 @@ export class RolloutSource implements ExampleSource {
 
   restore(saved: Json | undefined): void {
     if (saved === undefined) return;
-    if (!isRollouts(saved))
+    if (!this.isRollouts(saved))
       throw new InputError('checkpoint', 'has no completions of this run', 'Start again');
     this.current = saved;
   }
 
+  /** As large as an example of a prompt may be. */
   private group(prompt: number[], completion: number[]): TokenizedExample {
-    const { numGenerations } = this.parts.settings;
-    const tokens = numGenerations * completion.length;
-    return {
-      prompt,
-      completions: Array.from({ length: numGenerations }, () => completion),
-      columns: { advantage: new Float32Array(numGenerations), oldLogprobs: new Float32Array(tokens) },
-    };
+    const { reads, completions: count } = this.parts.maker;
+    const completions = Array.from({ length: count }, () => completion);
+    const example = { prompt, completions };
+    const columns = Object.entries(reads).map(([name, { per }]) => [name, zeros(LENGTHS[per](example))]);
+    return { ...example, columns: Object.fromEntries(columns) };
   }
 
-  /** Writes, rates and scores a batch of completions. */
+  /** Writes a batch of completions, and lets the method make examples of it. */
   private async *collect(
     number: number,
     step: number,
     context: StepContext,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<TrainEvent, Rollouts | undefined> {
-    const { model, tokenizer, prompts, settings, rewards, baseline } = this.parts;
+    const { model, tokenizer, prompts, settings, maker } = this.parts;
     const chosen = [...examplesOfStep(this.order, number)].map((i) => prompts[i] as Prompt);
     const drawing = { ...settings, seed: settings.seed + number };
     const mostTokens = chosen.length * settings.numGenerations * settings.maxCompletionLength;
@@ -178,71 +178,58 @@ export class RolloutSource implements ExampleSource {
     }
     if (!samples) return undefined;
     const written = clock();
-    const earned = await earnings(context, samples, rewards, { ...settings, step, signal });
-    const values = advantages(earned.returns, {
-      numGenerations: settings.numGenerations,
-      baseline,
-      normalize: settings.normalizeAdvantages,
+    const made = await maker.make(samples, context, { step, signal });
+    yield { type: 'rollout', step, ...report(samples, made, written) };
+    const { examples, metrics, silent = examples.map(() => false) } = made;
+    return { number, examples, silent, metrics };
+  }
+
+  /** The hash detects corruption, not tampering, so the numbers are validated all the same. */
+  private isRollouts(saved: unknown): saved is Rollouts {
+    if (!isObject(saved) || !Number.isSafeInteger(saved.number) || !isObject(saved.metrics)) return false;
+    const { examples, silent } = saved;
+    if (!Array.isArray(examples) || !Array.isArray(silent)) return false;
+    if (examples.length !== silent.length || !silent.every((is) => typeof is === 'boolean')) return false;
+    return examples.every((example) => this.isExample(example));
+  }
+
+  private isExample(example: unknown): boolean {
+    if (!isObject(example) || !isObject(example.columns) || !Array.isArray(example.completions)) return false;
+    if (!areIds(example.prompt) || !example.completions.every(areIds)) return false;
+    const { columns } = example;
+    const shape = example as unknown as TokenizedExample;
+    return Object.entries(this.parts.maker.reads).every(([name, { per }]) => {
+      const values = own(columns, name);
+      return Array.isArray(values) && values.length === LENGTHS[per](shape) && values.every(Number.isFinite);
     });
-    const metrics = rolloutMetrics(samples, earned, settings.numGenerations);
-    yield {
-      type: 'rollout',
-      step,
-      ...report(samples, earned, values, metrics, { writing: written, ...earned.seconds }),
-    };
-    const { oldLogprobs } = earned;
-    const { numGenerations } = settings;
-    const examples = samples.examples.map((example, p) => {
-      const own = p * numGenerations;
-      return {
-        ...example,
-        columns: {
-          advantage: [...values.subarray(own, own + numGenerations)],
-          oldLogprobs: oldLogprobs.slice(own, own + numGenerations).flatMap((rows) => [...rows]),
-        },
-      };
-    });
-    return { number, examples, metrics };
   }
 }
 
-/** The hash detects corruption, not tampering, so what is learned from is looked at all the same. */
-function isRollouts(saved: unknown): saved is Rollouts {
-  if (!isObject(saved) || !Number.isSafeInteger(saved.number) || !isObject(saved.metrics)) return false;
-  return Array.isArray(saved.examples) && saved.examples.every(isExample);
-}
+/** How many numbers a column of an example has. */
+const LENGTHS: Readonly<Record<ColumnScope, (example: TokenizedExample) => number>> = {
+  example: () => 1,
+  sequence: ({ completions }) => completions.length,
+  row: ({ completions }) => completions.reduce((sum, { length }) => sum + length, 0),
+};
 
-function isExample(example: unknown): boolean {
-  if (!isObject(example) || !isObject(example.columns) || !Array.isArray(example.completions)) return false;
-  const { advantage, oldLogprobs } = example.columns;
-  const isNumbers = (values: unknown) =>
-    Array.isArray(values) && values.every((value) => typeof value === 'number');
-  const areIds = (ids: unknown) =>
-    Array.isArray(ids) &&
-    ids.length > 0 &&
-    ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0);
-  return (
-    areIds(example.prompt) &&
-    example.completions.every(areIds) &&
-    isNumbers(advantage) &&
-    isNumbers(oldLogprobs)
-  );
+const zeros = (length: number) => new Array<number>(length).fill(0);
+
+function areIds(ids: unknown): boolean {
+  return Array.isArray(ids) && ids.length > 0 && ids.every((id) => Number.isSafeInteger(id) && id >= 0);
 }
 
 function report(
   { prompts, completions }: Samples,
-  { rewards }: Earned,
-  values: Float64Array,
-  metrics: Metrics,
-  seconds: RolloutReport['seconds'],
+  { rewards, advantages, metrics, seconds }: Experience,
+  writing: number,
 ): RolloutReport {
   return {
     prompts: prompts.map(({ row }) => textOfCompletion(row.prompt)),
     completions: completions.map(textOfCompletion),
-    rewards: [...rewards],
-    advantages: [...values],
+    rewards,
+    advantages,
     metrics,
-    seconds,
+    seconds: { writing, ...seconds },
   };
 }
 

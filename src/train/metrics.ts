@@ -70,6 +70,12 @@ export function batchMeans(
   return { ...means, ...own };
 }
 
+/** What so many records would log that are known to be zero, without computing them. */
+export function silentMeans(columns: MetricColumns, records: number): BatchMeans {
+  if (records === 0) return {};
+  return Object.fromEntries(Object.keys(columns).map((name) => [name, { value: 0, weight: records }]));
+}
+
 /** The means of several batches joined, each by its weight. */
 export function joinMeans(parts: readonly BatchMeans[]): Metrics {
   const names = new Set(parts.flatMap((part) => Object.keys(part)));

@@ -11,6 +11,8 @@ import type { StepContext } from './step.ts';
 /** What an optimizer step is given. */
 export interface SourcedStep {
   examples: readonly TokenizedExample[];
+  /** Examples of the step whose loss and gradient are zero: counted in its means, and not computed. */
+  silent?: readonly TokenizedExample[];
   /** Figures of the examples themselves, logged with the step: rewards, lengths. */
   metrics?: Metrics;
 }

@@ -7,7 +7,7 @@ import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { batchLoss } from '../losses/batch-loss.ts';
 import type { TrainingLoss } from '../losses/families.ts';
-import { lengthsOf, recordsOf } from '../losses/units.ts';
+import { lengthsOf, recordsOf, type Unit } from '../losses/units.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { Tape } from '../tensor/tape.ts';
@@ -28,8 +28,6 @@ export interface StepContext extends BackwardSettings {
 export interface StepResult {
   /** Packed tokens computed. */
   tokens: number;
-  /** Tokens of all sequences, prompts included, as TRL counts them. */
-  numTokens: number;
   means: Promise<BatchMeans>;
 }
 
@@ -67,7 +65,6 @@ export function runBatch(
 
   return {
     tokens: packed.ids.length,
-    numTokens: examples.reduce((n, example) => n + countTokens(example, unit.counted), 0),
     means: late.then((read) => {
       const sides = examples.flatMap((example) => unit.sides(example));
       const { sequenceOffsets } = packed;
@@ -88,7 +85,11 @@ async function readAll<T extends Record<string, Tensor | undefined>>(
   return Object.fromEntries(await Promise.all(reading));
 }
 
-/** Prompt and completion of each sequence that counts. */
-function countTokens({ prompt, completions }: TokenizedExample, counted: number): number {
-  return completions.slice(0, counted).reduce((n, completion) => n + prompt.length + completion.length, 0);
+/** Tokens of all sequences that count, prompts included, as TRL counts them. */
+export function countTokens(examples: readonly TokenizedExample[], { counted }: Unit): number {
+  return examples.reduce(
+    (sum, { prompt, completions }) =>
+      completions.slice(0, counted).reduce((n, { length }) => n + prompt.length + length, sum),
+    0,
+  );
 }

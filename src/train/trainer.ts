@@ -8,6 +8,7 @@ import { InputError } from '../io/errors.ts';
 import type { LoraArgs } from '../io/lora-settings.ts';
 import type { Adapter } from '../io/peft.ts';
 import { shortNames } from '../io/target-modules.ts';
+import { recordsOf } from '../losses/units.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
@@ -17,7 +18,7 @@ import { keptActivations, resolveLoraConfig, type TrainingConfig } from './confi
 import { NonFiniteLossError } from './errors.ts';
 import type { Metrics, RunPlan, TrainEvent } from './events.ts';
 import { LiveReference } from './live-reference.ts';
-import { evalMetrics, joinMeans } from './metrics.ts';
+import { evalMetrics, joinMeans, silentMeans } from './metrics.ts';
 import { MovingReference, NEVER } from './moving-reference.ts';
 import { Optimizer } from './optimizer.ts';
 import { largestStep, planRun } from './plan.ts';
@@ -26,7 +27,7 @@ import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
 import { logprobs, type Scorer, type ScorerKind } from './scorer.ts';
 import type { SourcedStep } from './source.ts';
 import { loadRun, type RunState, restoreParameters, runHash, saveRun } from './state.ts';
-import { runBatch, type StepContext } from './step.ts';
+import { countTokens, runBatch, type StepContext } from './step.ts';
 import type { Task, TrainerOptions } from './task.ts';
 
 /** Steps whose metrics may be on their way. */
@@ -181,12 +182,14 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */
-  private runStep(step: number, { examples, metrics: ofSource }: SourcedStep): PendingStep {
-    const { batchSize } = this.task.source;
+  private runStep(step: number, { examples, silent = [], metrics: ofSource }: SourcedStep): PendingStep {
+    const { source, loss } = this.task;
+    const { batchSize } = source;
+    const all = [...examples, ...silent];
     const results = [];
     for (let start = 0; start < examples.length; start += batchSize) {
       const batch = examples.slice(start, start + batchSize);
-      results.push(runBatch(this.model.gpu, this.context, batch, examples));
+      results.push(runBatch(this.model.gpu, this.context, batch, all));
     }
     const rate = learningRate(this.schedule, step);
     const norm = this.optimizer.step(step, rate);
@@ -194,11 +197,11 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const tokens = results.reduce((sum, result) => sum + result.tokens, 0);
     this.state.step = step;
     this.state.tokens += tokens;
-    this.state.numTokens += results.reduce((sum, result) => sum + result.numTokens, 0);
+    this.state.numTokens += countTokens(all, loss.unit);
     const { numTokens } = this.state;
     const metrics = Promise.all([Promise.all(results.map((result) => result.means)), norm]).then(
       ([parts, gradNorm]) => ({
-        ...joinMeans(parts),
+        ...joinMeans([...parts, silentMeans(loss.metrics, recordsOf(silent, loss.unit))]),
         ...ofSource,
         grad_norm: gradNorm,
         learning_rate: rate,

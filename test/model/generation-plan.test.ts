@@ -9,19 +9,20 @@ import { generate } from '../../src/model/generation.ts';
 import { planGeneration } from '../../src/model/generation-plan.ts';
 import { random } from '../reference/compare.ts';
 import { tinyLlama, tinyLlamaAdapter } from '../reference/fixtures.ts';
-import { freshGpu, testGpu } from '../support/gpu.ts';
+import { freshGpu } from '../support/gpu.ts';
 import { filesOf, loadFixture, productAdapter, oddPrompts as prompts } from './tiny.ts';
 
 describe('generation-plan', () => {
   it('makes batches that fit under the memory cap, and says so where one sequence does not', async () => {
-    const roomy = await testGpu();
+    // Of its own: what other tests leave behind may be released at any time.
+    const roomy = await freshGpu();
     const before = roomy.memory().live;
     const model = await loadFixture(roomy);
     const modelBytes = roomy.memory().live - before;
     expect(model.bytesHeld(64)).to.be.within(modelBytes * 0.9, modelBytes);
     const options = { maxNewTokens: 9, seed: 5, numReturnSequences: 4, eosTokenIds: [] };
     const expected = await generate(model, prompts(), options);
-    model.dispose();
+    roomy.dispose();
 
     const tight = await freshGpu({ memoryCap: modelBytes + 120_000 });
     const small = await loadFixture(tight);

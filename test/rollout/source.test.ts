@@ -7,6 +7,7 @@ import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
+import type { ExperienceMaker } from '../../src/rollout/experience.ts';
 import type { BatchReward } from '../../src/rollout/rewards.ts';
 import { RLOOTrainer } from '../../src/rollout/rloo-trainer.ts';
 import type { RolloutSource } from '../../src/rollout/source.ts';
@@ -138,6 +139,66 @@ describe('rollout/source', () => {
     }
   });
 
+  it('leaves out groups without a gradient, and learns the same', async () => {
+    const gpu = await testGpu();
+    const run = async (skips: boolean) => {
+      const { model } = await fiveTokens(gpu, ENDS);
+      const processingClass = await tokenizer();
+      const trainer = new RLOOTrainer({
+        model,
+        processingClass,
+        rewardFuncs: ({ completionIds, columns }) =>
+          completionIds.map((ids, i) => (columns.flat?.[i] ? 1 : rewardOf(ids))),
+        args: { ...SETTINGS, maxSteps: 1, shuffleDataset: false },
+        trainDataset: [true, false, true, false].map((flat) => ({ prompt: 'd b e', columns: { flat } })),
+        peftConfig: LORA,
+      });
+      const { source } = (trainer as unknown as { task: { source: { parts: { maker: ExperienceMaker } } } })
+        .task;
+      const { maker } = source.parts;
+      const make = maker.make.bind(maker);
+      if (!skips)
+        maker.make = async (...of) => {
+          const { silent: _, ...made } = await make(...of);
+          return made;
+        };
+      const events: TrainEvent[] = [];
+      for await (const event of trainer.train()) events.push(event);
+      const step = events.find(({ type }) => type === 'step');
+      trainer.dispose();
+      model.dispose();
+      if (step?.type !== 'step') throw new Error('no step');
+      return step.metrics;
+    };
+    const [skipped, whole] = [await run(true), await run(false)];
+    expect(skipped.groups_skipped).to.equal(2);
+    expect(whole.groups_skipped).to.equal(0);
+    for (const name of ['loss', 'grad_norm', 'num_tokens', 'clip_ratio/low_mean'])
+      expect(skipped[name], name).to.be.closeTo(
+        whole[name] as number,
+        1e-6 * Math.abs(whole[name] as number) + 1e-9,
+      );
+  });
+
+  it('takes a step where nothing has a gradient', async () => {
+    const gpu = await testGpu();
+    const { model } = await fiveTokens(gpu, ENDS);
+    const trainer = new RLOOTrainer({
+      model,
+      processingClass: await tokenizer(),
+      rewardFuncs: ({ completions }) => completions.map(() => 1),
+      args: { ...SETTINGS, maxSteps: 2 },
+      trainDataset: [{ prompt: 'd b e' }],
+      peftConfig: LORA,
+    });
+    const events: TrainEvent[] = [];
+    for await (const event of trainer.train()) events.push(event);
+    expect(eachStep(events, 'loss')).to.deep.equal([0, 0]);
+    expect(eachStep(events, 'grad_norm')).to.deep.equal([0, 0]);
+    trainer.dispose();
+    model.dispose();
+  });
+
   it('plans generation and training together', async () => {
     const gpu = await freshGpu();
     const { events } = await trained(
@@ -173,12 +234,13 @@ describe('rollout/source', () => {
     const trainer = (await starter())(model);
     const { source } = (trainer as unknown as { task: { source: RolloutSource } }).task;
     const example = { prompt: [1], completions: [[2]], columns: { advantage: [0], oldLogprobs: [-1] } };
-    const saved = { number: 1, examples: [example], metrics: {} };
+    const saved = { number: 1, examples: [example], silent: [false], metrics: {} };
     source.restore(saved);
     for (const wrong of [
       { ...saved, number: 'one' },
       { ...saved, examples: [{ ...example, prompt: ['a'] }] },
       { ...saved, examples: [{ ...example, columns: { advantage: [0] } }] },
+      { ...saved, silent: [] },
       [saved],
     ]) {
       expect(() => source.restore(wrong as never), JSON.stringify(wrong)).to.throw('has no completions');
