@@ -9,6 +9,7 @@ import type { Command } from './command.ts';
 import { align } from './commands/align.ts';
 import { doctor } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
+import { fixedPoints } from './commands/fixed-points.ts';
 import { frontier } from './commands/frontier.ts';
 import { generateCommand } from './commands/generate.ts';
 import { logprobs } from './commands/logprobs.ts';
@@ -39,6 +40,7 @@ const COMMANDS: readonly Command[] = [
   preferences,
   frontier,
   tradeoff,
+  fixedPoints,
 ];
 /** Every command has these. */
 const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'variant', 'tune', 'json', 'debug'];

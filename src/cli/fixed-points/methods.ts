@@ -33,7 +33,7 @@ function policyGradient(credit: CreditRule, returns: (problem: Problem, policy: 
       weights: [...half, ...half],
       columns: {
         advantage: [...advantage(positive), ...advantage(negative)],
-        oldLogprobs: [...policy.tokens.flat(), ...policy.tokens.flat()],
+        oldLogprobs: [...policy.tokens, ...policy.tokens],
       },
     };
   };

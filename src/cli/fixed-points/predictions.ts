@@ -3,7 +3,7 @@
  * followed by is worth more than anything else there, KL included. Float64; shares no code with what trains.
  */
 import { type CreditRule, meanAdvantages } from './expected.ts';
-import { type Distribution, distribution, objectiveOf, type Problem } from './problem.ts';
+import { type Distribution, distribution, logSumExp, objectiveOf, type Problem, sum } from './problem.ts';
 
 /**
  * KL in the loss, token by token: the probability of a token whose credit is q and whose loss counts b = β E[w], at a given
@@ -98,4 +98,39 @@ function perCell(
     });
   });
   return sums.map((sum, cell) => sum / (totals[cell] as number));
+}
+
+/**
+ * J where advantages are estimated with a value V of each prefix that stays as it is: what a token is worth is (1 − λ) V of
+ * where it leads, and λ times the soft value of what the policy does from there on. By the equation, from the longest
+ * prefixes up.
+ */
+export function withValues(problem: Problem, values: readonly number[], lam: number): number {
+  const { vocabulary, prefixes, completions, rewards, beta } = problem;
+  const { cells: reference } = distribution(problem, problem.reference);
+  const rewardOf = new Map(completions.map(({ tokens }, y) => [tokens.join(), rewards[y] as number]));
+  const rowOf = new Map(prefixes.map((prefix, row) => [prefix.join(), row]));
+  const soft = new Float64Array(prefixes.length);
+  const logits = new Float64Array(reference.length);
+  for (const row of [...prefixes.keys()].reverse()) {
+    const scores = Array.from({ length: vocabulary }, (_, token) => {
+      const next = [...(prefixes[row] as readonly number[]), token].join();
+      const at = rowOf.get(next);
+      const worth =
+        at === undefined
+          ? (rewardOf.get(next) as number)
+          : (1 - lam) * (values[at] as number) + lam * (soft[at] as number);
+      return (reference[row * vocabulary + token] as number) + worth / beta;
+    });
+    logits.set(scores, row * vocabulary);
+    soft[row] = beta * logSumExp(scores);
+  }
+  return objectiveOf(problem, logits);
+}
+
+/** J of the policy that gives nothing but the best completion. */
+export function collapsed({ rewards, beta, ...problem }: Problem): number {
+  const best = Math.max(...rewards);
+  const { tokens } = distribution({ rewards, beta, ...problem }, problem.reference);
+  return best + beta * sum(tokens[rewards.indexOf(best)] as readonly number[]);
 }

@@ -21,8 +21,8 @@ export interface WeighedBatch {
   completions: readonly number[];
   /** How much each counts, in place of 1 / their number. */
   weights: readonly number[];
-  /** By name: a number for each example, completion or token, as the loss declares. */
-  columns: Readonly<Record<string, readonly number[]>>;
+  /** By name: for each completion a number, or one for each of its tokens. */
+  columns: Readonly<Record<string, readonly (number | readonly number[])[]>>;
 }
 
 const LOGITS = 'logits';
@@ -60,8 +60,11 @@ export class Table {
   private backward(loss: TrainingLoss, { completions, weights, columns }: WeighedBatch): void {
     const { gpu, problem, referenceTokens } = this;
     const all = completions.map((y) => problem.completions[y] as Problem['completions'][number]);
-    const perRow = (values: readonly number[]) =>
-      all.flatMap(({ tokens }, i) => tokens.map(() => values[i] as number));
+    const perRow = (values: WeighedBatch['columns'][string]) =>
+      all.flatMap(({ tokens }, i) => {
+        const own = values[i] ?? 0;
+        return typeof own === 'number' ? tokens.map(() => own) : own;
+      });
     const uploaded: Tensor[] = [];
     const upload = (values: TypedArray, label: string) => {
       const tensor = Tensor.from(gpu, values, [values.length], label);
@@ -96,7 +99,10 @@ export class Table {
       ),
       offsets: whole(starts, 'offsets'),
       columns: Object.fromEntries(
-        Object.entries(columns).map(([name, values]) => [name, numbers(values, name)]),
+        Object.entries(loss.reads).map(([name, { per }]) => {
+          const values = columns[name] ?? [];
+          return [name, numbers(per === 'row' ? perRow(values) : (values.flat() as number[]), name)];
+        }),
       ),
     };
     batchLoss(tape, loss, scored, { scale: 1, lengths: UNIT_LENGTHS });
