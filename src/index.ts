@@ -107,9 +107,19 @@ export { logSumExp } from './ops/logsumexp.ts';
 export { logSoftmax, softmax } from './ops/softmax.ts';
 export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
 // Learning from rewards of completions that the policy writes.
-export { type AdvantageOptions, advantages, type Baseline } from './rollout/advantages.ts';
+export {
+  type AdvantageBatch,
+  type AdvantageFunction,
+  type AdvantageOptions,
+  AGGREGATIONS,
+  type Aggregation,
+  advantages,
+  type Baseline,
+  type Scale,
+} from './rollout/advantages.ts';
 export { REWARDS, type RewardOptions } from './rollout/built-in-rewards.ts';
 export { RewardEvaluation } from './rollout/evaluation.ts';
+export { GRPOTrainer, type GRPOTrainerOptions } from './rollout/grpo-trainer.ts';
 export type { BatchReward, RewardBatch } from './rollout/rewards.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
 export { type RolloutSettings, RolloutSource } from './rollout/source.ts';
@@ -140,6 +150,9 @@ export {
   DPO_DEFAULTS,
   type DPOArgs,
   type DPOConfig,
+  GRPO_DEFAULTS,
+  type GRPOArgs,
+  type GRPOConfig,
   KTO_DEFAULTS,
   type KTOArgs,
   type KTOConfig,

@@ -27,7 +27,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> logprobs: array<f32>; // (R): log π of each token
 @group(0) @binding(2) var<storage, read> reference: array<f32>; // (R): log π_ref, or 0
 @group(0) @binding(3) var<storage, read> offsets: array<u32>; // (records + 1): where each completion's tokens start
-@group(0) @binding(4) var<storage, read_write> records: array<TokenRecord>; // (records, 7)
+@group(0) @binding(4) var<storage, read_write> records: array<TokenRecord>; // (records, 8)
 @group(0) @binding(5) var<storage, read_write> dlogprobs: array<f32>; // (R)
 @group(0) @binding(6) var<storage, read_write> sums: array<vec4f>; // (records)
 @group(0) @binding(7) var<storage, read> saved_sums: array<vec4f>; // the same, after gather_sums
@@ -54,10 +54,14 @@ struct TokenRecord {
   second_note: f32,
   third_note: f32,
   fourth_note: f32,
+  note_weight: f32, // what weighs notes in a mean over completions: its tokens, or 1
 }
 
 // A formula's own figures of a token, for metrics; it sets them before it returns.
 var<private> notes: vec4f;
+
+// What the notes of its completion weigh in a mean over completions, the same for all of its tokens; it may set that too.
+var<private> note_weight: f32;
 
 // What a thread has added up for the record.
 var<private> loss_part: f32;
@@ -158,7 +162,7 @@ fn write_record(sequence: u32, lane: u32) {
     records[sequence].loss += loss;
     return;
   }
-  records[sequence] = TokenRecord(loss, tokens, logp, means.x, means.y, means.z, means.w);
+  records[sequence] = TokenRecord(loss, tokens, logp, means.x, means.y, means.z, means.w, note_weight);
 }
 
 fn reduce_sum4(part: vec4f, lane: u32) -> vec4f {

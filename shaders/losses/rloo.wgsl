@@ -11,7 +11,7 @@ struct Options {
 }
 
 fn summand(token: Token, options: Options) -> vec4f {
-  return vec4f(token.logp - old_logprobs[token.row], 0.0, 0.0, 0.0);
+  return vec4f(log_ratio(token), 0.0, 0.0, 0.0);
 }
 
 fn loss(token: Token, options: Options) -> TokenResult {
@@ -20,6 +20,6 @@ fn loss(token: Token, options: Options) -> TokenResult {
   let loss = clipped_surrogate(ratio, gain, options.epsilon, options.epsilon_high);
   let low = select(0.0, 1.0, ratio < 1.0 - options.epsilon && gain < 0.0);
   let high = select(0.0, 1.0, ratio > 1.0 + options.epsilon_high && gain > 0.0);
-  notes = vec4f(low, high, token.sums.x, 0.0);
+  notes = vec4f(low, high, token.sums.x, low + high);
   return TokenResult(loss.value / token.tokens, loss.slope);
 }

@@ -8,6 +8,7 @@ import { LABELLED } from '../data/labelled-dataset.ts';
 import { PREFERENCES } from '../data/preference-dataset.ts';
 import { PROMPTS } from '../data/prompt-dataset.ts';
 import { TEXTS } from '../data/text-dataset.ts';
+import { GRPOTrainer } from '../rollout/grpo-trainer.ts';
 import { RLOOTrainer } from '../rollout/rloo-trainer.ts';
 import {
   LORA_DEFAULTS,
@@ -98,6 +99,14 @@ export const DPO = method({
   Trainer: DPOTrainer,
 });
 
+/** What trainers on rewards are given. */
+const REWARD_FUNCTIONS: Method['extra'] = {
+  options: ['reward'],
+  load: async ({ reward = [], maxCompletionLength = RLOO_DEFAULTS.maxCompletionLength }) => ({
+    rewardFuncs: await loadRewards(reward, { maxCompletionLength }),
+  }),
+};
+
 export const METHODS: readonly Method[] = [
   method({
     name: 'sft',
@@ -136,14 +145,25 @@ export const METHODS: readonly Method[] = [
       'rloo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --num-generations 8 --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
     rows: 'prompts',
     settings: TRAINERS.rloo,
-    extra: {
-      options: ['reward'],
-      load: async ({ reward = [], maxCompletionLength = RLOO_DEFAULTS.maxCompletionLength }) => ({
-        rewardFuncs: await loadRewards(reward, { maxCompletionLength }),
-      }),
-    },
+    extra: REWARD_FUNCTIONS,
     form: PROMPTS,
     Trainer: RLOOTrainer as never,
+  }),
+  method({
+    name: 'grpo',
+    summary: 'let the model write, and learn from rewards in groups (GRPO and relatives)',
+    description:
+      'Trains a LoRA adapter with group-relative policy optimization (Shao et al. 2024), or with the loss that --loss names: the ' +
+      'model writes several completions of each prompt, --reward rates them, and each is compared with the mean of its group. ' +
+      "TRL's --beta of 0 has no pull to the reference. On a small model a LoRA wants --learning-rate 1e-3, where TRL's default " +
+      `moves nothing. ${SHARED}`,
+    example:
+      'grpo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --num-generations 8 --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
+    rows: 'prompts',
+    settings: TRAINERS.grpo,
+    extra: REWARD_FUNCTIONS,
+    form: PROMPTS,
+    Trainer: GRPOTrainer as never,
   }),
   method({
     name: 'cpo',

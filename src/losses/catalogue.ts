@@ -55,6 +55,8 @@ export interface Loss {
   readonly options: Readonly<Record<string, LossOption>> & { readonly beta: LossOption };
   /** What is logged of the records that the loss writes. */
   readonly metrics: MetricColumns;
+  /** What is logged of them beside where the run has a reference. */
+  readonly referenceMetrics?: MetricColumns;
   /** Whether it is made of the policy alone. */
   readonly referenceFree?: boolean;
   /** Whether the loss is made of scores, so that another divergence than the reverse KL makes sense. */

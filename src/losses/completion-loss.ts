@@ -15,20 +15,20 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Loss } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, REVERSE_KL } from './divergences.ts';
-import { lossOptions } from './options.ts';
+import { type GivenOption, lossOptions } from './options.ts';
 import { DIVISORS, type DivisorContext, unitOf } from './units.ts';
 
 /** One loss of a list. */
 export interface Term {
   loss: Loss;
   /** Its options; defaults for what is left out. */
-  options?: Readonly<Record<string, number | undefined>>;
+  options?: Readonly<Record<string, GivenOption>>;
   /** 1 where it is left out. */
   weight?: number;
 }
 
-/** Lengths of the learned completions of a micro-batch, and of the optimizer step that it is a part of. */
-export type Lengths = Pick<DivisorContext, 'batch' | 'step'>;
+/** Lengths of the learned completions of a micro-batch, and of the optimizer step and rollout batch it is a part of. */
+export type Lengths = Omit<DivisorContext, 'options'>;
 
 /** The columns at hand, and how long one of each scope must be; unknown where it is undefined. */
 export interface GivenColumns {

@@ -9,7 +9,8 @@ import type { ColumnSpecs } from '../data/packing.ts';
 import { LOSSES, type Loss } from './catalogue.ts';
 import type { Term } from './completion-loss.ts';
 import { DIVERGENCES, type Divergence, divergenceNamed, REVERSE_KL } from './divergences.ts';
-import { LossOptionError, lossOptions } from './options.ts';
+import { type GivenOption, LossOptionError, lossOptions } from './options.ts';
+import { GROUP_RELATIVE_LOSSES } from './policy-losses.ts';
 import { type MetricColumns, PAIR_RECORD, type Unit, unitOf } from './units.ts';
 
 /** A loss by its name in the catalogue, or a descriptor from outside. */
@@ -55,7 +56,9 @@ export interface Family {
   readonly includes: (loss: Loss) => boolean;
   /** TRL's default `loss_type`. */
   readonly lossType: string;
-  readonly usesReference: boolean;
+  readonly usesReference: boolean | ((settings: LossSettings) => boolean);
+  /** What its losses are given of a run's settings; all as they are where it is left out. */
+  readonly prepared?: (settings: LossSettings) => LossSettings;
   /** A term that comes on top, and the setting that is its weight. */
   readonly plus?: { readonly lossType: string; readonly weight: string };
 }
@@ -84,6 +87,13 @@ export const FAMILIES = {
   sft: { includes: ({ name }) => name === 'nll', lossType: 'nll', usesReference: false },
   // Its KL is in the rewards.
   rloo: { includes: ({ name }) => name === 'rloo', lossType: 'rloo', usesReference: false },
+  grpo: {
+    includes: (loss) => GROUP_RELATIVE_LOSSES.includes(loss),
+    lossType: 'dapo',
+    usesReference: ({ beta }) => Number(beta ?? 0) > 0,
+    // The rewards hold β then.
+    prepared: (settings) => (settings.klIn === 'reward' ? { ...settings, beta: 0 } : settings),
+  },
 } as const satisfies Readonly<Record<string, Family>>;
 
 export type FamilyName = keyof typeof FAMILIES;
@@ -107,7 +117,8 @@ export function lossTypes(family: Family): string[] {
 }
 
 /** The loss that the settings describe. Throws {@link LossSettingsError}. */
-export function lossOf(family: Family, settings: LossSettings): TrainingLoss {
+export function lossOf(family: Family, given: LossSettings): TrainingLoss {
+  const settings = family.prepared?.(given) ?? given;
   const losses = ([settings.lossType].flat() as LossType[]).map((type) => lossNamed(family, type));
   const names = losses.map(({ name }) => name);
   const [first] = losses;
@@ -123,6 +134,8 @@ export function lossOf(family: Family, settings: LossSettings): TrainingLoss {
     if (weight !== 0) terms.push(term(named(family.plus.lossType), settings, weight));
   }
   const divergence = divergenceOf(settings);
+  const { usesReference: asks } = family;
+  const usesReference = typeof asks === 'function' ? asks(settings) : asks;
   const ldAlpha = settings.ldAlpha ?? 1;
   const loss: TrainingLoss = {
     terms,
@@ -132,10 +145,11 @@ export function lossOf(family: Family, settings: LossSettings): TrainingLoss {
     divergence,
     ldAlpha,
     weighted: settings.useWeighting ?? false,
-    usesReference: family.usesReference,
+    usesReference,
     metrics: Object.assign(
       {},
       ...terms.toReversed().map(({ loss }) => loss.metrics),
+      ...(usesReference ? terms.map(({ loss }) => loss.referenceMetrics) : []),
       settings.useWeighting ? { weights: PAIR_RECORD.weight } : {},
     ),
   };
@@ -168,7 +182,7 @@ function term(loss: Loss, settings: LossSettings, weight: number): Term {
   const given = Object.entries(settings).filter(
     ([name, value]) => isOwn(loss.options, name) && value !== undefined,
   );
-  const options = Object.fromEntries(given) as Record<string, number>;
+  const options = Object.fromEntries(given) as Record<string, GivenOption>;
   try {
     return { loss, options: lossOptions(loss, options), weight };
   } catch (error) {

@@ -14,6 +14,10 @@ export interface LossOption {
   readonly default: number;
   /** The values that the formula can take; any number if it is left out. */
   readonly range?: Range;
+  /** Another option of the formula, whose value it has where it is left out. */
+  readonly sameAs?: string | undefined;
+  /** Words and truth values that stand for numbers: `{ token: 0, sequence: 1 }`. */
+  readonly words?: Readonly<Record<string, number>>;
 }
 
 interface OptionParts<Trl extends TrlName, Trainer extends FamilyName, Always extends boolean>
@@ -54,13 +58,16 @@ export class LossOptionError extends RangeError {
   }
 }
 
+/** As a setting has it. */
+export type GivenOption = number | string | boolean | null | undefined;
+
 /**
- * The options of a loss with its defaults filled in. Throws an {@link LossOptionError} for a name that the
- * loss does not have, listing those it has, and for a value out of range.
+ * The options of a loss with its defaults filled in; null counts as left out. Throws an {@link LossOptionError} for a
+ * name that the loss does not have, listing those it has, and for a value out of range.
  */
 export function lossOptions(
   { name, options }: Pick<Loss, 'name' | 'options'>,
-  given: Readonly<Record<string, number | undefined>> = {},
+  given: Readonly<Record<string, GivenOption>> = {},
 ): LossOptions {
   const unknown = Object.keys(given).filter((key) => !isOwn(options, key));
   if (unknown.length > 0) {
@@ -68,12 +75,25 @@ export function lossOptions(
       say`loss ${name} has no ${unknown.join(', ')}; its options are ${Object.keys(options).join(', ')}`,
     );
   }
-  const values = Object.entries(options).map(([key, { default: usual, range = {} }]): [string, number] => {
-    const value = own(given, key) ?? usual;
-    if (inRange(value, range)) return [key, value];
+  const found = (
+    key: string,
+    { default: usual, sameAs, words = {} }: LossOption,
+  ): number | string | boolean => {
+    const value = own(given, key) ?? (sameAs === undefined ? undefined : own(given, sameAs));
+    if (value === undefined || value === null) return usual;
+    return typeof value === 'number' ? value : (own(words, String(value)) ?? value);
+  };
+  const values = Object.entries(options).map(([key, declared]): [string, number] => {
+    const { range = {}, words } = declared;
+    const value = found(key, declared);
+    if (typeof value === 'number' && inRange(value, range)) return [key, value];
+    if (words) {
+      const known = Object.keys(words).join(' or ');
+      throw new LossOptionError(say`loss ${name}: ${setting(key)} is ${String(value)}, but must be ${known}`);
+    }
     const reason = range.reason === undefined ? '' : `: ${range.reason}`;
     const within = `${rangeText(range) || 'a number'}${reason}`;
-    throw new LossOptionError(say`loss ${name}: ${setting(key)} is ${value}, but must be ${within}`);
+    throw new LossOptionError(say`loss ${name}: ${setting(key)} is ${String(value)}, but must be ${within}`);
   });
   return Object.fromEntries(values) as LossOptions;
 }

@@ -32,7 +32,7 @@ const aCompletion = { groups: (p: Readonly<Record<string, number>>) => p.records
 const kernelsOf = driverKernels({ gather_sums: aCompletion, forward: aCompletion, evaluate: aCompletion });
 
 /**
- * The weighted sum of the terms → records (S, 7), which live as long as the tape. Their figures are those of the first
+ * The weighted sum of the terms → records (S, 8), which live as long as the tape. Their figures are those of the first
  * term, the loss is the sum. Where `logprobs` needs a gradient, `scale` times the derivative goes into it at once.
  *
  * Throws a RangeError for shapes that do not fit, for unknown options, and for a term that is not about tokens.

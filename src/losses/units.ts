@@ -58,14 +58,21 @@ export const TOKEN_RECORD = {
   secondNote: 4,
   thirdNote: 5,
   fourthNote: 6,
-  width: 7,
+  /** What weighs notes in a mean over completions: tokens, or 1 where a note is of the whole completion. */
+  noteWeight: 7,
+  width: 8,
 } as const;
 
 /**
- * A metric by name: the column whose mean it is, or a column and another whose values weigh it: [reward, desirable] is
- * the mean reward of the desirable ones.
+ * A metric by name: the column whose mean it is, a column and another whose values weigh it ([reward, desirable] is the
+ * mean reward of the desirable ones), or the column whose least or largest value in the micro-batch it is.
  */
-export type MetricColumns = Readonly<Record<string, number | readonly [value: number, weight: number]>>;
+export type MetricColumns = Readonly<Record<string, MetricColumn>>;
+export type MetricColumn =
+  | number
+  | readonly [value: number, weight: number]
+  | { readonly least: number }
+  | { readonly most: number };
 
 /** What losses on pairs log, as TRL names it. */
 export const PAIR_METRICS: MetricColumns = {
@@ -101,8 +108,13 @@ export function recordMeans(
   width: number,
 ): Record<string, WeightedMean> {
   const means: Record<string, WeightedMean> = {};
-  for (const [name, columns] of Object.entries(metrics)) {
-    const [value, weight] = typeof columns === 'number' ? [columns, undefined] : columns;
+  for (const [name, column] of Object.entries(metrics)) {
+    const { value, weight, extreme } = partsOf(column);
+    if (extreme) {
+      const values = Array.from({ length: records.length / width }, (_, row) => records[row * width + value]);
+      if (values.length > 0) means[name] = { value: extreme(...(values as number[])), weight: values.length };
+      continue;
+    }
     let sum = 0;
     let total = 0;
     for (let row = 0; row < records.length; row += width) {
@@ -113,6 +125,20 @@ export function recordMeans(
     if (total > 0) means[name] = { value: sum / total, weight: total };
   }
   return means;
+}
+
+interface MetricParts {
+  value: number;
+  weight?: number;
+  extreme?: (...values: number[]) => number;
+}
+
+function partsOf(column: MetricColumn): MetricParts {
+  if (typeof column === 'number') return { value: column };
+  if ('least' in column) return { value: column.least, extreme: Math.min };
+  if ('most' in column) return { value: column.most, extreme: Math.max };
+  const [value, weight] = column;
+  return { value, weight };
 }
 
 /** The values alone. */
@@ -188,6 +214,8 @@ export interface DivisorContext {
   batch: readonly number[];
   /** Of the optimizer step. */
   step: readonly number[];
+  /** Of the rollout batch that the step is a part of; the step's where it is left out. */
+  rollout?: readonly number[];
   /** The loss's options. */
   options: Readonly<Record<string, number>>;
 }
@@ -200,8 +228,10 @@ export const DIVISORS = {
   sequence: () => OWN_TOKENS,
   /** The mean length in the micro-batch (TRL's direct losses; BNPO). */
   batch: ({ batch }) => mean(batch),
-  /** The mean length in the optimizer step (SFT; DAPO). */
+  /** The mean length in the optimizer step (SFT). */
   step: ({ step }) => mean(step),
+  /** The mean length in the rollout batch (DAPO). */
+  rollout: ({ step, rollout = step }) => mean(rollout),
   /** A length that is the same in every step (Dr. GRPO). */
   constant: ({ options }) => options.maxCompletionLength ?? 1,
   /** Nothing: the sum itself counts (RLOO). */

@@ -9,7 +9,7 @@ import type { Metrics } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
 import { standardDeviation } from './advantages.ts';
 import { type Rated, rate, type WeighedReward } from './rewards.ts';
-import { policyLogprobs, referenceLogprobs, type Samples } from './sampling.ts';
+import { policyLogprobs, policyScores, referenceLogprobs, type Samples } from './sampling.ts';
 
 export interface EarningSettings {
   beta: number;
@@ -17,6 +17,10 @@ export interface EarningSettings {
   /** From, to: rewards are clipped to it before the penalty; null leaves them. */
   rewardClipRange: readonly number[] | null;
   rewardTimeout: number;
+  /** Whether log-probabilities of the policy are wanted where no penalty needs them. */
+  scoresPolicy?: boolean;
+  /** Whether entropies are wanted. */
+  scoresEntropies?: boolean;
   /** Undefined in an evaluation. */
   step: number | undefined;
   signal: AbortSignal | undefined;
@@ -25,10 +29,12 @@ export interface EarningSettings {
 export interface Earned extends Rated {
   /** Per completion, r − β K1; null where nothing rated it. */
   returns: (number | null)[];
-  /** Σ log π − log π_ref of each completion; 0 where β is 0. */
-  logRatios: number[];
-  /** log π of each token under the policy that sampled. */
-  oldLogprobs: Float32Array[];
+  /** Σ log π − log π_ref of each completion; undefined where β is 0. */
+  logRatios: number[] | undefined;
+  /** log π of each token under the policy that sampled; undefined where nothing needs it. */
+  oldLogprobs: Float32Array[] | undefined;
+  /** Of the distribution of each token; undefined where they are not wanted. */
+  entropies: Float32Array[] | undefined;
   seconds: { rewarding: number; scoring: number };
 }
 
@@ -61,23 +67,39 @@ export async function earnings(
     { timeout: rewardTimeout, signal },
   );
   const middle = performance.now();
-  const oldLogprobs = await policyLogprobs(model, examples, temperature);
+  const { oldLogprobs, entropies } = await scoresOf(model, examples, settings);
   if (beta > 0 && !reference) throw new Error('a KL penalty needs a reference');
   const referenced =
     beta > 0 && reference
       ? await referenceLogprobs(model, reference, examples, { batchSize: REFERENCE_GROUPS, temperature })
       : undefined;
-  const logRatios = oldLogprobs.map((own, i) =>
-    referenced
-      ? own.reduce((sum, value, t) => sum + value - ((referenced[i] as Float32Array)[t] as number), 0)
-      : 0,
-  );
+  const logRatios =
+    referenced &&
+    oldLogprobs?.map((own, i) =>
+      own.reduce((sum, value, t) => sum + value - ((referenced[i] as Float32Array)[t] as number), 0),
+    );
   const returns = rated.rewards.map((reward, i) =>
-    reward === null ? null : clipped(reward, rewardClipRange) - beta * (logRatios[i] as number),
+    reward === null ? null : clipped(reward, rewardClipRange) - beta * (logRatios?.[i] ?? 0),
   );
   const end = performance.now();
   const seconds = { rewarding: (middle - start) / 1000, scoring: (end - middle) / 1000 };
-  return { ...rated, returns, logRatios, oldLogprobs, seconds };
+  return { ...rated, returns, logRatios, oldLogprobs, entropies, seconds };
+}
+
+/** Nothing that is not asked for. */
+async function scoresOf(
+  model: StepContext['model'],
+  examples: Samples['examples'],
+  { beta, temperature, scoresPolicy = false, scoresEntropies = false }: EarningSettings,
+): Promise<Pick<Earned, 'oldLogprobs' | 'entropies'>> {
+  if (!scoresEntropies) {
+    const isWanted = scoresPolicy || beta > 0;
+    const oldLogprobs = isWanted ? await policyLogprobs(model, examples, temperature) : undefined;
+    return { oldLogprobs, entropies: undefined };
+  }
+  const scores = await policyScores(model, examples, temperature);
+  const oldLogprobs = scoresPolicy || beta > 0 ? scores.map(({ logprobs }) => logprobs) : undefined;
+  return { oldLogprobs, entropies: scores.map(({ entropies }) => entropies) };
 }
 
 function clipped(reward: number, range: readonly number[] | null): number {
@@ -114,8 +136,7 @@ export function rolloutMetrics(
     reward: mean(total),
     reward_std: standardDeviation(total),
     frac_reward_zero_std: shareWithoutSpread(rewards, numGenerations),
-    kl: sum(logRatios) / Math.max(1, tokens),
-    'kl/sequence': mean(logRatios),
+    ...(logRatios && { kl: sum(logRatios) / Math.max(1, tokens), 'kl/sequence': mean(logRatios) }),
     objective: mean(numbers(returns)),
     ...metrics,
   };

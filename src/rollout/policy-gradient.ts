@@ -1,11 +1,15 @@
 /**
- * Experience for policy gradients: every completion learns in proportion to its advantage. A group whose advantages are all
- * zero has no gradient.
+ * Experience for policy gradients: every completion learns in proportion to its advantage. What is scored ahead of the step is
+ * what the loss cannot have for nothing: where the policy that learns is the one that wrote, ratios are 1, and a KL in the
+ * loss is computed with it. A group whose advantages are all zero has no gradient unless the loss holds a KL.
  */
-import type { ColumnSpecs } from '../data/packing.ts';
+import { own } from '../base/lookup.ts';
+import type { ColumnSpecs, TokenizedExample } from '../data/packing.ts';
+import { InputError, listed, quote } from '../io/errors.ts';
+import type { TrainingLoss } from '../losses/families.ts';
 import type { StepContext } from '../train/step.ts';
-import { advantages, type Baseline } from './advantages.ts';
-import { earnings, rolloutMetrics } from './earnings.ts';
+import type { AdvantageFunction } from './advantages.ts';
+import { type Earned, earnings, rolloutMetrics } from './earnings.ts';
 import type { Experience, ExperienceMaker, MakeOptions } from './experience.ts';
 import type { WeighedReward } from './rewards.ts';
 import type { Samples } from './sampling.ts';
@@ -13,48 +17,173 @@ import type { Samples } from './sampling.ts';
 export interface PolicyGradientSettings {
   numGenerations: number;
   temperature: number;
+  /** Of the KL penalty in the rewards; 0 where there is none. */
   beta: number;
-  rewardClipRange: readonly number[] | null;
-  normalizeAdvantages: boolean;
+  rewardClipRange?: readonly number[] | null;
   rewardTimeout: number;
+  /** Whether completions serve more than one step, so that the policy will have moved on from the one that wrote them. */
+  isReused: boolean;
+  /** Whether completions that were cut at their full length are left out of the loss. */
+  maskTruncatedCompletions?: boolean;
+  /** The share of tokens, those of the largest entropy, that have an advantage. */
+  topEntropyQuantile?: number;
+  /** Completions of a micro-batch, of whose tokens that share is taken. */
+  perDeviceTrainBatchSize: number;
 }
 
+/** What a column may hold. */
+interface Findings {
+  /** Per completion. */
+  advantages: readonly number[];
+  earned: Earned;
+  /** Per completion; undefined where every token has the advantage of its completion. */
+  masks: readonly (readonly boolean[])[] | undefined;
+}
+
+/** The columns that losses may read: numbers of completion i, one for each of its tokens where `perToken`. */
+const COLUMNS: Readonly<
+  Record<string, (found: Findings, i: number, tokens: number, perToken: boolean) => number[] | undefined>
+> = {
+  advantage: ({ advantages, masks }, i, tokens, perToken) => {
+    const value = advantages[i] as number;
+    if (!perToken) return [value];
+    return Array.from({ length: tokens }, (_, t) => (masks?.[i]?.[t] === false ? 0 : value));
+  },
+  oldLogprobs: ({ earned }, i) => earned.oldLogprobs && [...(earned.oldLogprobs[i] as Float32Array)],
+  reward: ({ earned }, i, tokens, perToken) =>
+    new Array<number>(perToken ? tokens : 1).fill(earned.rewards[i] ?? 0),
+};
+
 export class PolicyGradientExperience implements ExperienceMaker {
+  readonly reads: ColumnSpecs;
   readonly completions: number;
   readonly usesReference: boolean;
   readonly identity: unknown;
+  private readonly scoresPolicy: boolean;
+  private readonly skipsSilent: boolean;
 
+  /** Throws {@link InputError} for a loss that reads what rollouts do not have. */
   constructor(
-    readonly reads: ColumnSpecs,
+    loss: Pick<TrainingLoss, 'reads' | 'usesReference' | 'terms'>,
     private readonly rewards: readonly WeighedReward[],
-    private readonly baseline: Baseline,
+    private readonly advantages: AdvantageFunction,
     private readonly settings: PolicyGradientSettings,
   ) {
-    this.completions = settings.numGenerations;
-    this.usesReference = settings.beta > 0;
+    const { beta, numGenerations, isReused, topEntropyQuantile = 1 } = settings;
+    this.reads = loss.reads;
+    this.completions = numGenerations;
+    this.usesReference = beta > 0;
     this.identity = rewards.map(({ name, weight }) => [name, weight]);
+    const { oldLogprobs } = loss.reads;
+    this.scoresPolicy = (oldLogprobs && (isReused || oldLogprobs.default === undefined)) ?? false;
+    // What divides by the tokens of its micro-batch counts those of silent groups too.
+    this.skipsSilent = !loss.usesReference && loss.terms.every(({ loss: { over } }) => over !== 'batch');
+    requireColumns(loss.reads);
+    requireTokens(loss.reads, topEntropyQuantile);
   }
 
   async make(samples: Samples, context: StepContext, options: MakeOptions): Promise<Experience> {
-    const { rewards, baseline, settings } = this;
-    const { numGenerations, normalizeAdvantages: normalize } = settings;
-    const earned = await earnings(context, samples, rewards, { ...settings, ...options });
-    const values = advantages(earned.returns, { numGenerations, baseline, normalize });
-    const examples = samples.examples.map((example, p) => {
-      const own = p * numGenerations;
-      const oldLogprobs = earned.oldLogprobs.slice(own, own + numGenerations).flatMap((rows) => [...rows]);
-      return {
-        ...example,
-        columns: { advantage: [...values.subarray(own, own + numGenerations)], oldLogprobs },
-      };
+    const { rewards, settings, scoresPolicy } = this;
+    const { numGenerations, topEntropyQuantile = 1, rewardClipRange = null } = settings;
+    const scores = { scoresPolicy, scoresEntropies: topEntropyQuantile < 1 };
+    const earned = await earnings(context, samples, rewards, {
+      ...settings,
+      ...scores,
+      rewardClipRange,
+      ...options,
     });
+    const byFunction = new Map(
+      rewards.map(({ name, weight }) => [name, { weight, values: earned.byFunction.get(name) ?? [] }]),
+    );
+    const { returns } = earned;
+    const advantages = checked(this.advantages({ returns, byFunction, numGenerations }), returns.length);
+    const examples = this.examples(samples, { advantages, earned, masks: this.masks(samples, earned) });
+    const isSilent = ({ completions, columns }: TokenizedExample) =>
+      completions.every(({ length }) => length === 0) ||
+      (this.skipsSilent && [...Array.from(columns?.advantage ?? [1])].every((value) => value === 0));
     return {
       examples,
-      silent: examples.map(({ columns }) => columns.advantage.every((value) => value === 0)),
+      silent: examples.map(isSilent),
       metrics: rolloutMetrics(samples, earned, numGenerations),
       rewards: earned.rewards,
-      advantages: [...values],
+      advantages: [...advantages],
       seconds: earned.seconds,
     };
   }
+
+  /** A completion that is left out of the loss keeps its place, without tokens. */
+  private examples({ examples, finished }: Samples, found: Findings): TokenizedExample[] {
+    const { numGenerations, maskTruncatedCompletions = false } = this.settings;
+    return examples.map(({ prompt, completions: written }, p) => {
+      const completions = written.map((ids, c) =>
+        maskTruncatedCompletions && finished[p * numGenerations + c] === 'length' ? [] : ids,
+      );
+      const columns = Object.entries(this.reads).flatMap(([name, { per }]): [string, number[]][] => {
+        const column = completions.map(({ length }, c) => {
+          const i = p * numGenerations + c;
+          const perToken = per === 'row';
+          return length === 0 && perToken ? [] : COLUMNS[name]?.(found, i, length, perToken);
+        });
+        return column.some((values) => !values) ? [] : [[name, column.flatMap((values) => values ?? [])]];
+      });
+      return { prompt, completions, columns: Object.fromEntries(columns) };
+    });
+  }
+
+  /** Of each completion the tokens that have an advantage, by the entropies of a micro-batch. */
+  private masks({ finished }: Samples, { entropies }: Earned): boolean[][] | undefined {
+    const { topEntropyQuantile = 1, maskTruncatedCompletions, perDeviceTrainBatchSize: size } = this.settings;
+    if (!entropies) return undefined;
+    return entropies.map((values, i) => {
+      const start = i - (i % size);
+      const batch = entropies.slice(start, start + size);
+      const isLearned = (_: unknown, b: number) =>
+        !(maskTruncatedCompletions && finished[start + b] === 'length');
+      const threshold = quantile(
+        batch.filter(isLearned).flatMap((each) => [...each]),
+        1 - topEntropyQuantile,
+      );
+      return Array.from(values, (value) => value >= threshold);
+    });
+  }
+}
+
+/** Linear between the two neighbors, as torch.quantile; 0 of nothing. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const place = share * (sorted.length - 1);
+  const below = sorted[Math.floor(place)] ?? 0;
+  const above = sorted[Math.ceil(place)] ?? below;
+  return below + (place - Math.floor(place)) * (above - below);
+}
+
+function checked(values: ArrayLike<number>, count: number): number[] {
+  const all = Array.from(values);
+  if (all.length !== count) {
+    const what = `returned ${all.length} advantages for ${count} completions`;
+    throw new InputError('advantage function', what, 'Return one for each');
+  }
+  const wrong = all.findIndex((value) => !Number.isFinite(value));
+  if (wrong < 0) return all;
+  const what = `returned ${quote(all[wrong])} for completion ${wrong + 1}`;
+  throw new InputError(
+    'advantage function',
+    what,
+    'Return a finite number; 0 learns nothing from a completion',
+  );
+}
+
+function requireColumns(reads: ColumnSpecs): void {
+  const unknown = Object.entries(reads).find(
+    ([name, spec]) => !own(COLUMNS, name) && spec.default === undefined,
+  );
+  if (!unknown) return;
+  const what = `the loss reads the column ${quote(unknown[0])}, which completions do not have`;
+  throw new InputError('settings', what, `Columns of completions: ${listed(Object.keys(COLUMNS))}`);
+}
+
+function requireTokens({ advantage }: ColumnSpecs, topEntropyQuantile: number): void {
+  if (topEntropyQuantile === 1 || advantage?.per === 'row') return;
+  const what = 'topEntropyQuantile chooses tokens, and the loss reads one advantage for each completion';
+  throw new InputError('settings', what, "Let the loss read advantages per 'row'");
 }

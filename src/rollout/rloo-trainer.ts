@@ -3,65 +3,23 @@
  * writes several completions of each prompt, and each learns from its reward, less β times its log-ratio to the reference,
  * compared with those of the others.
  */
-import type { PromptRow } from '../data/prompt-dataset.ts';
-import { InputError } from '../io/errors.ts';
 import { FAMILIES } from '../losses/families.ts';
 import { type RLOOArgs, type RLOOConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
-import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
-import { RewardEvaluation } from './evaluation.ts';
-import { PolicyGradientExperience } from './policy-gradient.ts';
-import { type BatchReward, weighedRewards } from './rewards.ts';
-import { repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
-import { RolloutSource } from './source.ts';
+import { AGGREGATIONS } from './advantages.ts';
+import { policyGradientTask, type RolloutTrainerOptions, withFittingLength } from './policy-gradient-task.ts';
 
-export interface RLOOTrainerOptions extends DataOptions<RLOOArgs, readonly PromptRow[]> {
-  /** What completions are rated by; several add up by `rewardWeights`. */
-  rewardFuncs: BatchReward | readonly BatchReward[];
-}
+export interface RLOOTrainerOptions extends RolloutTrainerOptions<RLOOArgs> {}
 
 export class RLOOTrainer extends Trainer<RLOOConfig> {
   /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
   constructor(options: RLOOTrainerOptions) {
-    const { model, processingClass: tokenizer, trainDataset, evalDataset = [], rewardFuncs } = options;
     const given = resolveConfig<RLOOConfig>(TRAINERS.rloo, options.args, options.peftConfig);
-    const { maxPositionEmbeddings } = model.config;
-    if (!tokenizer)
-      throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
-    const { length: maxCompletionLength, notice } = fittingLength(
-      given.maxCompletionLength,
-      options.args,
-      maxPositionEmbeddings,
-    );
-    const config = { ...given, maxCompletionLength };
-    const prompts = tokenizePrompts(trainDataset, tokenizer, model, maxCompletionLength);
-    const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
-    const rewards = weighedRewards([rewardFuncs].flat(), config.rewardWeights);
-    const epsilonHigh = config.epsilonHigh ?? config.epsilon;
-    const loss = resolveLoss(FAMILIES.rloo, { ...config, epsilonHigh, lossType: FAMILIES.rloo.lossType });
-    const maker = new PolicyGradientExperience(loss.reads, rewards, 'leave_one_out', config);
-    super(options, {
-      config,
-      loss,
-      source: new RolloutSource({ model, tokenizer, prompts, maker, settings: config }),
-      evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),
-      temperature: config.temperature,
-      notices: [...samplingNotices(model), repeatedPrompts(prompts), notice].filter(
-        (line) => line !== undefined,
-      ),
-    });
+    const { config, notices } = withFittingLength(given, options);
+    const { lossType } = FAMILIES.rloo;
+    const { beta: penalty, normalizeAdvantages: normalize } = config;
+    const advantages = AGGREGATIONS.sum_then_normalize({ baseline: 'leave_one_out', normalize });
+    const loss = resolveLoss(FAMILIES.rloo, { ...config, lossType });
+    super(options, policyGradientTask(options, config, { loss, advantages, penalty, notices }));
   }
-}
-
-/** TRL's default of 512 new tokens shrinks to half of the model's positions where it would leave no room for a prompt. */
-function fittingLength(
-  wanted: number,
-  given: RLOOArgs | undefined,
-  positions: number,
-): { length: number; notice?: string } {
-  const most = Math.floor(positions / 2);
-  const isChosen = (given?.maxCompletionLength ?? given?.max_completion_length) !== undefined;
-  if (isChosen || wanted <= most) return { length: wanted };
-  const notice = `maxCompletionLength is ${most}: the model has ${positions} positions, and prompts need some.`;
-  return { length: most, notice };
 }

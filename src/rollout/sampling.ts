@@ -5,7 +5,7 @@
  */
 import { say, setting } from '../base/sentence.ts';
 import type { Message } from '../data/chat-template.ts';
-import { packExamples, type TokenizedExample } from '../data/packing.ts';
+import { packExamples, type TokenizedExample, type TokenizedSequence } from '../data/packing.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { notice } from '../data/tokenize-completions.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -21,7 +21,7 @@ import {
 } from '../model/generation.ts';
 import type { GenerationOptions } from '../model/generation-options.ts';
 import type { Reference } from '../train/reference.ts';
-import { sequenceLogprobs } from '../train/sequence-logprobs.ts';
+import { type SequenceScores, sequenceLogprobs, sequenceScores } from '../train/sequence-logprobs.ts';
 
 /** A row with its token ids. */
 export interface Prompt {
@@ -158,10 +158,22 @@ export function policyLogprobs(
   examples: readonly TokenizedExample[],
   temperature: number,
 ): Promise<Float32Array[]> {
-  const sequences = examples.flatMap(({ prompt, completions }) =>
+  return sequenceLogprobs(model, sequencesOf(examples), { temperature });
+}
+
+/** The same with entropies. */
+export function policyScores(
+  model: CausalLM,
+  examples: readonly TokenizedExample[],
+  temperature: number,
+): Promise<SequenceScores[]> {
+  return sequenceScores(model, sequencesOf(examples), { temperature });
+}
+
+function sequencesOf(examples: readonly TokenizedExample[]): TokenizedSequence[] {
+  return examples.flatMap(({ prompt, completions }) =>
     completions.map((completion) => ({ prompt, completion })),
   );
-  return sequenceLogprobs(model, sequences, { temperature });
 }
 
 /** log π_ref of the same, some examples at a time. */

@@ -43,6 +43,8 @@ export interface RolloutParts {
   prompts: readonly Prompt[];
   maker: ExperienceMaker;
   settings: RolloutSettings;
+  /** Where completions come from; the model writes them where it is left out. */
+  sample?: typeof sampleCompletions;
 }
 
 /** A rollout batch that is learned from. */
@@ -71,7 +73,7 @@ export class RolloutSource implements ExampleSource {
   constructor(private readonly parts: RolloutParts) {
     const { prompts, maker, settings } = parts;
     const { perDeviceTrainBatchSize: batch, gradientAccumulationSteps: accumulation } = settings;
-    const { stepsPerGeneration, numIterations, numGenerations, seed, shuffleDataset } = settings;
+    const { stepsPerGeneration, numGenerations, seed, shuffleDataset } = settings;
     if (prompts.length === 0)
       throw new InputError('training data', 'has no rows', 'Give at least one prompt');
     const microBatches = stepsPerGeneration ?? accumulation;
@@ -81,7 +83,7 @@ export class RolloutSource implements ExampleSource {
     this.batchSize = batch / numGenerations;
     this.groupsPerStep = this.batchSize * accumulation;
     const parts_ = microBatches / accumulation;
-    this.serves = parts_ * numIterations;
+    this.serves = stepsServed(settings);
     this.order = {
       examples: prompts.length,
       stepSize: this.groupsPerStep * parts_,
@@ -130,6 +132,7 @@ export class RolloutSource implements ExampleSource {
     return {
       examples: examples.filter((_, i) => isOfStep(i) && !silent[i]),
       silent: examples.filter((_, i) => isOfStep(i) && silent[i]),
+      lengths: examples.flatMap(({ completions }) => completions.map(({ length }) => length)),
       metrics: { ...metrics, groups_skipped: silent.filter((is, i) => is && isOfStep(i)).length },
     };
   }
@@ -161,12 +164,12 @@ export class RolloutSource implements ExampleSource {
     context: StepContext,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<TrainEvent, Rollouts | undefined> {
-    const { model, tokenizer, prompts, settings, maker } = this.parts;
+    const { model, tokenizer, prompts, settings, maker, sample = sampleCompletions } = this.parts;
     const chosen = [...examplesOfStep(this.order, number)].map((i) => prompts[i] as Prompt);
     const drawing = { ...settings, seed: settings.seed + number };
     const mostTokens = chosen.length * settings.numGenerations * settings.maxCompletionLength;
     const clock = stopwatch();
-    const writing = sampleCompletions(model, tokenizer, chosen, drawing, signal);
+    const writing = sample(model, tokenizer, chosen, drawing, signal);
     let samples: Samples | undefined;
     for (;;) {
       const next = await writing.next();
@@ -195,14 +198,24 @@ export class RolloutSource implements ExampleSource {
 
   private isExample(example: unknown): boolean {
     if (!isObject(example) || !isObject(example.columns) || !Array.isArray(example.completions)) return false;
-    if (!areIds(example.prompt) || !example.completions.every(areIds)) return false;
+    if (!areIds(example.prompt) || !example.completions.every(isLeftOutOrIds)) return false;
     const { columns } = example;
     const shape = example as unknown as TokenizedExample;
-    return Object.entries(this.parts.maker.reads).every(([name, { per }]) => {
+    return Object.entries(this.parts.maker.reads).every(([name, { per, default: usual }]) => {
       const values = own(columns, name);
+      if (values === undefined) return usual !== undefined;
       return Array.isArray(values) && values.length === LENGTHS[per](shape) && values.every(Number.isFinite);
     });
   }
+}
+
+/** Optimizer steps that a rollout batch serves. */
+export function stepsServed({
+  gradientAccumulationSteps: accumulation,
+  stepsPerGeneration,
+  numIterations,
+}: Pick<RolloutSettings, 'gradientAccumulationSteps' | 'stepsPerGeneration' | 'numIterations'>): number {
+  return ((stepsPerGeneration ?? accumulation) / accumulation) * numIterations;
 }
 
 /** How many numbers a column of an example has. */
@@ -216,6 +229,11 @@ const zeros = (length: number) => new Array<number>(length).fill(0);
 
 function areIds(ids: unknown): boolean {
   return Array.isArray(ids) && ids.length > 0 && ids.every((id) => Number.isSafeInteger(id) && id >= 0);
+}
+
+/** A completion that is left out of the loss has no tokens. */
+function isLeftOutOrIds(ids: unknown): boolean {
+  return areIds(ids) || (Array.isArray(ids) && ids.length === 0);
 }
 
 function report(

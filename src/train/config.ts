@@ -15,6 +15,7 @@ import {
   type CPOConfig,
   type DPOConfig,
   defaultsOf,
+  type GRPOConfig,
   type KTOConfig,
   type ORPOConfig,
   type RLOOConfig,
@@ -30,6 +31,8 @@ export {
   type CPOConfig,
   type DPOArgs,
   type DPOConfig,
+  type GRPOArgs,
+  type GRPOConfig,
   type KTOArgs,
   type KTOConfig,
   LORA_LEARNING_RATE,
@@ -54,6 +57,7 @@ export const ORPO_DEFAULTS: Readonly<ORPOConfig> = defaultsOf(TRAINERS.orpo);
 export const KTO_DEFAULTS: Readonly<KTOConfig> = defaultsOf(TRAINERS.kto);
 export const SFT_DEFAULTS: Readonly<SFTConfig> = defaultsOf(TRAINERS.sft);
 export const RLOO_DEFAULTS: Readonly<RLOOConfig> = defaultsOf(TRAINERS.rloo);
+export const GRPO_DEFAULTS: Readonly<GRPOConfig> = defaultsOf(TRAINERS.grpo);
 export const LORA_DEFAULTS: Readonly<LoraConfig> = defaultsOf({ settings: LORA, defaults: {} });
 
 /** What the decoder keeps of its layers under these settings. */

@@ -3,7 +3,17 @@
  * on arrays that were read late. Loss and rewards come from the loss's own records; no formula of it stands here.
  */
 
-import { type MetricColumns, recordMeans, type Side, type WeightedMean } from '../losses/units.ts';
+import type { ExampleShape } from '../data/packing.ts';
+import {
+  lengthsOf,
+  type MetricColumn,
+  type MetricColumns,
+  recordMeans,
+  recordsOf,
+  type Side,
+  type Unit,
+  type WeightedMean,
+} from '../losses/units.ts';
 import { STATS_WIDTH } from '../ops/token-logprob.ts';
 import type { Metrics } from './events.ts';
 
@@ -29,7 +39,7 @@ export type BatchMeans = Readonly<Record<string, WeightedMean>>;
 /**
  * TRL's metrics. Sequence sums for `logps`, token means for `logits`, `entropy` and `mean_token_accuracy` (chosen
  * alone). `kl` (k1) and `kl/k3` are Schulman's estimators per sequence, on the batch's completions; a loss that
- * logs a `kl` of its own keeps it.
+ * logs a `kl` of its own keeps it. Of samples of the policy `kl/sequence` is the former.
  */
 export function batchMeans(
   batch: BatchReadback,
@@ -61,6 +71,12 @@ export function batchMeans(
   if (reference) {
     const d = (row: number) => (reference[row] as number) - (values[row] as number);
     log('kl', all, (row) => -d(row), completions);
+    log(
+      'kl/sequence',
+      rowsOf((side) => side === 'sampled'),
+      (row) => -d(row),
+      completions,
+    );
     log('kl/k3', all, (row) => Math.expm1(d(row)) - d(row), completions);
   }
   const [chosenReward, rejectedReward] = [own['rewards/chosen'], own['rewards/rejected']];
@@ -70,10 +86,22 @@ export function batchMeans(
   return { ...means, ...own };
 }
 
-/** What so many records would log that are known to be zero, without computing them. */
-export function silentMeans(columns: MetricColumns, records: number): BatchMeans {
+/** What examples would log whose loss and gradient are known to be zero, without computing them. */
+export function silentMeans(
+  columns: MetricColumns,
+  examples: readonly ExampleShape[],
+  unit: Unit,
+): BatchMeans {
+  const records = recordsOf(examples, unit);
   if (records === 0) return {};
-  return Object.fromEntries(Object.keys(columns).map((name) => [name, { value: 0, weight: records }]));
+  const tokens = lengthsOf(examples, unit.learned).reduce((sum, length) => sum + length, 0);
+  const isWeighed = (column: MetricColumn) => Array.isArray(column);
+  return Object.fromEntries(
+    Object.entries(columns).map(([name, column]) => [
+      name,
+      { value: 0, weight: isWeighed(column) ? tokens : records },
+    ]),
+  );
 }
 
 /** The means of several batches joined, each by its weight. */

@@ -13,7 +13,7 @@ import { gather } from '../ops/gather.ts';
 import { linear } from '../ops/linear.ts';
 import { product } from '../ops/product.ts';
 import { padded } from '../ops/product-size.ts';
-import { headLogprobs } from '../ops/token-logprob.ts';
+import { headLogprobs, type TokenLogprobs } from '../ops/token-logprob.ts';
 import type { ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -92,8 +92,13 @@ export function scoredStates(
  * log π(target | what comes before) of every scored row of the batch, (R), of the policy that samples at this temperature.
  */
 export function rowLogprobs(tape: Tape, model: CausalLM, batch: DeviceBatch, temperature = 1): Tensor {
+  return rowScores(tape, model, batch, temperature).logprobs;
+}
+
+/** The same with the statistics of each row. */
+export function rowScores(tape: Tape, model: CausalLM, batch: DeviceBatch, temperature = 1): TokenLogprobs {
   const states = scoredStates(tape, model, batch, { temperature });
-  return headLogprobs(tape, states, model.head, batch.targets).logprobs;
+  return headLogprobs(tape, states, model.head, batch.targets);
 }
 
 class LogprobScorer implements Scorer {

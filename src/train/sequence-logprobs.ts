@@ -8,8 +8,9 @@ import { requireTokenIds } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
+import { STATS_WIDTH } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';
-import { rowLogprobs } from './scorer.ts';
+import { rowScores } from './scorer.ts';
 
 export interface ScoreOptions {
   /** Most tokens at a time, default 2048; a longer sequence has a batch of its own. */
@@ -29,15 +30,41 @@ export interface ScoreOptions {
 export async function sequenceLogprobs(
   model: CausalLM,
   sequences: readonly TokenizedSequence[],
-  { batchTokens = 2048, temperature = 1, signal, onProgress }: ScoreOptions = {},
+  options: ScoreOptions = {},
 ): Promise<Float32Array[]> {
+  const scores = await scored(model, sequences, options, false);
+  return scores.map(({ logprobs }) => logprobs);
+}
+
+/** Of a completion's tokens. */
+export interface SequenceScores {
+  logprobs: Float32Array;
+  /** Of the distribution that each token was drawn from, in nats. */
+  entropies: Float32Array;
+}
+
+/** The same with entropies. */
+export function sequenceScores(
+  model: CausalLM,
+  sequences: readonly TokenizedSequence[],
+  options: ScoreOptions = {},
+): Promise<SequenceScores[]> {
+  return scored(model, sequences, options, true);
+}
+
+async function scored(
+  model: CausalLM,
+  sequences: readonly TokenizedSequence[],
+  { batchTokens = 2048, temperature = 1, signal, onProgress }: ScoreOptions,
+  withEntropies: boolean,
+): Promise<SequenceScores[]> {
   for (const [i, sequence] of sequences.entries()) check(model, sequence, `sequence ${i + 1}`);
   if (!(temperature > 0 && Number.isFinite(temperature)))
     throw new InputError('temperature', `is ${temperature}`, 'Give a number above 0');
-  const results: Float32Array[] = [];
+  const results: SequenceScores[] = [];
   for (const batch of cut(sequences, batchTokens)) {
     signal?.throwIfAborted();
-    results.push(...(await score(model, batch, temperature)));
+    results.push(...(await score(model, batch, temperature, withEntropies)));
     onProgress?.(results.length, sequences.length);
   }
   return results;
@@ -47,18 +74,26 @@ async function score(
   model: CausalLM,
   examples: readonly TokenizedExample[],
   temperature: number,
-): Promise<Float32Array[]> {
+  withEntropies: boolean,
+): Promise<SequenceScores[]> {
   const { gpu } = model;
   const packed = packExamples(examples);
   const [, ...ends] = packed.sequenceOffsets;
-  if (packed.rows.length === 0) return ends.map(() => new Float32Array(0));
+  const nothing = new Float32Array(0);
+  if (packed.rows.length === 0) return ends.map(() => ({ logprobs: nothing, entropies: nothing }));
   const batch = new DeviceBatch(gpu, packed);
   const tape = Tape.forInference(gpu);
-  const pending = gpu.read(rowLogprobs(tape, model, batch, temperature));
+  const { logprobs, stats } = rowScores(tape, model, batch, temperature);
+  const pending = Promise.all([gpu.read(logprobs), withEntropies ? gpu.read(stats) : undefined]);
   tape.dispose();
   batch.dispose();
-  const values = new Float32Array(await pending);
-  return ends.map((end, s) => values.slice(packed.sequenceOffsets[s], end));
+  const [values, table] = await pending;
+  const rows = new Float32Array(values);
+  const entropies = table && new Float32Array(table).filter((_, i) => i % STATS_WIDTH === 0);
+  return ends.map((end, s) => {
+    const start = packed.sequenceOffsets[s];
+    return { logprobs: rows.slice(start, end), entropies: entropies?.slice(start, end) ?? nothing };
+  });
 }
 
 /** Runs of sequences of at most `batchTokens` tokens, neighbors with the same prompt as one example. */

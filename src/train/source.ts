@@ -13,6 +13,8 @@ export interface SourcedStep {
   examples: readonly TokenizedExample[];
   /** Examples of the step whose loss and gradient are zero: counted in its means, and not computed. */
   silent?: readonly TokenizedExample[];
+  /** Lengths of all completions written together with these, where a loss divides by their mean; the step's by default. */
+  lengths?: readonly number[];
   /** Figures of the examples themselves, logged with the step: rewards, lengths. */
   metrics?: Metrics;
 }

@@ -33,13 +33,15 @@ export interface StepResult {
 
 /**
  * Runs a micro-batch on `gpu`, which may be a counting one. Where it is a part of an optimizer step's examples, gradients
- * are added to the parameters'; without a step the examples are only evaluated.
+ * are added to the parameters'; without a step the examples are only evaluated. `rollout` has the lengths of all completions
+ * that were written together with the step's.
  */
 export function runBatch(
   gpu: Gpu,
   context: StepContext,
   examples: readonly TokenizedExample[],
   step?: readonly TokenizedExample[],
+  rollout?: readonly number[],
 ): StepResult {
   const { model, scorer, loss, reference } = context;
   const { unit } = loss;
@@ -52,7 +54,11 @@ export function runBatch(
   const all = step ?? examples;
   const share = {
     scale: 1 / recordsOf(all, unit),
-    lengths: { batch: lengthsOf(examples, unit.learned), step: lengthsOf(all, unit.learned) },
+    lengths: {
+      batch: lengthsOf(examples, unit.learned),
+      step: lengthsOf(all, unit.learned),
+      ...(rollout && { rollout }),
+    },
   };
   const scored = { values, stats, reference: referenceRows, offsets, columns };
   const { records } = batchLoss(tape, loss, scored, share);

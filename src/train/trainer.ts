@@ -8,7 +8,6 @@ import { InputError } from '../io/errors.ts';
 import type { LoraArgs } from '../io/lora-settings.ts';
 import type { Adapter } from '../io/peft.ts';
 import { shortNames } from '../io/target-modules.ts';
-import { recordsOf } from '../losses/units.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { freshAdapter, type LoraAdapter } from '../model/lora.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
@@ -182,14 +181,15 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */
-  private runStep(step: number, { examples, silent = [], metrics: ofSource }: SourcedStep): PendingStep {
+  private runStep(step: number, sourced: SourcedStep): PendingStep {
     const { source, loss } = this.task;
     const { batchSize } = source;
+    const { examples, silent = [], lengths, metrics: ofSource } = sourced;
     const all = [...examples, ...silent];
     const results = [];
     for (let start = 0; start < examples.length; start += batchSize) {
       const batch = examples.slice(start, start + batchSize);
-      results.push(runBatch(this.model.gpu, this.context, batch, all));
+      results.push(runBatch(this.model.gpu, this.context, batch, all, lengths));
     }
     const rate = learningRate(this.schedule, step);
     const norm = this.optimizer.step(step, rate);
@@ -201,7 +201,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const { numTokens } = this.state;
     const metrics = Promise.all([Promise.all(results.map((result) => result.means)), norm]).then(
       ([parts, gradNorm]) => ({
-        ...joinMeans([...parts, silentMeans(loss.metrics, recordsOf(silent, loss.unit))]),
+        ...joinMeans([...parts, silentMeans(loss.metrics, silent, loss.unit)]),
         ...ofSource,
         grad_norm: gradNorm,
         learning_rate: rate,

@@ -161,7 +161,9 @@ describe('tokenLoss', () => {
           const rows = rowsOf(lengths, seed + 1);
           const step = [...lengths, 11, 2];
           const mean = (all: readonly number[]) => all.reduce((a, b) => a + b, 0) / all.length;
-          const divisors = { sequence: 0, batch: mean(lengths), step: mean(step), constant: 1, sum: 1 };
+          // Without a rollout batch the step's.
+          const of = { batch: mean(lengths), step: mean(step), rollout: mean(step) };
+          const divisors = { sequence: 0, ...of, constant: 1, sum: 1 };
           const losses = (logp: Float64Array) =>
             reference(rows, logp, {}).map(
               (tokens) => tokens.reduce((a, b) => a + b, 0) / (divisors[over] || tokens.length),

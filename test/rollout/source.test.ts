@@ -239,7 +239,7 @@ describe('rollout/source', () => {
     for (const wrong of [
       { ...saved, number: 'one' },
       { ...saved, examples: [{ ...example, prompt: ['a'] }] },
-      { ...saved, examples: [{ ...example, columns: { advantage: [0] } }] },
+      { ...saved, examples: [{ ...example, columns: { oldLogprobs: [-1] } }] },
       { ...saved, silent: [] },
       [saved],
     ]) {

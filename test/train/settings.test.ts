@@ -272,8 +272,10 @@ describe("the catalogue's options", () => {
   it('are all that formulas read beside β', () => {
     const read = Object.values(LOSSES).flatMap(({ options }) => Object.keys(options));
     const names = declared.map(([name]) => name).filter((name) => name !== FAMILIES.cpo.plus.weight);
-    // These two are settings with defaults of their own.
-    expect(new Set(read)).to.deep.equal(new Set(['beta', 'epsilonHigh', ...names]));
+    // These are settings of trainers, with defaults or words of their own.
+    const ofTrainers = ['beta', 'epsilonHigh', 'delta', 'importanceSamplingLevel', 'useBiasCorrectionKl'];
+    const others = [...ofTrainers, 'offPolicyMaskThreshold', 'maxCompletionLength'];
+    expect(new Set(read)).to.deep.equal(new Set([...others, ...names]));
   });
 });
 

@@ -133,6 +133,10 @@ export const REFERENCE = {
     trl: 'use_weighting',
     help: 'weigh pairs by how likely the policy finds them (WPO)',
   }),
+};
+
+/** For trainers whose reference may follow the policy. */
+export const MOVING = {
   /** TR-DPO: whether the reference follows the policy. */
   syncRefModel: boolean({
     default: false,

@@ -2,7 +2,7 @@
  * The settings of trainers whose policy writes its own completions: how many, how long, how they are rated, and how often a
  * batch of them is learned from. Names and defaults are TRL's.
  */
-import { boolean, number, numbers, whole } from '../../base/setting.ts';
+import { boolean, choice, number, numbers, whole } from '../../base/setting.ts';
 
 export const ROLLOUTS = {
   /** Strength of the pull to the reference: the KL penalty in the rewards. */
@@ -68,20 +68,6 @@ export const ROLLOUTS = {
     trl: 'reward_weights',
     help: 'a weight for each reward',
   }),
-  /** From, to: rewards are clipped to it before the penalty. */
-  rewardClipRange: numbers({
-    default: null,
-    group: 'rollouts',
-    trl: 'reward_clip_range',
-    help: 'from, to: rewards are clipped to it before the penalty',
-  }),
-  /** Whether advantages are standardized over the batch of completions. */
-  normalizeAdvantages: boolean({
-    default: false,
-    group: 'rollouts',
-    trl: 'normalize_advantages',
-    help: 'standardize advantages over the batch of completions',
-  }),
   /** The upper bound of the ratio is 1 plus this; null for epsilon. */
   epsilonHigh: number({
     default: null,
@@ -97,5 +83,94 @@ export const ROLLOUTS = {
     group: 'rollouts',
     trl: null,
     help: 'seconds that a reward function may take for a batch',
+  }),
+};
+
+/** What RLOO may do to rewards and advantages. */
+export const RETURNS = {
+  /** From, to: rewards are clipped to it before the penalty. */
+  rewardClipRange: numbers({
+    default: null,
+    group: 'rollouts',
+    trl: 'reward_clip_range',
+    help: 'from, to: rewards are clipped to it before the penalty',
+  }),
+  /** Whether advantages are standardized over the batch of completions. */
+  normalizeAdvantages: boolean({
+    default: false,
+    group: 'rollouts',
+    trl: 'normalize_advantages',
+    help: 'standardize advantages over the batch of completions',
+  }),
+};
+
+/** The settings of group-relative policy optimization. */
+export const GROUP_RELATIVE = {
+  /** Where the KL to the reference is: in the loss of each token, as TRL has it, or in the rewards, as RLOO has it. */
+  klIn: choice(['loss', 'reward'], {
+    default: 'loss',
+    group: 'loss',
+    trl: null,
+    help: 'where the KL to the reference is: in the loss of each token (loss), or in the rewards (reward)',
+  }),
+  /** Whether ratios to the sampling policy are of tokens or of whole completions (GSPO). */
+  importanceSamplingLevel: choice(['token', 'sequence'], {
+    default: 'token',
+    group: 'loss',
+    trl: 'importance_sampling_level',
+    help: 'ratios to the sampling policy are of tokens, or of whole completions (GSPO)',
+  }),
+  /** Whether the KL term of a token is multiplied by its ratio. */
+  useBiasCorrectionKl: boolean({
+    default: true,
+    off: 'do not multiply the KL term of a token by its ratio',
+    group: 'loss',
+    trl: 'use_bias_correction_kl',
+    help: 'multiply the KL term of a token by its ratio',
+  }),
+  /** A further bound of the ratio, for tokens with an advantage below 0; null for none. */
+  delta: number({
+    default: null,
+    range: { above: 0 },
+    group: 'loss',
+    trl: 'delta',
+    help: 'a further bound of the ratio, which should be above 1 plus epsilon-high',
+  }),
+  /** Bad completions whose mean log π_old/π is above this have no policy term; null keeps all. */
+  offPolicyMaskThreshold: number({
+    default: null,
+    range: {},
+    group: 'loss',
+    trl: 'off_policy_mask_threshold',
+    help: 'leaves out completions with an advantage below 0 whose mean log-ratio of old to new is above this',
+  }),
+  /** What advantages are divided by: the standard deviation of their group, of the batch, or nothing (Dr. GRPO). */
+  scaleRewards: choice(['group', 'batch', 'none'], {
+    default: 'group',
+    group: 'rollouts',
+    trl: 'scale_rewards',
+    help: 'divide advantages by the standard deviation of their group, of the batch, or not (none)',
+  }),
+  /** How several rewards become one: added up and normalized, or each normalized in its group first (GDPO). */
+  multiObjectiveAggregation: choice(['sum_then_normalize', 'normalize_then_sum'], {
+    default: 'sum_then_normalize',
+    group: 'rollouts',
+    trl: 'multi_objective_aggregation',
+    help: 'add rewards up and normalize (sum_then_normalize), or normalize each first (normalize_then_sum, GDPO)',
+  }),
+  /** Whether completions that were cut at their full length are left out of the loss. */
+  maskTruncatedCompletions: boolean({
+    default: false,
+    group: 'rollouts',
+    trl: 'mask_truncated_completions',
+    help: 'leave completions that were cut at their full length out of the loss',
+  }),
+  /** The share of a batch's tokens, those of the largest entropy, that have a policy term. */
+  topEntropyQuantile: number({
+    default: 1,
+    range: { above: 0, upTo: 1 },
+    group: 'rollouts',
+    trl: 'top_entropy_quantile',
+    help: 'share of the tokens, those of the largest entropy, that the policy learns from',
   }),
 };

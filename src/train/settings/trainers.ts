@@ -7,8 +7,8 @@ import { own } from '../../base/lookup.ts';
 import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
-import { LENGTH, LISTS, LOSS, REFERENCE, REWARD, TEXTS } from './losses.ts';
-import { ROLLOUTS } from './rollouts.ts';
+import { LENGTH, LISTS, LOSS, MOVING, REFERENCE, REWARD, TEXTS } from './losses.ts';
+import { GROUP_RELATIVE, RETURNS, ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
 
 type Options = typeof OPTIONS;
@@ -33,15 +33,16 @@ function optionsOf<Trainer extends FamilyName, Always extends boolean>(
 
 /** Settings of every run of a trainer. */
 const COMPLETIONS = { ...TRAINING, ...REWARD, ...LENGTH };
-const DPO = { ...COMPLETIONS, ...LOSS, ...LISTS, ...optionsOf('dpo', true), ...REFERENCE };
+const DPO = { ...COMPLETIONS, ...LOSS, ...LISTS, ...optionsOf('dpo', true), ...REFERENCE, ...MOVING };
 const CPO = { ...COMPLETIONS, ...LOSS, ...optionsOf('cpo', true) };
 const ORPO = { ...COMPLETIONS, ...optionsOf('orpo', true) };
 const KTO = { ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
 const SFT = { ...TRAINING, ...LENGTH, ...TEXTS };
-const RLOO = { ...TRAINING, ...ROLLOUTS, ...optionsOf('rloo', true) };
+const RLOO = { ...TRAINING, ...ROLLOUTS, ...RETURNS, ...optionsOf('rloo', true) };
+const GRPO = { ...TRAINING, ...LOSS, ...ROLLOUTS, ...GROUP_RELATIVE, ...MOVING, ...optionsOf('grpo', true) };
 
 /** The settings of all trainers together. */
-export const ALL_SETTINGS = { ...RLOO, ...DPO, ...CPO, ...ORPO, ...KTO, ...SFT, ...OPTIONS };
+export const ALL_SETTINGS = { ...RLOO, ...GRPO, ...DPO, ...CPO, ...ORPO, ...KTO, ...SFT, ...OPTIONS };
 
 /** What there is to know of a trainer's settings. */
 export interface TrainerSettings<Table extends SettingTable = SettingTable> {
@@ -81,6 +82,10 @@ export const TRAINERS = {
     adapterDefaults: { learningRate: SFT_LORA_LEARNING_RATE },
   }),
   rloo: trainer('rloo', RLOO, { defaults: {}, ...ADAPTER }),
+  grpo: trainer('grpo', GRPO, {
+    defaults: { lossType: FAMILIES.grpo.lossType, beta: 0, numGenerations: 8 },
+    ...ADAPTER,
+  }),
 } as const satisfies Record<FamilyName, TrainerSettings>;
 
 /** The options of a trainer in its configuration: those of single losses are there if a loss reads them. */
@@ -96,12 +101,24 @@ export interface DPOConfig
     Values<typeof LOSS>,
     Values<typeof LISTS>,
     OptionValues<'dpo'>,
-    Values<typeof REFERENCE> {}
+    Values<typeof REFERENCE>,
+    Values<typeof MOVING> {}
 export interface CPOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'cpo'> {}
 export interface ORPOConfig extends CompletionConfig, OptionValues<'orpo'> {}
 export interface KTOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'kto'> {}
 export interface SFTConfig extends TrainingConfig, Values<typeof LENGTH>, Values<typeof TEXTS> {}
-export interface RLOOConfig extends TrainingConfig, Values<typeof ROLLOUTS>, OptionValues<'rloo'> {}
+export interface RLOOConfig
+  extends TrainingConfig,
+    Values<typeof ROLLOUTS>,
+    Values<typeof RETURNS>,
+    OptionValues<'rloo'> {}
+export interface GRPOConfig
+  extends TrainingConfig,
+    Values<typeof LOSS>,
+    Values<typeof ROLLOUTS>,
+    Values<typeof GROUP_RELATIVE>,
+    Values<typeof MOVING>,
+    OptionValues<'grpo'> {}
 
 /** Settings as they may be given: some of them, by any of their names. */
 type Args<Config, Table> = Partial<Config> & Spellings<Table>;
@@ -112,6 +129,7 @@ export type ORPOArgs = Args<ORPOConfig, typeof ORPO & OptionsOf<'orpo', false>>;
 export type KTOArgs = Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>;
 export type SFTArgs = Args<SFTConfig, typeof SFT>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
+export type GRPOArgs = Args<GRPOConfig, typeof GRPO & OptionsOf<'grpo', false>>;
 
 /** The same beside a loss from outside, whose options are settings of the run. */
 export type WithOwnOptions<Given> = Given & {

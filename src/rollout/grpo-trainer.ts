@@ -1,0 +1,73 @@
+/**
+ * Group-relative policy optimization (Shao et al. 2024) with TRL's names and defaults: every completion is compared with the
+ * mean of its group, and what is made of the ratio to the policy that wrote it is a loss of the catalogue.
+ */
+import { say, setting } from '../base/sentence.ts';
+import { InputError } from '../io/errors.ts';
+import { FAMILIES } from '../losses/families.ts';
+import {
+  type GRPOArgs,
+  type GRPOConfig,
+  resolveConfig,
+  resolveLoss,
+  TRAINERS,
+  type WithOwnOptions,
+} from '../train/config.ts';
+import { MovingReference } from '../train/moving-reference.ts';
+import type { ReferenceKind } from '../train/reference.ts';
+import { Trainer } from '../train/trainer.ts';
+import { AGGREGATIONS } from './advantages.ts';
+import {
+  policyGradientTask,
+  type RolloutTrainerOptions,
+  requireReference,
+  withFittingLength,
+} from './policy-gradient-task.ts';
+
+export interface GRPOTrainerOptions<Args = GRPOArgs> extends RolloutTrainerOptions<Args> {}
+
+export class GRPOTrainer extends Trainer<GRPOConfig> {
+  constructor(options: GRPOTrainerOptions);
+  constructor(options: GRPOTrainerOptions<WithOwnOptions<GRPOArgs>>);
+  /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
+  constructor(options: GRPOTrainerOptions) {
+    const given = resolveConfig<GRPOConfig>(TRAINERS.grpo, options.args, options.peftConfig);
+    const { config, notices } = withFittingLength(given, options);
+    const { beta, klIn, multiObjectiveAggregation, scaleRewards: scale, syncRefModel } = config;
+    const penalty = klIn === 'reward' ? beta : 0;
+    requireReference(syncRefModel, beta);
+    requireOneReturn(config, penalty);
+    const loss = resolveLoss(FAMILIES.grpo, { ...config });
+    const advantages = AGGREGATIONS[multiObjectiveAggregation]({ baseline: 'group_mean', scale });
+    super(
+      options,
+      policyGradientTask(options, config, {
+        loss,
+        advantages,
+        penalty,
+        notices: [...notices, ...noticesOf(config)],
+        ...(syncRefModel && { reference: moving(config) }),
+      }),
+    );
+  }
+}
+
+function moving({ refModelMixupAlpha: alpha, refModelSyncSteps: everySteps }: GRPOConfig): ReferenceKind {
+  return ({ model, parameters, temperature }) =>
+    new MovingReference(model, parameters, { alpha, everySteps }, temperature);
+}
+
+/** Each function is standardized by itself, so that there is no one reward to take the penalty from. */
+function requireOneReturn({ multiObjectiveAggregation: aggregation }: GRPOConfig, penalty: number): void {
+  if (aggregation !== 'normalize_then_sum' || penalty === 0) return;
+  const what = say`${setting('klIn')} is reward, and ${setting('multiObjectiveAggregation')} ${aggregation} has no one reward to take the KL from`;
+  throw new InputError('settings', what, say`Put the KL in the loss, or take sum_then_normalize`);
+}
+
+function noticesOf({ lossType, epsilonHigh, epsilon }: GRPOConfig): string[] {
+  const most = epsilonHigh ?? epsilon;
+  if (![lossType].flat().includes('cispo') || most >= 1) return [];
+  return [
+    `cispo takes epsilonHigh ${most} as the largest weight itself: every token weighs less than at ratio 1. Its authors take 5.`,
+  ];
+}
