@@ -17,8 +17,8 @@ const NAMES = Object.keys(PROBLEMS) as ProblemName[];
 export interface Figures {
   /** J of the trained table. */
   objective: number;
-  /** J where it should be; null where nothing predicts it. */
-  predicted: number | null;
+  /** J where it should be. */
+  predicted: number;
 }
 
 export type MethodResult = { adapter: string } & Record<ProblemName, Figures>;
@@ -96,9 +96,9 @@ async function measure(
     signal.throwIfAborted();
     if (step % 10 === 0) terminal.progress(label, step, TRAINING.steps, 'steps');
   });
-  const predicted = method.predicted?.objective(problem);
+  const rounded = (value: number) => Number(value.toFixed(DIGITS));
   return {
-    objective: Number(objectiveOf(problem, logits).toFixed(DIGITS)),
-    predicted: predicted === undefined ? null : Number(predicted.toFixed(DIGITS)),
+    objective: rounded(objectiveOf(problem, logits)),
+    predicted: rounded(method.predicted.objective(problem)),
   };
 }

@@ -52,7 +52,7 @@ function advantagesOfPairs(returns: readonly number[], options: PairOptions): Fl
 /** What divides the sum over a completion's tokens in a group of these lengths. What does not depend on them the driver does. */
 function divisorOf(over: Divisor): (lengths: readonly number[]) => number {
   const rule = DIVISORS[over] as (context: DivisorContext) => number;
-  return (lengths) => rule({ batch: lengths, step: lengths, options: {} }) || 1;
+  return (lengths) => rule({ batch: lengths, step: lengths, rollout: lengths, options: {} }) || 1;
 }
 
 /**
@@ -90,6 +90,18 @@ function bySign(values: readonly number[], weight: number): Credit {
     positive: values.map((a) => Math.max(a, 0)),
     negative: values.map((a) => Math.min(a, 0)),
     weight: values.map(() => weight),
+  };
+}
+
+/** The same where the driver divides by each completion's own length. */
+export function perToken(rule: CreditRule): CreditRule {
+  return (problem, policy, returns) => {
+    const { positive, negative, weight } = rule(problem, policy, returns);
+    const divided = (values: readonly number[]) =>
+      values.map(
+        (value, y) => value / (problem.completions[y] as Problem['completions'][number]).tokens.length,
+      );
+    return { positive: divided(positive), negative: divided(negative), weight: divided(weight) };
   };
 }
 

@@ -31,7 +31,7 @@ the one that its own gradient asks for.
 
 ## What each follows
 
-${rows.map(({ method }) => `- **${method.name}.** ${method.remark}${prediction(method)}`).join('\n')}
+${rows.map(({ method: { name, remark, predicted } }) => `- **${name}.** ${remark} (${predicted.how})`).join('\n')}
 
 ## The two problems
 
@@ -49,8 +49,7 @@ the gradient is the expected one. Where a formula may treat advantages above and
 twice, once with each. "G = 2" are groups of two, of which all pairs are listed; "large groups" have the mean, deviation and
 mean length of the policy itself.
 
-Predictions are computed in float64, without the losses, from the equation in parentheses. Where a column has a dash nothing
-predicts that figure. ${closeness(rows)}
+Predictions are computed in float64, without the losses, from the equation in parentheses.  ${closeness(rows)}
 
 Ran on ${[...new Set(rows.map(({ result }) => result.adapter))].join('; ')}. Figures are kept in [\`fixed-points/\`](fixed-points): with nothing
 changed, the command writes this page again without training.
@@ -62,14 +61,13 @@ export function fixedPointLines(rows: readonly Row[]): string[] {
   const width = Math.max(...rows.map(({ method }) => method.name.length));
   return rows.map(
     ({ method, result: { tree } }) =>
-      `${method.name.padEnd(width)}  J ${number(tree.objective)}  predicted ${numberOrDash(tree.predicted)}`,
+      `${method.name.padEnd(width)}  J ${number(tree.objective)}  predicted ${number(tree.predicted)}`,
   );
 }
 
 /** Methods that are not where they should be, on either problem. */
 export function strayed(rows: readonly Row[]): Row[] {
-  const isOff = ({ objective, predicted }: Figures) =>
-    predicted !== null && !(Math.abs(objective - predicted) <= CLOSE);
+  const isOff = ({ objective, predicted }: Figures) => !(Math.abs(objective - predicted) <= CLOSE);
   return rows.filter(({ result: { tree, bandit } }) => isOff(tree) || isOff(bandit));
 }
 
@@ -80,25 +78,14 @@ function closeness(rows: readonly Row[]): string {
 }
 
 function tableRow({ method, result: { tree, bandit } }: Row): string {
-  const cells = [tree, bandit].flatMap(({ objective, predicted }) => [
-    number(objective),
-    numberOrDash(predicted),
-  ]);
+  const cells = [tree, bandit].flatMap(({ objective, predicted }) => [number(objective), number(predicted)]);
   return `| ${method.name} | ${cells.join(' | ')} |`;
-}
-
-function prediction({ predicted }: Method): string {
-  return predicted ? ` (${predicted.how})` : '';
 }
 
 function described({ vocabulary, completions, prefixes }: Problem): string {
   const longest = Math.max(...completions.map(({ tokens }) => tokens.length));
   if (longest === 1) return `${completions.length} answers of one token each.`;
   return `${vocabulary} tokens, of which token 0 ends a completion, and at most ${longest} of them: ${completions.length} completions, ${prefixes.length} prefixes.`;
-}
-
-function numberOrDash(value: number | null): string {
-  return value === null ? '–' : number(value);
 }
 
 function number(value: number): string {

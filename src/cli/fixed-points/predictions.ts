@@ -129,8 +129,9 @@ export function withValues(problem: Problem, values: readonly number[], lam: num
 }
 
 /** J of the policy that gives nothing but the best completion. */
-export function collapsed({ rewards, beta, ...problem }: Problem): number {
+export function collapsed(problem: Problem): number {
+  const { rewards, beta } = problem;
   const best = Math.max(...rewards);
-  const { tokens } = distribution({ rewards, beta, ...problem }, problem.reference);
+  const { tokens } = distribution(problem, problem.reference);
   return best + beta * sum(tokens[rewards.indexOf(best)] as readonly number[]);
 }
