@@ -10,6 +10,7 @@ import { align } from './commands/align.ts';
 import { bestOfNCommand } from './commands/best-of-n.ts';
 import { doctor } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
+import { fixedPoints } from './commands/fixed-points.ts';
 import { frontier } from './commands/frontier.ts';
 import { generateCommand } from './commands/generate.ts';
 import { logprobs } from './commands/logprobs.ts';
@@ -43,6 +44,7 @@ const COMMANDS: readonly Command[] = [
   preferences,
   frontier,
   tradeoff,
+  fixedPoints,
 ];
 /** Every command has these. */
 const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'variant', 'tune', 'json', 'debug'];

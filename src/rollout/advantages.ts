@@ -9,14 +9,16 @@ export const BASELINES = {
   /** The mean of the others (RLOO, Kool et al. 2019): with rewards that hold the KL, unbiased for objective (1). */
   leave_one_out: (rewards) => {
     const n = rewards.length;
-    const sum = total(rewards);
+    const differences = fromFirst(rewards);
+    const sum = total(differences);
     // One alone has no others to compare with.
-    return rewards.map((reward) => (n > 1 ? reward - (sum - reward) / (n - 1) : 0));
+    return differences.map((own) => (n > 1 ? own - (sum - own) / (n - 1) : 0));
   },
   /** The mean of the group, itself included (GRPO): smaller by the factor 1 − 1/n. */
   group_mean: (rewards) => {
-    const mean = total(rewards) / rewards.length;
-    return rewards.map((reward) => reward - mean);
+    const differences = fromFirst(rewards);
+    const mean = total(differences) / rewards.length;
+    return differences.map((own) => own - mean);
   },
   /** Nothing (REINFORCE): unbiased, with the largest variance. */
   none: (rewards) => [...rewards],
@@ -136,6 +138,12 @@ function standardized(values: Float64Array, rewards: Rewards): Float64Array {
   const mean = total(known) / Math.max(1, known.length);
   const deviation = standardDeviation(known);
   return values.map((value, i) => (rewards[i] === null ? 0 : (value - mean) / (deviation + EPSILON)));
+}
+
+/** Less the first: a mean of equal numbers may be off by a rounding, one of zeros is not. */
+function fromFirst(rewards: readonly number[]): number[] {
+  const [first = 0] = rewards;
+  return rewards.map((reward) => reward - first);
 }
 
 /** With Bessel's correction; 0 for fewer than two values. */

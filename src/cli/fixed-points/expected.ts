@@ -1,0 +1,111 @@
+/**
+ * What a completion is worth to a method on average over the rest of its group, so that a step can follow the expected
+ * gradient. Groups of two are listed, by the function that rollouts use; a large group has the statistics of the policy.
+ */
+import { DIVISORS, type Divisor, type DivisorContext } from '../../losses/units.ts';
+import { type AdvantageOptions, advantages } from '../../rollout/advantages.ts';
+import { type Distribution, expectation, type Problem } from './problem.ts';
+
+/** Given that a completion is drawn: expectations over the others of its group. A is its advantage, w its weight. */
+export interface Credit {
+  /** E[w max(A, 0)] and E[w min(A, 0)], since formulas may tell them apart. */
+  positive: readonly number[];
+  negative: readonly number[];
+  /** E[w]: how much of its own loss counts, whatever its advantage. */
+  weight: readonly number[];
+}
+
+export type CreditRule = (problem: Problem, policy: Distribution, returns: readonly number[]) => Credit;
+
+export type PairOptions = Omit<AdvantageOptions, 'numGenerations'>;
+
+/** Groups of two: all pairs of completions, with the advantages that rollouts would give them. */
+export function groupsOfTwo(options: PairOptions, over: Divisor): CreditRule {
+  /** Rewards without a penalty stay the same from step to step. */
+  const known = new WeakMap<readonly number[], Float64Array>();
+  return ({ completions }, { probabilities }, returns) => {
+    const values = known.get(returns) ?? advantagesOfPairs(returns, options);
+    known.set(returns, values);
+    const divisor = divisorOf(over);
+    const lengths = completions.map(({ tokens }) => tokens.length);
+    const [positive, negative, weight] = [0, 1, 2].map(() => new Array<number>(lengths.length).fill(0));
+    let at = 0;
+    for (const [y, own] of lengths.entries()) {
+      for (const [z, other] of lengths.entries()) {
+        const share = (probabilities[z] as number) / divisor([own, other]);
+        const advantage = values[at] as number;
+        const side = (advantage > 0 ? positive : negative) as number[];
+        side[y] = (side[y] as number) + share * advantage;
+        (weight as number[])[y] = ((weight as number[])[y] as number) + share;
+        at += 2;
+      }
+    }
+    return { positive, negative, weight } as Credit;
+  };
+}
+
+function advantagesOfPairs(returns: readonly number[], options: PairOptions): Float64Array {
+  const pairs = returns.flatMap((own) => returns.flatMap((other) => [own, other]));
+  return advantages(pairs, { ...options, numGenerations: 2 });
+}
+
+/** What divides the sum over a completion's tokens in a group of these lengths. What does not depend on them the driver does. */
+function divisorOf(over: Divisor): (lengths: readonly number[]) => number {
+  const rule = DIVISORS[over] as (context: DivisorContext) => number;
+  return (lengths) => rule({ batch: lengths, step: lengths, rollout: lengths, options: {} }) || 1;
+}
+
+/**
+ * The mean of the others, whatever the size of the group: what is expected of a leave-one-out baseline is the policy's mean.
+ * The two signs cannot be told apart, which does not matter where nothing is clipped.
+ */
+export const meanOfOthers: CreditRule = (_problem, policy, returns) => {
+  const mean = expectation(policy, returns);
+  return bySign(
+    returns.map((value) => value - mean),
+    1,
+  );
+};
+
+/** Groups without end: mean, deviation and mean length are those of the policy. */
+export function largeGroups(over: Divisor): CreditRule {
+  return ({ completions }, policy, returns) => {
+    const mean = expectation(policy, returns);
+    const squares = returns.map((value) => (value - mean) ** 2);
+    const deviation = Math.sqrt(expectation(policy, squares)) + DEVIATION_EPSILON;
+    const lengths = completions.map(({ tokens }) => tokens.length);
+    const weight = 1 / divisorOf(over)([expectation(policy, lengths)]);
+    return bySign(
+      returns.map((value) => (weight * (value - mean)) / deviation),
+      weight,
+    );
+  };
+}
+
+/** As TRL's, and as that of `advantages`. */
+const DEVIATION_EPSILON = 1e-4;
+
+function bySign(values: readonly number[], weight: number): Credit {
+  return {
+    positive: values.map((a) => Math.max(a, 0)),
+    negative: values.map((a) => Math.min(a, 0)),
+    weight: values.map(() => weight),
+  };
+}
+
+/** The same where the driver divides by each completion's own length. */
+export function perToken(rule: CreditRule): CreditRule {
+  return (problem, policy, returns) => {
+    const { positive, negative, weight } = rule(problem, policy, returns);
+    const divided = (values: readonly number[]) =>
+      values.map(
+        (value, y) => value / (problem.completions[y] as Problem['completions'][number]).tokens.length,
+      );
+    return { positive: divided(positive), negative: divided(negative), weight: divided(weight) };
+  };
+}
+
+/** E[w A]. */
+export function meanAdvantages({ positive, negative }: Credit): number[] {
+  return positive.map((value, y) => value + (negative[y] as number));
+}

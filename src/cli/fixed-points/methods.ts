@@ -1,0 +1,124 @@
+/**
+ * The methods, a row each: a loss of the catalogue, the batch that has its expected gradient under a policy, and where it
+ * should come to rest.
+ */
+
+import { FAMILIES, type LossSettings, lossOf, type TrainingLoss } from '../../losses/families.ts';
+import { type BatchRule, policyGradient } from './batches.ts';
+import { groupsOfTwo, largeGroups, meanOfOthers, perToken } from './expected.ts';
+import { balanced, collapsed } from './predictions.ts';
+import { optimumOf, type Problem, returnsOf } from './problem.ts';
+
+export interface Method {
+  /** Names its kept figures. */
+  id: string;
+  name: string;
+  /** What its gradient follows, in a sentence or two. */
+  remark: string;
+  loss(problem: Problem): TrainingLoss;
+  /** The batch whose gradient is the expected one under this policy. */
+  batch: BatchRule;
+  /** J where it should come to rest, computed without its loss, and how. */
+  predicted: { how: string; objective(problem: Problem): number };
+}
+
+const rewardsOf = ({ rewards }: Problem) => rewards;
+
+/** A loss of GRPO with β in it, or in the rewards. */
+const grpo =
+  (settings: Partial<LossSettings>) =>
+  ({ beta }: Problem) =>
+    lossOf(FAMILIES.grpo, { lossType: 'dapo', beta, ...settings });
+
+const BEST = { how: 'β log Z', objective: optimumOf };
+const K2 = 'π ∝ π_ref e^(Q/β) at every prefix, Q = E[r] from there on';
+const COLLAPSE = { how: 'all probability on the best completion', objective: collapsed };
+
+/** Groups of two as TRL's GRPO compares them. */
+const standardized = { baseline: 'group_mean', scale: 'group' } as const;
+const dapoPairs = groupsOfTwo(standardized, 'rollout');
+const paperPairs = groupsOfTwo(standardized, 'sequence');
+const meanPairs = groupsOfTwo({ baseline: 'group_mean' }, 'sum');
+
+export const METHODS: readonly Method[] = [
+  {
+    id: 'rloo',
+    name: 'RLOO',
+    remark: 'The KL is in the reward and the baseline is the mean of the others: the gradient is that of J.',
+    loss: ({ beta }) => lossOf(FAMILIES.rloo, { lossType: 'rloo', beta }),
+    batch: policyGradient(meanOfOthers, returnsOf),
+    predicted: BEST,
+  },
+  {
+    id: 'mean-reward',
+    name: 'Dr. GRPO, KL in the reward, G = 2',
+    remark:
+      'The own reward in the mean makes every step smaller by the factor 1 − 1/G, and nothing else, as long as the KL is in the reward.',
+    loss: grpo({ lossType: 'dr_grpo', maxCompletionLength: 3, klIn: 'reward' }),
+    batch: policyGradient(meanPairs, returnsOf),
+    predicted: BEST,
+  },
+  {
+    id: 'k2',
+    name: 'Dr. GRPO, KL in the loss (k3 times the ratio), large groups',
+    remark:
+      'The gradient of this KL is that of k1²/2: each step is held near π_ref by itself, and no token answers for the KL of those behind it.',
+    loss: grpo({ lossType: 'dr_grpo', maxCompletionLength: 3 }),
+    batch: policyGradient(meanOfOthers, rewardsOf),
+    predicted: { how: K2, objective: (problem) => balanced(problem, meanOfOthers, 'k2') },
+  },
+  {
+    id: 'k3',
+    name: 'The same with k3 alone (`useBiasCorrectionKl` off)',
+    remark:
+      'On samples of the policy the gradient of k3 is that of the other KL, KL(π_ref ‖ π), a step at a time.',
+    loss: grpo({ lossType: 'dr_grpo', maxCompletionLength: 3, useBiasCorrectionKl: false }),
+    batch: policyGradient(meanOfOthers, rewardsOf),
+    predicted: {
+      how: 'π = β π_ref / (λ − Q) at every prefix',
+      objective: (problem) => balanced(problem, meanOfOthers, 'k3'),
+    },
+  },
+  {
+    id: 'mean-loss',
+    name: 'Dr. GRPO, KL in the loss, G = 2',
+    remark:
+      'The own reward in the mean halves the reward and not the KL: in groups of G it is as if β were G/(G − 1) times as large.',
+    loss: grpo({ lossType: 'dr_grpo', maxCompletionLength: 3 }),
+    batch: policyGradient(meanPairs, rewardsOf),
+    predicted: { how: 'as above, at 2 β', objective: (problem) => balanced(problem, meanPairs, 'k2') },
+  },
+  {
+    id: 'grpo',
+    name: 'GRPO, TRL’s defaults and β, G = 2',
+    remark:
+      'In groups of two a standardized advantage is ±0.707 whatever the rewards: only which one is better counts.',
+    loss: grpo({}),
+    batch: policyGradient(dapoPairs, rewardsOf),
+    predicted: {
+      how: 'π ∝ π_ref e^(Q/b), Q and b of ranks and lengths',
+      objective: (problem) => balanced(problem, dapoPairs, 'k2'),
+    },
+  },
+  {
+    id: 'grpo-large',
+    name: 'GRPO, TRL’s defaults and β, large groups',
+    remark:
+      'The rewards’ deviation divides the advantage, so that it acts as β times the deviation: the surer the policy, the less its KL counts.',
+    loss: grpo({}),
+    batch: policyGradient(largeGroups('rollout'), rewardsOf),
+    predicted: COLLAPSE,
+  },
+  {
+    id: 'grpo-paper',
+    name: 'GRPO as in its paper (loss type `grpo`, k3), G = 2',
+    remark:
+      'Ranks again; with each completion divided by its own length, short good ones and long bad ones count more.',
+    loss: grpo({ lossType: 'grpo', useBiasCorrectionKl: false }),
+    batch: policyGradient(paperPairs, rewardsOf),
+    predicted: {
+      how: 'π = b π_ref / (b + λ − Q), Q and b of ranks and lengths',
+      objective: (problem) => balanced(problem, perToken(paperPairs), 'k3'),
+    },
+  },
+];

@@ -1,0 +1,164 @@
+/**
+ * A problem in which every completion can be listed: completions of a few tokens, of which token 0 ends, each with a reward,
+ * and a policy that is a table of logits, a row for every prefix. What a policy is worth, exactly, in float64.
+ */
+import problems from './problems.json' with { type: 'json' };
+
+/** A completion, its end token included. */
+export interface Completion {
+  tokens: readonly number[];
+  /** The row of the table that each token is drawn from. */
+  rows: readonly number[];
+}
+
+export interface Problem {
+  vocabulary: number;
+  /** Prefixes that a token may follow: rows of a table. The empty one comes first. */
+  prefixes: readonly (readonly number[])[];
+  completions: readonly Completion[];
+  rewards: readonly number[];
+  beta: number;
+  /** Logits (prefixes, vocabulary) of π_ref, and of another policy, at which gradients are compared. */
+  reference: Float64Array;
+  policy: Float64Array;
+}
+
+/** What a table of logits makes of the completions. */
+export interface Distribution {
+  /** (prefixes, vocabulary): log π(token | prefix). */
+  cells: Float64Array;
+  /** log π of every token, completion by completion. */
+  tokens: readonly (readonly number[])[];
+  probabilities: readonly number[];
+}
+
+const END = 0;
+
+interface StoredProblem {
+  vocabulary: number;
+  longest: number;
+  beta: number;
+  reference: readonly number[];
+  policy: readonly number[];
+  rewards: readonly number[];
+}
+
+function problemOf({ vocabulary, longest, beta, reference, policy, rewards }: StoredProblem): Problem {
+  const all = Array.from({ length: vocabulary }, (_, token) => token);
+  const prefixes: number[][] = [[]];
+  for (const prefix of prefixes) {
+    if (prefix.length + 1 >= longest) break;
+    prefixes.push(...all.filter((token) => token !== END).map((token) => [...prefix, token]));
+  }
+  const rowOf = new Map(prefixes.map((prefix, row) => [prefix.join(), row]));
+  const grow = (tokens: number[]): number[][] =>
+    tokens.length === longest || tokens.at(-1) === END
+      ? [tokens]
+      : all.flatMap((next) => grow([...tokens, next]));
+  const completions = grow([]).map((tokens) => ({
+    tokens,
+    rows: tokens.map((_, t) => rowOf.get(tokens.slice(0, t).join()) as number),
+  }));
+  return {
+    vocabulary,
+    prefixes,
+    completions,
+    rewards,
+    beta,
+    reference: Float64Array.from(reference),
+    policy: Float64Array.from(policy),
+  };
+}
+
+/** 85 completions of at most three of five tokens. */
+export const TREE = problemOf(problems.tree);
+/** Six answers of one token. */
+export const BANDIT = problemOf(problems.bandit);
+
+/** The distribution of a policy that is a table of logits. */
+export function distribution({ vocabulary, completions }: Problem, logits: ArrayLike<number>): Distribution {
+  const cells = new Float64Array(logits.length);
+  for (let start = 0; start < logits.length; start += vocabulary) {
+    const row = Array.from({ length: vocabulary }, (_, token) => logits[start + token] as number);
+    const total = logSumExp(row);
+    row.forEach((logit, token) => {
+      cells[start + token] = logit - total;
+    });
+  }
+  const tokens = completions.map(({ tokens, rows }) =>
+    tokens.map((token, t) => cells[(rows[t] as number) * vocabulary + token] as number),
+  );
+  return { cells, tokens, probabilities: tokens.map((values) => Math.exp(sum(values))) };
+}
+
+/** log π − log π_ref of every token. */
+export function logRatios(
+  { tokens }: Pick<Distribution, 'tokens'>,
+  reference: Pick<Distribution, 'tokens'>,
+): number[][] {
+  return tokens.map((values, y) =>
+    values.map((value, t) => value - ((reference.tokens[y] as readonly number[])[t] as number)),
+  );
+}
+
+/** r − β log π/π_ref of every completion, whose expectation is J. */
+export function returnsOf(problem: Problem, policy: Distribution): number[] {
+  const ratios = logRatios(policy, distribution(problem, problem.reference));
+  return problem.rewards.map((reward, y) => reward - problem.beta * sum(ratios[y] as number[]));
+}
+
+/** Objective (1) of a table of logits. */
+export function objectiveOf(problem: Problem, logits: ArrayLike<number>): number {
+  const policy = distribution(problem, logits);
+  return expectation(policy, returnsOf(problem, policy));
+}
+
+/** β log Z, the most that any policy reaches (Theorem 1). */
+export function optimumOf(problem: Problem): number {
+  const { beta, rewards } = problem;
+  const { tokens } = distribution(problem, problem.reference);
+  return beta * logSumExp(tokens.map((values, y) => sum(values) + (rewards[y] as number) / beta));
+}
+
+/** Σ p v over the completions. */
+export function expectation({ probabilities }: Distribution, values: readonly number[]): number {
+  return probabilities.reduce((total, p, y) => total + p * (values[y] as number), 0);
+}
+
+/**
+ * Σ c ∇ log π(token | prefix) with a coefficient c for every token of every completion: what any policy gradient is. By the
+ * logits of the table, (prefixes, vocabulary).
+ */
+export function scoreGradient(
+  { vocabulary, completions }: Problem,
+  { cells }: Distribution,
+  coefficients: readonly (readonly number[])[],
+): Float64Array {
+  const gradient = new Float64Array(cells.length);
+  const totals = new Float64Array(cells.length / vocabulary);
+  completions.forEach(({ tokens, rows }, y) => {
+    tokens.forEach((token, t) => {
+      const row = rows[t] as number;
+      const c = (coefficients[y] as readonly number[])[t] as number;
+      gradient[row * vocabulary + token] = (gradient[row * vocabulary + token] as number) + c;
+      totals[row] = (totals[row] as number) + c;
+    });
+  });
+  return gradient.map(
+    (own, i) => own - (totals[Math.floor(i / vocabulary)] as number) * Math.exp(cells[i] as number),
+  );
+}
+
+/** A coefficient for every completion, given to each of its tokens. */
+export function toTokens({ completions }: Problem, values: readonly number[]): number[][] {
+  return completions.map(({ tokens }, y) => tokens.map(() => values[y] as number));
+}
+
+export function logSumExp(values: readonly number[]): number {
+  const largest = Math.max(...values);
+  return largest + Math.log(sum(values.map((value) => Math.exp(value - largest))));
+}
+
+export function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}

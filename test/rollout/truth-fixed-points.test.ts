@@ -1,0 +1,31 @@
+/**
+ * Where a method converges: a table of logits trained through the loss's driver, the tape and the optimizer on the expected
+ * gradient, so that nothing is left to chance, beside the policy that theory predicts.
+ */
+import { expect } from 'chai';
+import { METHODS, type Method } from '../../src/cli/fixed-points/methods.ts';
+import { BANDIT, objectiveOf, optimumOf, TREE } from '../../src/cli/fixed-points/problem.ts';
+import { trainTable } from '../../src/cli/fixed-points/train.ts';
+import { testGpu } from '../support/gpu.ts';
+
+/** The rest of the methods is trained by the command, whose figures are kept. */
+const TRAINED_HERE = ['rloo', 'k2', 'k3'];
+/** What 400 steps leave to go. */
+const CLOSE = 1e-3;
+
+describe('truth: fixed points', () => {
+  it('the problems are those that the figures are known of', () => {
+    expect(optimumOf(TREE)).to.be.closeTo(1.3547468880907874, 1e-12);
+    expect(optimumOf(BANDIT)).to.be.closeTo(0.33682542072734156, 1e-12);
+  });
+
+  for (const id of TRAINED_HERE) {
+    const method = METHODS.find((each) => each.id === id) as Method;
+    for (const [name, problem] of Object.entries({ tree: TREE, bandit: BANDIT })) {
+      it(`${method.name} on the ${name}`, async () => {
+        const logits = await trainTable(await testGpu(), problem, method);
+        expect(objectiveOf(problem, logits)).to.be.closeTo(method.predicted.objective(problem), CLOSE);
+      });
+    }
+  }
+});
