@@ -110,6 +110,14 @@ export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
 export { type AdvantageOptions, advantages, type Baseline } from './rollout/advantages.ts';
 export { REWARDS, type RewardOptions } from './rollout/built-in-rewards.ts';
 export { RewardEvaluation } from './rollout/evaluation.ts';
+export {
+  type GaeOptions,
+  generalizedAdvantages,
+  tokenRewards,
+  valueTargets,
+  whitened,
+} from './rollout/gae.ts';
+export { PPOTrainer, type PPOTrainerOptions } from './rollout/ppo-trainer.ts';
 export type { BatchReward, RewardBatch } from './rollout/rewards.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
 export { type RolloutSettings, RolloutSource } from './rollout/source.ts';
@@ -149,6 +157,9 @@ export {
   type ORPOArgs,
   type ORPOConfig,
   type PeftConfig,
+  PPO_DEFAULTS,
+  type PPOArgs,
+  type PPOConfig,
   RLOO_DEFAULTS,
   type RLOOArgs,
   type RLOOConfig,

@@ -8,9 +8,11 @@ import { LABELLED } from '../data/labelled-dataset.ts';
 import { PREFERENCES } from '../data/preference-dataset.ts';
 import { PROMPTS } from '../data/prompt-dataset.ts';
 import { TEXTS } from '../data/text-dataset.ts';
+import { PPOTrainer } from '../rollout/ppo-trainer.ts';
 import { RLOOTrainer } from '../rollout/rloo-trainer.ts';
 import {
   LORA_DEFAULTS,
+  PPO_DEFAULTS,
   RLOO_DEFAULTS,
   resolveConfig,
   resolveLoraConfig,
@@ -144,6 +146,26 @@ export const METHODS: readonly Method[] = [
     },
     form: PROMPTS,
     Trainer: RLOOTrainer as never,
+  }),
+  method({
+    name: 'ppo',
+    summary: 'let the model write, and learn from rewards with a value model (PPO)',
+    description:
+      'Trains a LoRA adapter with PPO (Schulman et al. 2017): the model writes a completion of each prompt, --reward rates it, a ' +
+      'second adapter with a head learns what every state is worth, and tokens learn from what was better than that. On a small ' +
+      `model a LoRA wants --learning-rate 1e-3, where TRL's default moves nothing. ${SHARED}`,
+    example:
+      'ppo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
+    rows: 'prompts',
+    settings: TRAINERS.ppo,
+    extra: {
+      options: ['reward'],
+      load: async ({ reward = [], maxCompletionLength = PPO_DEFAULTS.maxCompletionLength }) => ({
+        rewardFuncs: await loadRewards(reward, { maxCompletionLength }),
+      }),
+    },
+    form: PROMPTS,
+    Trainer: PPOTrainer as never,
   }),
   method({
     name: 'cpo',

@@ -177,10 +177,10 @@ describe('rollout: the expected gradients of PPO', () => {
         head.reduce((total, w, i) => total + w * (critic.hidden[row * width + i] as number), 0),
       );
       const drift = normals(states, 0.25);
-      const returns = normals(states, 0.5).map(Math.fround);
+      const returns = Array.from(normals(states, 0.5), Math.fround);
       const oldValues = values.map((v, i) => Math.fround(v + (drift[i] as number)));
       const { gradients, means } = await all.run({
-        advantage: advantage.map(Math.fround),
+        advantage: Array.from(advantage, Math.fround),
         oldLogprobs: Array.from(own.logprob, (x, i) => x - (shifts[i] as number)),
         oldValues,
         returns,
