@@ -200,6 +200,7 @@ export {
   type RewardFunction,
 } from './train/monte-carlo.ts';
 export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
+export type { RoleKind, RoleStart } from './train/roles.ts';
 export {
   type SACPOEvent,
   type SACPOStage,
