@@ -128,9 +128,17 @@ export {
 export { type BestCompletion, type BestOfNOptions, bestOfN } from './rollout/best-of-n.ts';
 export { REWARDS, type RewardOptions } from './rollout/built-in-rewards.ts';
 export { RewardEvaluation } from './rollout/evaluation.ts';
+export {
+  type GaeOptions,
+  generalizedAdvantages,
+  tokenRewards,
+  valueTargets,
+  whitened,
+} from './rollout/gae.ts';
 export { GRPOTrainer, type GRPOTrainerOptions } from './rollout/grpo-trainer.ts';
 export type { Judge, JudgedPair, JudgeOptions } from './rollout/judge.ts';
 export { OnlineDPOTrainer, type OnlineDPOTrainerOptions } from './rollout/online-dpo-trainer.ts';
+export { PPOTrainer, type PPOTrainerOptions } from './rollout/ppo-trainer.ts';
 export type { BatchReward, Rater, Reward, RewardBatch } from './rollout/rewards.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
 export { type RolloutSettings, RolloutSource } from './rollout/source.ts';
@@ -179,6 +187,9 @@ export {
   type ORPOArgs,
   type ORPOConfig,
   type PeftConfig,
+  PPO_DEFAULTS,
+  type PPOArgs,
+  type PPOConfig,
   REWARD_DEFAULTS,
   type RewardArgs,
   type RewardConfig,
@@ -230,6 +241,7 @@ export {
   type ScoreInput,
 } from './train/reward-model.ts';
 export { RewardTrainer, type RewardTrainerOptions } from './train/reward-trainer.ts';
+export type { RoleKind, RoleStart } from './train/roles.ts';
 export {
   type SACPOEvent,
   type SACPOStage,

@@ -12,12 +12,14 @@ import { TEXTS } from '../data/text-dataset.ts';
 import { A2POTrainer } from '../rollout/a2po-trainer.ts';
 import { GRPOTrainer } from '../rollout/grpo-trainer.ts';
 import { OnlineDPOTrainer } from '../rollout/online-dpo-trainer.ts';
+import { PPOTrainer } from '../rollout/ppo-trainer.ts';
 import { RLOOTrainer } from '../rollout/rloo-trainer.ts';
 import {
   A2PO_DEFAULTS,
   GRPO_DEFAULTS,
   LORA_DEFAULTS,
   ONLINE_DPO_DEFAULTS,
+  PPO_DEFAULTS,
   RLOO_DEFAULTS,
   resolveConfig,
   resolveLoraConfig,
@@ -223,6 +225,21 @@ export const METHODS: readonly Method[] = [
     extra: rewarded(GRPO_DEFAULTS),
     form: PROMPTS,
     Trainer: GRPOTrainer as never,
+  }),
+  method({
+    name: 'ppo',
+    summary: 'let the model write, and learn from rewards with a value model (PPO)',
+    description:
+      'Trains a LoRA adapter with PPO (Schulman et al. 2017): the model writes a completion of each prompt, --reward rates it, a ' +
+      'second adapter with a head learns what every state is worth, and tokens learn from what was better than that. On a small ' +
+      `model a LoRA wants --learning-rate 1e-3, where TRL's default moves nothing. ${SHARED}`,
+    example:
+      'ppo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
+    rows: 'prompts',
+    settings: TRAINERS.ppo,
+    extra: rewarded(PPO_DEFAULTS),
+    form: PROMPTS,
+    Trainer: PPOTrainer as never,
   }),
   method({
     name: 'cpo',

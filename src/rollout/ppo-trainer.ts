@@ -8,6 +8,7 @@ import type { PromptRow } from '../data/prompt-dataset.ts';
 import { InputError } from '../io/errors.ts';
 import { FAMILIES } from '../losses/families.ts';
 import { type PPOArgs, type PPOConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
+import type { RoleStart } from '../train/roles.ts';
 import { scalars } from '../train/scorer.ts';
 import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
@@ -20,12 +21,21 @@ import { RolloutSource } from './source.ts';
 export interface PPOTrainerOptions extends DataOptions<PPOArgs, readonly PromptRow[]> {
   /** What completions are rated by; several add up by `rewardWeights`. */
   rewardFuncs: Reward | readonly Reward[];
+  /** What the value model begins as, such as the adapter and head of a reward model; a fresh one where it is left out. */
+  valueModel?: RoleStart;
 }
 
 export class PPOTrainer extends Trainer<PPOConfig> {
   /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
   constructor(options: PPOTrainerOptions) {
-    const { model, processingClass: tokenizer, trainDataset, evalDataset = [], rewardFuncs } = options;
+    const {
+      model,
+      processingClass: tokenizer,
+      trainDataset,
+      evalDataset = [],
+      rewardFuncs,
+      valueModel,
+    } = options;
     const config = resolveConfig<PPOConfig>(TRAINERS.ppo, options.args, options.peftConfig);
     if (!tokenizer)
       throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
@@ -46,7 +56,7 @@ export class PPOTrainer extends Trainer<PPOConfig> {
     super(options, {
       config,
       loss,
-      beside: [{ name: 'value', scorer: scalars(rows), loss: valueLoss, weight: vfCoef }],
+      beside: [{ name: 'value', scorer: scalars(rows), loss: valueLoss, weight: vfCoef, start: valueModel }],
       source: new RolloutSource({ model, tokenizer, prompts, maker, settings: { ...config, ...passes } }),
       evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, { ...config, beta }),
       temperature: config.temperature,

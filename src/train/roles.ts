@@ -4,13 +4,15 @@
  * parameter store, so that clipping, the optimizer and checkpoints serve any number of them.
  */
 import { InputError } from '../io/errors.ts';
+import { toFloat32Bytes } from '../io/float.ts';
+import { contentHash } from '../io/hash.ts';
 import type { LoraArgs, LoraConfig } from '../io/lora-settings.ts';
 import type { Adapter } from '../io/peft.ts';
 import { shortNames } from '../io/target-modules.ts';
 import type { TrainingLoss } from '../losses/families.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { adapterParameters, freshAdapter, type LoraAdapter } from '../model/lora.ts';
-import type { ParameterStore } from '../tensor/parameters.ts';
+import type { ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import { resolveLoraConfig } from './config.ts';
 import { logprobs, type Scorer, type ScorerKind } from './scorer.ts';
 
@@ -22,8 +24,15 @@ export interface RoleKind {
   loss: TrainingLoss;
   /** Of its loss; the policy's has 1. */
   weight: number;
-  /** What its adapter begins as; a fresh one like the policy's where it is left out. */
-  start?: Adapter | undefined;
+  /** What it begins as; a fresh adapter like the policy's, and a head by chance, where it is left out. */
+  start?: RoleStart | undefined;
+}
+
+/** The numbers of a role that has been trained before, such as a reward model's for values. */
+export interface RoleStart {
+  adapter: Adapter;
+  /** (d) of the head that its scorer has. */
+  head: Float32Array;
 }
 
 export interface Role {
@@ -34,6 +43,13 @@ export interface Role {
   adapter: LoraAdapter | undefined;
   /** Does work that waits for nothing with the base in this role, and leaves the adapters as they were. */
   play<T>(work: () => T): T;
+}
+
+/** One beside the policy. */
+export interface SideRole extends Role {
+  adapter: LoraAdapter;
+  /** Hash of what it began as: a part of the run's hash. */
+  began(): Promise<string>;
 }
 
 /** What roles are made of. */
@@ -47,7 +63,7 @@ export interface Casting {
 
 export interface Roles {
   policy: Role;
-  beside: readonly Role[];
+  beside: readonly SideRole[];
   /** All that trains. */
   parameters: ParameterStore;
 }
@@ -77,8 +93,8 @@ export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }:
   const settings = loraConfig(model, peftConfig);
   // Each draws from a seed of its own.
   const others = beside.map((kind, i) => {
-    const start = kind.start ?? newAdapter(model, settings, seed + i + 1);
-    const head = kind.scorer.parameters(model, seed + i + 1);
+    const start = kind.start?.adapter ?? newAdapter(model, settings, seed + i + 1);
+    const head = kind.scorer.parameters(model, seed + i + 1).map((spec) => begun(spec, kind));
     return { kind, start, prefix: `${kind.name}.`, head };
   });
   const specs = others.flatMap(({ start, prefix, head }) => [
@@ -102,14 +118,24 @@ export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }:
       adapter,
       play: (work) => playing(all, adapter, work),
     },
-    beside: others.map(({ kind: { scorer, loss, weight }, prefix }, i) => {
+    beside: others.map(({ kind: { scorer, loss, weight }, prefix, head }, i) => {
       const own = attached[i] as LoraAdapter;
       const get = (name: string) => parameters.get(prefix + name);
       const play = <T>(work: () => T) => playing(all, own, work);
-      return { scorer: scorer.create(model, { get }), loss, weight, adapter: own, play };
+      const began = async () =>
+        contentHash(await own.hash(), ...head.map(({ values }) => toFloat32Bytes(values)));
+      return { scorer: scorer.create(model, { get }), loss, weight, adapter: own, play, began };
     }),
     parameters,
   };
+}
+
+function begun(spec: ParameterSpec, { name, start }: RoleKind): ParameterSpec {
+  if (!start) return spec;
+  const { length } = spec.values;
+  if (start.head.length === length) return { ...spec, values: start.head };
+  const what = `has ${start.head.length} numbers, and hidden states have ${length}`;
+  throw new InputError(`the head that ${name} starts from`, what, 'Give one that was made for this model');
 }
 
 function playing<T>(all: readonly LoraAdapter[], own: LoraAdapter, work: () => T): T {

@@ -84,7 +84,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       this.adapter?.config ?? null,
       source.identity,
       evaluation.identity,
-      ...(await Promise.all(this.roles.beside.map(({ adapter }) => adapter?.hash()))),
+      ...(await Promise.all(this.roles.beside.map((role) => role.began()))),
     ]);
     const { totalSteps } = this.schedule;
     let resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
@@ -169,7 +169,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     this.optimizer.dispose();
     const { policy, beside } = this.roles;
     for (const { scorer } of [policy, ...beside]) scorer.dispose();
-    for (const { adapter } of beside) if (adapter) this.model.detach(adapter);
+    for (const { adapter } of beside) this.model.detach(adapter);
     this.reference?.dispose();
   }
 

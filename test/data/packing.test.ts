@@ -175,6 +175,27 @@ describe('data/packing of columns and ends', () => {
     );
   });
 
+  it('scores every state that may still go on, behind an early end too', () => {
+    const reads = { old: { per: 'row' } } as const;
+    const values = [
+      [1, 2, 3, 4, 5],
+      [6, 7, 8, 9],
+    ].map((old) => ({ old }));
+    const own = examples.map((example, i) => ({ ...example, columns: values[i]! }));
+    // Two tokens are the most: the first completion has no room behind it, the others have.
+    const { ids, rows, sequenceOffsets, columns } = packExamples(
+      [{ ...own[0]!, columns: { old: [1, 2, 3, 4] } }, own[1]!],
+      { reads, rows: { states: 2 } },
+    );
+    expect([...ids]).to.deep.equal([1, 2, 3, 5, 6, 7, 8]);
+    expect([...rows]).to.deep.equal([1, 2, 1, 3, 4, 5, 4, 6]);
+    expect([...sequenceOffsets]).to.deep.equal([0, 2, 4, 6, 8]);
+    expect([...columns.old!]).to.deep.equal([1, 2, 3, 4, 6, 7, 8, 9]);
+    expect(() => packExamples(own, { reads, rows: { states: 2 } })).to.throw(
+      'column old has 5 numbers; it needs 4',
+    );
+  });
+
   it('scores the last token of each completion where ends are wanted', () => {
     const { ids, rows, targets, sequenceOffsets, positions } = packExamples(examples, { rows: 'ends' });
     expect([...ids]).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8]);

@@ -43,6 +43,7 @@ async function setup(rows: 'targets' | { states: number }) {
     return adapter;
   };
   const [policy, value] = [moved(3), moved(4)];
+  const head = Float32Array.from(random(12).normals(exact.config.hiddenSize, 0.5));
   const loss = lossOf(FAMILIES.ppo, { lossType: 'ppo', beta: BETA, cliprange: CLIP });
   const valueLoss = lossOf(FAMILIES.ppo, { lossType: 'ppo_value', beta: BETA, cliprangeValue: CLIP });
   const roles = castRoles({
@@ -50,7 +51,15 @@ async function setup(rows: 'targets' | { states: number }) {
     peftConfig: policy,
     seed: 1,
     policy: { loss },
-    beside: [{ name: 'value', scorer: scalars(rows), loss: valueLoss, weight: VF_COEF, start: value }],
+    beside: [
+      {
+        name: 'value',
+        scorer: scalars(rows),
+        loss: valueLoss,
+        weight: VF_COEF,
+        start: { adapter: value, head },
+      },
+    ],
   });
   const texts = allTexts(withAdapter(exact, policy), ENDS);
   const base = allTexts(exact, ENDS);
@@ -177,7 +186,7 @@ describe('rollout: the expected gradients of PPO', () => {
         head.reduce((total, w, i) => total + w * (critic.hidden[row * width + i] as number), 0),
       );
       const drift = normals(states, 0.25);
-      const returns = normals(states, 0.5).map(Math.fround);
+      const returns = Array.from(normals(states, 0.5), Math.fround);
       const oldValues = values.map((v, i) => Math.fround(v + (drift[i] as number)));
       const { gradients, means } = await all.run({
         advantage: Array.from(advantage, Math.fround),

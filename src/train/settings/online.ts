@@ -3,7 +3,7 @@
  * defaults are TRL's.
  */
 import { boolean, choice, number, whole } from '../../base/setting.ts';
-import { ROLLOUTS } from './rollouts.ts';
+import { ENDING, ROLLOUTS } from './rollouts.ts';
 
 const {
   numGenerationsEval,
@@ -35,14 +35,7 @@ export const LABELS = {
     trl: null,
     help: 'greedy chooses the completion of higher reward; sampled draws the choice with probability σ(r₁ − r₂)',
   }),
-  /** Subtracted from the reward of a completion without an end token; null subtracts nothing. */
-  missingEosPenalty: number({
-    default: null,
-    range: { above: 0 },
-    group: 'rollouts',
-    trl: 'missing_eos_penalty',
-    help: 'subtracted from the reward of a completion without an end token',
-  }),
+  ...ENDING,
 };
 
 /** How V* is estimated, and what is regressed on it. */

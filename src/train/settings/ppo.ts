@@ -1,6 +1,6 @@
 /** The settings of PPO: what tokens earn, how advantages are made of it, and how often a batch of completions is learned from. */
 import { boolean, choice, number, whole } from '../../base/setting.ts';
-import { ROLLOUTS } from './rollouts.ts';
+import { ENDING, ROLLOUTS } from './rollouts.ts';
 
 const { numGenerationsEval, maxCompletionLength, temperature, rewardWeights, rewardTimeout } = ROLLOUTS;
 
@@ -65,14 +65,7 @@ export const PPO = {
     trl: 'vf_coef',
     help: 'weight of the loss of the values',
   }),
-  /** Subtracted from the reward of a completion that no end token ended; null for nothing. */
-  missingEosPenalty: number({
-    default: null,
-    range: { from: 0 },
-    group: 'rollouts',
-    trl: 'missing_eos_penalty',
-    help: 'subtracted from the reward of a completion that was cut',
-  }),
+  ...ENDING,
   /** Whether the rewards of the tokens are divided by their standard deviation. */
   whitenRewards: boolean({
     default: false,

@@ -176,3 +176,15 @@ export const GROUP_RELATIVE = {
     help: 'share of the tokens, those of the largest entropy, that the policy learns from',
   }),
 };
+
+/** What an unfinished completion costs. */
+export const ENDING = {
+  /** Subtracted from the reward of a completion without an end token; null subtracts nothing. */
+  missingEosPenalty: number({
+    default: null,
+    range: { above: 0 },
+    group: 'rollouts',
+    trl: 'missing_eos_penalty',
+    help: 'subtracted from the reward of a completion without an end token',
+  }),
+};
