@@ -27,7 +27,14 @@ export interface Method {
   /** The batch whose gradient is the expected one under this policy. */
   batch: BatchRule;
   /** J where it should come to rest, computed without its loss, and how. */
-  predicted: { how: string; objective(problem: Problem): number };
+  predicted: Prediction;
+}
+
+export interface Prediction {
+  how: string;
+  objective(problem: Problem): number;
+  /** Whether it is a limit that is approached without end. */
+  limit?: boolean;
 }
 
 const rewardsOf = ({ rewards }: Problem) => rewards;
@@ -40,7 +47,7 @@ const grpo =
 
 const BEST = { how: 'β log Z', objective: optimumOf };
 const K2 = 'π ∝ π_ref e^(Q/β) at every prefix, Q = E[r] from there on';
-const COLLAPSE = { how: 'all probability on the best completion', objective: collapsed };
+const COLLAPSE = { how: 'all probability on the best completion', objective: collapsed, limit: true };
 
 /** Groups of two as TRL's GRPO compares them. */
 const standardized = { baseline: 'group_mean', scale: 'group' } as const;
