@@ -132,7 +132,9 @@ export function stepMetrics(
   { metrics, derive }: Pick<SourcedStep, 'metrics' | 'derive'>,
 ): Metrics {
   const means = joinMeans(parts);
-  return { ...means, ...metrics, ...derive?.(means) };
+  const all = Object.entries({ ...means, ...metrics, ...derive?.(means) });
+  // A checkpoint's JSON has no −0.
+  return Object.fromEntries(all.map(([name, value]) => [name, value + 0]));
 }
 
 /** The same metrics under TRL's prefix for evaluations. */

@@ -38,7 +38,7 @@ describe('names', () => {
 
   it('lead from a formula to the catalogue', () => {
     const formulas = shaders.filter((shader) => shader.startsWith('shaders/losses/'));
-    const rows = ['catalogue', 'policy-losses', 'a2po-loss'].flatMap((file) =>
+    const rows = ['catalogue', 'policy-losses', 'ppo-losses', 'reward-losses', 'a2po-loss'].flatMap((file) =>
       importsOf(`src/losses/${file}.ts`),
     );
     expect(rows).to.include.members(formulas);

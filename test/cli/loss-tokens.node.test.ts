@@ -107,9 +107,11 @@ describe('webalign loss: tokens', () => {
     ],
   ];
   it('every loss of the catalogue on tokens, by its own name and in its family, against float64', async () => {
-    expect([...Object.keys(DIVISORS), 'a2po']).to.have.members(
-      Object.values(LOSSES).flatMap(({ name, unit }) => (unit === 'token' ? [name] : [])),
+    // PPO's have numbers of their own for every token, and tests of their own.
+    const ofSequences = Object.values(LOSSES).filter(
+      ({ unit, reads }) => unit === 'token' && reads?.advantage?.per === 'sequence',
     );
+    expect([...Object.keys(DIVISORS), 'a2po']).to.have.members(ofSequences.map(({ name }) => name));
     const cases = Object.entries(DIVISORS).flatMap(([name, divisor]) =>
       CASES.flatMap(([given, reference]) => {
         const known = LOSSES[name]!.options;

@@ -3,6 +3,7 @@
  * driver, the tape run backwards, the optimizer run. The batch is all completions, each weighed by how often it would be
  * drawn, so that a step follows the expected gradient and nothing is sampled.
  */
+import { own } from '../../base/lookup.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { batchLoss } from '../../losses/batch-loss.ts';
 import type { TrainingLoss } from '../../losses/families.ts';
@@ -100,7 +101,7 @@ export class Table {
       offsets: whole(starts, 'offsets'),
       columns: Object.fromEntries(
         Object.entries(loss.reads).map(([name, { per }]) => {
-          const values = columns[name] ?? [];
+          const values = own(columns, name) ?? [];
           return [name, numbers(per === 'row' ? perRow(values) : (values.flat() as number[]), name)];
         }),
       ),
