@@ -30,7 +30,7 @@ describe('cli: fixed-points', () => {
     const moved = (tree: MethodResult['tree']): Row => ({ ...row, result: { ...row.result, tree } });
     const off = moved({ objective: 1, predicted: 1.1 });
     expect(strayed([row, off])).to.deep.equal([off]);
-    expect(fixedPointsPage([off])).to.include(`Not within 0.001 of their prediction: ${row.method.name}.`);
+    expect(fixedPointsPage([off])).to.include(`Not at their prediction: ${row.method.name}.`);
     expect(strayed([moved({ objective: Number.NaN, predicted: 1 })])).to.have.length(1);
   });
 

@@ -111,6 +111,42 @@ describe('truth: the bias of each gradient', () => {
     expect(relativeL2(found, truth)).to.be.below(ON_DEVICE);
   });
 
+  for (const id of ['ppo-1', 'ppo-exact', 'a2po', 'a2po-wrong']) {
+    const { name, loss, batch } = METHODS.find((method) => method.id === id) as Method;
+    it(`none, on the device, of ${name}`, async () => {
+      const found = await onDevice(loss(TREE), batch);
+      const scale = id.startsWith('a2po') ? 2 * TREE.beta : 1;
+      const truth = gradient(toTokens(TREE, returnsOf(TREE, policy))).map((slope) => scale * slope);
+      expect(relativeL2(found, truth)).to.be.below(ON_DEVICE);
+    });
+  }
+
+  it('PPO’s, on the device, is that of its estimate where values are wrong', async () => {
+    const { loss, batch } = METHODS.find(({ id }) => id === 'ppo-0') as Method;
+    const found = await onDevice(loss(TREE), batch);
+    const { advantage } = batch(TREE, policy).columns;
+    expect(relativeL2(found, gradient(advantage as number[][]))).to.be.below(ON_DEVICE);
+    const truth = gradient(toTokens(TREE, returnsOf(TREE, policy)));
+    expect(relativeL2(found, truth)).to.be.above(0.5);
+  });
+
+  it('online DPO’s, on the device, asks each pair for the margin that its labels show', async () => {
+    const { loss, batch } = METHODS.find(({ id }) => id === 'online-dpo-sampled') as Method;
+    const found = await onDevice(loss(TREE), batch);
+    const { beta, rewards } = TREE;
+    const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+    /** Σ over the other completion of p (label − what the policy makes of it). */
+    const pulls = whole.map((own, y) =>
+      sum(
+        whole.map((other, z) => {
+          const label = sigmoid((rewards[y] as number) - (rewards[z] as number));
+          return (probabilities[z] as number) * beta * (label - sigmoid(beta * (own - other)));
+        }),
+      ),
+    );
+    expect(relativeL2(found, gradient(toTokens(TREE, pulls)))).to.be.below(ON_DEVICE);
+  });
+
   for (const [corrected, error, cos] of [
     [true, 0.1403, 0.99051],
     [false, 0.3613, 0.96948],

@@ -1,8 +1,10 @@
 /**
  * Batches whose gradient is the expected one under a policy, for each kind of loss.
  */
+import { generalizedAdvantages, tokenRewards } from '../../rollout/gae.ts';
+import type { LABEL_RULES } from '../../rollout/labels.ts';
 import type { CreditRule } from './expected.ts';
-import type { Distribution, Problem } from './problem.ts';
+import { type Completion, type Distribution, distribution, logRatios, type Problem, sum } from './problem.ts';
 import type { WeighedBatch } from './table.ts';
 
 /** Makes the batch of a policy. */
@@ -26,6 +28,110 @@ export function policyGradient(
         advantage: [...advantage(positive), ...advantage(negative)],
         oldLogprobs: [...policy.tokens, ...policy.tokens],
       },
+    };
+  };
+}
+
+/** Values of the prefixes, by which advantages are estimated. */
+export type ValueRule = (problem: Problem, policy: Distribution) => readonly number[];
+
+/** Generalized advantages of every token of every completion. */
+export function estimatedAdvantages(values: ValueRule, lam: number): BatchRule {
+  return (problem, policy) => {
+    const ofPrefixes = values(problem, policy);
+    return {
+      completions: problem.completions.map((_, y) => y),
+      weights: policy.probabilities,
+      columns: {
+        advantage: tokenReturns(problem, policy).map((rewards, y) => {
+          const { rows } = problem.completions[y] as Completion;
+          const own = rows.map((row) => ofPrefixes[row] as number);
+          return [...generalizedAdvantages(rewards, own, { gamma: 1, lam })];
+        }),
+        oldLogprobs: policy.tokens,
+      },
+    };
+  };
+}
+
+/** Values that are right: what is earned from each prefix on, on average. */
+export const exactValues: ValueRule = (problem, policy) => {
+  const earned = problem.prefixes.map(() => 0);
+  const visits = problem.prefixes.map(() => 0);
+  tokenReturns(problem, policy).forEach((rewards, y) => {
+    const p = policy.probabilities[y] as number;
+    let left = sum([...rewards]);
+    (problem.completions[y] as Completion).rows.forEach((row, t) => {
+      earned[row] = (earned[row] as number) + p * left;
+      visits[row] = (visits[row] as number) + p;
+      left -= rewards[t] as number;
+    });
+  });
+  return earned.map((value, row) => value / (visits[row] as number));
+};
+
+function tokenReturns(problem: Problem, policy: Distribution): Float64Array[] {
+  const ratios = logRatios(policy, distribution(problem, problem.reference));
+  return ratios.map((own, y) => tokenRewards(own, problem.rewards[y] as number, { klCoef: problem.beta }));
+}
+
+/** All pairs of two completions that the policy writes, each in both orders as often as the rule labels it so. */
+export function labelledPairs(rule: LabelRule): BatchRule {
+  const known = new WeakMap<Problem, Pair[]>();
+  return (problem, { probabilities }) => {
+    const pairs = known.get(problem) ?? pairsOf(problem, rule);
+    known.set(problem, pairs);
+    return {
+      completions: pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]),
+      weights: pairs.flatMap(({ chosen, rejected, share }) => {
+        const weight = share * (probabilities[chosen] as number) * (probabilities[rejected] as number);
+        return [weight, weight];
+      }),
+      columns: {},
+    };
+  };
+}
+
+type LabelRule = (typeof LABEL_RULES)[keyof typeof LABEL_RULES];
+
+interface Pair {
+  chosen: number;
+  rejected: number;
+  share: number;
+}
+
+/** Pairs of two different completions; one beside itself has no gradient. */
+function pairsOf({ completions, rewards }: Problem, rule: LabelRule): Pair[] {
+  return completions.flatMap((_, chosen) =>
+    completions.flatMap((_, rejected) => {
+      if (chosen === rejected) return [];
+      const share = shareOfFirst(rule, rewards[chosen] as number, rewards[rejected] as number);
+      return share > 0 ? [{ chosen, rejected, share }] : [];
+    }),
+  );
+}
+
+/** How often the rule finds the first of two rewards the better one: the chance up to which it does, by bisection. */
+function shareOfFirst(rule: LabelRule, first: number, second: number): number {
+  let low = 0;
+  let high = 1;
+  if (rule(first, second, low) !== 0) return 0;
+  for (let halving = 0; halving < 50; halving++) {
+    const middle = (low + high) / 2;
+    if (rule(first, second, middle) === 0) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/** Every completion regressed on its advantage over a value of the prompt. */
+export function regressed(value: (problem: Problem) => number): BatchRule {
+  return (problem, { probabilities }) => {
+    const base = value(problem);
+    return {
+      completions: problem.completions.map((_, y) => y),
+      weights: probabilities,
+      columns: { advantage: problem.rewards.map((reward) => reward - base) },
     };
   };
 }

