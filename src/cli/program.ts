@@ -16,6 +16,7 @@ import { loss } from './commands/loss.ts';
 import { plan } from './commands/plan.ts';
 import { preferences } from './commands/preferences.ts';
 import { reward } from './commands/reward.ts';
+import { rlhf } from './commands/rlhf.ts';
 import { sacpo } from './commands/sacpo.ts';
 import { score } from './commands/score.ts';
 import { tradeoff } from './commands/tradeoff.ts';
@@ -41,6 +42,7 @@ const COMMANDS: readonly Command[] = [
   preferences,
   frontier,
   tradeoff,
+  rlhf,
 ];
 /** Every command has these. */
 const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'variant', 'tune', 'json', 'debug'];
