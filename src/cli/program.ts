@@ -18,6 +18,7 @@ import { loss } from './commands/loss.ts';
 import { plan } from './commands/plan.ts';
 import { preferences } from './commands/preferences.ts';
 import { reward } from './commands/reward.ts';
+import { rlhf } from './commands/rlhf.ts';
 import { sacpo } from './commands/sacpo.ts';
 import { score } from './commands/score.ts';
 import { tradeoff } from './commands/tradeoff.ts';
@@ -45,6 +46,7 @@ const COMMANDS: readonly Command[] = [
   frontier,
   tradeoff,
   fixedPoints,
+  rlhf,
 ];
 /** Every command has these. */
 const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'variant', 'tune', 'json', 'debug'];

@@ -97,6 +97,11 @@ export class RolloutClock {
     this.seconds.training += scoring;
   }
 
+  /** What lies between the last event and now is not the run's. */
+  goOn(): void {
+    this.last = performance.now();
+  }
+
   /** Undefined for a run without rollouts. */
   summary({ logHistory, config }: Trainer, trained: number): RolloutSummary | undefined {
     if (!this.isRollout) return undefined;

@@ -37,6 +37,8 @@ export interface TrainingJob {
   evaluation: readonly unknown[];
   settings: Settings;
   folder: RunFolder;
+  /** Sees every event while the run waits; its time is not the run's. */
+  watch?: (event: TrainEvent) => Promise<void>;
 }
 
 export interface TrainingResult {
@@ -91,7 +93,7 @@ type EndEvent = Extract<TrainEvent, { type: 'end' }>;
  */
 export async function runTraining(
   { model, tokenizer }: OpenModel,
-  { method, train, evaluation, settings, folder }: TrainingJob,
+  { method, train, evaluation, settings, folder, watch }: TrainingJob,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<TrainingResult> {
@@ -110,7 +112,11 @@ export async function runTraining(
   if (settings.resume && !folder.resumes)
     terminal.info(`No checkpoint in ${folder.path}: starting from the beginning.`);
   const run = follow({ trainer, method, folder, model }, terminal, signal);
-  for await (const event of trainer.train({ signal })) run.see(event);
+  for await (const event of trainer.train({ signal })) {
+    run.see(event);
+    await watch?.(event);
+    run.goOn();
+  }
   return { trainer, ...run.end() };
 }
 
@@ -126,7 +132,7 @@ export function follow(
   { trainer, method, folder, model }: FollowedRun,
   terminal: Terminal,
   signal: AbortSignal,
-): { see(event: TrainEvent): void; end(): { plan: RunPlan; json: RunSummary } } {
+): { see(event: TrainEvent): void; goOn(): void; end(): { plan: RunPlan; json: RunSummary } } {
   let plan: RunPlan | undefined;
   let last: EndEvent | undefined;
   const clock = new RolloutClock();
@@ -141,6 +147,7 @@ export function follow(
         throw interrupted(signal, 'Stopped before the first step.');
       tell(event, method, terminal);
     },
+    goOn: () => clock.goOn(),
     end() {
       if (!plan || !last?.completed) {
         const where = join(folder.path, CHECKPOINT);

@@ -9,12 +9,12 @@ import { parseDataset } from '../../data/jsonl.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { folderFiles } from '../../node/folder.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
-import { logRatios } from '../divergences.ts';
 import { METHODS } from '../methods.ts';
 import { adapterName, type OpenModel, openModel } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
 import { inGroups } from '../study/groups.ts';
 import { Kept } from '../study/kept.ts';
+import { measureStories } from '../study/stories.ts';
 import { goesOn, workFolder } from '../study/work-folder.ts';
 import type { Terminal } from '../terminal.ts';
 import { runTraining } from '../training.ts';
@@ -258,11 +258,9 @@ async function measured(
 ): Promise<Samples> {
   const { temperature, seed } = FRONTIER_SAMPLING;
   const options = { maxNewTokens: task.maxNewTokens, temperature, seed, numReturnSequences: copies, signal };
-  const stories = await continueOpenings(open.model, open.tokenizer, openings, options);
-  const ratios = await logRatios(open, stories, signal);
   const precision = copies > FEW ? PRECISION_OF_MANY : PRECISION;
-  const rounded = ratios.map((ratio) => Math.round(ratio * precision) / precision);
-  return { rewards: rewardsOf(stories, copies), logRatios: inGroups(rounded, copies) };
+  const { rewards, logRatios } = await measureStories(open, openings, options, precision);
+  return { rewards, logRatios };
 }
 
 function rewardsOf(stories: readonly Continuation[], copies: number): number[][] {

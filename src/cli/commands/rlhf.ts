@@ -1,0 +1,65 @@
+/**
+ * `webalign rlhf`: figure 1 of the DPO paper on the embedded task: reward model and reinforcement learning beside DPO.
+ */
+import { basename, dirname } from 'node:path';
+import { writeFiles } from '../../node/folder.ts';
+import { command } from '../command.ts';
+import { readText, withGpu } from '../open.ts';
+import { EMBEDDED } from '../package.ts';
+import { rlhfOf } from '../rlhf/analysis.ts';
+import { collect, type Job, keptResults, readResults } from '../rlhf/collect.ts';
+import { altText, type PageData, rlhfLines, rlhfPage, verdict } from '../rlhf/page.ts';
+import { rlhfPlot } from '../rlhf/plot.ts';
+import { ERRORS, RLHF, RLHF_QUICK } from '../rlhf/task.ts';
+import { embeddedFingerprint, heldOutOpenings } from '../study/embedded.ts';
+
+const OUT = 'docs/rlhf';
+const WORK = 'webalign-out/rlhf';
+
+export const rlhf = command({
+  name: 'rlhf',
+  summary: 'two roads side by side: reward model and RLOO, and DPO',
+  description:
+    'Learns a reward model from the pairs of the embedded task and lets the model learn from it with RLOO, beside DPO on the\n' +
+    'same pairs, and measures learned reward, true reward, KL and objective over the steps. Writes OUT.md and OUT.svg, and\n' +
+    `keeps every result in OUT (${OUT}): stopped, it goes on when it is started again, and what has not changed is drawn\n` +
+    'only. --quick shows the direction in a few minutes. Fails where a road does not gain by the learned reward.',
+  example: 'rlhf --quick',
+  options: ['out', 'work', 'quick'],
+  required: [],
+  defaults: { work: WORK },
+  shown: { out: OUT },
+  async run({ settings, terminal, signal }) {
+    const { quick: isQuick = false, work } = settings;
+    const { out = isQuick ? WORK : OUT } = settings;
+    const task = isQuick ? RLHF_QUICK : RLHF;
+    const lines = async (path: string, count: number) =>
+      (await readText(path)).split('\n').slice(0, count).join('\n');
+    const job: Job = {
+      task,
+      fingerprint: await embeddedFingerprint(),
+      openings: await heldOutOpenings(task.openings),
+      pairs: await lines(EMBEDDED.train, task.pairs),
+      heldOut: await lines(EMBEDDED.evaluation, task.heldOut),
+      out,
+      work,
+    };
+    const kept = await keptResults(job);
+    const results =
+      (await readResults(kept)) ??
+      (await withGpu(terminal, settings, (gpu) => collect(gpu, job, kept, terminal, signal)));
+    const found = rlhfOf(results, ERRORS);
+    const name = basename(out);
+    const page: PageData = { rlhf: found, task, isQuick, openings: job.openings, plot: `${name}.svg` };
+    const encode = (text: string) => new TextEncoder().encode(text);
+    await writeFiles(dirname(out), {
+      [`${name}.svg`]: encode(rlhfPlot(found, altText(found))),
+      [`${name}.md`]: encode(rlhfPage(page)),
+    });
+    for (const line of [...rlhfLines(found), '', ...verdict(found)])
+      terminal.print(line.replaceAll('**', ''));
+    terminal.print(`Page, plot     ${out}.md, ${out}.svg`);
+    const gains = found.roads.every(({ gain: { proxy } }) => proxy.mean > ERRORS * proxy.standardError);
+    return { json: { ...found, quick: isQuick, out }, failed: !gains };
+  },
+});

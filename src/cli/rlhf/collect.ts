@@ -1,0 +1,299 @@
+/**
+ * The study's samples: a reward model learned from the pairs, and for each road how its policy stands after every so many steps,
+ * by the reward that was learned and by the true one. Every look is kept as soon as it is there, and what is kept is not made again.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseDataset } from '../../data/jsonl.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { ADAPTER_CONFIG, readAdapter, writeAdapter } from '../../io/peft.ts';
+import { sampledTokens } from '../../model/generation.ts';
+import { folderFiles, writeFiles } from '../../node/folder.ts';
+import type { TrainEvent } from '../../train/events.ts';
+import { RewardModel } from '../../train/reward-model.ts';
+import { METHODS, type Method } from '../methods.ts';
+import { adapterName, type OpenModel, openModel } from '../open.ts';
+import { EMBEDDED } from '../package.ts';
+import { inGroups } from '../study/groups.ts';
+import { Kept } from '../study/kept.ts';
+import { measureStories, rounded } from '../study/stories.ts';
+import { goesOn, workFolder } from '../study/work-folder.ts';
+import type { Terminal } from '../terminal.ts';
+import { runTraining, type TrainingJob } from '../training.ts';
+import { LearnedReward } from './learned.ts';
+import { RLHF_SAMPLING, RLHF_TRAINING, type RlhfTask, type Road, SHOWN } from './task.ts';
+
+/** Scores and log-ratios are kept to a thousandth. */
+const PRECISION = 1e3;
+/** Changes where what is measured does. */
+const VERSION = 1;
+
+/** A policy after some steps: a list for each opening, a number for each of its stories. */
+export interface Look {
+  step: number;
+  /** Of training, from the road's start on. */
+  seconds: number;
+  /** The learned reward. */
+  proxy: number[][];
+  /** The true one, sentiment. */
+  gold: number[][];
+  /** log π − log π_ref in nats. */
+  logRatios: number[][];
+}
+
+export interface RewardModelResult {
+  /** What it was made on. */
+  adapter: string;
+  steps: number;
+  /** On pairs held out. */
+  accuracy: number;
+  margin: number;
+  seconds: number;
+  /** GPU memory that the training planned with. */
+  bytes: number;
+}
+
+/** Of the model as it is. */
+export interface BaseResult {
+  proxy: number[][];
+  gold: number[][];
+  samples: string[];
+}
+
+export interface RoadResult {
+  steps: number;
+  /** Stories that the policy wrote to learn from. */
+  written: number;
+  bytes: number;
+  looks: Look[];
+  /** The first stories of the first openings, at the end. */
+  samples: string[];
+}
+
+export interface Job {
+  task: RlhfTask;
+  /** Hash of the model's files. */
+  fingerprint: string;
+  openings: readonly string[];
+  /** JSON lines: to learn from, and held out. */
+  pairs: string;
+  heldOut: string;
+  /** Where results are kept, and where runs are. */
+  out: string;
+  work: string;
+}
+
+interface ByPart<R, B, T> {
+  rewardModel: R;
+  base: B;
+  roads: { road: Road; of: T }[];
+}
+export type KeptResults = ByPart<Kept<RewardModelResult>, Kept<BaseResult>, Kept<RoadResult>>;
+export type Results = ByPart<RewardModelResult, BaseResult, RoadResult>;
+
+/** Where the results of a job are kept. */
+export async function keptResults({
+  task,
+  fingerprint,
+  openings,
+  pairs,
+  heldOut,
+  out,
+}: Job): Promise<KeptResults> {
+  const { stories, referenceStories, maxNewTokens } = task;
+  const shared = [VERSION, fingerprint, RLHF_TRAINING, RLHF_SAMPLING, pairs];
+  const looks = [...shared, 'scored at an end', openings, maxNewTokens];
+  return {
+    rewardModel: await Kept.of(out, 'reward-model', [...shared, heldOut]),
+    base: await Kept.of(out, 'base', [...looks, referenceStories]),
+    roads: await Promise.all(
+      task.roads.map(async (road) => {
+        const { id, method, settings } = road;
+        return { road, of: await Kept.of<RoadResult>(out, id, [...looks, stories, method, settings]) };
+      }),
+    ),
+  };
+}
+
+/** All results where all are kept, without any device. */
+export async function readResults(kept: KeptResults): Promise<Results | undefined> {
+  const [rewardModel, base] = [await kept.rewardModel.read(), await kept.base.read()];
+  const roads: Results['roads'] = [];
+  for (const { road, of } of kept.roads) {
+    const result = await of.read();
+    if (result && isDone(result)) roads.push({ road, of: result });
+  }
+  if (!rewardModel || !base || roads.length < kept.roads.length) return undefined;
+  return { rewardModel, base, roads };
+}
+
+/** Makes what is missing, keeps it, and gives back all. */
+export async function collect(
+  gpu: Gpu,
+  job: Job,
+  kept: KeptResults,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<Results> {
+  const open = await openModel(gpu, folderFiles(EMBEDDED.model), EMBEDDED);
+  const folder = join(job.work, `reward-model-${kept.rewardModel.key.slice(0, 12)}`);
+  const study = new Study(open, job, terminal, signal);
+  const files = folderFiles(folder);
+  if (!((await kept.rewardModel.read()) && (await files.exists(ADAPTER_CONFIG))))
+    await study.trainRewardModel(kept.rewardModel, folder);
+  const { tokenizer } = open;
+  const model = RewardModel.on(open.model, await readAdapter(files), { tokenizer, name: 'learned' });
+  const learned = new LearnedReward(model, signal);
+  if (!(await kept.base.read())) await study.measureBase(kept.base, learned);
+  for (const { road, of } of kept.roads) {
+    const known = await of.read();
+    if (!known || !isDone(known)) await study.walk(road, of, learned);
+  }
+  return (await readResults(kept)) as Results;
+}
+
+/** The last look is at the end of the road. */
+function isDone({ looks, steps }: RoadResult): boolean {
+  return steps > 0 && looks.at(-1)?.step === steps;
+}
+
+class Study {
+  constructor(
+    private readonly open: OpenModel,
+    private readonly job: Job,
+    private readonly terminal: Terminal,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** Learns the reward from the pairs, and leaves its adapter in `folder`. */
+  async trainRewardModel(kept: Kept<RewardModelResult>, folder: string): Promise<void> {
+    const { job, open, terminal } = this;
+    terminal.info('Reward model');
+    const method = methodOf('reward-model');
+    const start = performance.now();
+    const { trainer, plan, json } = await this.train({
+      method,
+      train: parseDataset(job.pairs, 'the pairs', method.form),
+      evaluation: parseDataset(job.heldOut, 'the held-out pairs', method.form),
+      settings: RLHF_TRAINING,
+      folder: workFolder(folder, job.work),
+    });
+    const { adapter } = trainer;
+    if (!adapter) throw new Error('the reward model has no adapter');
+    await mkdir(folder, { recursive: true });
+    await writeFiles(folder, writeAdapter(await adapter.toAdapter()));
+    await kept.write({
+      adapter: adapterName(open.model.gpu.adapter),
+      steps: json.steps,
+      accuracy: json.eval?.accuracy ?? Number.NaN,
+      margin: json.eval?.margin ?? Number.NaN,
+      seconds: (performance.now() - start) / 1000,
+      bytes: plan.plannedBytes,
+    });
+    trainer.dispose();
+    open.model.detach(adapter);
+  }
+
+  async measureBase(kept: Kept<BaseResult>, learned: LearnedReward): Promise<void> {
+    const { referenceStories: copies } = this.job.task;
+    const { look, samples } = await this.look(
+      learned,
+      { step: 0, seconds: 0 },
+      copies,
+      RLHF_SAMPLING.referenceSeed,
+    );
+    await kept.write({ proxy: look.proxy, gold: look.gold, samples });
+  }
+
+  /** Trains along a road, and looks at the policy after every checkpoint. */
+  async walk(road: Road, kept: Kept<RoadResult>, learned: LearnedReward): Promise<void> {
+    const { job, open, terminal } = this;
+    terminal.info(road.name);
+    const looks = [...((await kept.read())?.looks ?? [])];
+    const stand = { step: 0, seconds: looks.at(-1)?.seconds ?? 0, written: 0, bytes: 0, steps: 0 };
+    let samples: string[] = [];
+    let since = performance.now();
+    const watch = async (event: TrainEvent) => {
+      stand.seconds += (performance.now() - since) / 1000;
+      if (event.type === 'start') {
+        stand.bytes = event.plan.plannedBytes;
+        stand.steps = event.plan.totalSteps;
+        // A road that starts again has no looks yet.
+        if (event.resumedFrom === undefined) looks.length = 0;
+      }
+      if (
+        event.type === 'checkpoint' &&
+        !this.signal.aborted &&
+        !looks.some(({ step }) => step === event.step)
+      ) {
+        const at = { step: event.step, seconds: Math.round(stand.seconds * 10) / 10 };
+        const found = await this.look(learned, at, job.task.stories, RLHF_SAMPLING.seed);
+        looks.push(found.look);
+        samples = found.samples;
+        // Done is a road whose last look is at its last step: until then its steps are not told.
+        const steps = event.step === stand.steps ? stand.steps : 0;
+        const written = writtenUntil(road, event.step);
+        await kept.write({ steps, written, bytes: stand.bytes, looks, samples });
+      }
+      since = performance.now();
+    };
+    const method = methodOf(road.method);
+    const { trainer } = await this.train({
+      // The learned reward is one object here, whichever road asks for it.
+      method: method.extra
+        ? { ...method, extra: { options: [], load: async () => ({ rewardFuncs: learned.reward }) } }
+        : method,
+      train: parseDataset(job.pairs, 'the pairs', method.form),
+      evaluation: [],
+      settings: {
+        ...RLHF_TRAINING,
+        maxCompletionLength: job.task.maxNewTokens,
+        ...road.settings,
+      },
+      folder: workFolder(join(job.work, `${road.id}-${kept.key.slice(0, 12)}`), job.work),
+      watch,
+    });
+    trainer.dispose();
+    if (trainer.adapter) open.model.detach(trainer.adapter);
+  }
+
+  private train(training: TrainingJob) {
+    return goesOn(runTraining(this.open, training, this.terminal, this.signal));
+  }
+
+  /** Stories of the model as it stands, by both rewards. */
+  private async look(
+    learned: LearnedReward,
+    at: { step: number; seconds: number },
+    copies: number,
+    seed: number,
+  ): Promise<{ look: Look; samples: string[] }> {
+    const { open, job, signal } = this;
+    const { temperature } = RLHF_SAMPLING;
+    const { maxNewTokens } = job.task;
+    const options = { maxNewTokens, temperature, seed, numReturnSequences: copies, signal };
+    const { stories, rewards, logRatios } = await measureStories(open, job.openings, options, PRECISION);
+    const scores = await learned.score(
+      stories.map((story) => ({ prompt: story.prompt, completion: sampledTokens(story) })),
+    );
+    const shown = stories.filter((_, i) => i % copies === 0).slice(0, SHOWN);
+    return {
+      look: { ...at, proxy: inGroups(rounded(scores, PRECISION), copies), gold: rewards, logRatios },
+      samples: shown.map(({ text }) => text),
+    };
+  }
+}
+
+function methodOf(name: string): Method {
+  const method = METHODS.find((each) => each.name === name);
+  if (!method) throw new Error(`no method is called ${name}`);
+  return method;
+}
+
+/** Stories that the policy has written to learn from after so many steps; none where it learns from the pairs. */
+function writtenUntil(
+  { settings: { numGenerations, perDeviceTrainBatchSize = 0 } }: Road,
+  step: number,
+): number {
+  return numGenerations === undefined ? 0 : step * perDeviceTrainBatchSize;
+}
