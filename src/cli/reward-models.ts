@@ -5,16 +5,18 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { own } from '../base/lookup.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
+import { Tokenizer } from '../data/tokenizer.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { InputError, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { isObject, parseJsonObject } from '../io/json.ts';
 import { ADAPTER_CONFIG, type Adapter, otherBaseNotice, readAdapter } from '../io/peft.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
+import { padTokenId } from '../model/classifier.ts';
+import { describeModel } from '../model/weights.ts';
 import { folderFiles } from '../node/folder.ts';
 import { RewardModel } from '../train/reward-model.ts';
-import type { ScoredToken } from '../train/scored-token.ts';
+import { type ScoredToken, skippedToken } from '../train/scored-token.ts';
 import { SCORED_TOKENS } from '../train/settings/losses.ts';
 import { openModelFiles } from './open.ts';
 import type { Settings } from './options.ts';
@@ -37,6 +39,23 @@ export async function recordedToken(folder: string): Promise<ScoredToken | undef
   const { settings } = parseJsonObject(await files.readText(RUN_RECORD), `${files.name}/${RUN_RECORD}`);
   const rule = isObject(settings) ? own(settings, 'scoredToken') : undefined;
   return SCORED_TOKENS.find((name) => name === rule);
+}
+
+/**
+ * The id that the runs in some folders skip before a text is scored, null where they score the last token; undefined where none says
+ * more than the model's own configuration.
+ */
+export async function recordedSkip(
+  folders: readonly string[],
+  files: Files,
+): Promise<number | null | undefined> {
+  const rules = await Promise.all(folders.map(recordedToken));
+  const rule = rules.find((each) => each !== undefined && each !== 'auto');
+  if (rule === undefined) return undefined;
+  const { config } = await describeModel(files);
+  const tokenizer = (await files.exists('tokenizer.json')) ? await Tokenizer.fromFiles(files) : undefined;
+  const modelPadId = await padTokenId(files);
+  return skippedToken(rule, { tokenizer, modelPadId, eosTokenIds: config.eosTokenIds }) ?? null;
 }
 
 /** The reward model in a folder, on the policy's own base where it is that. Throws {@link InputError}. */
