@@ -70,12 +70,13 @@ export async function rewardModelIn(folder: string, context: RewardContext): Pro
   const adapter = await readAdapter(folderFiles(folder));
   const scoredToken = (await recordedToken(folder)) ?? 'auto';
   if (sharesBase(adapter, model)) return RewardModel.on(model, adapter, { tokenizer, scoredToken, name });
-  const base = await open(adapter.baseModel, adapter.baseRevision);
+  const base = await open(adapter.baseModel || model.name, adapter.baseRevision);
   return RewardModel.load(gpu, base, { adapter, scoredToken, name });
 }
 
-/** Whether the adapter is for the model, by name; a folder that was moved keeps its last name. */
-function sharesBase({ baseModel, ...adapter }: Adapter, { name }: CausalLM): boolean {
+/** Whether the adapter is for the model, by name, and the model stays as it is; a folder that was moved keeps its last name. */
+function sharesBase({ baseModel, ...adapter }: Adapter, { name, parameters }: CausalLM): boolean {
+  if (parameters) return false;
   if (baseModel === '' || baseModel === name || resolve(baseModel) === resolve(name)) return true;
   return !existsSync(baseModel) && otherBaseNotice({ ...adapter, baseModel }, name, '') === undefined;
 }
