@@ -2,12 +2,12 @@
  * What sampled completions earn: rewards, log-probabilities under the policy and the reference, and their difference as a
  * penalty. With β in the reward the return is r − β log π/π_ref of the whole completion, whose expectation is objective (1).
  */
-import { own } from '../base/lookup.ts';
 import { say, setting } from '../base/sentence.ts';
 import { InputError } from '../io/errors.ts';
 import type { Metrics } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
 import { standardDeviation } from './advantages.ts';
+import { rewardBatch } from './reward-batch.ts';
 import { type Rated, rate, type WeighedReward } from './rewards.ts';
 import { policyLogprobs, referenceLogprobs, type Samples } from './sampling.ts';
 
@@ -38,30 +38,14 @@ const REFERENCE_GROUPS = 4;
 /** Rates and scores samples. Throws as {@link rate} does. */
 export async function earnings(
   { model, reference }: Pick<StepContext, 'model' | 'reference'>,
-  { prompts, examples, completions, finished, tokenizer }: Samples,
+  samples: Samples,
   rewards: readonly WeighedReward[],
   settings: EarningSettings,
 ): Promise<Earned> {
   const { beta, temperature, rewardClipRange, rewardTimeout, step, signal } = settings;
-  const copies = completions.length / Math.max(1, prompts.length);
-  const rows = completions.map((_, i) => prompts[Math.floor(i / copies)]?.row);
-  const names = new Set(rows.flatMap((row) => Object.keys(row?.columns ?? {})));
-  const columns = [...names].map((name) => [name, rows.map((row) => own(row?.columns ?? {}, name))]);
+  const { examples } = samples;
   const start = performance.now();
-  const rated = await rate(
-    rewards,
-    {
-      prompts: rows.map((row) => row?.prompt ?? ''),
-      completions,
-      promptIds: examples.flatMap(({ prompt, completions }) => completions.map(() => prompt)),
-      completionIds: examples.flatMap((example) => example.completions),
-      tokenizer,
-      columns: Object.fromEntries(columns),
-      finished,
-      step,
-    },
-    { timeout: rewardTimeout, signal },
-  );
+  const rated = await rate(rewards, rewardBatch(samples, step), { timeout: rewardTimeout, signal });
   const middle = performance.now();
   const oldLogprobs = await policyLogprobs(model, examples, temperature);
   if (beta > 0 && !reference) throw new Error('a KL penalty needs a reference');
