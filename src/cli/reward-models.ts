@@ -75,8 +75,9 @@ export async function rewardModelIn(folder: string, context: RewardContext): Pro
 }
 
 /** Whether the adapter is for the model, by name, and the model stays as it is; a folder that was moved keeps its last name. */
-function sharesBase({ baseModel, ...adapter }: Adapter, { name, parameters }: CausalLM): boolean {
-  if (parameters) return false;
+function sharesBase({ baseModel, ...adapter }: Adapter, { name, revision, parameters }: CausalLM): boolean {
+  const { baseRevision = revision } = adapter;
+  if (parameters || baseRevision !== revision) return false;
   if (baseModel === '' || baseModel === name || resolve(baseModel) === resolve(name)) return true;
   return !existsSync(baseModel) && otherBaseNotice({ ...adapter, baseModel }, name, '') === undefined;
 }
