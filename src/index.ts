@@ -139,7 +139,13 @@ export { GRPOTrainer, type GRPOTrainerOptions } from './rollout/grpo-trainer.ts'
 export type { Judge, JudgedPair, JudgeOptions } from './rollout/judge.ts';
 export { OnlineDPOTrainer, type OnlineDPOTrainerOptions } from './rollout/online-dpo-trainer.ts';
 export { PPOTrainer, type PPOTrainerOptions } from './rollout/ppo-trainer.ts';
-export type { BatchReward, Rater, Reward, RewardBatch } from './rollout/rewards.ts';
+export {
+  type BatchReward,
+  type Rater,
+  type Reward,
+  type RewardBatch,
+  weighedRewards,
+} from './rollout/rewards.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
 export { type RolloutSettings, RolloutSource } from './rollout/source.ts';
 export { Tape } from './tensor/tape.ts';
