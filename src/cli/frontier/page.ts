@@ -64,6 +64,8 @@ ${best
   .map(({ n, kl, reward, room }) => `| ${n} | ${number(kl)} | ${plusMinus(reward)} | ${plusMinus(room)} |`)
   .join('\n')}
 
+For large n the room is too small: limit and reward are estimated from the same few best stories of each opening.
+
 ${optimumSection(data)}
 
 ## How it was made
@@ -130,7 +132,7 @@ the weight, and the best stories of π* are not among them: the plain figures ar
 They are corrected by the jackknife within each opening, which removes the part of the bias that falls as 1/n. *Last rise* is by how much
 the corrected figures still grew from half of the ${storiesOf(task)} stories to all of them. About as much may be left: at small β the corrected
 line is still a line from below, and the band shows its sampling error alone. The limit that methods are held against uses β log Z, which
-converges faster than E_π*[r] and KL do.`;
+converges faster than E_π*[r] and KL do; where it is too low, the check is stricter than it has to be.`;
 }
 
 function priceSection({ frontier }: PageData): string {

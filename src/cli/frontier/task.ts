@@ -124,9 +124,9 @@ export const FRONTIER: FrontierTask = {
     simpo(2.5),
     orpo(0.1),
     kto(0.1),
-    rloo(1, 40),
-    rloo(4, 40),
+    longRun(1),
     longRun(2),
+    longRun(4),
   ],
 };
 
