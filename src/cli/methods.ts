@@ -42,6 +42,8 @@ export interface Method<Row = unknown> {
   trlModule?: string;
   /** What its trainer is given beside settings and data, and the options that it comes from. */
   extra?: { options: readonly OptionName[]; load(settings: Settings): Promise<object> };
+  /** Options of its command that may be left out. */
+  others?: readonly OptionName[];
   form: DataForm<Row>;
   trainer(options: DataOptions<object, readonly Row[]>): Trainer;
 }
@@ -146,6 +148,7 @@ export const METHODS: readonly Method[] = [
     rows: 'prompts',
     settings: TRAINERS.rloo,
     extra: REWARD_FUNCTIONS,
+    others: ['logCompletions'],
     form: PROMPTS,
     Trainer: RLOOTrainer as never,
   }),
@@ -162,6 +165,7 @@ export const METHODS: readonly Method[] = [
     rows: 'prompts',
     settings: TRAINERS.grpo,
     extra: REWARD_FUNCTIONS,
+    others: ['logCompletions'],
     form: PROMPTS,
     Trainer: GRPOTrainer as never,
   }),

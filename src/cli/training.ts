@@ -12,6 +12,7 @@ import { ALL_LINEAR, shortNames } from '../io/target-modules.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { Metrics, RunPlan, StepEvent, TrainEvent } from '../train/events.ts';
 import type { Trainer } from '../train/trainer.ts';
+import { CompletionLog } from './completion-log.ts';
 import { InterruptedError, type StopSignal, UsageError } from './failures.ts';
 import { type Method, methodOptions } from './methods.ts';
 import { adapterJson, type OpenModel, type Origin, readAdapterFor } from './open.ts';
@@ -98,7 +99,11 @@ export async function runTraining(
   if (settings.resume && !folder.resumes)
     terminal.info(`No checkpoint in ${folder.path}: starting from the beginning.`);
   const run = follow({ trainer, method, folder, model }, terminal, signal);
-  for await (const event of trainer.train({ signal })) run.see(event);
+  const log = settings.logCompletions ? new CompletionLog(folder.path) : undefined;
+  for await (const event of trainer.train({ signal })) {
+    run.see(event);
+    await log?.see(event);
+  }
   return { trainer, ...run.end() };
 }
 
