@@ -79,6 +79,7 @@ export { DIVERGENCES, type Divergence, type DivergenceRow } from './losses/diver
 export { FAMILIES, type Family, type LossSettings } from './losses/families.ts';
 export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './losses/logits.ts';
 export type { LossOption } from './losses/options.ts';
+export { POLICYS_OWN } from './losses/policy-losses.ts';
 export { lossShader } from './losses/shader.ts';
 export { tokenLoss } from './losses/token-loss.ts';
 export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD, TOKEN_RECORD } from './losses/units.ts';

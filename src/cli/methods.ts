@@ -54,6 +54,8 @@ export interface Method<Row = unknown> {
     options: readonly OptionName[];
     load(settings: Settings, context: RewardContext): Promise<object>;
   };
+  /** Options of its command that may be left out. */
+  others?: readonly OptionName[];
   form: DataForm<Row>;
   trainer(options: DataOptions<object, readonly Row[]>): Trainer;
 }
@@ -177,6 +179,7 @@ export const METHODS: readonly Method[] = [
     rows: 'prompts',
     settings: TRAINERS.rloo,
     extra: rewarded(RLOO_DEFAULTS),
+    others: ['logCompletions'],
     form: PROMPTS,
     Trainer: RLOOTrainer as never,
   }),
@@ -192,6 +195,7 @@ export const METHODS: readonly Method[] = [
     rows: 'prompts',
     settings: TRAINERS['online-dpo'],
     extra: rewarded(ONLINE_DPO_DEFAULTS),
+    others: ['logCompletions'],
     form: PROMPTS,
     Trainer: OnlineDPOTrainer as never,
   }),
@@ -207,6 +211,7 @@ export const METHODS: readonly Method[] = [
     rows: 'prompts',
     settings: TRAINERS.a2po,
     extra: rewarded(A2PO_DEFAULTS),
+    others: ['logCompletions'],
     form: PROMPTS,
     Trainer: A2POTrainer as never,
   }),
@@ -223,6 +228,7 @@ export const METHODS: readonly Method[] = [
     rows: 'prompts',
     settings: TRAINERS.grpo,
     extra: rewarded(GRPO_DEFAULTS),
+    others: ['logCompletions'],
     form: PROMPTS,
     Trainer: GRPOTrainer as never,
   }),
@@ -238,6 +244,7 @@ export const METHODS: readonly Method[] = [
     rows: 'prompts',
     settings: TRAINERS.ppo,
     extra: rewarded(PPO_DEFAULTS),
+    others: ['logCompletions'],
     form: PROMPTS,
     Trainer: PPOTrainer as never,
   }),

@@ -15,14 +15,15 @@ import { UsageError } from './failures.ts';
 
 export const CHECKPOINT = 'checkpoint.safetensors';
 export const RUN_RECORD = 'run.json';
+export const COMPLETION_LOG = 'completions.jsonl';
 export const GGUF_ADAPTER = 'adapter.gguf';
 export const TRL_SCRIPT = 'train.py';
 /** Runs the scripts of a run in stages. */
 export const TRL_STAGES = 'train.sh';
 /** What a run leaves, the one written last first: without it the others are not taken for a result. */
 const LEFT_BEHIND = {
-  adapter: [ADAPTER_CONFIG, ADAPTER_WEIGHTS, RUN_RECORD, 'report.html', CHECKPOINT],
-  model: [MODEL_CONFIG, MODEL_WEIGHTS, MODEL_INDEX, RUN_RECORD, CHECKPOINT],
+  adapter: [COMPLETION_LOG, ADAPTER_CONFIG, ADAPTER_WEIGHTS, RUN_RECORD, 'report.html', CHECKPOINT],
+  model: [COMPLETION_LOG, MODEL_CONFIG, MODEL_WEIGHTS, MODEL_INDEX, RUN_RECORD, CHECKPOINT],
   gguf: [GGUF_ADAPTER],
   ggufModel: [MODEL_GGUF],
   trl: [

@@ -13,6 +13,7 @@ import { FAMILIES } from '../losses/families.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { Metrics, RunPlan, StepEvent, TrainEvent } from '../train/events.ts';
 import type { Trainer } from '../train/trainer.ts';
+import { CompletionLog } from './completion-log.ts';
 import { InterruptedError, type StopSignal, UsageError } from './failures.ts';
 import { type Method, methodOptions } from './methods.ts';
 import { adapterJson, type OpenModel, type Origin, readAdapterFor, requirePolicy } from './open.ts';
@@ -113,8 +114,10 @@ export async function runTraining(
   if (settings.resume && !folder.resumes)
     terminal.info(`No checkpoint in ${folder.path}: starting from the beginning.`);
   const run = follow({ trainer, method, folder, model }, terminal, signal);
+  const log = settings.logCompletions ? new CompletionLog(folder.path) : undefined;
   for await (const event of trainer.train({ signal })) {
     run.see(event);
+    await log?.see(event);
     await watch?.(event);
     run.goOn();
   }

@@ -3,6 +3,7 @@
  * formula.
  */
 
+import groupRelative from '../../shaders/lib/group-relative.wgsl';
 import labelled from '../../shaders/lib/labelled.wgsl';
 import pairwise from '../../shaders/lib/pairwise.wgsl';
 import policy from '../../shaders/lib/policy.wgsl';
@@ -16,6 +17,7 @@ const DRIVERS: Readonly<Record<string, Shader>> = {
   'lib/labelled.wgsl': labelled,
   'lib/tokenwise.wgsl': tokenwise,
   'lib/policy.wgsl': policy,
+  'lib/group-relative.wgsl': groupRelative,
 };
 
 const INCLUDE = /^[ \t]*#include[ \t]+"([^"]+)"[^\n]*$/m;

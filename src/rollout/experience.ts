@@ -16,6 +16,8 @@ export interface Experience {
   metrics: Metrics;
   /** Per completion; null where no function rated it. */
   rewards: (number | null)[];
+  /** What each function gave, by its name; nothing where it is left out. */
+  byFunction?: ReadonlyMap<string, readonly (number | null)[]>;
   /** Per completion. */
   advantages: number[];
   seconds: Omit<RolloutReport['seconds'], 'writing'>;

@@ -7,6 +7,7 @@ import { own } from '../base/lookup.ts';
 import type { ColumnSpecs, TokenizedExample } from '../data/packing.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { TrainingLoss } from '../losses/families.ts';
+import type { Metrics } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
 import type { AdvantageFunction } from './advantages.ts';
 import { type Earned, earnings, rolloutMetrics } from './earnings.ts';
@@ -61,6 +62,7 @@ export class PolicyGradientExperience implements ExperienceMaker {
   readonly identity: unknown;
   private readonly scoresPolicy: boolean;
   private readonly skipsSilent: boolean;
+  private readonly hasKlInLoss: boolean;
 
   /** Throws {@link InputError} for a loss that reads what rollouts do not have. */
   constructor(
@@ -73,11 +75,12 @@ export class PolicyGradientExperience implements ExperienceMaker {
     this.reads = loss.reads;
     this.completions = numGenerations;
     this.usesReference = beta > 0;
+    this.hasKlInLoss = loss.usesReference;
     this.identity = rewards.map(({ name, weight }) => [name, weight]);
     const { oldLogprobs } = loss.reads;
     this.scoresPolicy = (oldLogprobs && (isReused || oldLogprobs.default === undefined)) ?? false;
     // What divides by the tokens of its micro-batch counts those of silent groups too.
-    this.skipsSilent = !loss.usesReference && loss.terms.every(({ loss: { over } }) => over !== 'batch');
+    this.skipsSilent = !this.hasKlInLoss && loss.terms.every(({ loss: { over } }) => over !== 'batch');
     requireColumns(loss.reads);
     requireTokens(loss.reads, topEntropyQuantile);
   }
@@ -104,11 +107,20 @@ export class PolicyGradientExperience implements ExperienceMaker {
     return {
       examples,
       silent: examples.map(isSilent),
-      metrics: rolloutMetrics(samples, earned, numGenerations),
+      metrics: this.metrics(samples, earned),
       rewards: earned.rewards,
+      byFunction: earned.byFunction,
       advantages: [...advantages],
       seconds: earned.seconds,
     };
+  }
+
+  /** J is not known here where the KL is computed with the loss. */
+  private metrics(samples: Samples, earned: Earned): Metrics {
+    const all = rolloutMetrics(samples, earned, this.settings.numGenerations);
+    if (!this.hasKlInLoss) return all;
+    const { objective: _, ...known } = all;
+    return known;
   }
 
   /** A completion that is left out of the loss keeps its place, without tokens. */

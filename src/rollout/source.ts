@@ -271,13 +271,14 @@ function isLeftOutOrIds(ids: unknown): boolean {
 
 function report(
   { prompts, completions }: Samples,
-  { rewards, advantages, metrics, seconds }: Experience,
+  { rewards, byFunction = new Map(), advantages, metrics, seconds }: Experience,
   writing: number,
 ): RolloutReport {
   return {
     prompts: prompts.map(({ row }) => textOfCompletion(row.prompt)),
     completions: completions.map(textOfCompletion),
     rewards,
+    rewardsByFunction: Object.fromEntries([...byFunction].map(([name, values]) => [name, [...values]])),
     advantages,
     metrics,
     seconds: { writing, ...seconds },

@@ -28,6 +28,8 @@ export interface RolloutReport {
   prompts: string[];
   completions: string[];
   rewards: (number | null)[];
+  /** What each reward function gave. */
+  rewardsByFunction: Record<string, (number | null)[]>;
   advantages: number[];
   metrics: Metrics;
   seconds: { writing: number; rewarding: number; scoring: number };

@@ -3,8 +3,8 @@
  * coefficient of each completion is the one that the policy gradient of its expected reward asks for.
  */
 import { expect } from 'chai';
-import { advantages, type Baseline } from '../../src/rollout/advantages.ts';
-import { random } from '../reference/compare.ts';
+import { AGGREGATIONS, advantages, type Baseline } from '../../src/rollout/advantages.ts';
+import { expectClose, random } from '../reference/compare.ts';
 
 /** Probabilities of all sequences of a vocabulary, where token 0 ends; a policy by its softmax per prefix. */
 function sequences(vocabulary: number, most: number, seed: number): number[] {
@@ -100,5 +100,75 @@ describe('rollout/advantages', () => {
 
   it('refuse a part of a group', () => {
     expect(() => advantages([1, 2, 3], G4)).to.throw(RangeError, 'groups of 4');
+  });
+});
+
+describe('rollout/advantages scaled and of several rewards', () => {
+  const deviation = (values: readonly number[]) => {
+    const mean = values.reduce((a, b) => a + b, 0) / values.length;
+    return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+  };
+  const group = { numGenerations: 2, baseline: 'group_mean' } as const;
+
+  it('a group of two by its deviation knows ranks alone', () => {
+    for (const [low, high] of [
+      [0, 1],
+      [-3, 40],
+    ] as const) {
+      const [worse, better] = advantages([low, high], { ...group, scale: 'group' });
+      // (high − low)/2 over (high − low)/√2 + 1e-4.
+      expect(better).to.be.closeTo(Math.SQRT1_2, 1e-4);
+      expect(worse).to.be.closeTo(-Math.SQRT1_2, 1e-4);
+    }
+  });
+
+  it('by the batch keeps the proportions of groups, and by nothing the units', () => {
+    const rewards = [0, 1, 10, 14, null, 3];
+    const none = advantages(rewards, { ...group, scale: 'none' });
+    expect([...none]).to.deep.equal([-0.5, 0.5, -2, 2, 0, 0]);
+    const batch = advantages(rewards, { ...group, scale: 'batch' });
+    const by = deviation([0, 1, 10, 14, 3]) + 1e-4;
+    expectClose(
+      batch,
+      [...none].map((value) => value / by),
+      { relative: 1e-12, absolute: 0 },
+    );
+  });
+
+  it('standardizes each reward in its group before it adds them up (GDPO)', () => {
+    const first = [0, 1, 10, 14];
+    const second = [5, null, null, 7];
+    const weighed = { weight: 1, values: first };
+    const made = AGGREGATIONS.normalize_then_sum()({
+      returns: [5, 1, 10, 21],
+      byFunction: new Map([
+        ['first', weighed],
+        ['second', { weight: 0.5, values: second }],
+      ]),
+      numGenerations: 2,
+    });
+    // One alone in its group has a deviation of its own of nothing, and adds nothing.
+    const scores = [0, 1, 0, 1].map((high, i) => {
+      const spread = i < 2 ? 0.5 : 2;
+      return (high ? spread : -spread) / (Math.SQRT2 * spread + 1e-4);
+    });
+    const mean = scores.reduce((a, b) => a + b, 0) / 4;
+    const by = deviation(scores) + 1e-4;
+    expectClose(
+      made,
+      scores.map((value) => (value - mean) / by),
+      { relative: 1e-12, absolute: 1e-15 },
+    );
+  });
+
+  it('leaves out what nothing could rate from all statistics', () => {
+    const made = AGGREGATIONS.normalize_then_sum()({
+      returns: [null, 1, 3, 2],
+      byFunction: new Map([['only', { weight: 1, values: [null, 1, 3, 2] }]]),
+      numGenerations: 4,
+    });
+    expect(made[0]).to.equal(0);
+    const others = Array.from(made).slice(1);
+    expect(others.reduce((a, b) => a + b, 0)).to.be.closeTo(0, 1e-12);
   });
 });

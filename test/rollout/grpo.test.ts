@@ -14,7 +14,7 @@ import type { BatchReward } from '../../src/rollout/rewards.ts';
 import type { GRPOArgs } from '../../src/train/config.ts';
 import type { TrainEvent } from '../../src/train/events.ts';
 import { fiveTokens, LONGEST } from '../model/five-tokens.ts';
-import { testGpu } from '../support/gpu.ts';
+import { freshGpu, testGpu } from '../support/gpu.ts';
 import { eachStep, trained } from '../train/runs.ts';
 
 const ENDS = [0];
@@ -144,8 +144,23 @@ describe('rollout/grpo', () => {
     const without = last((await run({ maxSteps: 2 })).events);
     expect(inReward).to.include.keys('kl', 'kl/sequence', 'objective');
     expect(inLoss).to.include.keys('kl', 'kl/sequence');
+    expect(inLoss).to.not.have.property('objective');
     expect(without).to.not.have.any.keys('kl', 'kl/sequence');
     expect(inReward.objective).to.be.closeTo(inReward.reward! - 0.3 * inReward['kl/sequence']!, 1e-5);
+  });
+
+  it('plans writing, the reference and training together', async () => {
+    const gpu = await freshGpu();
+    // Without an end token every completion is as long as the plan takes it to be.
+    const endless = async (device: typeof gpu) => (await fiveTokens(device, [])).model;
+    const { events } = await trained(gpu, await starter({ beta: 0.1, maxSteps: 1 }), undefined, endless);
+    const [start] = events;
+    const end = events.at(-1)!;
+    gpu.dispose();
+    if (start?.type !== 'start' || end.type !== 'end') throw new Error('no plan');
+    // Buffers of a model this small are hardly larger than the 256 bytes that each is rounded up to.
+    expect(end.memory.peak).to.be.at.most(1.2 * start.plan.plannedBytes);
+    expect(end.memory.peak).to.be.at.least(0.8 * start.plan.plannedBytes);
   });
 
   it('takes advantages from a function of one’s own', async () => {

@@ -1,5 +1,5 @@
 /**
- * `webalign sft | dpo | kto | cpo | orpo`: trains an adapter, or all weights, on a person's own model and data. One command
+ * `webalign sft | dpo | kto | rloo | grpo | cpo | orpo`: trains an adapter, or all weights, on a person's own model and data. One command
  * for each row of the table of methods.
  */
 import { resolve } from 'node:path';
@@ -44,6 +44,7 @@ function trainCommand(method: Method): Command {
       ] as const),
       ...methodOptions(method),
       ...(method.extra?.options ?? []),
+      ...(method.others ?? []),
       ...LORA_OPTIONS,
     ],
     required: ['model', 'data', 'out', ...(method.extra?.options ?? [])],

@@ -16,6 +16,11 @@ const ONE_CHECKPOINT = say`the latest checkpoint is kept; ${setting('saveSteps')
 const LOADER = 'rows are read and tokenized once, in one process';
 const HUB = 'nothing is uploaded: a run writes files';
 
+const WHOLE =
+  'completions are drawn from the whole distribution at the temperature: log-probabilities, ratios and KL are of that one';
+const ENTROPY =
+  "the backward pass gives the gradient of sampled tokens' log-probabilities, not of entropies; a KL to the reference keeps the policy from collapsing";
+
 /** Names with the same answer. */
 const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] = [
   [['bf16', 'fp16', 'tf32', 'bf16_full_eval', 'fp16_full_eval', 'half_precision_backend'], FLOAT32],
@@ -86,6 +91,43 @@ const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] =
   ],
 ];
 
+const ON_POLICY: typeof ANSWERS = [
+  [
+    [
+      ...['top_k', 'topK', 'top-k', 'top_p', 'topP', 'top-p', 'min_p', 'minP', 'min-p'],
+      ...['repetition_penalty', 'repetitionPenalty', 'repetition-penalty'],
+    ],
+    WHOLE,
+  ],
+  [
+    [
+      ...[
+        'entropy_coef',
+        'entropyCoef',
+        'entropy-coef',
+        'use_adaptive_entropy',
+        'useAdaptiveEntropy',
+        'entropy_target',
+      ],
+      ...['entropy_coef_delta', 'entropy_coef_min', 'entropy_coef_max'],
+    ],
+    ENTROPY,
+  ],
+  [
+    ['kl_estimator', 'klEstimator', 'kl-estimator'],
+    'the KL in the rewards is log π/π_ref itself (k1); the gradient of k3 in the rewards points the wrong way',
+  ],
+  [
+    ['log_completions', 'logCompletions', 'num_completions_to_print'],
+    'events of the type rollout carry completions and rewards; on the command line give --log-completions',
+  ],
+  [
+    ['generation_batch_size', 'generationBatchSize'],
+    say`${setting('stepsPerGeneration')} times ${setting('perDeviceTrainBatchSize')} completions are written at a time`,
+  ],
+  [['use_vllm', 'vllm_mode', 'vllm_importance_sampling_correction'], 'one runtime writes and trains'],
+];
+
 export const TRL_NAMES: Readonly<Record<string, Words>> = Object.fromEntries(
-  ANSWERS.flatMap(([names, answer]) => names.map((name) => [name, answer])),
+  [...ANSWERS, ...ON_POLICY].flatMap(([names, answer]) => names.map((name) => [name, answer])),
 );
