@@ -33,8 +33,8 @@ export interface Method {
 export interface Prediction {
   how: string;
   objective(problem: Problem): number;
-  /** Whether it is a limit that is approached without end. */
-  limit?: boolean;
+  /** How near the steps bring a method that is still on its way when they end, and why it is slow. */
+  slow?: { within: number; reason: string };
 }
 
 const rewardsOf = ({ rewards }: Problem) => rewards;
@@ -47,7 +47,11 @@ const grpo =
 
 const BEST = { how: 'β log Z', objective: optimumOf };
 const K2 = 'π ∝ π_ref e^(Q/β) at every prefix, Q = E[r] from there on';
-const COLLAPSE = { how: 'all probability on the best completion', objective: collapsed, limit: true };
+const COLLAPSE: Prediction = {
+  how: 'all probability on the best completion',
+  objective: collapsed,
+  slow: { within: 5e-3, reason: 'the gradient shrinks with what is left to collapse' },
+};
 
 /** Groups of two as TRL's GRPO compares them. */
 const standardized = { baseline: 'group_mean', scale: 'group' } as const;
@@ -177,7 +181,10 @@ export const METHODS: readonly Method[] = [
       'Labels drawn as Bradley and Terry draw them: at π* the loss of every pair has an expected gradient of 0.',
     loss: onlineDpo,
     batch: labelledPairs(LABEL_RULES.sampled),
-    predicted: BEST,
+    predicted: {
+      ...BEST,
+      slow: { within: 2e-3, reason: 'pairs of two rare completions hardly ever occur' },
+    },
   },
   {
     id: 'online-dpo-greedy',
