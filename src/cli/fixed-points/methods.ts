@@ -66,10 +66,10 @@ const a2po = ({ beta }: Problem) => lossOf(FAMILIES.a2po, { lossType: 'a2po', be
 const wrongValues = ({ prefixes }: Problem) => prefixes.map((_, row) => (row % 2 === 0 ? 1 : -1));
 
 /** PPO with values that do not learn. */
-const ppo = (lam: number): Method => ({
+const ppo = ([lam, remark]: (typeof LAMBDAS)[number]): Method => ({
   id: `ppo-${lam}`,
   name: `PPO, λ = ${lam}, wrong values`,
-  remark: PPO_REMARKS[lam] as string,
+  remark,
   loss: ({ beta }) => lossOf(FAMILIES.ppo, { lossType: 'ppo', beta }),
   batch: estimatedAdvantages(wrongValues, lam),
   predicted: {
@@ -78,11 +78,15 @@ const ppo = (lam: number): Method => ({
   },
 });
 
-const PPO_REMARKS: Readonly<Record<number, string>> = {
-  1: 'All rewards to come are counted as they were, and the value is a baseline: it cannot do harm.',
-  0.95: 'TRL’s default. Over three tokens the value has little to say; over forty its share is 1 − 0.95⁴⁰ = 0.87.',
-  0: 'Everything behind the next token is taken from the value, and the policy maximizes that.',
-};
+/** Values of λ, and what is to be said of each. */
+const LAMBDAS: readonly (readonly [lam: number, remark: string])[] = [
+  [1, 'All rewards to come are counted as they were, and the value is a baseline: it cannot do harm.'],
+  [
+    0.95,
+    'TRL’s default. Over three tokens the value has little to say; over forty its share is 1 − 0.95⁴⁰ = 0.87.',
+  ],
+  [0, 'Everything behind the next token is taken from the value, and the policy maximizes that.'],
+];
 
 export const METHODS: readonly Method[] = [
   {
@@ -165,7 +169,7 @@ export const METHODS: readonly Method[] = [
       objective: (problem) => balanced(problem, perToken(paperPairs), 'k3'),
     },
   },
-  ...[1, 0.95, 0].map(ppo),
+  ...LAMBDAS.map(ppo),
   {
     id: 'ppo-exact',
     name: 'PPO, λ = 0, right values',

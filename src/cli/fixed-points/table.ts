@@ -82,8 +82,8 @@ export class Table {
     const lengths = completions.map((y) => (problem.completions[y] as Completion).tokens.length);
     const perRow = (values: WeighedBatch['columns'][string]) =>
       lengths.flatMap((length, i) => {
-        const own = values[i] ?? 0;
-        return typeof own === 'number' ? new Array<number>(length).fill(own) : own;
+        const given = values[i] ?? 0;
+        return typeof given === 'number' ? new Array<number>(length).fill(given) : given;
       });
     const tape = Tape.forTraining(gpu);
     const uploaded = new Uploads(gpu);
@@ -92,8 +92,8 @@ export class Table {
     const { logprobs } = tokenLogprobs(tape, logits, this.tokens);
     const places = completions.flatMap((y) => this.placesOf[y] as number[]);
     const index = uploaded.index(places, this.tokens.length);
-    const own = gather(tape, asColumn(tape, logprobs), index);
-    const values = weighGradient(tape, own, uploaded.numbers(perRow(weights), 'weights'));
+    const drawn = gather(tape, asColumn(tape, logprobs), index);
+    const values = weighGradient(tape, drawn, uploaded.numbers(perRow(weights), 'weights'));
     let end = 0;
     const scored = {
       values,
