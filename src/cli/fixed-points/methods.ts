@@ -197,7 +197,10 @@ export const METHODS: readonly Method[] = [
       'The better completion always wins, however little better it is, so no margin is ever large enough.',
     loss: onlineDpo,
     batch: labelledPairs(LABEL_RULES.greedy),
-    predicted: COLLAPSE,
+    predicted: {
+      ...COLLAPSE,
+      slow: { within: 0.06, reason: 'a pair pulls less the larger its margin has become' },
+    },
   },
   {
     id: 'a2po',
