@@ -33,8 +33,8 @@ export interface Method {
 export interface Prediction {
   how: string;
   objective(problem: Problem): number;
-  /** Whether it is a limit that is approached without end. */
-  limit?: boolean;
+  /** How near the steps bring a method that is still on its way when they end, and why it is slow. */
+  slow?: { within: number; reason: string };
 }
 
 const rewardsOf = ({ rewards }: Problem) => rewards;
@@ -47,7 +47,11 @@ const grpo =
 
 const BEST = { how: 'β log Z', objective: optimumOf };
 const K2 = 'π ∝ π_ref e^(Q/β) at every prefix, Q = E[r] from there on';
-const COLLAPSE = { how: 'all probability on the best completion', objective: collapsed, limit: true };
+const COLLAPSE: Prediction = {
+  how: 'all probability on the best completion',
+  objective: collapsed,
+  slow: { within: 5e-3, reason: 'the gradient shrinks with what is left to collapse' },
+};
 
 /** Groups of two as TRL's GRPO compares them. */
 const standardized = { baseline: 'group_mean', scale: 'group' } as const;
@@ -62,10 +66,10 @@ const a2po = ({ beta }: Problem) => lossOf(FAMILIES.a2po, { lossType: 'a2po', be
 const wrongValues = ({ prefixes }: Problem) => prefixes.map((_, row) => (row % 2 === 0 ? 1 : -1));
 
 /** PPO with values that do not learn. */
-const ppo = (lam: number): Method => ({
+const ppo = ([lam, remark]: (typeof LAMBDAS)[number]): Method => ({
   id: `ppo-${lam}`,
   name: `PPO, λ = ${lam}, wrong values`,
-  remark: PPO_REMARKS[lam] as string,
+  remark,
   loss: ({ beta }) => lossOf(FAMILIES.ppo, { lossType: 'ppo', beta }),
   batch: estimatedAdvantages(wrongValues, lam),
   predicted: {
@@ -74,11 +78,15 @@ const ppo = (lam: number): Method => ({
   },
 });
 
-const PPO_REMARKS: Readonly<Record<number, string>> = {
-  1: 'All rewards to come are counted as they were, and the value is a baseline: it cannot do harm.',
-  0.95: 'TRL’s default. Over three tokens the value has little to say; over forty its share is 1 − 0.95⁴⁰ = 0.87.',
-  0: 'Everything behind the next token is taken from the value, and the policy maximizes that.',
-};
+/** Values of λ, and what is to be said of each. */
+const LAMBDAS: readonly (readonly [lam: number, remark: string])[] = [
+  [1, 'All rewards to come are counted as they were, and the value is a baseline: it cannot do harm.'],
+  [
+    0.95,
+    'TRL’s default. Over three tokens the value has little to say; over forty its share is 1 − 0.95⁴⁰ = 0.87.',
+  ],
+  [0, 'Everything behind the next token is taken from the value, and the policy maximizes that.'],
+];
 
 export const METHODS: readonly Method[] = [
   {
@@ -161,7 +169,7 @@ export const METHODS: readonly Method[] = [
       objective: (problem) => balanced(problem, perToken(paperPairs), 'k3'),
     },
   },
-  ...[1, 0.95, 0].map(ppo),
+  ...LAMBDAS.map(ppo),
   {
     id: 'ppo-exact',
     name: 'PPO, λ = 0, right values',
@@ -177,7 +185,10 @@ export const METHODS: readonly Method[] = [
       'Labels drawn as Bradley and Terry draw them: at π* the loss of every pair has an expected gradient of 0.',
     loss: onlineDpo,
     batch: labelledPairs(LABEL_RULES.sampled),
-    predicted: BEST,
+    predicted: {
+      ...BEST,
+      slow: { within: 2e-3, reason: 'pairs of two rare completions hardly ever occur' },
+    },
   },
   {
     id: 'online-dpo-greedy',
@@ -186,7 +197,10 @@ export const METHODS: readonly Method[] = [
       'The better completion always wins, however little better it is, so no margin is ever large enough.',
     loss: onlineDpo,
     batch: labelledPairs(LABEL_RULES.greedy),
-    predicted: COLLAPSE,
+    predicted: {
+      ...COLLAPSE,
+      slow: { within: 0.06, reason: 'a pair pulls less the larger its margin has become' },
+    },
   },
   {
     id: 'a2po',

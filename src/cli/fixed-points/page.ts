@@ -11,10 +11,8 @@ export interface Row {
   result: MethodResult;
 }
 
-/** Beyond this a method is not where it should be. */
-export const CLOSE = 1e-3;
-/** Of one whose policy collapses: its gradient shrinks with what is left to go, so that 400 steps do not end it. */
-const NEARLY = 5e-3;
+/** How near a method is that has come to rest. */
+const CLOSE = 1e-3;
 
 export function fixedPointsPage(rows: readonly Row[]): string {
   return `# Where each method converges
@@ -75,7 +73,7 @@ export function fixedPointLines(rows: readonly Row[]): string[] {
 /** Methods that are not where they should be, on either problem. */
 export function strayed(rows: readonly Row[]): Row[] {
   return rows.filter(({ method, result: { tree, bandit } }) => {
-    const allowed = method.predicted.limit ? NEARLY : CLOSE;
+    const allowed = method.predicted.slow?.within ?? CLOSE;
     return [tree, bandit].some(({ objective, predicted }) => !(Math.abs(objective - predicted) <= allowed));
   });
 }
@@ -83,10 +81,14 @@ export function strayed(rows: readonly Row[]): Row[] {
 function closeness(rows: readonly Row[]): string {
   const off = strayed(rows);
   if (off.length > 0) return `Not at their prediction: ${off.map(({ method }) => method.name).join(', ')}.`;
-  return (
-    `Every method is within ${CLOSE} of its prediction, and within ${NEARLY} where the policy collapses, which it does ever ` +
-    'more slowly.'
+  const slow = rows.flatMap(({ method: { name, predicted } }) =>
+    predicted.slow ? [`${name} (${predicted.slow.within}: ${predicted.slow.reason})`] : [],
   );
+  const late =
+    slow.length > 0
+      ? `, but for those that are still on their way when the steps end: ${slow.join('; ')}`
+      : '';
+  return `Every method is within ${CLOSE} of its prediction${late}.`;
 }
 
 function tableRow({ method, result: { tree, bandit } }: Row): string {

@@ -7,7 +7,8 @@ import { own } from '../../base/lookup.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { batchLoss } from '../../losses/batch-loss.ts';
 import type { TrainingLoss } from '../../losses/families.ts';
-import { gather } from '../../ops/gather.ts';
+import { copyInto } from '../../ops/add.ts';
+import { type GatherIndex, gather } from '../../ops/gather.ts';
 import { tokenLogprobs } from '../../ops/token-logprob.ts';
 import { weighGradient } from '../../ops/weigh-gradient.ts';
 import { ParameterStore } from '../../tensor/parameters.ts';
@@ -15,7 +16,7 @@ import { Tape } from '../../tensor/tape.ts';
 import { Tensor, type TypedArray } from '../../tensor/tensor.ts';
 import { resolveConfig, TRAINERS } from '../../train/config.ts';
 import { Optimizer } from '../../train/optimizer.ts';
-import { distribution, type Problem } from './problem.ts';
+import { type Completion, distribution, type Problem } from './problem.ts';
 
 /** Completions by their number, in the order that the loss expects them, and what it reads of each. */
 export interface WeighedBatch {
@@ -33,7 +34,13 @@ const UNIT_LENGTHS = { batch: [1], step: [1] };
 export class Table {
   private readonly store: ParameterStore;
   private readonly optimizer: Optimizer;
-  private readonly referenceTokens: readonly (readonly number[])[];
+  /** Of the tokens of all completions, one after the other: the rows that they are drawn from, the tokens, log π_ref. */
+  private readonly rows: GatherIndex;
+  private readonly tokens: Tensor;
+  private readonly reference: readonly number[];
+  /** Where the tokens of each completion are among them. */
+  private readonly placesOf: readonly (readonly number[])[];
+  private readonly uploaded: Uploads;
   private steps = 0;
 
   constructor(
@@ -50,7 +57,19 @@ export class Table {
       this.store,
       resolveConfig(TRAINERS.rloo, { maxGradNorm: 0, weightDecay: 0 }, null),
     );
-    this.referenceTokens = distribution(problem, reference).tokens;
+    const { completions } = problem;
+    this.uploaded = new Uploads(gpu);
+    this.rows = this.uploaded.index(
+      completions.flatMap(({ rows }) => rows),
+      prefixes.length,
+    );
+    this.tokens = this.uploaded.whole(
+      completions.flatMap(({ tokens }) => tokens),
+      'tokens',
+    );
+    this.reference = distribution(problem, reference).tokens.flat();
+    let place = 0;
+    this.placesOf = completions.map(({ tokens }) => tokens.map(() => place++));
   }
 
   async logits(): Promise<Float32Array> {
@@ -59,56 +78,40 @@ export class Table {
 
   /** Adds the gradient of the weighed loss to the store's. */
   private backward(loss: TrainingLoss, { completions, weights, columns }: WeighedBatch): void {
-    const { gpu, problem, referenceTokens } = this;
-    const all = completions.map((y) => problem.completions[y] as Problem['completions'][number]);
+    const { gpu, problem } = this;
+    const lengths = completions.map((y) => (problem.completions[y] as Completion).tokens.length);
     const perRow = (values: WeighedBatch['columns'][string]) =>
-      all.flatMap(({ tokens }, i) => {
-        const own = values[i] ?? 0;
-        return typeof own === 'number' ? tokens.map(() => own) : own;
+      lengths.flatMap((length, i) => {
+        const given = values[i] ?? 0;
+        return typeof given === 'number' ? new Array<number>(length).fill(given) : given;
       });
-    const uploaded: Tensor[] = [];
-    const upload = (values: TypedArray, label: string) => {
-      const tensor = Tensor.from(gpu, values, [values.length], label);
-      uploaded.push(tensor);
-      return tensor;
-    };
-    const numbers = (values: readonly number[], label: string) => upload(Float32Array.from(values), label);
-    const whole = (values: readonly number[], label: string) => upload(Uint32Array.from(values), label);
-    const rows = all.flatMap(({ rows }) => rows);
-    const { offsets, entries } = inverse(rows, problem.prefixes.length);
-    const index = {
-      indices: whole(rows, 'rows'),
-      offsets: whole(offsets, 'readers of a row'),
-      entries: whole(entries, 'readers'),
-    };
-    const targets = whole(
-      all.flatMap(({ tokens }) => tokens),
-      'tokens',
-    );
-    let end = 0;
-    const starts = [0, ...all.map(({ tokens }) => (end += tokens.length))];
-
     const tape = Tape.forTraining(gpu);
-    const logits = gather(tape, this.store.get(LOGITS), index);
-    const { logprobs, stats } = tokenLogprobs(tape, logits, targets);
+    const uploaded = new Uploads(gpu);
+    // Every completion is computed once, however often it stands in the batch.
+    const logits = gather(tape, this.store.get(LOGITS), this.rows);
+    const { logprobs } = tokenLogprobs(tape, logits, this.tokens);
+    const places = completions.flatMap((y) => this.placesOf[y] as number[]);
+    const index = uploaded.index(places, this.tokens.length);
+    const drawn = gather(tape, asColumn(tape, logprobs), index);
+    const values = weighGradient(tape, drawn, uploaded.numbers(perRow(weights), 'weights'));
+    let end = 0;
     const scored = {
-      values: weighGradient(tape, logprobs, numbers(perRow(weights), 'weights')),
-      stats,
-      reference: numbers(
-        completions.flatMap((y) => referenceTokens[y] as readonly number[]),
+      values,
+      reference: uploaded.numbers(
+        places.map((place) => this.reference[place] as number),
         'reference',
       ),
-      offsets: whole(starts, 'offsets'),
+      offsets: uploaded.whole([0, ...lengths.map((length) => (end += length))], 'offsets'),
       columns: Object.fromEntries(
         Object.entries(loss.reads).map(([name, { per }]) => {
-          const values = own(columns, name) ?? [];
-          return [name, numbers(per === 'row' ? perRow(values) : (values.flat() as number[]), name)];
+          const given = own(columns, name) ?? [];
+          return [name, uploaded.numbers(per === 'row' ? perRow(given) : (given.flat() as number[]), name)];
         }),
       ),
     };
     batchLoss(tape, loss, scored, { scale: 1, lengths: UNIT_LENGTHS });
     tape.backward();
-    for (const tensor of uploaded) gpu.pool.release(tensor);
+    uploaded.release();
   }
 
   /** The gradient of the weighed loss by the logits; none is left behind. */
@@ -129,17 +132,60 @@ export class Table {
   }
 
   dispose(): void {
+    this.uploaded.release();
     this.optimizer.dispose();
     this.store.dispose();
   }
 }
 
-/** For every row of a table, which places of an index read it. */
-function inverse(rows: readonly number[], count: number): { offsets: number[]; entries: number[] } {
-  const readers = Array.from({ length: count }, (): number[] => []);
-  rows.forEach((row, place) => {
-    (readers[row] as number[]).push(place);
-  });
-  let end = 0;
-  return { offsets: [0, ...readers.map((each) => (end += each.length))], entries: readers.flat() };
+/** x (n) → (n, 1), a table of rows of one number. */
+function asColumn(tape: Tape, x: Tensor): Tensor {
+  const { gpu } = tape;
+  const y = tape.empty([x.length, 1], x.label);
+  copyInto(gpu, x, y, 0);
+  const backward = () => {
+    const slot = tape.gradient(x);
+    if (slot) copyInto(gpu, y.grad as Tensor, slot.grad, slot.accumulate);
+  };
+  tape.record({ inputs: [x], outputs: [y], reads: [], backward });
+  return y;
+}
+
+/** Tensors with host data, to be released together. */
+class Uploads {
+  private readonly tensors: Tensor[] = [];
+
+  constructor(private readonly gpu: Gpu) {}
+
+  numbers(values: readonly number[], label: string): Tensor {
+    return this.keep(Float32Array.from(values), label);
+  }
+
+  whole(values: readonly number[], label: string): Tensor {
+    return this.keep(Uint32Array.from(values), label);
+  }
+
+  /** An index of rows of a table, and its inverse: for every row, which places of the index read it. */
+  index(rows: readonly number[], count: number): GatherIndex {
+    const readers = Array.from({ length: count }, (): number[] => []);
+    rows.forEach((row, place) => {
+      (readers[row] as number[]).push(place);
+    });
+    let end = 0;
+    return {
+      indices: this.whole(rows, 'rows'),
+      offsets: this.whole([0, ...readers.map(({ length }) => (end += length))], 'readers of a row'),
+      entries: this.whole(readers.flat(), 'readers'),
+    };
+  }
+
+  release(): void {
+    for (const tensor of this.tensors) this.gpu.pool.release(tensor);
+  }
+
+  private keep(values: TypedArray, label: string): Tensor {
+    const tensor = Tensor.from(this.gpu, values, [values.length], label);
+    this.tensors.push(tensor);
+    return tensor;
+  }
 }
