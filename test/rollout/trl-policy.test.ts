@@ -63,7 +63,7 @@ function recorded(name: 'first' | 'second'): BatchReward {
 }
 
 /** The recorded completions in the place of written ones. */
-const sample: RolloutParts['sample'] = async function* (_model, _tokenizer, prompts) {
+const sample: RolloutParts['sample'] = async function* (_model, tokenizer, prompts) {
   const examples = prompts.map(({ ids }) => {
     const row = rows.find(({ prompt }) => prompt.join(' ') === ids.join(' '));
     return { prompt: ids, completions: row?.completions.map((completion) => [...completion]) ?? [] };
@@ -71,6 +71,7 @@ const sample: RolloutParts['sample'] = async function* (_model, _tokenizer, prom
   const all = examples.flatMap(({ completions }) => completions);
   yield 0;
   return {
+    tokenizer,
     prompts,
     examples,
     completions: all.map((ids) => ids.join(' ')),
