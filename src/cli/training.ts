@@ -4,14 +4,11 @@
  */
 
 import { join } from 'node:path';
-import { own } from '../base/lookup.ts';
-import { formatBytes } from '../gpu/errors.ts';
-import type { TuningReport } from '../gpu/tuner.ts';
 import { type Adapter, checkAdapterFits, type LoraConfig } from '../io/peft.ts';
 import { ALL_LINEAR, shortNames } from '../io/target-modules.ts';
 import { FAMILIES } from '../losses/families.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import type { Metrics, RunPlan, StepEvent, TrainEvent } from '../train/events.ts';
+import type { RunPlan, TrainEvent } from '../train/events.ts';
 import type { Trainer } from '../train/trainer.ts';
 import { CompletionLog } from './completion-log.ts';
 import { InterruptedError, type StopSignal, UsageError } from './failures.ts';
@@ -26,12 +23,7 @@ import {
 } from './rollout-summary.ts';
 import { CHECKPOINT, type RunFolder } from './run-folder.ts';
 import type { Terminal } from './terminal.ts';
-
-/**
- * The metric that is shown as KL: Schulman's k3, which is never below 0. The pairs were not written by the policy, so any
- * estimate on them only says how far it has moved.
- */
-export const KL = 'kl/k3';
+import { KL, tell } from './training-lines.ts';
 
 export interface TrainingJob {
   method: Method;
@@ -206,86 +198,6 @@ export function loraConfig(settings: Settings, model: CausalLM): Partial<LoraCon
   const given: Partial<LoraConfig> = pick(settings, LORA_OPTIONS);
   const isAll = given.targetModules?.length === 1 && given.targetModules[0] === ALL_LINEAR;
   return isAll ? { ...given, targetModules: shortNames(model.linears.keys()) } : given;
-}
-
-type Teller<Event> = (event: Event, method: Method, to: Terminal) => void;
-
-const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { type: Type }>> } = {
-  start: ({ plan, resumedFrom }, { rows }, to) => {
-    const { examples, evalExamples, totalSteps, trainableParameters, plannedBytes, tuning } = plan;
-    for (const line of tuning ? tuningLines(tuning) : []) to.info(line);
-    to.info(
-      `${examples} ${rows}, ${evalExamples} held out; ${totalSteps} steps; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
-        `at most ${formatBytes(plannedBytes)} of GPU memory`,
-    );
-    if (resumedFrom !== undefined) to.info(`Going on after step ${resumedFrom}`);
-  },
-  reference: ({ done, total, cached }, { rows }, to) => {
-    if (!cached) to.progress('Reference', done, total, rows);
-  },
-  writing: ({ tokens, mostTokens }, _, to) => to.glimpse('Writing', tokens, mostTokens, 'tokens at most'),
-  step: (event, _, to) => to.progress('Training', event.step, event.totalSteps, stepDetails(event)),
-  evaluate: ({ step, metrics }, _, to) =>
-    to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
-};
-
-/** What was measured, in a line, and what went wrong. */
-function tuningLines({ shapes, seconds, choices, notices }: TuningReport): string[] {
-  const counts = Object.entries(choices).map(([name, count]) => `${name} ${count}`);
-  const told = `Tuned ${shapes} ${shapes === 1 ? 'shape' : 'shapes'} in ${seconds.toFixed(1)} s; choices: ${counts.join(', ')}`;
-  return shapes > 0 ? [told, ...notices] : notices;
-}
-
-function tell<Type extends TrainEvent['type']>(
-  event: Extract<TrainEvent, { type: Type }>,
-  method: Method,
-  to: Terminal,
-): void {
-  const teller = TELLERS[event.type as Type] as Teller<typeof event> | undefined;
-  teller?.(event, method, to);
-}
-
-function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent): string {
-  const speed = `${tokensPerSecond.toFixed(0)} tokens/s`;
-  return `${figures(metrics)} · ${speed} · ${clock(secondsLeft)} left`;
-}
-
-/** What is worth a place in the line, of what a method logs. */
-const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => number | undefined) => string>> =
-  {
-    loss: (value) => `loss ${value.toFixed(3)}`,
-    reward: (value) => `reward ${value.toFixed(2)}`,
-    objective: (value, of) => `J ${value.toFixed(2)}${plusMinus(of('objective/standard_error'))}`,
-    'kl/sequence': (value) => `KL ${value.toFixed(2)}`,
-    optimality_gap: (value, of) => {
-      // From few effective samples it is known from below alone.
-      const sign = of('optimality_gap/lower_bound') === 1 ? ' at least' : '';
-      return `gap${sign} ${value.toFixed(2)}${plusMinus(of('optimality_gap/standard_error'))}`;
-    },
-    'rewards/margins': (value) => `margin ${value.toFixed(2)}`,
-    'rewards/accuracies': (value) => `accuracy ${(100 * value).toFixed(0)}%`,
-    margin: (value) => `margin ${value.toFixed(2)}`,
-    accuracy: (value) => `accuracy ${(100 * value).toFixed(0)}%`,
-    [KL]: (value) => `KL ${value.toFixed(2)}`,
-  };
-
-/** Loss, margin, accuracy and KL in a line. */
-function figures(metrics: Metrics, prefix = ''): string {
-  const of = (name: string) => own(metrics, `${prefix}${name}`);
-  const shown = Object.entries(FIGURES).flatMap(([name, show]) => {
-    const value = of(name);
-    return value === undefined ? [] : [show(value, of)];
-  });
-  return shown.join(' · ');
-}
-
-function plusMinus(standardError: number | undefined): string {
-  return standardError === undefined ? '' : ` ± ${standardError.toFixed(2)}`;
-}
-
-function clock(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }
 
 function summary(

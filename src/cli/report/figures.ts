@@ -3,7 +3,7 @@
  */
 import { own } from '../../base/lookup.ts';
 import type { LogEntry } from '../../train/state.ts';
-import { KL } from '../training.ts';
+import { KL } from '../training-lines.ts';
 
 /** How a series is drawn. */
 export type SeriesKind = 'faint' | 'line' | 'points' | 'before' | 'after';
