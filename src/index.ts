@@ -110,7 +110,15 @@ export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
 export { type AdvantageOptions, advantages, type Baseline } from './rollout/advantages.ts';
 export { REWARDS, type RewardOptions } from './rollout/built-in-rewards.ts';
 export { RewardEvaluation } from './rollout/evaluation.ts';
-export type { BatchReward, RewardBatch } from './rollout/rewards.ts';
+export {
+  type BatchReward,
+  type Rated,
+  type RatingOptions,
+  type RewardBatch,
+  rate,
+  type WeighedReward,
+  weighedRewards,
+} from './rollout/rewards.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
 export { type RolloutSettings, RolloutSource } from './rollout/source.ts';
 export { Tape } from './tensor/tape.ts';
