@@ -8,6 +8,12 @@ import { NoAdapterError } from './gpu/errors.ts';
 
 // Data, as people have it.
 export type { Message } from './data/chat-template.ts';
+export {
+  COMPARISONS,
+  type Comparison,
+  type ComparisonRow,
+  type TokenizedComparison,
+} from './data/comparison-dataset.ts';
 export type { DataForm, DataRow } from './data/data-form.ts';
 export { LABELLED, type LabelledRow, readLabelledRows } from './data/labelled-dataset.ts';
 export {
@@ -113,7 +119,9 @@ export { RewardEvaluation } from './rollout/evaluation.ts';
 export {
   type BatchReward,
   type Rated,
+  type Rater,
   type RatingOptions,
+  type Reward,
   type RewardBatch,
   rate,
   type WeighedReward,
@@ -157,6 +165,9 @@ export {
   type ORPOArgs,
   type ORPOConfig,
   type PeftConfig,
+  REWARD_DEFAULTS,
+  type RewardArgs,
+  type RewardConfig,
   RLOO_DEFAULTS,
   type RLOOArgs,
   type RLOOConfig,
@@ -197,6 +208,14 @@ export {
   type RewardFunction,
 } from './train/monte-carlo.ts';
 export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
+export {
+  type LoadRewardOptions,
+  RewardModel,
+  type RewardModelOptions,
+  type RewardScoreOptions,
+  type ScoreInput,
+} from './train/reward-model.ts';
+export { RewardTrainer, type RewardTrainerOptions } from './train/reward-trainer.ts';
 export {
   type SACPOEvent,
   type SACPOStage,

@@ -3,6 +3,7 @@
  * row; nothing else asks which one it is.
  */
 import { own } from '../base/lookup.ts';
+import { COMPARISONS } from '../data/comparison-dataset.ts';
 import type { DataForm } from '../data/data-form.ts';
 import { LABELLED } from '../data/labelled-dataset.ts';
 import { PREFERENCES } from '../data/preference-dataset.ts';
@@ -20,12 +21,13 @@ import { CPOTrainer } from '../train/cpo-trainer.ts';
 import { DPOTrainer } from '../train/dpo-trainer.ts';
 import { KTOTrainer } from '../train/kto-trainer.ts';
 import { ORPOTrainer } from '../train/orpo-trainer.ts';
+import { RewardTrainer } from '../train/reward-trainer.ts';
 import { defaultsOf, TRAINERS, type TrainerSettings } from '../train/settings/trainers.ts';
 import { SFTTrainer } from '../train/sft-trainer.ts';
 import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';
 import { LORA_OPTIONS, type OptionName, pick, type Settings } from './options.ts';
-import { loadRewards } from './rewards.ts';
+import { loadRewards, type RewardContext } from './rewards.ts';
 
 export interface Method<Row = unknown> {
   name: string;
@@ -40,7 +42,10 @@ export interface Method<Row = unknown> {
   /** The Python module in which TRL keeps the trainer of this name; undefined if the run cannot be handed over. */
   trlModule?: string;
   /** What its trainer is given beside settings and data, and the options that it comes from. */
-  extra?: { options: readonly OptionName[]; load(settings: Settings): Promise<object> };
+  extra?: {
+    options: readonly OptionName[];
+    load(settings: Settings, context: RewardContext): Promise<object>;
+  };
   form: DataForm<Row>;
   trainer(options: DataOptions<object, readonly Row[]>): Trainer;
 }
@@ -126,6 +131,19 @@ export const METHODS: readonly Method[] = [
     Trainer: KTOTrainer,
   }),
   method({
+    name: 'reward-model',
+    summary: 'learn a reward from preference pairs (Bradley–Terry)',
+    description:
+      'Trains a LoRA adapter and a scalar head on preference pairs, so that the chosen side of each scores above the rejected one, ' +
+      'and writes both as PEFT files (SEQ_CLS). A column "margin" says by how much. The result is a reward for rloo ' +
+      `(--reward FOLDER) and rates texts with score. ${SHARED}`,
+    example: 'reward-model --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out reward --epochs 1',
+    rows: 'pairs',
+    settings: TRAINERS.reward,
+    form: COMPARISONS,
+    Trainer: RewardTrainer,
+  }),
+  method({
     name: 'rloo',
     summary: 'let the model write, and learn from rewards (RLOO)',
     description:
@@ -138,8 +156,8 @@ export const METHODS: readonly Method[] = [
     settings: TRAINERS.rloo,
     extra: {
       options: ['reward'],
-      load: async ({ reward = [], maxCompletionLength = RLOO_DEFAULTS.maxCompletionLength }) => ({
-        rewardFuncs: await loadRewards(reward, { maxCompletionLength }),
+      load: async ({ reward = [], maxCompletionLength = RLOO_DEFAULTS.maxCompletionLength }, context) => ({
+        rewardFuncs: await loadRewards(reward, { maxCompletionLength }, context),
       }),
     },
     form: PROMPTS,

@@ -135,6 +135,7 @@ export async function openModel(
   if (q !== 1 && folders.length === 0)
     throw new InputError('q', `is ${q}, and there is no adapter to scale`, 'Give --adapter');
   const onTop = await Promise.all(folders.map((folder) => readAdapterFor(files, folder, onNotice)));
+  for (const [i, adapter] of onTop.entries()) requirePolicy(adapter, folders[i] as string);
   const tokenizer = await Tokenizer.fromFiles(files);
   const model = await CausalLM.load(gpu, files, { trainable, dtype });
   const notice = precisionNotice(model);
@@ -144,6 +145,13 @@ export async function openModel(
   const last = model.adapters.at(-1);
   if (last) last.factor = q;
   return { model, tokenizer };
+}
+
+/** Throws {@link InputError} for the adapter of a reward model, which writes no text. */
+export function requirePolicy({ head }: Adapter, folder: string): void {
+  if (!head) return;
+  const wayOut = 'Score texts with it (webalign score), or give the adapter of a language model';
+  throw new InputError(folder, 'is the adapter of a reward model, which has a head for scores', wayOut);
 }
 
 /** How the weights lie on the device, where not all of them are float32. */

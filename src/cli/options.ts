@@ -55,7 +55,7 @@ const COMMAND_OPTIONS = {
   evalData: row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'),
   evalSplit: row('--eval-split', 'number', 'files', 'rows of --data to hold out instead: a share below 1, or a number'),
   input: row('--input', 'path', 'files', 'what to work on: texts, a JSON object a line with "text" or "ids", or cases for a loss'),
-  reward: row('--reward', 'texts', 'files', 'what rates completions: sentiment, length, repetition, overlong, think_format, accuracy (column solution), or a file such as reward.mjs; several add up'),
+  reward: row('--reward', 'texts', 'files', 'what rates completions: sentiment, length, repetition, overlong, think_format, accuracy (column solution), a file such as reward.mjs, or the folder of a reward model or its adapter; several add up'),
   openings: row('--openings', 'path', 'files', 'beginnings of stories, one a line'),
   out: row('--out', 'path', 'files', 'folder to write to', ['output_dir']),
   format: row('--format', 'text', 'files', 'peft, merged, merged-gguf, gguf or trl'),

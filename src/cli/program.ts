@@ -17,6 +17,7 @@ import { plan } from './commands/plan.ts';
 import { preferences } from './commands/preferences.ts';
 import { reward } from './commands/reward.ts';
 import { sacpo } from './commands/sacpo.ts';
+import { score } from './commands/score.ts';
 import { tradeoff } from './commands/tradeoff.ts';
 import { trainCommands } from './commands/train.ts';
 import { EXIT, failureOf, UsageError } from './failures.ts';
@@ -32,6 +33,7 @@ const COMMANDS: readonly Command[] = [
   generateCommand,
   logprobs,
   reward,
+  score,
   exportCommand,
   plan,
   loss,

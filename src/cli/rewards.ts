@@ -1,30 +1,39 @@
 /**
- * Rewards as they are named on the command line: one that is built in, or a file of one's own whose default export, or whose
- * exported functions, rate a batch of completions.
+ * Rewards as they are named on the command line: one that is built in; a file of one's own whose default export, or whose
+ * exported functions, rate a batch of completions; or the folder of a reward model.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { own } from '../base/lookup.ts';
 import { didYouMean } from '../base/suggest.ts';
 import { InputError, listed } from '../io/errors.ts';
 import { REWARDS, type RewardOptions } from '../rollout/built-in-rewards.ts';
-import type { BatchReward } from '../rollout/rewards.ts';
+import type { BatchReward, Reward } from '../rollout/rewards.ts';
+import { type RewardContext, rewardModelIn } from './reward-models.ts';
 
-/** The functions of these names, in their order. Throws {@link InputError} for a name that is neither. */
-export async function loadRewards(names: readonly string[], options: RewardOptions): Promise<BatchReward[]> {
-  const loaded = await Promise.all(names.map((name) => loadReward(name, options)));
-  return loaded.flat();
+export type { RewardContext };
+
+/** The rewards of these names, in their order. Throws {@link InputError} for a name that is none of them. */
+export async function loadRewards(
+  names: readonly string[],
+  options: RewardOptions,
+  context: RewardContext,
+): Promise<Reward[]> {
+  const loaded: Reward[] = [];
+  for (const name of names) loaded.push(...(await loadReward(name, options, context)));
+  return loaded;
 }
 
-async function loadReward(name: string, options: RewardOptions): Promise<BatchReward[]> {
+async function loadReward(name: string, options: RewardOptions, context: RewardContext): Promise<Reward[]> {
   const builtIn = own(REWARDS, name);
   if (builtIn) return [named(name, builtIn(options))];
   const known = Object.keys(REWARDS);
   if (!existsSync(name)) {
-    const wayOut = `${didYouMean(name, known)}Supported: ${listed(known)}, or a file such as reward.mjs`;
+    const wayOut = `${didYouMean(name, known)}Supported: ${listed(known)}, a file such as reward.mjs, or the folder of a reward model`;
     throw new InputError('--reward', `there is no reward and no file called ${name}`, wayOut);
   }
+  if (statSync(name).isDirectory()) return [await rewardModelIn(name, context)];
   const exported = await import(pathToFileURL(resolve(name)).href).catch((cause: unknown) => {
     const what = `cannot be loaded: ${cause instanceof Error ? cause.message : cause}`;
     throw new InputError(name, what, 'Mend the file', { cause });

@@ -57,6 +57,8 @@ export interface RunSummary {
     loss?: number;
     'rewards/accuracies'?: number;
     'rewards/margins'?: number;
+    accuracy?: number;
+    margin?: number;
     kl?: number;
     reward?: number;
     objective?: number;
@@ -84,7 +86,7 @@ export async function runTraining(
   signal: AbortSignal,
 ): Promise<TrainingResult> {
   const trainer = method.trainer({
-    ...(await method.extra?.load(settings)),
+    ...(await method.extra?.load(settings, { model, tokenizer, settings, terminal, signal })),
     model,
     args: pick(settings, methodOptions(method)),
     trainDataset: train,
@@ -230,6 +232,8 @@ const FIGURES: Readonly<Record<string, (value: number) => string>> = {
   optimality_gap: (value) => `gap ${value.toFixed(2)}`,
   'rewards/margins': (value) => `margin ${value.toFixed(2)}`,
   'rewards/accuracies': (value) => `accuracy ${(100 * value).toFixed(0)}%`,
+  margin: (value) => `margin ${value.toFixed(2)}`,
+  accuracy: (value) => `accuracy ${(100 * value).toFixed(0)}%`,
   [KL]: (value) => `KL ${value.toFixed(2)}`,
 };
 
@@ -269,6 +273,8 @@ function summary(
           loss: held.eval_loss,
           'rewards/accuracies': held['eval_rewards/accuracies'],
           'rewards/margins': held['eval_rewards/margins'],
+          accuracy: held.eval_accuracy,
+          margin: held.eval_margin,
           kl: held['eval_kl/sequence'] ?? held[`eval_${KL}`],
           reward: held.eval_reward,
           objective: held.eval_objective,

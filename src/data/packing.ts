@@ -32,7 +32,10 @@ export interface TokenizedPair {
   rejected: number[];
 }
 
-/** Token ids of what a step learns from: a prompt and the completions that follow it, of a pair the chosen one first. */
+/**
+ * Token ids of what a step learns from: a prompt and the completions that follow it, of a pair the chosen one first. Only where
+ * ends are scored may the prompt be empty.
+ */
 export interface TokenizedExample {
   prompt: number[];
   completions: number[][];
@@ -108,7 +111,8 @@ export function exampleOf({ prompt, chosen, rejected }: TokenizedPair): Tokenize
 
 /**
  * Examples with their prompts shared: prompt, then its completions, one after the other. Throws a RangeError for an empty
- * prompt, for an empty completion whose end is to be scored, and for a column that an example lacks.
+ * prompt from which a target would be predicted, for an empty completion whose end is to be scored, and for a column that an
+ * example lacks.
  */
 export function packExamples(
   examples: readonly TokenizedExample[],
@@ -120,9 +124,9 @@ export function packExamples(
   const rows: number[] = [];
   const targets: number[] = [];
   const sequenceOffsets = [0];
-  const { inputOf, addRows } = SCORED[scored];
+  const { inputOf, addRows, needsPrompt } = SCORED[scored];
   for (const { prompt, completions } of examples) {
-    if (prompt.length === 0)
+    if (prompt.length === 0 && needsPrompt)
       throw new RangeError('a prompt needs at least one token: the first target has no predictor');
     const inputs = completions.map(inputOf);
     const prefixStart = ids.length;
@@ -167,10 +171,13 @@ interface ScoredKind {
   /** The tokens of a completion that are computed. */
   inputOf(completion: readonly number[]): readonly number[];
   addRows(placed: PlacedCompletion, rows: number[], targets: number[]): void;
+  /** Whether a completion's first row is the prompt's last token. */
+  needsPrompt: boolean;
 }
 
 const SCORED: Readonly<Record<ScoredRows, ScoredKind>> = {
   targets: {
+    needsPrompt: true,
     inputOf: (completion) => completion.slice(0, -1),
     addRows({ completion, start, prefixEnd }, rows, targets) {
       completion.forEach((id, place) => {
@@ -180,6 +187,7 @@ const SCORED: Readonly<Record<ScoredRows, ScoredKind>> = {
     },
   },
   ends: {
+    needsPrompt: false,
     inputOf: (completion) => completion,
     addRows({ completion, start }, rows, targets) {
       const last = completion.at(-1);

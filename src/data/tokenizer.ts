@@ -27,6 +27,7 @@ export class Tokenizer {
   readonly eosToken: string | undefined;
   readonly bosId: number | undefined;
   readonly eosId: number | undefined;
+  readonly padId: number | undefined;
   /** One more than the highest token id. */
   readonly vocabSize: number;
   /** Whether encoding ends with EOS by the tokenizer's own rule. */
@@ -50,11 +51,12 @@ export class Tokenizer {
     this.config = config;
     this.special = special;
     this.template = template;
-    const { bos_token: bos, eos_token: eos } = special;
+    const { bos_token: bos, eos_token: eos, pad_token: pad } = special;
     this.bosToken = bos;
     this.eosToken = eos;
     this.bosId = bos === undefined ? undefined : tokenizer.token_to_id(bos);
     this.eosId = eos === undefined ? undefined : tokenizer.token_to_id(eos);
+    this.padId = pad === undefined ? undefined : tokenizer.token_to_id(pad);
     let highest = -1;
     for (const id of tokenizer.get_vocab().values()) highest = Math.max(highest, id);
     this.vocabSize = highest + 1;
@@ -91,6 +93,13 @@ export class Tokenizer {
 
   get hasChatTemplate(): boolean {
     return this.template !== undefined;
+  }
+
+  /** Whether ids mean the same tokens in both. */
+  isAlike(other: Tokenizer): boolean {
+    if (this === other) return true;
+    if (this.vocabSize !== other.vocabSize) return false;
+    return [...this.tokenizer.get_vocab()].every(([token, id]) => other.tokenizer.token_to_id(token) === id);
   }
 
   /** Token ids of `text`; special tokens (BOS) are added unless told otherwise. */

@@ -10,6 +10,7 @@ import type { Files } from './files.ts';
 import { toFloat32, toFloat32Bytes } from './float.ts';
 import { Fields, isObject, type Json, parseJsonObject } from './json.ts';
 import type { LoraConfig } from './lora-settings.ts';
+import { hasHead, headFields, headTensor, takeHead } from './peft-head.ts';
 import { parseSafetensors, type StoredTensor, type TensorToWrite, writeSafetensors } from './safetensors.ts';
 import { ALL_LINEAR, matchTargets, namesOf, shortNames } from './target-modules.ts';
 
@@ -39,6 +40,8 @@ export interface Adapter {
   fanInFanOut?: boolean;
   /** By module: `model.layers.0.self_attn.q_proj`. */
   weights: Map<string, LoraWeights>;
+  /** Of a reward model (`SEQ_CLS`): the head's weights, one for each hidden number. */
+  head?: Float32Array;
 }
 
 export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
@@ -64,8 +67,9 @@ export function writeAdapter({
   baseRevision,
   fanInFanOut = false,
   weights,
+  head,
 }: Adapter): AdapterFiles {
-  const tensors = new Map<string, TensorToWrite>();
+  const tensors = new Map<string, TensorToWrite>(headTensor(head));
   const ranks = new Map<string, number>();
   const alphas = new Map<string, number>();
   for (const [module, { a, b, r, alpha, in: width, out }] of byName(weights)) {
@@ -82,6 +86,7 @@ export function writeAdapter({
       data: toFloat32Bytes(b),
     });
   }
+  const { modules_to_save, task_type } = headFields(head);
   const json = {
     alpha_pattern: Object.fromEntries(alphas),
     base_model_name_or_path: baseModel,
@@ -91,13 +96,13 @@ export function writeAdapter({
     init_lora_weights: true,
     lora_alpha: config.loraAlpha,
     lora_dropout: 0,
-    modules_to_save: null,
+    modules_to_save,
     peft_type: 'LORA',
     r: config.r,
     rank_pattern: Object.fromEntries(ranks),
     revision: baseRevision ?? null,
     target_modules: [...config.targetModules].sort(),
-    task_type: 'CAUSAL_LM',
+    task_type,
     use_dora: false,
     use_rslora: config.useRslora,
   };
@@ -117,7 +122,10 @@ export async function readAdapter(files: Files): Promise<Adapter> {
 
   const r = fields.integer('r', undefined, 1, 2 ** 16);
   const weightsFile = `${files.name}/${ADAPTER_WEIGHTS}`;
-  const { tensors } = parseSafetensors(await files.read(ADAPTER_WEIGHTS), weightsFile);
+  const { tensors: all } = parseSafetensors(await files.read(ADAPTER_WEIGHTS), weightsFile);
+  const { head, others: tensors } = hasHead(fields)
+    ? takeHead(all, weightsFile)
+    : { head: undefined, others: all };
   // A rank of its own is seen in the layer's shapes, whatever the pattern that selects it.
   const weights = pairs(tensors, isOff(fields.get('rank_pattern')) ? r : undefined, weightsFile);
   const loraAlpha = fields.positive('lora_alpha', 8);
@@ -137,6 +145,7 @@ export async function readAdapter(files: Files): Promise<Adapter> {
     ...(baseRevision !== '' && { baseRevision }),
     ...(fanInFanOut && { fanInFanOut }),
     weights,
+    ...(head && { head }),
   };
 }
 
@@ -144,12 +153,14 @@ export async function readAdapter(files: Files): Promise<Adapter> {
 // biome-ignore format: a list by name
 const MUST_BE_OFF = [
   'alora_invocation_tokens', 'arrow_config', 'kasa_config', 'layer_replication',
-  'lora_bias', 'modules_to_save', 'monteclora_config', 'target_parameters', 'trainable_token_indices',
+  'lora_bias', 'monteclora_config', 'target_parameters', 'trainable_token_indices',
   'use_bdlora', 'use_dora', 'use_qalora', 'velora_config',
 ];
 
 function refuseUnsupported(fields: Fields): void {
   const wayOut = 'Merge the adapter into its model with PEFT, or train one without it';
+  if (!hasHead(fields) && !isOff(fields.get('modules_to_save')))
+    throw fields.unsupported('modules_to_save', wayOut);
   for (const name of MUST_BE_OFF) if (!isOff(fields.get(name))) throw fields.unsupported(name, wayOut);
   if (fields.string('bias', 'none') !== 'none') throw fields.unsupported('bias', wayOut);
   // PiSSA, OLoRA, CorDA and LoftQ change the base weights too.

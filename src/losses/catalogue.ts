@@ -28,6 +28,7 @@ import type { ColumnSpecs } from '../data/packing.ts';
 import type { Shader } from '../gpu/shader.ts';
 import { type LossOption, option } from './options.ts';
 import { POLICY_LOSSES, POLICY_OPTIONS } from './policy-losses.ts';
+import { REWARD_LOSSES, REWARD_OPTIONS } from './reward-losses.ts';
 import {
   type Divisor,
   EXAMPLE_RECORD,
@@ -103,6 +104,7 @@ export const OPTIONS = {
   /** Weight of undesirable completions. */
   undesirableWeight: option({ trainers: ['kto'], always: true, default: 1, range: { from: 0 }, trl: 'undesirable_weight',
     help: 'weight of undesirable completions' }),
+  ...REWARD_OPTIONS,
   ...POLICY_OPTIONS,
 };
 const { labelSmoothing, discopopTau, ipoTokenMean, simpoGamma, desirableWeight, undesirableWeight } = OPTIONS;
@@ -300,7 +302,7 @@ export const nll: Loss = {
 // biome-ignore format: the order in which they are listed
 const ALL = [
   sigmoid, hinge, ipo, robust, exoPair, ncaPair, bcoPair, sppoHard, aot, aotUnpaired, apoZero, apoDown, discopop, calDpo, sigmoidNorm,
-  simpo, orpo, sft, kto, apoZeroUnpaired, nll, ...POLICY_LOSSES,
+  simpo, orpo, sft, kto, apoZeroUnpaired, nll, ...REWARD_LOSSES, ...POLICY_LOSSES,
 ];
 
 /** All of them, by name. */

@@ -82,6 +82,11 @@ export const FAMILIES = {
     usesReference: true,
   },
   sft: { includes: ({ name }) => name === 'nll', lossType: 'nll', usesReference: false },
+  reward: {
+    includes: ({ name }) => name === 'bradley_terry',
+    lossType: 'bradley_terry',
+    usesReference: false,
+  },
   // Its KL is in the rewards.
   rloo: { includes: ({ name }) => name === 'rloo', lossType: 'rloo', usesReference: false },
 } as const satisfies Readonly<Record<string, Family>>;

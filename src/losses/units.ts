@@ -62,10 +62,17 @@ export const TOKEN_RECORD = {
 } as const;
 
 /**
- * A metric by name: the column whose mean it is, or a column and another whose values weigh it: [reward, desirable] is
- * the mean reward of the desirable ones.
+ * A metric by name: the column whose mean it is; a column and another whose values weigh it: [reward, desirable] is the mean
+ * reward of the desirable ones; or the extreme of some columns in a batch.
  */
-export type MetricColumns = Readonly<Record<string, number | readonly [value: number, weight: number]>>;
+export type MetricColumns = Readonly<
+  Record<string, number | readonly [value: number, weight: number] | Extreme>
+>;
+
+interface Extreme {
+  readonly extreme: 'min' | 'max';
+  readonly of: readonly number[];
+}
 
 /** What losses on pairs log, as TRL names it. */
 export const PAIR_METRICS: MetricColumns = {
@@ -76,6 +83,16 @@ export const PAIR_METRICS: MetricColumns = {
   'rewards/accuracies': PAIR_RECORD.accuracy,
   'logps/chosen': PAIR_RECORD.chosenLogp,
   'logps/rejected': PAIR_RECORD.rejectedLogp,
+};
+
+/** What reward models log, as TRL names it. */
+export const REWARD_METRICS: MetricColumns = {
+  loss: PAIR_RECORD.loss,
+  min_reward: { extreme: 'min', of: [PAIR_RECORD.chosenReward, PAIR_RECORD.rejectedReward] },
+  mean_reward: PAIR_RECORD.firstNote,
+  max_reward: { extreme: 'max', of: [PAIR_RECORD.chosenReward, PAIR_RECORD.rejectedReward] },
+  accuracy: PAIR_RECORD.accuracy,
+  margin: PAIR_RECORD.margin,
 };
 
 /** What KTO logs; `rewards/margins` is the difference of the two means. */
@@ -94,7 +111,7 @@ export interface WeightedMean {
   weight: number;
 }
 
-/** records (n, width) → the mean of each metric, summed in float64; one over nothing is left out. */
+/** records (n, width) → the mean of each metric, summed in float64, or its extreme; one over nothing is left out. */
 export function recordMeans(
   metrics: MetricColumns,
   records: Float32Array,
@@ -102,6 +119,11 @@ export function recordMeans(
 ): Record<string, WeightedMean> {
   const means: Record<string, WeightedMean> = {};
   for (const [name, columns] of Object.entries(metrics)) {
+    if (typeof columns === 'object' && 'extreme' in columns) {
+      const count = records.length / width;
+      if (count > 0) means[name] = { value: extremeOf(columns, records, width), weight: count };
+      continue;
+    }
     const [value, weight] = typeof columns === 'number' ? [columns, undefined] : columns;
     let sum = 0;
     let total = 0;
@@ -113,6 +135,11 @@ export function recordMeans(
     if (total > 0) means[name] = { value: sum / total, weight: total };
   }
   return means;
+}
+
+function extremeOf({ extreme, of }: Extreme, records: Float32Array, width: number): number {
+  const values = [...records].filter((_, i) => of.includes(i % width));
+  return values.reduce((a, b) => Math[extreme](a, b));
 }
 
 /** The values alone. */

@@ -15,6 +15,7 @@ import type { WeightDtype } from '../tensor/formats.ts';
 import type { ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import type { Architecture } from './architectures.ts';
 import type { DeviceBatch, TableRows } from './batch.ts';
+import { padTokenId } from './classifier.ts';
 import { Decoder } from './decoder.ts';
 import { type LinearShape, LoraAdapter } from './lora.ts';
 import { checkDtype, type LoadDtype } from './precision.ts';
@@ -26,6 +27,7 @@ import {
   openModelWeights,
   uploadParameters,
   uploadWeights,
+  withoutHead,
 } from './weights.ts';
 
 export interface AttachOptions {
@@ -42,6 +44,8 @@ export interface LoadOptions extends SourceOptions {
   trainable?: boolean;
   /** In which precision the matrices are kept: as they are stored where it is left out. */
   dtype?: LoadDtype;
+  /** Load no head for the vocabulary: the model is used for its hidden states alone, such as by a reward model. */
+  headless?: boolean;
 }
 
 export class CausalLM extends Decoder {
@@ -59,6 +63,8 @@ export class CausalLM extends Decoder {
     readonly revision: string | undefined,
     /** Content hash of configuration and weights as they were loaded. */
     readonly fingerprint: string,
+    /** `pad_token_id` of its `config.json`, by which a reward model finds the token to score. */
+    readonly padTokenId: number | undefined,
   ) {
     super(gpu, config, architecture, weights);
   }
@@ -67,11 +73,16 @@ export class CausalLM extends Decoder {
   static async load(
     gpu: Gpu,
     source: Source,
-    { trainable = false, dtype = 'auto', ...options }: LoadOptions = {},
+    { trainable = false, dtype = 'auto', headless = false, ...options }: LoadOptions = {},
   ): Promise<CausalLM> {
     checkDtype(dtype, trainable);
     const files = await openSource(source, options);
-    const description = await describeModel(files);
+    const whole = await describeModel(files);
+    if (whole.headless && !headless) {
+      const what = 'is a model for sequence classification, which writes no text';
+      throw new InputError(files.name, what, 'Load it as a reward model, or give a causal language model');
+    }
+    const description = headless ? withoutHead(whole) : whole;
     const { config, architecture } = description;
     if (config.headDim % 4 !== 0) {
       const what = `"head_dim" is ${config.headDim}; the attention kernels read heads four numbers at a time`;
@@ -85,7 +96,9 @@ export class CausalLM extends Decoder {
       ? await uploadParameters(gpu, stored, hash)
       : await uploadWeights(gpu, stored, dtype, hash);
     const fingerprint = await hash.digest();
-    return new CausalLM(gpu, config, architecture, weights, files.name, files.revision, fingerprint);
+    const { name, revision } = files;
+    const padId = await padTokenId(files);
+    return new CausalLM(gpu, config, architecture, weights, name, revision, fingerprint, padId);
   }
 
   /** All weights as parameters, where they train. */
@@ -144,19 +157,15 @@ export class CausalLM extends Decoder {
    * off meanwhile, for others too: let them take turns.
    */
   without<T>(adapters: readonly LoraAdapter[], work: () => T): T {
-    const before = adapters.map(({ enabled }) => enabled);
-    const restore = () => {
-      for (const [i, adapter] of adapters.entries()) adapter.enabled = before[i] as boolean;
-    };
-    for (const adapter of adapters) adapter.enabled = false;
-    let waits = false;
-    try {
-      const result = work();
-      waits = result instanceof Promise;
-      return result instanceof Promise ? (result.finally(restore) as T) : result;
-    } finally {
-      if (!waits) restore();
-    }
+    return switched(adapters, () => false, work);
+  }
+
+  /**
+   * Runs `work` with these adapters on and all others off, and leaves all as they were: one base in several roles, such as
+   * policy, value and reward model. Work that waits keeps them so meanwhile, for others too: let them take turns.
+   */
+  withOnly<T>(adapters: readonly LoraAdapter[], work: () => T): T {
+    return switched([...this.adapters], (adapter) => adapters.includes(adapter), work);
   }
 
   /** Adds an adapter; `beside` trains in its store. {@link InputError} lists every module that does not fit. */
@@ -218,5 +227,26 @@ export class CausalLM extends Decoder {
     if (adapter) return adapter;
     const known = this.named.size > 0 ? `Take ${listed([...this.named.keys()])}` : 'Load it first';
     throw new InputError(`adapter ${quote(name)}`, 'is not loaded', known);
+  }
+}
+
+/** Does `work` with adapters on or off, and leaves them as they were. */
+function switched<T>(
+  adapters: readonly LoraAdapter[],
+  isOn: (adapter: LoraAdapter) => boolean,
+  work: () => T,
+): T {
+  const before = adapters.map(({ enabled }) => enabled);
+  const restore = () => {
+    for (const [i, adapter] of adapters.entries()) adapter.enabled = before[i] as boolean;
+  };
+  for (const adapter of adapters) adapter.enabled = isOn(adapter);
+  let waits = false;
+  try {
+    const result = work();
+    waits = result instanceof Promise;
+    return result instanceof Promise ? (result.finally(restore) as T) : result;
+  } finally {
+    if (!waits) restore();
   }
 }

@@ -8,6 +8,7 @@ import type { Gpu } from '../gpu/device.ts';
 import type { BufferView } from '../gpu/pool.ts';
 import { contentHash } from '../io/hash.ts';
 import { type Adapter, type LoraConfig, type LoraWeights, loraScale } from '../io/peft.ts';
+import { SCORE_HEAD } from '../io/peft-head.ts';
 import type { LowRank } from '../ops/linear.ts';
 import { type ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -23,6 +24,8 @@ export class LoraAdapter {
   enabled = true;
   /** How much of it counts: 1 as trained, 0 none. Between two adapters' results this is q of P-SACPO. */
   factor = 1;
+  /** (1, d): the head of a reward model, which belongs to its adapter. */
+  readonly head: Tensor | undefined;
   private readonly pairs = new Map<string, LowRank>();
   private readonly frozen: Tensor[] = [];
 
@@ -47,6 +50,7 @@ export class LoraAdapter {
       };
       this.pairs.set(module, { a: tensor(a, [r, inputs], 'A'), b: tensor(b, [out, r], 'B'), scale });
     }
+    this.head = parameters?.tensors.get(SCORE_HEAD) ?? this.frozenHead(base.head);
   }
 
   /** Puts an adapter on the device, to be trained on or only used. `beside` trains in the same store: a head, say. */
@@ -72,13 +76,22 @@ export class LoraAdapter {
 
   /** What it holds on the device. */
   get views(): readonly BufferView[] {
-    return this.parameters?.views ?? this.frozen;
+    return [...(this.parameters?.views ?? []), ...this.frozen];
   }
 
   /** Hash of what it began as and how much of it counts. */
   hash(): Promise<string> {
     const numbers = [...this.shapes].flatMap(([module, { a, b }]) => [module, bytesOf(a), bytesOf(b)]);
-    return contentHash(JSON.stringify([this.config, this.factor]), ...numbers);
+    const { head } = this.base;
+    const scored = head ? [bytesOf(head)] : [];
+    return contentHash(JSON.stringify([this.config, this.factor]), ...numbers, ...scored);
+  }
+
+  private frozenHead(values: Float32Array | undefined): Tensor | undefined {
+    if (!values) return undefined;
+    const head = Tensor.from(this.gpu, values, [1, values.length], SCORE_HEAD);
+    this.frozen.push(head);
+    return head;
   }
 
   /** Reads the trained numbers back, in the form of PEFT's files. */
@@ -92,7 +105,8 @@ export class LoraAdapter {
         b: values?.get(parameterName(module, 'B')) ?? shape.b,
       });
     }
-    return { ...this.base, config: this.config, weights };
+    const head = values?.get(SCORE_HEAD) ?? this.base.head;
+    return { ...this.base, config: this.config, weights, ...(head && { head }) };
   }
 
   dispose(): void {

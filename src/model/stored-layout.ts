@@ -2,6 +2,7 @@
  * Between tensors as an architecture's files have them and as the decoder reads them: names that leave their beginning out,
  * linear weights stored (in, out). Only bytes move here; no number changes. llama.cpp's files are gguf-layout.ts's.
  */
+import { SCORE_HEAD } from '../io/peft-head.ts';
 import type { TensorSource, TensorToWrite } from '../io/safetensors.ts';
 import type { Architecture } from './architectures.ts';
 import { fromGguf, isGguf } from './gguf-layout.ts';
@@ -18,7 +19,7 @@ export function fromFiles(
   const { prefix = '', head } = architecture;
   return new Map(
     [...stored].map(([given, tensor]) => {
-      const whole = given.startsWith(prefix) || given.startsWith(`${head}.`);
+      const whole = given.startsWith(prefix) || given.startsWith(`${head}.`) || given === SCORE_HEAD;
       const name = whole ? given : `${prefix}${given}`;
       if (!isTurned(architecture, name, tensor.shape)) return [name, tensor];
       const [rows, cols] = tensor.shape as [number, number];

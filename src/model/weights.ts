@@ -24,6 +24,7 @@ import {
   LINEARS,
   type LinearName,
 } from './architectures.ts';
+import { isClassifier } from './classifier.ts';
 import type { LinearShape } from './lora.ts';
 import { bytesIn, formatFor, type LoadDtype } from './precision.ts';
 import { fromFiles } from './stored-layout.ts';
@@ -32,6 +33,8 @@ import { fromFiles } from './stored-layout.ts';
 export interface ModelDescription {
   config: ModelConfig;
   architecture: Architecture;
+  /** There is no head for the vocabulary, or none is wanted; the embedding stands in its place. */
+  headless?: boolean;
 }
 
 /** Reads the `config.json` and the `generation_config.json` of a Hugging Face folder. Throws {@link InputError}. */
@@ -40,7 +43,13 @@ export async function describeModel(files: Files): Promise<ModelDescription> {
   const config = parseConfigText(text, `${files.name}/${MODEL_CONFIG}`, DIALECTS);
   const eosTokenIds = (await generationEnds(files, config)) ?? config.eosTokenIds;
   const architecture = own(ARCHITECTURES, config.modelType) as Architecture;
-  return { config: { ...config, eosTokenIds }, architecture };
+  const description = { config: { ...config, eosTokenIds }, architecture };
+  return (await isClassifier(files)) ? withoutHead(description) : description;
+}
+
+/** The same model for its hidden states alone. */
+export function withoutHead({ config, architecture }: ModelDescription): ModelDescription {
+  return { config: { ...config, tieWordEmbeddings: true }, architecture, headless: true };
 }
 
 /** The end tokens that `generation_config.json` names, which come before those of `config.json`, as in transformers. */
@@ -118,7 +127,7 @@ export interface ModelWeights {
 
 /** The weights of a model, all there and in the right shapes. Throws {@link InputError} with all that is wrong. */
 export async function openModelWeights(files: Files, description: ModelDescription): Promise<ModelWeights> {
-  const { config, architecture } = description;
+  const { config, architecture, headless = false } = description;
   const shapes = weightShapes(architecture, config);
   const stored = fromFiles(description, await openWeights(files), shapes);
   const { head, embedding } = architecture;
@@ -137,7 +146,7 @@ export async function openModelWeights(files: Files, description: ModelDescripti
         : 'Use the config.json that belongs to these weights';
     throw new InputError(files.name, listed(findings, 8, '; '), wayOut);
   }
-  const own = config.tieWordEmbeddings ? stored.get(`${head}.weight`) : undefined;
+  const own = config.tieWordEmbeddings && !headless ? stored.get(`${head}.weight`) : undefined;
   // Some files hold the embedding under both names.
   if (own && !(await same(own, stored.get(`${embedding}.weight`) as TensorSource))) {
     const what = 'is a head of its own, and the configuration ties the head to the embedding';

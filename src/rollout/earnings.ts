@@ -38,7 +38,7 @@ const REFERENCE_GROUPS = 4;
 /** Rates and scores samples. Throws as {@link rate} does. */
 export async function earnings(
   { model, reference }: Pick<StepContext, 'model' | 'reference'>,
-  { prompts, examples, completions, finished }: Samples,
+  { prompts, examples, completions, finished, tokenizer }: Samples,
   rewards: readonly WeighedReward[],
   settings: EarningSettings,
 ): Promise<Earned> {
@@ -53,7 +53,9 @@ export async function earnings(
     {
       prompts: rows.map((row) => row?.prompt ?? ''),
       completions,
+      promptIds: examples.flatMap(({ prompt, completions }) => completions.map(() => prompt)),
       completionIds: examples.flatMap((example) => example.completions),
+      tokenizer,
       columns: Object.fromEntries(columns),
       finished,
       step,

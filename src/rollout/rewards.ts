@@ -5,6 +5,7 @@
 
 import { say, setting } from '../base/sentence.ts';
 import type { Message } from '../data/chat-template.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { InputError, quote } from '../io/errors.ts';
 import type { Json } from '../io/json.ts';
 
@@ -13,8 +14,12 @@ export interface RewardBatch {
   prompts: readonly (string | readonly Message[])[];
   /** Text after a text, one message of the assistant after messages; without special tokens. */
   completions: readonly (string | readonly Message[])[];
+  /** The tokens of each prompt. */
+  promptIds: readonly (readonly number[])[];
   /** The sampled tokens, the one that ended the completion included. */
   completionIds: readonly (readonly number[])[];
+  /** What the ids mean. */
+  tokenizer: Tokenizer;
   /** The other columns of the prompts' rows. */
   columns: Readonly<Record<string, readonly (Json | undefined)[]>>;
   /** How each completion ended: by an end token, or by its length. */
@@ -32,6 +37,17 @@ export interface RewardBatch {
 export type BatchReward = (
   batch: RewardBatch,
 ) => readonly (number | null)[] | Promise<readonly (number | null)[]>;
+
+/** A reward that is more than a function, such as a reward model. */
+export interface Rater {
+  readonly name: string;
+  rate(batch: RewardBatch): ReturnType<BatchReward>;
+  /** What a person should know where it rates completions of a policy with this tokenizer. */
+  noticeFor?(tokenizer: Tokenizer): string | undefined;
+}
+
+/** What completions are rated by. */
+export type Reward = BatchReward | Rater;
 
 export interface WeighedReward {
   name: string;
@@ -56,7 +72,7 @@ export interface RatingOptions {
 
 /** Functions with their names and weights. Throws {@link InputError} for none, for one name twice, and for weights that do not fit. */
 export function weighedRewards(
-  functions: readonly BatchReward[],
+  functions: readonly Reward[],
   weights: readonly number[] | null = null,
 ): WeighedReward[] {
   if (functions.length === 0) throw new InputError('rewards', 'there are none', 'Give at least one function');
@@ -66,7 +82,7 @@ export function weighedRewards(
   }
   const weighed = functions.map((reward, i) => ({
     name: reward.name || `reward_${i + 1}`,
-    reward,
+    reward: typeof reward === 'function' ? reward : (batch: RewardBatch) => reward.rate(batch),
     weight: weights?.[i] ?? 1,
   }));
   const names = weighed.map(({ name }) => name);
@@ -157,6 +173,13 @@ function requireValues(values: unknown, count: number, name: string): asserts va
     const what = `returned ${quote(value)} for completion ${i + 1}`;
     throw new InputError(where, what, 'Return a finite number, or null for a completion that it cannot rate');
   }
+}
+
+/** What the rewards have to say beside a policy with this tokenizer, a line each. */
+export function rewardNotices(rewards: readonly Reward[], tokenizer: Tokenizer): string[] {
+  return rewards.flatMap((reward) =>
+    typeof reward === 'function' ? [] : (reward.noticeFor?.(tokenizer) ?? []),
+  );
 }
 
 /** The text of a completion, whichever form it has. */

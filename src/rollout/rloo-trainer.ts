@@ -10,13 +10,13 @@ import { type RLOOArgs, type RLOOConfig, resolveConfig, resolveLoss, TRAINERS } 
 import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
 import { RewardEvaluation } from './evaluation.ts';
-import { type BatchReward, weighedRewards } from './rewards.ts';
+import { type Reward, rewardNotices, weighedRewards } from './rewards.ts';
 import { repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
 import { RolloutSource } from './source.ts';
 
 export interface RLOOTrainerOptions extends DataOptions<RLOOArgs, readonly PromptRow[]> {
   /** What completions are rated by; several add up by `rewardWeights`. */
-  rewardFuncs: BatchReward | readonly BatchReward[];
+  rewardFuncs: Reward | readonly Reward[];
 }
 
 export class RLOOTrainer extends Trainer<RLOOConfig> {
@@ -50,9 +50,12 @@ export class RLOOTrainer extends Trainer<RLOOConfig> {
       }),
       evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),
       temperature: config.temperature,
-      notices: [...samplingNotices(model), repeatedPrompts(prompts), notice].filter(
-        (line) => line !== undefined,
-      ),
+      notices: [
+        ...samplingNotices(model),
+        ...rewardNotices([rewardFuncs].flat(), tokenizer),
+        repeatedPrompts(prompts),
+        notice,
+      ].filter((line) => line !== undefined),
     });
   }
 }

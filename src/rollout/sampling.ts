@@ -43,6 +43,7 @@ export interface Samples {
   /** Each prompt with its completions, end tokens included. */
   examples: TokenizedExample[];
   completions: (string | Message[])[];
+  tokenizer: Tokenizer;
   finished: ('eos' | 'length')[];
 }
 
@@ -139,7 +140,7 @@ export async function* sampleCompletions(
     const { row } = prompts[Math.floor(i / numGenerations)] as Prompt;
     return typeof row.prompt === 'string' ? text : [{ role: 'assistant', content: text }];
   });
-  return { prompts, examples, completions, finished: written.map(({ finished }) => finished) };
+  return { prompts, examples, completions, tokenizer, finished: written.map(({ finished }) => finished) };
 }
 
 /** What generation is asked for. */

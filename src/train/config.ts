@@ -17,6 +17,7 @@ import {
   defaultsOf,
   type KTOConfig,
   type ORPOConfig,
+  type RewardConfig,
   type RLOOConfig,
   type SFTConfig,
   TRAINERS,
@@ -35,6 +36,8 @@ export {
   LORA_LEARNING_RATE,
   type ORPOArgs,
   type ORPOConfig,
+  type RewardArgs,
+  type RewardConfig,
   type RLOOArgs,
   type RLOOConfig,
   type SFTArgs,
@@ -53,6 +56,7 @@ export const CPO_DEFAULTS: Readonly<CPOConfig> = defaultsOf(TRAINERS.cpo);
 export const ORPO_DEFAULTS: Readonly<ORPOConfig> = defaultsOf(TRAINERS.orpo);
 export const KTO_DEFAULTS: Readonly<KTOConfig> = defaultsOf(TRAINERS.kto);
 export const SFT_DEFAULTS: Readonly<SFTConfig> = defaultsOf(TRAINERS.sft);
+export const REWARD_DEFAULTS: Readonly<RewardConfig> = defaultsOf(TRAINERS.reward);
 export const RLOO_DEFAULTS: Readonly<RLOOConfig> = defaultsOf(TRAINERS.rloo);
 export const LORA_DEFAULTS: Readonly<LoraConfig> = defaultsOf({ settings: LORA, defaults: {} });
 

@@ -6,6 +6,8 @@
 import type { ScoredRows } from '../data/packing.ts';
 import { Random } from '../data/random.ts';
 import type { BufferView } from '../gpu/pool.ts';
+import { InputError } from '../io/errors.ts';
+import { SCORE_HEAD } from '../io/peft-head.ts';
 import type { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { Kept } from '../model/decoder.ts';
@@ -54,16 +56,13 @@ export function logprobs(temperature = 1): ScorerKind {
   return { parameters: () => [], create: (model) => new LogprobScorer(model, temperature) };
 }
 
-/** A learned number at these rows. */
-export function scalars(rows: ScoredRows): ScorerKind {
+/** A learned number at these rows. Its head begins as `head`, of an adapter that is trained further, or by chance. */
+export function scalars(rows: ScoredRows, head?: Float32Array): ScorerKind {
   return {
-    parameters: (model, seed) => [freshHead(model, seed)],
-    create: (model, parameters) => new ScalarScorer(model, parameters.get(HEAD), rows),
+    parameters: (model, seed) => [head ? knownHead(model, head) : freshHead(model, seed)],
+    create: (model, parameters) => new ScalarScorer(model, parameters.get(SCORE_HEAD), rows),
   };
 }
-
-/** What transformers calls the head of a model for sequence classification. */
-const HEAD = 'score.weight';
 
 /** Transformers' default `initializer_range`. */
 const HEAD_DEVIATION = 0.02;
@@ -72,7 +71,13 @@ const HEAD_DEVIATION = 0.02;
 function freshHead({ head: { cols } }: CausalLM, seed: number): ParameterSpec {
   const random = new Random(seed);
   const values = Float32Array.from({ length: cols }, () => HEAD_DEVIATION * random.normal());
-  return { name: HEAD, shape: [1, cols], values };
+  return { name: SCORE_HEAD, shape: [1, cols], values };
+}
+
+function knownHead({ head: { cols }, name }: CausalLM, values: Float32Array): ParameterSpec {
+  if (values.length === cols) return { name: SCORE_HEAD, shape: [1, cols], values };
+  const what = `has ${values.length} numbers, the hidden states of ${name} have ${cols}`;
+  throw new InputError('the head of the adapter', what, 'Give an adapter that was made for this model');
 }
 
 /**
@@ -94,6 +99,17 @@ export function scoredStates(
 export function rowLogprobs(tape: Tape, model: CausalLM, batch: DeviceBatch, temperature = 1): Tensor {
   const states = scoredStates(tape, model, batch, { temperature });
   return headLogprobs(tape, states, model.head, batch.targets).logprobs;
+}
+
+/** What a head (1, d) makes of every scored row of the batch, (R, 1). */
+export function scalarRows(
+  tape: Tape,
+  model: CausalLM,
+  batch: DeviceBatch,
+  head: Tensor,
+  kept?: Kept,
+): Tensor {
+  return linear(tape, scoredStates(tape, model, batch, kept ? { kept } : {}), head);
 }
 
 class LogprobScorer implements Scorer {
@@ -130,7 +146,7 @@ class ScalarScorer implements Scorer {
   ) {}
 
   score(tape: Tape, batch: DeviceBatch, { kept }: BackwardSettings): Scores {
-    return { values: linear(tape, scoredStates(tape, this.model, batch, { kept }), this.head) };
+    return { values: scalarRows(tape, this.model, batch, this.head, kept) };
   }
 
   /** The head belongs to the parameter store. */

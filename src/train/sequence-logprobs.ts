@@ -35,7 +35,7 @@ export async function sequenceLogprobs(
   if (!(temperature > 0 && Number.isFinite(temperature)))
     throw new InputError('temperature', `is ${temperature}`, 'Give a number above 0');
   const results: Float32Array[] = [];
-  for (const batch of cut(sequences, batchTokens)) {
+  for (const batch of inBatches(sequences, batchTokens)) {
     signal?.throwIfAborted();
     results.push(...(await score(model, batch, temperature)));
     onProgress?.(results.length, sequences.length);
@@ -62,7 +62,10 @@ async function score(
 }
 
 /** Runs of sequences of at most `batchTokens` tokens, neighbors with the same prompt as one example. */
-function cut(sequences: readonly TokenizedSequence[], batchTokens: number): TokenizedExample[][] {
+export function inBatches(
+  sequences: readonly TokenizedSequence[],
+  batchTokens: number,
+): TokenizedExample[][] {
   const batches: TokenizedExample[][] = [];
   let tokens = Number.POSITIVE_INFINITY;
   for (const { prompt, completion } of sequences) {

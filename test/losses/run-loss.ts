@@ -26,7 +26,13 @@ interface RunOptions {
 async function run(
   loss: Loss,
   options: Readonly<Record<string, number>>,
-  columns: { sums: Float32Array; reference: Float32Array; tokens: Reals; labels?: Float32Array },
+  columns: {
+    sums: Float32Array;
+    reference: Float32Array;
+    tokens: Reals;
+    labels?: Float32Array;
+    margin?: Float32Array;
+  },
   { gpu: device, scale = 1, divergence }: RunOptions,
 ) {
   const { gpu, check } = guards(device ?? (await testGpu()));
@@ -39,12 +45,13 @@ async function run(
     offsets: Tensor.from(gpu, offsets, [count + 1], 'offsets'),
   };
   const desirable = columns.labels && Tensor.from(gpu, columns.labels, [columns.labels.length], 'labels');
+  const margin = columns.margin && Tensor.from(gpu, columns.margin, [columns.margin.length], 'margin');
   completions.sums.requiresGrad = true;
   const tape = Tape.forTraining(gpu);
   const { records } = completionLoss(
     tape,
     [{ loss, options }],
-    { ...completions, columns: desirable ? { desirable } : {} },
+    { ...completions, columns: { ...(desirable && { desirable }), ...(margin && { margin }) } },
     { scale, divergence },
   );
   const table = await records.toArray(gpu);
@@ -76,6 +83,7 @@ export async function runPairs(
       sums: interleaved(pairs.policyChosen, pairs.policyRejected),
       reference: interleaved(pairs.referenceChosen, pairs.referenceRejected),
       tokens: interleaved(pairs.chosenTokens ?? threes, pairs.rejectedTokens ?? threes),
+      margin: Float32Array.from(pairs.margin ?? new Float32Array(count)),
     },
     settings,
   );

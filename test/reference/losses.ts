@@ -14,6 +14,8 @@ export interface PairLogprobs {
   /** Tokens of the completions; 1 where they are left out. */
   chosenTokens?: Reals;
   rejectedTokens?: Reals;
+  /** By how much the chosen reward should be larger; 0 where it is left out. */
+  margin?: Reals;
 }
 
 /** `beta` and the loss's own, named as in the catalogue. */
@@ -40,6 +42,8 @@ interface Completion {
   tokens: number;
   ratio: Dual;
   score: Dual;
+  /** Of its pair. */
+  margin: number;
 }
 
 type Formula = (chosen: Completion[], rejected: Completion[], options: Options) => Dual[];
@@ -182,6 +186,11 @@ const PAIRWISE: Readonly<Record<string, Formula>> = {
   orpo: each((chosen, rejected, { beta }) =>
     perToken(chosen.logp, chosen).times(-1).minus(logOdds(chosen, rejected).logSigmoid().times(beta)),
   ),
+  bradley_terry: each((chosen, rejected, { beta, centerRewardsCoefficient }) => {
+    const [c, r] = [chosen.score.times(beta), rejected.score.times(beta)];
+    const comparison = c.minus(r).minus(chosen.margin).logSigmoid().times(-1);
+    return comparison.plus(c.plus(r).squared().times(centerRewardsCoefficient));
+  }),
   sft: each((chosen) => perToken(chosen.logp, chosen).times(-1)),
 };
 
@@ -200,7 +209,8 @@ export function pairwise(
       const logp = Dual.variable(value, 2 * p + first);
       const ratio = logp.minus(references[p]);
       const score = SCORES[type](ratio, alpha);
-      return { logp, reference: references[p], tokens: tokens?.[p] ?? 1, ratio, score };
+      const margin = sums.margin?.[p] ?? 0;
+      return { logp, reference: references[p], tokens: tokens?.[p] ?? 1, ratio, score, margin };
     });
   const chosen = side(sums.policyChosen, sums.referenceChosen, sums.chosenTokens, 0);
   const rejected = side(sums.policyRejected, sums.referenceRejected, sums.rejectedTokens, 1);
@@ -230,7 +240,7 @@ export function scores(ratios: Reals, { type, alpha = 0.5 }: Divergence) {
 export function oddsRatios({ policyChosen, policyRejected, chosenTokens, rejectedTokens }: PairLogprobs) {
   const bare = (logps: Reals, tokens: Reals | undefined, p: number): Completion => {
     const logp = new Dual(logps[p]);
-    return { logp, reference: 0, tokens: tokens?.[p] ?? 1, ratio: logp, score: logp };
+    return { logp, reference: 0, tokens: tokens?.[p] ?? 1, ratio: logp, score: logp, margin: 0 };
   };
   const odds = Array.from(policyChosen, (_, p) =>
     logOdds(bare(policyChosen, chosenTokens, p), bare(policyRejected, rejectedTokens, p)),

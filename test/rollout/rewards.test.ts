@@ -12,6 +12,8 @@ const BATCH: Omit<RewardBatch, 'logMetric'> = {
     [4, 4, 4, 4],
     [5, 6],
   ],
+  promptIds: [[7], [7], [8]],
+  tokenizer: undefined as never,
   columns: { solution: ['4', '4', undefined] },
   finished: ['eos', 'length', 'eos'],
   step: 3,

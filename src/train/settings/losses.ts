@@ -172,3 +172,21 @@ export const TEXTS = {
     help: 'learn completions and not their prompts',
   }),
 };
+
+/** Which token a reward model scores: what `auto` and the other names mean is in `src/train/scored-token.ts`. */
+export const SCORED_TOKENS = ['auto', 'last', 'last_non_pad'] as const;
+
+/** For reward models. */
+export const COMPARISON = {
+  /**
+   * Which token is scored. `last`: the last one, the end token included. `last_non_pad`: the last one that is not the
+   * tokenizer's pad token, or its EOS where it has none (TRL). `auto`: by `pad_token_id` of the model's `config.json`, as
+   * transformers does, or the last one where that names none.
+   */
+  scoredToken: choice(SCORED_TOKENS, {
+    default: 'auto',
+    group: 'training',
+    trl: null,
+    help: "which token is scored: the last, the last that is not the tokenizer's pad token, or by the model's pad_token_id",
+  }),
+};

@@ -7,7 +7,7 @@ import { own } from '../../base/lookup.ts';
 import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
-import { LENGTH, LISTS, LOSS, REFERENCE, REWARD, TEXTS } from './losses.ts';
+import { COMPARISON, LENGTH, LISTS, LOSS, REFERENCE, REWARD, TEXTS } from './losses.ts';
 import { ROLLOUTS } from './rollouts.ts';
 import { TRAINING } from './training.ts';
 
@@ -38,10 +38,20 @@ const CPO = { ...COMPLETIONS, ...LOSS, ...optionsOf('cpo', true) };
 const ORPO = { ...COMPLETIONS, ...optionsOf('orpo', true) };
 const KTO = { ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
 const SFT = { ...TRAINING, ...LENGTH, ...TEXTS };
+const REWARD_MODEL = { ...TRAINING, ...LENGTH, ...COMPARISON, ...optionsOf('reward', true) };
 const RLOO = { ...TRAINING, ...ROLLOUTS, ...optionsOf('rloo', true) };
 
 /** The settings of all trainers together. */
-export const ALL_SETTINGS = { ...RLOO, ...DPO, ...CPO, ...ORPO, ...KTO, ...SFT, ...OPTIONS };
+export const ALL_SETTINGS = {
+  ...RLOO,
+  ...REWARD_MODEL,
+  ...DPO,
+  ...CPO,
+  ...ORPO,
+  ...KTO,
+  ...SFT,
+  ...OPTIONS,
+};
 
 /** What there is to know of a trainer's settings. */
 export interface TrainerSettings<Table extends SettingTable = SettingTable> {
@@ -67,6 +77,8 @@ function trainer<Table extends SettingTable>(
 /** The rate of adapters, ten times that of all weights. */
 export const LORA_LEARNING_RATE = 1e-5;
 export const SFT_LORA_LEARNING_RATE = 2e-4;
+/** Of reward models, with an adapter and without. */
+export const REWARD_LEARNING_RATE = 1e-4;
 
 const ADAPTER = { adapterDefaults: { learningRate: LORA_LEARNING_RATE } };
 
@@ -79,6 +91,10 @@ export const TRAINERS = {
   sft: trainer('sft', SFT, {
     defaults: { learningRate: 2e-5 },
     adapterDefaults: { learningRate: SFT_LORA_LEARNING_RATE },
+  }),
+  reward: trainer('reward', REWARD_MODEL, {
+    defaults: { learningRate: REWARD_LEARNING_RATE },
+    adapterDefaults: {},
   }),
   rloo: trainer('rloo', RLOO, { defaults: {}, ...ADAPTER }),
 } as const satisfies Record<FamilyName, TrainerSettings>;
@@ -101,6 +117,11 @@ export interface CPOConfig extends CompletionConfig, Values<typeof LOSS>, Option
 export interface ORPOConfig extends CompletionConfig, OptionValues<'orpo'> {}
 export interface KTOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'kto'> {}
 export interface SFTConfig extends TrainingConfig, Values<typeof LENGTH>, Values<typeof TEXTS> {}
+export interface RewardConfig
+  extends TrainingConfig,
+    Values<typeof LENGTH>,
+    Values<typeof COMPARISON>,
+    OptionValues<'reward'> {}
 export interface RLOOConfig extends TrainingConfig, Values<typeof ROLLOUTS>, OptionValues<'rloo'> {}
 
 /** Settings as they may be given: some of them, by any of their names. */
@@ -111,6 +132,7 @@ export type CPOArgs = Args<CPOConfig, typeof CPO & OptionsOf<'cpo', false>>;
 export type ORPOArgs = Args<ORPOConfig, typeof ORPO & OptionsOf<'orpo', false>>;
 export type KTOArgs = Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>;
 export type SFTArgs = Args<SFTConfig, typeof SFT>;
+export type RewardArgs = Args<RewardConfig, typeof REWARD_MODEL>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
 
 /** The same beside a loss from outside, whose options are settings of the run. */

@@ -1,0 +1,76 @@
+/**
+ * `webalign score`: what a reward model gives texts.
+ */
+import type { Message } from '../../data/chat-template.ts';
+import type { DataForm } from '../../data/data-form.ts';
+import { side } from '../../data/preference-dataset.ts';
+import { readDataset } from '../../data/read-dataset.ts';
+import { InputError, listed, quote } from '../../io/errors.ts';
+import type { JsonObject } from '../../io/json.ts';
+import type { ScoreInput } from '../../train/reward-model.ts';
+import { command } from '../command.ts';
+import { UsageError } from '../failures.ts';
+import { adapterJson, openFile, openModelFiles, withGpu } from '../open.ts';
+import { MODEL_OPTIONS } from '../options.ts';
+import { openRewardModel } from '../reward-models.ts';
+
+const WAY_OUT = 'Give "text", "prompt" and "completion", "messages", or "ids"';
+
+const SCORED: DataForm<ScoreInput> = {
+  columns: ['text', 'prompt', 'completion', 'messages', 'ids'],
+  needed: [['text'], ['prompt', 'completion'], ['messages'], ['ids']],
+  wayOut: WAY_OUT,
+  toRows: (value, where) => [toInput(value, where)],
+};
+
+export const score = command({
+  name: 'score',
+  summary: 'score texts with a reward model',
+  description:
+    'Scores texts with a reward model: --model is one, or the base of the adapter that --adapter names, as reward-model writes it. ' +
+    'Takes rows of text, of prompt and completion, or of messages; EOS ends what is text, as in training. Rows of ids are taken as ' +
+    'they are.',
+  example: 'score --model HuggingFaceTB/SmolLM2-135M --adapter reward --input texts.jsonl --json',
+  options: [...MODEL_OPTIONS, 'dtype', 'adapter', 'input', 'data', 'scoredToken'],
+  required: ['model'],
+  defaults: {},
+  async run({ settings, terminal, signal }) {
+    const { input, data } = settings;
+    const path = input ?? data;
+    if (path === undefined || (input !== undefined && data !== undefined))
+      throw new UsageError('score needs --input, the file with the texts.');
+    const rows = await readDataset(await openFile(path), SCORED);
+    const files = await openModelFiles(settings, terminal, signal);
+    return withGpu(terminal, settings, async (gpu) => {
+      const model = await openRewardModel(gpu, files, settings, (line) => terminal.info(line));
+      const sequences = rows.map((row) => ({ prompt: [], completion: model.encode(row) }));
+      const onProgress = (done: number, total: number) => terminal.progress('Scoring', done, total, 'texts');
+      const scores = await model.scoreTokens(sequences, { signal, onProgress });
+      const results = scores.map((value, i) => ({ score: value, ids: sequences[i]?.completion }));
+      for (const { score: value } of results) terminal.print(value.toFixed(4));
+      const { padTokenId = null } = model;
+      return {
+        json: { results, padTokenId, peakBytes: gpu.memory().peak, adapter: adapterJson(gpu.adapter) },
+      };
+    });
+  },
+});
+
+function toInput({ text, prompt, completion, messages, ids }: JsonObject, where: string): ScoreInput {
+  if (Array.isArray(ids)) return { ids: ids as number[] };
+  if (typeof text === 'string') return text;
+  if (messages !== undefined) return { messages: side(messages, 'messages', where) as Message[] };
+  if (completion !== undefined) {
+    const sides = {
+      prompt: side(prompt ?? '', 'prompt', where),
+      completion: side(completion, 'completion', where),
+    };
+    if (typeof sides.prompt === typeof sides.completion) return sides;
+    const what = '"prompt" and "completion" are not both text or both messages';
+    throw new InputError(where, what, 'Give both in one form');
+  }
+  const found = listed(
+    Object.entries({ text, prompt }).flatMap(([name, value]) => (value === undefined ? [] : [quote(name)])),
+  );
+  throw new InputError(where, `has nothing to score, only ${found || 'other columns'}`, WAY_OUT);
+}

@@ -1,0 +1,144 @@
+/**
+ * Comparisons for a reward model: preference pairs, as text, messages or token ids, each with the margin by which the chosen
+ * side should win where the rows say one. Rows and token ids as TRL's RewardTrainer takes them (1.16).
+ */
+import { say, setting } from '../base/sentence.ts';
+import { InputError, quote } from '../io/errors.ts';
+import type { JsonObject } from '../io/json.ts';
+import type { Message } from './chat-template.ts';
+import type { DataForm } from './data-form.ts';
+import type { TokenizedExample } from './packing.ts';
+import { type PreferenceRow, toPreferenceRow } from './preference-dataset.ts';
+import { sharedPrompt, upToScored } from './scored-token.ts';
+import { encodeWithEos, located, notice } from './tokenize-completions.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** A pair as text or messages. */
+export interface ComparisonRow extends PreferenceRow {
+  margin?: number;
+}
+
+/** A pair as token ids; the prompt may be empty. */
+export interface TokenizedComparison {
+  prompt: readonly number[];
+  chosen: readonly number[];
+  rejected: readonly number[];
+  margin?: number;
+  /** File and line, for messages. */
+  where?: string | undefined;
+}
+
+export type Comparison = ComparisonRow | TokenizedComparison;
+
+const COLUMNS =
+  'Give it "chosen" and "rejected", with or without "prompt", or "chosen_ids" and "rejected_ids"; "margin" may stand beside';
+
+/** Comparisons, as a form of data. */
+export const COMPARISONS: DataForm<Comparison> = {
+  columns: ['prompt', 'chosen', 'rejected', 'margin', 'chosen_ids', 'rejected_ids'],
+  needed: [
+    ['chosen', 'rejected'],
+    ['chosen_ids', 'rejected_ids'],
+  ],
+  wayOut: COLUMNS,
+  toRows: (value, where) => [toComparison(value, where)],
+};
+
+/** One row, checked. */
+export function toComparison(value: JsonObject, where: string): Comparison {
+  const { margin, chosen_ids: chosen, rejected_ids: rejected } = value;
+  const given = margin === undefined || margin === null ? {} : { margin: requireMargin(margin, where) };
+  if (chosen === undefined || rejected === undefined) return { ...toPreferenceRow(value, where), ...given };
+  for (const [column, ids] of Object.entries({ chosen_ids: chosen, rejected_ids: rejected })) {
+    if (Array.isArray(ids) && ids.length > 0) continue;
+    throw new InputError(where, `"${column}" is not a list of token ids`, 'Give at least one id');
+  }
+  return { prompt: [], chosen: chosen as number[], rejected: rejected as number[], ...given, where };
+}
+
+function requireMargin(margin: unknown, where: string): number {
+  if (typeof margin === 'number' && Number.isFinite(Math.fround(margin))) return margin;
+  throw new InputError(where, `"margin" is ${quote(margin)}`, 'Give a number, or leave it out');
+}
+
+export interface ComparisonOptions {
+  /** Most tokens of a side; a pair with a longer one is dropped, as TRL does, because its end is what is scored. */
+  maxLength: number;
+  /** The token that is skipped at the end, by transformers' rule; the last one is scored where it is left out. */
+  padTokenId: number | undefined;
+  /** Needed for text. */
+  tokenizer: Tokenizer | undefined;
+  /** Checks token ids; throws {@link InputError} that names the row. */
+  checkIds(ids: readonly unknown[], where: string): void;
+}
+
+/**
+ * Examples of two completions, the chosen one first, after what both sides begin with; and what a person should know about them, a
+ * line each. EOS ends what is text; prompt and completion are joined as text before they are tokenized.
+ */
+export function tokenizeComparisons(
+  rows: readonly Comparison[],
+  { maxLength, padTokenId, tokenizer, checkIds }: ComparisonOptions,
+): { examples: TokenizedExample[]; notices: string[] } {
+  const dropped: number[] = [];
+  const equal: number[] = [];
+  const examples = rows.flatMap((row, index): TokenizedExample[] => {
+    const where = row.where ?? `row ${index + 1}`;
+    const sides = located(where, () => sidesOf(row, tokenizer));
+    for (const ids of sides) checkIds(ids, where);
+    if (sides.some(({ length }) => length > maxLength)) {
+      dropped.push(index + 1);
+      return [];
+    }
+    const [chosen, rejected] = sides.map((ids) => {
+      const { prompt, completion } = upToScored({ prompt: [], completion: ids }, padTokenId);
+      return [...prompt, ...completion];
+    }) as [number[], number[]];
+    const shared = sharedPrompt(chosen, rejected);
+    const completions = [chosen.slice(shared), rejected.slice(shared)];
+    if (
+      chosen.length === rejected.length &&
+      completions[0]?.[0] === completions[1]?.[0] &&
+      shared === chosen.length - 1
+    )
+      equal.push(index + 1);
+    const margin = row.margin === undefined ? 0 : requireMargin(row.margin, where);
+    return [{ prompt: chosen.slice(0, shared), completions, columns: { margin: [margin] } }];
+  });
+  if (rows.length > 0 && examples.length === 0) {
+    const what = say`all ${rows.length} pairs have a side of more than ${maxLength} tokens`;
+    throw new InputError('training data', what, say`Raise ${setting('maxLength')}, or shorten the rows`);
+  }
+  const notices = [
+    notice(dropped, `a side is longer than max_length ${maxLength}; the pair is left out`),
+    notice(equal, 'chosen and rejected are scored at the same tokens; the pair teaches nothing'),
+  ];
+  return { examples, notices: notices.filter((line) => line !== undefined) };
+}
+
+/** Ids of the chosen and of the rejected side, each as a whole. */
+function sidesOf({ prompt, chosen, rejected }: Comparison, tokenizer: Tokenizer | undefined): number[][] {
+  return [chosen, rejected].map((side) => {
+    if (side.length === 0)
+      throw new InputError('the pair', 'has an empty side', 'Write it, or remove the row');
+    if (isIds(side)) return [...(prompt as readonly number[]), ...side];
+    if (!tokenizer)
+      throw new InputError('the pair', 'is text, and no tokenizer was given', 'Give a processingClass');
+    return encodeSequence(prompt as string | Message[], side as string | Message[], tokenizer);
+  });
+}
+
+/** Whether a side is token ids rather than messages. */
+function isIds(side: string | readonly (Message | number)[]): side is readonly number[] {
+  return typeof side !== 'string' && typeof side[0] === 'number';
+}
+
+/** Ids of a prompt and what follows it, joined before they are tokenized, and ended by EOS where they are text. */
+export function encodeSequence(
+  prompt: string | readonly Message[],
+  completion: string | readonly Message[],
+  tokenizer: Tokenizer,
+): number[] {
+  if (typeof completion === 'string') return encodeWithEos(`${prompt}${completion}`, tokenizer);
+  return tokenizer.encodeChat([...(prompt as readonly Message[]), ...completion]);
+}

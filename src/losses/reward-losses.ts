@@ -1,0 +1,36 @@
+/**
+ * Losses of reward models, as rows of the catalogue: pairs of scores rather than of log-probabilities.
+ */
+import bradleyTerryShader from '../../shaders/losses/bradley-terry.wgsl';
+import type { Loss } from './catalogue.ts';
+import { option } from './options.ts';
+import { REWARD_METRICS } from './units.ts';
+
+/** The options of these losses that trainers have as settings. */
+export const REWARD_OPTIONS = {
+  /** How strongly the rewards of a pair are pulled to a sum of 0. */
+  centerRewardsCoefficient: option({
+    trainers: ['reward'],
+    always: true,
+    default: 0,
+    range: { from: 0 },
+    trl: 'center_rewards_coefficient',
+    help: 'how strongly the rewards of a pair are pulled to a sum of 0, such as 0.01; differences shrink with it',
+  }),
+};
+
+/** Bradley–Terry with a margin from the data (Llama 2) and centering (Eisenstein et al. 2023). */
+const bradleyTerry: Loss = {
+  name: 'bradley_terry',
+  unit: 'pair',
+  shader: bradleyTerryShader,
+  reads: { margin: { per: 'example', default: 0 } },
+  options: {
+    beta: { default: 1, range: { from: 0 } },
+    centerRewardsCoefficient: REWARD_OPTIONS.centerRewardsCoefficient,
+  },
+  metrics: REWARD_METRICS,
+  referenceFree: true,
+};
+
+export const REWARD_LOSSES: readonly Loss[] = [bradleyTerry];

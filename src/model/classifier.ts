@@ -1,0 +1,63 @@
+/**
+ * Models for sequence classification with one label, which is what transformers calls a reward model: the decoder with a head
+ * (1, hidden) in place of the one for the vocabulary. What their `config.json` says of it, and where the head is.
+ */
+
+import { InputError, quote } from '../io/errors.ts';
+import type { Files } from '../io/files.ts';
+import { Fields, type JsonObject, parseJsonObject } from '../io/json.ts';
+import { headValues, SCORE_HEAD } from '../io/peft-head.ts';
+import { MODEL_CONFIG, openWeights } from '../io/weights.ts';
+
+/** Whether the model in `files` is one. */
+export async function isClassifier(files: Files): Promise<boolean> {
+  const { architectures } = (await readConfig(files)).json;
+  return (
+    Array.isArray(architectures) &&
+    architectures.some((name) => `${name}`.endsWith('ForSequenceClassification'))
+  );
+}
+
+/** The head's weights. Throws {@link InputError} where there is none, or one with several labels. */
+export async function readHead(files: Files): Promise<Float32Array> {
+  const tensors = await openWeights(files);
+  // Files of the first models leave the prefix of all other names out; the head has none.
+  const stored = tensors.get(SCORE_HEAD);
+  if (!stored) {
+    const wayOut = 'Give the adapter of a reward model beside it, or a merged reward model';
+    throw new InputError(files.name, `has no ${quote(SCORE_HEAD)}: it is not a reward model`, wayOut);
+  }
+  const { read, ...tensor } = stored;
+  return headValues({ ...tensor, data: await read() } as Parameters<typeof headValues>[0]);
+}
+
+/**
+ * `pad_token_id` of a model, by which transformers finds the token to score: the last one that is not it. Undefined where there
+ * is none; the last token counts then.
+ */
+export async function padTokenId(files: Files): Promise<number | undefined> {
+  const { json, file } = await readConfig(files);
+  const fields = new Fields(json, file);
+  if (fields.get('pad_token_id') === undefined) return undefined;
+  return fields.integer('pad_token_id', undefined, -1, 2 ** 24);
+}
+
+/** The `config.json` of a base model as that of the reward model made of it. */
+export function classifierConfig(
+  base: JsonObject,
+  architecture: string,
+  padTokenId: number | undefined,
+): JsonObject {
+  return {
+    ...base,
+    architectures: [architecture],
+    id2label: { 0: 'LABEL_0' },
+    label2id: { LABEL_0: 0 },
+    pad_token_id: padTokenId ?? null,
+  };
+}
+
+async function readConfig(files: Files) {
+  const file = `${files.name}/${MODEL_CONFIG}`;
+  return { json: parseJsonObject(await files.readText(MODEL_CONFIG), file), file };
+}
