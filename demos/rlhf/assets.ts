@@ -2,11 +2,13 @@
  * Everything the job needs, fetched once when the page opens: the model's folder and the openings of stories, which are those
  * of the demo `align`.
  */
-import { fetchFiles, readPreferenceRows } from '../../src/index.ts';
+import { fetchFiles, type PreferenceRow, readPreferenceRows } from '../../src/index.ts';
 import { type EmbeddedModel, fetchModel } from '../shared/model.ts';
 import { HELD_OUT } from './task.ts';
 
 export interface Assets extends EmbeddedModel {
+  /** From which a reward model can learn. */
+  pairs: PreferenceRow[];
   /** Prompts that are learned from. */
   train: string[];
   /** Prompts that the policy is judged on. */
@@ -30,6 +32,7 @@ export async function fetchAssets(base: string): Promise<Assets> {
   const examples = heldOut.slice(0, EXAMPLES);
   return {
     ...model,
+    pairs: train,
     train: train.map(({ prompt }) => prompt as string),
     heldOut: heldOut.slice(0, HELD_OUT).map(({ prompt }) => prompt as string),
     examples: examples.map(({ prompt, chosen }) => ({ prompt: prompt as string, text: chosen as string })),

@@ -14,7 +14,7 @@ const SPECS: readonly ChartSpec[] = [
     digits: 2,
     floor: 0,
     ceiling: 1,
-    curves: [TRAIN, HELD_OUT],
+    curves: [TRAIN, HELD_OUT, { name: 'true', label: 'by AFINN, in training', smooth: true }],
   },
   {
     title: 'KL',
@@ -74,9 +74,11 @@ export class RlhfCharts extends Charts {
     this.optimum = optimum;
   }
 
-  addTraining({ step, reward, kl, objective }: Point): void {
+  addTraining({ step, reward, kl, objective, trueReward }: Point): void {
     const of = (value: number) => new Map([['train', value]]);
-    this.add(step, [of(reward), of(kl), this.underBest(of(objective))]);
+    const rewards = of(reward);
+    if (trueReward !== undefined) rewards.set('true', trueReward);
+    this.add(step, [rewards, of(kl), this.underBest(of(objective))]);
   }
 
   addHeldOut({ step, reward, kl, objective, gap, optimum }: HeldOutPoint): void {

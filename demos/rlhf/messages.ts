@@ -27,8 +27,11 @@ export interface Settings extends Numbers {
   code: string;
 }
 
-/** The stage of this run beside those of every one: stories of the untouched model, for what could be reached at best. */
-export type StagePhase = 'reference';
+/**
+ * Stages of this run beside those of every one: a person's answers, a reward model that learns from pairs, and stories of the
+ * untouched model for what could be reached at best.
+ */
+export type StagePhase = 'judging' | 'reward-model' | 'reference';
 export type Phase = CommonPhase | StagePhase;
 
 /** What is known once everything is loaded. */
@@ -64,6 +67,8 @@ export interface Point {
   kl: number;
   /** J: reward less β times the KL. */
   objective: number;
+  /** By AFINN, where the reward is a model that has learned from it. */
+  trueReward?: number | undefined;
 }
 
 /** The same on held-out prompts, with how far the policy is from the best one. */
@@ -98,6 +103,18 @@ export interface Rollout {
   prompts: number;
 }
 
+/** Two drafts of a story, of which a person is to choose one. */
+export interface Question {
+  prompt: string;
+  drafts: readonly [string, string];
+  /** Answers so far, and those without which nothing is learned. */
+  answered: number;
+  needed: number;
+}
+
+/** What a person says to a question: which draft is better, neither, or that the reward model may learn now. */
+export type AnswerToQuestion = 'first' | 'second' | 'skip' | 'learn';
+
 /** What the worker tells without being asked. */
 export type Update =
   | CommonUpdate<Phase>
@@ -113,6 +130,9 @@ export type Update =
   /** What the run will take, before its first step. */
   | { type: 'plan'; totalSteps: number; plannedBytes: number }
   | { type: 'progress'; done: number; total: number }
+  | { type: 'question'; question: Question }
+  /** The reward model is there: the share of its last pairs that it tells apart. */
+  | { type: 'fitted'; pairs: number; accuracy: number }
   | { type: 'optimum'; optimum: Optimum; point: HeldOutPoint }
   /** Share of a step's completions that is written. */
   | { type: 'writing'; step: number; share: number }
@@ -133,6 +153,8 @@ export interface RlhfJob {
   resume(judge?: JudgePort): Promise<void>;
   /** Ends the run here: what it has learned stays. */
   stop(): Promise<void>;
+  /** To the question that was told last. */
+  answer(answer: AnswerToQuestion): void;
   /** Forgets the run that is kept in this browser. */
   discard(): Promise<void>;
   /** The adapter as it stands, in PEFT's files. */

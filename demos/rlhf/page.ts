@@ -12,7 +12,9 @@ import { RlhfCharts } from './charts.ts';
 import { Judge, openFrame } from './judge.ts';
 import type { JudgePort, Numbers, Opened, Optimum, Phase, RlhfJob, StagePhase, Update } from './messages.ts';
 import { RlhfProgress } from './progress.ts';
+import { Questions } from './questions.ts';
 import { RewardChoice } from './reward-choice.ts';
+import { choiceOf } from './rewards.ts';
 import { Rollouts } from './rollouts.ts';
 
 /** Phases in which there is an adapter to take, and those in which a typed function is asked. */
@@ -33,12 +35,17 @@ const NO_LINE = 'The dashed line comes with the first stories.';
 const progress = new RlhfProgress();
 const charts = new RlhfCharts();
 const rollouts = new Rollouts();
-const controls = new Controls<StagePhase, keyof Numbers>(FIELDS, { reference: RUNNING }, act);
+const controls = new Controls<StagePhase, keyof Numbers>(
+  FIELDS,
+  { judging: RUNNING, 'reward-model': RUNNING, reference: RUNNING },
+  act,
+);
 const betaField = byId('set-beta', HTMLInputElement);
 const frame = openFrame();
 const choice = new RewardChoice(frame, (beta) => {
   betaField.value = String(beta);
 });
+const questions = new Questions((answer) => void job?.answer(answer));
 const best = byId('best', HTMLElement);
 const downloadButton = byId('download', HTMLButtonElement);
 
@@ -59,12 +66,15 @@ function show(update: Update): void {
   else if (type === 'run') {
     controls.show(update.settings);
     choice.show(update.settings);
+    showTrueKey();
     charts.goOn(update.totalSteps, update.optimum, update.train, update.heldOut);
     tellBest(update.optimum);
   } else if (type === 'plan') {
     charts.setTotal(update.totalSteps);
     progress.plan(update.totalSteps, update.plannedBytes);
   } else if (type === 'progress') progress.share(update.done, update.total);
+  else if (type === 'question') questions.ask(update.question);
+  else if (type === 'fitted') choice.tell(update.pairs, update.accuracy);
   else if (type === 'optimum') {
     charts.setOptimum(update.optimum);
     charts.addHeldOut(update.point);
@@ -85,16 +95,21 @@ function enter(update: Extract<Update, { type: 'phase' }>, { durable }: Opened):
   controls.enter(phase);
   progress.enter(update, durable);
   setUsable(downloadButton, WITH_ADAPTER.includes(phase) && step > 0);
+  questions.show(phase === 'judging');
   document.body.dataset.phase = phase;
   if (!RATING.includes(phase)) {
     closeJudge();
     rollouts.quiet();
   }
-  const isNew = phase === 'idle' || (phase === 'reference' && step === 0);
-  if (!isNew) return;
+  if (phase === 'idle') clear();
+}
+
+/** Forgets the run before. */
+function clear(): void {
   charts.begin(1);
   rollouts.clear();
   tellBest(undefined);
+  showTrueKey();
 }
 
 /** What the line of the best policy rests on. */
@@ -129,6 +144,7 @@ async function start(job: Remote<RlhfJob>): Promise<void> {
   const numbers = controls.read();
   if (!numbers) return;
   const port = await askJudge();
+  clear();
   await job.start({ ...numbers, ...choice.read() }, port);
 }
 
@@ -140,6 +156,11 @@ async function askJudge(): Promise<JudgePort | undefined> {
   judge = await Judge.open(await frame, code);
   const port = judge.port();
   return transfer(port, [port.port]);
+}
+
+/** The curve of AFINN is there where the reward has learned from it. */
+function showTrueKey(): void {
+  byId('true-key', HTMLElement).hidden = choiceOf(choice.read().reward).learnedFrom !== 'pairs';
 }
 
 function closeJudge(): void {

@@ -10,7 +10,7 @@ export class RlhfProgress extends Progress<StagePhase> {
   private first = 0;
 
   constructor() {
-    super((update, durable) => this.sentenceOf(update, durable), ['reference']);
+    super((update, durable) => this.sentenceOf(update, durable), ['judging', 'reward-model', 'reference']);
   }
 
   welcome({ prompts, copies }: Opened): void {
@@ -19,6 +19,10 @@ export class RlhfProgress extends Progress<StagePhase> {
 
   private sentenceOf({ phase, ...rest }: PhaseUpdate<Phase>, durable: boolean): string {
     switch (phase) {
+      case 'judging':
+        return 'Your turn: choose the better draft. The reward model learns from your choices.';
+      case 'reward-model':
+        return 'A reward model learns to tell the better story from the worse.';
       case 'reference':
         return `First: ${this.first} stories of the untouched model, to know what can be reached at best.`;
       case 'training':

@@ -2,7 +2,6 @@
  * What could be reached at best: stories of the untouched model on the held-out prompts, weighed by e^(r/β) as Theorem 1 has
  * it. They also say where the policy stands before its first step, because it is the reference then.
  */
-import { textAfter } from '../../src/cli/continuations.ts';
 import {
   addUpdate,
   emptyGenerations,
@@ -55,18 +54,17 @@ export async function drawReference(
     onProgress(tokens, written.length * MOST_TOKENS);
   }
   const promptOf = (i: number) => Math.floor(i / COPIES);
-  const { rewards } = await rate(
-    [reward],
-    {
-      prompts: written.map((_, i) => prompts[promptOf(i)] as string),
-      completions: written.map((story, i) => textAfter(tokenizer, ids[promptOf(i)] as number[], story.ids)),
-      completionIds: written.map(sampledTokens),
-      columns: {},
-      finished: written.map(({ finished }) => finished),
-      step: undefined,
-    },
-    { timeout, signal },
-  );
+  const batch = {
+    prompts: written.map((_, i) => prompts[promptOf(i)] as string),
+    completions: written.map((story) => tokenizer.decode(story.ids)),
+    promptIds: written.map((_, i) => ids[promptOf(i)] as number[]),
+    completionIds: written.map(sampledTokens),
+    tokenizer,
+    columns: {},
+    finished: written.map(({ finished }) => finished),
+    step: undefined,
+  };
+  const { rewards } = await turns.run(() => rate([reward], batch, { timeout, signal }));
   const groups = prompts.map((_, p) =>
     rewards.slice(p * COPIES, (p + 1) * COPIES).filter((value) => value !== null),
   );

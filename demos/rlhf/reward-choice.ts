@@ -65,6 +65,15 @@ export class RewardChoice {
     return { reward: this.name, code: this.name === 'typed' ? this.code.value : '' };
   }
 
+  /** How well the reward model tells its pairs apart. */
+  tell(pairs: number, accuracy: number): void {
+    const share = Math.round(100 * accuracy);
+    setText(
+      this.help,
+      `The reward model has learned from ${pairs} pairs. It tells ${share} % of the last ones apart.`,
+    );
+  }
+
   private get name(): RewardName {
     return this.select.value as RewardName;
   }

@@ -1,7 +1,7 @@
 /**
  * The rewards that a person can choose, as data: a row each, with the β that suits its scale.
  */
-import { type BatchReward, REWARDS } from '../../src/index.ts';
+import { type BatchReward, REWARDS, type Reward } from '../../src/index.ts';
 import type { JudgePort } from './messages.ts';
 import { rater } from './rater.ts';
 
@@ -13,6 +13,8 @@ export interface RewardChoice {
   beta: number;
   /** Whether the words that AFINN rates are marked. */
   marksWords: boolean;
+  /** Where a reward model learns it first: pairs of the data, which AFINN has rated, or a person's answers. */
+  learnedFrom?: 'pairs' | 'clicks';
 }
 
 export const CHOICES = {
@@ -34,6 +36,20 @@ export const CHOICES = {
     beta: 0.03,
     marksWords: false,
   },
+  pairs: {
+    label: 'Learned from pairs',
+    help: 'A reward model learns from 640 pairs which story is gladder; the policy learns from the model. AFINN is shown beside it.',
+    beta: 0.5,
+    marksWords: true,
+    learnedFrom: 'pairs',
+  },
+  clicks: {
+    label: 'Learned from you: which is better?',
+    help: 'You choose between two drafts, a reward model learns from your choices, and the policy from the model.',
+    beta: 0.5,
+    marksWords: false,
+    learnedFrom: 'clicks',
+  },
   typed: {
     label: 'A function that you type',
     help: 'It runs in a worker of its own, without network and without this page’s data.',
@@ -47,8 +63,22 @@ export type RewardName = keyof typeof CHOICES;
 /** Most seconds that a typed function may take for a batch. */
 export const PATIENCE = 10;
 
+/** The row of a name. */
+export function choiceOf(name: RewardName): RewardChoice {
+  return CHOICES[name];
+}
+
+export interface RewardSources {
+  maxCompletionLength: number;
+  /** Where the typed function answers. */
+  judge: JudgePort | undefined;
+  /** The reward model, as soon as there is one. */
+  learned: Reward;
+}
+
 /** The reward by its name. Throws where the typed function is wanted and does not answer anywhere. */
-export function rewardOf(name: RewardName, maxCompletionLength: number, judge?: JudgePort): BatchReward {
+export function rewardOf(name: RewardName, { maxCompletionLength, judge, learned }: RewardSources): Reward {
+  if (choiceOf(name).learnedFrom) return learned;
   if (name !== 'typed') {
     const reward = (REWARDS[name] as (typeof REWARDS)[string])({ maxCompletionLength });
     return named(name, reward);

@@ -2,7 +2,7 @@
  * The task's numbers: those of a run as a person finds them, and what follows from them.
  */
 import { ALIGN_LORA } from '../../src/cli/align-task.ts';
-import type { LoraArgs, RLOOArgs } from '../../src/index.ts';
+import type { LoraArgs, RewardArgs, RLOOArgs } from '../../src/index.ts';
 import type { Settings } from './messages.ts';
 import { CHOICES, PATIENCE } from './rewards.ts';
 
@@ -50,7 +50,28 @@ export function trainingArgs(settings: Settings): RLOOArgs {
   };
 }
 
+/** Answers without which nothing is learned. */
+export const NEEDED = 8;
+
+/** A reward model's settings: one pass over many pairs, several over a person's few. */
+export function rewardArgs(pairs: number, seed: number): RewardArgs {
+  const perDeviceTrainBatchSize = Math.min(16, pairs);
+  const maxSteps = Math.max(20, Math.ceil(pairs / perDeviceTrainBatchSize));
+  return {
+    perDeviceTrainBatchSize,
+    maxSteps,
+    learningRate: 2e-3,
+    warmupRatio: 0.1,
+    lrSchedulerType: 'linear',
+    centerRewardsCoefficient: 0.01,
+    seed,
+  };
+}
+
 /** The adapter's settings; its scale is the same at every rank. */
 export function loraConfig({ r }: Settings): LoraArgs {
   return { r, loraAlpha: (ALIGN_LORA.loraAlpha / ALIGN_LORA.r) * r };
 }
+
+/** Of a reward model, which is smaller than the policy. */
+export const REWARD_LORA: LoraArgs = { r: 8, loraAlpha: 16 };

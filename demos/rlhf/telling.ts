@@ -39,7 +39,8 @@ export class Teller {
 
 function toPoint(step: number, metrics: Metrics): Point {
   const { reward = Number.NaN, 'kl/sequence': kl = Number.NaN, objective = Number.NaN } = metrics;
-  return { step, reward, kl, objective };
+  const { 'rewards/sentiment/mean': trueReward } = metrics;
+  return { step, reward, kl, objective, trueReward };
 }
 
 export function toHeldOutPoint(step: number, metrics: Metrics): HeldOutPoint {

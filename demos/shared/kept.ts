@@ -17,18 +17,18 @@ import type { RunState } from '../../src/train/state.ts';
 /** Milliseconds to wait for another tab to give it up. */
 const LOCK_PATIENCE = 1500;
 
-export interface Kept<Record> {
+export interface Kept<Run> {
   /** False where it ends with the tab. */
   durable: boolean;
   checkpoint: CheckpointStore;
   referenceCache: ReferenceCache;
-  readRecord(): Promise<Record | undefined>;
-  writeRecord(record: Record): Promise<void>;
+  readRecord(): Promise<Run | undefined>;
+  writeRecord(record: Run): Promise<void>;
   clear(): Promise<void>;
 }
 
 /** The browser's store of this name, or one in memory where it cannot be had. */
-export async function openKept<Record>(database: string): Promise<Kept<Record>> {
+export async function openKept<Run>(database: string): Promise<Kept<Run>> {
   try {
     if (!(await isOnlyTab(database))) return inMemory();
     const store = createStore(database, 'kept');
@@ -41,7 +41,7 @@ export async function openKept<Record>(database: string): Promise<Kept<Record>> 
       durable: true,
       checkpoint: bytesAt('checkpoint'),
       referenceCache: storedReferenceCache((key) => bytesAt(`reference ${key}`)),
-      readRecord: () => get<Record>('run', store),
+      readRecord: () => get<Run>('run', store),
       writeRecord: (record) => set('run', record, store),
       clear: () => delMany(['run', 'checkpoint'], store),
     };
@@ -62,9 +62,9 @@ export async function readState({
   return state as unknown as RunState;
 }
 
-function inMemory<Record>(): Kept<Record> {
-  let record: Record | undefined;
-  const kept: Kept<Record> = {
+function inMemory<Run>(): Kept<Run> {
+  let record: Run | undefined;
+  const kept: Kept<Run> = {
     durable: false,
     checkpoint: memoryCheckpointStore(),
     referenceCache: memoryReferenceCache(),

@@ -41,9 +41,9 @@ export interface TrainsInSteps extends Trains {
   train(options: { signal?: AbortSignal }): AsyncGenerator<TrainEvent>;
 }
 
-export abstract class RunJob<Record extends RunRecord, Trainer extends TrainsInSteps, Phase extends string> {
+export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInSteps, Phase extends string> {
   protected phase: Phase | CommonPhase = 'idle';
-  protected record: Record | undefined;
+  protected record: Run | undefined;
   protected step = 0;
   /** What the person asked for while the run was under way. */
   protected wanted: 'pause' | 'stop' | undefined;
@@ -52,7 +52,7 @@ export abstract class RunJob<Record extends RunRecord, Trainer extends TrainsInS
   private stage = new AbortController();
 
   protected constructor(
-    protected readonly kept: Kept<Record>,
+    protected readonly kept: Kept<Run>,
     protected readonly host: Host<Trainer>,
     private readonly tellAll: (update: CommonUpdate<Phase | CommonPhase>) => void,
     /** The stage that a stop begins and does not end. */
@@ -60,10 +60,10 @@ export abstract class RunJob<Record extends RunRecord, Trainer extends TrainsInS
   ) {}
 
   /** The whole of a run, or what is left of it. */
-  protected abstract work(record: Record): Promise<void>;
+  protected abstract work(record: Run): Promise<void>;
 
   /** The trainer of a run, with a fresh adapter on the model. */
-  protected abstract createTrainer(record: Record): Trainer;
+  protected abstract createTrainer(record: Run): Trainer;
 
   async pause(): Promise<void> {
     await this.end('pause');
@@ -97,7 +97,7 @@ export abstract class RunJob<Record extends RunRecord, Trainer extends TrainsInS
   }
 
   /** Forgets the run before, and begins one. Throws where its settings make no sense. */
-  protected async begin(record: Record): Promise<void> {
+  protected async begin(record: Run): Promise<void> {
     this.refuseWhileRunning();
     this.host.removeTrainer();
     await this.kept.clear();
@@ -109,7 +109,7 @@ export abstract class RunJob<Record extends RunRecord, Trainer extends TrainsInS
   }
 
   /** The trainer that is there, or a new one. */
-  protected trainerOf(record: Record): Trainer {
+  protected trainerOf(record: Run): Trainer {
     this.host.trainer ??= this.createTrainer(record);
     return this.host.trainer;
   }
@@ -155,12 +155,12 @@ export abstract class RunJob<Record extends RunRecord, Trainer extends TrainsInS
     this.tellAll({ type: 'phase', phase, step: this.step, totalSteps, startedAt });
   }
 
-  private refuseWhileRunning(): void {
+  protected refuseWhileRunning(): void {
     if (this.running) throw new Error('A run is under way: pause or stop it first.');
   }
 
   /** Starts a run, or goes on with it. */
-  private go(record: Record): void {
+  private go(record: Run): void {
     this.wanted = undefined;
     this.running = this.survive(() => this.work(record))
       .catch((error: unknown) => this.fail(error))
