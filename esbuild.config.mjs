@@ -57,6 +57,7 @@ function demos() {
   }
   const files = names.flatMap((name) => [
     `${name}/index.html`,
+    `${name}/judge.html`,
     `${name}/style.css`,
     `${name}/page.ts`,
     `${name}/worker.ts`,

@@ -142,9 +142,13 @@ export { OnlineDPOTrainer, type OnlineDPOTrainerOptions } from './rollout/online
 export { PPOTrainer, type PPOTrainerOptions } from './rollout/ppo-trainer.ts';
 export {
   type BatchReward,
+  type Rated,
   type Rater,
+  type RatingOptions,
   type Reward,
   type RewardBatch,
+  rate,
+  type WeighedReward,
   weighedRewards,
 } from './rollout/rewards.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';

@@ -1,20 +1,20 @@
 /**
- * The job itself, in the worker: measure, train, measure again, and meanwhile write whatever somebody asks for. It can be
- * paused and resumed, outlives its tab by the checkpoint, and outlives its device by going on from there on a new one.
- * Knows no document.
+ * The job itself, in the worker: measure, train, measure again, and meanwhile write whatever somebody asks for. Knows no
+ * document.
  */
-import { DeviceLostError, type DPOTrainer, type TrainEvent, writeAdapter } from '../../src/index.ts';
-import type { AdapterFiles } from '../../src/io/peft.ts';
+import type { DPOTrainer, TrainEvent } from '../../src/index.ts';
+import { type Kept, openKept, readState } from '../shared/kept.ts';
+import { RunJob, type RunRecord } from '../shared/run-job.ts';
 import { type Assets, fetchAssets } from './assets.ts';
-import { type Kept, openKept, type RunRecord, readState } from './kept.ts';
 import { measure } from './measure.ts';
 import type {
   AlignJob,
   Listener,
+  Measurement,
   Opened,
-  Phase,
   Settings,
   Side,
+  StagePhase,
   WriteListener,
   WriteOptions,
 } from './messages.ts';
@@ -22,18 +22,25 @@ import { Runtime } from './runtime.ts';
 import { DEFAULTS, MEASURED } from './task.ts';
 import { historyOf, Teller, toPoint } from './telling.ts';
 
-/** Devices that may be lost in a row without a step of progress. */
-const MOST_LOSSES = 3;
 /** Openings that the page offers. */
 const SUGGESTED = 24;
 
-export class Job implements AlignJob {
+interface AlignRecord extends RunRecord {
+  settings: Settings;
+  before?: Measurement;
+  after?: Measurement;
+}
+
+export type AlignKept = Kept<AlignRecord>;
+
+export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements AlignJob {
   private constructor(
     private readonly assets: Assets,
-    private readonly kept: Kept,
+    kept: AlignKept,
     private readonly runtime: Runtime,
-    listener: Listener,
+    private readonly teller: Teller,
   ) {
+    super(kept, runtime, (update) => teller.tell(update), 'after');
     this.opened = {
       adapter: runtime.gpu.adapter,
       parameters: assets.parameters,
@@ -43,61 +50,22 @@ export class Job implements AlignJob {
       measured: this.openings.length,
       durable: kept.durable,
     };
-    this.teller = new Teller(listener, assets.train.length + assets.heldOut.length);
   }
 
   readonly opened: Opened;
-  private readonly teller: Teller;
-  private phase: Phase = 'idle';
-  private record: RunRecord | undefined;
-  private step = 0;
-  /** The run under way. */
-  private running: Promise<void> | undefined;
-  /** Ends the stage under way; `wanted` says what then. */
-  private stage = new AbortController();
-  private wanted: 'pause' | 'stop' | undefined;
   private writing = new AbortController();
 
   /** Fetches everything from the folder `base`, and finds the GPU and what an earlier visit left. */
   static async open(base: string, listener: Listener): Promise<Job> {
-    const [assets, kept] = await Promise.all([fetchAssets(base), openKept()]);
-    const job = new Job(assets, kept, await Runtime.open(assets), listener);
+    const [assets, kept] = await Promise.all([fetchAssets(base), openKept<AlignRecord>('webalign-align')]);
+    const teller = new Teller(listener, assets.train.length + assets.heldOut.length);
+    const job = new Job(assets, kept, await Runtime.open(assets), teller);
     await job.findKept();
     return job;
   }
 
   async start(settings: Settings): Promise<void> {
-    this.refuseWhileRunning();
-    this.runtime.removeTrainer();
-    await this.kept.clear();
-    this.step = 0;
-    this.runtime.createTrainer(settings, this.kept);
-    this.record = { settings, startedAt: Date.now(), totalSteps: 0, stopped: false };
-    await this.kept.writeRecord(this.record);
-    this.go(this.record);
-  }
-
-  async pause(): Promise<void> {
-    await this.end('pause');
-  }
-
-  async resume(): Promise<void> {
-    this.refuseWhileRunning();
-    if (this.record) this.go(this.record);
-  }
-
-  async stop(): Promise<void> {
-    if (this.running) return this.end('stop');
-    if (!this.record) return;
-    // Paused: what is there is measured, nothing more is learnt.
-    this.record.stopped = true;
-    this.go(this.record);
-    await this.running;
-  }
-
-  async discard(): Promise<void> {
-    this.refuseWhileRunning();
-    await this.reset();
+    await this.begin({ settings, startedAt: Date.now(), totalSteps: 0, stopped: false });
   }
 
   async write({ prompt, ...options }: WriteOptions, listener: WriteListener): Promise<void> {
@@ -123,43 +91,12 @@ export class Job implements AlignJob {
     }
   }
 
-  async adapterFiles(): Promise<AdapterFiles> {
-    return this.onSoundDevice(async () => {
-      const adapter = this.runtime.trainer?.adapter;
-      if (!adapter) throw new Error('There is no adapter yet: start a run first.');
-      return writeAdapter(await this.runtime.turns.run(() => adapter.toAdapter()));
-    });
+  protected override createTrainer({ settings }: AlignRecord): DPOTrainer {
+    return this.runtime.newTrainer(settings, this.kept);
   }
 
-  private get openings(): string[] {
-    return this.assets.heldOut.slice(0, MEASURED).map(({ prompt }) => prompt as string);
-  }
-
-  private refuseWhileRunning(): void {
-    if (this.running) throw new Error('A run is under way: pause or stop it first.');
-  }
-
-  /** Starts a run, or goes on with it. */
-  private go(record: RunRecord): void {
-    this.wanted = undefined;
-    this.running = this.survive(() => this.work(record))
-      .catch((error: unknown) => this.fail(error))
-      .finally(() => {
-        this.running = undefined;
-      });
-  }
-
-  private async end(wanted: 'pause' | 'stop'): Promise<void> {
-    if (!this.running) return;
-    this.wanted = wanted;
-    if (this.phase !== 'after') this.enter('pausing');
-    this.stage.abort();
-    await this.running;
-  }
-
-  /** The whole of a run, or what is left of it. */
-  private async work(record: RunRecord): Promise<void> {
-    const trainer = this.runtime.trainer ?? this.runtime.createTrainer(record.settings, this.kept);
+  protected override async work(record: AlignRecord): Promise<void> {
+    const trainer = this.trainerOf(record);
     if (!record.before) await this.measure(record, 'before');
     if (record.before) await this.train(record, trainer);
     if (this.wanted === 'pause') return this.enter('paused');
@@ -170,7 +107,11 @@ export class Job implements AlignJob {
     this.enter('done');
   }
 
-  private async measure(record: RunRecord, side: Side): Promise<void> {
+  private get openings(): string[] {
+    return this.assets.heldOut.slice(0, MEASURED).map(({ prompt }) => prompt as string);
+  }
+
+  private async measure(record: AlignRecord, side: Side): Promise<void> {
     const { signal } = this.beginStage(side);
     const progress = (done: number) =>
       this.teller.tell({ type: 'progress', done, total: this.openings.length });
@@ -184,7 +125,7 @@ export class Job implements AlignJob {
     }
   }
 
-  private async train(record: RunRecord, trainer: DPOTrainer): Promise<void> {
+  private async train(record: AlignRecord, trainer: DPOTrainer): Promise<void> {
     const state = await readState(this.kept);
     this.step = state?.step ?? 0;
     const { settings, totalSteps } = record;
@@ -200,7 +141,7 @@ export class Job implements AlignJob {
     }
   }
 
-  private report(event: TrainEvent, record: RunRecord): void {
+  private report(event: TrainEvent, record: AlignRecord): void {
     if (event.type === 'start') {
       const { totalSteps, trainableParameters, plannedBytes } = event.plan;
       record.totalSteps = totalSteps;
@@ -219,44 +160,6 @@ export class Job implements AlignJob {
     }
   }
 
-  /** Works again on a new device whenever one is lost, as long as steps are made in between. */
-  private async survive(work: () => Promise<void>): Promise<void> {
-    for (let losses = 0; ; ) {
-      const from = this.step;
-      try {
-        return await work();
-      } catch (error) {
-        losses = this.step > from ? 1 : losses + 1;
-        if (!(error instanceof DeviceLostError) || losses > MOST_LOSSES) throw error;
-        const step = (await readState(this.kept))?.step ?? 0;
-        const place = step > 0 ? `the checkpoint at step ${step}` : 'the start';
-        this.teller.tell({
-          type: 'notice',
-          text: `The GPU device was lost. Going on from ${place}, on a new one.`,
-        });
-        await this.runtime.renew();
-      }
-    }
-  }
-
-  /** Does a piece of work beside a run; where the device is lost and no run renews it, once more on a new one. */
-  private async onSoundDevice<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof DeviceLostError)) throw error;
-      if (this.running) throw new Error('The GPU device was lost meanwhile. Try again in a moment.');
-      const hadTrainer = this.runtime.trainer !== undefined;
-      await this.runtime.renew();
-      if (this.record && hadTrainer) {
-        const trainer = this.runtime.createTrainer(this.record.settings, this.kept);
-        const signal = AbortSignal.abort();
-        for await (const _ of this.runtime.turns.each(trainer.train({ signal }))); // Only loads the checkpoint.
-      }
-      return work();
-    }
-  }
-
   private async findKept(): Promise<void> {
     const record = await this.kept.readRecord();
     const state = record && (await readState(this.kept).catch(() => undefined));
@@ -268,32 +171,5 @@ export class Job implements AlignJob {
     if (before) this.teller.tell({ type: 'measured', side: 'before', measurement: before });
     if (after) this.teller.tell({ type: 'measured', side: 'after', measurement: after });
     this.enter('kept');
-  }
-
-  private async reset(): Promise<void> {
-    this.record = undefined;
-    this.step = 0;
-    this.runtime.removeTrainer();
-    await this.kept.clear();
-    this.enter('idle');
-  }
-
-  private fail(error: unknown): void {
-    this.enter('failed');
-    this.teller.tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
-  }
-
-  private beginStage(phase: Phase): AbortController {
-    this.stage = new AbortController();
-    // Asked for between two stages.
-    if (this.wanted && phase !== 'after') this.stage.abort();
-    else this.enter(phase);
-    return this.stage;
-  }
-
-  private enter(phase: Phase): void {
-    this.phase = phase;
-    const { startedAt = 0, totalSteps = 0 } = this.record ?? {};
-    this.teller.tell({ type: 'phase', phase, step: this.step, totalSteps, startedAt });
   }
 }

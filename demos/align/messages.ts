@@ -6,6 +6,8 @@ import type { Estimate } from '../../src/cli/statistics.ts';
 import type { RatedWord } from '../../src/data/sentiment.ts';
 import type { AdapterReport } from '../../src/gpu/device.ts';
 import type { AdapterFiles } from '../../src/io/peft.ts';
+import type { Pace } from '../shared/pace.ts';
+import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
 
 /** What a person sets before a run. TRL's and PEFT's names. */
 export interface Settings {
@@ -18,18 +20,9 @@ export interface Settings {
   seed: number;
 }
 
-/** Where a run stands. `kept`: one of an earlier visit lies in this browser and waits for a decision. */
-export type Phase =
-  | 'idle'
-  | 'kept'
-  | 'before'
-  | 'reference'
-  | 'training'
-  | 'pausing'
-  | 'paused'
-  | 'after'
-  | 'done'
-  | 'failed';
+/** Stages of this run beside those of every one. */
+export type StagePhase = 'before' | 'reference' | 'after';
+export type Phase = CommonPhase | StagePhase;
 
 /** What is known once everything is loaded. */
 export interface Opened {
@@ -76,20 +69,9 @@ export interface Measurement extends Estimate {
 
 export type Side = 'before' | 'after';
 
-export interface Pace {
-  step: number;
-  totalSteps: number;
-  tokensPerSecond: number;
-  secondsLeft: number;
-  /** Bytes of GPU memory: in use, and the most so far. */
-  live: number;
-  peak: number;
-}
-
 /** What the worker tells without being asked. */
 export type Update =
-  /** `startedAt`: milliseconds since 1970. */
-  | { type: 'phase'; phase: Phase; step: number; totalSteps: number; startedAt: number }
+  | CommonUpdate<Phase>
   /** A run begins, or goes on: everything that is known of it so far. */
   | { type: 'run'; settings: Settings; totalSteps: number; train: Point[]; heldOut: Point[] }
   /** What the run will take, before its first step. */
@@ -97,10 +79,7 @@ export type Update =
   | { type: 'progress'; done: number; total: number }
   | { type: 'steps'; points: Point[]; pace: Pace }
   | { type: 'heldOut'; point: Point }
-  | { type: 'measured'; side: Side; measurement: Measurement }
-  /** A sentence that a person should read. */
-  | { type: 'notice'; text: string }
-  | { type: 'failed'; message: string };
+  | { type: 'measured'; side: Side; measurement: Measurement };
 
 export type Listener = (update: Update) => void;
 

@@ -4,8 +4,8 @@
  */
 import { ALIGN_SHOWN } from '../../src/cli/align-task.ts';
 import { byId, make, setText, signed } from '../shared/dom.ts';
+import { showScore, showStory } from '../shared/story.ts';
 import type { Measurement, Side } from './messages.ts';
-import { showScore, showStory } from './story.ts';
 
 /** Scores beyond are counted in the outermost bars. */
 const REACH = 14;

@@ -2,31 +2,37 @@
  * The page: starts the worker, wires what a person does to what the worker offers, and shows what it tells. All drawing
  * is in the modules beside this one; nothing here touches the GPU.
  */
-import { proxy, type Remote, wrap } from 'comlink';
-import { showAdapter, showNoAdapter } from '../shared/adapter.ts';
+import type { Remote } from 'comlink';
+import { showAdapter } from '../shared/adapter.ts';
+import { type Action, CLOSING, Controls, RUNNING } from '../shared/controls.ts';
 import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
-import { Charts } from './charts.ts';
-import { type Action, Controls } from './controls.ts';
-import { downloadAdapter } from './download.ts';
-import type { AlignJob, AlignWorker, Opened, Phase, Update } from './messages.ts';
+import { downloadAdapter } from '../shared/download.ts';
+import { messageOf, openJob } from '../shared/open.ts';
+import { AlignCharts } from './charts.ts';
+import type { AlignJob, Opened, Phase, Settings, StagePhase, Update } from './messages.ts';
 import { Outcome } from './outcome.ts';
-import { Progress } from './progress.ts';
+import { AlignProgress } from './progress.ts';
 import { Tryout } from './tryout.ts';
-
-const HOW_TO_GET_WEBGPU =
-  'This page computes on your graphics card through WebGPU, and this browser offers none. Open it in a current Chrome or ' +
-  'Edge, in Safari 26 or in Firefox 141 or later; if you are in one of these, turn on hardware acceleration in its ' +
-  'settings, update the graphics driver, and reload.';
-const HOW_TO_BE_SECURE =
-  'Browsers give WebGPU to secure pages only. Open this page over https, or from localhost, and reload.';
 
 /** Phases in which there is an adapter to take. */
 const WITH_ADAPTER: readonly Phase[] = ['training', 'paused', 'after', 'done'];
+const FIELDS: readonly (keyof Settings)[] = [
+  'beta',
+  'learningRate',
+  'numTrainEpochs',
+  'perDeviceTrainBatchSize',
+  'r',
+  'seed',
+];
 
-const progress = new Progress();
-const charts = new Charts();
+const progress = new AlignProgress();
+const charts = new AlignCharts();
 const outcome = new Outcome();
-const controls = new Controls(act);
+const controls = new Controls<StagePhase, keyof Settings>(
+  FIELDS,
+  { before: RUNNING, reference: RUNNING, after: CLOSING },
+  act,
+);
 const tryout = new Tryout(() => job);
 const downloadButton = byId('download', HTMLButtonElement);
 
@@ -44,30 +50,30 @@ function show(update: Update): void {
   if (type === 'phase') enter(update, opened);
   else if (type === 'run') {
     controls.show(update.settings);
-    charts.begin(update.totalSteps, update.train, update.heldOut);
+    charts.goOn(update.totalSteps, update.train, update.heldOut);
   } else if (type === 'plan') {
     charts.setTotal(update.totalSteps);
     progress.plan(update.totalSteps, update.plannedBytes);
   } else if (type === 'progress') progress.share(update.done, update.total);
   else if (type === 'steps') {
-    charts.addTraining(update.points);
+    for (const point of update.points) charts.addPoint('train', point);
     progress.pace(update.pace);
     setUsable(downloadButton, true);
-  } else if (type === 'heldOut') charts.addHeldOut(update.point);
+  } else if (type === 'heldOut') charts.addPoint('held', update.point);
   else if (type === 'measured') outcome.show(update.side, update.measurement);
   else if (type === 'notice') progress.note(update.text);
   else progress.complain(update.message);
 }
 
-function enter(update: Extract<Update, { type: 'phase' }>, { openings, measured, durable }: Opened): void {
+function enter(update: Extract<Update, { type: 'phase' }>, { openings, durable }: Opened): void {
   const { phase, step } = update;
   controls.enter(phase);
-  progress.enter(update, { measured, durable });
+  progress.enter(update, durable);
   setUsable(downloadButton, WITH_ADAPTER.includes(phase) && step > 0);
   document.body.dataset.phase = phase;
   const isNew = phase === 'idle' || (phase === 'before' && step === 0);
   if (!isNew) return;
-  charts.begin(1, [], []);
+  charts.begin(1);
   outcome.clear(openings);
 }
 
@@ -82,41 +88,14 @@ async function act(action: Action): Promise<void> {
   }
 }
 
-function welcome({ adapter, parameters, pairs, defaults, openings }: Opened): void {
+function welcome({ adapter, parameters, pairs, defaults, openings, measured }: Opened): void {
   showAdapter(adapter);
   setText(byId('parameters', HTMLElement), parameters.toLocaleString('en'));
   setText(byId('pairs', HTMLElement), String(pairs.train));
   controls.show(defaults);
+  progress.measured = measured;
   outcome.layOut(openings);
   tryout.ready(openings);
-}
-
-function showMissing(text: string): void {
-  setText(byId('missing-text', HTMLElement), text);
-  byId('missing', HTMLElement).hidden = false;
-  showNoAdapter();
-  progress.say('Nothing can run here yet.');
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-async function open(): Promise<void> {
-  if (!window.isSecureContext) return showMissing(HOW_TO_BE_SECURE);
-  if (!navigator.gpu) return showMissing(HOW_TO_GET_WEBGPU);
-  const worker = new Worker(new URL('worker.js', document.baseURI), { type: 'module', name: 'align' });
-  worker.addEventListener('error', (event) => progress.complain(`The worker has failed: ${event.message}`));
-  try {
-    job = (await wrap<AlignWorker>(worker).open(proxy(show))) as unknown as Remote<AlignJob>;
-    opened = await job.opened;
-  } catch (error) {
-    if (error instanceof Error && error.name === 'NoAdapterError') return showMissing(HOW_TO_GET_WEBGPU);
-    return progress.complain(`The page could not be loaded: ${messageOf(error)}`);
-  }
-  welcome(opened);
-  for (const update of early ?? []) show(update);
-  early = undefined;
 }
 
 onPress(downloadButton, async () => {
@@ -127,4 +106,10 @@ onPress(downloadButton, async () => {
   }
 });
 
-await open();
+job = await openJob<AlignJob, Update>('align', show, progress);
+if (job) {
+  opened = await job.opened;
+  welcome(opened);
+  for (const update of early ?? []) show(update);
+}
+early = undefined;

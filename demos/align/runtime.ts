@@ -1,85 +1,45 @@
 /**
- * The GPU and what lives on it: the model, and the trainer of the run under way with its adapter. When the device is
- * lost all of it is gone, and {@link Runtime.renew} builds it again from memory; the run then goes on from its
- * checkpoint.
+ * What the job asks of the GPU: a trainer of DPO, stories by one side's model, and how likely that finds them.
  */
 import { textAfter } from '../../src/cli/continuations.ts';
 import { ratedWords, sentiment } from '../../src/data/sentiment.ts';
 import {
   type Around,
-  CausalLM,
   DPOTrainer,
   type Generation,
   type GenerationUpdate,
-  type Gpu,
-  type LoadOptions,
-  requestGpu,
   type StreamOptions,
   sampledTokens,
   sequenceLogprobs,
   streamGeneration,
-  Tokenizer,
-  Turns,
 } from '../../src/index.ts';
+import { Host, type Machine, openMachine } from '../shared/host.ts';
 import type { Assets } from './assets.ts';
-import type { Kept } from './kept.ts';
+import type { AlignKept } from './job.ts';
 import type { ScoredText, Settings, Side } from './messages.ts';
 import { loraConfig, trainingArgs } from './task.ts';
-
-/** A browser starts its GPU process again in about a second. */
-const RENEWALS = 10;
-const RENEWAL_PAUSE = 500;
-
-/** The model takes 3 MiB in float32, and is read faster so where no GPU helps. */
-const LOADING: LoadOptions = { dtype: 'float32' };
 
 /** What was written on an opening. */
 export interface Story extends Generation {
   opening: string;
 }
 
-export class Runtime {
-  readonly turns = new Turns();
-  trainer: DPOTrainer | undefined;
+export class Runtime extends Host<DPOTrainer> {
+  /** Throws `NoAdapterError`. */
+  static async open(assets: Assets): Promise<Runtime> {
+    return new Runtime(assets, await openMachine(assets.model));
+  }
 
   private constructor(
     private readonly assets: Assets,
-    private readonly tokenizer: Tokenizer,
-    public gpu: Gpu,
-    public model: CausalLM,
-  ) {}
-
-  /** Throws `NoAdapterError`. */
-  static async open(assets: Assets): Promise<Runtime> {
-    const gpu = await requestGpu();
-    const [tokenizer, model] = await Promise.all([
-      Tokenizer.fromFiles(assets.model),
-      CausalLM.load(gpu, assets.model, LOADING),
-    ]);
-    return new Runtime(assets, tokenizer, gpu, model);
-  }
-
-  /** A new device with the model on it, in place of one that is lost. */
-  async renew(): Promise<void> {
-    this.trainer = undefined;
-    for (let tries = 1; ; tries++) {
-      // The lost one, or one on which the model could not be loaded.
-      this.gpu.dispose();
-      try {
-        this.gpu = await requestGpu();
-        this.model = await CausalLM.load(this.gpu, this.assets.model, LOADING);
-        return;
-      } catch (error) {
-        if (tries === RENEWALS) throw error;
-        await new Promise((resolve) => setTimeout(resolve, RENEWAL_PAUSE));
-      }
-    }
+    machine: Machine,
+  ) {
+    super(machine);
   }
 
   /** The trainer of a run, with a fresh adapter on the model. Throws `InputError` for settings that make no sense. */
-  createTrainer(settings: Settings, kept: Kept): DPOTrainer {
-    this.removeTrainer();
-    this.trainer = new DPOTrainer({
+  newTrainer(settings: Settings, kept: AlignKept): DPOTrainer {
+    return new DPOTrainer({
       model: this.model,
       processingClass: this.tokenizer,
       trainDataset: this.assets.train,
@@ -89,14 +49,6 @@ export class Runtime {
       checkpoint: kept.checkpoint,
       referenceCache: kept.referenceCache,
     });
-    return this.trainer;
-  }
-
-  removeTrainer(): void {
-    if (!this.trainer) return;
-    this.trainer.dispose();
-    if (this.trainer.adapter) this.model.detach(this.trainer.adapter);
-    this.trainer = undefined;
   }
 
   /** Stories on these openings, as they are written. The adapter is used on the side `after` alone. */
@@ -124,8 +76,6 @@ export class Runtime {
 
   /** Work by one side's model: before training the adapter does not count. */
   private on(side: Side): Around {
-    const adapter = this.trainer?.adapter;
-    if (!adapter || side === 'after') return (work) => work();
-    return (work) => this.model.without([adapter], work);
+    return side === 'after' ? (work) => work() : this.asItWas;
   }
 }

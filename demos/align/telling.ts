@@ -2,31 +2,30 @@
  * From the trainer's events, under TRL's names, to what the page is told. Steps are bundled, so that the page hears a few
  * times a second however fast the GPU is; everything else goes out at once, behind the steps that came before it.
  */
-import type { Gpu, Metrics, TrainEvent } from '../../src/index.ts';
+import type { Gpu, Metrics, StepEvent, TrainEvent } from '../../src/index.ts';
 import type { RunState } from '../../src/train/state.ts';
-import type { Listener, Pace, Point, Update } from './messages.ts';
-
-/** Milliseconds between two bundles. */
-const BUNDLE = 100;
+import { Bundler } from '../shared/bundler.ts';
+import { type Pace, paceOf } from '../shared/pace.ts';
+import type { Listener, Point, Update } from './messages.ts';
 
 type ReferenceEvent = Extract<TrainEvent, { type: 'reference' }>;
-type StepEvent = Extract<TrainEvent, { type: 'step' }>;
 
 export class Teller {
-  private points: Point[] = [];
-  private pace: Pace | undefined;
-  private sentAt = 0;
+  private readonly bundler: Bundler<Update, { point: Point; pace: Pace }>;
   private referenced = 0;
 
   constructor(
-    private readonly listener: Listener,
+    listener: Listener,
     /** All pairs, trained on and held out. */
     private readonly pairs: number,
-  ) {}
+  ) {
+    this.bundler = new Bundler<Update, { point: Point; pace: Pace }>(listener, (steps, last) => {
+      return { type: 'steps', points: steps.map(({ point }) => point), pace: last.pace };
+    });
+  }
 
   tell(update: Update): void {
-    this.flush();
-    this.listener(update);
+    this.bundler.tell(update);
   }
 
   /** Before the events of a run, or of what is left of it. */
@@ -45,17 +44,8 @@ export class Teller {
     return this.referenced === this.pairs;
   }
 
-  step({ step, totalSteps, metrics, tokensPerSecond, secondsLeft }: StepEvent, gpu: Gpu): void {
-    const { live, peak } = gpu.memory();
-    this.points.push(toPoint(step, metrics));
-    this.pace = { step, totalSteps, tokensPerSecond, secondsLeft, live, peak };
-    if (performance.now() - this.sentAt >= BUNDLE) this.flush();
-  }
-
-  private flush(): void {
-    if (!this.pace || this.points.length === 0) return;
-    this.listener({ type: 'steps', points: this.points.splice(0), pace: this.pace });
-    this.sentAt = performance.now();
+  step(event: StepEvent, gpu: Gpu): void {
+    this.bundler.add({ point: toPoint(event.step, event.metrics), pace: paceOf(event, gpu) });
   }
 }
 

@@ -4,8 +4,8 @@
  */
 import { proxy, type Remote } from 'comlink';
 import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
+import { showScore, showStory } from '../shared/story.ts';
 import type { AlignJob, ScoredText, Side } from './messages.ts';
-import { showScore, showStory } from './story.ts';
 
 const SAMPLING = { temperature: 0.8, maxNewTokens: 80 };
 const SIDES: readonly Side[] = ['before', 'after'];
@@ -48,7 +48,7 @@ export class Tryout {
     setText(this.problem, '');
     for (const side of SIDES) {
       showScore(this.scores[side], undefined);
-      showStory(this.stories[side], prompt, { text: ' …', score: 0, words: [] });
+      showStory(this.stories[side], prompt, { text: ' …', words: [] });
       this.stories[side].parentElement?.classList.add('writing');
     }
     const written = new Set<Side>();

@@ -1,12 +1,18 @@
 /**
  * A story on the page: its opening, what the model wrote, the words that count marked, and the score beside it.
  */
-import { make, wholeSigned } from '../shared/dom.ts';
-import type { ScoredText } from './messages.ts';
+import type { RatedWord } from '../../src/data/sentiment.ts';
+import { make, wholeSigned } from './dom.ts';
 
-/** Fills `element` with a story; `opening` comes first, quieter. */
-export function showStory(element: HTMLElement, opening: string, { text, words }: ScoredText): void {
-  const nodes: (Node | string)[] = [make('span', 'opening', opening)];
+export interface MarkedText {
+  text: string;
+  /** The words that count. */
+  words: readonly RatedWord[];
+}
+
+/** The text, its words that count marked. */
+export function marked({ text, words }: MarkedText): (Node | string)[] {
+  const nodes: (Node | string)[] = [];
   let at = 0;
   for (const { start, end, rating } of words) {
     const mark = make('mark', rating > 0 ? 'glad' : 'sad', text.slice(start, end));
@@ -15,7 +21,12 @@ export function showStory(element: HTMLElement, opening: string, { text, words }
     at = end;
   }
   nodes.push(text.slice(at));
-  element.replaceChildren(...nodes);
+  return nodes;
+}
+
+/** Fills `element` with a story; `opening` comes first, quieter. */
+export function showStory(element: HTMLElement, opening: string, story: MarkedText): void {
+  element.replaceChildren(make('span', 'opening', opening), ...marked(story));
 }
 
 /** Fills `element` with a score. */

@@ -1,0 +1,99 @@
+/**
+ * A reward model that learns from pairs which story is better, and the drafts that a person is asked about. Both use the model
+ * without any policy's adapter.
+ */
+
+import { textAfter } from '../../src/cli/continuations.ts';
+import {
+  type Adapter,
+  addUpdate,
+  type Comparison,
+  emptyGenerations,
+  type Generation,
+  RewardTrainer,
+  sampledTokens,
+  streamGeneration,
+} from '../../src/index.ts';
+import type { Runtime } from './runtime.ts';
+import { MOST_TOKENS, REWARD_LORA, rewardArgs } from './task.ts';
+
+/** A pair as the token ids that were sampled, so that a story that was cut is scored where it was cut. */
+export interface TokenPair {
+  prompt: number[];
+  chosen: number[];
+  rejected: number[];
+}
+
+export interface Draft {
+  text: string;
+  tokens: number[];
+}
+
+/** Two drafts of each of some openings. */
+export async function writeDrafts(
+  { model, tokenizer, turns, asItWas }: Runtime,
+  openings: readonly string[],
+  options: { seed: number; signal: AbortSignal },
+): Promise<{ prompt: string; ids: number[]; drafts: [Draft, Draft] }[]> {
+  const prompts = openings.map((opening) => tokenizer.encode(opening));
+  const written = emptyGenerations(2 * prompts.length);
+  const sampling = { numReturnSequences: 2, maxNewTokens: MOST_TOKENS, temperature: 1 };
+  const writing = streamGeneration(model, prompts, { ...sampling, ...options });
+  for await (const updates of turns.each(writing, asItWas))
+    for (const update of updates) addUpdate(written[update.sequence] as Generation, update);
+  return openings.map((prompt, p) => {
+    const ids = prompts[p] as number[];
+    const draft = (i: number): Draft => {
+      const generation = written[2 * p + i] as Generation;
+      return { text: textAfter(tokenizer, ids, generation.ids), tokens: sampledTokens(generation) };
+    };
+    return { prompt, ids, drafts: [draft(0), draft(1)] };
+  });
+}
+
+export interface Fit {
+  adapter: Adapter;
+  pairs: number;
+  /** Share of the pairs of the last steps that it told apart. */
+  accuracy: number;
+}
+
+/** Steps whose accuracy is told. */
+const LAST = 5;
+
+/** Learns from pairs; undefined where the signal ended it, because a part of it is worth nothing. */
+export async function fitReward(
+  { model, tokenizer, turns }: Runtime,
+  pairs: readonly Comparison[],
+  {
+    seed,
+    signal,
+    onProgress,
+  }: { seed: number; signal: AbortSignal; onProgress: (done: number, total: number) => void },
+): Promise<Fit | undefined> {
+  const trainer = new RewardTrainer({
+    model,
+    processingClass: tokenizer,
+    trainDataset: pairs,
+    args: rewardArgs(pairs.length, seed),
+    peftConfig: REWARD_LORA,
+  });
+  const { adapter } = trainer;
+  if (!adapter) throw new Error('The reward model has no adapter.');
+  const told: number[] = [];
+  try {
+    for await (const event of turns.each(trainer.train({ signal }))) {
+      if (event.type !== 'step') continue;
+      const { accuracy = Number.NaN } = event.metrics;
+      told.push(accuracy);
+      onProgress(event.step, event.totalSteps);
+    }
+    if (signal.aborted) return undefined;
+    const last = told.slice(-LAST);
+    const accuracy = last.reduce((a, b) => a + b, 0) / last.length;
+    return { adapter: await turns.run(() => adapter.toAdapter()), pairs: pairs.length, accuracy };
+  } finally {
+    trainer.dispose();
+    model.detach(adapter);
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What the job asks of the GPU: a trainer of RLOO by the chosen reward.
+ */
+import {
+  type Adapter,
+  type PreferenceRow,
+  type PromptRow,
+  type Reward,
+  RewardModel,
+  RLOOTrainer,
+} from '../../src/index.ts';
+import { Host, type Machine, openMachine } from '../shared/host.ts';
+import type { Assets } from './assets.ts';
+import type { RlhfKept } from './job.ts';
+import type { Settings } from './messages.ts';
+import type { TokenPair } from './reward-model.ts';
+import { loraConfig, trainingArgs } from './task.ts';
+
+/** What the scores of a reward model are logged under. */
+const LEARNED = 'learned';
+
+export class Runtime extends Host<RLOOTrainer> {
+  /** Throws `NoAdapterError`. */
+  static async open(assets: Assets): Promise<Runtime> {
+    return new Runtime(assets, await openMachine(assets.model));
+  }
+
+  private constructor(
+    private readonly assets: Assets,
+    machine: Machine,
+  ) {
+    super(machine);
+  }
+
+  private rewardModel: RewardModel | undefined;
+
+  /** Pairs of the data as token ids. Their stories were cut, so that no end token is behind them. */
+  tokenPairs(rows: readonly PreferenceRow[]): TokenPair[] {
+    return rows.map(({ prompt, chosen, rejected }) => {
+      const ids = this.tokenizer.encode(prompt as string);
+      const behind = (text: string) => this.tokenizer.encode(`${prompt}${text}`).slice(ids.length);
+      return { prompt: ids, chosen: behind(chosen as string), rejected: behind(rejected as string) };
+    });
+  }
+
+  /** The reward model that is asked from now on, on the policy's own base. */
+  useReward(adapter: Adapter): void {
+    if (this.rewardModel?.model === this.model) return;
+    const { model, tokenizer } = this;
+    this.rewardModel = RewardModel.on(model, adapter, { tokenizer, name: LEARNED });
+  }
+
+  /** Forgets the reward model of a run. */
+  dropReward(): void {
+    // One on a lost device is gone.
+    if (this.rewardModel?.model === this.model) this.rewardModel.dispose();
+    this.rewardModel = undefined;
+  }
+
+  /** Asks the reward model that is there by then. */
+  readonly learned: Reward = {
+    name: LEARNED,
+    rate: (batch) => {
+      if (!this.rewardModel) throw new Error('there is no reward model yet');
+      return this.rewardModel.rate(batch);
+    },
+  };
+
+  /** The trainer of a run, with a fresh adapter on the model. Throws `InputError` for settings that make no sense. */
+  newTrainer(settings: Settings, rewards: readonly Reward[], kept: RlhfKept): RLOOTrainer {
+    const rows = (prompts: readonly string[]): PromptRow[] => prompts.map((prompt) => ({ prompt }));
+    return new RLOOTrainer({
+      model: this.model,
+      processingClass: this.tokenizer,
+      trainDataset: rows(this.assets.train),
+      evalDataset: rows(this.assets.heldOut),
+      rewardFuncs: rewards,
+      // What stands behind the first is only looked at.
+      args: { ...trainingArgs(settings), rewardWeights: rewards.map((_, i) => (i === 0 ? 1 : 0)) },
+      peftConfig: loraConfig(settings),
+      checkpoint: kept.checkpoint,
+    });
+  }
+}

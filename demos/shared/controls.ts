@@ -1,0 +1,109 @@
+/**
+ * Start, Pause, Resume, Stop, and the settings of a run. Which buttons there are follows from the phase alone; the table
+ * below is all of it.
+ */
+import { byId, onPress, setText, setUsable } from './dom.ts';
+import type { CommonPhase } from './run-job.ts';
+
+export type Action = 'start' | 'pause' | 'resume' | 'stop' | 'discard';
+
+export interface Offer {
+  label: string;
+  action?: Action;
+}
+
+/** The first and the second button; without an action a button only shows its name. */
+export type Offers = readonly [Offer, Offer];
+
+const STOP: Offer = { label: 'Stop', action: 'stop' };
+const AGAIN: Offers = [{ label: 'Start again', action: 'start' }, { label: 'Stop' }];
+
+/** A stage that can be paused and stopped. */
+export const RUNNING: Offers = [{ label: 'Pause', action: 'pause' }, STOP];
+/** One that can only be stopped. */
+export const CLOSING: Offers = [{ label: 'Pause' }, STOP];
+
+const COMMON: Readonly<Record<CommonPhase | 'loading', Offers>> = {
+  loading: [{ label: 'Start' }, { label: 'Stop' }],
+  idle: [{ label: 'Start', action: 'start' }, { label: 'Stop' }],
+  kept: [
+    { label: 'Resume', action: 'resume' },
+    { label: 'Discard', action: 'discard' },
+  ],
+  training: RUNNING,
+  pausing: [{ label: 'Pause' }, { label: 'Stop' }],
+  paused: [{ label: 'Resume', action: 'resume' }, STOP],
+  done: AGAIN,
+  failed: AGAIN,
+};
+
+/** Phases in which settings can be changed. */
+const EDITABLE: readonly string[] = ['idle', 'done', 'failed'] satisfies CommonPhase[];
+
+export class Controls<Phase extends string, Field extends string> {
+  private readonly buttons = [
+    byId('primary', HTMLButtonElement),
+    byId('secondary', HTMLButtonElement),
+  ] as const;
+  private readonly form = byId('settings', HTMLFormElement);
+  private readonly fields = byId('fields', HTMLFieldSetElement);
+  private readonly offers: ReadonlyMap<string, Offers>;
+  private offered: Offers = COMMON.loading;
+  private isWaiting = false;
+
+  /** `act` resolves when the worker has taken the order; `stages` are the phases that only this page has. */
+  constructor(
+    private readonly names: readonly Field[],
+    stages: Readonly<Record<Phase, Offers>>,
+    private readonly act: (action: Action) => Promise<void>,
+  ) {
+    this.offers = new Map(Object.entries<Offers>({ ...COMMON, ...stages }));
+    this.buttons.forEach((button, i) => {
+      onPress(button, () => void this.press(this.offered[i as 0 | 1].action));
+    });
+    // Enter in a field.
+    this.form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      if (this.offered[0].action === 'start') void this.press('start');
+    });
+  }
+
+  enter(phase: Phase | CommonPhase): void {
+    this.offered = this.offers.get(phase) ?? COMMON.loading;
+    this.fields.disabled = !EDITABLE.includes(phase);
+    this.render();
+  }
+
+  show(settings: Readonly<Record<Field, number>>): void {
+    for (const name of this.names) this.input(name).value = String(settings[name]);
+  }
+
+  /** What the fields say, undefined where one of them makes no sense; the browser then says which. */
+  read(): Record<Field, number> | undefined {
+    if (!this.form.reportValidity()) return undefined;
+    const values = this.names.map((name) => [name, this.input(name).valueAsNumber]);
+    return Object.fromEntries(values) as Record<Field, number>;
+  }
+
+  private async press(action: Action | undefined): Promise<void> {
+    if (!action || this.isWaiting) return;
+    this.isWaiting = true;
+    this.render();
+    await this.act(action).finally(() => {
+      this.isWaiting = false;
+      this.render();
+    });
+  }
+
+  private render(): void {
+    this.buttons.forEach((button, i) => {
+      const { label, action } = this.offered[i as 0 | 1];
+      setText(button, label);
+      setUsable(button, action !== undefined && !this.isWaiting);
+    });
+  }
+
+  private input(name: Field): HTMLInputElement {
+    return this.form.elements.namedItem(name) as HTMLInputElement;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The GPU and what lives on it: the model, and the trainer of the run under way with its adapter. When the device is lost
+ * all of it is gone, and {@link Host.renew} builds it again from memory; the run then goes on from its checkpoint.
+ */
+import {
+  type Around,
+  CausalLM,
+  type Files,
+  type Gpu,
+  type LoadOptions,
+  type LoraAdapter,
+  requestGpu,
+  Tokenizer,
+  Turns,
+} from '../../src/index.ts';
+
+/** A browser starts its GPU process again in about a second. */
+const RENEWALS = 10;
+const RENEWAL_PAUSE = 500;
+
+/** The model takes 3 MiB in float32, and is read faster so where no GPU helps. */
+const LOADING: LoadOptions = { dtype: 'float32' };
+
+/** What a host asks of a trainer. */
+export interface Trains {
+  readonly adapter: LoraAdapter | undefined;
+  dispose(): void;
+}
+
+export interface Machine {
+  files: Files;
+  tokenizer: Tokenizer;
+  gpu: Gpu;
+  model: CausalLM;
+}
+
+/** A device with the model on it. Throws `NoAdapterError`. */
+export async function openMachine(files: Files): Promise<Machine> {
+  const gpu = await requestGpu();
+  const [tokenizer, model] = await Promise.all([
+    Tokenizer.fromFiles(files),
+    CausalLM.load(gpu, files, LOADING),
+  ]);
+  return { files, tokenizer, gpu, model };
+}
+
+export class Host<Trainer extends Trains> {
+  readonly turns = new Turns();
+  trainer: Trainer | undefined;
+
+  constructor(private readonly machine: Machine) {}
+
+  get gpu(): Gpu {
+    return this.machine.gpu;
+  }
+
+  get model(): CausalLM {
+    return this.machine.model;
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.machine.tokenizer;
+  }
+
+  /** A new device with the model on it, in place of one that is lost. */
+  async renew(): Promise<void> {
+    const { machine } = this;
+    this.trainer = undefined;
+    for (let tries = 1; ; tries++) {
+      // The lost one, or one on which the model could not be loaded.
+      machine.gpu.dispose();
+      try {
+        machine.gpu = await requestGpu();
+        machine.model = await CausalLM.load(machine.gpu, machine.files, LOADING);
+        return;
+      } catch (error) {
+        if (tries === RENEWALS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RENEWAL_PAUSE));
+      }
+    }
+  }
+
+  removeTrainer(): void {
+    if (!this.trainer) return;
+    this.trainer.dispose();
+    if (this.trainer.adapter) this.model.detach(this.trainer.adapter);
+    this.trainer = undefined;
+  }
+
+  /** Runs work by the model without the trainer's adapter. */
+  readonly asItWas: Around = (work) => {
+    const adapter = this.trainer?.adapter;
+    return adapter ? this.model.without([adapter], work) : work();
+  };
+}

@@ -1,0 +1,19 @@
+/**
+ * How fast a run goes and what it holds, with every step.
+ */
+import type { Gpu, StepEvent } from '../../src/index.ts';
+
+export interface Pace {
+  step: number;
+  totalSteps: number;
+  tokensPerSecond: number;
+  secondsLeft: number;
+  /** Bytes of GPU memory: in use, and the most so far. */
+  live: number;
+  peak: number;
+}
+
+export function paceOf({ step, totalSteps, tokensPerSecond, secondsLeft }: StepEvent, gpu: Gpu): Pace {
+  const { live, peak } = gpu.memory();
+  return { step, totalSteps, tokensPerSecond, secondsLeft, live, peak };
+}

@@ -1,0 +1,111 @@
+/**
+ * How far a run is, in words, in a bar and in four numbers. The words change with the phase, not with every step, because
+ * a screen reader says them aloud.
+ */
+import { formatBytes } from '../../src/index.ts';
+import { byId, duration, setText } from './dom.ts';
+import { language } from './language.ts';
+import type { Pace } from './pace.ts';
+import type { CommonPhase, PhaseUpdate } from './run-job.ts';
+
+const TILES = ['step', 'left', 'speed', 'memory'] as const;
+
+export class Progress<Phase extends string> {
+  private readonly status = byId('status', HTMLElement);
+  private readonly bar = byId('progress', HTMLProgressElement);
+  private readonly tiles = new Map(TILES.map((name) => [name, byId(`tile-${name}`, HTMLElement)]));
+  /** Said before what the phases say, until the run ends or is taken up anew. */
+  private notice = '';
+
+  /** `sentence` says what a phase is; `stages` are the phases that count something else than steps. */
+  constructor(
+    private readonly sentence: (update: PhaseUpdate<Phase | CommonPhase>, durable: boolean) => string,
+    private readonly stages: readonly Phase[],
+  ) {}
+
+  say(text: string): void {
+    setText(this.status, this.notice + text);
+    delete this.status.dataset.kind;
+  }
+
+  /** Something happened that a person should know, and the run goes on. */
+  note(text: string): void {
+    this.notice = `${text} `;
+    this.say('');
+  }
+
+  /** Something went wrong, in a sentence. */
+  complain(text: string): void {
+    setText(this.status, text);
+    this.status.dataset.kind = 'problem';
+  }
+
+  enter(update: PhaseUpdate<Phase | CommonPhase>, durable: boolean): void {
+    const { phase, step, totalSteps } = update;
+    const isStage = (this.stages as readonly string[]).includes(phase);
+    if (!isStage && phase !== 'training' && phase !== 'pausing') this.notice = '';
+    this.say(this.sentence(update, durable));
+    this.tile('step', totalSteps > 0 ? `${step} of ${totalSteps}` : '–');
+    if (phase !== 'training') this.tile('left', '–');
+    if (phase === 'idle') for (const name of TILES) this.tile(name, '–');
+    this.setBar(isStage ? 0 : phase === 'done' ? 1 : totalSteps > 0 ? step / totalSteps : 0);
+  }
+
+  plan(totalSteps: number, plannedBytes: number): void {
+    this.tile('step', `0 of ${totalSteps}`);
+    this.tile('memory', formatBytes(plannedBytes));
+  }
+
+  /** Part of a stage that has no steps, or of the run. */
+  share(done: number, total: number): void {
+    this.setBar(total > 0 ? done / total : 0);
+  }
+
+  pace({ step, totalSteps, tokensPerSecond, secondsLeft, peak }: Pace): void {
+    this.setBar(step / totalSteps);
+    this.tile('step', `${step} of ${totalSteps}`);
+    this.tile('left', step < totalSteps ? duration(secondsLeft) : '–');
+    this.tile('speed', Math.round(tokensPerSecond).toLocaleString('en'));
+    this.tile('memory', formatBytes(peak));
+  }
+
+  private setBar(value: number): void {
+    this.bar.value = Math.min(1, Math.max(0, value));
+  }
+
+  private tile(name: (typeof TILES)[number], text: string): void {
+    const tile = this.tiles.get(name);
+    if (tile) setText(tile, text);
+  }
+}
+
+/** What is said of phases that every run has. */
+export function commonSentence(update: PhaseUpdate<CommonPhase>, durable: boolean): string {
+  const { phase, step, totalSteps, startedAt } = update;
+  const keeping = durable
+    ? 'It is kept in this browser, also when you close the tab.'
+    : 'It is kept as long as this tab is open.';
+  switch (phase) {
+    case 'idle':
+      return durable ? 'Ready.' : 'Ready. This browser keeps nothing for this tab, so a run ends with it.';
+    case 'kept': {
+      const date = new Date(startedAt);
+      const when = date.toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
+      if (step === totalSteps) {
+        return `A finished run of ${when} is kept in this browser. Resume it to use its adapter, or discard it.`;
+      }
+      return `A run of ${when} is kept in this browser, at step ${step} of ${totalSteps}. Resume it, or discard it to begin anew.`;
+    }
+    case 'training':
+      return 'Training.';
+    case 'pausing':
+      return 'Finishing the step under way.';
+    case 'paused':
+      if (step === 0) return 'Paused before the first step.';
+      return `Paused at step ${step} of ${totalSteps}. ${keeping}`;
+    case 'done':
+      return `Done after ${step} steps. Compare the stories below, and take the adapter with you.`;
+    case 'failed':
+      return 'The run has ended early.';
+  }
+}

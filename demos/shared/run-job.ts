@@ -1,0 +1,202 @@
+/**
+ * A run in a worker, whatever it trains: started, paused, resumed, stopped; it outlives its tab by the checkpoint, and its
+ * device by going on from there on a new one. What the run does is its {@link RunJob.work}. Knows no document.
+ */
+import { type AdapterFiles, DeviceLostError, type TrainEvent, writeAdapter } from '../../src/index.ts';
+import type { Host, Trains } from './host.ts';
+import { type Kept, readState } from './kept.ts';
+
+/** Devices that may be lost in a row without a step of progress. */
+const MOST_LOSSES = 3;
+
+/** Where every run can stand. `kept`: one of an earlier visit lies in this browser and waits for a decision. */
+export type CommonPhase = 'idle' | 'kept' | 'training' | 'pausing' | 'paused' | 'done' | 'failed';
+
+/** `startedAt`: milliseconds since 1970. */
+export interface PhaseUpdate<Phase> {
+  type: 'phase';
+  phase: Phase;
+  step: number;
+  totalSteps: number;
+  startedAt: number;
+}
+
+/** What every run tells. `notice`: a sentence that a person should read. */
+export type CommonUpdate<Phase> =
+  | PhaseUpdate<Phase>
+  | { type: 'notice'; text: string }
+  | { type: 'failed'; message: string };
+
+/** What is kept of every run. */
+export interface RunRecord {
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  totalSteps: number;
+  /** Ended by hand: no step is to follow. */
+  stopped: boolean;
+}
+
+/** What a job asks of a trainer. */
+export interface TrainsInSteps extends Trains {
+  train(options: { signal?: AbortSignal }): AsyncGenerator<TrainEvent>;
+}
+
+export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInSteps, Phase extends string> {
+  protected phase: Phase | CommonPhase = 'idle';
+  protected record: Run | undefined;
+  protected step = 0;
+  /** What the person asked for while the run was under way. */
+  protected wanted: 'pause' | 'stop' | undefined;
+  private running: Promise<void> | undefined;
+  /** Ends the stage under way. */
+  private stage = new AbortController();
+
+  protected constructor(
+    protected readonly kept: Kept<Run>,
+    protected readonly host: Host<Trainer>,
+    private readonly tellAll: (update: CommonUpdate<Phase | CommonPhase>) => void,
+    /** The stage that a stop begins and does not end. */
+    private readonly closing?: Phase,
+  ) {}
+
+  /** The whole of a run, or what is left of it. */
+  protected abstract work(record: Run): Promise<void>;
+
+  /** The trainer of a run, with a fresh adapter on the model. */
+  protected abstract createTrainer(record: Run): Trainer;
+
+  async pause(): Promise<void> {
+    await this.end('pause');
+  }
+
+  async resume(): Promise<void> {
+    this.refuseWhileRunning();
+    if (this.record) this.go(this.record);
+  }
+
+  async stop(): Promise<void> {
+    if (this.running) return this.end('stop');
+    if (!this.record) return;
+    // Paused: what is there is measured, nothing more is learned.
+    this.record.stopped = true;
+    this.go(this.record);
+    await this.running;
+  }
+
+  async discard(): Promise<void> {
+    this.refuseWhileRunning();
+    await this.reset();
+  }
+
+  async adapterFiles(): Promise<AdapterFiles> {
+    return this.onSoundDevice(async () => {
+      const adapter = this.host.trainer?.adapter;
+      if (!adapter) throw new Error('There is no adapter yet: start a run first.');
+      return writeAdapter(await this.host.turns.run(() => adapter.toAdapter()));
+    });
+  }
+
+  /** Forgets the run before, and begins one. Throws where its settings make no sense. */
+  protected async begin(record: Run): Promise<void> {
+    this.refuseWhileRunning();
+    this.host.removeTrainer();
+    await this.kept.clear();
+    this.step = 0;
+    this.host.trainer = this.createTrainer(record);
+    this.record = record;
+    await this.kept.writeRecord(record);
+    this.go(record);
+  }
+
+  /** The trainer that is there, or a new one. */
+  protected trainerOf(record: Run): Trainer {
+    this.host.trainer ??= this.createTrainer(record);
+    return this.host.trainer;
+  }
+
+  /** Does a piece of work beside a run; where the device is lost and no run renews it, once more on a new one. */
+  protected async onSoundDevice<T>(work: () => Promise<T>): Promise<T> {
+    const { host, record } = this;
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof DeviceLostError)) throw error;
+      if (this.running) throw new Error('The GPU device was lost meanwhile. Try again in a moment.');
+      const hadTrainer = host.trainer !== undefined;
+      await host.renew();
+      if (record && hadTrainer) {
+        const trainer = this.trainerOf(record);
+        const signal = AbortSignal.abort();
+        for await (const _ of host.turns.each(trainer.train({ signal }))); // Only loads the checkpoint.
+      }
+      return work();
+    }
+  }
+
+  protected async reset(): Promise<void> {
+    this.record = undefined;
+    this.step = 0;
+    this.host.removeTrainer();
+    await this.kept.clear();
+    this.enter('idle');
+  }
+
+  protected beginStage(phase: Phase | CommonPhase): AbortController {
+    this.stage = new AbortController();
+    // Asked for between two stages.
+    if (this.wanted && phase !== this.closing) this.stage.abort();
+    else this.enter(phase);
+    return this.stage;
+  }
+
+  protected enter(phase: Phase | CommonPhase): void {
+    this.phase = phase;
+    const { startedAt = 0, totalSteps = 0 } = this.record ?? {};
+    this.tellAll({ type: 'phase', phase, step: this.step, totalSteps, startedAt });
+  }
+
+  protected refuseWhileRunning(): void {
+    if (this.running) throw new Error('A run is under way: pause or stop it first.');
+  }
+
+  /** Starts a run, or goes on with it. */
+  private go(record: Run): void {
+    this.wanted = undefined;
+    this.running = this.survive(() => this.work(record))
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.running = undefined;
+      });
+  }
+
+  private async end(wanted: 'pause' | 'stop'): Promise<void> {
+    if (!this.running) return;
+    this.wanted = wanted;
+    if (this.phase !== this.closing) this.enter('pausing');
+    this.stage.abort();
+    await this.running;
+  }
+
+  /** Works again on a new device whenever one is lost, as long as steps are made in between. */
+  private async survive(work: () => Promise<void>): Promise<void> {
+    for (let losses = 0; ; ) {
+      const from = this.step;
+      try {
+        return await work();
+      } catch (error) {
+        losses = this.step > from ? 1 : losses + 1;
+        if (!(error instanceof DeviceLostError) || losses > MOST_LOSSES) throw error;
+        const step = (await readState(this.kept))?.step ?? 0;
+        const place = step > 0 ? `the checkpoint at step ${step}` : 'the start';
+        const text = `The GPU device was lost. Going on from ${place}, on a new one.`;
+        this.tellAll({ type: 'notice', text });
+        await this.host.renew();
+      }
+    }
+  }
+
+  private fail(error: unknown): void {
+    this.enter('failed');
+    this.tellAll({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * A demo of a run, opened in Chromium with few rows of data, and what tests do with every one: press its buttons, wait for what
+ * it says, take its adapter.
+ */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { unzipSync } from 'fflate';
+import type { Browser, BrowserContext, Page } from 'playwright';
+import { launchChromium, type Server, serve } from '../../src/testing.ts';
+import { cpuTimes, recordLongTasks, takeLongTasks } from './main-thread.ts';
+
+/** Milliseconds that a task of the main thread may take. */
+const LONGEST = 100;
+
+export class DemoPage {
+  readonly errors: string[] = [];
+  readonly requests: string[] = [];
+
+  private constructor(
+    readonly browser: Browser,
+    readonly server: Server,
+    readonly context: BrowserContext,
+    readonly page: Page,
+    private readonly folder: string,
+    private readonly name: string,
+  ) {
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') this.errors.push(message.text());
+    });
+    page.on('pageerror', (error) => this.errors.push(String(error)));
+    // The context also hears the worker.
+    context.on('request', (request) => this.requests.push(request.url()));
+  }
+
+  /** Opens the demo of this name with so many rows of the data that it learns from and is judged on. */
+  static async open(name: string, rows: { train: number; heldOut: number }): Promise<DemoPage> {
+    const folder = await mkdtemp(join(tmpdir(), 'webalign-demo-'));
+    for (const [file, count] of Object.entries({ 'train.jsonl': rows.train, 'eval.jsonl': rows.heldOut })) {
+      const text = await readFile(`demos/align/data/${file}`, 'utf8');
+      await writeFile(join(folder, file), text.split('\n').slice(0, count).join('\n'));
+    }
+    const browser = await launchChromium();
+    const server = await serve({ '/': 'dist/demos', '/align/data/': folder });
+    const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 1000 } });
+    await context.addInitScript(recordLongTasks);
+    const demo = new DemoPage(browser, server, context, await context.newPage(), folder, name);
+    await demo.page.goto(`${server.url}/${name}/`);
+    return demo;
+  }
+
+  async close(): Promise<void> {
+    await this.browser.close();
+    await this.server.close();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  button(name: string) {
+    return this.page.getByRole('button', { name, exact: true });
+  }
+
+  text(id: string): Promise<string> {
+    return this.page.locator(`#${id}`).innerText();
+  }
+
+  press(name: string): Promise<void> {
+    return this.button(name).and(this.page.locator('[aria-disabled=false]')).click();
+  }
+
+  /** Starts a run with these values in its fields. */
+  async start(settings: Readonly<Record<string, string>>): Promise<void> {
+    for (const [name, value] of Object.entries(settings))
+      await this.page.locator(`[name=${name}]`).fill(value);
+    await this.page.getByRole('button', { name: /^Start/ }).click();
+  }
+
+  /** Waits until the status says one of these words; a failed run rejects at once. */
+  async status(...words: string[]): Promise<void> {
+    const reached = await this.page.waitForFunction(
+      (wanted) => {
+        const element = document.getElementById('status');
+        const says = element?.innerText ?? '';
+        if (element?.dataset.kind === 'problem') return says;
+        return wanted.some((each) => says.includes(each)) && 'reached';
+      },
+      words,
+      { timeout: 120_000, polling: 50 },
+    );
+    expect(await reached.jsonValue()).to.equal('reached');
+  }
+
+  async step(atLeast: number): Promise<void> {
+    const at = (least: number) =>
+      Number.parseInt(document.getElementById('tile-step')?.innerText ?? '', 10) >= least;
+    await this.page.waitForFunction(at, atLeast, { timeout: 120_000, polling: 50 });
+  }
+
+  async adapter(): Promise<Record<string, Uint8Array>> {
+    const [download] = await Promise.all([
+      this.page.waitForEvent('download'),
+      this.press('Download adapter'),
+    ]);
+    expect(download.suggestedFilename()).to.equal('webalign-adapter.zip');
+    const entries = Object.entries(unzipSync(await readFile(await download.path())));
+    return Object.fromEntries(entries.map(([path, bytes]) => [path.replace('webalign-adapter/', ''), bytes]));
+  }
+
+  /** Requests to anywhere, without addresses that the page made itself. */
+  sent(): string[] {
+    return this.requests.filter((url) => /^https?:/.test(url));
+  }
+
+  /** Loses the worker's device as soon as it is used again. */
+  async loseDevice(): Promise<void> {
+    const worker = this.page.workers().find((each) => each.url().endsWith('worker.js'));
+    await worker!.evaluate(() => {
+      const { createCommandEncoder } = GPUDevice.prototype;
+      GPUDevice.prototype.createCommandEncoder = function (...given) {
+        GPUDevice.prototype.createCommandEncoder = createCommandEncoder;
+        queueMicrotask(() => this.destroy());
+        return createCommandEncoder.apply(this, given);
+      };
+    });
+  }
+
+  /**
+   * Holds the longest task of the main thread to its limit while `work` goes on, which is given a function to call now and then.
+   * Here the GPU may be the CPU itself: its threads put the page's aside at any moment, and a task is then long by no doing of
+   * its own. What it does is its time on the CPU, in every task; and a task that truly blocks is long whenever it runs, so one
+   * window without such a task shows that none does.
+   */
+  async keepsFree(work: (look: () => Promise<void>) => Promise<void>): Promise<void> {
+    const windows: number[][] = [];
+    await this.browser.startTracing(this.page, { categories: ['toplevel'] });
+    await takeLongTasks(this.page);
+    await work(async () => {
+      windows.push(await takeLongTasks(this.page));
+    });
+    const cpu = cpuTimes(await this.browser.stopTracing());
+    const wall = windows.map((tasks) => Math.max(0, ...tasks));
+    expect(cpu.length, 'tasks in the trace').to.be.above(50);
+    expect(Math.max(...cpu), 'longest task, ms of CPU').to.be.below(LONGEST);
+    expect(Math.min(...wall), `longest tasks, ms, by window: ${wall.join(', ')}`).to.be.at.most(LONGEST);
+  }
+
+  /** What every chart says of itself. */
+  charts(): Promise<(string | null)[]> {
+    return this.page.locator('.plot').evaluateAll((all) => all.map((each) => each.ariaLabel));
+  }
+
+  async fitsTelephone(): Promise<void> {
+    await this.page.setViewportSize({ width: 360, height: 740 });
+    expect(await this.page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(360);
+  }
+
+  async saysWhatToDoWithoutWebGpu(): Promise<void> {
+    const bare = await this.browser.newPage({ locale: 'en-US' });
+    await bare.addInitScript(() =>
+      Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined }),
+    );
+    await bare.goto(`${this.server.url}/${this.name}/`);
+    const alert = bare.getByRole('alert').filter({ hasText: 'WebGPU' });
+    await alert.waitFor();
+    expect(await alert.innerText()).to.match(/Chrome.*Safari.*Firefox/s);
+    expect(await bare.locator('#primary').getAttribute('aria-disabled')).to.equal('true');
+    await bare.close();
+  }
+}
