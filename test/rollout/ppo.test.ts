@@ -144,7 +144,7 @@ describe('rollout/ppo', () => {
     expect(again.bytes).to.deep.equal(whole.bytes);
     expect(again.log).to.deep.equal(whole.log);
     expect(whole.events.filter(({ type }) => type === 'rollout').length).to.equal(3);
-    for (const stopAfter of [1, 2, 4, 7]) {
+    for (const stopAfter of [1, 2, 6]) {
       const store = memoryCheckpointStore();
       await trained(gpu, await starter(small, store), stopAfter, load);
       const resumed = await trained(gpu, await starter(small, store), undefined, load);
