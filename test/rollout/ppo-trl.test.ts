@@ -35,11 +35,12 @@ function recorded({ rollouts, settings }: typeof runs.last, maker: PPOExperience
   const samplesOf = ({ prompts, completions }: (typeof rollouts)[number]): Samples => {
     const texts = completions.map((ids) => ids.join(' '));
     return {
+      tokenizer: undefined as never,
       prompts: prompts.map((ids) => ({ row: { prompt: ids.join(' '), columns: {} }, ids })),
       examples: prompts.map((prompt, i) => ({ prompt, completions: [completions[i] as number[]] })),
       completions: texts,
       finished: completions.map((ids) => (ids.at(-1) === END ? 'eos' : 'length')),
-    } as Samples;
+    };
   };
   return {
     length: 24,
