@@ -114,9 +114,16 @@ export { logSoftmax, softmax } from './ops/softmax.ts';
 export { headLogprobs, tokenLogprobs } from './ops/token-logprob.ts';
 // Learning from rewards of completions that the policy writes.
 export { type AdvantageOptions, advantages, type Baseline } from './rollout/advantages.ts';
+export { type BestCompletion, type BestOfNSettings, bestOfN, bestOfNKlBound } from './rollout/best-of-n.ts';
 export { REWARDS, type RewardOptions } from './rollout/built-in-rewards.ts';
 export { RewardEvaluation } from './rollout/evaluation.ts';
-export type { BatchReward, Rater, Reward, RewardBatch } from './rollout/rewards.ts';
+export {
+  type BatchReward,
+  type Rater,
+  type Reward,
+  type RewardBatch,
+  weighedRewards,
+} from './rollout/rewards.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
 export { type RolloutSettings, RolloutSource } from './rollout/source.ts';
 export { Tape } from './tensor/tape.ts';

@@ -7,6 +7,7 @@ import type { Wording } from '../base/sentence.ts';
 import type { Command } from './command.ts';
 
 import { align } from './commands/align.ts';
+import { bestOfNCommand } from './commands/best-of-n.ts';
 import { doctor } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
 import { frontier } from './commands/frontier.ts';
@@ -32,6 +33,7 @@ const COMMANDS: readonly Command[] = [
   ...trainCommands,
   sacpo,
   generateCommand,
+  bestOfNCommand,
   logprobs,
   reward,
   score,

@@ -5,16 +5,18 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { own } from '../base/lookup.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
+import { Tokenizer } from '../data/tokenizer.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { InputError, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { isObject, parseJsonObject } from '../io/json.ts';
 import { ADAPTER_CONFIG, type Adapter, otherBaseNotice, readAdapter } from '../io/peft.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
+import { padTokenId } from '../model/classifier.ts';
+import { describeModel } from '../model/weights.ts';
 import { folderFiles } from '../node/folder.ts';
 import { RewardModel } from '../train/reward-model.ts';
-import type { ScoredToken } from '../train/scored-token.ts';
+import { type ScoredToken, skippedToken } from '../train/scored-token.ts';
 import { SCORED_TOKENS } from '../train/settings/losses.ts';
 import { openModelFiles } from './open.ts';
 import type { Settings } from './options.ts';
@@ -39,6 +41,23 @@ export async function recordedToken(folder: string): Promise<ScoredToken | undef
   return SCORED_TOKENS.find((name) => name === rule);
 }
 
+/**
+ * The id that the runs in some folders skip before a text is scored, null where they score the last token; undefined where none says
+ * more than the model's own configuration.
+ */
+export async function recordedSkip(
+  folders: readonly string[],
+  files: Files,
+): Promise<number | null | undefined> {
+  const rules = await Promise.all(folders.map(recordedToken));
+  const rule = rules.find((each) => each !== undefined && each !== 'auto');
+  if (rule === undefined) return undefined;
+  const { config } = await describeModel(files);
+  const tokenizer = (await files.exists('tokenizer.json')) ? await Tokenizer.fromFiles(files) : undefined;
+  const modelPadId = await padTokenId(files);
+  return skippedToken(rule, { tokenizer, modelPadId, eosTokenIds: config.eosTokenIds }) ?? null;
+}
+
 /** The reward model in a folder, on the policy's own base where it is that. Throws {@link InputError}. */
 export async function rewardModelIn(folder: string, context: RewardContext): Promise<RewardModel> {
   const name = basename(resolve(folder));
@@ -51,12 +70,14 @@ export async function rewardModelIn(folder: string, context: RewardContext): Pro
   const adapter = await readAdapter(folderFiles(folder));
   const scoredToken = (await recordedToken(folder)) ?? 'auto';
   if (sharesBase(adapter, model)) return RewardModel.on(model, adapter, { tokenizer, scoredToken, name });
-  const base = await open(adapter.baseModel, adapter.baseRevision);
+  const base = await open(adapter.baseModel || model.name, adapter.baseRevision);
   return RewardModel.load(gpu, base, { adapter, scoredToken, name });
 }
 
-/** Whether the adapter is for the model, by name; a folder that was moved keeps its last name. */
-function sharesBase({ baseModel, ...adapter }: Adapter, { name }: CausalLM): boolean {
+/** Whether the adapter is for the model, by name, and the model stays as it is; a folder that was moved keeps its last name. */
+function sharesBase({ baseModel, ...adapter }: Adapter, { name, revision, parameters }: CausalLM): boolean {
+  const { baseRevision = revision } = adapter;
+  if (parameters || baseRevision !== revision) return false;
   if (baseModel === '' || baseModel === name || resolve(baseModel) === resolve(name)) return true;
   return !existsSync(baseModel) && otherBaseNotice({ ...adapter, baseModel }, name, '') === undefined;
 }

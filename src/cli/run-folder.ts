@@ -19,10 +19,13 @@ export const GGUF_ADAPTER = 'adapter.gguf';
 export const TRL_SCRIPT = 'train.py';
 /** Runs the scripts of a run in stages. */
 export const TRL_STAGES = 'train.sh';
+/** What best-of-n has kept. */
+export const BEST = 'best.jsonl';
 /** What a run leaves, the one written last first: without it the others are not taken for a result. */
 const LEFT_BEHIND = {
   adapter: [ADAPTER_CONFIG, ADAPTER_WEIGHTS, RUN_RECORD, 'report.html', CHECKPOINT],
   model: [MODEL_CONFIG, MODEL_WEIGHTS, MODEL_INDEX, RUN_RECORD, CHECKPOINT],
+  best: [BEST],
   gguf: [GGUF_ADAPTER],
   ggufModel: [MODEL_GGUF],
   trl: [

@@ -9,12 +9,13 @@ import { formatBytes } from '../gpu/errors.ts';
 import type { TuningReport } from '../gpu/tuner.ts';
 import { type Adapter, checkAdapterFits, type LoraConfig } from '../io/peft.ts';
 import { ALL_LINEAR, shortNames } from '../io/target-modules.ts';
+import { FAMILIES } from '../losses/families.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { Metrics, RunPlan, StepEvent, TrainEvent } from '../train/events.ts';
 import type { Trainer } from '../train/trainer.ts';
 import { InterruptedError, type StopSignal, UsageError } from './failures.ts';
 import { type Method, methodOptions } from './methods.ts';
-import { adapterJson, type OpenModel, type Origin, readAdapterFor } from './open.ts';
+import { adapterJson, type OpenModel, type Origin, readAdapterFor, requirePolicy } from './open.ts';
 import { LORA_OPTIONS, OPTIONS, pick, type Settings } from './options.ts';
 import {
   type RewardEvaluationSummary,
@@ -80,11 +81,6 @@ export interface RunSummary {
   out: string;
 }
 
-/** Tokens computed while it trained. */
-export function trainedTokens({ tokens }: Pick<RunSummary, 'tokens'>): number {
-  return typeof tokens === 'number' ? tokens : tokens.trained;
-}
-
 type EndEvent = Extract<TrainEvent, { type: 'end' }>;
 
 /**
@@ -104,7 +100,7 @@ export async function runTraining(
     trainDataset: train,
     evalDataset: evaluation,
     processingClass: tokenizer,
-    peftConfig: await peftConfigOf(settings, model, terminal),
+    peftConfig: await peftConfigOf(method, settings, model, terminal),
     checkpoint: folder.checkpoint,
     referenceCache: folder.referenceCache,
   });
@@ -168,13 +164,16 @@ function interrupted(signal: AbortSignal, message: string): InterruptedError {
 
 /** What is trained: all weights, the adapter that is given, or a fresh one. Throws a {@link UsageError} for two of them. */
 async function peftConfigOf(
+  { settings: { family } }: Method,
   settings: Settings,
   model: CausalLM,
   terminal: Terminal,
 ): Promise<Partial<LoraConfig> | Adapter | null> {
   const adapter = await initialAdapter(settings, model, terminal);
   if (!adapter) return settings.full ? null : loraConfig(settings, model);
-  checkAdapterFits(adapter, model.linears, settings.initAdapter ?? '');
+  const folder = settings.initAdapter ?? '';
+  if (family !== FAMILIES.reward) requirePolicy(adapter, folder);
+  checkAdapterFits(adapter, model.linears, folder);
   return adapter;
 }
 

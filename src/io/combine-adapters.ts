@@ -16,6 +16,11 @@ export interface AdapterPart {
 /** The adapter that does what all parts do together. Throws {@link InputError} for parts of different shapes. */
 export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
   const [first] = parts;
+  const scored = parts.find(({ adapter }) => adapter.head);
+  if (scored) {
+    const what = 'is the adapter of a reward model, which counts whole and alone';
+    throw new InputError(scored.name ?? 'adapter', what, 'Merge it into its model instead, or leave it out');
+  }
   const rank = parts.reduce((sum, { adapter }) => sum + widestRank(adapter), 0);
   const modules = new Set(parts.flatMap(({ adapter }) => [...adapter.weights.keys()]));
   const weights = new Map([...modules].map((module) => [module, combined(module, parts, rank)]));

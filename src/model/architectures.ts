@@ -27,6 +27,8 @@ export interface Architecture {
   positions?: string;
   finalNorm: string;
   head: string;
+  /** What transformers calls the model with a head for sequence classification in place of that. */
+  classifier: string;
   norm: NormKind;
   /**
    * `attention` and `mlp` come before their blocks, `attentionOut` and `mlpOut` behind them, ahead of the residual sum;
@@ -87,6 +89,7 @@ const LLAMA: Architecture = {
   embedding: 'model.embed_tokens',
   finalNorm: 'model.norm',
   head: 'lm_head',
+  classifier: 'LlamaForSequenceClassification',
   norm: 'rms',
   norms: {
     attention: 'model.layers.{i}.input_layernorm',
@@ -113,12 +116,14 @@ const QWEN_WINDOW = { use_sliding_window: false, sliding_window: 4096, max_windo
 
 const MISTRAL: Architecture = {
   ...LLAMA,
+  classifier: 'MistralForSequenceClassification',
   dialect: { defaults: { max_position_embeddings: 131072, sliding_window: 4096 } },
 };
 
 /** 2 and 2.5. */
 const QWEN2: Architecture = {
   ...LLAMA,
+  classifier: 'Qwen2ForSequenceClassification',
   dialect: { defaults: { max_position_embeddings: 32768, ...QWEN_WINDOW } },
   biased: ['q', 'k', 'v'],
   gguf: { architecture: 'qwen2', activation: 'silu', interleaved: [] },
@@ -126,6 +131,7 @@ const QWEN2: Architecture = {
 
 const QWEN3: Architecture = {
   ...LLAMA,
+  classifier: 'Qwen3ForSequenceClassification',
   dialect: { defaults: { max_position_embeddings: 32768, head_dim: 128, ...QWEN_WINDOW } },
   norms: { ...LLAMA.norms, ...HEAD_NORMS },
   gguf: { architecture: 'qwen3', activation: 'silu', interleaved: [] },
@@ -134,6 +140,7 @@ const QWEN3: Architecture = {
 /** The text models; the 1B of Gemma 3 is one by itself. */
 const GEMMA3: Architecture = {
   ...LLAMA,
+  classifier: 'Gemma3TextForSequenceClassification',
   dialect: {
     names: { hidden_act: 'hidden_activation' },
     defaults: {
@@ -185,6 +192,7 @@ const GPT2: Architecture = {
   positions: 'transformer.wpe',
   finalNorm: 'transformer.ln_f',
   head: 'lm_head',
+  classifier: 'GPT2ForSequenceClassification',
   norm: 'layer',
   norms: { attention: 'transformer.h.{i}.ln_1', mlp: 'transformer.h.{i}.ln_2' },
   linears: {

@@ -5,13 +5,13 @@
 
 import { InputError, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
-import { Fields, type JsonObject, parseJsonObject } from '../io/json.ts';
+import { type JsonObject, parseJsonObject } from '../io/json.ts';
 import { headValues, SCORE_HEAD } from '../io/peft-head.ts';
 import { MODEL_CONFIG, openWeights } from '../io/weights.ts';
 
 /** Whether the model in `files` is one. */
 export async function isClassifier(files: Files): Promise<boolean> {
-  const { architectures } = (await readConfig(files)).json;
+  const { architectures } = await readConfig(files);
   return (
     Array.isArray(architectures) &&
     architectures.some((name) => `${name}`.endsWith('ForSequenceClassification'))
@@ -36,10 +36,8 @@ export async function readHead(files: Files): Promise<Float32Array> {
  * is none; the last token counts then.
  */
 export async function padTokenId(files: Files): Promise<number | undefined> {
-  const { json, file } = await readConfig(files);
-  const fields = new Fields(json, file);
-  if (fields.get('pad_token_id') === undefined) return undefined;
-  return fields.integer('pad_token_id', undefined, -1, 2 ** 24);
+  const { pad_token_id: id } = await readConfig(files);
+  return typeof id === 'number' && Number.isSafeInteger(id) ? id : undefined;
 }
 
 /** The `config.json` of a base model as that of the reward model made of it. */
@@ -57,7 +55,6 @@ export function classifierConfig(
   };
 }
 
-async function readConfig(files: Files) {
-  const file = `${files.name}/${MODEL_CONFIG}`;
-  return { json: parseJsonObject(await files.readText(MODEL_CONFIG), file), file };
+async function readConfig(files: Files): Promise<JsonObject> {
+  return parseJsonObject(await files.readText(MODEL_CONFIG), `${files.name}/${MODEL_CONFIG}`);
 }

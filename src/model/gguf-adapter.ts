@@ -7,6 +7,7 @@ import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf/writer.ts
 import { type Adapter, checkAdapterFits, type LoraWeights, loraScale } from '../io/peft.ts';
 import { GGUF_NAMES, inLayer, LINEARS } from './architectures.ts';
 import { rowInHalves } from './gguf-layout.ts';
+import { refuseHeads } from './merged-reward.ts';
 import { linearsOf, type ModelDescription } from './weights.ts';
 
 /**
@@ -18,6 +19,7 @@ export function ggufAdapter(
   adapter: Adapter,
   name = 'adapter',
 ): Uint8Array<ArrayBuffer> {
+  refuseHeads([{ adapter, factor: 1, name }], 'GGUF');
   checkAdapterFits(adapter, linearsOf(architecture, config), name);
   const { gguf, linears } = architecture;
   const { r, loraAlpha, useRslora } = adapter.config;

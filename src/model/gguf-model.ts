@@ -18,6 +18,7 @@ import { MODEL_CONFIG, MODEL_GGUF, weightsFile } from '../io/weights.ts';
 import { GGUF_NAMES } from './architectures.ts';
 import { ROPE_FACTORS, toGguf } from './gguf-layout.ts';
 import { inHalf, mergedTensors } from './merged-model.ts';
+import { refuseHeads } from './merged-reward.ts';
 import { rotaryFrequencies } from './rotary.ts';
 import { describeModel, type ModelDescription, weightShapes } from './weights.ts';
 
@@ -34,7 +35,10 @@ export async function ggufModel(
   source: Files,
   parts: readonly AdapterPart[],
 ): Promise<Uint8Array<ArrayBuffer>> {
+  refuseHeads(parts, 'GGUF');
   const description = await describeModel(source);
+  if (description.headless)
+    throw new InputError(source.name, 'is a reward model, which llama.cpp does not read from GGUF', WAY_OUT);
   const configuration = ggufModelMetadata(description, `${source.name}/${MODEL_CONFIG}`);
   const carried =
     (await weightsFile(source)) === MODEL_GGUF

@@ -16,6 +16,7 @@ import {
   writeSafetensors,
 } from '../io/safetensors.ts';
 import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS } from '../io/weights.ts';
+import { headOf, putHead, rewardConfig } from './merged-reward.ts';
 import { toFiles } from './stored-layout.ts';
 import { describeModel, linearsOf, type ModelDescription, openModelWeights } from './weights.ts';
 
@@ -24,18 +25,29 @@ export interface MergedTensor extends StoredTensor {
   storedAs: StoredDtype;
 }
 
+export interface MergeOptions {
+  /**
+   * Of a reward model: the token id that is skipped at the end of a text before it is scored, null where the last token is scored,
+   * whatever it is. By the model's configuration where it is left out.
+   */
+  padTokenId?: number | null | undefined;
+}
+
 /**
  * The folder's files by name, in the order in which to write them: without the last it is no model. Weights in blocks, which
- * safetensors has no type for, become F16, and `onNotice` hears of it. Throws {@link InputError} for a model that cannot be
- * read and for an adapter of another one.
+ * safetensors has no type for, become F16, and `onNotice` hears of it. With the adapter of a reward model it is a model for
+ * sequence classification. Throws {@link InputError} for a model that cannot be read and for an adapter of another one.
  */
 export async function mergedModelFiles(
   source: Files,
   parts: readonly AdapterPart[],
   onNotice: (line: string) => void = () => undefined,
+  { padTokenId }: MergeOptions = {},
 ): Promise<Record<string, Uint8Array>> {
   const description = await describeModel(source);
   const merged = await mergedTensors(source, description, parts);
+  const head = headOf(parts);
+  if (head) putHead(merged, head, description);
   const blocks = new Set<string>();
   for (const [name, tensor] of merged) {
     if (!isBlocks(tensor.storedAs)) continue;
@@ -47,7 +59,9 @@ export async function mergedModelFiles(
   return {
     ...(await carriedFiles(source)),
     [MODEL_WEIGHTS]: writeSafetensors(toFiles(description.architecture, merged), { format: 'pt' }),
-    [MODEL_CONFIG]: await source.read(MODEL_CONFIG),
+    [MODEL_CONFIG]: head
+      ? await rewardConfig(source, description, { padTokenId, onNotice })
+      : await source.read(MODEL_CONFIG),
   };
 }
 

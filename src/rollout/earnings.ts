@@ -2,13 +2,13 @@
  * What sampled completions earn: rewards, log-probabilities under the policy and the reference, and their difference as a
  * penalty. With β in the reward the return is r − β log π/π_ref of the whole completion, whose expectation is objective (1).
  */
-import { own } from '../base/lookup.ts';
 import { say, setting } from '../base/sentence.ts';
 import { InputError } from '../io/errors.ts';
 import { estimateMean } from '../theory/estimators.ts';
 import type { Metrics } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
 import { standardDeviation } from './advantages.ts';
+import { rewardBatch } from './reward-batch.ts';
 import { type Rated, rate, type WeighedReward } from './rewards.ts';
 import { policyLogprobs, referenceLogprobs, type Samples } from './sampling.ts';
 
@@ -36,27 +36,13 @@ export interface Earned extends Rated {
 /** Groups that a reference scores at a time. */
 const REFERENCE_GROUPS = 4;
 
-/** Rates samples: each completion with its prompt's columns. Throws as {@link rate} does. */
+/** Rates samples. Throws as {@link rate} does. */
 export function rateSamples(
-  { prompts, examples, completions, finished, tokenizer }: Samples,
+  samples: Samples,
   rewards: readonly WeighedReward[],
   { rewardTimeout, step, signal }: Pick<EarningSettings, 'rewardTimeout' | 'step' | 'signal'>,
 ): Promise<Rated> {
-  const copies = completions.length / Math.max(1, prompts.length);
-  const rows = completions.map((_, i) => prompts[Math.floor(i / copies)]?.row);
-  const names = new Set(rows.flatMap((row) => Object.keys(row?.columns ?? {})));
-  const columns = [...names].map((name) => [name, rows.map((row) => own(row?.columns ?? {}, name))]);
-  const batch = {
-    prompts: rows.map((row) => row?.prompt ?? ''),
-    completions,
-    promptIds: examples.flatMap(({ prompt, completions }) => completions.map(() => prompt)),
-    completionIds: examples.flatMap((example) => example.completions),
-    tokenizer,
-    columns: Object.fromEntries(columns),
-    finished,
-    step,
-  };
-  return rate(rewards, batch, { timeout: rewardTimeout, signal });
+  return rate(rewards, rewardBatch(samples, step), { timeout: rewardTimeout, signal });
 }
 
 /** Rates and scores samples. Throws as {@link rate} does. */

@@ -63,12 +63,16 @@ async function run(gpu: Gpu, { terms, divergence }: TrainingLoss, columns: CaseC
     offsets: tensor(starts, 'offsets'),
   };
   const labels = columns.labels && tensor(Float32Array.from(columns.labels), 'labels');
+  const margins = columns.margins && tensor(Float32Array.from(columns.margins), 'margins');
   completions.sums.requiresGrad = true;
   const tape = Tape.forTraining(gpu);
   const { records } = completionLoss(
     tape,
     terms,
-    { ...completions, columns: labels ? { desirable: labels } : {} },
+    {
+      ...completions,
+      columns: { ...(labels && { desirable: labels }), ...(margins && { margin: margins }) },
+    },
     { scale: 1, divergence },
   );
   const [table, slopes] = await Promise.all([
@@ -76,6 +80,6 @@ async function run(gpu: Gpu, { terms, divergence }: TrainingLoss, columns: CaseC
     (completions.sums.grad as unknown as Tensor).toArray(gpu),
   ]);
   tape.backward();
-  for (const each of [...Object.values(completions), ...(labels ? [labels] : [])]) gpu.pool.release(each);
+  for (const each of [...Object.values(completions), labels, margins]) if (each) gpu.pool.release(each);
   return { table, slopes };
 }

@@ -21,6 +21,8 @@ export interface PairNumbers {
   /** Only where the loss takes means over tokens. */
   chosenTokens?: number;
   rejectedTokens?: number;
+  /** By how much the chosen score should be larger; only for reward models, whose scores stand in place of log-probabilities. */
+  margin?: number;
 }
 
 /** A labelled completion; `sft` takes it without reference and label. */
@@ -32,7 +34,7 @@ export interface ExampleNumbers {
 }
 
 export interface LossCase {
-  /** A family (`dpo`, `cpo`, `orpo`, `kto`, `sft`), whose `lossType` then chooses, or a loss's own name. */
+  /** A family (`dpo`, `cpo`, `orpo`, `kto`, `sft`, `reward`), whose `lossType` then chooses, or a loss's own name. */
   loss?: string;
   /** The former name of `loss`, which is still understood. */
   objective?: string;
@@ -51,6 +53,8 @@ export interface CaseColumns {
   tokens: number[];
   /** 1 desirable, 0 undesirable; only for examples. */
   labels?: number[];
+  /** Of pairs, where the loss reads them. */
+  margins?: number[];
 }
 
 /** Settings of a loss that a case has not the numbers for. */
@@ -226,12 +230,15 @@ export function columnsOfCase(
     return { at, values, completion };
   };
   if (first.unit === 'pair') {
-    rows.forEach((row, p) => {
-      const { completion } = reader(row, p);
+    const margins = rows.map((row, p) => {
+      const { at, values, completion } = reader(row, p);
       completion('policyChosen', 'referenceChosen', 'chosenTokens');
       completion('policyRejected', 'referenceRejected', 'rejectedTokens');
+      const margin = own(values, 'margin') ?? 0;
+      if (isNumber(margin)) return margin as number;
+      throw new InputError(at, `margin is ${quote(margin)}`, 'Give a number, or leave it out');
     });
-    return columns;
+    return isOwn(loss.reads, 'margin') ? { ...columns, margins } : columns;
   }
   const kl = baselineOf(input, first, where, notices);
   const labels = rows.map((row, e) => {

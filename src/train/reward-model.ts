@@ -77,6 +77,8 @@ export class RewardModel {
   readonly tokenizer: Tokenizer | undefined;
   /** The token id that is skipped at the end of a sequence; undefined where the last token is scored. */
   readonly padTokenId: number | undefined;
+  /** Whether ids of other tokenizers mean the same here, as far as that was asked. */
+  private readonly alike = new WeakMap<Tokenizer, boolean>();
 
   private constructor(
     private readonly parts: Parts,
@@ -114,9 +116,17 @@ export class RewardModel {
 
   /**
    * A reward model that shares the base of `model`: nothing of the base is copied, and the adapter is on only while it scores. An
-   * adapter in training scores as it stands. Throws {@link InputError} for an adapter without a head.
+   * adapter in training scores as it stands. Throws {@link InputError} for an adapter without a head, and for a base that trains.
    */
   static on(model: CausalLM, adapter: Adapter | LoraAdapter, options: RewardModelOptions = {}): RewardModel {
+    if (model.parameters) {
+      const wayOut = 'Load a reward model of its own: RewardModel.load(gpu, source, { adapter })';
+      throw new InputError(
+        model.name,
+        'trains all of its weights, and its scores would move with them',
+        wayOut,
+      );
+    }
     const isOurs = !(adapter instanceof LoraAdapter);
     if (isOurs) requireHead(adapterHead(adapter, options.name), model);
     const attached = isOurs ? model.attach(adapter, { name: options.name ?? 'reward model' }) : adapter;
@@ -172,14 +182,14 @@ export class RewardModel {
   /** Rates completions of a policy, as a reward function: by their tokens where both have them alike, else by their text. */
   rate(batch: RatedBatch): Promise<number[]> {
     const { promptIds, completionIds, prompts, completions, finished } = batch;
-    if (!this.tokenizer || this.tokenizer.isAlike(batch.tokenizer)) {
+    const { tokenizer } = this;
+    if (!tokenizer || this.readsIdsOf(batch.tokenizer)) {
       const sequences = promptIds.map((prompt, i) => ({
         prompt: [...prompt],
         completion: [...(completionIds[i] as readonly number[])],
       }));
       return this.scoreTokens(sequences);
     }
-    const { tokenizer } = this;
     const inputs = prompts.map((prompt, i): ScoreInput => {
       const completion = completions[i] as string | readonly Message[];
       // A text that was cut has no end.
@@ -192,13 +202,21 @@ export class RewardModel {
 
   /** What a person should know where it rates the completions of a policy with this tokenizer. */
   noticeFor(tokenizer: Tokenizer): string | undefined {
-    if (!this.tokenizer || this.tokenizer.isAlike(tokenizer)) return undefined;
+    if (this.readsIdsOf(tokenizer)) return undefined;
     return `${this.name} has another tokenizer than the policy: it is given text.`;
   }
 
   /** Frees what is its own. */
   dispose(): void {
     this.parts.free();
+  }
+
+  private readsIdsOf(other: Tokenizer): boolean {
+    const known = this.alike.get(other);
+    if (known !== undefined) return known;
+    const found = !this.tokenizer || this.tokenizer.isAlike(other);
+    this.alike.set(other, found);
+    return found;
   }
 
   private async scoreBatch(examples: readonly TokenizedExample[]): Promise<Float32Array> {

@@ -38,7 +38,9 @@ describe('names', () => {
 
   it('lead from a formula to the catalogue', () => {
     const formulas = shaders.filter((shader) => shader.startsWith('shaders/losses/'));
-    const rows = ['catalogue', 'policy-losses'].flatMap((file) => importsOf(`src/losses/${file}.ts`));
+    const rows = ['catalogue', 'policy-losses', 'reward-losses'].flatMap((file) =>
+      importsOf(`src/losses/${file}.ts`),
+    );
     expect(rows).to.include.members(formulas);
     const divergences = shaders.filter((shader) => shader.startsWith('shaders/divergences/'));
     expect(importsOf('src/losses/divergences.ts')).to.include.members(divergences);

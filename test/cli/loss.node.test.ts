@@ -49,6 +49,25 @@ describe('webalign loss', () => {
     expect(json.metrics).to.include({ 'rewards/margins': 1, 'rewards/accuracies': 1, 'logps/chosen': -10 });
   });
 
+  it('answers a case for a reward model, with a margin and centering', async () => {
+    const pairs = [{ policyChosen: 1.5, policyRejected: 0.5, margin: 0.25 }];
+    const { code, json } = await run({ loss: 'reward', options: { centerRewardsCoefficient: 0.01 }, pairs });
+    expect(code).to.equal(0);
+    const slope = -1 / (1 + Math.exp(0.75));
+    expectClose(json.loss as number[], [Math.log1p(Math.exp(-0.75)) + 0.04], { relative: 1e-6 });
+    expectClose(json.dPolicyChosen as number[], [slope + 0.04], { relative: 1e-6 });
+    expectClose(json.dPolicyRejected as number[], [0.04 - slope], { relative: 1e-6 });
+    expect(json.metrics).to.include({
+      accuracy: 1,
+      margin: 1,
+      min_reward: 0.5,
+      mean_reward: 1,
+      max_reward: 1.5,
+    });
+    const bad = await run({ loss: 'bradley_terry', pairs: [{ ...pairs[0], margin: 'much' }] });
+    expect(bad.stderr).to.include('pairs 1').and.include('margin is "much"');
+  });
+
   it('answers a list of cases in its order, each loss by its family or its own name', async () => {
     const cases = [
       { loss: 'ipo', options: { beta: 0.5, ipoTokenMean: 0 }, pairs: [PAIR] },

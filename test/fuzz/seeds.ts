@@ -77,6 +77,19 @@ export const adapters: Folder[] = [
       [module('mlp.up_proj.lora_B.weight')]: tensor('F16', 8, 2),
     }),
   },
+  {
+    [ADAPTER_CONFIG]: jsonBytes({
+      ...adapterConfig,
+      target_modules: ['q_proj'],
+      task_type: 'SEQ_CLS',
+      modules_to_save: ['classifier', 'score'],
+    }),
+    [ADAPTER_WEIGHTS]: file({
+      [module('self_attn.q_proj.lora_A.weight')]: tensor('F32', 2, 4),
+      [module('self_attn.q_proj.lora_B.weight')]: tensor('F32', 6, 2),
+      'base_model.model.score.weight': tensor('F32', 1, 4),
+    }),
+  },
 ];
 
 export const json: Folder[] = [

@@ -212,6 +212,8 @@ export const TARGETS: Readonly<Record<string, Target>> = {
         [...again.weights.keys()].join() === [...adapter.weights.keys()].join(),
         'modules change when written',
       );
+      holds(again.head?.join() === adapter.head?.join(), 'the head changes when written');
+      holds(adapter.head?.every(Number.isFinite) ?? true, 'the head is not finite');
       const { config, architecture } = await describeModel(
         memoryFiles({ [MODEL_CONFIG]: jsonBytes(gemma3.config) }),
       );

@@ -207,6 +207,9 @@ describe('train/reward-model', function () {
       'score.weight',
       'not a reward model',
     );
+    const moving = await loadFixture(gpu, tinyLlama, true);
+    await expectRefused(() => RewardModel.on(moving, adapterFor(model)), 'trains all of its weights', 'load');
+    moving.dispose();
     const reward = RewardModel.on(model, adapterFor(model));
     await expectRefused(() => reward.score(['text']), 'tokenizer');
     await expectRefused(

@@ -101,7 +101,10 @@ describe('train/scorer', () => {
   for (const rows of ['ends', 'targets'] as const) {
     it(`scores learned numbers at ${rows}, with their gradients`, async () => {
       const kind = scalars(rows);
-      const { values, packed, head } = await scored(kind, GROUPS);
+      // Where ends are scored, nothing need come before a completion.
+      const alone = { prompt: [], completions: [[5, 6, 7], [8]] };
+      const groups = rows === 'ends' ? [...GROUPS, alone] : GROUPS;
+      const { values, packed, head } = await scored(kind, groups);
       const { hidden, backwardHidden } = decoder({ config, weights }, packed);
       const width = config.hiddenSize;
       const score = (row: number) =>
@@ -112,7 +115,7 @@ describe('train/scorer', () => {
       });
 
       const upstream = Float32Array.from(random(4).normals(packed.rows.length));
-      const { gradients } = await scored(kind, GROUPS, upstream);
+      const { gradients } = await scored(kind, groups, upstream);
       const dhidden = new Float64Array(hidden.length);
       packed.rows.forEach((row, r) => {
         for (let i = 0; i < width; i++)

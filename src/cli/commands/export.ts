@@ -20,6 +20,7 @@ import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
 import { openModelFiles, type RecordedModel, readAdapterFor } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
+import { recordedSkip } from '../reward-models.ts';
 import { GGUF_ADAPTER, openRunFolder, type RunFolderOptions, TRL_SCRIPT, TRL_STAGES } from '../run-folder.ts';
 import { trlFiles } from '../trl-export.ts';
 
@@ -55,7 +56,11 @@ const FORMATS: Readonly<Record<string, Format>> = {
   merged: {
     writes: 'model',
     as: 'a model with them merged in',
-    files: async ({ parts, model, onNotice }) => mergedModelFiles(await model(), await parts(), onNotice),
+    files: async ({ folders, parts, model, onNotice }) => {
+      const [source, adapters] = [await model(), await parts()];
+      const padTokenId = await recordedSkip(folders, source);
+      return mergedModelFiles(source, adapters, onNotice, { padTokenId });
+    },
   },
   'merged-gguf': {
     writes: 'ggufModel',
@@ -88,7 +93,7 @@ export const exportCommand = command({
     'Writes adapters that add up, such as the stages of sacpo, in another form. --format peft: a single PEFT adapter, exact, ' +
     'at the sum of their ranks. --format merged: the model of --model with the adapters in its weights, in the types in ' +
     'which they are stored. --format merged-gguf: the same as one file for llama.cpp, in F16. --format gguf: an adapter for ' +
-    'llama.cpp, to be put on the GGUF of --model. --format trl: a Python script that repeats the run in the folder --adapter ' +
+    'llama.cpp, to be put on the GGUF of --model. The adapter of a reward model is written as peft or merged. --format trl: a Python script that repeats the run in the folder --adapter ' +
     'with TRL. With --q the last adapter counts in part (P-SACPO). Needs no GPU.',
   example: 'export --format merged --model HuggingFaceTB/SmolLM2-135M --adapter adapter --out aligned',
   options: ['format', ...MODEL_OPTIONS, 'adapter', 'q', 'tokenIds', 'out', 'overwrite'],

@@ -46,7 +46,8 @@ const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] =
   ],
   [['attn_implementation', 'use_liger_kernel', 'torch_compile', 'use_cpu', 'no_cuda'], KERNELS],
   [['deepspeed', 'fsdp', 'ddp_find_unused_parameters', 'ddp_timeout', 'local_rank'], 'a run uses one device'],
-  [['padding_free', 'packing', 'packing_strategy', 'pad_token', 'label_pad_token_id'], PACKED],
+  [['padding_free', 'packing', 'packing_strategy', 'label_pad_token_id'], PACKED],
+  [['pad_token'], say`${PACKED}; ${setting('scoredToken')} says which token a reward model scores`],
   [['max_prompt_length', 'truncation_mode'], LENGTHS],
   [['lora_dropout', 'lora_bias', 'lora_modules_to_save', 'lora_task_type', 'use_dora'], PLAIN_LORA],
   [

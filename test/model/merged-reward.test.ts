@@ -1,0 +1,107 @@
+/** Reward models merged into their base, of every architecture: the same scores, and the configuration that transformers wants. */
+import { expect } from 'chai';
+import { type Files, memoryFiles } from '../../src/io/files.ts';
+import type { Adapter } from '../../src/io/peft.ts';
+import { parseSafetensors } from '../../src/io/safetensors.ts';
+import { ARCHITECTURES } from '../../src/model/architectures.ts';
+import { CausalLM } from '../../src/model/causal-lm.ts';
+import { ggufAdapter } from '../../src/model/gguf-adapter.ts';
+import { freshAdapter } from '../../src/model/lora.ts';
+import { mergedModelFiles } from '../../src/model/merged-model.ts';
+import { describeModel, linearsOf } from '../../src/model/weights.ts';
+import { RewardModel } from '../../src/train/reward-model.ts';
+import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
+import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
+import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
+import mistral from '../fixtures/architectures/mistral.json' with { type: 'json' };
+import qwen2 from '../fixtures/architectures/qwen2.json' with { type: 'json' };
+import qwen3 from '../fixtures/architectures/qwen3.json' with { type: 'json' };
+import { expectRefused } from '../io/refused.ts';
+import { expectClose, random } from '../reference/compare.ts';
+import { decodeBytes, tinyLlama } from '../reference/fixtures.ts';
+import { COARSE_PASS } from '../support/coarse.ts';
+import { testGpu } from '../support/gpu.ts';
+import { filesOf } from './tiny.ts';
+
+const MODELS = { llama: llama3, mistral, qwen2, qwen3, gemma3_text: gemma3, gpt2 };
+const SEQUENCES = [[1, 5, 9, 7, 2], [4, 8, 2], [6]].map((completion) => ({ prompt: [], completion }));
+const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+
+async function adapterFor(files: Files): Promise<Adapter> {
+  const { config, architecture } = await describeModel(files);
+  const { normals } = random(7);
+  const lora = { r: 4, loraAlpha: 8, targetModules: ['all-linear'], useRslora: false };
+  const adapter = freshAdapter(lora, linearsOf(architecture, config), 'base', 1);
+  for (const { b } of adapter.weights.values()) b.set(normals(b.length, 0.1));
+  return { ...adapter, head: Float32Array.from(normals(config.hiddenSize)) };
+}
+
+const configOf = async (files: Record<string, Uint8Array>) =>
+  JSON.parse(new TextDecoder().decode(files['config.json'])) as Record<string, unknown>;
+
+describe('merged-reward', function () {
+  this.timeout(120_000);
+
+  it('is tried with every architecture', () => {
+    expect(Object.keys(MODELS).sort()).to.deep.equal(Object.keys(ARCHITECTURES).sort());
+  });
+
+  for (const [type, { config, weights }] of Object.entries(MODELS)) {
+    it(`${type}: scores as base and adapter do`, async () => {
+      const gpu = await testGpu();
+      const base = memoryFiles(
+        { 'config.json': json(config), 'model.safetensors': decodeBytes(weights) },
+        'base',
+      );
+      const adapter = await adapterFor(base);
+      const files = await mergedModelFiles(base, [{ adapter, factor: 1 }]);
+      const { architectures, id2label, label2id } = await configOf(files);
+      expect(architectures).to.deep.equal([ARCHITECTURES[type]!.classifier]);
+      expect([id2label, label2id]).to.deep.equal([{ 0: 'LABEL_0' }, { LABEL_0: 0 }]);
+      const { tensors } = parseSafetensors(files['model.safetensors'] as Uint8Array<ArrayBuffer>, 'merged');
+      expect([...tensors.keys()])
+        .to.include('score.weight')
+        .and.not.include('lm_head.weight');
+
+      const apart = await RewardModel.load(gpu, base, { adapter });
+      const whole = await RewardModel.load(gpu, memoryFiles(files as never, 'merged'));
+      const scores = await apart.scoreTokens(SEQUENCES);
+      // Merging rounds each weight once.
+      const close = { absolute: 1e-5 + COARSE_PASS * 10, relative: 1e-5 + COARSE_PASS };
+      expectClose(await whole.scoreTokens(SEQUENCES), scores, close);
+      apart.dispose();
+      whole.dispose();
+    });
+  }
+
+  it('names a pad token that no text ends with, unless another is skipped', async () => {
+    const padOf = async (own: object, padTokenId?: number | null) => {
+      const given = JSON.parse(new TextDecoder().decode(tinyLlama.files.get('config.json')));
+      const base = filesOf(tinyLlama, { 'config.json': json({ ...given, eos_token_id: 2, ...own }) });
+      const notices: string[] = [];
+      const parts = [{ adapter: await adapterFor(base), factor: 1 }];
+      const files = await mergedModelFiles(base, parts, (line) => notices.push(line), { padTokenId });
+      return [(await configOf(files)).pad_token_id, notices.length];
+    };
+    expect(await padOf({ pad_token_id: 0 })).to.deep.equal([0, 0]);
+    expect(await padOf({ pad_token_id: 2 })).to.deep.equal([2, 0]);
+    expect(await padOf({ pad_token_id: 2 }, null)).to.deep.equal([null, 1]);
+    expect(await padOf({ pad_token_id: 0 }, null)).to.deep.equal([0, 0]);
+    expect(await padOf({ pad_token_id: 0 }, 2)).to.deep.equal([2, 0]);
+    expect(await padOf({ pad_token_id: null })).to.deep.equal([null, 1]);
+  });
+
+  it('is refused where text is to be written, in part, twice, and in GGUF', async () => {
+    const gpu = await testGpu();
+    const base = filesOf(tinyLlama);
+    const adapter = await adapterFor(base);
+    const files = await mergedModelFiles(base, [{ adapter, factor: 1 }]);
+    await expectRefused(() => CausalLM.load(gpu, memoryFiles(files as never, 'merged')), 'writes no text');
+    const half = [{ adapter, factor: 0.5, name: 'half' }];
+    await expectRefused(() => mergedModelFiles(base, half), 'half', 'whole');
+    const whole = { adapter, factor: 1, name: 'one' };
+    await expectRefused(() => mergedModelFiles(base, [whole, whole]), 'one', 'alone');
+    const description = await describeModel(base);
+    await expectRefused(() => ggufAdapter(description, adapter, 'one'), 'one', 'merged');
+  });
+});
