@@ -38,6 +38,11 @@ export interface RolloutSummary {
   seconds: { writing: number; rewarding: number; training: number };
 }
 
+/** Tokens computed while it trained. */
+export function trainedTokens({ tokens }: { tokens: number | RolloutSummary['tokens'] }): number {
+  return typeof tokens === 'number' ? tokens : tokens.trained;
+}
+
 const ERROR = '/standard_error';
 
 /** The part of `eval` that rewards bring; what was not measured is left out. */

@@ -74,11 +74,6 @@ export interface RunSummary {
   out: string;
 }
 
-/** Tokens computed while it trained. */
-export function trainedTokens({ tokens }: Pick<RunSummary, 'tokens'>): number {
-  return typeof tokens === 'number' ? tokens : tokens.trained;
-}
-
 type EndEvent = Extract<TrainEvent, { type: 'end' }>;
 
 /**

@@ -46,25 +46,11 @@ const REFERENCE_GROUPS = 4;
 
 /** Rates samples: each completion with its prompt's columns. Throws as {@link rate} does. */
 export function rateSamples(
-  { prompts, examples, completions, finished, tokenizer }: Samples,
+  samples: Samples,
   rewards: readonly WeighedReward[],
   { rewardTimeout, step, signal }: Pick<EarningSettings, 'rewardTimeout' | 'step' | 'signal'>,
 ): Promise<Rated> {
-  const copies = completions.length / Math.max(1, prompts.length);
-  const rows = completions.map((_, i) => prompts[Math.floor(i / copies)]?.row);
-  const names = new Set(rows.flatMap((row) => Object.keys(row?.columns ?? {})));
-  const columns = [...names].map((name) => [name, rows.map((row) => own(row?.columns ?? {}, name))]);
-  const batch = {
-    prompts: rows.map((row) => row?.prompt ?? ''),
-    completions,
-    promptIds: examples.flatMap(({ prompt, completions }) => completions.map(() => prompt)),
-    completionIds: examples.flatMap((example) => example.completions),
-    tokenizer,
-    columns: Object.fromEntries(columns),
-    finished,
-    step,
-  };
-  return rate(rewards, batch, { timeout: rewardTimeout, signal });
+  return rate(rewards, rewardBatch(samples, step), { timeout: rewardTimeout, signal });
 }
 
 /** Rates and scores samples. Throws as {@link rate} does. */

@@ -42,8 +42,9 @@ ${roads.map(endRow).join('\n')}
 
 Learned reward, true reward (sentiment) and KL in nats are means over ${task.openings} openings that nothing was trained on, ${task.stories} stories each. ± is one
 standard error, from the spread between openings. J is E[learned reward] − β KL at the road's own β, J\\* = β log Z of the learned
-reward, from ${task.referenceStories} stories of the untrained model for each opening${roads.some(({ isGapLowerBound }) => isGapLowerBound) ? ' (*at least* where those are worth fewer than 5 of the optimum)' : ''}. Seconds are those of the road's training, writing included;
-the reward model took ${number(rewardModel.seconds)} more, with ${formatBytes(rewardModel.bytes)} of GPU memory. Memory is what the run planned with.
+reward, from ${task.referenceStories} stories of the untrained model for each opening${roads.some(({ isGapLowerBound }) => isGapLowerBound) ? ' (*at least* where those are worth fewer than 5 of the optimum)' : ''}. Seconds are those of the road's training, writing included, with
+other work beside it where the machine had any;
+the reward model took ${rewardModel.seconds.toFixed(0)} more, with ${formatBytes(rewardModel.bytes)} of GPU memory. Memory is what the run planned with.
 
 ## Over the steps
 
@@ -60,7 +61,7 @@ ${openings
 
 ## How it was made
 
-The reward model: ${rewardModel.steps} steps of ${RLHF_TRAINING.perDeviceTrainBatchSize} pairs, ${task.pairs} pairs in all ([\`demos/align/data\`](../demos/align/data/README.md)); it orders ${number(100 * rewardModel.accuracy)}% of ${task.heldOut} held-out pairs
+The reward model: ${rewardModel.steps} steps of ${RLHF_TRAINING.perDeviceTrainBatchSize} pairs, ${task.pairs} pairs in all ([\`demos/align/data\`](../demos/align/data/README.md)); it orders ${(100 * rewardModel.accuracy).toFixed(0)}% of ${task.heldOut} held-out pairs
 rightly, and on single stories of the untrained model its score and the true reward have a correlation of ${number(base.correlation)}. All trainings
 have a learning rate of ${RLHF_TRAINING.learningRate}, a warm-up over a tenth of the steps and then linear decay, a LoRA of rank ${RLHF_TRAINING.r} on every linear layer, and seed ${RLHF_TRAINING.seed}.
 A score is read at the end token of a text; a story that was cut at its length is given one, without which the score hardly depends on
