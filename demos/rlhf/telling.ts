@@ -39,8 +39,8 @@ export class Teller {
 
 function toPoint(step: number, metrics: Metrics): Point {
   const { reward = Number.NaN, 'kl/sequence': kl = Number.NaN, objective = Number.NaN } = metrics;
-  const { 'rewards/sentiment/mean': trueReward } = metrics;
-  return { step, reward, kl, objective, trueReward };
+  const { 'rewards/learned/mean': learned, 'rewards/sentiment/mean': trueReward } = metrics;
+  return { step, reward, kl, objective, ...(learned !== undefined && { trueReward }) };
 }
 
 export function toHeldOutPoint(step: number, metrics: Metrics): HeldOutPoint {

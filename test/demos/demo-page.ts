@@ -32,6 +32,11 @@ export class DemoPage {
     page.on('pageerror', (error) => this.errors.push(String(error)));
     // The context also hears the worker.
     context.on('request', (request) => this.requests.push(request.url()));
+    // One that the page's policy has refused was never sent, though the browser tells of it.
+    context.on('requestfailed', (request) => {
+      if (request.failure()?.errorText !== 'csp') return;
+      this.requests.splice(this.requests.indexOf(request.url()), 1);
+    });
   }
 
   /** Opens the demo of this name with so many rows of the data that it learns from and is judged on. */
