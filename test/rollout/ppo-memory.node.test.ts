@@ -17,7 +17,6 @@ const MODULES = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj',
 const LORA = { r: 16, loraAlpha: 32, targetModules: MODULES };
 const MOST = 1.3;
 
-/** Not the same for all, so that no group of RLOO's is left out. */
 const rewardFuncs = ({ completionIds }: { completionIds: readonly (readonly number[])[] }) =>
   completionIds.map((ids, i) => i + ids.length);
 
@@ -58,23 +57,5 @@ describe('rollout: the memory of PPO', () => {
     );
     expect(ppo / rloo).to.be.below(MOST);
     gpu.dispose();
-  });
-
-  it('is as it was planned when it runs', async () => {
-    const peaks = [];
-    for (const name of ['rloo', 'ppo'] as const) {
-      const gpu = await freshGpu();
-      const trainer = await (await trainers(gpu, 8, 12))[name]();
-      let planned = 0;
-      for await (const event of trainer.train())
-        if (event.type === 'start') planned = event.plan.plannedBytes;
-      const { peak } = gpu.memory();
-      expect(peak / planned, name).to.be.within(0.9, 1.1);
-      peaks.push(peak);
-      gpu.dispose();
-    }
-    const [rloo, ppo] = peaks as [number, number];
-    console.log(`      measured ${(ppo / rloo).toFixed(3)}`);
-    expect(ppo / rloo).to.be.below(MOST);
   });
 });
