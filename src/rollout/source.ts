@@ -20,7 +20,7 @@ import { bySize, type ExampleSource, type SourcedStep } from '../train/source.ts
 import type { StepContext } from '../train/step.ts';
 import type { Experience, ExperienceMaker, MakeOptions } from './experience.ts';
 import { textOfCompletion } from './rewards.ts';
-import { drawn, type Prompt, type Samples, writeCompletions } from './sampling.ts';
+import { drawn, type Prompt, type Samples, type sampleCompletions, writeCompletions } from './sampling.ts';
 
 export interface RolloutSettings {
   perDeviceTrainBatchSize: number;
