@@ -2,6 +2,7 @@
  * Best of n: of every prompt n completions are drawn, and the one of highest reward is kept. The simplest use of a reward: no
  * training, and a policy at most log n − (n − 1)/n nats from the model. Its texts are data for supervised fine-tuning too.
  */
+import { say, setting } from '../base/sentence.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
@@ -53,7 +54,7 @@ export async function* bestOfN(options: BestOfNOptions): AsyncGenerator<BestComp
   const { model, processingClass: tokenizer, prompts: rows, n, maxCompletionLength, signal } = options;
   const { temperature = 1, seed = 42, rewardTimeout = 600, promptsAtATime = 8, onTokens } = options;
   if (!(Number.isSafeInteger(n) && n >= 1))
-    throw new InputError('best of n', `n is ${n}`, 'Give a whole number from 1');
+    throw new InputError('best of n', say`${setting('n')} is ${n}`, 'Give a whole number from 1');
   if (!(Number.isSafeInteger(promptsAtATime) && promptsAtATime >= 1))
     throw new InputError('best of n', `promptsAtATime is ${promptsAtATime}`, 'Give a whole number from 1');
   if (rows.length === 0) throw new InputError('prompts', 'there are none', 'Give at least one');

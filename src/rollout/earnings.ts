@@ -2,13 +2,13 @@
  * What sampled completions earn: rewards, log-probabilities under the policy and the reference, and their difference as a
  * penalty. With β in the reward the return is r − β log π/π_ref of the whole completion, whose expectation is objective (1).
  */
-import { own } from '../base/lookup.ts';
 import { say, setting } from '../base/sentence.ts';
 import { InputError } from '../io/errors.ts';
 import { estimateMean } from '../theory/estimators.ts';
 import type { Metrics } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
 import { standardDeviation } from './advantages.ts';
+import { rewardBatch } from './reward-batch.ts';
 import { type Rated, rate, type WeighedReward } from './rewards.ts';
 import { policyLogprobs, policyScores, referenceLogprobs, type Samples } from './sampling.ts';
 

@@ -64,7 +64,8 @@ export class JudgeLabels implements PairLabeler {
     ]);
     const keys = all.map((ids) => JSON.stringify(ids));
     this.answers = new Map([...this.answers].filter(([key]) => keys.includes(key)));
-    const open = keys.flatMap((key, p) => (this.answers.has(key) ? [] : [p]));
+    // Pairs that are the same have one answer.
+    const open = keys.flatMap((key, p) => (this.answers.has(key) || keys.indexOf(key) < p ? [] : [p]));
     const size = this.batchSize ?? Math.max(1, open.length);
     for (let start = 0; start < open.length; start += size) {
       const asked = open.slice(start, start + size);

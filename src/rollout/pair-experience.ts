@@ -61,7 +61,8 @@ export class PairExperience implements ExperienceMaker {
       beta,
       'objective/kl': kl,
       'objective/entropy': -(chosen + rejected) / 2,
-      'objective/non_score_reward': -beta * kl,
+      // Never −0, which a checkpoint would not keep.
+      'objective/non_score_reward': 0 - beta * kl,
       ...(scores === undefined ? {} : { 'objective/rlhf_reward': scores - beta * kl }),
       ...(ended === undefined ? {} : { 'val/contain_eos_token': 1 - ended }),
       ...(temperature === 1 ? { 'kl/sequence': kl } : {}),

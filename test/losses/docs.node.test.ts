@@ -7,8 +7,9 @@ import { LOSSES, type Loss } from '../../src/losses/catalogue.ts';
 import { lossOptions } from '../../src/losses/options.ts';
 import { lossShader } from '../../src/losses/shader.ts';
 import { PAIR_METRICS } from '../../src/losses/units.ts';
-import { evaluateLoss } from '../../src/train/evaluate-loss.ts';
+import { evaluateLoss, type LossValues, type TokenLossValues } from '../../src/train/evaluate-loss.ts';
 import type { LossCase } from '../../src/train/loss-case.ts';
+import type { TokenLossCase } from '../../src/train/token-case.ts';
 import { expectClose } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { runPairs } from './run-loss.ts';
@@ -30,13 +31,18 @@ describe('docs/losses', () => {
 
   for (const { name, text } of pages.filter((page) => page.text.includes('```json'))) {
     it(`${name}: the cases give what is printed`, async () => {
-      const cases = JSON.parse(block(text, 'json')) as LossCase[];
+      const cases = JSON.parse(block(text, 'json')) as (LossCase | TokenLossCase)[];
       const printed = /```json[\s\S]*?```\n\n```\n([\s\S]*?)\n```/.exec(text)?.[1] as string;
       const expected = [...printed.replace(/^\d+:/gm, '').matchAll(/-?\d+\.\d+/g)].map(Number);
       const gpu = await testGpu();
       const actual: number[] = [];
       for (const each of cases) {
-        const { loss, dPolicyChosen, dPolicyRejected, dPolicy, meanLoss } = await evaluateLoss(gpu, each);
+        const values: LossValues | TokenLossValues = await evaluateLoss(gpu, each);
+        if ('dLogp' in values) {
+          actual.push(...values.dLogp, values.loss);
+          continue;
+        }
+        const { loss, dPolicyChosen, dPolicyRejected, dPolicy, meanLoss } = values;
         for (const [row, value] of loss.entries()) {
           actual.push(
             value,
