@@ -5,15 +5,25 @@
  */
 
 import { Environment, Interpreter, Template } from '@huggingface/jinja';
-import { own } from '../base/lookup.ts';
-import { InputError, reason } from '../io/errors.ts';
+import { isOwn, own } from '../base/lookup.ts';
+import { InputError, quote, reason } from '../io/errors.ts';
 import { pythonStrip, type StripSides } from './python-text.ts';
 
-/** A turn of a conversation. What else it holds goes to the chat template as it is. */
+/** A turn of a conversation. What else it holds, such as `tool_calls`, goes to the chat template as it is. */
 export interface Message {
   role: string;
-  content: string;
+  /** Text; parts of a message, for templates that take them; nothing, beside calls of tools. */
+  content?: unknown;
   [extra: string]: unknown;
+}
+
+/** What a conversation is rendered with, by the names of `apply_chat_template`. */
+export interface ChatOptions {
+  addGenerationPrompt: boolean;
+  /** Descriptions of the functions that the model may call. */
+  tools?: readonly unknown[] | null | undefined;
+  /** Variables of the template's own, such as `enable_thinking`. */
+  chatTemplateKwargs?: Readonly<Record<string, unknown>> | null | undefined;
 }
 
 type Node = Parameters<Interpreter['evaluate']>[0];
@@ -31,6 +41,12 @@ const MOST_RANGE = 100_000;
 
 /** Names under which a message's reasoning is found, the one that templates read first. */
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
+
+/** What `apply_chat_template` takes for itself, and no template gets. */
+const NOT_VARIABLES = [
+  'conversation', 'messages', 'add_generation_prompt', 'continue_final_message', 'tokenize', 'padding', 'truncation', 'max_length',
+  'return_tensors', 'return_dict', 'return_assistant_tokens_mask', 'tokenizer_kwargs', 'sanitize_control_tokens',
+]; // biome-ignore format: a list by name
 
 const STRIP: Readonly<Record<string, StripSides>> = {
   strip: 'both',
@@ -64,18 +80,28 @@ export class ChatTemplate {
   }
 
   /** The conversation as text; {@link InputError} where the template refuses it, or does not come to an end. */
-  render(messages: readonly Message[], addGenerationPrompt: boolean): string {
+  render(
+    messages: readonly Message[],
+    { addGenerationPrompt, tools, chatTemplateKwargs }: ChatOptions,
+  ): string {
     if (messages.length === 0) throw this.refused('there is no message', 'Give at least one');
-    const environment = new Environment();
-    const given = {
-      ...GLOBALS,
-      ...this.special,
-      messages: messages.map(asTemplatesSeeIt),
-      tools: null,
-      documents: null,
-      add_generation_prompt: addGenerationPrompt,
-    };
+    const kwargs = chatTemplateKwargs ?? {};
+    const taken = NOT_VARIABLES.find((name) => isOwn(kwargs, name));
+    if (taken !== undefined) {
+      const why = `${quote(taken)} among its keyword arguments is no variable of a template`;
+      throw this.refused(why, 'Leave it out of chat_template_kwargs');
+    }
     try {
+      const environment = new Environment();
+      const given = {
+        ...GLOBALS,
+        ...this.special,
+        documents: null,
+        ...(asNumbers(kwargs) as object),
+        tools: asNumbers(tools ?? null),
+        messages: messages.map((message) => asNumbers(asTemplatesSeeIt(message))),
+        add_generation_prompt: addGenerationPrompt,
+      };
       for (const [name, value] of Object.entries(given)) environment.set(name, value);
       return String(new BoundedInterpreter(environment).run(this.program).value);
     } catch (cause) {
@@ -234,6 +260,14 @@ function asTemplatesSeeIt(message: Message): Record<string, unknown> {
   const given = Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null));
   const reasoning = REASONING.map((name) => own(given, name)).find((text) => text !== undefined);
   return reasoning === undefined ? given : { thinking: reasoning, ...given, reasoning_content: reasoning };
+}
+
+/** Numbers that JavaScript would not show to be Python's (`io/exact-json.ts`) as the interpreter knows numbers. */
+function asNumbers(value: unknown): unknown {
+  if (typeof value === 'bigint' || value instanceof Number) return Number(value);
+  if (Array.isArray(value)) return value.map(asNumbers);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, asNumbers(each)]));
 }
 
 function boundedRange(bounds: readonly number[]): number[] {

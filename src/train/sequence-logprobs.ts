@@ -24,7 +24,8 @@ export interface ScoreOptions {
 
 /**
  * For every sequence log π(token | all before it) of its completion's tokens, under the model with the adapters that are
- * switched on. {@link InputError} for a token the model does not have, or more tokens than it has positions.
+ * switched on. {@link InputError} for a token the model does not have, more tokens than it has positions, and a model whose
+ * numbers are none.
  */
 export async function sequenceLogprobs(
   model: CausalLM,
@@ -37,7 +38,8 @@ export async function sequenceLogprobs(
   const results: Float32Array[] = [];
   for (const batch of cut(sequences, batchTokens)) {
     signal?.throwIfAborted();
-    results.push(...(await score(model, batch, temperature)));
+    for (const values of await score(model, batch, temperature))
+      results.push(checkedNumbers(values, results.length));
     onProgress?.(results.length, sequences.length);
   }
   return results;
@@ -59,6 +61,17 @@ async function score(
   batch.dispose();
   const values = new Float32Array(await pending);
   return ends.map((end, s) => values.slice(packed.sequenceOffsets[s], end));
+}
+
+/** Broken weights show in what they make of a text. */
+function checkedNumbers(values: Float32Array, index: number): Float32Array {
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return values;
+  throw new InputError(
+    `sequence ${index + 1}, completion token ${at + 1}`,
+    `the model's log-probability is ${values[at]}`,
+    'Look for NaN in the weights and in the adapters, or lower the learning rate that trained them',
+  );
 }
 
 /** Runs of sequences of at most `batchTokens` tokens, neighbors with the same prompt as one example. */

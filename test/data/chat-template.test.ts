@@ -9,7 +9,7 @@ import { expectRefused, failureOf } from '../io/refused.ts';
 const SPECIAL = { bos_token: '<s>', eos_token: '</s>' };
 const user = { role: 'user', content: 'hi' };
 const render = (source: string, messages: readonly Message[] = [user]) =>
-  new ChatTemplate(source, 'tiny', SPECIAL).render(messages, false);
+  new ChatTemplate(source, 'tiny', SPECIAL).render(messages, { addGenerationPrompt: false });
 const rendered: Record<string, (string | null)[][]> = fixture.rendered;
 
 describe('data/chat-template', () => {
