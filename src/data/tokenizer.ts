@@ -3,24 +3,19 @@
  * work is done by Hugging Face's two libraries; this file reads their inputs, turns their failures into errors that
  * name the file, and settles the defaults as transformers does.
  */
-import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
+import type { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { InputError, quote, reason } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { isObject, type JsonObject } from '../io/json.ts';
+import { addedTokens } from './added-tokens.ts';
 import { type ChatOptions, ChatTemplate, type Message } from './chat-template.ts';
-import {
-  readTokenizerFolder,
-  type TemplateSource,
-  TOKENIZER,
-  TOKENIZER_CONFIG,
-  templateFor,
-} from './tokenizer-folder.ts';
+import { correctedTokenizer } from './tokenizer-corrections.ts';
+import { readTokenizerFolder, type TemplateSource, TOKENIZER, templateFor } from './tokenizer-folder.ts';
+import { libraryTokenizer } from './tokenizer-library.ts';
 
 /** What a conversation is rendered with. */
 export type ChatTemplateOptions = Partial<ChatOptions>;
 
-/** More than any tokenizer has: the library looks each of them up in the list of all. */
-const MOST_ADDITIONAL = 2 ** 14;
 /** More ids than any vocabulary has. */
 const MOST_IDS = 2 ** 21;
 
@@ -70,14 +65,19 @@ export class Tokenizer {
 
   /** Reads `tokenizer.json` and the files beside it that there are. {@link InputError} names the file that is wrong. */
   static async fromFiles(files: Files): Promise<Tokenizer> {
-    const { json, config, special, templates } = await readTokenizerFolder(files);
+    const { json, config, special, added, templates } = await readTokenizerFolder(files);
     const file = `${files.name}/${TOKENIZER}`;
     refuseOddIds(json, file);
-    refuseManyTokens(config, `${files.name}/${TOKENIZER_CONFIG}`);
+    const splitsSpecial = config.split_special_tokens === true;
+    const tokens = addedTokens(json, added, file);
     try {
       return new Tokenizer(
         files.name,
-        new HfTokenizer(json, config),
+        libraryTokenizer(correctedTokenizer(json, file), {
+          tokens,
+          eosToken: special.eos_token,
+          splitsSpecial,
+        }),
         cleansUp(json, config),
         special,
         templates,
@@ -214,12 +214,6 @@ function refuseOddIds({ model, added_tokens: added }: JsonObject, file: string):
     const wayOut = `Ids are whole numbers below ${MOST_IDS}: fetch the file again`;
     throw new InputError(file, `gives a token the id ${quote(id)}`, wayOut);
   }
-}
-
-function refuseManyTokens({ additional_special_tokens: more }: JsonObject, file: string): void {
-  if (!Array.isArray(more) || more.length <= MOST_ADDITIONAL) return;
-  const what = `has ${more.length} additional special tokens, at most ${MOST_ADDITIONAL} are read`;
-  throw new InputError(file, what, 'Fetch the file again');
 }
 
 /** Whether spaces before punctuation go when ids are decoded. BPE is not asked, since it would lose what was there. */
