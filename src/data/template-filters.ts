@@ -108,6 +108,8 @@ const unique: Filter = (value, args, budget) => {
   const seen: Value[] = [];
   const kept = iterate(value, budget).filter((each) => {
     const found = path ? atPath(each, path, budget) : each;
+    if (found.type === 'ArrayValue' || isDict(found))
+      throw new TypeError(`unhashable type: ${nameOf(found)}`);
     const key = isText(found) && !isOn(sensitive) ? text(textOf(found).toLowerCase()) : found;
     if (seen.some((other) => equals(key, other, budget))) return false;
     seen.push(key);
@@ -118,8 +120,9 @@ const unique: Filter = (value, args, budget) => {
 
 const indent: Filter = (value, args, budget) => {
   const [width, first, blank] = bind(args, 'indent', 'width', 'first', 'blank');
+  if (!isText(value)) throw new TypeError(`it indents a ${nameOf(value)}`);
   const by = width && isText(width) ? textOf(width) : ' '.repeat(spaces(width, budget));
-  const lines = pythonLines(`${str(value, budget)}\n`);
+  const lines = pythonLines(`${textOf(value)}\n`);
   budget.text(lines.reduce((length, line) => length + line.length + by.length + 1, 0));
   const [head = '', ...rest] = lines;
   const made = rest.map((line) => `\n${line !== '' || isOn(blank) ? by : ''}${line}`);
@@ -195,6 +198,7 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   tojson: (value, args, budget) =>
     text(toJson(value, bind(args, 'tojson', 'ensure_ascii', 'indent', 'separators', 'sort_keys'), budget)),
   string: made((value) => value),
+  safe: made((value) => value),
   upper: made((value) => value.toUpperCase()),
   lower: made((value) => value.toLowerCase()),
   capitalize: made(capitalized),

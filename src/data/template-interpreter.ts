@@ -16,6 +16,7 @@ import {
   callable,
   generator,
   int,
+  isShownAs,
   isTrue,
   isTuple,
   itemsOf,
@@ -41,12 +42,21 @@ class Leave extends Error {
   }
 }
 
+/** Where a loop stands. */
+interface Loop {
+  turns: number;
+  /** Whether a turn came to its end, without `break` or `continue`. */
+  isComplete: boolean;
+  /** Whether a `break` has ended it. */
+  isEnded: boolean;
+}
+
 type Evaluate = (self: TemplateInterpreter, syntax: Syntax, environment: Environment) => Value;
 
 export class TemplateInterpreter extends Interpreter {
   readonly budget: TemplateBudget;
-  /** Scopes of loops that a `break` has ended. */
-  readonly ended = new WeakSet<Environment>();
+  /** Of the loops that run, the innermost last. */
+  readonly loops: Loop[] = [];
 
   constructor(environment: Environment, budget: TemplateBudget) {
     super(environment);
@@ -144,6 +154,7 @@ const member: Evaluate = (self, syntax, environment) => {
   if (computed && property?.type === 'SliceExpression') {
     self.budget.weigh(object);
     const made = self.library({ ...syntax, object: held(object) }, environment);
+    if (isShownAs(object)) return generator(itemsOf(made));
     return isTuple(object) ? tuple(itemsOf(made)) : made;
   }
   if (computed) return item(object, self.evaluate(property as unknown as Node, environment), self.budget);
@@ -181,13 +192,28 @@ function bodyText(self: TemplateInterpreter, { body = [] }: Syntax, environment:
   return made;
 }
 
+const loop: Evaluate = (self, syntax, environment) => {
+  const state: Loop = { turns: 0, isComplete: false, isEnded: false };
+  self.loops.push(state);
+  const made = self.library(syntax, environment);
+  self.loops.pop();
+  // Jinja takes `else` if no turn came to its end.
+  if (state.turns === 0 || state.isComplete) return made;
+  const [otherwise] = syntax.defaultBlock ?? [];
+  return otherwise ? text(textOf(made) + textOf(self.evaluate(otherwise, environment))) : made;
+};
+
 const loopBody: Evaluate = (self, syntax, environment) => {
-  if (self.ended.has(environment)) return text('');
+  const state = self.loops.at(-1) as Loop;
+  if (state.isEnded) return text('');
+  state.turns++;
   try {
-    return text(bodyText(self, syntax, environment));
+    const made = text(bodyText(self, syntax, environment));
+    state.isComplete = true;
+    return made;
   } catch (error) {
     if (!(error instanceof Leave)) throw error;
-    if (error.ends) self.ended.add(environment);
+    state.isEnded = error.ends;
     return text(error.text);
   }
 };
@@ -248,6 +274,7 @@ const CORRECTED: Readonly<Record<string, Evaluate>> = {
     return made;
   },
   Body: (self, syntax, environment) => text(bodyText(self, syntax, environment)),
+  For: loop,
   LoopBody: loopBody,
   Items: items,
   Break: () => {

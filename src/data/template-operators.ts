@@ -11,6 +11,7 @@ import {
   isFloat,
   isList,
   isMissing,
+  isPlainList,
   isText,
   isTuple,
   itemsOf,
@@ -62,7 +63,7 @@ export function compare(a: Value, b: Value, budget: TemplateBudget): number {
     budget.text(Math.min(textOf(a).length, textOf(b).length));
     return compareTexts(textOf(a), textOf(b));
   }
-  if (!(isList(a) && a.type === b.type)) {
+  if (!(isPlainList(a) && isPlainList(b) && a.type === b.type)) {
     throw new TypeError(`no order between '${nameOf(a)}' and '${nameOf(b)}'`);
   }
   const [left, right] = [itemsOf(a), itemsOf(b)];
@@ -195,14 +196,14 @@ const add: Operator = (a, b, budget) => {
     budget.text(textOf(a).length + textOf(b).length);
     return text(textOf(a) + textOf(b));
   }
-  if (!(isList(a) && a.type === b.type)) return arithmetic('+', a, b);
+  if (!(isPlainList(a) && isPlainList(b) && a.type === b.type)) return arithmetic('+', a, b);
   budget.elements(itemsOf(a).length + itemsOf(b).length);
   return (isTuple(a) ? tuple : list)([...itemsOf(a), ...itemsOf(b)]);
 };
 
 const multiply: Operator = (a, b, budget) => {
-  const [times, sequence] = isText(a) || isList(a) ? [intOf(b), a] : [intOf(a), b];
-  if (times === undefined || !(isText(sequence) || isList(sequence))) return arithmetic('*', a, b);
+  const [times, sequence] = isText(a) || isPlainList(a) ? [intOf(b), a] : [intOf(a), b];
+  if (times === undefined || !(isText(sequence) || isPlainList(sequence))) return arithmetic('*', a, b);
   const count = Math.max(0, Number(times));
   if (isText(sequence)) {
     budget.text(textOf(sequence).length * count);

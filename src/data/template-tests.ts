@@ -52,7 +52,7 @@ const isSequence: Test = (value) => isText(value) || isList(value) || isDict(val
 
 export const TESTS: Readonly<Record<string, Test>> = {
   boolean: isTruth,
-  callable: ({ type }) => type === 'FunctionValue',
+  callable: (value) => value.type === 'FunctionValue' || isMissing(value),
   defined: (value) => !isMissing(value),
   undefined: isMissing,
   none: isNone,

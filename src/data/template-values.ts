@@ -76,6 +76,8 @@ export const isDict = ({ type }: Value) => type === 'ObjectValue';
 export const isTuple = ({ type }: Value) => type === 'TupleValue';
 /** Lists and tuples. */
 export const isList = ({ type }: Value) => type === 'ArrayValue' || type === 'TupleValue';
+/** Those, and not a range or what else looks like one here. */
+export const isPlainList = (value: Value) => isList(value) && !SHOWN.has(value);
 export const isMissing = ({ type }: Value) => type === 'UndefinedValue';
 export const isNone = ({ type }: Value) => type === 'NullValue';
 export const isFloat = ({ type }: Value) => type === 'FloatValue';
