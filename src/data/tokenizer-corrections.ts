@@ -6,6 +6,7 @@
 import { own } from '../base/lookup.ts';
 import { InputError, quote } from '../io/errors.ts';
 import { isObject, type Json, type JsonObject } from '../io/json.ts';
+import { MARKS, NONSPACING_MARKS, PUNCTUATION, REMOVED_BY_BERT } from './old-unicode.ts';
 
 /** Steps within steps, and steps of a list. */
 const MOST_STEPS = 64;
@@ -15,7 +16,6 @@ const MOST_GROWTH = 256;
 const MOST_PARTS = 256;
 
 const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}';
-const PUNCTUATION = '[\\p{P}!-/:-@\\[-`{-~]';
 const ANY = '[\\s\\S]';
 /** What `ByteLevel` cuts by. */
 const BYTE_LEVEL = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
@@ -112,7 +112,6 @@ const replace = (pattern: string, content: string): JsonObject => ({
 
 /** Letter by letter: a sigma at the end of a word is one like others. */
 const LOWERCASE: readonly JsonObject[] = [replace('Σ', 'σ'), { type: 'Lowercase' }];
-const CONTROLS = '[\\x{0}-\\x{8}\\x{b}\\x{c}\\x{e}-\\x{1f}\\x{7f}-\\x{9f}\\p{Cf}\\p{Co}\\x{fffd}]';
 const IDEOGRAPHS =
   '[\\x{3400}-\\x{4dbf}\\x{4e00}-\\x{9fff}\\x{f900}-\\x{faff}\\x{20000}-\\x{2a6df}\\x{2a700}-\\x{2b81f}\\x{2b920}-\\x{2ceaf}\\x{2f800}-\\x{2fa1f}]';
 
@@ -120,6 +119,7 @@ const NORMALIZERS: Readonly<Record<string, Correct>> = {
   Sequence: (step, file) => sequence('normalizers', steps(step.normalizers, NORMALIZERS, file)),
   Replace: ({ pattern, content }, file) => replace(regexOf(pattern, file), literal(content)),
   Lowercase: () => sequence('normalizers', [...LOWERCASE]),
+  StripAccents: () => replace(MARKS, ''),
   Strip: ({ strip_left: left, strip_right: right }) =>
     sequence('normalizers', [
       ...(left === false ? [] : [replace('\\A\\s+', '')]),
@@ -138,9 +138,9 @@ const NORMALIZERS: Readonly<Record<string, Correct>> = {
     const { lowercase = true, clean_text: clean = true, handle_chinese_chars: chinese = true } = step;
     const accents = step.strip_accents ?? lowercase;
     return sequence('normalizers', [
-      ...(clean === false ? [] : [replace(CONTROLS, ''), replace('\\s', ' ')]),
+      ...(clean === false ? [] : [replace(REMOVED_BY_BERT, ''), replace('\\s', ' ')]),
       ...(chinese === false ? [] : [replace(IDEOGRAPHS, ' $& ')]),
-      ...(accents === true ? [{ type: 'NFD' }, replace('\\p{Mn}', '')] : []),
+      ...(accents === true ? [{ type: 'NFD' }, replace(NONSPACING_MARKS, '')] : []),
       ...(lowercase === false ? [] : LOWERCASE),
     ]);
   },
