@@ -10,7 +10,7 @@ import { attribute, item } from './template-members.ts';
 import { COMPARISONS, OPERATORS, signed } from './template-operators.ts';
 import { CHAINS } from './template-source.ts';
 import { TESTS } from './template-tests.ts';
-import { held, nameOfFilter, node, only, type Syntax, syntaxOf } from './template-tree.ts';
+import { held, nameOfFilter, node, type Syntax, syntaxOf, withFilter } from './template-tree.ts';
 import {
   type Call,
   callable,
@@ -123,7 +123,7 @@ function chain(self: TemplateInterpreter, { first, more }: Chain, environment: E
   let left = self.evaluate(first, environment);
   for (const { operator, right } of more) {
     const next = self.evaluate(right, environment);
-    const holds = OPERATORS[operator]?.(left, next, self.budget) as Value;
+    const holds = own(OPERATORS, operator)?.(left, next, self.budget) as Value;
     if (!isTrue(holds)) return holds;
     left = next;
   }
@@ -142,7 +142,7 @@ const filter: Evaluate = (self, syntax, environment) => {
   // Sorting takes more than a look at each.
   for (let i = 0; i < 8; i++) self.budget.weigh(value);
   const made = self.library(
-    { type: 'FilterExpression', operand: held(value), ...only(syntax.filter) },
+    { type: 'FilterExpression', operand: held(value), ...withFilter(syntax.filter) },
     environment,
   );
   return name === 'dictsort' ? list(itemsOf(made).map((pair) => tuple(itemsOf(pair)))) : made;

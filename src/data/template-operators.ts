@@ -185,7 +185,7 @@ function bounded(a: bigint, b: bigint): bigint {
 }
 
 function arithmetic(operator: string, a: Value, b: Value): Value {
-  const { ints, floats } = ARITHMETIC[operator] as Arithmetic;
+  const { ints, floats } = own(ARITHMETIC, operator) as Arithmetic;
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x === undefined || y === undefined) throw unsupported(operator, a, b);
   return isFloat(a) || isFloat(b) ? floats(Number(x), Number(y)) : ints(BigInt(x), BigInt(y));

@@ -3,6 +3,7 @@
  * numbers are read here first, as Jinja's lexer reads them with the settings of transformers (`trim_blocks`, `lstrip_blocks`).
  */
 import { parse, tokenize } from '@huggingface/jinja';
+import { own } from '../base/lookup.ts';
 import { pythonStrip } from './python-text.ts';
 import { unescaped } from './template-strings.ts';
 
@@ -110,7 +111,7 @@ class Lexer {
 
   /** The library's tokens of a tag, with values for its strings and numbers. */
   private *tag(opening: string): Generator<Token> {
-    const closing = CLOSING[opening] as string;
+    const closing = own(CLOSING, opening) as string;
     const parts: string[] = [];
     const [strings, numbers]: [string[], string[]] = [[], []];
     const open: string[] = [];

@@ -68,7 +68,7 @@ function bodyOf(body: readonly Node[]): Node[] {
       const operand = node({ type: 'Program', body: bodyOf(statement.body ?? []) });
       return node({
         type: 'Output',
-        inner: node({ type: 'FilterExpression', operand, ...only(statement.filter) }),
+        inner: node({ type: 'FilterExpression', operand, ...withFilter(statement.filter) }),
       });
     }
     if (!STATEMENTS.includes(statement.type)) return node({ type: 'Output', inner: each });
@@ -81,7 +81,7 @@ function bodyOf(body: readonly Node[]): Node[] {
   });
 }
 
-export const only = (filter: Syntax | undefined) => (filter ? { filter } : {});
+export const withFilter = (filter: Syntax | undefined) => (filter ? { filter } : {});
 
 function prepareLoop(loop: Syntax): void {
   const unpacks = loop.loopvar?.type === 'TupleLiteral';
