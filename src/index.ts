@@ -36,7 +36,7 @@ export { readDataset } from './data/read-dataset.ts';
 export { readTextRows, TEXTS, type TextRow } from './data/text-dataset.ts';
 export { type TokenizeOptions, tokenizeCompletions, tokenizePairs } from './data/tokenize-completions.ts';
 export { tokenizeTexts } from './data/tokenize-texts.ts';
-export { requireVocabulary, Tokenizer } from './data/tokenizer.ts';
+export { requireEmbedded, Tokenizer } from './data/tokenizer.ts';
 // A device, its memory and what can go wrong with it.
 export { type AdapterReport, Gpu, type GpuOptions } from './gpu/device.ts';
 export {

@@ -57,11 +57,11 @@ function addFlag(to: Commander, name: OptionName, about: string): void {
 
 /** What stands behind a flag, read by the rules of its kind; several texts add up. */
 function parser(kind: Kind): (text: string, before: unknown) => unknown {
-  const { fromText, read, expected } = KINDS[kind];
+  const { fromText, read, expected, several } = KINDS[kind];
   return (text, before) => {
     const value = read(fromText(text));
     if (value === undefined) throw new InvalidArgumentError(`Give ${expected}.`);
-    return kind === 'texts' ? [before ?? [], value].flat() : value;
+    return several ? [...((before as string[] | undefined) ?? []), ...(value as string[])] : value;
   };
 }
 

@@ -7,6 +7,7 @@ import { own } from '../base/lookup.ts';
 export interface KindValues {
   text: string;
   texts: string[];
+  prompts: string[];
   path: string;
   source: string;
   number: number;
@@ -23,6 +24,8 @@ interface KindRule {
   placeholder: string;
   /** For messages: `a number`. */
   expected: string;
+  /** The flag may be given several times. */
+  several?: boolean;
   /** From what stands behind the flag. */
   fromText: (text: string) => unknown;
   /** From what stands in a configuration file, or what `fromText` gave: the value, or undefined where it is none. */
@@ -30,8 +33,9 @@ interface KindRule {
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
-const isTexts = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.length > 0 && value.every(isText);
+const isString = (value: unknown): value is string => typeof value === 'string';
+const isTexts = (value: unknown, isOne = isText): value is string[] =>
+  Array.isArray(value) && value.length > 0 && value.every(isOne);
 
 export const KINDS: Readonly<Record<Kind, KindRule>> = {
   text: {
@@ -43,8 +47,17 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
   texts: {
     placeholder: '<text>',
     expected: 'text, or a list of texts',
+    several: true,
     fromText: (t) => t,
     read: (v) => (isText(v) ? [v] : isTexts(v) ? v : undefined),
+  },
+  prompts: {
+    placeholder: '<text>',
+    expected: 'text, or a list of texts',
+    several: true,
+    fromText: (t) => t,
+    // An empty one too: what a model writes by itself.
+    read: (v) => (isString(v) ? [v] : isTexts(v, isString) ? v : undefined),
   },
   path: {
     placeholder: '<path>',

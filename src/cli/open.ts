@@ -3,7 +3,7 @@
  * the device again when it was lost. Says what is wrong before it starts what is slow.
  */
 import { resolve } from 'node:path';
-import { requireVocabulary, Tokenizer } from '../data/tokenizer.ts';
+import { Tokenizer } from '../data/tokenizer.ts';
 import type { AdapterReport, Gpu } from '../gpu/device.ts';
 import { DeviceLostError, formatBytes } from '../gpu/errors.ts';
 import { type ByteSource, readAll } from '../io/byte-source.ts';
@@ -140,7 +140,6 @@ export async function openModel(
   const model = await CausalLM.load(gpu, files, { trainable, dtype });
   const notice = precisionNotice(model);
   if (notice) onNotice?.(notice);
-  requireVocabulary(tokenizer, model.config.vocabSize);
   for (const [i, adapter] of onTop.entries()) model.attach(adapter, { name: folders[i] as string });
   const last = model.adapters.at(-1);
   if (last) last.factor = q;

@@ -64,7 +64,7 @@ const COMMAND_OPTIONS = {
   work: row('--work', 'path', 'files', 'folder for what is only needed while it runs'),
   config: row('--config', 'path', 'files', 'settings from a JSON file, by their names or TRL\'s: {"beta": 0.1, "r": 8}; flags win over it'),
 
-  prompt: row('--prompt', 'texts', 'text', 'what to continue; may be given several times'),
+  prompt: row('--prompt', 'prompts', 'text', 'what to continue; may be given several times'),
   maxTokens: row('--max-tokens', 'number', 'text', 'most new tokens'),
   temperature: row('--temperature', 'number', 'text', 'divides the logits; 0 always takes the likeliest token'),
   topK: row('--top-k', 'number', 'text', 'draw from the k likeliest tokens; 0 for all'),

@@ -30,8 +30,8 @@ export interface StageFile {
   settings: Settings;
 }
 
-/** The stages of the file at `path`. Throws {@link InputError} with the stage that is wrong. */
-export async function readStages(path: string): Promise<StageFile[]> {
+/** The stages of the file at `path`. Throws {@link InputError} with the stage that is wrong; `onNotice` hears of unread columns. */
+export async function readStages(path: string, onNotice: (line: string) => void): Promise<StageFile[]> {
   const json = parseJson(await readText(path), path);
   const stages = isObject(json) ? json.stages : json;
   if (!Array.isArray(stages) || stages.length === 0) {
@@ -41,12 +41,17 @@ export async function readStages(path: string): Promise<StageFile[]> {
   for (const [i, stage] of stages.entries()) {
     const where = `${path}, stage ${i + 1}`;
     if (!isObject(stage)) throw new InputError(where, `is ${kindOf(stage)}`, 'Give an object');
-    read.push(await readStage(stage, where, i));
+    read.push(await readStage(stage, where, i, onNotice));
   }
   return read;
 }
 
-async function readStage(json: JsonObject, where: string, index: number): Promise<StageFile> {
+async function readStage(
+  json: JsonObject,
+  where: string,
+  index: number,
+  onNotice: (line: string) => void,
+): Promise<StageFile> {
   const { name = `stage-${index + 1}`, method: methodName = 'dpo', lambda, ...rest } = json;
   if (typeof name !== 'string' || !/^[\w-]+$/.test(name)) {
     throw new InputError(
@@ -70,7 +75,7 @@ async function readStage(json: JsonObject, where: string, index: number): Promis
   const settings = settingsFrom(rest, where, options, TRL_NAMES);
   if (settings.data === undefined) throw new InputError(where, 'has no "data"', 'Name a file');
   const { data, evalData, evalSplit = 0.1, seed = TRAINING.seed.default } = settings;
-  const { train, evaluation } = await readData(method, { ...settings, data, evalSplit, seed });
+  const { train, evaluation } = await readData(method, { ...settings, data, evalSplit, seed }, onNotice);
   const stage = {
     name,
     method: stageMethod,

@@ -9,11 +9,15 @@ import type { Settings } from './options.ts';
 
 type DataSettings = Settings & { data: string; evalSplit: number; seed: number };
 
-/** Rows to train on and those held out: in a file of their own, or a part of the others. */
-export async function readData({ form }: Method, { data: path, evalData, evalSplit, seed }: DataSettings) {
-  const rows = await readDataset(await openFile(path), form);
+/** Rows to train on and those held out: in a file of their own, or a part of the others. `onNotice` hears of unread columns. */
+export async function readData(
+  { form }: Method,
+  { data: path, evalData, evalSplit, seed }: DataSettings,
+  onNotice: (line: string) => void,
+) {
+  const rows = await readDataset(await openFile(path), form, onNotice);
   if (evalData !== undefined) {
-    return { train: rows, evaluation: await readDataset(await openFile(evalData), form) };
+    return { train: rows, evaluation: await readDataset(await openFile(evalData), form, onNotice) };
   }
   // A single row cannot be shared out.
   const share = rows.length === 1 && evalSplit < 1 ? 0 : evalSplit;

@@ -7,6 +7,7 @@ import type { PreferenceRow } from '../data/preference-dataset.ts';
 import { tokenizePairs } from '../data/tokenize-completions.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
+import { exactJson } from '../io/exact-json.ts';
 import type { Files as ModelFiles } from '../io/files.ts';
 import { type LoraConfig, readAdapter, writeAdapter } from '../io/peft.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
@@ -72,12 +73,8 @@ async function filesOf(
     onNotice(
       `The run kept its base in ${dtype}, and the script loads it in float32: its numbers will differ`,
     );
-  const all = await readData(method, {
-    data,
-    evalSplit,
-    seed: settings.seed,
-    ...(evalData === null ? {} : { evalData }),
-  });
+  const named = { data, evalSplit, seed: settings.seed, ...(evalData === null ? {} : { evalData }) };
+  const all = await readData(method, named, onNotice);
   const parts = {
     train: all.train.slice(0, rows?.train),
     ...(all.evaluation.length > 0 ? { eval: all.evaluation.slice(0, rows?.evaluation) } : {}),
@@ -153,13 +150,16 @@ function argumentsOf({ name }: Method, { settings }: RunRecord): Record<string, 
 
 /** A row under the names that TRL looks for: a text that nothing precedes is "text", or "messages". */
 function asTrlHasIt(row: unknown): unknown {
-  const { where: _, ...columns } = row as Record<string, unknown>;
-  if (columns.prompt !== undefined || columns.completion === undefined) return columns;
-  return { [typeof columns.completion === 'string' ? 'text' : 'messages']: columns.completion };
+  const { where: _, chatTemplateKwargs, ...rest } = row as Record<string, unknown>;
+  const columns =
+    chatTemplateKwargs === undefined ? rest : { ...rest, chat_template_kwargs: chatTemplateKwargs };
+  const { completion, ...others } = columns as Record<string, unknown>;
+  if (rest.prompt !== undefined || completion === undefined) return columns;
+  return { [typeof completion === 'string' ? 'text' : 'messages']: completion, ...others };
 }
 
 function jsonl(rows: readonly unknown[]): Uint8Array {
-  return utf8(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  return utf8(rows.map((row) => `${exactJson(row)}\n`).join(''));
 }
 
 function utf8(text: string): Uint8Array {

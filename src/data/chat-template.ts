@@ -4,45 +4,61 @@
  * of white space where the two differ, and an end to its work. It reads no files and no clock but today's date.
  */
 
-import { Environment, Interpreter, Template } from '@huggingface/jinja';
-import { own } from '../base/lookup.ts';
-import { InputError, reason } from '../io/errors.ts';
-import { pythonStrip, type StripSides } from './python-text.ts';
+import { Environment } from '@huggingface/jinja';
+import { isOwn, own } from '../base/lookup.ts';
+import { InputError, quote, reason } from '../io/errors.ts';
+import { TemplateBudget } from './template-budget.ts';
+import { TemplateInterpreter } from './template-interpreter.ts';
+import { type Program, parseTemplate } from './template-source.ts';
+import { prepare } from './template-tree.ts';
+import {
+  callable,
+  fromData,
+  int,
+  intOf,
+  list,
+  shownAs,
+  str,
+  text,
+  textOf,
+  type Value,
+} from './template-values.ts';
 
-/** A turn of a conversation. What else it holds goes to the chat template as it is. */
+/** A turn of a conversation. What else it holds, such as `tool_calls`, goes to the chat template as it is. */
 export interface Message {
   role: string;
-  content: string;
+  /** Text; parts of a message, for templates that take them; nothing, beside calls of tools. */
+  content?: unknown;
   [extra: string]: unknown;
 }
 
-type Node = Parameters<Interpreter['evaluate']>[0];
-type Value = ReturnType<Interpreter['evaluate']>;
+/** What a conversation is rendered with, by the names of `apply_chat_template`. */
+export interface ChatOptions {
+  addGenerationPrompt: boolean;
+  /** Descriptions of the functions that the model may call. */
+  tools?: readonly unknown[] | null | undefined;
+  /** Variables of the template's own, such as `enable_thinking`. */
+  chatTemplateKwargs?: Readonly<Record<string, unknown>> | null | undefined;
+}
 
-/** Most steps of a rendering; the longest conversation takes a few hundred a message. */
-const MOST_STEPS = 1_000_000;
-/** Most characters of a template: the longest in use have 30,000, and reading white space takes their square. */
+/** Most characters of a template: the longest in use have 30,000. */
 const MOST_SOURCE = 2 ** 16;
-/** Most characters of any text, and elements of any list, that a template makes. */
-const MOST_CHARACTERS = 2 ** 26;
-const MOST_ELEMENTS = 2 ** 20;
 /** As in Jinja's own sandbox. */
 const MOST_RANGE = 100_000;
 
 /** Names under which a message's reasoning is found, the one that templates read first. */
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
 
-const STRIP: Readonly<Record<string, StripSides>> = {
-  strip: 'both',
-  lstrip: 'start',
-  rstrip: 'end',
-  trim: 'both',
-};
+/** What `apply_chat_template` takes for itself, and no template gets. */
+const NOT_VARIABLES = [
+  'conversation', 'messages', 'add_generation_prompt', 'continue_final_message', 'tokenize', 'padding', 'truncation', 'max_length',
+  'return_tensors', 'return_dict', 'return_assistant_tokens_mask', 'tokenizer_kwargs', 'sanitize_control_tokens',
+]; // biome-ignore format: a list by name
 
 export class ChatTemplate {
   /** As it is written. */
   readonly source: string;
-  private readonly program: Template['parsed'];
+  private readonly program: Program;
   private readonly name: string;
   private readonly special: Readonly<Record<string, string>>;
 
@@ -56,7 +72,7 @@ export class ChatTemplate {
       throw new InputError(name, what, 'Repair or remove it');
     }
     try {
-      this.program = new Template(source).parsed;
+      this.program = prepare(parseTemplate(source));
     } catch (cause) {
       const what = `the chat template cannot be read: ${reason(cause)}`;
       throw new InputError(name, what, 'Repair or remove it', { cause });
@@ -64,20 +80,31 @@ export class ChatTemplate {
   }
 
   /** The conversation as text; {@link InputError} where the template refuses it, or does not come to an end. */
-  render(messages: readonly Message[], addGenerationPrompt: boolean): string {
+  render(
+    messages: readonly Message[],
+    { addGenerationPrompt, tools, chatTemplateKwargs }: ChatOptions,
+  ): string {
     if (messages.length === 0) throw this.refused('there is no message', 'Give at least one');
-    const environment = new Environment();
-    const given = {
-      ...GLOBALS,
-      ...this.special,
-      messages: messages.map(asTemplatesSeeIt),
-      tools: null,
-      documents: null,
-      add_generation_prompt: addGenerationPrompt,
-    };
+    const kwargs = chatTemplateKwargs ?? {};
+    const taken = NOT_VARIABLES.find((name) => isOwn(kwargs, name));
+    if (taken !== undefined) {
+      const why = `${quote(taken)} among its keyword arguments is no variable of a template`;
+      throw this.refused(why, 'Leave it out of chat_template_kwargs');
+    }
     try {
-      for (const [name, value] of Object.entries(given)) environment.set(name, value);
-      return String(new BoundedInterpreter(environment).run(this.program).value);
+      const budget = new TemplateBudget();
+      const environment = new Environment();
+      const given = {
+        ...this.special,
+        documents: null,
+        ...kwargs,
+        tools: tools ?? null,
+        messages: messages.map(asTemplatesSeeIt),
+        add_generation_prompt: addGenerationPrompt,
+      };
+      for (const [name, value] of Object.entries(globals(budget))) environment.setVariable(name, value);
+      for (const [name, value] of Object.entries(given)) environment.setVariable(name, fromData(value));
+      return textOf(new TemplateInterpreter(environment, budget).run(this.program));
     } catch (cause) {
       const wayOut = cause instanceof Refusal ? 'Check the roles and their order' : UNSUPPORTED;
       throw this.refused(reason(cause), wayOut, cause);
@@ -97,136 +124,14 @@ const UNSUPPORTED = 'It may use what is not supported of Jinja: give the model a
 class Refusal extends Error {}
 
 /** What templates find beside their variables. */
-const GLOBALS = {
-  true: true,
-  false: false,
-  none: null,
-  True: true,
-  False: false,
-  None: null,
-  raise_exception: (message: unknown) => {
-    throw new Refusal(String(message));
-  },
-  range: (...bounds: unknown[]) => boundedRange(bounds.map(Number)),
-  strftime_now: (format: unknown) => today(String(format)),
-};
-
-/** Jinja's, which ends: neither loops nor texts nor lists grow without bound. */
-class BoundedInterpreter extends Interpreter {
-  private steps = 0;
-  /** What loops run over. */
-  private readonly iterables = new Set<unknown>();
-
-  override evaluate(node: Node, environment: Environment): Value {
-    this.count(1);
-    const { type, iterable } = (node ?? {}) as Syntax;
-    if (type === 'For') this.iterables.add(iterable?.lhs ?? iterable);
-    const value = this.asPython(node, environment) ?? super.evaluate(node, environment);
-    const held: unknown = value.value;
-    // A turn of a loop costs something even where nothing stands in it.
-    if (Array.isArray(held) && this.iterables.has(node)) this.count(held.length);
-    if (typeof held === 'string' && held.length > MOST_CHARACTERS) {
-      throw new Error(`it makes a text of more than ${MOST_CHARACTERS} characters`);
-    }
-    if (Array.isArray(held) && held.length > MOST_ELEMENTS) {
-      throw new Error(`it makes a list of more than ${MOST_ELEMENTS} elements`);
-    }
-    return value;
-  }
-
-  private count(steps: number): void {
-    this.steps += steps;
-    if (this.steps > MOST_STEPS) throw new Error(`it takes more than ${MOST_STEPS} steps`);
-  }
-
-  /** The value of what the interpreter would make something else of than Python. */
-  private asPython(node: Node, environment: Environment): Value | undefined {
-    const { type, operator, left, right } = (node ?? {}) as Syntax;
-    const isEqual = type === 'BinaryExpression' && operator && own(EQUALITY, operator.value);
-    if (!isEqual) return this.stripped(node, environment);
-    const [a, b] = [left, right].map((side) => this.evaluate(side, environment));
-    return runtimeValue(isEqual(same(a as Value, b as Value)));
-  }
-
-  /** The value of `text.strip(…)` and `text | trim`, which know no arguments and other white space in the interpreter. */
-  private stripped(node: Node, environment: Environment): Value | undefined {
-    const call = stripCall(node);
-    if (!call) return undefined;
-    const [operand, characters] = [call.operand, call.argument].map(
-      (each) => each && (this.evaluate(each, environment).value as unknown),
-    );
-    if (typeof operand !== 'string' || (characters !== undefined && typeof characters !== 'string'))
-      return undefined;
-    return runtimeValue(pythonStrip(operand, call.sides, characters));
-  }
-}
-
-const EQUALITY: Readonly<Record<string, ((same: boolean) => boolean) | undefined>> = {
-  '==': (same) => same,
-  '!=': (same) => !same,
-};
-
-/** Whether two values are equal to Python: by what they hold, no text equal to a number, and truth equal to 1. */
-function same(a: Value, b: Value): boolean {
-  const [x, y] = [a, b].map(comparable);
-  if (Array.isArray(x) && Array.isArray(y)) {
-    return x.length === y.length && x.every((each, i) => same(each as Value, y[i] as Value));
-  }
-  if (!(x instanceof Map && y instanceof Map)) return x === y;
-  return (
-    x.size === y.size && [...x].every(([key, each]) => y.has(key) && same(each as Value, y.get(key) as Value))
-  );
-}
-
-/** What a value holds; null and what is undefined hold the same in the interpreter. */
-function comparable({ type, value }: Value): unknown {
-  if (type === 'NullValue') return null;
-  return typeof value === 'boolean' ? Number(value) : value;
-}
-
-/** A value of the interpreter's own. */
-function runtimeValue(value: unknown): Value {
-  return new Environment().set('', value);
-}
-
-interface StripCall {
-  operand: NonNullable<Node>;
-  argument: Node;
-  sides: StripSides;
-}
-
-/** A node of the tree as far as it matters here. */
-interface Syntax {
-  type: string;
-  value?: unknown;
-  operator?: { value: string };
-  left?: Node;
-  right?: Node;
-  callee?: Syntax;
-  args?: NonNullable<Node>[];
-  object?: NonNullable<Node>;
-  property?: Syntax;
-  computed?: boolean;
-  operand?: NonNullable<Node>;
-  filter?: Syntax;
-  iterable?: Syntax;
-  lhs?: Syntax;
-}
-
-/** `x.strip(chars)` and `x | trim(chars)`, taken apart. */
-function stripCall(node: Node): StripCall | undefined {
-  const { type, callee, args, operand, filter } = (node ?? {}) as Syntax;
-  if (type === 'CallExpression' && callee?.type === 'MemberExpression' && !callee.computed) {
-    return found(callee.object, String(callee.property?.value), args);
-  }
-  if (type !== 'FilterExpression') return undefined;
-  const name = filter?.type === 'CallExpression' ? filter.callee?.value : filter?.value;
-  return name === 'trim' ? found(operand, name, filter?.args) : undefined;
-}
-
-function found(operand: Node, name: string, args: readonly Node[] = []): StripCall | undefined {
-  const sides = own(STRIP, name);
-  return operand && sides && args.length <= 1 ? { operand, argument: args[0], sides } : undefined;
+function globals(budget: TemplateBudget): Record<string, Value> {
+  return {
+    raise_exception: callable(([message]) => {
+      throw new Refusal(message ? str(message, budget) : '');
+    }),
+    range: callable((bounds) => boundedRange(bounds, budget)),
+    strftime_now: callable(([format]) => text(today(format ? str(format, budget) : ''))),
+  };
 }
 
 /** A message as transformers hands it to templates: without what is null, its reasoning under the name that they read. */
@@ -236,15 +141,22 @@ function asTemplatesSeeIt(message: Message): Record<string, unknown> {
   return reasoning === undefined ? given : { thinking: reasoning, ...given, reasoning_content: reasoning };
 }
 
-function boundedRange(bounds: readonly number[]): number[] {
-  const [start = 0, stop = 0, step = 1] = bounds.length < 2 ? [0, ...bounds] : bounds;
+function boundedRange(bounds: readonly Value[], budget: TemplateBudget): Value {
+  const given = bounds.map((bound) => Number(intOf(bound)));
+  const [start = 0, stop = 0, step = 1] = given.length < 2 ? [0, ...given] : given;
   const length = Math.max(0, Math.ceil((stop - start) / step));
   if (!(length <= MOST_RANGE)) throw new Error(`range() of ${length} numbers is above ${MOST_RANGE}`);
-  return Array.from({ length }, (_, i) => start + i * step);
+  budget.elements(length);
+  const shown = `range(${start}, ${stop}${step === 1 ? '' : `, ${step}`})`;
+  return shownAs(list(Array.from({ length }, (_, i) => int(start + i * step))), () => shown);
 }
+
+/** Most characters of a format of dates. */
+const MOST_FORMAT = 1000;
 
 /** Today in Python's words for dates, in English wherever it is. */
 function today(format: string): string {
+  if (format.length > MOST_FORMAT) throw new Error(`strftime_now() takes at most ${MOST_FORMAT} characters`);
   const now = new Date();
   const part = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-US', options).format(now);
   const two = (value: number) => `${value}`.padStart(2, '0');

@@ -4,9 +4,8 @@
  */
 import { say, setting } from '../base/sentence.ts';
 import { InputError, quote } from '../io/errors.ts';
-import type { JsonObject } from '../io/json.ts';
 import type { Message } from './chat-template.ts';
-import type { DataForm } from './data-form.ts';
+import type { DataForm, RowValue } from './data-form.ts';
 import type { TokenizedExample } from './packing.ts';
 import { type PreferenceRow, toPreferenceRow } from './preference-dataset.ts';
 import { sharedPrompt, upToScored } from './scored-token.ts';
@@ -45,7 +44,7 @@ export const COMPARISONS: DataForm<Comparison> = {
 };
 
 /** One row, checked. */
-export function toComparison(value: JsonObject, where: string): Comparison {
+export function toComparison(value: RowValue, where: string): Comparison {
   const { margin, chosen_ids: chosen, rejected_ids: rejected } = value;
   const given = margin === undefined || margin === null ? {} : { margin: requireMargin(margin, where) };
   if (chosen === undefined || rejected === undefined) return { ...toPreferenceRow(value, where), ...given };

@@ -1,88 +1,118 @@
 /**
- * Rows out of comma- or tab-separated text whose first line names the columns. A cell is text as it stands, with three
- * exceptions that a table of text needs: an empty cell is a missing value, `label` is true or false, and messages stand in
- * a cell as JSON. Nothing is guessed: neither the separator nor the kind of a column.
+ * Rows out of comma- or tab-separated text whose first line names the columns. A cell is text as it stands, with exceptions that
+ * a table of text needs: an empty cell is a missing value, `label` is true or false, and messages stand in a cell as JSON.
  */
-
-import Papa from 'papaparse';
 import { own } from '../base/lookup.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
-import { type Json, parseJson } from '../io/json.ts';
-import { chooseColumns, type DataRow, type TableForm } from './data-form.ts';
-
-/** A line of the table: its cells and the number of the text's line on which it starts. */
-interface Line {
-  cells: string[];
-  number: number;
-}
+import { parseExactJson } from '../io/exact-json.ts';
+import { scanJson } from '../io/json.ts';
+import { csvLines, type Line } from './csv-lines.ts';
+import {
+  chooseColumns,
+  type DataRow,
+  hasNeeded,
+  type RowValue,
+  type Table,
+  type TableForm,
+} from './data-form.ts';
+import { looksLikeMessages } from './messages.ts';
 
 /** What a label may be written as, in lower case. */
-const LABELS: Readonly<Record<string, boolean>> = { true: true, false: false, 1: true, 0: false };
+const LABELS: Readonly<Record<string, boolean>> = {
+  true: true,
+  false: false,
+  1: true,
+  0: false,
+  '1.0': true,
+  '0.0': false,
+};
 
-/** The columns in which TRL's conversational data has messages. */
-const MESSAGE_COLUMNS = ['messages', 'prompt', 'completion', 'chosen', 'rejected'];
-/** How a list of messages begins as JSON, and as Python prints it. */
-const MESSAGES = /^\s*\[\s*\{\s*"/;
-const PYTHON_LIST = /^\s*\[\s*\{\s*'/;
-
-/** The rows of `text`. {@link InputError} names the line of what is malformed. */
-export function parseCsv(text: string, file: string, delimiter: string, form: TableForm): DataRow[] {
-  const [head, ...lines] = linesOf(text.replace(/^\uFEFF/, ''), file, delimiter);
+/** The columns in which TRL's conversational data has messages. Those of answers decide for the prompt. */
+const ANSWERS = ['messages', 'conversations', 'completion', 'chosen', 'rejected'];
+const PROMPT = 'prompt';
+/** The rows of `text`, whose cells the first of the `delimiters` parts that gives the columns. {@link InputError} names a line. */
+export function parseCsv(text: string, file: string, delimiters: readonly string[], form: TableForm): Table {
+  const body = text.replace(/^\uFEFF/, '');
+  const delimiter = delimiters.find((each) => hasNeeded(headOf(body, file, each)?.cells ?? [], form));
+  const [head, ...lines] = csvLines(body, file, delimiter ?? (delimiters[0] as string));
   if (!head) throw new InputError(file, 'holds no rows', 'Name the columns in its first line');
   const names = head.cells;
-  const seen = new Set<string>();
-  const twice = names.find((name) => seen.has(name) || !seen.add(name));
+  const chosen = chooseColumns(names, form, file);
+  const twice = chosen.find((name, i) => chosen.indexOf(name) < i);
   if (twice !== undefined) {
-    throw new InputError(
-      `${file}, line ${head.number}`,
-      `names the column ${quote(twice)} twice`,
-      'Rename one',
-    );
+    const what = `names the column ${quote(twice)} twice`;
+    throw new InputError(`${file}, line ${head.number}`, what, 'Rename one');
   }
-  const columns = chooseColumns(names, form, file).map((name) => ({ name, at: names.indexOf(name) }));
   if (lines.length === 0)
     throw new InputError(file, 'holds no rows', 'Put rows below the names of the columns');
-  return lines.map(({ cells, number }) => {
+  const columns = chosen.map((name) => ({ name, at: names.indexOf(name) }));
+  const rows = lines.map(({ cells, number }): DataRow => {
     const where = `${file}, line ${number}`;
     if (cells.length !== names.length) {
       const what = `has ${cells.length} cells, and the first line names ${names.length} columns: ${listed(names)}`;
       throw new InputError(where, what, 'Put a cell that holds the separator or a new line in double quotes');
     }
-    const values = columns.flatMap(({ name, at }) => {
+    const filled = columns.flatMap(({ name, at }): [string, string][] => {
       const cell = cells[at] as string;
-      return cell === '' ? [] : [[name, cellValue(cell, name, where)] as const];
+      return cell === '' ? [] : [[name, cell]];
     });
-    return { where, value: Object.fromEntries(values) };
+    return { where, value: rowOf(filled, where) };
   });
+  return { rows, columns: names };
 }
 
-/** The lines that hold something. */
-function linesOf(text: string, file: string, delimiter: string): Line[] {
-  const lines: Line[] = [];
-  let number = 1;
-  let counted = 0;
-  Papa.parse<string[]>(text, {
-    delimiter,
-    step: ({ data: cells, errors: [error], meta: { cursor } }) => {
-      if (error) {
-        const wayOut = 'Write a double quote inside a quoted cell twice, and close every one';
-        throw new InputError(`${file}, line ${number}`, `is not valid: ${error.message}`, wayOut);
-      }
-      if (cells.length > 1 || cells[0] !== '') lines.push({ cells, number });
-      for (; counted < cursor; counted++) if (text.charCodeAt(counted) === 10) number++;
-    },
-  });
-  return lines;
+function headOf(text: string, file: string, delimiter: string): Line | undefined {
+  try {
+    return csvLines(text, file, delimiter, 1)[0];
+  } catch {
+    return undefined; // with the first separator the error is told
+  }
 }
 
-function cellValue(cell: string, column: string, where: string): Json {
-  if (column === 'label') return own(LABELS, cell.trim().toLowerCase()) ?? cell;
-  if (!MESSAGE_COLUMNS.includes(column)) return cell;
-  if (MESSAGES.test(cell)) return parseJson(cell, `${where}, "${column}"`);
-  if (!PYTHON_LIST.test(cell)) return cell;
-  throw new InputError(
-    where,
-    `"${column}" holds messages as Python prints them, not as JSON`,
-    'Save the data as Parquet or JSON Lines: dataset.to_parquet(…), dataset.to_json(…)',
+/** Messages are read as such where all that a row has of answers are messages; otherwise the row is text. */
+function rowOf(cells: readonly (readonly [string, string])[], where: string): RowValue {
+  const plain = Object.fromEntries(
+    cells.map(([name, cell]) => [name, name === 'label' ? labelOf(cell) : cell]),
   );
+  const answers = cells.filter(([name]) => ANSWERS.includes(name));
+  const read = answers.map(([name, cell]) => [name, messagesOf(cell, name, where)] as const);
+  if (read.length === 0 || read.some(([, messages]) => messages === undefined)) return plain;
+  const prompt = cells.filter(([name]) => name === PROMPT);
+  const prompts = prompt.map(([name, cell]) => [name, messagesOf(cell, name, where) ?? cell] as const);
+  return { ...plain, ...Object.fromEntries([...prompts, ...read]) };
+}
+
+const labelOf = (cell: string) => own(LABELS, cell.trim().toLowerCase()) ?? cell;
+
+/** Messages in a cell, `undefined` where it is text. */
+function messagesOf(cell: string, column: string, where: string): unknown {
+  if (isPrintedByPython(cell)) {
+    throw new InputError(
+      where,
+      `"${column}" holds messages as Python prints them, not as JSON`,
+      'Save the data as Parquet or JSON Lines: dataset.to_parquet(…), dataset.to_json(…)',
+    );
+  }
+  if (!/^\s*\[\s*\{/.test(cell)) return undefined;
+  try {
+    const value = parseExactJson(cell, `${where}, "${column}"`);
+    return looksLikeMessages(value) ? value : undefined;
+  } catch (error) {
+    if (isDamaged(cell)) throw error;
+    return undefined;
+  }
+}
+
+/** Whether what is no JSON was meant to be messages: it is cut off, or ends as they do. */
+function isDamaged(cell: string): boolean {
+  const text = cell.trimEnd();
+  return (
+    /^\s*\[\s*\{\s*"(?:role|content)"\s*:\s*"/.test(text) &&
+    (text.endsWith(']') || scanJson(text).error === text.length)
+  );
+}
+
+function isPrintedByPython(cell: string): boolean {
+  if (!/^\s*\[\s*\{'(?:role|content)': /.test(cell)) return false;
+  return cell.trimEnd().endsWith(']') && cell.includes("'role': ") && cell.includes("'content': ");
 }

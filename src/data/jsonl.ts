@@ -3,7 +3,8 @@
  * stood, and each error says file and line.
  */
 import { InputError } from '../io/errors.ts';
-import { isObject, kindOf, parseJson } from '../io/json.ts';
+import { parseExactJson } from '../io/exact-json.ts';
+import { isObject, kindOf } from '../io/json.ts';
 import type { DataForm, DataRow } from './data-form.ts';
 
 /** The rows of `text`; blank lines are passed over. {@link InputError} where there are none. */
@@ -22,7 +23,7 @@ export function parseDataset<Row>(text: string, file: string, form: DataForm<Row
 }
 
 function listRows(text: string, file: string): { where: string; value: unknown }[] {
-  const list = parseJson(text, file) as unknown[];
+  const list = parseExactJson(text, file) as unknown[];
   return list.map((value, index) => ({ where: `${file}, row ${index + 1}`, value }));
 }
 
@@ -37,9 +38,9 @@ function lineRows(text: string, file: string): { where: string; value: unknown }
 
 function parseLine(line: string, file: string, number: number): unknown {
   try {
-    return JSON.parse(line);
+    return parseExactJson(line, file);
   } catch {
     // Parsed again behind as many empty lines, so that the error counts from the file's start.
-    return parseJson('\n'.repeat(number - 1) + line, file);
+    return parseExactJson('\n'.repeat(number - 1) + line, file);
   }
 }

@@ -3,15 +3,17 @@
  * Rows of pairs are taken too, each as a desirable and an undesirable one (TRL's `unpair_preference_dataset`). Checks each
  * row and names the one that is wrong; knows no tokens.
  */
-import { InputError, listed, quote } from '../io/errors.ts';
-import { type JsonObject, kindOf } from '../io/json.ts';
+import { InputError } from '../io/errors.ts';
+import { kindOf } from '../io/json.ts';
+import { CHAT_COLUMNS, type ChatColumns, chatColumns } from './chat-columns.ts';
 import type { Message } from './chat-template.ts';
-import type { DataForm } from './data-form.ts';
+import { columnsOf, type DataForm, type RowValue } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
-import { isEmpty, side, toPreferenceRow } from './preference-dataset.ts';
+import { isEmpty, side } from './messages.ts';
+import { toPreferenceRow } from './preference-dataset.ts';
 
 /** Prompt and completion are text, or both are messages. */
-export interface LabelledRow {
+export interface LabelledRow extends ChatColumns {
   prompt: string | Message[];
   completion: string | Message[];
   /** Whether the completion is desirable. */
@@ -23,11 +25,18 @@ export interface LabelledRow {
 const COLUMNS =
   'Give it "prompt", "completion" and "label" (true or false), or "prompt", "chosen" and "rejected"';
 
+/** A column of true and false that misses some becomes one of numbers where pandas writes it. */
+const LABELS: ReadonlyMap<number, boolean> = new Map([
+  [1, true],
+  [0, false],
+]);
+
 /** Labelled completions, as a form of data. */
 export const LABELLED: DataForm<LabelledRow> = {
-  columns: ['prompt', 'completion', 'label', 'chosen', 'rejected'],
+  columns: ['prompt', 'completion', 'label', 'chosen', 'rejected', ...CHAT_COLUMNS],
   needed: [
     ['prompt', 'completion', 'label'],
+    ['prompt', 'chosen', 'rejected'],
     ['chosen', 'rejected'],
   ],
   wayOut: COLUMNS,
@@ -40,24 +49,24 @@ export function readLabelledRows(text: string, file: string): LabelledRow[] {
 }
 
 /** One row, checked: a labelled completion, or both completions of a pair. */
-export function toLabelledRows(value: JsonObject, where: string): LabelledRow[] {
-  if (value.chosen !== undefined && value.completion === undefined) {
-    const { prompt, chosen, rejected } = toPreferenceRow(value, where);
+export function toLabelledRows(value: RowValue, where: string): LabelledRow[] {
+  if ((value.chosen ?? null) !== null && (value.completion ?? null) === null) {
+    const { chosen, rejected, ...rest } = toPreferenceRow(value, where);
     return [
-      { prompt, completion: chosen, label: true, where },
-      { prompt, completion: rejected, label: false, where },
+      { ...rest, completion: chosen, label: true },
+      { ...rest, completion: rejected, label: false },
     ];
   }
   const missing = (['prompt', 'completion', 'label'] as const).filter(
     (column) => value[column] === undefined || value[column] === null,
   );
   if (missing.length > 0) {
-    const found = listed(Object.keys(value).map((key) => quote(key)));
+    const found = columnsOf(value);
     const what = `the row has no ${missing.map((column) => `"${column}"`).join(' and no ')}, only ${found}`;
     throw new InputError(where, what, COLUMNS);
   }
-  const label = value.label === 1 ? true : value.label === 0 ? false : value.label;
-  if (typeof label !== 'boolean') {
+  const label = typeof value.label === 'boolean' ? value.label : LABELS.get(Number(value.label));
+  if (label === undefined || typeof value.label === 'string') {
     throw new InputError(where, `"label" is ${kindOf(value.label)}`, 'Give true (desirable) or false');
   }
   const prompt = side(value.prompt, 'prompt', where);
@@ -68,5 +77,5 @@ export function toLabelledRows(value: JsonObject, where: string): LabelledRow[] 
   if (isEmpty(completion)) {
     throw new InputError(where, 'the completion is empty', 'Write one, or remove the row');
   }
-  return [{ prompt, completion, label, where }];
+  return [{ prompt, completion, label, ...chatColumns(value, where), where }];
 }

@@ -19,6 +19,11 @@ const MOST_DEPTH = 24;
 /** A varint of 64 bits takes ten bytes. */
 const MOST_VARINT_BYTES = 10;
 
+/**
+ * Packed values come in groups, of eight at least, and a writer fills the last one: DuckDB's have 256. A reader runs through them.
+ */
+const MOST_FILLING = 511;
+
 const TOO_LARGE = 'Split it into several files';
 export const DAMAGED = 'The file is damaged: fetch it again, or write it again with pyarrow or datasets';
 
@@ -103,8 +108,7 @@ export function checkRuns(bytes: Uint8Array, bitWidth: number, count: number): v
     }
     const packed = header % 2 === 1;
     const values = Math.floor(header / 2) * (packed ? 8 : 1);
-    // Packed values come by eights, the last of which may be more than are needed.
-    if (seen + values > count + (packed ? 7 : 0))
+    if (seen + values > count + (packed ? MOST_FILLING : 0))
       throw new Error(`a run claims ${values} values of ${count}`);
     at += packed ? (values / 8) * bitWidth : Math.ceil(bitWidth / 8);
     seen += values;

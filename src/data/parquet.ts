@@ -12,12 +12,12 @@ import {
   type RowGroup,
   type SchemaTree,
 } from 'hyparquet';
-import { getTreePath } from 'hyparquet/src/schema.js';
+import { getTreePath, isListLike, isMapLike } from 'hyparquet/src/schema.js';
 import { type Compressors, compressors, decompressZstd } from 'hyparquet-compressors';
 import type { ByteSource } from '../io/byte-source.ts';
 import { InputError, reason } from '../io/errors.ts';
-import type { Json, JsonObject } from '../io/json.ts';
-import { chooseColumns, type DataRow, type TableForm } from './data-form.ts';
+import { Float, parseExactJson } from '../io/exact-json.ts';
+import { chooseColumns, type DataRow, type RowValue, type Table, type TableForm } from './data-form.ts';
 import { DAMAGED, footerBytes, measureThrift, ParquetBudget } from './parquet-limits.ts';
 import { checkPages } from './parquet-pages.ts';
 
@@ -28,15 +28,12 @@ export const PARQUET_MAGIC = 'PAR1';
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The rows of a file; {@link InputError} names what is wrong with it. */
-export async function readParquet(source: ByteSource, form: TableForm): Promise<DataRow[]> {
+export async function readParquet(source: ByteSource, form: TableForm): Promise<Table> {
   const budget = new ParquetBudget(source.name, source.size);
   const metadata = await readFooter(source);
   const tree = attempt(source, () => parquetSchema(metadata));
-  const columns = chooseColumns(
-    tree.children.map(({ element }) => element.name),
-    form,
-    source.name,
-  );
+  const found = tree.children.map(({ element }) => element.name);
+  const columns = chooseColumns(found, form, source.name);
   const codecs = boundedCodecs(budget);
   const rows: DataRow[] = [];
   for (const group of metadata.row_groups) {
@@ -52,16 +49,19 @@ export async function readParquet(source: ByteSource, form: TableForm): Promise<
         compressors: codecs,
         // What is not said to be text is bytes, as for pyarrow.
         utf8: false,
-        parsers: { stringFromBytes: (bytes) => bytes && UTF8.decode(bytes) },
+        parsers: {
+          stringFromBytes: (bytes) => bytes && UTF8.decode(bytes),
+          jsonFromBytes: (bytes) => bytes && parseExactJson(UTF8.decode(bytes), source.name),
+        },
       }),
     );
     for (const row of read) {
       const where = `${source.name}, row ${rows.length + 1}`;
-      rows.push({ where, value: rowOf(row, where) });
+      rows.push({ where, value: rowOf(row, tree, where) });
     }
   }
   if (rows.length === 0) throw new InputError(source.name, 'holds no rows', 'Write some into it');
-  return rows;
+  return { rows, columns: found };
 }
 
 async function readFooter(source: ByteSource): Promise<FileMetaData> {
@@ -148,25 +148,46 @@ function attempt<T>(source: ByteSource, action: () => T): T {
 }
 
 /** A row without its missing values. What is null inside a message stays, as for transformers. */
-function rowOf(row: Record<string, unknown>, where: string): JsonObject {
+function rowOf(row: Record<string, unknown>, tree: SchemaTree, where: string): RowValue {
   const values = Object.entries(row).flatMap(([column, value]) =>
-    value === null || value === undefined ? [] : [[column, plain(value, `${where}, "${column}"`)] as const],
+    value === null || value === undefined
+      ? []
+      : [[column, plain(value, childOf(tree, column), `${where}, "${column}"`)] as const],
   );
   return Object.fromEntries(values);
 }
 
-/** A value as JSON has it. */
-function plain(value: unknown, where: string): Json {
+const FLOATS: readonly (string | undefined)[] = ['FLOAT', 'DOUBLE'];
+
+/** A value as the reader of JSON has it (`io/exact-json.ts`): ints of 64 bits as they are, floats told from ints. */
+function plain(value: unknown, node: SchemaTree | undefined, where: string): unknown {
   if (value === null || value === undefined) return null;
-  if (typeof value === 'bigint') {
-    const number = Number(value);
-    if (Number.isSafeInteger(number)) return number;
-    throw new InputError(where, `holds ${value}, which is no exact number here`, 'Write it as text');
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (typeof value === 'number') {
+    const { type, logical_type: logical } = node?.element ?? {};
+    const isFloat = FLOATS.includes(type) || logical?.type === 'FLOAT16';
+    return isFloat && Number.isInteger(value) ? new Float(value) : value;
   }
-  if (Array.isArray(value)) return value.map((each) => plain(each, where));
+  if (Array.isArray(value)) {
+    const inner = node && isListLike(node) ? elementOf(node) : node;
+    return value.map((each) => plain(each, inner, where));
+  }
   if (value instanceof Date) return value.toISOString();
   if (ArrayBuffer.isView(value))
     throw new InputError(where, 'holds bytes, not text', 'Write the column as text');
-  if (typeof value !== 'object') return value as Json;
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, plain(each, where)]));
+  // A column of JSON is read already.
+  if (typeof value !== 'object' || node?.children.length === 0) return value;
+  const entry = node && isMapLike(node) ? node.children[0]?.children[1] : undefined;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [name, plain(each, entry ?? childOf(node, name), where)]),
+  );
+}
+
+function childOf(node: SchemaTree | undefined, name: string): SchemaTree | undefined {
+  return node?.children.find(({ element }) => element.name === name);
+}
+
+/** What a list holds; older writers leave out a level. */
+function elementOf({ children: [list] }: SchemaTree): SchemaTree | undefined {
+  return list?.children.length === 1 ? list.children[0] : list;
 }

@@ -4,15 +4,16 @@
  *
  * The rules are TRL's: `is_conversational`, `maybe_extract_prompt` and `extract_prompt` of `trl/data_utils.py`, 1.16.
  */
-import { InputError, listed, quote } from '../io/errors.ts';
-import { isObject, type JsonObject, kindOf } from '../io/json.ts';
+import { InputError } from '../io/errors.ts';
+import { CHAT_COLUMNS, type ChatColumns, chatColumns } from './chat-columns.ts';
 import type { Message } from './chat-template.ts';
-import type { DataForm } from './data-form.ts';
+import { columnsOf, type DataForm, type RowValue } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
+import { canonical, isEmpty, side } from './messages.ts';
 import { shuffle } from './random.ts';
 
 /** All three are text, or all three are messages. */
-export interface PreferenceRow {
+export interface PreferenceRow extends ChatColumns {
   prompt: string | Message[];
   chosen: string | Message[];
   rejected: string | Message[];
@@ -24,7 +25,7 @@ const COLUMNS = 'Give it "prompt", "chosen" and "rejected", or "chosen" and "rej
 
 /** Pairs, as a form of data. */
 export const PREFERENCES: DataForm<PreferenceRow> = {
-  columns: ['prompt', 'chosen', 'rejected'],
+  columns: ['prompt', 'chosen', 'rejected', ...CHAT_COLUMNS],
   needed: [['chosen', 'rejected']],
   wayOut: COLUMNS,
   toRows: (value, where) => [toPreferenceRow(value, where)],
@@ -36,12 +37,12 @@ export function readPreferenceRows(text: string, file: string): PreferenceRow[] 
 }
 
 /** One row, checked, its prompt taken out of the completions where it is implicit. */
-export function toPreferenceRow(value: JsonObject, where: string): PreferenceRow {
+export function toPreferenceRow(value: RowValue, where: string): PreferenceRow {
   const missing = (['chosen', 'rejected'] as const).filter(
     (column) => value[column] === undefined || value[column] === null,
   );
   if (missing.length > 0) {
-    const found = listed(Object.keys(value).map((key) => quote(key)));
+    const found = columnsOf(value);
     const what = `the row has no ${missing.map((column) => `"${column}"`).join(' and no ')}, only ${found}`;
     throw new InputError(where, what, COLUMNS);
   }
@@ -61,9 +62,8 @@ export function toPreferenceRow(value: JsonObject, where: string): PreferenceRow
       'Give all three in one form',
     );
   }
-  const row = explicit
-    ? { prompt, chosen, rejected, where }
-    : { ...extractPrompt(chosen, rejected, where), where };
+  const sides = explicit ? { prompt, chosen, rejected } : extractPrompt(chosen, rejected, where);
+  const row = { ...sides, ...chatColumns(value, where), where };
   refuseEmpty(row, where);
   if (prompt !== undefined && !explicit && row.prompt.length === 0) {
     throw new InputError(
@@ -84,7 +84,7 @@ export function extractPrompt(
   chosen: string | Message[],
   rejected: string | Message[],
   where = 'the row',
-): Omit<PreferenceRow, 'where'> {
+): Pick<PreferenceRow, 'prompt' | 'chosen' | 'rejected'> {
   if (typeof chosen === 'string' && typeof rejected === 'string') {
     const parts = split([...chosen], [...rejected], (a, b) => a === b);
     const text = (characters: string[]) => characters.join('');
@@ -101,38 +101,6 @@ function split<T>(chosen: T[], rejected: T[], same: (a: T, b: T) => boolean) {
   const differs = !same(chosen[at], rejected[at]);
   if (differs && at > 0 && chosen[at - 1] === ' ') at--;
   return { prompt: chosen.slice(0, at), chosen: chosen.slice(at), rejected: rejected.slice(at) };
-}
-
-/** A message as text that does not depend on the order of its keys. */
-function canonical(value: unknown, where: string): string {
-  const sorted = (_: string, part: unknown) =>
-    isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part;
-  try {
-    return JSON.stringify(value, sorted);
-  } catch (cause) {
-    throw new InputError(where, 'a message is nested too deeply', 'Shorten or remove the row', { cause });
-  }
-}
-
-/** A column's value: text, or a list of messages. */
-export function side(value: unknown, column: string, where: string): string | Message[] {
-  if (typeof value === 'string') return value;
-  const expected = 'Give text, or a list of {"role", "content"} messages';
-  if (!Array.isArray(value)) throw new InputError(where, `"${column}" is ${kindOf(value)}`, expected);
-  value.forEach((message: unknown, index) => {
-    const place = `message ${index + 1} of "${column}"`;
-    if (!isObject(message)) throw new InputError(where, `${place} is ${kindOf(message)}`, expected);
-    for (const key of ['role', 'content'] as const) {
-      if (typeof message[key] === 'string') continue;
-      throw new InputError(where, `${place} has ${kindOf(message[key])} as its "${key}"`, expected);
-    }
-  });
-  return value as Message[];
-}
-
-/** Whether a side says nothing. */
-export function isEmpty(value: string | readonly Message[]): boolean {
-  return typeof value === 'string' ? value === '' : value.every(({ content }) => content === '');
 }
 
 function refuseEmpty(row: PreferenceRow, where: string): void {

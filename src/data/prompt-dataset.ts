@@ -2,12 +2,12 @@
  * Prompts to write completions for: rows of `prompt`, text or messages, and any other columns, which reach the rewards as
  * they stand. Checks each row and names the one that is wrong; knows no tokens.
  */
-import { InputError, listed, quote } from '../io/errors.ts';
-import type { Json, JsonObject } from '../io/json.ts';
+import { InputError } from '../io/errors.ts';
+import type { Json } from '../io/json.ts';
 import type { Message } from './chat-template.ts';
-import type { DataForm } from './data-form.ts';
+import { columnsOf, type DataForm, type RowValue } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
-import { side } from './preference-dataset.ts';
+import { side } from './messages.ts';
 
 export interface PromptRow {
   prompt: string | Message[];
@@ -31,10 +31,9 @@ export function readPromptRows(text: string, file: string): PromptRow[] {
 }
 
 /** One row, checked. */
-export function toPromptRow({ prompt, ...columns }: JsonObject, where: string): PromptRow {
+export function toPromptRow({ prompt, ...columns }: RowValue, where: string): PromptRow {
   if (prompt === undefined || prompt === null) {
-    const found = listed(Object.keys(columns).map((key) => quote(key)));
-    throw new InputError(where, `the row has no "prompt", only ${found}`, PROMPTS.wayOut);
+    throw new InputError(where, `the row has no "prompt", only ${columnsOf(columns)}`, PROMPTS.wayOut);
   }
   return { prompt: side(prompt, 'prompt', where), columns: columns as Record<string, Json>, where };
 }

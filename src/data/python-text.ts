@@ -21,3 +21,26 @@ export function pythonStrip(text: string, sides: StripSides, characters?: string
 function isPythonSpace(one: string): boolean {
   return SEPARATORS.includes(one) || (one.trim() === '' && one !== BYTE_ORDER_MARK);
 }
+
+/** `str.splitlines`. */
+export function pythonLines(text: string): string[] {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they end lines in Python
+  const lines = text.split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/);
+  if (lines.at(-1) === '') lines.pop();
+  return lines;
+}
+
+/** `str.split` by white space; at most `most` times where that is not negative, the rest as it stands. */
+export function pythonWords(text: string, most = -1): string[] {
+  const words: string[] = [];
+  let at = 0;
+  const space = (from: number) => isPythonSpace(text[from] as string);
+  for (;;) {
+    while (at < text.length && space(at)) at++;
+    if (at >= text.length) return words;
+    if (words.length === most) return [...words, text.slice(at)];
+    const start = at;
+    while (at < text.length && !space(at)) at++;
+    words.push(text.slice(start, at));
+  }
+}

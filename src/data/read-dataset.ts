@@ -6,30 +6,36 @@ import { type ByteSource, readAll } from '../io/byte-source.ts';
 import { InputError } from '../io/errors.ts';
 import { decodeText } from '../io/files.ts';
 import { parseCsv } from './csv.ts';
-import type { DataForm, DataRow, TableForm } from './data-form.ts';
+import { type DataForm, type Table, type TableForm, unreadNotice } from './data-form.ts';
 import { parseRows } from './jsonl.ts';
 
 interface Format {
   /** Ends of a file's name, in lower case. */
   endings: readonly string[];
-  read(source: ByteSource, form: TableForm): Promise<DataRow[]>;
+  read(source: ByteSource, form: TableForm): Promise<Table>;
 }
 
 const textOf = async (source: ByteSource) => decodeText(await readAll(source), source.name);
 const separatedBy =
-  (delimiter: string): Format['read'] =>
+  (...delimiters: string[]): Format['read'] =>
   async (source, form) =>
-    parseCsv(await textOf(source), source.name, delimiter, form);
+    parseCsv(await textOf(source), source.name, delimiters, form);
 
 /** Every other name is that of JSON Lines or of a JSON list. */
 const JSON_ROWS: Format = {
   endings: ['.jsonl', '.json'],
-  read: async (source) => parseRows(await textOf(source), source.name),
+  read: async (source) => {
+    const rows = parseRows(await textOf(source), source.name);
+    const columns = new Set<string>();
+    for (const { value } of rows) for (const name of Object.keys(value)) columns.add(name);
+    return { rows, columns };
+  },
 };
 
 const FORMATS: readonly Format[] = [
   JSON_ROWS,
-  { endings: ['.csv'], read: separatedBy(',') },
+  // Where a comma is in numbers, Excel parts cells by semicolons.
+  { endings: ['.csv'], read: separatedBy(',', ';', '\t') },
   { endings: ['.tsv'], read: separatedBy('\t') },
   {
     endings: ['.parquet'],
@@ -47,13 +53,23 @@ const SIGNATURES: readonly { start: string; what: string; ending?: string; wayOu
   { start: 'PK\x03\x04', what: 'a zip archive', wayOut: 'Unpack it first' },
 ];
 
-/** The rows of a file in the form that is asked for; {@link InputError} names file and row of what is wrong. */
-export async function readDataset<Row>(source: ByteSource, form: DataForm<Row>): Promise<Row[]> {
+/**
+ * The rows of a file in the form that is asked for; {@link InputError} names file and row of what is wrong. `onNotice` hears of
+ * columns that are not read.
+ */
+export async function readDataset<Row>(
+  source: ByteSource,
+  form: DataForm<Row>,
+  onNotice?: (line: string) => void,
+): Promise<Row[]> {
   const name = source.name.toLowerCase();
   const format = FORMATS.find(({ endings }) => endings.some((ending) => name.endsWith(ending))) ?? JSON_ROWS;
   await checkSignature(source, format);
-  const rows = await format.read(source, form);
-  return rows.flatMap(({ value, where }) => form.toRows(value, where));
+  const table = await format.read(source, form);
+  const rows = table.rows.flatMap(({ value, where }) => form.toRows(value, where));
+  const notice = unreadNotice(table, form, source.name);
+  if (notice !== undefined) onNotice?.(notice);
+  return rows;
 }
 
 async function checkSignature(source: ByteSource, { endings }: Format): Promise<void> {

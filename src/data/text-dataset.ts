@@ -1,16 +1,19 @@
 /**
- * Data for supervised fine-tuning: rows of `text`, of `messages`, or of `prompt` and `completion`. Checks each row and
- * names the one that is wrong; knows no tokens.
+ * Data for supervised fine-tuning: rows of `text`, of `messages`, or of `prompt` and `completion`. Where a row has several of
+ * them, TRL's order decides (`SFTTrainer._prepare_dataset`, 1.16). Checks each row and names the one that is wrong; knows no
+ * tokens.
  */
-import { InputError, listed, quote } from '../io/errors.ts';
-import type { JsonObject } from '../io/json.ts';
+import { own } from '../base/lookup.ts';
+import { InputError } from '../io/errors.ts';
+import { isObject } from '../io/json.ts';
+import { CHAT_COLUMNS, type ChatColumns, chatColumns } from './chat-columns.ts';
 import type { Message } from './chat-template.ts';
-import type { DataForm } from './data-form.ts';
+import { columnsOf, type DataForm, type RowValue, setOf } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
-import { isEmpty, side } from './preference-dataset.ts';
+import { isEmpty, side } from './messages.ts';
 
 /** A text or a conversation; what comes before the completion is `prompt`, where the two are told apart. */
-export interface TextRow {
+export interface TextRow extends ChatColumns {
   prompt?: string | Message[];
   completion: string | Message[];
   /** File and line, for messages. */
@@ -19,10 +22,13 @@ export interface TextRow {
 
 const COLUMNS = 'Give it "text", "messages", or "prompt" and "completion"';
 
+/** The first that a row has is what is learned. */
+const SETS = [['prompt', 'completion'], ['completion'], ['messages'], ['conversations'], ['text']] as const;
+
 /** Texts, as a form of data. */
 export const TEXTS: DataForm<TextRow> = {
-  columns: ['text', 'messages', 'prompt', 'completion'],
-  needed: [['text'], ['messages'], ['completion']],
+  columns: ['prompt', 'completion', 'messages', 'conversations', 'text', ...CHAT_COLUMNS],
+  needed: SETS,
   wayOut: COLUMNS,
   toRows: (value, where) => [toTextRow(value, where)],
 };
@@ -33,23 +39,28 @@ export function readTextRows(text: string, file: string): TextRow[] {
 }
 
 /** One row, checked. */
-export function toTextRow(value: JsonObject, where: string): TextRow {
-  const whole = (['text', 'messages'] as const).find(
-    (column) => value[column] !== undefined && value[column] !== null,
-  );
-  const column = whole ?? 'completion';
-  if (value[column] === undefined || value[column] === null) {
-    const found = listed(Object.keys(value).map((key) => quote(key)));
+export function toTextRow(value: RowValue, where: string): TextRow {
+  const column = setOf(value, SETS)?.at(-1);
+  if (column === undefined) {
+    const found = columnsOf(value);
     throw new InputError(where, `the row has nothing to learn from, only ${found}`, COLUMNS);
   }
-  const completion = side(value[column], column, where);
+  const completion = side(chatML(own(value, column)), column, where);
   if (isEmpty(completion)) {
     throw new InputError(where, `"${column}" is empty`, 'Write something, or remove the row');
   }
-  if (whole) return { completion, where };
-  const prompt = side(value.prompt ?? '', 'prompt', where);
+  const row = { completion, ...chatColumns(value, where), where };
+  if (column !== 'completion') return row;
+  const prompt = side(chatML(value.prompt ?? ''), 'prompt', where);
   if (typeof prompt !== typeof completion) {
     throw new InputError(where, '"prompt" and "completion" are not both text or both messages', COLUMNS);
   }
-  return { prompt, completion, where };
+  return { ...row, prompt };
+}
+
+/** Turns of `from` and `value` under the names that messages have (TRL's `maybe_convert_to_chatml`). */
+function chatML(value: unknown): unknown {
+  const isTurn = (turn: unknown) => isObject(turn) && typeof turn.from === 'string' && 'value' in turn;
+  if (!(Array.isArray(value) && value.every(isTurn))) return value;
+  return value.map(({ from: role, value: content, ...rest }) => ({ role, content, ...rest }));
 }

@@ -6,18 +6,21 @@
  */
 import { say, setting } from '../base/sentence.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
+import type { ChatColumns } from './chat-columns.ts';
 import type { Message } from './chat-template.ts';
 import type { TokenizedExample, TokenizedPair } from './packing.ts';
 import type { PreferenceRow } from './preference-dataset.ts';
-import type { Tokenizer } from './tokenizer.ts';
+import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
 export interface TokenizeOptions {
+  /** Embeddings of the model; a row with a token beyond them is refused. */
+  vocabSize?: number | undefined;
   /** Most tokens of prompt and completion; what is over is cut off the completion's end. */
   maxLength?: number | undefined;
 }
 
 /** A prompt and what may follow it, by the names of their columns. All are text, or all are messages. */
-export interface CompletionRow {
+export interface CompletionRow extends ChatColumns {
   prompt: string | Message[];
   completions: Readonly<Record<string, string | Message[]>>;
   /** File and line, for messages. */
@@ -30,10 +33,9 @@ export function tokenizePairs(
   tokenizer: Tokenizer,
   options?: TokenizeOptions,
 ): { pairs: TokenizedPair[]; notices: string[] } {
-  const completionRows = rows.map(({ prompt, chosen, rejected, where }) => ({
-    prompt,
+  const completionRows = rows.map(({ chosen, rejected, ...row }) => ({
+    ...row,
     completions: { chosen, rejected },
-    where,
   }));
   const { examples, notices } = tokenizeCompletions(completionRows, tokenizer, options);
   const pairs = examples.map(({ prompt, completions }) => {
@@ -47,7 +49,7 @@ export function tokenizePairs(
 export function tokenizeCompletions(
   rows: readonly CompletionRow[],
   tokenizer: Tokenizer,
-  { maxLength = Number.POSITIVE_INFINITY }: TokenizeOptions = {},
+  { maxLength = Number.POSITIVE_INFINITY, vocabSize = Number.POSITIVE_INFINITY }: TokenizeOptions = {},
 ): { examples: TokenizedExample[]; notices: string[] } {
   const shifted: number[] = [];
   const cut: number[] = [];
@@ -56,6 +58,7 @@ export function tokenizeCompletions(
   const examples = rows.map((row, index) => {
     const where = row.where ?? `row ${index + 1}`;
     const ids = located(where, () => encodeRow(row, tokenizer));
+    for (const whole of ids.wholes) requireEmbedded(tokenizer, whole, vocabSize, where);
     const length = Math.min(...ids.wholes.map((whole) => commonPrefix(ids.prompt, whole)));
     const prompt = ids.prompt.slice(0, length);
     if (length === 0) {
@@ -96,7 +99,7 @@ export function tokenizeCompletions(
 
 /** Ids of the prompt, and of the prompt with each completion. */
 function encodeRow(
-  { prompt, completions }: CompletionRow,
+  { prompt, completions, tools, chatTemplateKwargs }: CompletionRow,
   tokenizer: Tokenizer,
 ): { prompt: number[]; wholes: number[][] } {
   const all = Object.values(completions);
@@ -107,9 +110,10 @@ function encodeRow(
       wholes: all.map((completion) => encodeWithEos(prompt + (completion as string), tokenizer)),
     };
   }
+  const options = { tools, chatTemplateKwargs };
   return {
-    prompt: tokenizer.encodeChat(prompt, { addGenerationPrompt: true }),
-    wholes: all.map((completion) => tokenizer.encodeChat([...prompt, ...(completion as Message[])])),
+    prompt: tokenizer.encodeChat(prompt, { ...options, addGenerationPrompt: true }),
+    wholes: all.map((completion) => tokenizer.encodeChat([...prompt, ...(completion as Message[])], options)),
   };
 }
 

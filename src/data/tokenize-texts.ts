@@ -14,7 +14,7 @@ import {
   type TokenizeOptions,
   tokenizeCompletions,
 } from './tokenize-completions.ts';
-import type { Tokenizer } from './tokenizer.ts';
+import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
 export interface TokenizeTextOptions extends TokenizeOptions {
   /** Whether prompts are not learned; null or undefined: they are not, where there are any. */
@@ -25,8 +25,10 @@ export interface TokenizeTextOptions extends TokenizeOptions {
 export function tokenizeTexts(
   rows: readonly TextRow[],
   tokenizer: Tokenizer,
-  { maxLength = Number.POSITIVE_INFINITY, completionOnlyLoss }: TokenizeTextOptions = {},
+  options: TokenizeTextOptions = {},
 ): { examples: TokenizedExample[]; notices: string[] } {
+  const { maxLength = Number.POSITIVE_INFINITY, vocabSize = Number.POSITIVE_INFINITY } = options;
+  const { completionOnlyLoss } = options;
   const prompted = rows.filter(({ prompt }) => prompt !== undefined).length;
   if (prompted > 0 && completionOnlyLoss !== false) {
     const whole = rows.find(({ prompt }) => prompt === undefined);
@@ -34,30 +36,27 @@ export function tokenizeTexts(
       const what = 'the row has no prompt, others do';
       throw new InputError(whole.where ?? 'a row', what, 'Give all rows the same columns');
     }
-    const completionRows = rows.map(({ prompt = '', completion, where }) => ({
+    const completionRows = rows.map(({ prompt = '', completion, ...row }) => ({
+      ...row,
       prompt,
       completions: { completion },
-      where,
     }));
-    return tokenizeCompletions(completionRows, tokenizer, { maxLength });
+    return tokenizeCompletions(completionRows, tokenizer, { maxLength, vocabSize });
   }
   if (completionOnlyLoss) {
     throw new InputError('settings', 'completionOnlyLoss is on, and no row has a prompt', 'Leave it out');
   }
   const cut: number[] = [];
-  const examples = rows.map(({ prompt = '', completion, where = '' }, index) => {
-    const ids = located(where || `row ${index + 1}`, () =>
+  const examples = rows.map(({ prompt = '', completion, tools, chatTemplateKwargs, ...row }, index) => {
+    const where = row.where ?? `row ${index + 1}`;
+    const ids = located(where, () =>
       typeof completion === 'string'
         ? encodeWithEos((prompt as string) + completion, tokenizer)
-        : tokenizer.encodeChat([...(prompt as Message[]), ...completion]),
+        : tokenizer.encodeChat([...(prompt as Message[]), ...completion], { tools, chatTemplateKwargs }),
     );
-    if (ids.length < 2) {
-      throw new InputError(
-        where || `row ${index + 1}`,
-        'has no token to predict',
-        'Write more, or remove the row',
-      );
-    }
+    if (ids.length < 2)
+      throw new InputError(where, 'has no token to predict', 'Write more, or remove the row');
+    requireEmbedded(tokenizer, ids, vocabSize, where);
     if (ids.length > maxLength) cut.push(index + 1);
     return { prompt: ids.slice(0, 1), completions: [ids.slice(1, maxLength)] };
   });

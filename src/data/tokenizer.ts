@@ -3,19 +3,19 @@
  * work is done by Hugging Face's two libraries; this file reads their inputs, turns their failures into errors that
  * name the file, and settles the defaults as transformers does.
  */
-import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
+import type { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { InputError, quote, reason } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
-import { isObject, type Json, type JsonObject, parseJsonObject } from '../io/json.ts';
-import { ChatTemplate, type Message } from './chat-template.ts';
+import { isObject, type JsonObject } from '../io/json.ts';
+import { addedTokens } from './added-tokens.ts';
+import { type ChatOptions, ChatTemplate, type Message } from './chat-template.ts';
+import { correctedTokenizer } from './tokenizer-corrections.ts';
+import { readTokenizerFolder, type TemplateSource, TOKENIZER, templateFor } from './tokenizer-folder.ts';
+import { libraryTokenizer } from './tokenizer-library.ts';
 
-const TOKENIZER = 'tokenizer.json';
-const CONFIG = 'tokenizer_config.json';
-const SPECIAL = 'special_tokens_map.json';
-const TEMPLATE = 'chat_template.jinja';
+/** What a conversation is rendered with. */
+export type ChatTemplateOptions = Partial<ChatOptions>;
 
-/** More than any tokenizer has: the library looks each of them up in the list of all. */
-const MOST_ADDITIONAL = 2 ** 14;
 /** More ids than any vocabulary has. */
 const MOST_IDS = 2 ** 21;
 
@@ -33,24 +33,25 @@ export class Tokenizer {
   /** Whether encoding ends with EOS by the tokenizer's own rule. */
   readonly addsEos: boolean;
   private readonly tokenizer: HfTokenizer;
-  private readonly config: JsonObject;
+  private readonly cleansUp: boolean;
   /** Text of the special tokens by their name (`bos_token`), as a chat template sees them. */
   readonly special: Readonly<Record<string, string>>;
-  private readonly template: ChatTemplate | undefined;
+  private readonly templates: ReadonlyMap<string, TemplateSource>;
+  private readonly compiled = new Map<string, ChatTemplate>();
 
   private constructor(
     name: string,
     tokenizer: HfTokenizer,
-    config: JsonObject,
+    cleansUp: boolean,
     special: Record<string, string>,
-    template: ChatTemplate | undefined,
+    templates: ReadonlyMap<string, TemplateSource>,
   ) {
     this.name = name;
     this.file = `${name}/${TOKENIZER}`;
     this.tokenizer = tokenizer;
-    this.config = config;
+    this.cleansUp = cleansUp;
     this.special = special;
-    this.template = template;
+    this.templates = templates;
     const { bos_token: bos, eos_token: eos, pad_token: pad } = special;
     this.bosToken = bos;
     this.eosToken = eos;
@@ -60,25 +61,29 @@ export class Tokenizer {
     let highest = -1;
     for (const id of tokenizer.get_vocab().values()) highest = Math.max(highest, id);
     this.vocabSize = highest + 1;
+    if (templates.has('default')) this.compile('default');
     this.addsEos = this.eosId !== undefined && tokenizer.encode('a').ids.at(-1) === this.eosId;
   }
 
-  /** Reads `tokenizer.json` and, where they are, the files beside it. {@link InputError} names the file. */
+  /** Reads `tokenizer.json` and the files beside it that there are. {@link InputError} names the file that is wrong. */
   static async fromFiles(files: Files): Promise<Tokenizer> {
-    const optional = async (path: string): Promise<JsonObject> =>
-      (await files.exists(path)) ? parseJsonObject(await files.readText(path), `${files.name}/${path}`) : {};
+    const { json, config, special, added, templates } = await readTokenizerFolder(files);
     const file = `${files.name}/${TOKENIZER}`;
-    const json = parseJsonObject(await files.readText(TOKENIZER), file);
     refuseOddIds(json, file);
-    const config = await optional(CONFIG);
-    refuseManyTokens(config, `${files.name}/${CONFIG}`);
-    const special = specialTokens({ ...(await optional(SPECIAL)), ...config });
-    const apart = await files.exists(TEMPLATE);
-    const source = apart ? await files.readText(TEMPLATE) : chatTemplate(config.chat_template);
-    const place = `${files.name}/${apart ? TEMPLATE : CONFIG}`;
-    const template = source === undefined ? undefined : new ChatTemplate(source, place, special);
+    const splitsSpecial = config.split_special_tokens === true;
+    const tokens = addedTokens(json, added, file);
     try {
-      return new Tokenizer(files.name, new HfTokenizer(json, config), config, special, template);
+      return new Tokenizer(
+        files.name,
+        libraryTokenizer(correctedTokenizer(json, file), {
+          tokens,
+          eosToken: special.eos_token,
+          splitsSpecial,
+        }),
+        cleansUp(json, config),
+        special,
+        templates,
+      );
     } catch (cause) {
       if (cause instanceof InputError) throw cause;
       const what = `is not a tokenizer that can be read: ${reason(cause)}`;
@@ -86,13 +91,14 @@ export class Tokenizer {
     }
   }
 
-  /** The chat template as it is written. */
+  /** The chat template as it is written: that of conversations without tools. */
   get chatTemplate(): string | undefined {
-    return this.template?.source;
+    return this.templates.get('default')?.text;
   }
 
+  /** Whether conversations can be read, if need be by the name of a template. */
   get hasChatTemplate(): boolean {
-    return this.template !== undefined;
+    return this.templates.size > 0;
   }
 
   /** Whether ids mean the same tokens in both. */
@@ -122,7 +128,7 @@ export class Tokenizer {
     if (list.length === 0) return '';
     const options = {
       skip_special_tokens: skipSpecialTokens,
-      clean_up_tokenization_spaces: this.config.clean_up_tokenization_spaces === true,
+      clean_up_tokenization_spaces: this.cleansUp,
     };
     return this.served(() => this.tokenizer.decode(list, options), `cannot decode ids such as ${list[0]}`);
   }
@@ -133,17 +139,35 @@ export class Tokenizer {
   }
 
   /** A conversation as the model was trained to read it; `addGenerationPrompt` ends it where the answer starts. */
-  applyChatTemplate(messages: readonly Message[], { addGenerationPrompt = false } = {}): string {
-    if (!this.template) {
-      const wayOut = `Use plain text, or put a ${TEMPLATE} into the model's folder`;
-      throw new InputError(this.name, 'this model has no chat template, so it cannot read messages', wayOut);
-    }
-    return this.template.render(messages, addGenerationPrompt);
+  applyChatTemplate(messages: readonly Message[], options: ChatTemplateOptions = {}): string {
+    const { addGenerationPrompt = false, chatTemplateKwargs } = options;
+    const { chat_template: named, tools: own, ...kwargs } = chatTemplateKwargs ?? {};
+    const tools = own === undefined ? options.tools : (own as ChatOptions['tools']);
+    const template = this.templateOf(named, tools !== undefined && tools !== null);
+    return template.render(messages, { addGenerationPrompt, tools, chatTemplateKwargs: kwargs });
   }
 
   /** Token ids of a conversation. The template writes the special tokens itself. */
-  encodeChat(messages: readonly Message[], options: { addGenerationPrompt?: boolean } = {}): number[] {
+  encodeChat(messages: readonly Message[], options: ChatTemplateOptions = {}): number[] {
     return this.encode(this.applyChatTemplate(messages, options), { addSpecialTokens: false });
+  }
+
+  /** The template that `named` names or is itself; without it that of the model. */
+  private templateOf(named: unknown, hasTools: boolean): ChatTemplate {
+    if (typeof named !== 'string') {
+      templateFor(this.templates, hasTools, this.name);
+      return this.compile(hasTools && this.templates.has('tool_use') ? 'tool_use' : 'default');
+    }
+    return this.templates.has(named) ? this.compile(named) : new ChatTemplate(named, this.name, this.special);
+  }
+
+  private compile(name: string): ChatTemplate {
+    const known = this.compiled.get(name);
+    if (known) return known;
+    const { text, file } = this.templates.get(name) as TemplateSource;
+    const template = new ChatTemplate(text, file, this.special);
+    this.compiled.set(name, template);
+    return template;
   }
 
   /** What the library gives; what a file makes it stumble over shows only when it works. */
@@ -157,14 +181,20 @@ export class Tokenizer {
   }
 }
 
-/** Throws {@link InputError} where the tokenizer has ids that a model of `vocabSize` embeddings does not. */
-export function requireVocabulary(tokenizer: Pick<Tokenizer, 'name' | 'vocabSize'>, vocabSize: number): void {
-  if (tokenizer.vocabSize <= vocabSize) return;
-  throw new InputError(
-    `${tokenizer.name}/${TOKENIZER}`,
-    `has ${tokenizer.vocabSize} tokens, the model has embeddings for ${vocabSize}`,
-    'Use the tokenizer that belongs to the model',
-  );
+/**
+ * Throws {@link InputError} for a text's token that a model of `vocabSize` embeddings has none for. A tokenizer may have such
+ * tokens, as long as no text uses them: Gemma 3's has one for images that its small models never see.
+ */
+export function requireEmbedded(
+  tokenizer: Tokenizer,
+  ids: readonly number[],
+  vocabSize: number,
+  where: string,
+): void {
+  const beyond = ids.find((id) => id >= vocabSize);
+  if (beyond === undefined) return;
+  const what = `holds ${quote(tokenizer.token(beyond))}, which is token ${beyond}, and the model has embeddings for ${vocabSize}`;
+  throw new InputError(where, what, 'Leave it out, or use the tokenizer that belongs to the model');
 }
 
 /** Throws {@link InputError} for what is no token id of a model of `vocabSize` embeddings. */
@@ -195,25 +225,9 @@ function refuseOddIds({ model, added_tokens: added }: JsonObject, file: string):
   }
 }
 
-function refuseManyTokens({ additional_special_tokens: more }: JsonObject, file: string): void {
-  if (!Array.isArray(more) || more.length <= MOST_ADDITIONAL) return;
-  const what = `has ${more.length} additional special tokens, at most ${MOST_ADDITIONAL} are read`;
-  throw new InputError(file, what, 'Fetch the file again');
-}
-
-/** The `…_token` entries: plain text, or the `content` of an object. */
-function specialTokens(config: JsonObject): Record<string, string> {
-  const tokens = Object.entries(config).flatMap(([name, value]): [string, string][] => {
-    const text = isObject(value) ? value.content : value;
-    return name.endsWith('_token') && typeof text === 'string' ? [[name, text]] : [];
-  });
-  return Object.fromEntries(tokens);
-}
-
-/** `chat_template` of the configuration: a text, or a list of named ones whose "default" is taken. */
-function chatTemplate(value: Json | undefined): string | undefined {
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return undefined;
-  const named = value.filter(isObject).find(({ name }) => name === 'default');
-  return typeof named?.template === 'string' ? named.template : undefined;
+/** Whether spaces before punctuation go when ids are decoded. BPE is not asked, since it would lose what was there. */
+function cleansUp({ model }: JsonObject, config: JsonObject): boolean {
+  const isBpe = isObject(model) && (model.type === 'BPE' || (model.type === undefined && 'merges' in model));
+  const isForced = config.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output === true;
+  return config.clean_up_tokenization_spaces === true && (!isBpe || isForced);
 }

@@ -55,7 +55,7 @@ export function printable(text: string, limit = 80): string {
 export function quote(value: unknown, limit = 80): string {
   let text: string;
   try {
-    text = JSON.stringify(value) ?? String(value);
+    text = typeof value === 'bigint' ? `${value}` : (JSON.stringify(value) ?? String(value));
   } catch {
     text = 'something nested too deeply'; // a hostile value can exhaust the stack
   }

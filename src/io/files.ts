@@ -19,24 +19,39 @@ export interface Files {
   /** The whole file as UTF-8, refused where it is not. */
   readText(path: string): Promise<string>;
   exists(path: string): Promise<boolean>;
+  /** Names of the files that lie in `folder` itself; undefined where nothing lists them. */
+  list?(folder: string): Promise<string[] | undefined>;
 }
 
 /** A folder in memory: contents by path. */
 export function memoryFiles(contents: Record<string, Uint8Array | string>, name = 'memory'): Files {
-  return filesOf(name, async (path) => {
+  const find = async (path: string) => {
     const content = own(contents, path);
     if (content === undefined) return undefined;
     const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : ownBytes(content);
     return memorySource(bytes, `${name}/${path}`);
-  });
+  };
+  const list = async (folder: string) => namesIn(folder, Object.keys(contents));
+  return filesOf(name, find, undefined, list);
 }
 
 /** Files that a person picked or dropped in a page, by path. */
 export function blobFiles(blobs: Record<string, Blob>, name = 'the chosen files'): Files {
-  return filesOf(name, async (path) => {
+  const find = async (path: string) => {
     const blob = own(blobs, path);
     return blob && blobSource(blob, `${name}/${path}`);
-  });
+  };
+  const list = async (folder: string) => namesIn(folder, Object.keys(blobs));
+  return filesOf(name, find, undefined, list);
+}
+
+/** Of all `paths` the names of the files that lie in `folder` itself. */
+export function namesIn(folder: string, paths: Iterable<string>): string[] {
+  const prefix = `${folder}/`;
+  return [...paths]
+    .filter((path) => path.startsWith(prefix) && !path.includes('/', prefix.length))
+    .map((path) => path.slice(prefix.length))
+    .filter(staysInside);
 }
 
 /**
@@ -47,6 +62,7 @@ export function filesOf(
   name: string,
   find: (path: string) => Promise<ByteSource | undefined>,
   has: (path: string) => Promise<boolean> = async (path) => (await find(path)) !== undefined,
+  list?: (folder: string) => Promise<string[] | undefined>,
 ): Files {
   const open = async (path: string): Promise<ByteSource> => {
     const source = await find(inside(path, name));
@@ -56,7 +72,14 @@ export function filesOf(
   };
   const read = async (path: string) => readAll(await open(path));
   const readText = async (path: string): Promise<string> => decodeText(await read(path), `${name}/${path}`);
-  return { name, open, read, readText, exists: async (path) => has(inside(path, name)) };
+  return {
+    name,
+    open,
+    read,
+    readText,
+    exists: async (path) => has(inside(path, name)),
+    ...(list && { list: async (folder) => list(inside(folder, name)) }),
+  };
 }
 
 /** UTF-8 to text; {@link InputError} where the bytes are not UTF-8. */

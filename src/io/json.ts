@@ -42,7 +42,7 @@ export function parseJsonObject(text: string, file: string): JsonObject {
 }
 
 export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Number);
 }
 
 /** The kind of a value, for a message: `a string`, `a list`. */
@@ -50,6 +50,8 @@ export function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'bigint' || value instanceof Number) return 'a number';
+  if (Number.isNaN(value)) return 'NaN, which stands for a missing value';
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 

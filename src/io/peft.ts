@@ -5,14 +5,15 @@
  *
  * Format: https://huggingface.co/docs/peft/developer_guides/checkpoint
  */
-import { InputError, listed, printable, quote } from './errors.ts';
+import { adapterTensors } from './adapter-tensors.ts';
+import { InputError, listed, quote } from './errors.ts';
 import type { Files } from './files.ts';
-import { toFloat32, toFloat32Bytes } from './float.ts';
+import { toFloat32Bytes } from './float.ts';
 import { Fields, isObject, type Json, parseJsonObject } from './json.ts';
 import type { LoraConfig } from './lora-settings.ts';
 import { hasHead, headFields, headTensor, takeHead } from './peft-head.ts';
-import { parseSafetensors, type StoredTensor, type TensorToWrite, writeSafetensors } from './safetensors.ts';
-import { ALL_LINEAR, matchTargets, namesOf, shortNames } from './target-modules.ts';
+import { parseSafetensors, type TensorToWrite, writeSafetensors } from './safetensors.ts';
+import { isAllLinear, matchTargets, namesOf, shortNames } from './target-modules.ts';
 
 export type { LoraConfig };
 
@@ -46,12 +47,10 @@ export interface Adapter {
 
 export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
 export const ADAPTER_CONFIG = 'adapter_config.json';
+const PICKLE = 'adapter_model.bin';
 export type AdapterFiles = Record<typeof ADAPTER_WEIGHTS | typeof ADAPTER_CONFIG, Uint8Array<ArrayBuffer>>;
 
 const PREFIX = 'base_model.model.';
-/** Names of modules are not longer than that. */
-const KEY = /^base_model\.model\.(.{1,512})\.lora_(A|B)\.weight$/;
-
 /** What B·A·x of a layer is multiplied with: α/r, rsLoRA α/√r. */
 export function loraScale(
   { loraAlpha, useRslora }: Pick<LoraConfig, 'loraAlpha' | 'useRslora'>,
@@ -122,12 +121,20 @@ export async function readAdapter(files: Files): Promise<Adapter> {
 
   const r = fields.integer('r', undefined, 1, 2 ** 16);
   const weightsFile = `${files.name}/${ADAPTER_WEIGHTS}`;
+  if (!(await files.exists(ADAPTER_WEIGHTS)) && (await files.exists(PICKLE))) {
+    const what = `the weights are in ${PICKLE}, a Python pickle, which is not read`;
+    throw new InputError(
+      weightsFile,
+      what,
+      'Load the adapter with PEFT and save it again, which writes safetensors',
+    );
+  }
   const { tensors: all } = parseSafetensors(await files.read(ADAPTER_WEIGHTS), weightsFile);
   const { head, others: tensors } = hasHead(fields)
     ? takeHead(all, weightsFile)
     : { head: undefined, others: all };
   // A rank of its own is seen in the layer's shapes, whatever the pattern that selects it.
-  const weights = pairs(tensors, isOff(fields.get('rank_pattern')) ? r : undefined, weightsFile);
+  const weights = adapterTensors(tensors, isOff(fields.get('rank_pattern')) ? r : undefined, weightsFile);
   const loraAlpha = fields.positive('lora_alpha', 8);
   setAlphas(weights, fields);
   const config: LoraConfig = {
@@ -199,61 +206,16 @@ function byName(weights: Adapter['weights']): [string, LoraWeights][] {
   return [...weights].sort(([x], [y]) => (x < y ? -1 : 1));
 }
 
-/** A and B of each module, in the modules' order by name, of rank `rank` if given; all odd tensors are listed at once. */
-function pairs(
-  tensors: ReadonlyMap<string, StoredTensor>,
-  rank: number | undefined,
-  file: string,
-): Adapter['weights'] {
-  const halves = new Map<string, { A?: StoredTensor; B?: StoredTensor }>();
-  const odd: string[] = [];
-  for (const [name, tensor] of tensors) {
-    const [, module, half] = KEY.exec(name) ?? [];
-    if (module === undefined) {
-      odd.push(quote(name));
-      continue;
-    }
-    halves.set(module, { ...halves.get(module), [half as 'A' | 'B']: tensor });
-  }
-  if (odd.length > 0) {
-    throw new InputError(
-      file,
-      `not LoRA weights of linear layers: ${listed(odd)}`,
-      'Only those are supported',
-    );
-  }
-  if (halves.size === 0)
-    throw new InputError(file, 'holds no LoRA weights', 'Check that it is the right file');
-  const weights: Adapter['weights'] = new Map();
-  for (const [module, { A, B }] of [...halves].sort(([x], [y]) => (x < y ? -1 : 1))) {
-    if (!A || !B)
-      throw new InputError(file, `${printable(module)} has no lora_${A ? 'B' : 'A'}`, 'Fetch the file again');
-    const r = rank ?? A.shape[0] ?? 0;
-    checkHalf(A, 0, `(${r}, in)`, r);
-    checkHalf(B, 1, `(out, ${r})`, r);
-    const [width, out] = [A.shape[1], B.shape[0]];
-    weights.set(module, { a: toFloat32(A).slice(), b: toFloat32(B).slice(), r, in: width, out });
-  }
-  return weights;
-}
-
-/** Throws unless the tensor is a matrix whose side `axis` is the rank. */
-function checkHalf({ shape, where }: StoredTensor, axis: number, expected: string, r: number): void {
-  if (shape.length === 2 && !shape.includes(0) && shape[axis] === r) return;
-  const what = `shape (${listed(shape)}) is not ${expected}`;
-  throw new InputError(where, what, `The adapter's rank is r = ${r} there`);
-}
-
 /** Settings that select some of the layers that `target_modules` name. */
 const NARROWING = ['layers_to_transform', 'layers_pattern', 'exclude_modules'];
 
 /**
- * `target_modules` as a list, each in use and none missing. "all-linear" is read off the weights; so is a pattern, and
- * what is narrowed down to some layers, by the modules' full names.
+ * The names of `target_modules` that are in use, one for each of the weights: PEFT lets others pass. "all-linear" is read off the
+ * weights; so is a pattern, and what is narrowed down to some layers, by the modules' full names.
  */
 function targetModules(fields: Fields, modules: string[]): string[] {
   const value = fields.get('target_modules');
-  if (value === undefined || value === ALL_LINEAR) return shortNames(modules);
+  if (value === undefined || isAllLinear(value)) return shortNames(modules);
   if (typeof value === 'string' || NARROWING.some((name) => !isOff(fields.get(name) ?? false)))
     return modules;
   if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) {
@@ -262,14 +224,15 @@ function targetModules(fields: Fields, modules: string[]): string[] {
   const targets = value as string[];
   const { unused, meant } = matchTargets(targets, modules);
   const unnamed = modules.filter((module) => !meant.has(module));
-  if (unused.length > 0 || unnamed.length > 0) {
+  if (unnamed.length > 0) {
     throw new InputError(
       `${fields.file}, "target_modules"`,
-      `named without weights: ${listed(unused)}; weights without a name: ${listed(unnamed)}`,
+      `names none of these weights: ${listed(unnamed)}`,
       'The two adapter files do not belong together',
     );
   }
-  return targets;
+  const idle = new Set(unused);
+  return targets.filter((target) => !idle.has(target));
 }
 
 /**

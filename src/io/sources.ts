@@ -174,7 +174,7 @@ const SINGLE_FILES: Readonly<Record<string, (file: ByteSource, folder: Files) =>
     const has = async (path: string) => path === MODEL_WEIGHTS || folder.exists(path);
     const find = async (path: string) =>
       path === MODEL_WEIGHTS ? file : (await has(path)) ? folder.open(path) : undefined;
-    return filesOf(file.name, find, has);
+    return filesOf(file.name, find, has, folder.list);
   },
 };
 
@@ -203,7 +203,9 @@ export async function openSingleFile(folder: Files, path: string): Promise<Files
 function subfolder(folder: Files, below: string): Files {
   const at = (path: string) => `${below}/${path}`;
   const has = (path: string) => folder.exists(at(path));
-  return filesOf(folder.name, async (path) => ((await has(path)) ? folder.open(at(path)) : undefined), has);
+  const find = async (path: string) => ((await has(path)) ? folder.open(at(path)) : undefined);
+  const { list } = folder;
+  return filesOf(folder.name, find, has, list && ((path) => list(at(path))));
 }
 
 function endingOf(path: string): string {

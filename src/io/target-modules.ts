@@ -7,6 +7,10 @@ import { InputError, listed, quote } from './errors.ts';
 /** Stands for every linear layer but the head, as in PEFT. */
 export const ALL_LINEAR = 'all-linear';
 
+export function isAllLinear(targets: unknown): boolean {
+  return typeof targets === 'string' && targets.toLowerCase() === ALL_LINEAR;
+}
+
 /**
  * The full names out of `modules` (`model.layers.0.self_attn.q_proj`, …) that `targets` select: a target is a full
  * name or the last parts of one. Throws {@link InputError} with all the unknown targets and the valid ones.
@@ -15,7 +19,7 @@ export function resolveTargetModules(
   targets: string | readonly string[],
   modules: readonly string[],
 ): string[] {
-  if (targets === ALL_LINEAR) return modules.filter((module) => module !== 'lm_head');
+  if (isAllLinear(targets)) return modules.filter((module) => module !== 'lm_head');
   const list = typeof targets === 'string' ? [targets] : targets;
   const { unused: unknown, meant } = matchTargets(list, modules);
   if (unknown.length > 0 || list.length === 0) {

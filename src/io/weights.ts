@@ -1,6 +1,6 @@
 /**
  * The weights of a Hugging Face folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names, or the
- * GGUF file that stands for a folder.
+ * GGUF file that stands for a folder; the first that there is, as for transformers (5.24).
  * Gives tensors as stored; which of them a model needs, and in which shape, is the model's business. Also what else
  * such a folder holds, by name.
  */
@@ -15,11 +15,14 @@ export const GENERATION_CONFIG = 'generation_config.json';
 export const MODEL_WEIGHTS = 'model.safetensors';
 export const MODEL_INDEX = 'model.safetensors.index.json';
 export const MODEL_GGUF = 'model.gguf';
+/** Chat templates beside that of the model. */
+const TEMPLATE_FOLDER = 'chat_templates';
 /** What belongs to a model beside configuration and weights, and is the same in one made of it. */
 const CARRIED = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
+  'added_tokens.json',
   'chat_template.jinja',
   GENERATION_CONFIG,
 ];
@@ -27,7 +30,9 @@ const CARRIED = [
 /** The files of the tokenizer and of generation, those that there are. */
 export async function carriedFiles(source: Files): Promise<Record<string, Uint8Array>> {
   const contents: Record<string, Uint8Array> = {};
-  for (const name of CARRIED) if (await source.exists(name)) contents[name] = await source.read(name);
+  const templates = (await source.list?.(TEMPLATE_FOLDER)) ?? [];
+  const names = [...CARRIED, ...templates.map((name) => `${TEMPLATE_FOLDER}/${name}`)];
+  for (const name of names) if (await source.exists(name)) contents[name] = await source.read(name);
   return contents;
 }
 
@@ -37,12 +42,37 @@ export async function weightsFile(files: Files): Promise<string> {
   return MODEL_WEIGHTS;
 }
 
+/** Weights in files that run code as they are read. */
+const PICKLES = ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'model.pth'];
+
+async function withoutWeights(files: Files): Promise<InputError> {
+  const there = await Promise.all(PICKLES.map(async (path) => ((await files.exists(path)) ? [path] : [])));
+  const [pickle] = there.flat();
+  const where = `${files.name}/${MODEL_WEIGHTS}`;
+  if (pickle === undefined) {
+    return new InputError(
+      where,
+      `there is no file ${quote(MODEL_WEIGHTS)} in ${files.name}`,
+      'Check the folder',
+    );
+  }
+  const what = `the weights are in ${pickle}, a Python pickle, which is not read`;
+  return new InputError(
+    where,
+    what,
+    'Load the model with transformers and save it again, which writes safetensors',
+  );
+}
+
 /** All tensors of the model in `files`, by name; their bytes are read when they are asked for. */
 export async function openWeights(files: Files): Promise<Map<string, TensorSource>> {
   const file = await weightsFile(files);
   if (file === MODEL_GGUF) return (await openGguf(await files.open(file))).tensors;
   const read = async (path: string) => (await openSafetensors(await files.open(path))).tensors;
-  if (file === MODEL_WEIGHTS) return read(file);
+  if (file === MODEL_WEIGHTS) {
+    if (!(await files.exists(file))) throw await withoutWeights(files);
+    return read(file);
+  }
 
   const index = `${files.name}/${MODEL_INDEX}`;
   const places = parseJsonObject(await files.readText(MODEL_INDEX), index).weight_map;

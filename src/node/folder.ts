@@ -20,6 +20,10 @@ export function folderFiles(dir: string): Files {
     dir.replace(/(?<=.)\/+$/, ''),
     (path) => fileSource(join(dir, path)),
     async (path) => (await stat(join(dir, path)).catch(() => undefined))?.isFile() ?? false,
+    async (folder) => {
+      const found = await readdir(join(dir, folder), { withFileTypes: true }).catch(() => []);
+      return found.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+    },
   );
 }
 

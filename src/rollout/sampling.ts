@@ -8,7 +8,7 @@ import type { Message } from '../data/chat-template.ts';
 import { packExamples, type TokenizedExample, type TokenizedSequence } from '../data/packing.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { notice } from '../data/tokenize-completions.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
+import { requireEmbedded, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
@@ -70,6 +70,7 @@ export function tokenizePrompts(
       const wayOut = 'Write something, or use a tokenizer that adds a BOS token';
       throw new InputError(where, 'the prompt has no tokens', wayOut);
     }
+    requireEmbedded(tokenizer, prompt, config.vocabSize, where);
     if (prompt.length > room) {
       const what = `the prompt's ${prompt.length} tokens leave no room for ${maxCompletionLength} new ones in the ${config.maxPositionEmbeddings} positions of ${name}`;
       throw new InputError(

@@ -16,7 +16,7 @@ import { shuffle } from '../data/random.ts';
 import type { TextRow } from '../data/text-dataset.ts';
 import { tokenizeCompletions, tokenizePairs } from '../data/tokenize-completions.ts';
 import { tokenizeTexts } from '../data/tokenize-texts.ts';
-import { requireTokenIds, requireVocabulary, type Tokenizer } from '../data/tokenizer.ts';
+import { requireTokenIds, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 
@@ -79,8 +79,8 @@ export function prepareBoth<Dataset extends readonly unknown[]>(
 /** Each a prompt with its chosen and its rejected completion. Throws {@link InputError}. */
 export function preparePairs(dataset: PairDataset, context: DataContext): Prepared {
   if (isTokenized(dataset)) return ofIds((dataset as readonly TokenizedPair[]).map(exampleOf), context);
-  const { tokenizer, maxLength } = textContext(context);
-  const { pairs, notices } = tokenizePairs(dataset as readonly PreferenceRow[], tokenizer, { maxLength });
+  const { tokenizer, ...options } = textContext(context);
+  const { pairs, notices } = tokenizePairs(dataset as readonly PreferenceRow[], tokenizer, options);
   return { examples: pairs.map(exampleOf), notices };
 }
 
@@ -98,13 +98,12 @@ export function prepareLabelled(dataset: LabelledDataset, context: DataContext):
     );
   }
   const rows = dataset as readonly LabelledRow[];
-  const { tokenizer, maxLength } = textContext(context);
-  const completionRows = rows.map(({ prompt, completion, where }) => ({
-    prompt,
+  const { tokenizer, ...options } = textContext(context);
+  const completionRows = rows.map(({ completion, label: _, ...row }) => ({
+    ...row,
     completions: { completion },
-    where,
   }));
-  const { examples, notices } = tokenizeCompletions(completionRows, tokenizer, { maxLength });
+  const { examples, notices } = tokenizeCompletions(completionRows, tokenizer, options);
   const labels = rows.map(({ label }) => ({ columns: labelled(label) }));
   return { examples: examples.map((example, i) => ({ ...example, ...labels[i] })), notices };
 }
@@ -135,8 +134,8 @@ export function prepareTexts(
     });
     return ofIds(examples, context);
   }
-  const { tokenizer, maxLength } = textContext(context);
-  return tokenizeTexts(dataset as readonly TextRow[], tokenizer, { maxLength, completionOnlyLoss });
+  const { tokenizer, ...options } = textContext(context);
+  return tokenizeTexts(dataset as readonly TextRow[], tokenizer, { ...options, completionOnlyLoss });
 }
 
 /**
@@ -188,15 +187,15 @@ function ofIds(examples: readonly TokenizedExample[], { model }: DataContext): P
   return { examples, notices: [] };
 }
 
-/** For rows of text a tokenizer is needed, and the model's own limit holds beside `maxLength`. */
+/** For rows of text a tokenizer is needed, and the model's own limits hold beside `maxLength`. */
 function textContext({ model, tokenizer, maxLength }: DataContext): {
   tokenizer: Tokenizer;
   maxLength: number;
+  vocabSize: number;
 } {
   const { maxPositionEmbeddings, vocabSize } = model.config;
   if (!tokenizer) {
     throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
   }
-  requireVocabulary(tokenizer, vocabSize);
-  return { tokenizer, maxLength: Math.min(maxLength, maxPositionEmbeddings) };
+  return { tokenizer, maxLength: Math.min(maxLength, maxPositionEmbeddings), vocabSize };
 }

@@ -7,7 +7,7 @@ import { encodeSequence } from '../data/comparison-dataset.ts';
 import { packExamples, type TokenizedExample, type TokenizedSequence } from '../data/packing.ts';
 import { upToScored } from '../data/scored-token.ts';
 import { encodeWithEos } from '../data/tokenize-completions.ts';
-import { requireTokenIds, requireVocabulary, Tokenizer } from '../data/tokenizer.ts';
+import { requireTokenIds, Tokenizer } from '../data/tokenizer.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { InputError } from '../io/errors.ts';
 import type { Adapter } from '../io/peft.ts';
@@ -85,8 +85,7 @@ export class RewardModel {
     { tokenizer, scoredToken = 'auto', name }: RewardModelOptions,
   ) {
     const { model } = parts;
-    const { vocabSize, eosTokenIds } = model.config;
-    if (tokenizer) requireVocabulary(tokenizer, vocabSize);
+    const { eosTokenIds } = model.config;
     this.tokenizer = tokenizer;
     this.name = name ?? lastPart(model.name);
     this.padTokenId = skippedToken(scoredToken, { tokenizer, modelPadId: model.padTokenId, eosTokenIds });

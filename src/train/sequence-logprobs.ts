@@ -25,7 +25,8 @@ export interface ScoreOptions {
 
 /**
  * For every sequence log π(token | all before it) of its completion's tokens, under the model with the adapters that are
- * switched on. {@link InputError} for a token the model does not have, or more tokens than it has positions.
+ * switched on. {@link InputError} for a token the model does not have, more tokens than it has positions, and a model whose
+ * numbers are none.
  */
 export async function sequenceLogprobs(
   model: CausalLM,
@@ -64,7 +65,10 @@ async function scored(
   const results: SequenceScores[] = [];
   for (const batch of inBatches(sequences, batchTokens)) {
     signal?.throwIfAborted();
-    results.push(...(await score(model, batch, temperature, withEntropies)));
+    for (const scores of await score(model, batch, temperature, withEntropies)) {
+      requireNumbers(scores.logprobs, results.length);
+      results.push(scores);
+    }
     onProgress?.(results.length, sequences.length);
   }
   return results;
@@ -94,6 +98,17 @@ async function score(
     const start = packed.sequenceOffsets[s];
     return { logprobs: rows.slice(start, end), entropies: entropies?.slice(start, end) ?? nothing };
   });
+}
+
+/** Broken weights show in what they make of a text. */
+function requireNumbers(values: Float32Array, index: number): void {
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  throw new InputError(
+    `sequence ${index + 1}, completion token ${at + 1}`,
+    `the model's log-probability is ${values[at]}`,
+    'Look for NaN in the weights and in the adapters, or lower the learning rate that trained them',
+  );
 }
 
 /** Runs of sequences of at most `batchTokens` tokens, neighbors with the same prompt as one example. */

@@ -111,7 +111,8 @@ describe('look-ups by names that every object answers to', () => {
 
   it('leave a CSV label as it is written', () => {
     for (const name of INHERITED) {
-      const [row] = parseCsv(`prompt,completion,label\na,b,${name}\n`, 'x.csv', ',', LABELLED);
+      const { rows } = parseCsv(`prompt,completion,label\na,b,${name}\n`, 'x.csv', [','], LABELLED);
+      const [row] = rows;
       expect(row?.value.label).to.equal(name);
     }
   });

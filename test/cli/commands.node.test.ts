@@ -4,6 +4,8 @@ import { expect } from 'chai';
 import { withGpu } from '../../src/cli/open.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 import { DeviceLostError } from '../../src/gpu/errors.ts';
+import { parseSafetensors, type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
+import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { relativeL2 } from '../reference/compare.ts';
 import { tinyLlama, tinyLlamaAdapter } from '../reference/fixtures.ts';
 import { readFixture } from '../support/files.ts';
@@ -127,6 +129,43 @@ describe('cli: commands', () => {
     const { code, error } = await workshop.run(['generate', '--model', model, ...args, '--min-p', '2']);
     expect(code).to.equal(1);
     expect(error.message).to.include('minP').and.include('a number from 0 to 1');
+  });
+
+  it('generate: an empty prompt goes on from BOS, where the tokenizer puts one', async () => {
+    const written = async (folder: string) =>
+      workshop.run([
+        'generate',
+        '--model',
+        folder,
+        '--prompt',
+        '',
+        '--max-tokens',
+        '4',
+        '--temperature',
+        '0',
+      ]);
+    const { code, json } = await written(model);
+    expect(code).to.equal(0);
+    const [{ prompt, ids, text }] = (json as unknown as Written).results as [Written['results'][0]];
+    expect(prompt).to.equal('');
+    expect(ids).to.not.deep.equal([]);
+    expect(text).to.not.equal('');
+    const without = { 'tokenizer.json': JSON.stringify({ ...trl.tokenizer, post_processor: null }) };
+    const refused = await written(await workshop.model('without-bos', without));
+    expect(refused.code).to.equal(1);
+    expect(refused.error.message).to.include('prompt 1').and.include('BOS');
+  });
+
+  it('logprobs: numbers that are none are an error', async () => {
+    const { tensors } = parseSafetensors(tinyLlama.files.get('model.safetensors')!, 'tiny');
+    const norm = tensors.get('model.norm.weight')!;
+    const data = new Uint8Array(norm.data.length).fill(0xff);
+    const weights = new Map<string, TensorToWrite>(tensors).set('model.norm.weight', { ...norm, data });
+    const broken = await workshop.model('broken', { 'model.safetensors': writeSafetensors(weights) });
+    const input = await workshop.write('one.jsonl', lines([{ ids: [1, 5] }]));
+    const { code, error } = await workshop.run(['logprobs', '--model', broken, '--input', input]);
+    expect(code).to.equal(1);
+    expect(error.message).to.include('sequence 1').and.include('NaN').and.include('weights');
   });
 
   it('stops when it is asked to', async () => {

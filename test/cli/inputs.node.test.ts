@@ -170,7 +170,14 @@ describe('cli: bad input', () => {
         'config.json': JSON.stringify({ ...CONFIG, vocab_size: 50 }),
         'model.safetensors': weights,
       });
-      await expectRefusal(workshop.dpo({ '--model': model }), 'tokenizer.json', '80 tokens', '50');
+      await expectRefusal(
+        workshop.dpo({ '--model': model }),
+        'pairs.jsonl, line 1',
+        'token 67',
+        'embeddings for 50',
+      );
+      const generate = ['generate', '--model', model, '--prompt', 'the sky', '--max-tokens', '2'];
+      await expectRefusal(generate, 'prompt 1', 'embeddings for 50');
     });
   });
 

@@ -9,7 +9,7 @@ import { expectRefused, failureOf } from '../io/refused.ts';
 const SPECIAL = { bos_token: '<s>', eos_token: '</s>' };
 const user = { role: 'user', content: 'hi' };
 const render = (source: string, messages: readonly Message[] = [user]) =>
-  new ChatTemplate(source, 'tiny', SPECIAL).render(messages, false);
+  new ChatTemplate(source, 'tiny', SPECIAL).render(messages, { addGenerationPrompt: false });
 const rendered: Record<string, (string | null)[][]> = fixture.rendered;
 
 describe('data/chat-template', () => {
@@ -31,7 +31,7 @@ describe('data/chat-template', () => {
     const source = '{% for name, value in messages[0].items() %}{{ name }}={{ value }};{% endfor %}';
     expect(render(source, [{ ...user, tool_calls: null, n: 1 }])).to.equal('role=user;content=hi;n=1;');
     expect(render('{{ messages[0].reasoning_content }}', [{ ...user, reasoning: 'r' }])).to.equal('r');
-    expect(render('{{ tools is none }} {{ documents is none }} {{ bos_token }}')).to.equal('true true <s>');
+    expect(render('{{ tools is none }} {{ documents is none }} {{ bos_token }}')).to.equal('True True <s>');
   });
 
   it('says dates in English', () => {
@@ -56,7 +56,7 @@ describe('data/chat-template', () => {
       "{'a': 1} != {'a': 2}": true,
     };
     for (const [test, expected] of Object.entries(cases)) {
-      expect(render(`{{ ${test} }}`), test).to.equal(String(expected));
+      expect(render(`{{ ${test} }}`), test).to.equal(expected ? 'True' : 'False');
     }
   });
 
@@ -81,23 +81,58 @@ describe('data/chat-template', () => {
 
   describe('of a hostile file', () => {
     const loop = (body: string, times = 10 ** 5) => `{% for i in range(${times}) %}${body}{% endfor %}`;
-    const grow = (start: string, step: string) =>
-      `{% set ns = namespace(x=${start}) %}${loop(`{% set ns.x = ${step} %}`, 64)}`;
+    const grow = (start: string, step: string, times = 64) =>
+      `{% set ns = namespace(x=${start}) %}${loop(`{% set ns.x = ${step} %}`, times)}`;
     const CASES: Record<string, [source: string, message: string]> = {
       'that never ends': [loop(loop(loop('x'))), 'steps'],
       'of endless calls': ['{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}', 'render these messages'],
-      'that doubles a text': [grow("'xy'", 'ns.x + ns.x'), 'characters'],
-      'that doubles a list': [grow('[1]', 'ns.x + ns.x'), 'elements'],
+      'that doubles a text': [grow("'xy'", 'ns.x + ns.x'), 'steps'],
+      'that doubles a list': [grow('[1]', 'ns.x + ns.x'), 'steps'],
       'that counts too far': ['{{ range(1000000000000) }}', 'range()'],
+      'that prints lists which hold each other': [
+        '{% set ns = namespace(x=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}',
+        'steps',
+      ],
+      'that compares them': [
+        '{% set ns = namespace(x=[1], y=[1]) %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x] %}{% set ns.y = [ns.y, ns.y] %}{% endfor %}{{ ns.x == ns.y }}',
+        'steps',
+      ],
+      'that fills up a text': ["{{ 'x' * 10 ** 9 }}", 'characters'],
+      'that changes a long text again and again': [
+        `${grow("'xy'", 'ns.x + ns.x', 20)}${loop('{% set y = ns.x | upper %}')}`,
+        'steps',
+      ],
+      'that splits it': [
+        `${grow("' x'", 'ns.x + ns.x', 20)}${loop("{% set y = ns.x.split(' ') %}")}`,
+        'elements',
+      ],
+      'that looks for something in it': [
+        `${grow("'xy'", 'ns.x + ns.x', 20)}${loop("{% set y = 'z' in ns.x %}")}`,
+        'steps',
+      ],
+      'that compares long lists': [
+        `${grow('[1]', 'ns.x + ns.x', 16)}${loop('{% set y = ns.x == ns.x %}')}`,
+        'steps',
+      ],
+      'that indents without end': ['{{ [1] | tojson(indent=10 ** 9) }}', 'characters'],
+      'that raises to a power': ['{{ 9 ** 99999 }}', 'bits'],
+      'that sorts again and again': [loop('{{ range(100000) | list | sort | length }}'), 'steps'],
       'that counts in no steps': ['{{ range(1, 2, 0) }}', 'range()'],
       'that reaches for what is JavaScript’s': [
         "{{ messages.constructor.constructor('return 1')() }}",
-        'not a function',
+        'of what is undefined',
       ],
     };
     for (const [name, [source, message]] of Object.entries(CASES)) {
       it(name, () => expectRefused(() => render(source), 'tiny', message));
     }
+
+    it('with much white space', () => {
+      const space = ' '.repeat(65_000);
+      expect(render(`${space}{%- if true %}a{% endif %}`)).to.equal('a');
+      expect(render(`{{ 'a'${space}}}`)).to.equal('a');
+      expect(render(`{{ '${space}' }}`)).to.equal(space);
+    });
 
     it('with messages nested deeply', async () => {
       let deep: unknown = 1;

@@ -7,14 +7,14 @@ import tables from '../fixtures/tables.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 
 const FILES: Record<string, { text: string; rows: Record<string, unknown>[] }> = tables.csv;
-const pairs = (text: string) => parseCsv(text, 'pairs.csv', ',', PREFERENCES);
+const pairs = (text: string) => parseCsv(text, 'pairs.csv', [','], PREFERENCES).rows;
 
 describe('data/csv', () => {
   for (const [name, { text, rows }] of Object.entries(FILES)) {
     it(`reads what pandas writes: ${name}`, () => {
       const columns = Object.keys(rows[0] as object);
       const form = { columns, needed: [columns], wayOut: '' };
-      const read = parseCsv(text, name, name.endsWith('.tsv') ? '\t' : ',', form);
+      const read = parseCsv(text, name, name.endsWith('.tsv') ? ['\t'] : [',', ';'], form).rows;
       const filled = (row: Record<string, unknown>) =>
         Object.fromEntries(Object.entries(row).filter(([, cell]) => cell !== ''));
       expect(read.map(({ value }) => value)).to.deep.equal(rows.map(filled));
@@ -36,20 +36,92 @@ describe('data/csv', () => {
     expect(row.value).to.deep.equal({ prompt: ' 0', chosen: ' [1] note ', rejected: '[{x' });
   });
 
+  it('takes what only begins like JSON, or is JSON of another kind, for text', () => {
+    const cells = [
+      '[{"a": 1}] is what?',
+      "[{'a': 1}] is what?",
+      '[{"role": "user", "content": "hi"}] is what?',
+      "[{'role': 'user', 'content': 'hi'}] is what?",
+      '[{"role": "admin", "id": 3}]',
+      '[{"name": "x"}]',
+      '{"role": "user", "content": "hi"}',
+      '[]',
+      '[1, 2',
+    ];
+    for (const cell of cells) {
+      const quoted = `"${cell.replaceAll('"', '""')}"`;
+      const [row] = pairs(`prompt,chosen,rejected\n${quoted},${quoted},b\n`);
+      expect(row.value).to.deep.equal({ prompt: cell, chosen: cell, rejected: 'b' });
+    }
+  });
+
+  it('reads messages where all answers of a row are messages', () => {
+    const messages = [{ role: 'assistant', content: null, tool_calls: [] }];
+    const quoted = `"${JSON.stringify(messages).replaceAll('"', '""')}"`;
+    const text = `prompt,chosen,rejected\nhi,${quoted},${quoted}\n${quoted},${quoted},no\n`;
+    const [first, second] = pairs(text);
+    expect(first.value).to.deep.equal({ prompt: 'hi', chosen: messages, rejected: messages });
+    expect(second.value).to.deep.equal({
+      prompt: JSON.stringify(messages),
+      chosen: JSON.stringify(messages),
+      rejected: 'no',
+    });
+  });
+
+  it('ends lines as the first one ends, and keeps other ends within a line', () => {
+    const expected = [
+      { chosen: 'a', rejected: 'b' },
+      { chosen: 'c', rejected: 'd' },
+    ];
+    for (const text of [
+      'chosen,rejected\r\na,b\nc,d',
+      'chosen,rejected\na,b\r\nc,d\r\n',
+      'chosen,rejected\ra,b\rc,d',
+    ]) {
+      expect(pairs(text).map(({ value }) => value)).to.deep.equal(expected);
+    }
+    const [row] = pairs('chosen,rejected\na\rb,"c\r\nd"\n');
+    expect(row.value).to.deep.equal({ chosen: 'a\rb', rejected: 'c\r\nd' });
+    expect(pairs('chosen,rejected\na\rb,c\nd,e').map(({ where }) => where)).to.deep.equal([
+      'pairs.csv, line 2',
+      'pairs.csv, line 3',
+    ]);
+  });
+
+  it('tries the other separators where the first gives no columns, and allows a name twice where it is not read', () => {
+    const read = (text: string) => parseCsv(text, 'pairs.csv', [',', ';', '\t'], PREFERENCES).rows[0].value;
+    const expected = { chosen: 'a, b', rejected: 'c' };
+    expect(read('chosen;rejected\na, b;c\n')).to.deep.equal(expected);
+    expect(read('chosen\trejected\na, b\tc\n')).to.deep.equal(expected);
+    expect(read('x,chosen,x,rejected\n1,"a, b",2,c\n')).to.deep.equal(expected);
+  });
+
   it('reads labels, and leaves alone what is none', () => {
-    const text = 'prompt,completion,label\np,c,TRUE\np,c,0\np,c,1\np,c,false\np,c,maybe\n';
-    const rows = parseCsv(text, 'labels.csv', ',', LABELLED);
-    expect(rows.map(({ value }) => value.label)).to.deep.equal([true, false, true, false, 'maybe']);
+    const text = 'prompt,completion,label\np,c,TRUE\np,c,0\np,c,1\np,c,false\np,c,1.0\np,c,0.0\np,c,maybe\n';
+    const { rows } = parseCsv(text, 'labels.csv', [','], LABELLED);
+    expect(rows.map(({ value }) => value.label)).to.deep.equal([
+      true,
+      false,
+      true,
+      false,
+      true,
+      false,
+      'maybe',
+    ]);
   });
 
   it('names line and column of messages that are not JSON', async () => {
     const text = (cell: string) => `messages\n"${cell.replaceAll('"', '""')}"\n`;
-    const read = (cell: string) => parseCsv(text(cell), 'chats.csv', ',', TEXTS);
+    const read = (cell: string) => parseCsv(text(cell), 'chats.csv', [','], TEXTS).rows;
     expect(read('[{"role": "user", "content": "a"}]')[0].value.messages).to.deep.equal([
       { role: 'user', content: 'a' },
     ]);
     await expectRefused(() => read('[{"role": "user"'), 'chats.csv, line 2', '"messages"', 'not valid JSON');
-    await expectRefused(() => read("[{'role': 'user'}]"), 'chats.csv, line 2', 'as Python prints them');
+    await expectRefused(
+      () => read("[{'role': 'user', 'content': 'a'}]"),
+      'chats.csv, line 2',
+      'as Python prints them',
+    );
   });
 
   it('names the line of what is malformed', async () => {
@@ -71,7 +143,7 @@ describe('data/csv', () => {
 
   it('reads a column whose name is one of JavaScript’s own', () => {
     const form = { columns: ['__proto__', 'constructor'], needed: [['constructor']], wayOut: '' };
-    const [row] = parseCsv('__proto__,constructor\na,b\n', 'x.csv', ',', form);
+    const [row] = parseCsv('__proto__,constructor\na,b\n', 'x.csv', [','], form).rows;
     expect(Object.entries(row.value)).to.deep.equal([
       ['__proto__', 'a'],
       ['constructor', 'b'],

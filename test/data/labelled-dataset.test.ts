@@ -35,6 +35,18 @@ describe('data/labelled-dataset', () => {
     ]);
   });
 
+  it('takes labels that pandas has made numbers of, and keeps what templates read of a pair', () => {
+    const text =
+      '{"prompt": "a", "completion": "b", "label": 1.0}\n{"prompt": "a", "completion": "b", "label": 0.0}';
+    expect(readLabelledRows(text, FILE).map(({ label }) => label)).to.deep.equal([true, false]);
+    const tools = [{ type: 'function' }];
+    const pair = readLabelledRows(
+      jsonl({ prompt: 'a', chosen: 'b', rejected: 'c', completion: null, tools }),
+      FILE,
+    );
+    expect(pair.map((row) => row.tools)).to.deep.equal([tools, tools]);
+  });
+
   const refused: [string, Record<string, unknown>, string[]][] = [
     ['no label', { prompt: 'a', completion: 'b' }, ['no "label"', '"prompt", "completion"', 'true or false']],
     ['no prompt and no completion', { text: 'a', label: true }, ['no "prompt" and no "completion"']],
@@ -45,6 +57,7 @@ describe('data/labelled-dataset', () => {
       ['"label" is a string', 'true (desirable) or false'],
     ],
     ['a label of 2', { ...good, label: 2 }, ['"label" is a number']],
+    ['a label that is the text 1', { ...good, label: '1' }, ['"label" is a string']],
     ['text beside messages', { ...good, completion: [assistant] }, ['not both text or both messages']],
     ['an empty completion', { ...good, completion: '' }, ['the completion is empty']],
     ['no messages', { prompt: [user], completion: [], label: true }, ['the completion is empty']],

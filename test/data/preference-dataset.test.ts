@@ -95,9 +95,18 @@ describe('data/preference-dataset', () => {
       ['message 1 of "prompt"', '"role"'],
     ],
     [
-      'a message with parts',
-      { prompt: [user, { role: 'user', content: [] }], chosen: [assistant], rejected: [user] },
-      ['message 2 of "prompt"', 'a list'],
+      'a message with parts that are no text',
+      {
+        prompt: [user, { role: 'user', content: [{ type: 'image' }] }],
+        chosen: [assistant],
+        rejected: [user],
+      },
+      ['message 2 of "prompt"', 'a part of type "image"', 'Only text'],
+    ],
+    [
+      'a message that holds nothing',
+      { prompt: [user], chosen: [{ role: 'assistant', content: null, tool_calls: [] }], rejected: [user] },
+      ['message 1 of "chosen"', 'null as its "content"'],
     ],
     [
       'a message that is text',

@@ -15,7 +15,7 @@ const jsonl = (rows: readonly unknown[]) => rows.map((row) => JSON.stringify(row
 
 describe('data/read-dataset', () => {
   it('gives the same rows whatever the file is written in', async () => {
-    const { rows } = tables.parquet['labels of 64 bits'];
+    const rows: object[] = JSON.parse(tables.parquet['labels of 64 bits'].rows);
     const csv = ['prompt,completion,label', ...rows.map((row) => Object.values(row).join(','))].join('\n');
     const unplaced = async (name: string, contents: string | Uint8Array<ArrayBuffer>) =>
       (await readDataset(file(name, contents), LABELLED)).map(({ where, ...row }) => row);
@@ -27,6 +27,39 @@ describe('data/read-dataset', () => {
     expect(await unplaced('A.TSV', csv.replaceAll(',', '\t'))).to.deep.equal(expected);
     expect(await unplaced('a.parquet', parquet('labels of 64 bits'))).to.deep.equal(expected);
     expect(await unplaced('a.txt', jsonl(rows))).to.deep.equal(expected);
+  });
+
+  it('names the columns that are not read, also those in whose place another is', async () => {
+    const noticeOf = async (name: string, contents: string | Uint8Array<ArrayBuffer>, form = TEXTS) => {
+      const lines: string[] = [];
+      await readDataset(file(name, contents), form, (line) => lines.push(line));
+      return lines.join();
+    };
+    const row = { prompt: 'a', completion: 'b', messages: [], text: 'c', tools: [], id: 3 };
+    expect(await noticeOf('a.jsonl', jsonl([{ text: 'a' }, row]))).to.equal(
+      'a.jsonl: columns are not read: "id", "messages", "text".',
+    );
+    expect(await noticeOf('a.jsonl', jsonl([{ prompt: 'a', text: 'b', completion: null }]))).to.equal(
+      'a.jsonl: a column is not read: "prompt".',
+    );
+    expect(await noticeOf('a.csv', 'text,score\na,1\n')).to.equal('a.csv: a column is not read: "score".');
+    expect(await noticeOf('a.parquet', parquet('brotli'), PREFERENCES as never)).to.equal(
+      'a.parquet: a column is not read: "source".',
+    );
+    expect(await noticeOf('a.jsonl', jsonl([{ text: 'a', tools: [], chat_template_kwargs: null }]))).to.equal(
+      '',
+    );
+  });
+
+  it('reads over NaN where nobody looks, and names it where somebody does', async () => {
+    const text = (rejected: string) => `{"chosen": "a", "rejected": ${rejected}, "score": NaN}`;
+    expect(await readDataset(file('a.jsonl', text('"b"')), PREFERENCES)).to.have.length(1);
+    const what = '"rejected" is NaN, which stands for a missing value';
+    await expectRefused(
+      () => readDataset(file('a.jsonl', text('NaN')), PREFERENCES),
+      'a.jsonl, line 1',
+      what,
+    );
   });
 
   it('says file and row of a wrong one', async () => {

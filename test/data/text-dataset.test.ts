@@ -27,10 +27,39 @@ describe('data/text-dataset', () => {
     expect(rows[3].where).to.equal('texts.jsonl, line 4');
   });
 
+  it('takes what TRL takes where a row has several things to learn', () => {
+    const completionOf = (row: object) => readTextRows(jsonl(row), FILE)[0];
+    const all = { prompt: 'a', completion: 'b', messages: [user], text: 'c' };
+    expect(completionOf(all)).to.include({ prompt: 'a', completion: 'b' });
+    const { completion } = completionOf({ ...all, completion: null });
+    expect(completion).to.deep.equal([user]);
+    expect(completionOf({ prompt: 'a', text: 'c' }))
+      .to.include({ completion: 'c' })
+      .and.not.property('prompt');
+  });
+
+  it('keeps tools and variables of the template, as objects or as JSON', () => {
+    const chat_template_kwargs = { thinking: false };
+    const tools = [{ type: 'function' }];
+    for (const row of [
+      { tools, chat_template_kwargs },
+      { tools: JSON.stringify(tools), chat_template_kwargs: JSON.stringify(chat_template_kwargs) },
+    ]) {
+      const [read] = readTextRows(jsonl({ messages: [user], ...row }), FILE);
+      expect(read).to.deep.include({ tools, chatTemplateKwargs: chat_template_kwargs });
+    }
+    const [bare] = readTextRows(jsonl({ messages: [user], tools: null, chat_template_kwargs: null }), FILE);
+    expect(bare).to.have.all.keys('completion', 'where');
+  });
+
   const refused: [string, Record<string, unknown>, string[]][] = [
     ['nothing to learn from', { prompt: 'a', answer: 'b' }, ['nothing to learn from', '"prompt", "answer"']],
     ['an empty text', { text: '' }, ['"text" is empty']],
     ['an empty conversation', { messages: [] }, ['"messages" is empty']],
+    ['tools that are no list', { text: 'a', tools: { type: 'function' } }, ['"tools" is an object']],
+    ['tools that are names', { text: 'a', tools: ['f'] }, ['"tools" is a list, not a list of objects']],
+    ['tools that are no JSON', { text: 'a', tools: '[' }, ['"tools"', 'not valid JSON']],
+    ['variables in a list', { text: 'a', chat_template_kwargs: [] }, ['"chat_template_kwargs" is a list']],
     ['a number', { text: 3 }, ['"text" is a number']],
     ['text beside messages', { prompt: 'a', completion: [assistant] }, ['not both text or both messages']],
     ['a message without content', { messages: [{ role: 'user' }] }, ['message 1 of "messages"', '"content"']],

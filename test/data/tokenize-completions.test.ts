@@ -100,7 +100,7 @@ describe('data/tokenize-completions', () => {
     const text = rowsOf({ prompt: 'a', chosen: 'b', rejected: 'c' });
     const none = await tiny({}, { eos_token: null });
     await expectRefused(() => tokenizePairs(text, none), 'line 1', 'no EOS token', 'tokenizer_config.json');
-    const merged = await tiny({}, { eos_token: 'u' });
+    const merged = await tiny({}, { eos_token: { content: 'u', single_word: true } });
     await expectRefused(
       () => tokenizePairs(rowsOf({ prompt: 'a', chosen: 'bl', rejected: 'c' }), merged),
       'line 1',

@@ -49,6 +49,33 @@ describe('data/tokenize-texts', () => {
   it('gives TRL’s ids and labels for prompts and completions: the completion is learned', () =>
     expectTrl(prompted, trl.sft.slice(whole.length), false));
 
+  it('hands templates what TRL does: tools, variables of their own, calls without content', async () => {
+    const { template: chat_template, rows, sft } = trl.calling;
+    const files = {
+      'tokenizer.json': JSON.stringify(pairs.tokenizer),
+      'tokenizer_config.json': JSON.stringify({ ...pairs.tokenizerConfig, chat_template }),
+    };
+    const calling = await Tokenizer.fromFiles(memoryFiles(files, 'tiny'));
+    for (const [i, row] of rows.entries()) {
+      const { examples } = tokenizeTexts(rowsOf(row), calling);
+      const made = inTrlsForm(examples[0] as TokenizedExample, !('prompt' in row));
+      expect(made, JSON.stringify(row)).to.deep.equal(sft[i]);
+    }
+  });
+
+  it('refuses a row with a token that the model has no embedding for', async () => {
+    const rows = rowsOf({ text: 'the end' });
+    const known = await tokenizer;
+    expect(tokenizeTexts(rows, known, { vocabSize: known.vocabSize }).examples).to.have.length(1);
+    for (const again of [rows, rowsOf({ prompt: 'a', completion: 'the end' })]) {
+      await expectRefused(
+        () => tokenizeTexts(again, known, { vocabSize: 60 }),
+        'texts.jsonl, line 1',
+        'embeddings for 60',
+      );
+    }
+  });
+
   it('learns prompts too where asked to', () =>
     expectTrl(prompted, trl.sftWhole, true, { completionOnlyLoss: false }));
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { requireTokenIds, requireVocabulary, Tokenizer } from '../../src/data/tokenizer.ts';
+import { requireEmbedded, requireTokenIds, Tokenizer } from '../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
@@ -54,15 +54,28 @@ describe('data/tokenizer', () => {
     expect(tokenizer.encode('')).to.deep.equal([1]);
   });
 
-  it('leaves spaces before punctuation where they are, unless the file says otherwise', async () => {
+  it('takes spaces before punctuation away where the file says so, of BPE only where it insists', async () => {
     const plain = await read({ 'tokenizer.json': json });
     const ids = plain.encode('the sky .', { addSpecialTokens: false });
     expect(plain.decode(ids)).to.equal('the sky .');
-    const cleaning = await read({
-      'tokenizer.json': json,
-      'tokenizer_config.json': { clean_up_tokenization_spaces: true },
+    const cleaning = { clean_up_tokenization_spaces: true };
+    const asked = await read({ 'tokenizer.json': json, 'tokenizer_config.json': cleaning });
+    expect(asked.decode(ids)).to.equal('the sky .');
+    const insisting = {
+      ...cleaning,
+      clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output: true,
+    };
+    const forced = await read({ 'tokenizer.json': json, 'tokenizer_config.json': insisting });
+    expect(forced.decode(ids)).to.equal('the sky.');
+    const words = {
+      ...trl.tokenizer,
+      model: { type: 'WordLevel', vocab: { a: 0, '.': 1, '<u>': 2 }, unk_token: '<u>' },
+    };
+    const ofWords = await read({
+      'tokenizer.json': { ...words, added_tokens: [], normalizer: null, post_processor: null, decoder: null },
+      'tokenizer_config.json': cleaning,
     });
-    expect(cleaning.decode(ids)).to.equal('the sky.');
+    expect(ofWords.decode([0, 1])).to.equal('a.');
   });
 
   it('takes the chat template from the file, the configuration, or its list', async () => {
@@ -120,13 +133,14 @@ describe('data/tokenizer', () => {
     await expectRefused(() => read({ 'tokenizer.json': odd }), 'tiny/tokenizer.json');
   });
 
-  it('is held against the model’s vocabulary', async () => {
-    requireVocabulary({ name: 'tiny', vocabSize: 80 }, 80);
+  it('may have tokens that the model has not, as long as no text uses them', async () => {
+    const tokenizer = await read({ 'tokenizer.json': json });
+    requireEmbedded(tokenizer, [0, 71], 72, 'x.jsonl, line 1');
     await expectRefused(
-      () => requireVocabulary({ name: 'tiny', vocabSize: 81 }, 80),
-      'tiny/tokenizer.json',
-      '81',
-      '80',
+      () => requireEmbedded(tokenizer, tokenizer.encode('the sky'), 72, 'x.jsonl, line 1'),
+      'x.jsonl, line 1',
+      'token 72',
+      'embeddings for 72',
     );
     requireTokenIds([0, 79], 80, 'x.jsonl, line 1');
     for (const id of [80, -1, 1.5, '3', null, undefined]) {

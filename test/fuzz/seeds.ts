@@ -3,6 +3,7 @@
  * format knows.
  */
 import { encodeCheckpoint } from '../../src/io/checkpoint.ts';
+import { parseExactJson } from '../../src/io/exact-json.ts';
 import { NUMBER_TYPES, type NumberType } from '../../src/io/gguf/writer.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../../src/io/peft.ts';
 import { type TensorToWrite, writeSafetensors } from '../../src/io/safetensors.ts';
@@ -226,7 +227,10 @@ export const rows: Folder[] = [
 ]);
 
 type Rows = readonly Readonly<Record<string, unknown>>[];
-const parquet = Object.values<{ file: string; rows: Rows }>(tables.parquet);
+const parquet = Object.values(tables.parquet).map(({ file, rows }) => ({
+  file,
+  rows: parseExactJson(rows, 'tables.json') as Rows,
+}));
 const csv = Object.entries<{ text: string; rows: Rows }>(tables.csv);
 export const parquets: Folder[] = parquet.map(({ file }) => ({ 'rows.parquet': base64Bytes(file) }));
 export const csvs: Folder[] = csv.map(([name, { text }]) => ({

@@ -1,5 +1,6 @@
 /**
- * Token ids, for check_tokens.py: of each job's texts or of the rows of a data file, as the trainers prepare them.
+ * Token ids, for check_tokens.py and check_tokenizers.py: of each job's texts, if asked for with what they are decoded to (with special
+ * tokens and without), or of the rows of a data file, as the trainers prepare them.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
@@ -22,6 +23,8 @@ const { folderFiles } = await import(built('node'));
  * @typedef {object} Job
  * @property {string} tokenizer folder
  * @property {string[]} [texts]
+ * @property {string} [file] of JSON, a list of texts
+ * @property {boolean} [decode]
  * @property {string} [data] a file
  * @property {keyof typeof FORMS} [form]
  */
@@ -53,9 +56,16 @@ const [input = '', output = ''] = process.argv.slice(2);
 /** @type {Job[]} */
 const jobs = JSON.parse(readFileSync(input, 'utf8'));
 const results = [];
-for (const { tokenizer: folder, texts, data, form } of jobs) {
+for (const { tokenizer: folder, file, texts: given, decode, data, form } of jobs) {
   const tokenizer = await Tokenizer.fromFiles(folderFiles(folder));
-  if (texts) results.push(texts.map((text) => tokenizer.encode(text)));
+  /** @type {string[] | undefined} */
+  const texts = file ? JSON.parse(readFileSync(file, 'utf8')) : given;
+  /** @param {string} text */
+  const both = (text) => {
+    const ids = tokenizer.encode(text);
+    return [ids, tokenizer.decode(ids, { skipSpecialTokens: false }), tokenizer.decode(ids)];
+  };
+  if (texts) results.push(texts.map((text) => (decode ? both(text) : tokenizer.encode(text))));
   else if (data && form) results.push(await FORMS[form](data, tokenizer));
 }
 writeFileSync(output, JSON.stringify(results));

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { filesOf, memoryFiles } from '../../src/io/files.ts';
 import { writeSafetensors } from '../../src/io/safetensors.ts';
-import { openWeights, weightsFile } from '../../src/io/weights.ts';
+import { carriedFiles, openWeights, weightsFile } from '../../src/io/weights.ts';
 import { tinyGguf } from '../support/gguf.ts';
+import { expectRefused } from './refused.ts';
 
 const file = (name: string) =>
   writeSafetensors(new Map([[name, { dtype: 'U8', shape: [1], data: Uint8Array.of(1) }]]));
@@ -38,5 +39,21 @@ describe('io/weights', () => {
     expect(asked).to.deep.equal(['model.safetensors']);
     expect(await weightsFile(has({}))).to.equal('model.safetensors');
     expect(asked.slice(1)).to.deep.equal(['model.safetensors', 'model.safetensors.index.json', 'model.gguf']);
+  });
+
+  it('says that a pickle is not read, and what is missing where there is nothing', async () => {
+    await expectRefused(
+      () => openWeights(memoryFiles({ 'pytorch_model.bin': new Uint8Array(3) }, 'm')),
+      'm/model.safetensors',
+      'pytorch_model.bin',
+      'pickle',
+    );
+    await expectRefused(() => openWeights(memoryFiles({}, 'm')), 'm/model.safetensors', 'there is no file');
+  });
+
+  it('carries all files of the tokenizer to a model that is made of it', async () => {
+    const names = ['tokenizer.json', 'added_tokens.json', 'chat_template.jinja', 'chat_templates/rag.jinja'];
+    const files = memoryFiles(Object.fromEntries(['README.md', ...names].map((name) => [name, name])));
+    expect(Object.keys(await carriedFiles(files))).to.have.members(names);
   });
 });

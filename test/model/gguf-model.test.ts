@@ -173,6 +173,12 @@ describe('model/gguf-model', () => {
     const split = { type: 'Split', pattern: { Regex: 'x' }, behavior: 'Isolated', invert: false };
     await refused({ pre_tokenizer: split }, '"pre_tokenizer"', 'smollm');
     const far = { id: 97, content: '<far>', special: true, normalized: false, single_word: false };
-    await refused({ added_tokens: [{ ...far, lstrip: false, rstrip: false }] }, 'id 97', '97 embeddings');
+    // A token beyond the embeddings is left out, as llama.cpp leaves it out.
+    const added_tokens = [{ ...far, lstrip: false, rstrip: false }];
+    const beyond = folder({ 'tokenizer.json': json({ ...tokenizer.tokenizer, added_tokens }) });
+    const { metadata } = await openGguf(memorySource(await ggufModel(beyond, []), 'm.gguf'));
+    expect(new GgufMetadata(metadata, 'm.gguf').strings('tokenizer.ggml.tokens'))
+      .to.have.length(97)
+      .and.not.include('<far>');
   });
 });

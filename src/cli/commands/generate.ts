@@ -1,6 +1,7 @@
 /**
  * `webalign generate`: continues prompts, with or without an adapter.
  */
+import { requireEmbedded } from '../../data/tokenizer.ts';
 import { addUpdate, emptyGenerations, type Generation, streamGeneration } from '../../model/generation.ts';
 import { command } from '../command.ts';
 import { textAfter } from '../continuations.ts';
@@ -59,7 +60,11 @@ export const generateCommand = command({
         ...settings,
         onNotice: (line) => terminal.info(line),
       });
-      const ids = prompts.map((prompt) => tokenizer.encode(prompt));
+      const ids = prompts.map((prompt, i) => {
+        const tokens = tokenizer.encode(prompt);
+        requireEmbedded(tokenizer, tokens, model.config.vocabSize, `prompt ${i + 1}`);
+        return tokens;
+      });
       const options = {
         maxNewTokens: maxTokens,
         temperature,

@@ -1,12 +1,11 @@
 /**
  * `webalign logprobs`: the log-probability of every token of given texts.
  */
-import type { DataForm, DataRow } from '../../data/data-form.ts';
+import type { DataForm, DataRow, RowValue } from '../../data/data-form.ts';
 import type { TokenizedSequence } from '../../data/packing.ts';
 import { readDataset } from '../../data/read-dataset.ts';
-import { requireTokenIds, type Tokenizer } from '../../data/tokenizer.ts';
+import { requireEmbedded, requireTokenIds, type Tokenizer } from '../../data/tokenizer.ts';
 import { InputError, listed, quote } from '../../io/errors.ts';
-import type { JsonObject } from '../../io/json.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { sequenceLogprobs } from '../../train/sequence-logprobs.ts';
 import { command } from '../command.ts';
@@ -33,7 +32,7 @@ export const logprobs = command({
   defaults: {},
   async run({ settings, terminal, signal }) {
     const { input } = settings;
-    const rows = await readDataset(await openFile(input), SCORED);
+    const rows = await readDataset(await openFile(input), SCORED, (line) => terminal.info(line));
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {
@@ -55,12 +54,7 @@ export const logprobs = command({
 });
 
 /** The ids of a row, checked against the model. */
-function tokensOf(
-  row: JsonObject,
-  where: string,
-  tokenizer: Tokenizer,
-  { config, name }: CausalLM,
-): number[] {
+function tokensOf(row: RowValue, where: string, tokenizer: Tokenizer, { config, name }: CausalLM): number[] {
   const tokens = typeof row.text === 'string' ? tokenizer.encode(row.text) : row.ids;
   if (!Array.isArray(tokens)) {
     const found = listed(Object.keys(row).map((key) => quote(key)));
@@ -70,6 +64,7 @@ function tokensOf(
       'Give one of them',
     );
   }
+  if (typeof row.text === 'string') requireEmbedded(tokenizer, tokens, config.vocabSize, where);
   requireTokenIds(tokens, config.vocabSize, where);
   if (tokens.length === 0)
     throw new InputError(where, 'has no tokens', 'Give at least one, or remove the row');

@@ -2,7 +2,7 @@
  * `webalign plan`: what a run of `webalign dpo` with these settings will hold on the GPU, part by part, whether it fits, and
  * what to change where it does not. Trains nothing and uploads nothing.
  */
-import { requireVocabulary, Tokenizer } from '../../data/tokenizer.ts';
+import { Tokenizer } from '../../data/tokenizer.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { formatBytes } from '../../gpu/errors.ts';
 import { checkDtype } from '../../model/precision.ts';
@@ -44,7 +44,7 @@ export const plan = command({
     const { full = false, memoryCap } = settings;
     checkMethod(DPO, settings);
     const files = await openModelFiles(settings, terminal, signal);
-    const { train, evaluation } = await readData(DPO, settings);
+    const { train, evaluation } = await readData(DPO, settings, (line) => terminal.info(line));
     const tokenizer = await Tokenizer.fromFiles(files);
     const given = await initialAdapter(settings, files, terminal);
     return withGpu(terminal, { ...settings, memoryCap: undefined }, async (gpu) => {
@@ -54,7 +54,6 @@ export const plan = command({
           gpu,
           files,
           (model) => {
-            requireVocabulary(tokenizer, model.config.vocabSize);
             return DPO.trainer({
               model,
               args: pick(so, methodOptions(DPO)),

@@ -1,14 +1,15 @@
 /**
  * `webalign reward`: the implicit reward of given answers, from a policy and its reference.
  */
-import type { DataForm } from '../../data/data-form.ts';
+import { CHAT_COLUMNS } from '../../data/chat-columns.ts';
+import type { DataForm, RowValue } from '../../data/data-form.ts';
 import { toLabelledRows } from '../../data/labelled-dataset.ts';
 import type { TokenizedSequence } from '../../data/packing.ts';
 import { toPreferenceRow } from '../../data/preference-dataset.ts';
 import { readDataset } from '../../data/read-dataset.ts';
 import { type CompletionRow, tokenizeCompletions } from '../../data/tokenize-completions.ts';
 import { InputError } from '../../io/errors.ts';
-import type { JsonObject } from '../../io/json.ts';
+import { exactJson } from '../../io/exact-json.ts';
 import { DPO_DEFAULTS } from '../../train/config.ts';
 import { type ImplicitReward, implicitRewards, separation } from '../../train/implicit-rewards.ts';
 import { command } from '../command.ts';
@@ -28,7 +29,7 @@ export const reward = command({
   defaults: { beta: DPO_DEFAULTS.beta, maxLength: DPO_DEFAULTS.maxLength },
   async run({ settings, terminal, signal }) {
     const { data, beta, maxLength } = settings;
-    const rows = await readDataset(await openFile(data), ANSWERS);
+    const rows = await readDataset(await openFile(data), ANSWERS, (line) => terminal.info(line));
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {
@@ -36,7 +37,8 @@ export const reward = command({
         onNotice: (line) => terminal.info(line),
       });
       const limit = Math.min(maxLength, model.config.maxPositionEmbeddings);
-      const { examples, notices } = tokenizeCompletions(rows, tokenizer, { maxLength: limit });
+      const { vocabSize } = model.config;
+      const { examples, notices } = tokenizeCompletions(rows, tokenizer, { maxLength: limit, vocabSize });
       for (const line of notices) terminal.info(line);
       const sequences = examples.flatMap(({ prompt, completions }): TokenizedSequence[] =>
         completions.map((completion) => ({ prompt, completion })),
@@ -63,18 +65,19 @@ interface AnswerRow extends CompletionRow {
 }
 
 const ANSWERS: DataForm<AnswerRow> = {
-  columns: ['prompt', 'chosen', 'rejected', 'completion', 'label', 'completions'],
+  columns: ['prompt', 'chosen', 'rejected', 'completion', 'label', 'completions', ...CHAT_COLUMNS],
   needed: [
+    ['prompt', 'completions'],
+    ['prompt', 'chosen', 'rejected'],
     ['chosen', 'rejected'],
     ['prompt', 'completion'],
-    ['prompt', 'completions'],
   ],
   wayOut: 'Give it "prompt" with "chosen" and "rejected", with "completion", or with "completions"',
   toRows: (value, where) => [toAnswers(value, where)],
 };
 
 /** A row in any of the three forms. */
-function toAnswers(value: JsonObject, where: string): AnswerRow {
+function toAnswers(value: RowValue, where: string): AnswerRow {
   if (Array.isArray(value.completions)) {
     const { prompt, completions } = value;
     const texts = completions.filter((each): each is string => typeof each === 'string' && each !== '');
@@ -88,14 +91,14 @@ function toAnswers(value: JsonObject, where: string): AnswerRow {
       where,
     };
   }
-  if (value.chosen !== undefined) {
-    const { prompt, chosen, rejected } = toPreferenceRow(value, where);
-    return { prompt, completions: { chosen, rejected }, where };
+  if ((value.chosen ?? null) !== null) {
+    const { chosen, rejected, ...row } = toPreferenceRow(value, where);
+    return { ...row, completions: { chosen, rejected } };
   }
   const labelled = value.label !== undefined;
   const [row] = toLabelledRows(labelled ? value : { ...value, label: true }, where);
-  const { prompt, completion, label } = row as NonNullable<typeof row>;
-  return { prompt, completions: { completion }, where, ...(labelled ? { label } : {}) };
+  const { completion, label, ...rest } = row as NonNullable<typeof row>;
+  return { ...rest, completions: { completion }, ...(labelled ? { label } : {}) };
 }
 
 type RankedReward = ImplicitReward & { rank: number };
@@ -131,7 +134,7 @@ function ratings(
 
 /** Text as it stands, messages as JSON, on one line. */
 function oneLine(answer: string | readonly object[] | undefined): string {
-  return (typeof answer === 'string' ? answer : JSON.stringify(answer)).replace(/\s+/g, ' ').trim();
+  return (typeof answer === 'string' ? answer : exactJson(answer)).replace(/\s+/g, ' ').trim();
 }
 
 /** TRL's metrics over pairs, and how far labelled answers are told apart. */

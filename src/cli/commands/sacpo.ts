@@ -33,7 +33,7 @@ export const sacpo = command({
   async run({ settings, terminal, signal }) {
     const { dtype, stages: path, out, q, resume, overwrite } = settings;
     checkedScale(q);
-    const stageFiles = await readStages(path);
+    const stageFiles = await readStages(path, (line) => terminal.info(line));
     const folders: RunFolder[] = [];
     for (const [i, { stage }] of stageFiles.entries()) {
       const path = join(out, `${i + 1}-${stage.name}`);

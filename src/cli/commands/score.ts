@@ -2,11 +2,10 @@
  * `webalign score`: what a reward model gives texts.
  */
 import type { Message } from '../../data/chat-template.ts';
-import type { DataForm } from '../../data/data-form.ts';
-import { side } from '../../data/preference-dataset.ts';
+import type { DataForm, RowValue } from '../../data/data-form.ts';
+import { side } from '../../data/messages.ts';
 import { readDataset } from '../../data/read-dataset.ts';
 import { InputError, listed, quote } from '../../io/errors.ts';
-import type { JsonObject } from '../../io/json.ts';
 import type { ScoreInput } from '../../train/reward-model.ts';
 import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
@@ -56,7 +55,7 @@ export const score = command({
   },
 });
 
-function toInput({ text, prompt, completion, messages, ids }: JsonObject, where: string): ScoreInput {
+function toInput({ text, prompt, completion, messages, ids }: RowValue, where: string): ScoreInput {
   if (Array.isArray(ids)) return { ids: ids as number[] };
   if (typeof text === 'string') return text;
   if (messages !== undefined) return { messages: side(messages, 'messages', where) as Message[] };

@@ -48,7 +48,12 @@ export async function ggufFiles(source: ByteSource): Promise<Files> {
     const text = `${JSON.stringify(content, null, 2)}\n`;
     return memorySource(new TextEncoder().encode(text), `${source.name}/${path}`);
   };
-  return filesOf(source.name, find, async (path) => paths.has(path));
+  return filesOf(
+    source.name,
+    find,
+    async (path) => paths.has(path),
+    async () => [],
+  );
 }
 
 /** What generation takes from the configuration. */

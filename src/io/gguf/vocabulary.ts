@@ -3,7 +3,7 @@
  * says is refused.
  */
 import { own } from '../../base/lookup.ts';
-import { InputError, listed } from '../errors.ts';
+import { InputError, listed, quote } from '../errors.ts';
 import { isObject, type Json, type JsonObject } from '../json.ts';
 import { PRE_TOKENIZERS } from './pre-tokenizers.ts';
 import { SPACE, SPECIAL_TOKENS, TOKEN_TYPES } from './tokenizer.ts';
@@ -76,9 +76,9 @@ function tokensOf(
   const types = new Int32Array(size).fill(TOKEN_TYPES.unused);
   const set = (token: string, given: unknown, type: number) => {
     const id = Number(given);
-    if (!(Number.isInteger(id) && id >= 0 && id < size)) {
-      throw new InputError(file, `has the id ${id}, the model has ${size} embeddings`, WAY_OUT);
-    }
+    if (!(Number.isInteger(id) && id >= 0)) throw new InputError(file, `has the id ${quote(given)}`, WAY_OUT);
+    // A token without an embedding, which the model never sees; llama.cpp's converter leaves it out too.
+    if (id >= size) return;
     tokens[id] = token;
     types[id] = type;
   };

@@ -5,7 +5,7 @@
  */
 import { type ByteSource, byteSource } from '../byte-source.ts';
 import { InputError, listed, quote, reason } from '../errors.ts';
-import { type Files, filesOf } from '../files.ts';
+import { type Files, filesOf, namesIn } from '../files.ts';
 import { discard, type FetchOptions, fetchOnce, persist, shown } from '../http.ts';
 import { checkLength, isHtml, textOf } from '../http-body.ts';
 import { isObject } from '../json.ts';
@@ -52,7 +52,8 @@ export async function hubFiles(name: RepositoryName, cache: HubCache, options: H
   const commit = await repository.commitOf(name.revision ?? options.revision ?? 'main');
   const find = (path: string) => repository.find(commit, path);
   const has = (path: string) => repository.has(commit, path);
-  return { ...filesOf(name.id, find, has), revision: commit };
+  const list = (folder: string) => repository.list(commit, folder);
+  return { ...filesOf(name.id, find, has, list), revision: commit };
 }
 
 /** The address of the hub, without a slash at its end. */
@@ -105,6 +106,13 @@ class Repository {
     if (known) return known.has(path);
     if (await this.cache.open({ repository: this.id, commit, path })) return true;
     return !this.options.offline && (await this.askedListing(commit)).has(path);
+  }
+
+  /** Names of the files in a folder; without a listing and a network none are known. */
+  async list(commit: string, folder: string): Promise<string[]> {
+    const known = await this.keptListing(commit);
+    if (!known && this.options.offline) return [];
+    return namesIn(folder, (known ?? (await this.askedListing(commit))).keys());
   }
 
   /** The file out of the cache, fetched into it where it has to be. */

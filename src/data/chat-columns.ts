@@ -1,0 +1,40 @@
+/** What a row tells the chat template beside its messages, under the names of columns that TRL has (1.16). */
+import { InputError } from '../io/errors.ts';
+import { parseExactJson } from '../io/exact-json.ts';
+import { isObject, kindOf } from '../io/json.ts';
+import type { RowValue } from './data-form.ts';
+
+export interface ChatColumns {
+  /** Descriptions of the functions that the model may call. */
+  tools?: readonly object[];
+  /** Variables of the template's own, such as `enable_thinking`. */
+  chatTemplateKwargs?: Readonly<Record<string, unknown>>;
+}
+
+/** The columns, each of which may hold its value or the JSON of it. */
+export const CHAT_COLUMNS = ['tools', 'chat_template_kwargs'] as const;
+
+/** Those that the row has; {@link InputError} where one is not what templates take. */
+export function chatColumns(row: RowValue, where: string): ChatColumns {
+  const [tools, kwargs] = CHAT_COLUMNS.map((column) => plain(row[column], `${where}, "${column}"`));
+  if (tools !== undefined && !(Array.isArray(tools) && tools.every(isObject))) {
+    throw new InputError(
+      where,
+      `"tools" is ${kindOf(tools)}, not a list of objects`,
+      'Describe each function as JSON',
+    );
+  }
+  if (kwargs !== undefined && !isObject(kwargs)) {
+    const what = `"chat_template_kwargs" is ${kindOf(kwargs)}, not an object`;
+    throw new InputError(where, what, 'Give names and values, such as {"enable_thinking": false}');
+  }
+  return {
+    ...(tools !== undefined && { tools }),
+    ...(kwargs !== undefined && { chatTemplateKwargs: kwargs }),
+  };
+}
+
+function plain(value: unknown, where: string): unknown {
+  if (value === null || value === '') return undefined;
+  return typeof value === 'string' ? parseExactJson(value, where) : value;
+}

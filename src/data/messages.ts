@@ -1,0 +1,90 @@
+/**
+ * What a column of text or of messages may hold, by TRL's rules (`is_conversational` of `trl/data_utils.py`, 1.16): a turn needs
+ * its role; what else there is goes to the chat template.
+ */
+import { InputError, quote } from '../io/errors.ts';
+import { exactJson } from '../io/exact-json.ts';
+import { isObject, kindOf } from '../io/json.ts';
+import type { Message } from './chat-template.ts';
+
+const EXPECTED = 'Give text, or a list of {"role", "content"} messages';
+/** What is in a message beside its content, and says nothing. */
+const LABELS = ['role', 'name', 'content'];
+
+/** A column's value: text, or a list of messages. */
+export function side(value: unknown, column: string, where: string): string | Message[] {
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value)) throw new InputError(where, `"${column}" is ${kindOf(value)}`, EXPECTED);
+  value.forEach((message: unknown, index) => {
+    const place = `message ${index + 1} of "${column}"`;
+    if (!isObject(message)) throw new InputError(where, `${place} is ${kindOf(message)}`, EXPECTED);
+    if (typeof message.role !== 'string') {
+      throw new InputError(where, `${place} has ${kindOf(message.role)} as its "role"`, EXPECTED);
+    }
+    checkContent(message, place, where);
+  });
+  return value as Message[];
+}
+
+/** Text, parts that are text, or nothing where the message holds something else. */
+function checkContent(message: Readonly<Record<string, unknown>>, place: string, where: string): void {
+  const { content } = message;
+  if (typeof content === 'string') return;
+  if (Array.isArray(content)) {
+    const odd = content.find((part: unknown) => !(isObject(part) && typeof part.text === 'string'));
+    if (odd === undefined) return;
+    const kind =
+      isObject(odd) && odd.type !== undefined
+        ? `a part of type ${quote(odd.type)}`
+        : `a part that is ${kindOf(odd)}`;
+    throw new InputError(
+      where,
+      `${place} has ${kind}`,
+      'Only text can be read: give parts {"type": "text", "text": …}',
+    );
+  }
+  if ((content === null || content === undefined) && saysMore(message)) return;
+  throw new InputError(where, `${place} has ${kindOf(content)} as its "content"`, EXPECTED);
+}
+
+/** Whether a message holds something beside its content: calls of tools, reasoning. */
+function saysMore(message: object): boolean {
+  return Object.entries(message).some(
+    ([name, value]) => !LABELS.includes(name) && value !== null && value !== undefined && !isEmptyList(value),
+  );
+}
+
+const isEmptyList = (value: unknown) => Array.isArray(value) && value.length === 0;
+
+/** Whether a side says nothing. */
+export function isEmpty(value: string | readonly Message[]): boolean {
+  if (typeof value === 'string') return value === '';
+  return value.every((message) => {
+    const { content } = message;
+    const isSilent = content === '' || content === null || content === undefined || isEmptyList(content);
+    return isSilent && !saysMore(message);
+  });
+}
+
+/** A message as text that does not depend on the order of its keys. */
+export function canonical(message: Message, where: string): string {
+  try {
+    return exactJson(message, { sorted: true });
+  } catch (cause) {
+    throw new InputError(where, 'a message is nested too deeply', 'Shorten or remove the row', { cause });
+  }
+}
+
+/** Keys of which a turn has both. */
+const TURNS = [
+  ['role', 'content'],
+  ['role', 'tool_calls'],
+  ['from', 'value'],
+] as const;
+
+/** Whether the value is a list of messages, as far as that shows. */
+export function looksLikeMessages(value: unknown): boolean {
+  const isMessage = (each: unknown) =>
+    isObject(each) && TURNS.some(([who, what]) => typeof each[who] === 'string' && Object.hasOwn(each, what));
+  return Array.isArray(value) && value.length > 0 && value.every(isMessage);
+}

@@ -1,0 +1,296 @@
+/**
+ * Hugging Face's interpreter of Jinja with Python's values, and an end to its work. Nodes whose values Python has otherwise are
+ * evaluated here, and those that `template-tree.ts` puts into the tree.
+ */
+import { type Environment, Interpreter } from '@huggingface/jinja';
+import { own } from '../base/lookup.ts';
+import type { TemplateBudget } from './template-budget.ts';
+import { FILTERS } from './template-filters.ts';
+import { attribute, item } from './template-members.ts';
+import { COMPARISONS, OPERATORS, signed } from './template-operators.ts';
+import { CHAINS } from './template-source.ts';
+import { TESTS } from './template-tests.ts';
+import { held, nameOfFilter, node, type Syntax, syntaxOf, withFilter } from './template-tree.ts';
+import {
+  type Call,
+  callable,
+  generator,
+  int,
+  isShownAs,
+  isTrue,
+  isTuple,
+  itemsOf,
+  iterate,
+  list,
+  type Node,
+  none,
+  str,
+  text,
+  textOf,
+  truth,
+  tuple,
+  type Value,
+} from './template-values.ts';
+
+/** `break` and `continue`, with the text of the turn that they end. */
+class Leave extends Error {
+  text = '';
+  readonly ends: boolean;
+  constructor(ends: boolean) {
+    super('"break" and "continue" belong into loops');
+    this.ends = ends;
+  }
+}
+
+/** Where a loop stands. */
+interface Loop {
+  turns: number;
+  /** Whether a turn came to its end, without `break` or `continue`. */
+  isComplete: boolean;
+  /** Whether a `break` has ended it. */
+  isEnded: boolean;
+}
+
+type Evaluate = (self: TemplateInterpreter, syntax: Syntax, environment: Environment) => Value;
+
+export class TemplateInterpreter extends Interpreter {
+  readonly budget: TemplateBudget;
+  /** Of the loops that run, the innermost last. */
+  readonly loops: Loop[] = [];
+
+  constructor(environment: Environment, budget: TemplateBudget) {
+    super(environment);
+    this.budget = budget;
+  }
+
+  override evaluate(each: Node | undefined, environment: Environment): Value {
+    this.budget.charge(1);
+    const syntax = syntaxOf(each);
+    const corrected = own(CORRECTED, syntax.type);
+    const value = corrected ? corrected(this, syntax, environment) : super.evaluate(each, environment);
+    this.budget.require(value);
+    return value;
+  }
+
+  library(syntax: Syntax, environment: Environment): Value {
+    return super.evaluate(node(syntax), environment);
+  }
+
+  filtered(name: string, value: Value, args: Value[]): Value {
+    const filter = own(FILTERS, name);
+    this.budget.weigh(value);
+    if (!filter) throw new Error(`it uses the filter "${name}"`);
+    const made = filter(value, args, this.budget, (other, each, more) => this.filtered(other, each, more));
+    this.budget.weigh(made);
+    return made;
+  }
+}
+
+const binary: Evaluate = (self, syntax, environment) => {
+  const name = syntax.operator?.value ?? '';
+  const operator = own(OPERATORS, name);
+  if (!operator) return self.library(syntax, environment);
+  const chained = chainOf(syntax);
+  if (chained) return chain(self, chained, environment);
+  const [left, right] = [syntax.left, syntax.right].map((side) => self.evaluate(side, environment));
+  return operator(left as Value, right as Value, self.budget);
+};
+
+interface Chain {
+  first: Node;
+  more: { operator: string; right: Node }[];
+}
+
+/** The parts of `a < b < c`. */
+function chainOf(syntax: Syntax): Chain | undefined {
+  const left = syntaxOf(syntax.left);
+  if (!isComparison(syntax) || !isComparison(left)) return undefined;
+  const [outer, inner] = [syntax, left].map(({ operator }) => CHAINS.get(operator as object));
+  // The parser makes "not in" anew, so that its bracket is not known.
+  if (outer === undefined || inner === undefined) throw new Error('it compares with "not in" twice');
+  if (outer !== inner) return undefined;
+  const { first, more } = chainOf(left) ?? {
+    first: left.left as Node,
+    more: [{ operator: left.operator?.value ?? '', right: left.right as Node }],
+  };
+  return { first, more: [...more, { operator: syntax.operator?.value ?? '', right: syntax.right as Node }] };
+}
+
+const isComparison = ({ type, operator }: Syntax) =>
+  type === 'BinaryExpression' && COMPARISONS.includes(operator?.value ?? '');
+
+function chain(self: TemplateInterpreter, { first, more }: Chain, environment: Environment): Value {
+  let left = self.evaluate(first, environment);
+  for (const { operator, right } of more) {
+    const next = self.evaluate(right, environment);
+    const holds = own(OPERATORS, operator)?.(left, next, self.budget) as Value;
+    if (!isTrue(holds)) return holds;
+    left = next;
+  }
+  return truth(true);
+}
+
+const filter: Evaluate = (self, syntax, environment) => {
+  const value = self.evaluate(syntax.operand, environment);
+  const name = nameOfFilter(syntax.filter);
+  if (own(FILTERS, name)) {
+    const apply: Call = (args) => self.filtered(name, value, args);
+    // The interpreter evaluates the arguments.
+    const callee = syntaxOf(held(callable(apply)));
+    return self.library({ type: 'CallExpression', callee, args: syntax.filter?.args ?? [] }, environment);
+  }
+  // Sorting takes more than a look at each.
+  for (let i = 0; i < 8; i++) self.budget.weigh(value);
+  const made = self.library(
+    { type: 'FilterExpression', operand: held(value), ...withFilter(syntax.filter) },
+    environment,
+  );
+  return name === 'dictsort' ? list(itemsOf(made).map((pair) => tuple(itemsOf(pair)))) : made;
+};
+
+const member: Evaluate = (self, syntax, environment) => {
+  const object = self.evaluate(syntax.object, environment);
+  const { property, computed } = syntax;
+  if (computed && property?.type === 'SliceExpression') {
+    self.budget.weigh(object);
+    const made = self.library({ ...syntax, object: held(object) }, environment);
+    if (isShownAs(object)) return generator(itemsOf(made));
+    return isTuple(object) ? tuple(itemsOf(made)) : made;
+  }
+  if (computed) return item(object, self.evaluate(property as unknown as Node, environment), self.budget);
+  if (property?.type === 'IntegerLiteral') return item(object, int(property.value as number), self.budget);
+  return attribute(object, String(property?.value), self.budget);
+};
+
+/** A test without arguments, which is what the parser knows. */
+const test: Evaluate = (self, syntax, environment) => {
+  const value = self.evaluate(syntax.operand, environment);
+  const name = String(syntax.test?.value);
+  const holds = own(TESTS, name);
+  if (!holds) throw new Error(`it tests by "${name}"`);
+  return truth(holds(value, [], self.budget) !== syntax.negate);
+};
+
+const unary: Evaluate = (self, syntax, environment) => {
+  const sign = syntax.operator?.value ?? '';
+  const value = self.evaluate(syntax.argument, environment);
+  return sign === 'not' ? truth(!isTrue(value)) : signed(sign, value);
+};
+
+/** A text of statements, which a `break` or `continue` leaves with what there is. */
+function bodyText(self: TemplateInterpreter, { body = [] }: Syntax, environment: Environment): string {
+  let made = '';
+  try {
+    for (const each of body) {
+      const value = self.evaluate(each, environment);
+      if (value.type === 'StringValue') made += textOf(value);
+    }
+  } catch (error) {
+    if (error instanceof Leave) error.text = made + error.text;
+    throw error;
+  }
+  return made;
+}
+
+const loop: Evaluate = (self, syntax, environment) => {
+  const state: Loop = { turns: 0, isComplete: false, isEnded: false };
+  self.loops.push(state);
+  const made = self.library(syntax, environment);
+  self.loops.pop();
+  // Jinja takes `else` if no turn came to its end.
+  if (state.turns === 0 || state.isComplete) return made;
+  const [otherwise] = syntax.defaultBlock ?? [];
+  return otherwise ? text(textOf(made) + textOf(self.evaluate(otherwise, environment))) : made;
+};
+
+const loopBody: Evaluate = (self, syntax, environment) => {
+  const state = self.loops.at(-1) as Loop;
+  if (state.isEnded) return text('');
+  state.turns++;
+  try {
+    const made = text(bodyText(self, syntax, environment));
+    state.isComplete = true;
+    return made;
+  } catch (error) {
+    if (!(error instanceof Leave)) throw error;
+    state.isEnded = error.ends;
+    return text(error.text);
+  }
+};
+
+/** Steps that a turn of a loop costs, beside what it does. */
+const TURN = 5;
+
+const items: Evaluate = (self, { inner, unpacks }, environment) => {
+  const values = iterate(self.evaluate(inner, environment), self.budget);
+  // The interpreter makes a scope, and the variable `loop` with nine entries, for each.
+  self.budget.charge(values.length * TURN);
+  // The interpreter takes lists apart, and nothing else.
+  return generator(unpacks ? values.map((each) => list(iterate(each, self.budget))) : values);
+};
+
+/** A macro sees where it stands, and not where it is called. */
+const macro: Evaluate = (self, syntax, environment) => {
+  const made = self.library(syntax, environment);
+  const name = String(syntax.name?.value);
+  const call = environment.lookupVariable(name).value as unknown as Call;
+  const seen: Call = (args, scope) => {
+    const inner = new (environment.constructor as new (parent: Environment) => Environment)(environment);
+    const caller = scope.variables.get('caller');
+    if (caller) inner.setVariable('caller', caller);
+    return call(args, inner);
+  };
+  environment.setVariable(name, callable(seen));
+  return made;
+};
+
+const literal: Evaluate = (self, syntax, environment) => {
+  const made = self.library(syntax, environment);
+  self.budget.weigh(made);
+  return made;
+};
+
+const CONSTANTS: Readonly<Record<string, () => Value>> = {
+  true: () => truth(true),
+  True: () => truth(true),
+  false: () => truth(false),
+  False: () => truth(false),
+  none,
+  None: none,
+};
+
+const identifier: Evaluate = (self, syntax, environment) => {
+  const name = String(syntax.value);
+  const value = own(CONSTANTS, name)?.() ?? self.library(syntax, environment);
+  return name === 'varargs' && value.type === 'ArrayValue' ? tuple(itemsOf(value)) : value;
+};
+
+/** By the type of a node; the others are the interpreter's. */
+const CORRECTED: Readonly<Record<string, Evaluate>> = {
+  Held: (_, syntax) => syntax.held as Value,
+  Output: (self, { inner }, environment) => {
+    const made = text(str(self.evaluate(inner, environment), self.budget));
+    self.budget.weigh(made);
+    return made;
+  },
+  Body: (self, syntax, environment) => text(bodyText(self, syntax, environment)),
+  For: loop,
+  LoopBody: loopBody,
+  Items: items,
+  Break: () => {
+    throw new Leave(true);
+  },
+  Continue: () => {
+    throw new Leave(false);
+  },
+  Macro: macro,
+  BinaryExpression: binary,
+  UnaryExpression: unary,
+  FilterExpression: filter,
+  TestExpression: test,
+  MemberExpression: member,
+  Identifier: identifier,
+  ArrayLiteral: literal,
+  TupleLiteral: literal,
+  IntegerLiteral: (_, { value }) => int(value as number),
+};

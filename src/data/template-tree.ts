@@ -1,0 +1,98 @@
+/**
+ * The parsed tree of a template, changed where the interpreter would print a value as JavaScript does, loop over what Python would
+ * not, or lose what a turn of a loop has written before `break`.
+ */
+import { parse } from '@huggingface/jinja';
+import type { Program } from './template-source.ts';
+import type { Node, Value } from './template-values.ts';
+
+/** A node of the tree as far as it matters here. */
+export interface Syntax {
+  type: string;
+  value?: unknown;
+  body?: Node[];
+  alternate?: Node[];
+  defaultBlock?: Node[];
+  iterable?: Syntax & { lhs?: Node };
+  loopvar?: Syntax;
+  operator?: { value: string };
+  left?: Node;
+  right?: Node;
+  argument?: Node;
+  callee?: Syntax;
+  args?: Node[];
+  object?: Node;
+  property?: Syntax;
+  computed?: boolean;
+  operand?: Node;
+  filter?: Syntax;
+  negate?: boolean;
+  test?: Syntax;
+  name?: Syntax;
+  /** Of the nodes that are put into the tree here. */
+  inner?: Node;
+  held?: Value;
+  unpacks?: boolean;
+}
+
+/** What the parser's nodes have in common, by which the interpreter knows them. */
+const PROTOTYPE = Object.getPrototypeOf(parse([])) as object;
+
+export const node = (syntax: Syntax) => Object.assign(Object.create(PROTOTYPE), syntax) as Node;
+export const syntaxOf = (each: Node | undefined) => (each ?? {}) as unknown as Syntax;
+export const held = (value: Value) => node({ type: 'Held', held: value });
+
+/** Statements; everything else in a body is printed. */
+const STATEMENTS = [
+  'Set',
+  'If',
+  'For',
+  'Macro',
+  'CallStatement',
+  'Break',
+  'Continue',
+  'Comment',
+  'StringLiteral',
+];
+
+/** Makes the tree ready. */
+export function prepare(program: Program): Program {
+  program.body = bodyOf(program.body);
+  return program;
+}
+
+function bodyOf(body: readonly Node[]): Node[] {
+  return body.map((each) => {
+    const statement = syntaxOf(each);
+    if (statement.type === 'FilterStatement') {
+      const operand = node({ type: 'Program', body: bodyOf(statement.body ?? []) });
+      return node({
+        type: 'Output',
+        inner: node({ type: 'FilterExpression', operand, ...withFilter(statement.filter) }),
+      });
+    }
+    if (!STATEMENTS.includes(statement.type)) return node({ type: 'Output', inner: each });
+    for (const part of ['body', 'alternate', 'defaultBlock'] as const) {
+      if (!statement[part] || (part === 'body' && statement.type === 'Set' && statement.value)) continue;
+      statement[part] = [node({ type: 'Body', body: bodyOf(statement[part]) })];
+    }
+    if (statement.type === 'For') prepareLoop(statement);
+    return each;
+  });
+}
+
+export const withFilter = (filter: Syntax | undefined) => (filter ? { filter } : {});
+
+function prepareLoop(loop: Syntax): void {
+  const unpacks = loop.loopvar?.type === 'TupleLiteral';
+  const items = (inner: Node) => node({ type: 'Items', inner, unpacks });
+  const { iterable } = loop;
+  if (iterable?.type === 'SelectExpression') iterable.lhs = items(iterable.lhs as Node);
+  else loop.iterable = syntaxOf(items(iterable as unknown as Node));
+  const [body] = loop.body ?? [];
+  if (body) syntaxOf(body).type = 'LoopBody';
+}
+
+export function nameOfFilter(filter: Syntax | undefined): string {
+  return String(filter?.type === 'CallExpression' ? filter.callee?.value : filter?.value);
+}

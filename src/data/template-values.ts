@@ -1,0 +1,173 @@
+/**
+ * Values of templates. They are the values of Hugging Face's interpreter, which keeps its classes to itself; they hold what Python
+ * would hold: ints of any size, floats that stay floats, tuples apart from lists, keys in their order.
+ */
+import { Environment, Interpreter } from '@huggingface/jinja';
+import { own } from '../base/lookup.ts';
+import { Float, keysOf } from '../io/exact-json.ts';
+import type { TemplateBudget } from './template-budget.ts';
+import { floatText, quotedText } from './template-strings.ts';
+
+export type Node = NonNullable<Parameters<Interpreter['evaluate']>[0]>;
+export type Value = ReturnType<Interpreter['evaluate']>;
+export type Int = number | bigint;
+export type Call = (args: Value[], scope: Environment) => Value;
+export type Entries = Map<string, Value>;
+
+/** Digits that Python prints of an int; no template needs more. */
+const MOST_BITS = 14_000;
+const MOST_DEPTH = 200;
+
+/** A value that the interpreter makes of the plain value `sample`. */
+function runtimeValue(sample: unknown): Value {
+  return new Environment().set('', sample);
+}
+
+function maker<Held>(sample: Value): (held: Held) => Value {
+  const Kind = sample.constructor as new (held: Held) => Value;
+  return (held) => new Kind(held);
+}
+
+export const text = maker<string>(runtimeValue(''));
+export const float = maker<number>(runtimeValue(0.5));
+export const truth = maker<boolean>(runtimeValue(true));
+export const list = maker<Value[]>(runtimeValue([]));
+export const dict = maker<Entries>(runtimeValue({}));
+export const callable = maker<Call>(runtimeValue(() => null));
+const integer = maker<Int>(runtimeValue(0));
+export const tuple = maker<Value[]>(
+  new Interpreter().evaluate(Object.assign({}, { type: 'TupleLiteral', value: [] }), new Environment()),
+);
+export const none = (): Value => runtimeValue(null);
+export const missing = (): Value => runtimeValue(undefined);
+
+/** An int; a JavaScript number as long as that is exact. */
+export function int(value: Int): Value {
+  if (typeof value === 'number') return integer(value + 0);
+  if (value > MAX_SAFE || value < -MAX_SAFE) {
+    if (value.toString(16).length * 4 > MOST_BITS)
+      throw new Error(`it makes a number of more than ${MOST_BITS} bits`);
+    return integer(value);
+  }
+  return integer(Number(value));
+}
+const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
+
+/** Lists that Python prints as something else, by what they are made of: `dict_items` of a dict, `range(0, 3)`. */
+const SHOWN = new WeakMap<Value, (inner: string) => string>();
+
+export function shownAs(value: Value, shown: (inner: string) => string): Value {
+  SHOWN.set(value, shown);
+  return value;
+}
+
+/** Whether it is another thing than a list to Python. */
+export const isShownAs = (value: Value) => SHOWN.has(value);
+
+/** A list of things that Python makes one by one, and does not print. */
+export function generator(values: Value[]): Value {
+  return shownAs(list(values), () => {
+    throw new Error('it prints a generator');
+  });
+}
+
+export const isText = ({ type }: Value) => type === 'StringValue';
+export const isDict = ({ type }: Value) => type === 'ObjectValue';
+export const isTuple = ({ type }: Value) => type === 'TupleValue';
+/** Lists and tuples. */
+export const isList = ({ type }: Value) => type === 'ArrayValue' || type === 'TupleValue';
+/** Those, and not a range or what else looks like one here. */
+export const isPlainList = (value: Value) => isList(value) && !SHOWN.has(value);
+export const isMissing = ({ type }: Value) => type === 'UndefinedValue';
+export const isNone = ({ type }: Value) => type === 'NullValue';
+export const isFloat = ({ type }: Value) => type === 'FloatValue';
+export const isTruth = ({ type }: Value) => type === 'BooleanValue';
+
+export const textOf = (value: Value) => value.value as unknown as string;
+export const itemsOf = (value: Value) => value.value as unknown as Value[];
+export const entriesOf = (value: Value) => value.value as unknown as Entries;
+
+/** Ints, and truth, which Python counts among them. */
+export function intOf(value: Value): Int | undefined {
+  if (isTruth(value)) return Number(value.value);
+  return value.type === 'IntegerValue' ? (value.value as Int) : undefined;
+}
+
+export function numberOf(value: Value): Int | undefined {
+  return isFloat(value) ? (value.value as number) : intOf(value);
+}
+
+export function isTrue(value: Value): boolean {
+  return value.__bool__().value || (isFloat(value) && Number.isNaN(value.value));
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  StringValue: 'str',
+  IntegerValue: 'int',
+  FloatValue: 'float',
+  BooleanValue: 'bool',
+  NullValue: 'NoneType',
+  ArrayValue: 'list',
+  TupleValue: 'tuple',
+  ObjectValue: 'dict',
+  UndefinedValue: 'Undefined',
+};
+
+/** Python's name of the type, for messages. */
+export function nameOf({ type }: Value): string {
+  return own(NAMES, type) ?? type;
+}
+
+/** Data of a conversation, as JSON has it (`io/exact-json.ts`). */
+export function fromData(data: unknown): Value {
+  if (typeof data === 'bigint') return int(data);
+  if (data instanceof Float) return float(Number(data));
+  if (typeof data === 'number') return Number.isSafeInteger(data) ? int(data) : float(data);
+  if (Array.isArray(data)) return list(data.map(fromData));
+  if (typeof data !== 'object' || data === null) return runtimeValue(data);
+  const values = data as Readonly<Record<string, unknown>>;
+  return dict(new Map(keysOf(data).map((name) => [name, fromData(own(values, name))])));
+}
+
+/** `str(value)`. */
+export function str(value: Value, budget: TemplateBudget): string {
+  if (isText(value)) return textOf(value);
+  return isMissing(value) ? '' : repr(value, budget);
+}
+
+const REPR: Readonly<Record<string, (value: Value, inner: (value: Value) => string) => string>> = {
+  StringValue: (value) => quotedText(textOf(value)),
+  IntegerValue: (value) => String(value.value),
+  FloatValue: (value) => floatText(value.value as number),
+  BooleanValue: (value) => (value.value ? 'True' : 'False'),
+  NullValue: () => 'None',
+  UndefinedValue: () => 'Undefined',
+  ArrayValue: (value, inner) => `[${itemsOf(value).map(inner).join(', ')}]`,
+  TupleValue: (value, inner) => {
+    const items = itemsOf(value).map(inner);
+    return `(${items.join(', ')}${items.length === 1 ? ',' : ''})`;
+  },
+  ObjectValue: (value, inner) =>
+    `{${[...entriesOf(value)].map(([key, each]) => `${quotedText(key)}: ${inner(each)}`).join(', ')}}`,
+};
+
+/** `repr(value)`. */
+export function repr(value: Value, budget: TemplateBudget, depth = 0): string {
+  budget.charge(1);
+  if (depth > MOST_DEPTH) throw new Error('maximum recursion depth exceeded');
+  const shown = own(REPR, value.type);
+  if (!shown) throw new Error(`it prints a ${nameOf(value)}`);
+  const made = shown(value, (inner) => repr(inner, budget, depth + 1));
+  budget.text(made.length);
+  return SHOWN.get(value)?.(made) ?? made;
+}
+
+/** What a loop over the value gives. */
+export function iterate(value: Value, budget: TemplateBudget): Value[] {
+  budget.weigh(value);
+  if (isList(value)) return itemsOf(value);
+  if (isText(value)) return Array.from(textOf(value), (character) => text(character));
+  if (isDict(value)) return [...entriesOf(value).keys()].map((key) => text(key));
+  if (isMissing(value)) return [];
+  throw new TypeError(`'${nameOf(value)}' object is not iterable`);
+}

@@ -1,0 +1,240 @@
+/**
+ * `tokenizer.json` as Hugging Face's JavaScript library has to read it so that ids are those of the tokenizers library. A step that
+ * the two understand differently is written as steps that both understand alike: as `Split` and `Replace` with patterns in which
+ * digits, white space and words are the classes of Unicode that Rust knows.
+ */
+import { own } from '../base/lookup.ts';
+import { InputError, quote } from '../io/errors.ts';
+import { isObject, type Json, type JsonObject } from '../io/json.ts';
+import { MARKS, NONSPACING_MARKS, PUNCTUATION, REMOVED_BY_BERT } from './old-unicode.ts';
+
+/** Steps within steps, and steps of a list. */
+const MOST_STEPS = 64;
+/** Times that the steps of a normalizer or decoder may lengthen a text. */
+const MOST_GROWTH = 256;
+/** Parts of what a template puts around a text. */
+const MOST_PARTS = 256;
+
+const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}';
+const ANY = '[\\s\\S]';
+/** What `ByteLevel` cuts by. */
+const BYTE_LEVEL = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+const sequence = (kind: string, steps: JsonObject[]): JsonObject => ({ type: 'Sequence', [kind]: steps });
+const isolated = (pattern: string): JsonObject => ({
+  type: 'Split',
+  pattern: { Regex: pattern },
+  behavior: 'Isolated',
+  invert: false,
+});
+/** What lies between matches alone. */
+const removed = (pattern: string): JsonObject => matched(gaps(pattern));
+const matched = (pattern: string): JsonObject => ({
+  type: 'Split',
+  pattern: { Regex: pattern },
+  behavior: 'Removed',
+  invert: true,
+});
+const gaps = (pattern: string) => `(?:(?!${pattern})${ANY})+`;
+
+/** By how a match is kept. Patterns come as one atom; `invert` changes what is a match, and with it which side it joins. */
+const BEHAVIORS: Readonly<Record<string, (pattern: string, invert: boolean) => JsonObject>> = {
+  Isolated: isolated,
+  Removed: (pattern, invert) => (invert ? matched(pattern) : removed(pattern)),
+  Contiguous: (pattern) => isolated(`${pattern}+`),
+  MergedWithPrevious: (pattern, invert) => (invert ? withNext(pattern) : withPrevious(pattern)),
+  MergedWithNext: (pattern, invert) => (invert ? withPrevious(pattern) : withNext(pattern)),
+};
+
+const withPrevious = (pattern: string) => isolated(`${gaps(pattern)}${pattern}?|${pattern}`);
+/** The match is taken as a whole before what follows it is looked at. */
+const withNext = (pattern: string) =>
+  isolated(`(?=(?<match>${pattern}))\\k<match>(?:(?!${pattern})${ANY})*|${gaps(pattern)}`);
+
+function split(
+  pattern: Json | undefined,
+  behavior: Json | undefined,
+  invert: boolean,
+  file: string,
+): JsonObject {
+  const made = own(BEHAVIORS, camel(behavior));
+  if (made) return made(`(?:${regexOf(pattern, file)})`, invert);
+  throw new InputError(file, `cuts texts by the behavior ${quote(behavior)}`, SAVE_AGAIN);
+}
+
+const camel = (name: Json | undefined) =>
+  String(name).replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+
+function regexOf(pattern: Json | undefined, file: string): string {
+  const { Regex: regex, String: string } = isObject(pattern) ? pattern : {};
+  if (typeof regex === 'string') return regex;
+  if (typeof string === 'string' && string !== '') return escapedPattern(string);
+  throw new InputError(file, `has the pattern ${quote(pattern)}`, SAVE_AGAIN);
+}
+
+const escapedPattern = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/&~#-]/g, '\\$&');
+
+const SAVE_AGAIN = 'Save it again with the transformers library';
+
+type Correct = (step: JsonObject, file: string) => JsonObject;
+
+const PRE_TOKENIZERS: Readonly<Record<string, Correct>> = {
+  Sequence: (step, file) => sequence('pretokenizers', steps(step.pretokenizers, PRE_TOKENIZERS, file)),
+  Split: ({ pattern, behavior, invert }, file) => split(pattern, behavior, invert === true, file),
+  Digits: ({ individual_digits: single }) => isolated(single === true ? '\\p{N}' : '\\p{N}+'),
+  Punctuation: ({ behavior = 'Isolated' }, file) => split({ Regex: PUNCTUATION }, behavior, false, file),
+  Whitespace: () => matched(`[${WORD}]+|[^${WORD}\\s]+`),
+  WhitespaceSplit: () => removed('\\s'),
+  BertPreTokenizer: () => sequence('pretokenizers', [removed('\\s'), isolated(PUNCTUATION)]),
+  CharDelimiterSplit: ({ delimiter }, file) => split({ String: delimiter ?? '' }, 'Removed', false, file),
+  FixedLength: ({ length }) => isolated(`${ANY}{1,${Number(length)}}`),
+  ByteLevel(step) {
+    const bytes = { ...step, use_regex: false, add_prefix_space: false };
+    const space = { type: 'Replace', pattern: { Regex: '\\A(?! )' }, content: ' ' };
+    const before = step.add_prefix_space === true ? [space] : [];
+    const cut = step.use_regex === false ? [] : [isolated(BYTE_LEVEL)];
+    return sequence('pretokenizers', [...before, ...cut, bytes]);
+  },
+  Metaspace(step, file) {
+    const { add_prefix_space: prefix, prepend_scheme: scheme = prefix === false ? 'never' : 'always' } = step;
+    const { replacement = '▁' } = step;
+    const spaces = { type: 'Metaspace', replacement, prepend_scheme: scheme };
+    if (step.split === false) return spaces;
+    return sequence('pretokenizers', [spaces, split({ String: replacement }, 'MergedWithNext', false, file)]);
+  },
+};
+
+const replace = (pattern: string, content: string): JsonObject => ({
+  type: 'Replace',
+  pattern: { Regex: pattern },
+  content,
+});
+
+/** Letter by letter: a sigma at the end of a word is one like others. */
+const LOWERCASE: readonly JsonObject[] = [replace('Σ', 'σ'), { type: 'Lowercase' }];
+const IDEOGRAPHS =
+  '[\\x{3400}-\\x{4dbf}\\x{4e00}-\\x{9fff}\\x{f900}-\\x{faff}\\x{20000}-\\x{2a6df}\\x{2a700}-\\x{2b81f}\\x{2b920}-\\x{2ceaf}\\x{2f800}-\\x{2fa1f}]';
+
+const NORMALIZERS: Readonly<Record<string, Correct>> = {
+  Sequence: (step, file) => sequence('normalizers', steps(step.normalizers, NORMALIZERS, file)),
+  Replace: ({ pattern, content }, file) => replace(regexOf(pattern, file), literal(content)),
+  Lowercase: () => sequence('normalizers', [...LOWERCASE]),
+  StripAccents: () => replace(MARKS, ''),
+  Strip: ({ strip_left: left, strip_right: right }) =>
+    sequence('normalizers', [
+      ...(left === false ? [] : [replace('\\A\\s+', '')]),
+      // A search from each place would take the square of long white space inside.
+      ...(right === false ? [] : [replace('(?<!\\s)\\s+\\z', '')]),
+    ]),
+  Nmt: () =>
+    sequence('normalizers', [
+      replace('[\\x{1}-\\x{8}\\x{b}\\x{e}-\\x{1f}\\x{7f}\\x{8f}\\x{9f}]', ''),
+      replace(
+        '[\\x{9}\\x{a}\\x{c}\\x{d}\\x{1680}\\x{200b}-\\x{200f}\\x{2028}\\x{2029}\\x{2581}\\x{feff}\\x{fffd}]',
+        ' ',
+      ),
+    ]),
+  BertNormalizer(step) {
+    const { lowercase = true, clean_text: clean = true, handle_chinese_chars: chinese = true } = step;
+    const accents = step.strip_accents ?? lowercase;
+    return sequence('normalizers', [
+      ...(clean === false ? [] : [replace(REMOVED_BY_BERT, ''), replace('\\s', ' ')]),
+      ...(chinese === false ? [] : [replace(IDEOGRAPHS, ' $& ')]),
+      ...(accents === true ? [{ type: 'NFD' }, replace(NONSPACING_MARKS, '')] : []),
+      ...(lowercase === false ? [] : LOWERCASE),
+    ]);
+  },
+};
+
+/** In the library a dollar sign names parts of the match. */
+const literal = (content: Json | undefined) =>
+  typeof content === 'string' ? content.replaceAll('$', '$$$$') : '';
+
+const DECODERS: Readonly<Record<string, Correct>> = {
+  Sequence: (step, file) => sequence('decoders', steps(step.decoders, DECODERS, file)),
+  Replace: ({ pattern, content }, file) => replace(regexOf(pattern, file), literal(content)),
+};
+
+function steps(list: Json | undefined, table: Readonly<Record<string, Correct>>, file: string): JsonObject[] {
+  const given = Array.isArray(list) ? list.filter(isObject) : [];
+  if (given.length <= MOST_STEPS) return given.map((step) => corrected(step, table, file));
+  throw new InputError(
+    file,
+    `has ${given.length} steps in a row, at most ${MOST_STEPS} are read`,
+    'Fetch the file again',
+  );
+}
+
+function corrected(step: JsonObject, table: Readonly<Record<string, Correct>>, file: string): JsonObject {
+  return own(table, String(step.type))?.(step, file) ?? step;
+}
+
+function correctedStep(step: Json | undefined, table: Readonly<Record<string, Correct>>, file: string): Json {
+  return isObject(step) ? corrected(step, table, file) : null;
+}
+
+/** Times that a text may become longer by the steps. */
+function growth(step: Json | undefined): number {
+  if (!isObject(step)) return 1;
+  const { content, prepend } = step;
+  const inner = [step.normalizers, step.decoders].flatMap((list) => (Array.isArray(list) ? list : []));
+  const here = Math.max(1, ...[content, prepend].map((text) => (typeof text === 'string' ? text.length : 0)));
+  return inner.reduce<number>((product, each) => product * growth(each), here);
+}
+
+function refuseGrowth(step: Json | undefined, file: string): void {
+  if (growth(step) <= MOST_GROWTH) return;
+  const what = `has steps that make a text more than ${MOST_GROWTH} times as long`;
+  throw new InputError(file, what, 'Fetch the file again');
+}
+
+/** The template with the tokens that its names stand for. */
+function correctedTemplate(step: Json | undefined, file: string): Json {
+  if (!isObject(step)) return null;
+  if (Array.isArray(step.processors)) {
+    return { ...step, processors: step.processors.map((each) => correctedTemplate(each, file)) };
+  }
+  const names = isObject(step.special_tokens) ? step.special_tokens : {};
+  const parts = (list: Json | undefined): Json => {
+    if (!Array.isArray(list)) return list ?? null;
+    if (list.length > MOST_PARTS) {
+      const what = `puts ${list.length} parts around a text, at most ${MOST_PARTS} are read`;
+      throw new InputError(file, what, 'Fetch the file again');
+    }
+    return list.flatMap((part) => {
+      const special = isObject(part) && isObject(part.SpecialToken) ? part.SpecialToken : undefined;
+      const named = special ? own(names, String(special.id)) : undefined;
+      const tokens = isObject(named) && Array.isArray(named.tokens) ? named.tokens : [];
+      return tokens.length === 0 || !special
+        ? [part]
+        : tokens.map((id) => ({ SpecialToken: { ...special, id } }));
+    });
+  };
+  return step.type === 'TemplateProcessing'
+    ? { ...step, single: parts(step.single), pair: parts(step.pair) }
+    : step;
+}
+
+function correctedModel(model: JsonObject, file: string): JsonObject {
+  const { continuing_subword_prefix: prefix } = model;
+  const isBpe = model.type === 'BPE' || (model.type === undefined && 'merges' in model);
+  if (isBpe && prefix !== undefined && prefix !== null && prefix !== '') {
+    const what = `marks the parts of words with ${quote(prefix)}, which is not supported for BPE`;
+    throw new InputError(file, what, 'Use another tokenizer');
+  }
+  return model.type === 'WordPiece' ? { ...model, continuing_subword_prefix: prefix ?? '##' } : model;
+}
+
+/** What the library reads in place of the file. {@link InputError} for what would take memory without end. */
+export function correctedTokenizer(json: JsonObject, file: string): JsonObject {
+  refuseGrowth(json.normalizer, file);
+  refuseGrowth(json.decoder, file);
+  return {
+    ...json,
+    model: isObject(json.model) ? correctedModel(json.model, file) : (json.model ?? null),
+    normalizer: correctedStep(json.normalizer, NORMALIZERS, file),
+    pre_tokenizer: correctedStep(json.pre_tokenizer, PRE_TOKENIZERS, file),
+    post_processor: correctedTemplate(json.post_processor, file),
+    decoder: correctedStep(json.decoder, DECODERS, file),
+  };
+}

@@ -1,0 +1,70 @@
+/** Hugging Face's JavaScript tokenizer, made so that it finds added tokens and decodes bytes as the tokenizers library does. */
+import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
+import { isObject, type JsonObject } from '../io/json.ts';
+import { type AddedToken, type Splitter, wordSplitter } from './added-tokens.ts';
+
+/** What of the library's tokenizer is set here. */
+interface Parts {
+  normalizer: ((text: string) => string) | null;
+  decoder: DecoderParts | null;
+  added_tokens_map: Map<string, unknown>;
+  splitter_unnormalized: Splitter;
+  splitter_normalized: Splitter;
+}
+
+interface DecoderParts {
+  config: JsonObject;
+  decoders?: DecoderParts[];
+  text_decoder?: { decode(bytes: Uint8Array): string };
+}
+
+interface Options {
+  /** All that are added. */
+  tokens: readonly AddedToken[];
+  eosToken: string | undefined;
+  /** Whether special tokens in a text are text. */
+  splitsSpecial: boolean;
+}
+
+/** `json`: corrected (`tokenizer-corrections.ts`). */
+export function libraryTokenizer(
+  json: JsonObject,
+  { tokens, eosToken, splitsSpecial }: Options,
+): HfTokenizer {
+  // White space is taken by the splitter below.
+  const plain = tokens.map((token) => ({ ...token, lstrip: false, rstrip: false }));
+  const unknown = isObject(json.model) ? json.model.unk_token : undefined;
+  const config = { eos_token: eosToken, unk_token: unknown };
+  const tokenizer = new HfTokenizer({ ...json, added_tokens: plain }, config);
+  const parts = tokenizer as unknown as Parts;
+  const { normalizer } = parts;
+  const isNormal = ({ normalized }: AddedToken) => normalized && normalizer !== null;
+  const asFound = (token: AddedToken): [string, AddedToken] => [
+    isNormal(token) && normalizer ? normalizer(token.content) : token.content,
+    token,
+  ];
+  const hidden = tokens.filter(({ special }) => special && splitsSpecial);
+  for (const { content } of hidden) parts.added_tokens_map.delete(content);
+  const found = tokens.filter((token) => !hidden.includes(token));
+  const [written, normal] = [found.filter((token) => !isNormal(token)), found.filter(isNormal)];
+  parts.splitter_unnormalized = wordSplitter(parts.splitter_unnormalized, new Map(written.map(asFound)));
+  parts.splitter_normalized = wordSplitter(parts.splitter_normalized, new Map(normal.map(asFound)));
+  if (parts.decoder) decodeStrictly(parts.decoder);
+  return tokenizer;
+}
+
+/** Bytes between other tokens are UTF-8 as a whole or not at all, and a byte order mark is a character. */
+const BYTES = {
+  decode(bytes: Uint8Array): string {
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      return '\ufffd'.repeat(bytes.length);
+    }
+  },
+};
+
+function decodeStrictly(decoder: DecoderParts): void {
+  for (const each of decoder.decoders ?? []) decodeStrictly(each);
+  if (decoder.config.type === 'ByteFallback') decoder.text_decoder = BYTES;
+}

@@ -1,0 +1,78 @@
+/** The tensors of an adapter's file, under the names that PEFT, transformers and PyTorch give them, as A and B of modules. */
+import { InputError, listed, printable, quote } from './errors.ts';
+import { toFloat32 } from './float.ts';
+import type { Adapter } from './peft.ts';
+import type { StoredTensor } from './safetensors.ts';
+
+/**
+ * A tensor's name: the module, which is not longer than that, the half, and the adapter's name where the file is what PyTorch knows
+ * of the model (`state_dict()`) and not what PEFT saves. transformers leaves out the prefix.
+ */
+const KEY = /^(?:base_model\.model\.)?(.{1,512}?)\.lora_(A|B)(?:\.([^.]{1,128}))?\.weight$/;
+/** The adapter's name that PEFT gives and loads where nobody says one. */
+const DEFAULT = 'default';
+
+/** A and B of each module, in the modules' order by name, of rank `rank` if given; all odd tensors are listed at once. */
+export function adapterTensors(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  rank: number | undefined,
+  file: string,
+): Adapter['weights'] {
+  const found: { module: string; half: 'A' | 'B'; adapter: string | undefined; tensor: StoredTensor }[] = [];
+  const odd: string[] = [];
+  for (const [name, tensor] of tensors) {
+    const [, module, half, adapter] = KEY.exec(name) ?? [];
+    if (module === undefined) odd.push(quote(name));
+    else found.push({ module, half: half as 'A' | 'B', adapter, tensor });
+  }
+  if (odd.length > 0) {
+    throw new InputError(
+      file,
+      `not LoRA weights of linear layers: ${listed(odd)}`,
+      'Only those are supported',
+    );
+  }
+  const names = new Set(found.map(({ adapter }) => adapter));
+  const chosen = chosenAdapter(names, file);
+  const halves = new Map<string, { A?: StoredTensor; B?: StoredTensor }>();
+  for (const { module, half, adapter, tensor } of found) {
+    if (adapter !== chosen) continue;
+    const other = halves.get(module);
+    if (other?.[half])
+      throw new InputError(file, `has lora_${half} of ${printable(module)} twice`, 'Leave one out');
+    halves.set(module, { ...other, [half]: tensor });
+  }
+  if (halves.size === 0)
+    throw new InputError(file, 'holds no LoRA weights', 'Check that it is the right file');
+  const weights: Adapter['weights'] = new Map();
+  for (const [module, { A, B }] of [...halves].sort(([x], [y]) => (x < y ? -1 : 1))) {
+    if (!A || !B)
+      throw new InputError(file, `${printable(module)} has no lora_${A ? 'B' : 'A'}`, 'Fetch the file again');
+    const r = rank ?? A.shape[0] ?? 0;
+    checkHalf(A, 0, `(${r}, in)`, r);
+    checkHalf(B, 1, `(out, ${r})`, r);
+    const [width, out] = [A.shape[1], B.shape[0]];
+    weights.set(module, { a: toFloat32(A).slice(), b: toFloat32(B).slice(), r, in: width, out });
+  }
+  return weights;
+}
+
+/** Of several adapters in a file the one that PEFT loads. */
+function chosenAdapter(names: ReadonlySet<string | undefined>, file: string): string | undefined {
+  const [only] = names;
+  if (names.size <= 1) return only;
+  if (names.has(DEFAULT) && !names.has(undefined)) return DEFAULT;
+  const listing = listed([...names].map((name) => (name === undefined ? 'one without a name' : quote(name))));
+  throw new InputError(
+    file,
+    `holds several adapters: ${listing}`,
+    'Save each by itself: model.save_pretrained(…)',
+  );
+}
+
+/** Throws unless the tensor is a matrix whose side `axis` is the rank. */
+function checkHalf({ shape, where }: StoredTensor, axis: number, expected: string, r: number): void {
+  if (shape.length === 2 && !shape.includes(0) && shape[axis] === r) return;
+  const what = `shape (${listed(shape)}) is not ${expected}`;
+  throw new InputError(where, what, `The adapter's rank is r = ${r} there`);
+}

@@ -1,0 +1,141 @@
+/** Which file of a model's folder counts where several say the same, as transformers 5.24 has it. */
+import { expect } from 'chai';
+import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { type Files, filesOf, memoryFiles } from '../../src/io/files.ts';
+import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
+import { expectRefused } from '../io/refused.ts';
+
+const user = [{ role: 'user', content: 'hi' }];
+const TOOLS = [{ type: 'function' }];
+
+function folder(more: Record<string, unknown>): Files {
+  const files = { 'tokenizer.json': trl.tokenizer, ...more };
+  const texts = Object.entries(files).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+  return memoryFiles(Object.fromEntries(texts), 'tiny');
+}
+const open = (more: Record<string, unknown>) => Tokenizer.fromFiles(folder(more));
+
+describe('data/tokenizer: folder', () => {
+  describe('chat templates', () => {
+    const config = (chat_template: unknown) => ({ 'tokenizer_config.json': { chat_template } });
+    const named = { default: 'D', tool_use: 'T', rag: 'R' };
+    const list = Object.entries(named).map(([name, template]) => ({ name, template }));
+
+    it('of files come before those of the configuration', async () => {
+      const both = { ...config('old'), 'chat_template.jinja': 'new' };
+      expect((await open(both)).applyChatTemplate(user)).to.equal('new');
+      const below = { ...config('old'), 'chat_templates/rag.jinja': 'R' };
+      await expectRefused(
+        async () => (await open(below)).applyChatTemplate(user),
+        'none is the default: rag',
+      );
+    });
+
+    it('are chosen by name and by whether there are tools', async () => {
+      const inFolder = {
+        'chat_template.jinja': 'D',
+        'chat_templates/tool_use.jinja': 'T',
+        'chat_templates/rag.jinja': 'R',
+      };
+      for (const files of [config(list), config(named), inFolder]) {
+        const tokenizer = await open(files);
+        const apply = (options: object) => tokenizer.applyChatTemplate(user, options);
+        expect(apply({})).to.equal('D');
+        expect(apply({ tools: TOOLS })).to.equal('T');
+        expect(apply({ tools: null })).to.equal('D');
+        expect(apply({ chatTemplateKwargs: { tools: TOOLS } })).to.equal('T');
+        expect(apply({ chatTemplateKwargs: { chat_template: 'rag' } })).to.equal('R');
+        expect(apply({ chatTemplateKwargs: { chat_template: '{{ 1 + 1 }}' } })).to.equal('2');
+      }
+    });
+
+    it('are refused by their names where none is the default', async () => {
+      const tokenizer = await open(config({ tool_use: 'T', rag: 'R' }));
+      expect(tokenizer.hasChatTemplate).to.equal(true);
+      expect(tokenizer.applyChatTemplate(user, { tools: TOOLS })).to.equal('T');
+      const what = 'there are several templates, none is the default: rag, tool_use';
+      await expectRefused(() => tokenizer.applyChatTemplate(user), 'tiny', what, 'chat_template_kwargs');
+      await expectRefused(() => open(config([{ name: 'rag' }])), 'tokenizer_config.json', '"chat_template"');
+    });
+
+    it('are looked for by their usual names where a folder cannot be listed', async () => {
+      const files = folder({ 'chat_templates/default.jinja': 'D', 'chat_templates/own.jinja': 'O' });
+      const find = async (path: string) => ((await files.exists(path)) ? files.open(path) : undefined);
+      const tokenizer = await Tokenizer.fromFiles(filesOf('tiny', find));
+      expect(tokenizer.applyChatTemplate(user)).to.equal('D');
+      expect(await files.list?.('chat_templates')).to.have.members(['default.jinja', 'own.jinja']);
+    });
+  });
+
+  describe('special tokens', () => {
+    const special = '{{ bos_token }}{{ eos_token }}{{ turn_token }}{{ image_token }}';
+
+    it('are those of the map where the configuration does not list added tokens', async () => {
+      const map = { 'special_tokens_map.json': { bos_token: '</s>' } };
+      const listing = { bos_token: '<s>', added_tokens_decoder: { 1: { content: '<s>', special: true } } };
+      const read = async (config: object) => open({ ...map, 'tokenizer_config.json': config });
+      expect((await read({ bos_token: '<s>' })).bosToken).to.equal('</s>');
+      expect((await read(listing)).bosToken).to.equal('<s>');
+    });
+
+    it('have names of the model’s own', async () => {
+      const tokenizer = await open({
+        'chat_template.jinja': special,
+        'tokenizer_config.json': {
+          bos_token: '<s>',
+          turn_token: { __type: 'AddedToken', content: '<turn>', special: true },
+          extra_special_tokens: { image_token: '<image>' },
+        },
+      });
+      expect(tokenizer.applyChatTemplate(user)).to.equal('<s><turn><image>');
+      // They are tokens, behind those of tokenizer.json.
+      const { vocabSize } = await open({});
+      expect(tokenizer.encode('<turn><image>', { addSpecialTokens: false })).to.deep.equal([
+        vocabSize,
+        vocabSize + 1,
+      ]);
+      expect(tokenizer.decode([vocabSize])).to.equal('');
+    });
+
+    it('without a name are read from either list', async () => {
+      const idsOf = async (config: object) =>
+        (await open({ 'tokenizer_config.json': config })).encode('<a><b>', { addSpecialTokens: false });
+      const { vocabSize } = await open({});
+      expect(await idsOf({ additional_special_tokens: ['<a>', '<b>'] })).to.deep.equal([
+        vocabSize,
+        vocabSize + 1,
+      ]);
+      expect(await idsOf({ extra_special_tokens: ['<b>', '<a>'] })).to.deep.equal([vocabSize + 1, vocabSize]);
+    });
+
+    it('are cut like text where the configuration says so', async () => {
+      const ids = async (config: object) =>
+        (await open({ 'tokenizer_config.json': config })).encode('a</s>', { addSpecialTokens: false });
+      expect(await ids({})).to.include(2);
+      expect(await ids({ split_special_tokens: true })).to.not.include(2);
+    });
+  });
+
+  it('takes added tokens of the old file where there is no list of them', async () => {
+    const { vocabSize } = await open({});
+    const added = { 'added_tokens.json': { '<x>': vocabSize } };
+    const encode = async (more: object) =>
+      (await open({ ...added, ...more })).encode('<x>', { addSpecialTokens: false });
+    expect(await encode({})).to.deep.equal([vocabSize]);
+    const listing = { added_tokens_decoder: { 1: { content: '<s>', special: true } } };
+    expect(await encode({ 'tokenizer_config.json': listing })).to.not.include(vocabSize);
+  });
+
+  it('refuses more tokens than any tokenizer has, and what is no token', async () => {
+    const many = Array.from({ length: 2 ** 14 + 1 }, (_, i) => `<${i}>`);
+    await expectRefused(
+      () => open({ 'tokenizer_config.json': { extra_special_tokens: many } }),
+      '16385 tokens',
+    );
+    const odd = { added_tokens_decoder: { 1: 3 } };
+    await expectRefused(() => open({ 'tokenizer_config.json': odd }), 'tokenizer_config.json');
+  });
+});

@@ -1,0 +1,69 @@
+/**
+ * Ids of texts, and the texts again, by tokenizers with the steps of those that people have (their normalizers, pre-tokenizers, models,
+ * templates and decoders), against the tokenizers library. `npm run interop -- tokenizers` does the same with 30,000 texts.
+ */
+import { expect } from 'chai';
+import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { memoryFiles } from '../../src/io/files.ts';
+import fixture from '../fixtures/tokenizers.json' with { type: 'json' };
+import { expectRefused } from '../io/refused.ts';
+
+type Result = [ids: number[], decoded: string, withoutSpecial?: string];
+
+const open = (kind: string, tokenizer: unknown) =>
+  Tokenizer.fromFiles(memoryFiles({ 'tokenizer.json': JSON.stringify(tokenizer) }, kind));
+
+/** Texts that are decoded otherwise: an added token is its text here; there its letters stand for bytes if all of them can. */
+const DECODED_OTHERWISE: Readonly<Record<string, number>> = { Qwen2: 2 };
+
+describe('data/tokenizer: kinds', () => {
+  const { subwords, ...kinds } = fixture.kinds;
+  for (const [kind, { tokenizer, results }] of Object.entries(kinds)) {
+    it(`reads ${fixture.texts.length} texts as the library does with the steps of ${kind}`, async () => {
+      const made = await open(kind, tokenizer);
+      const [encoded, decoded]: [string[], string[]] = [[], []];
+      for (const [i, [ids, text, plain = text]] of (results as Result[]).entries()) {
+        const given = fixture.texts[i] as string;
+        if (made.encode(given).join() !== ids.join()) encoded.push(given);
+        const isSame = made.decode(ids, { skipSpecialTokens: false }) === text && made.decode(ids) === plain;
+        if (!isSame) decoded.push(given);
+      }
+      expect(encoded, JSON.stringify(encoded)).to.have.length(0);
+      expect(decoded, JSON.stringify(decoded)).to.have.length(DECODED_OTHERWISE[kind] ?? 0);
+    });
+  }
+
+  it('refuses BPE with marked parts of words, which the library would cut otherwise', () =>
+    expectRefused(() => open('subwords', subwords.tokenizer), 'subwords/tokenizer.json', '"##"'));
+
+  describe('of a hostile file', () => {
+    const tiny = fixture.kinds['GPT-2'].tokenizer;
+    const replace = { type: 'Replace', pattern: { String: 'a' }, content: 'aa' };
+    const cases: Record<string, [change: object, message: string]> = {
+      'whose steps double a text': [
+        { normalizer: { type: 'Sequence', normalizers: Array(30).fill(replace) } },
+        '256 times as long',
+      ],
+      'whose template repeats the text': [
+        {
+          post_processor: {
+            type: 'TemplateProcessing',
+            single: Array(1e5).fill({ Sequence: { id: 'A', type_id: 0 } }),
+            pair: [],
+            special_tokens: {},
+          },
+        },
+        'around a text',
+      ],
+      'with an added token without end': [
+        { added_tokens: [{ id: 1, content: 'a'.repeat(1e6), special: true }] },
+        'at most 16384 characters',
+      ],
+    };
+    for (const [name, [change, message]] of Object.entries(cases)) {
+      it(name, () =>
+        expectRefused(() => open('tiny', { ...tiny, ...change }), 'tiny/tokenizer.json', message),
+      );
+    }
+  });
+});
