@@ -8,7 +8,6 @@ import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../src/io/files.ts';
 import type { BatchReward } from '../../src/rollout/rewards.ts';
 import { RLOOTrainer } from '../../src/rollout/rloo-trainer.ts';
-import type { ParameterStore } from '../../src/tensor/parameters.ts';
 import type { ExampleSource, SourcedStep } from '../../src/train/source.ts';
 import { runBatch, type StepContext } from '../../src/train/step.ts';
 import { allTexts, fiveTokens, LONGEST, PROMPT, withAdapter } from '../model/five-tokens.ts';
@@ -39,7 +38,6 @@ const reward: BatchReward = ({ completionIds }) => completionIds.map(rewardOf);
 interface TrainerParts {
   task: { source: ExampleSource };
   context: StepContext;
-  parameters: ParameterStore;
 }
 
 /** The words of the five tokens. */
@@ -73,14 +71,16 @@ describe('truth: the sampled gradient', () => {
       trainDataset: Array.from({ length: GROUPS }, () => ({ prompt: 'd b e' })),
       peftConfig: { r: 2, loraAlpha: 4, targetModules: MODULES },
     });
-    const { task, context, parameters } = trainer as unknown as TrainerParts;
+    const { task, context } = trainer as unknown as TrainerParts;
+    const trained = trainer.adapter as NonNullable<typeof trainer.adapter>;
+    const parameters = trained.parameters as NonNullable<typeof trained.parameters>;
     // A fresh adapter does nothing; this one is away from the reference.
     const { normals } = random(8);
     const values = await parameters.read('values');
     for (const [name, numbers] of values)
       if (name.endsWith('lora_B')) numbers.set(normals(numbers.length, 0.4));
     parameters.write('values', values);
-    const adapter = await (trainer.adapter as NonNullable<typeof trainer.adapter>).toAdapter();
+    const adapter = await trained.toAdapter();
 
     // The truth: all texts, each with the share of the gradient that it should have.
     const reference = allTexts(exact, ENDS);
