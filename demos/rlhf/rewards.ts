@@ -44,7 +44,7 @@ export const CHOICES = {
     learnedFrom: 'pairs',
   },
   clicks: {
-    label: 'Learned from you: which is better?',
+    label: 'Learned from your choices',
     help: 'You choose between two drafts, a reward model learns from your choices, and the policy from the model.',
     beta: 0.5,
     marksWords: false,

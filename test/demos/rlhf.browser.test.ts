@@ -210,7 +210,7 @@ describe('the demo of rewards', function () {
     const answered = (text: string) => demo.page.locator('#answered').getByText(text).waitFor();
 
     it('asks which draft is better, keeps the answers, and learns from them', async () => {
-      await choose('Learned from you: which is better?');
+      await choose('Learned from your choices');
       await demo.start({ ...SETTINGS, maxSteps: '2' });
       await demo.status('Your turn');
       const drafts = demo.page.locator('.draft');
