@@ -134,7 +134,7 @@ export class PolicyGradientExperience implements ExperienceMaker {
         const column = completions.map(({ length }, c) => {
           const i = p * numGenerations + c;
           const perToken = per === 'row';
-          return length === 0 && perToken ? [] : COLUMNS[name]?.(found, i, length, perToken);
+          return length === 0 && perToken ? [] : own(COLUMNS, name)?.(found, i, length, perToken);
         });
         return column.some((values) => !values) ? [] : [[name, column.flatMap((values) => values ?? [])]];
       });
