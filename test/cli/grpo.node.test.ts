@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';
 
-const PROMPTS = ['the sky', 'the end', 'a same thing', 'blue blue'].map((prompt) => ({ prompt }));
+const PROMPTS = ['the sky', 'the end', 'a same thing', 'blue blue', 'skying'].map((prompt) => ({ prompt }));
 const SETTINGS = {
   '--reward': 'length',
   '--num-generations': '4',
@@ -45,14 +45,15 @@ describe('cli: grpo', function () {
   it('trains with the loss that is named, and keeps completions where it is asked to', async () => {
     const { code, json, stderr } = await run('whole', {}, ['--log-completions']);
     expect(code, stderr).to.equal(0);
-    expect(json).to.include({ steps: 3, prompts: 3 });
+    expect(json).to.include({ steps: 3, prompts: 4 });
     expect(json.eval).to.include.keys('kl', 'reward', 'objective');
     const kept = await log('whole');
     expect(kept).to.have.length(24);
     expect(kept[0]).to.have.all.keys('step', 'prompt', 'completion', 'rewards', 'reward', 'advantage');
     expect(kept.map(({ step }) => step)).to.deep.equal([1, 2, 3].flatMap((step) => new Array(8).fill(step)));
     const record = JSON.parse(await readFile(workshop.path('whole/run.json'), 'utf8'));
-    expect(record.settings).to.include({ lossType: 'grpo', beta: 0.04, scaleRewards: 'group', klIn: 'loss' });
+    expect(record.settings).to.include({ beta: 0.04, scaleRewards: 'group', klIn: 'loss' });
+    expect(record.settings.lossType).to.deep.equal(['grpo']);
   });
 
   it('drops lines of steps that are taken again, and what was cut off', async () => {

@@ -137,7 +137,7 @@ class Run {
       value: last.value,
       backward: (dvalue) => {
         let gradient = last.backward(dvalue);
-        for (const layer of layers.reverse()) gradient = layer.backward(gradient);
+        for (const layer of layers.toReversed()) gradient = layer.backward(gradient);
         this.addGradient(
           EMBEDDING,
           gatherBackward(gradient, this.batch.ids, config.vocabSize, config.hiddenSize),

@@ -31,12 +31,10 @@ const rewardOf = (tokens: readonly number[]) =>
 /** The same adapter a few steps ago. */
 function moved(adapter: Adapter): Adapter {
   const { normals } = random(21);
-  const weights = [...adapter.weights].map(
-    ([name, { a, b, ...rest }]): [string, typeof rest & { a: Float32Array; b: Float32Array }] => {
-      const noise = normals(b.length, 0.25);
-      return [name, { ...rest, a, b: b.map((value, i) => value + (noise[i] as number)) }];
-    },
-  );
+  const weights = [...adapter.weights].map(([name, pair]) => {
+    const noise = normals(pair.b.length, 0.25);
+    return [name, { ...pair, b: pair.b.map((value, i) => value + (noise[i] as number)) }] as const;
+  });
   return { ...adapter, weights: new Map(weights) };
 }
 

@@ -229,6 +229,8 @@ describe('rollout/grpo', () => {
       const make = await starter(args);
       expect(() => make(model), JSON.stringify(args)).to.throw(word);
     }
+    const filtered = await starter({ topK: 5 } as GRPOArgs);
+    expect(() => filtered(model)).to.throw('whole distribution');
     const cispo = (await starter({ lossType: 'cispo' }))(model);
     expect(cispo.notices.join(' ')).to.include('Its authors take 5');
     cispo.dispose();

@@ -79,6 +79,11 @@ const sample: RolloutParts['sample'] = async function* (_model, tokenizer, promp
   };
 };
 
+/** Means over tokens, which TRL takes in each micro-batch and then over micro-batches, and here are over all tokens. */
+const UNLIKE: Readonly<Record<string, readonly string[]>> = {
+  accumulated: ['clip_ratio/low_mean', 'clip_ratio/high_mean', 'clip_ratio/region_mean', 'kl'],
+};
+
 /** Relative, and absolute next to 0, where float32 sums of a hundred numbers near 1 leave this much. */
 const METRIC = { relative: 1e-2, absolute: 2e-5 };
 const EXACT = { relative: 1e-3, absolute: 2e-5 };
@@ -108,6 +113,7 @@ async function follow(name: string, { settings, rewards, steps, adapter }: TrlRu
 
   expect(found).to.have.length(12);
   for (const [metric, values] of Object.entries(steps)) {
+    if (UNLIKE[name]?.includes(metric)) continue;
     values.forEach((value, i) => {
       if (value === null) return;
       const { relative, absolute } = metric === 'grad_norm' ? EXACT : METRIC;

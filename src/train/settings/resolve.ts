@@ -12,7 +12,7 @@ import { namesOf, underOwnNames } from '../../io/setting-names.ts';
 import { LOSSES, type Loss } from '../../losses/catalogue.ts';
 import type { LossType } from '../../losses/families.ts';
 import { defaultsOf, type TrainerSettings, type TrainingConfig } from './trainers.ts';
-import { TRL_NAMES } from './trl-names.ts';
+import { PROGRAM_NAMES } from './trl-names.ts';
 
 const WHERE = 'settings';
 
@@ -27,7 +27,7 @@ export function resolveConfig<Config extends TrainingConfig>(
 ): Config {
   const { settings, options, defaults, adapterDefaults } = trainer;
   const known: SettingTable = { ...outsideOptions(trainer, given), ...settings, ...options };
-  const named = underOwnNames(given, namesOf(known), WHERE, TRL_NAMES);
+  const named = underOwnNames(given, namesOf(known), WHERE, PROGRAM_NAMES);
   const config: Record<string, unknown> = {
     ...defaultsOf({ settings, defaults }),
     ...(peftConfig === null ? {} : adapterDefaults),
@@ -49,7 +49,7 @@ export function resolveLoraConfig(
   given: LoraArgs,
   targetModules: readonly string[] = LORA.targetModules.default,
 ): LoraConfig {
-  const named = underOwnNames(given, namesOf(LORA), WHERE, TRL_NAMES);
+  const named = underOwnNames(given, namesOf(LORA), WHERE, PROGRAM_NAMES);
   const config = { ...defaultsOf({ settings: LORA, defaults: { targetModules } }), ...named };
   checkValues(config, LORA);
   return config;

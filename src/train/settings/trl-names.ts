@@ -21,6 +21,9 @@ const WHOLE =
 const ENTROPY =
   "the backward pass gives the gradient of sampled tokens' log-probabilities, not of entropies; a KL to the reference keeps the policy from collapsing";
 
+const LOGGED =
+  'events of the type rollout carry completions and rewards; on the command line give --log-completions';
+
 /** Names with the same answer. */
 const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] = [
   [['bf16', 'fp16', 'tf32', 'bf16_full_eval', 'fp16_full_eval', 'half_precision_backend'], FLOAT32],
@@ -94,8 +97,8 @@ const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] =
 const ON_POLICY: typeof ANSWERS = [
   [
     [
-      ...['top_k', 'topK', 'top-k', 'top_p', 'topP', 'top-p', 'min_p', 'minP', 'min-p'],
-      ...['repetition_penalty', 'repetitionPenalty', 'repetition-penalty'],
+      ...['top_k', 'top-k', 'top_p', 'top-p', 'min_p', 'min-p'],
+      ...['repetition_penalty', 'repetition-penalty'],
     ],
     WHOLE,
   ],
@@ -117,10 +120,7 @@ const ON_POLICY: typeof ANSWERS = [
     ['kl_estimator', 'klEstimator', 'kl-estimator'],
     'the KL in the rewards is log π/π_ref itself (k1); the gradient of k3 in the rewards points the wrong way',
   ],
-  [
-    ['log_completions', 'logCompletions', 'num_completions_to_print'],
-    'events of the type rollout carry completions and rewards; on the command line give --log-completions',
-  ],
+  [['num_completions_to_print'], LOGGED],
   [
     ['generation_batch_size', 'generationBatchSize'],
     say`${setting('stepsPerGeneration')} times ${setting('perDeviceTrainBatchSize')} completions are written at a time`,
@@ -131,3 +131,14 @@ const ON_POLICY: typeof ANSWERS = [
 export const TRL_NAMES: Readonly<Record<string, Words>> = Object.fromEntries(
   [...ANSWERS, ...ON_POLICY].flatMap(([names, answer]) => names.map((name) => [name, answer])),
 );
+
+/** The same in programs, where options of commands are not settings either. */
+export const PROGRAM_NAMES: Readonly<Record<string, Words>> = {
+  ...TRL_NAMES,
+  topK: WHOLE,
+  topP: WHOLE,
+  minP: WHOLE,
+  repetitionPenalty: WHOLE,
+  logCompletions: LOGGED,
+  log_completions: LOGGED,
+};
