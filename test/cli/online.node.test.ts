@@ -55,7 +55,7 @@ describe('cli: online-dpo and a2po', function () {
       expect(code, stderr).to.equal(0);
       expect(json).to.include({ steps: 2, prompts: 4 });
       expect(json.reward).to.have.all.keys('first', 'last');
-      expect(json.eval).to.have.all.keys('kl', 'reward', 'objective');
+      expect(json.eval).to.have.all.keys('kl', 'reward', 'objective', 'standardErrors');
       const record = JSON.parse(await readFile(workshop.path(`${method}/run.json`), 'utf8'));
       expect(record).to.deep.include({ method, rewards: ['length'] });
       expect(record.settings).to.include(settings);

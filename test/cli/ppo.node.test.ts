@@ -55,7 +55,7 @@ describe('cli: ppo', function () {
     const { code, json, stderr } = await run('whole');
     expect(code, stderr).to.equal(0);
     expect(json).to.include({ steps: 4, prompts: 4 });
-    expect(json.eval).to.have.all.keys('kl', 'reward', 'objective');
+    expect(json.eval).to.have.all.keys('kl', 'reward', 'objective', 'standardErrors');
     const record = JSON.parse(await readFile(workshop.path('whole/run.json'), 'utf8'));
     expect(record).to.deep.include({ method: 'ppo', rewards: ['length'] });
     expect(record.settings).to.include({ klCoef: 0.05, lam: 0.95, maxCompletionLength: 6 });

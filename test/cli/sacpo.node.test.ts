@@ -149,8 +149,8 @@ describe('cli: sacpo', function () {
     bad('a stage that is none', () => [reward, 'safety'], 'out.json, stage 2: is a string', 'Give an object');
     bad(
       'an unknown method',
-      () => [{ ...reward, method: 'ppo' }],
-      'stage 1: "method" is "ppo". Take dpo, kto',
+      () => [{ ...reward, method: 'nash' }],
+      'stage 1: "method" is "nash". Take dpo, kto',
     );
     for (const method of ['sft', 'cpo', 'orpo'])
       bad(

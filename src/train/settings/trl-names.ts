@@ -116,10 +116,6 @@ const ON_POLICY: typeof ANSWERS = [
     ],
     ENTROPY,
   ],
-  [
-    ['kl_estimator', 'klEstimator', 'kl-estimator'],
-    'the KL in the rewards is log π/π_ref itself (k1); the gradient of k3 in the rewards points the wrong way',
-  ],
   [['num_completions_to_print'], LOGGED],
   [
     ['generation_batch_size', 'generationBatchSize'],
