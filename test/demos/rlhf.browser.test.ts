@@ -3,11 +3,19 @@ import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { memoryFiles } from '../../src/io/files.ts';
 import { readAdapter } from '../../src/io/peft.ts';
+import { isItsTurn } from '../support/slice.ts';
 import { DemoPage } from './demo-page.ts';
 
 /** Few prompts and steps, so that a run takes seconds even where the CPU stands in for the GPU: evaluated after each second step. */
 const STEPS = 5;
 const SETTINGS = { maxSteps: String(STEPS), promptsPerStep: '2', numGenerations: '3', r: '4' };
+
+/** Runs beside the first ones, each of which takes half a minute: one a day. */
+const FURTHER = ['stop', 'typed', 'failing', 'choices', 'pairs'] as const;
+
+function skipUnlessItsTurn(test: Mocha.Context, run: (typeof FURTHER)[number]): void {
+  if (!isItsTurn(FURTHER.indexOf(run), FURTHER.length)) test.skip();
+}
 
 describe('the demo of rewards', function () {
   this.timeout(600_000);
@@ -114,7 +122,8 @@ describe('the demo of rewards', function () {
     expect(await demo.adapter()).to.deep.equal(uninterrupted);
   });
 
-  it('stops early with what was learned, and forgets on demand', async () => {
+  it('stops early with what was learned, and forgets on demand', async function () {
+    skipUnlessItsTurn(this, 'stop');
     await demo.start(SETTINGS);
     await demo.status('It writes');
     await demo.step(1);
@@ -173,7 +182,8 @@ describe('the demo of rewards', function () {
       expect(demo.sent()).to.deep.equal([]);
     });
 
-    it('learns from it, and ends it with the run', async () => {
+    it('learns from it, and ends it with the run', async function () {
+      skipUnlessItsTurn(this, 'typed');
       await type(
         'async function loud(story, { tokens, prompt }) { return story.split("!").length - 1 + 0 * tokens * prompt.length; }',
       );
@@ -191,7 +201,8 @@ describe('the demo of rewards', function () {
         expect(figures[0]).to.equal(story.split('!').length - 1);
     });
 
-    it('ends a run whose function fails, by its name and the story', async () => {
+    it('ends a run whose function fails, by its name and the story', async function () {
+      skipUnlessItsTurn(this, 'failing');
       await type(
         '(() => { let calls = 0; return function late() { if (++calls > 5) throw new Error("enough"); return 1; }; })()',
       );
@@ -209,7 +220,8 @@ describe('the demo of rewards', function () {
   describe('with a reward that is learned', () => {
     const answered = (text: string) => demo.page.locator('#answered').getByText(text).waitFor();
 
-    it('asks which draft is better, keeps the answers, and learns from them', async () => {
+    it('asks which draft is better, keeps the answers, and learns from them', async function () {
+      skipUnlessItsTurn(this, 'choices');
       await choose('Learned from your choices');
       await demo.start({ ...SETTINGS, maxSteps: '2' });
       await demo.status('Your turn');
@@ -240,7 +252,8 @@ describe('the demo of rewards', function () {
       expect(new Set(rewards).size).to.be.above(1);
     });
 
-    it('learns from the pairs of the data, with the true reward beside', async () => {
+    it('learns from the pairs of the data, with the true reward beside', async function () {
+      skipUnlessItsTurn(this, 'pairs');
       await choose('Learned from pairs');
       await demo.start({ ...SETTINGS, maxSteps: '2' });
       await demo.status('A reward model learns');

@@ -1,0 +1,12 @@
+/**
+ * Which of several long tests run: one a day in turn, so that all of a suite stays short and none is forgotten.
+ * `WEBALIGN_SLICE=all` runs each of them, a number the one in that place. Those that are left out are reported as skipped.
+ */
+
+const DAY = 86_400_000;
+
+/** Whether the test in this place, of so many, has its turn. */
+export function isItsTurn(place: number, of: number): boolean {
+  const chosen = process.env.WEBALIGN_SLICE ?? `${Math.floor(Date.now() / DAY)}`;
+  return chosen === 'all' || Number(chosen) % of === place;
+}
