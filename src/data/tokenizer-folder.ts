@@ -12,8 +12,8 @@ const SPECIAL_MAP = 'special_tokens_map.json';
 const ADDED = 'added_tokens.json';
 const TEMPLATE = 'chat_template.jinja';
 const TEMPLATE_FOLDER = 'chat_templates';
-/** Where a folder's files cannot be listed: the names that are looked for. */
-const USUAL_TEMPLATES = ['default.jinja', 'tool_use.jinja', 'rag.jinja'];
+/** Where a folder's files cannot be listed: the names that are looked for, beside the default that transformers writes. */
+const USUAL_TEMPLATES = ['tool_use.jinja', 'rag.jinja'];
 
 /** The special tokens that every tokenizer may have. */
 const NAMED = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
@@ -127,16 +127,18 @@ async function templatesOf(files: Files, configured: Json | undefined): Promise<
   const add = async (name: string, path: string) =>
     templates.set(name, { text: await files.readText(path), file: `${files.name}/${path}` });
   if (await files.exists(TEMPLATE)) await add('default', TEMPLATE);
-  const names = await templateNames(files);
+  const names = await templateNames(files, templates.size > 0);
   for (const name of names) await add(name.replace(/\.jinja$/, ''), `${TEMPLATE_FOLDER}/${name}`);
   if (templates.size > 0) return templates;
   const file = `${files.name}/${TOKENIZER_CONFIG}`;
   return new Map(configuredTemplates(configured, file).map(([name, text]) => [name, { text, file }]));
 }
 
-async function templateNames(files: Files): Promise<string[]> {
+async function templateNames(files: Files, hasDefault: boolean): Promise<string[]> {
   const found = await files.list?.(TEMPLATE_FOLDER);
   if (found) return found.filter((name) => name.endsWith('.jinja')).sort();
+  // Each name costs requests where files lie behind an address.
+  if (!hasDefault) return [];
   const there = USUAL_TEMPLATES.map(async (name) =>
     (await files.exists(`${TEMPLATE_FOLDER}/${name}`)) ? [name] : [],
   );

@@ -62,11 +62,13 @@ describe('data/tokenizer: folder', () => {
     });
 
     it('are looked for by their usual names where a folder cannot be listed', async () => {
-      const files = folder({ 'chat_templates/default.jinja': 'D', 'chat_templates/own.jinja': 'O' });
+      const names = ['chat_templates/tool_use.jinja', 'chat_templates/own.jinja'];
+      const files = folder({ 'chat_template.jinja': 'D', [names[0]!]: 'T', [names[1]!]: 'O' });
       const find = async (path: string) => ((await files.exists(path)) ? files.open(path) : undefined);
       const tokenizer = await Tokenizer.fromFiles(filesOf('tiny', find));
       expect(tokenizer.applyChatTemplate(user)).to.equal('D');
-      expect(await files.list?.('chat_templates')).to.have.members(['default.jinja', 'own.jinja']);
+      expect(tokenizer.applyChatTemplate(user, { tools: [{}] })).to.equal('T');
+      expect(await files.list?.('chat_templates')).to.have.members(['tool_use.jinja', 'own.jinja']);
     });
   });
 

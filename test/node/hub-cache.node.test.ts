@@ -47,7 +47,8 @@ describe('node/hub-cache', () => {
     root = await mkdtemp(join(tmpdir(), 'webalign-hub-'));
     folder = join(root, 'models--org--tiny');
   });
-  afterEach(() => rm(root, { recursive: true, force: true }));
+  // A load that was left may still write a file.
+  afterEach(() => rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }));
 
   const options = (more: SourceOptions = {}): SourceOptions => ({
     endpoint: hub.url,
