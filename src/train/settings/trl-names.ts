@@ -21,6 +21,9 @@ const WHOLE =
 const ENTROPY =
   "the backward pass gives the gradient of sampled tokens' log-probabilities, not of entropies; a KL to the reference keeps the policy from collapsing";
 
+const K1 =
+  'the KL in the rewards is log π/π_ref itself (k1); the gradient of k3 in the rewards points the wrong way';
+
 const LOGGED =
   'events of the type rollout carry completions and rewards; on the command line give --log-completions';
 
@@ -116,6 +119,7 @@ const ON_POLICY: typeof ANSWERS = [
     ],
     ENTROPY,
   ],
+  [['kl-estimator'], K1],
   [['num_completions_to_print'], LOGGED],
   [
     ['generation_batch_size', 'generationBatchSize'],
@@ -135,6 +139,8 @@ export const PROGRAM_NAMES: Readonly<Record<string, Words>> = {
   topP: WHOLE,
   minP: WHOLE,
   repetitionPenalty: WHOLE,
+  klEstimator: K1,
+  kl_estimator: K1,
   logCompletions: LOGGED,
   log_completions: LOGGED,
 };
