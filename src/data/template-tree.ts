@@ -38,9 +38,9 @@ export interface Syntax {
 /** What the parser's nodes have in common, by which the interpreter knows them. */
 const PROTOTYPE = Object.getPrototypeOf(parse([])) as object;
 
-export const node = (syntax: Syntax) => Object.assign(Object.create(PROTOTYPE), syntax) as Node;
-export const syntaxOf = (each: Node | undefined) => (each ?? {}) as unknown as Syntax;
-export const held = (value: Value) => node({ type: 'Held', held: value });
+export const node = (syntax: Syntax): Node => Object.assign(Object.create(PROTOTYPE), syntax) as Node;
+export const syntaxOf = (each: Node | undefined): Syntax => (each ?? {}) as unknown as Syntax;
+export const held = (value: Value): Node => node({ type: 'Held', held: value });
 
 /** Statements; everything else in a body is printed. */
 const STATEMENTS = [

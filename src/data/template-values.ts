@@ -23,19 +23,22 @@ function runtimeValue(sample: unknown): Value {
   return new Environment().set('', sample);
 }
 
-function maker<Held>(sample: Value): (held: Held) => Value {
+/** Makes a value of what it holds. */
+type Maker<Held> = (held: Held) => Value;
+
+function maker<Held>(sample: Value): Maker<Held> {
   const Kind = sample.constructor as new (held: Held) => Value;
   return (held) => new Kind(held);
 }
 
-export const text = maker<string>(runtimeValue(''));
-export const float = maker<number>(runtimeValue(0.5));
-export const truth = maker<boolean>(runtimeValue(true));
-export const list = maker<Value[]>(runtimeValue([]));
-export const dict = maker<Entries>(runtimeValue({}));
-export const callable = maker<Call>(runtimeValue(() => null));
-const integer = maker<Int>(runtimeValue(0));
-export const tuple = maker<Value[]>(
+export const text: Maker<string> = maker(runtimeValue(''));
+export const float: Maker<number> = maker(runtimeValue(0.5));
+export const truth: Maker<boolean> = maker(runtimeValue(true));
+export const list: Maker<Value[]> = maker(runtimeValue([]));
+export const dict: Maker<Entries> = maker(runtimeValue({}));
+export const callable: Maker<Call> = maker(runtimeValue(() => null));
+const integer: Maker<Int> = maker(runtimeValue(0));
+export const tuple: Maker<Value[]> = maker(
   new Interpreter().evaluate(Object.assign({}, { type: 'TupleLiteral', value: [] }), new Environment()),
 );
 export const none = (): Value => runtimeValue(null);
