@@ -1,6 +1,6 @@
 /**
  * Characters by what the crates below the tokenizers library know of them, which is an older Unicode than JavaScript's: as classes in
- * the words of Oniguruma. `npm run interop -- tokenizers` checks them against the tokenizers library, character by character.
+ * the words of Oniguruma. `python test/interop/try_tokenizers.py` checks them against the tokenizers library, character by character.
  */
 
 /** What `Punctuation` and `BertPreTokenizer` cut out. */

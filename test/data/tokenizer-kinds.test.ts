@@ -1,6 +1,6 @@
 /**
  * Ids of texts, and the texts again, by tokenizers with the steps of those that people have (their normalizers, pre-tokenizers, models,
- * templates and decoders), against the tokenizers library. `npm run interop -- tokenizers` does the same with 30,000 texts.
+ * templates and decoders), against the tokenizers library. `python test/interop/try_tokenizers.py` does the same with 30,000 texts.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';

@@ -1,5 +1,5 @@
 /**
- * Token ids, for check_tokens.py and check_tokenizers.py: of each job's texts, if asked for with what they are decoded to (with special
+ * Token ids, for check_tokens.py and try_tokenizers.py: of each job's texts, if asked for with what they are decoded to (with special
  * tokens and without), or of the rows of a data file, as the trainers prepare them.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
