@@ -1,5 +1,5 @@
 /**
- * Four curves of the run: reward, KL, objective (1) under the line of the best policy, and what is missing to it.
+ * Four curves of the run: reward, KL, objective (1) below that of the best policy, and the gap between the two.
  */
 import { type ChartSpec, Charts, type CurveSpec } from '../shared/chart.ts';
 import type { HeldOutPoint, Optimum, Point } from './messages.ts';
