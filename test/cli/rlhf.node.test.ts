@@ -11,7 +11,7 @@ import { Terminal } from '../../src/cli/terminal.ts';
 import { testGpu } from '../support/gpu.ts';
 import { Workshop } from './workshop.ts';
 
-const [dpo, rloo] = RLHF_QUICK.roads as [Road, Road];
+const [dpo, rloo, ppo, few] = RLHF_QUICK.roads as [Road, Road, Road, Road];
 /** Openings of two stories each, whose means differ from opening to opening by a tenth. */
 const groups = (mean: number) => [-0.1, 0, 0.1, 0].map((offset) => [mean + offset - 1, mean + offset + 1]);
 const look = (step: number, proxy: number, gold: number) => ({
@@ -23,8 +23,15 @@ const look = (step: number, proxy: number, gold: number) => ({
 });
 
 const RESULTS: Results = {
-  rewardModel: { adapter: 'test', steps: 20, accuracy: 0.9, margin: 3, seconds: 30, bytes: 1e8 },
-  base: { proxy: groups(0), gold: groups(2), samples: ['was <b>sad</b>.'] },
+  rewardModels: [dpo.pairs, few.pairs].map((pairs) => ({
+    pairs,
+    of: { adapter: 'test', steps: 20, accuracy: 0.9, margin: 3, seconds: 30, bytes: 1e8 },
+  })),
+  base: {
+    proxy: { [dpo.pairs]: groups(0), [few.pairs]: groups(1) },
+    gold: groups(2),
+    samples: ['was <b>sad</b>.'],
+  },
   roads: [
     {
       road: dpo,
@@ -46,6 +53,10 @@ const RESULTS: Results = {
         samples: ['was glad glad.'],
       },
     },
+    {
+      road: few,
+      of: { steps: 16, written: 768, bytes: 2e8, looks: [look(16, 1, 2)], samples: ['was glad.'] },
+    },
   ],
 };
 
@@ -62,8 +73,11 @@ describe('cli: rlhf, its arithmetic', () => {
     const corrected = 2 * beta * Math.log(Math.cosh(1 / beta)) - 0;
     expect((last?.gap.mean as number) + (last?.objective.mean as number)).to.be.closeTo(corrected, 1e-9);
     // The learned reward has the true one's mean and spread where nothing was trained.
-    expect(found.base.correlation).to.be.closeTo(1, 1e-12);
+    expect(found.rewardModels[0]?.correlation).to.be.closeTo(1, 1e-12);
     expect(first?.scaled.mean).to.be.closeTo(3, 1e-12);
+    // A road begins at what its own reward model says of the untrained one.
+    expect(found.roads[2]?.gain.proxy.mean).to.be.closeTo(0, 1e-12);
+    expect(found.roads[2]?.points[0]?.scaled.mean).to.be.closeTo(2, 1e-12);
   });
 
   it('finds where a reward model is over-optimized, and only there', () => {
@@ -109,16 +123,20 @@ describe('cli: rlhf, the study', function () {
   it('walks every road on very little, keeps each look, and does not walk twice', async () => {
     const { pairs, heldOut } = await data();
     const task: RlhfTask = {
-      pairs: 16,
       heldOut: 4,
       openings: 2,
       stories: 2,
       referenceStories: 2,
       maxNewTokens: 6,
       roads: [
-        { ...dpo, settings: { ...dpo.settings, maxSteps: 2, saveSteps: 1, perDeviceTrainBatchSize: 2 } },
+        {
+          ...dpo,
+          pairs: 4,
+          settings: { ...dpo.settings, maxSteps: 2, saveSteps: 1, perDeviceTrainBatchSize: 2 },
+        },
         {
           ...rloo,
+          pairs: 4,
           settings: {
             ...rloo.settings,
             maxSteps: 2,
@@ -126,6 +144,11 @@ describe('cli: rlhf, the study', function () {
             perDeviceTrainBatchSize: 4,
             numGenerations: 2,
           },
+        },
+        {
+          ...ppo,
+          pairs: 2,
+          settings: { ...ppo.settings, maxSteps: 2, saveSteps: 1, perDeviceTrainBatchSize: 4 },
         },
       ],
     };
@@ -148,16 +171,18 @@ describe('cli: rlhf, the study', function () {
       expect(of.looks[0]?.proxy.flat().every(Number.isFinite)).to.equal(true);
       expect(of.bytes).to.be.above(0);
     }
-    expect(results.roads.map(({ of }) => of.written)).to.deep.equal([0, 8]);
+    expect(results.roads.map(({ of }) => of.written)).to.deep.equal([0, 8, 4]);
     // The roads begin at one model: an untrained adapter leaves both rewards as they are, a trained one does not.
-    expect(results.base.proxy).to.have.length(2);
+    expect(results.rewardModels.map(({ pairs }) => pairs)).to.deep.equal([4, 2]);
+    expect(results.base.proxy[4]).to.have.length(2);
+    expect(results.base.proxy[2]).to.have.length(2);
     expect(await readResults(kept)).to.deep.equal(results);
     expect(JSON.parse(await readFile(workshop.path('out/rloo.json'), 'utf8'))).to.include({ steps: 2 });
   });
 });
 
-async function data(): Promise<{ pairs: string; heldOut: string }> {
+async function data(): Promise<{ pairs: string[]; heldOut: string }> {
   const text = await readFile('demos/align/data/train.jsonl', 'utf8');
   const lines = text.split('\n');
-  return { pairs: lines.slice(0, 4).join('\n'), heldOut: lines.slice(4, 6).join('\n') };
+  return { pairs: lines.slice(0, 4), heldOut: lines.slice(4, 6).join('\n') };
 }

@@ -18,10 +18,10 @@ const WORK = 'webalign-out/rlhf';
 
 export const rlhf = command({
   name: 'rlhf',
-  summary: 'two roads side by side: reward model and RLOO, and DPO',
+  summary: 'two roads side by side: reward model with RLOO or PPO, and DPO',
   description:
-    'Learns a reward model from the pairs of the embedded task and lets the model learn from it with RLOO, beside DPO on the\n' +
-    'same pairs, and measures learned reward, true reward, KL and objective over the steps. Writes OUT.md and OUT.svg, and\n' +
+    'Learns a reward model from the pairs of the embedded task and lets the model learn from it with RLOO and PPO, beside DPO on\n' +
+    'the same pairs, and measures learned reward, true reward, KL and objective over the steps. Writes OUT.md and OUT.svg, and\n' +
     `keeps every result in OUT (${OUT}): stopped, it goes on when it is started again, and what has not changed is drawn\n` +
     'only. --quick shows the direction in a few minutes. Fails where a road does not gain by the learned reward.',
   example: 'rlhf --quick',
@@ -33,14 +33,13 @@ export const rlhf = command({
     const { quick: isQuick = false, work } = settings;
     const { out = isQuick ? WORK : OUT } = settings;
     const task = isQuick ? RLHF_QUICK : RLHF;
-    const lines = async (path: string, count: number) =>
-      (await readText(path)).split('\n').slice(0, count).join('\n');
+    const rows = async (path: string) => (await readText(path)).trimEnd().split('\n');
     const job: Job = {
       task,
       fingerprint: await embeddedFingerprint(),
       openings: await heldOutOpenings(task.openings),
-      pairs: await lines(EMBEDDED.train, task.pairs),
-      heldOut: await lines(EMBEDDED.evaluation, task.heldOut),
+      pairs: await rows(EMBEDDED.train),
+      heldOut: (await rows(EMBEDDED.evaluation)).slice(0, task.heldOut).join('\n'),
       out,
       work,
     };

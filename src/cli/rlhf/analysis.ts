@@ -6,7 +6,7 @@
 import { estimateOptimum, LEAST_EFFECTIVE_SAMPLES } from '../../theory/estimators.ts';
 import { type Estimate, estimate } from '../statistics.ts';
 import { type Groups, means } from '../study/groups.ts';
-import type { BaseResult, Look, Results } from './collect.ts';
+import type { Look, Results, RewardModelResult } from './collect.ts';
 import type { Road } from './task.ts';
 
 /** A policy after some steps. */
@@ -48,24 +48,32 @@ export interface RoadOutcome {
   samples: readonly string[];
 }
 
+/** A reward model, and how its scores of the untrained model's single stories agree with the true reward. */
+export interface LearnedOutcome {
+  pairs: number;
+  of: RewardModelResult;
+  base: Estimate;
+  correlation: number;
+}
+
 export interface Rlhf {
-  rewardModel: Results['rewardModel'];
-  base: { proxy: Estimate; gold: Estimate; correlation: number; samples: readonly string[] };
+  rewardModels: readonly LearnedOutcome[];
+  base: { gold: Estimate; samples: readonly string[] };
   roads: readonly RoadOutcome[];
 }
 
-export function rlhfOf({ rewardModel, base, roads }: Results, errors: number): Rlhf {
-  const scale = scaleOf(base);
+export function rlhfOf({ rewardModels, base, roads }: Results, errors: number): Rlhf {
   return {
-    rewardModel,
-    base: {
-      proxy: estimate(means(base.proxy)),
-      gold: estimate(means(base.gold)),
-      correlation: scale.correlation,
-      samples: base.samples,
-    },
+    rewardModels: rewardModels.map(({ pairs, of }) => {
+      const proxy = base.proxy[pairs] as Groups;
+      const { correlation } = scaleOf(proxy, base.gold);
+      return { pairs, of, base: estimate(means(proxy)), correlation };
+    }),
+    base: { gold: estimate(means(base.gold)), samples: base.samples },
     roads: roads.map(({ road, of: { written, bytes, looks, samples } }): RoadOutcome => {
-      const optimum = optima(base.proxy, road.beta);
+      const proxy = base.proxy[road.pairs] as Groups;
+      const scale = scaleOf(proxy, base.gold);
+      const optimum = optima(proxy, road.beta);
       const points = looks.map((look) => pointOf(look, road.beta, optimum.each, scale.of));
       const last = looks.at(-1) as Look;
       return {
@@ -73,10 +81,7 @@ export function rlhfOf({ rewardModel, base, roads }: Results, errors: number): R
         written,
         bytes,
         points,
-        gain: {
-          proxy: difference(base.proxy, last.proxy),
-          gold: difference(base.gold, last.gold),
-        },
+        gain: { proxy: difference(proxy, last.proxy), gold: difference(base.gold, last.gold) },
         overoptimized: overoptimization(looks, points, errors),
         isGapLowerBound: optimum.effectiveSamples < LEAST_EFFECTIVE_SAMPLES,
         samples,
@@ -114,7 +119,7 @@ function optima(rewards: Groups, beta: number): { each: number[]; effectiveSampl
 }
 
 /** From the learned reward to the true one, by mean and spread of single stories, and how well the two agree. */
-function scaleOf({ proxy, gold }: BaseResult): { of: (value: number) => number; correlation: number } {
+function scaleOf(proxy: Groups, gold: Groups): { of: (value: number) => number; correlation: number } {
   const [a, b] = [proxy.flat(), gold.flat()];
   const [x, y] = [estimate(a), estimate(b)];
   const ratio = y.standardError / x.standardError;

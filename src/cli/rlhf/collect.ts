@@ -16,7 +16,7 @@ import { adapterName, type OpenModel, openModel } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
 import { inGroups } from '../study/groups.ts';
 import { Kept } from '../study/kept.ts';
-import { measureStories, rounded } from '../study/stories.ts';
+import { type MeasuredStories, measureStories, rounded } from '../study/stories.ts';
 import { goesOn, workFolder } from '../study/work-folder.ts';
 import type { Terminal } from '../terminal.ts';
 import { runTraining, type TrainingJob } from '../training.ts';
@@ -41,6 +41,7 @@ export interface Look {
   logRatios: number[][];
 }
 
+/** A reward model, and what the untrained model's stories are worth to it. */
 export interface RewardModelResult {
   /** What it was made on. */
   adapter: string;
@@ -55,7 +56,8 @@ export interface RewardModelResult {
 
 /** Of the model as it is. */
 export interface BaseResult {
-  proxy: number[][];
+  /** The learned reward, by the pairs that its model learned from. */
+  proxy: Record<number, number[][]>;
   gold: number[][];
   samples: string[];
 }
@@ -75,8 +77,8 @@ export interface Job {
   /** Hash of the model's files. */
   fingerprint: string;
   openings: readonly string[];
-  /** JSON lines: to learn from, and held out. */
-  pairs: string;
+  /** Rows of JSON: to learn from, and held out. */
+  pairs: readonly string[];
   heldOut: string;
   /** Where results are kept, and where runs are. */
   out: string;
@@ -84,7 +86,7 @@ export interface Job {
 }
 
 interface ByPart<R, B, T> {
-  rewardModel: R;
+  rewardModels: { pairs: number; of: R }[];
   base: B;
   roads: { road: Road; of: T }[];
 }
@@ -92,39 +94,53 @@ export type KeptResults = ByPart<Kept<RewardModelResult>, Kept<BaseResult>, Kept
 export type Results = ByPart<RewardModelResult, BaseResult, RoadResult>;
 
 /** Where the results of a job are kept. */
-export async function keptResults({
-  task,
-  fingerprint,
-  openings,
-  pairs,
-  heldOut,
-  out,
-}: Job): Promise<KeptResults> {
-  const { stories, referenceStories, maxNewTokens } = task;
-  const shared = [VERSION, fingerprint, RLHF_TRAINING, RLHF_SAMPLING, pairs];
+export async function keptResults(job: Job): Promise<KeptResults> {
+  const { task, fingerprint, openings, heldOut, out } = job;
+  const { stories, referenceStories, maxNewTokens, roads } = task;
+  const counts = [...new Set(roads.map(({ pairs }) => pairs))];
+  const shared = [VERSION, fingerprint, RLHF_TRAINING, RLHF_SAMPLING];
   const looks = [...shared, 'scored at an end', openings, maxNewTokens];
   return {
-    rewardModel: await Kept.of(out, 'reward-model', [...shared, heldOut]),
-    base: await Kept.of(out, 'base', [...looks, referenceStories]),
+    rewardModels: await Promise.all(
+      counts.map(async (pairs) => {
+        const about = [...shared, firstPairs(job, pairs), heldOut];
+        return { pairs, of: await Kept.of<RewardModelResult>(out, `reward-model-${pairs}`, about) };
+      }),
+    ),
+    base: await Kept.of(out, 'base', [
+      ...looks,
+      referenceStories,
+      counts.map((pairs) => firstPairs(job, pairs)),
+    ]),
     roads: await Promise.all(
-      task.roads.map(async (road) => {
-        const { id, method, settings } = road;
-        return { road, of: await Kept.of<RoadResult>(out, id, [...looks, stories, method, settings]) };
+      roads.map(async (road) => {
+        const { id, method, settings, pairs } = road;
+        const about = [...looks, stories, firstPairs(job, pairs), method, settings];
+        return { road, of: await Kept.of<RoadResult>(out, id, about) };
       }),
     ),
   };
 }
 
+function firstPairs({ pairs }: Pick<Job, 'pairs'>, count: number): string {
+  return pairs.slice(0, count).join('\n');
+}
+
 /** All results where all are kept, without any device. */
 export async function readResults(kept: KeptResults): Promise<Results | undefined> {
-  const [rewardModel, base] = [await kept.rewardModel.read(), await kept.base.read()];
+  const base = await kept.base.read();
+  const rewardModels: Results['rewardModels'] = [];
+  for (const { pairs, of } of kept.rewardModels) {
+    const result = await of.read();
+    if (result) rewardModels.push({ pairs, of: result });
+  }
   const roads: Results['roads'] = [];
   for (const { road, of } of kept.roads) {
     const result = await of.read();
     if (result && isDone(result)) roads.push({ road, of: result });
   }
-  if (!rewardModel || !base || roads.length < kept.roads.length) return undefined;
-  return { rewardModel, base, roads };
+  const isWhole = rewardModels.length === kept.rewardModels.length && roads.length === kept.roads.length;
+  return base && isWhole ? { rewardModels, base, roads } : undefined;
 }
 
 /** Makes what is missing, keeps it, and gives back all. */
@@ -136,18 +152,13 @@ export async function collect(
   signal: AbortSignal,
 ): Promise<Results> {
   const open = await openModel(gpu, folderFiles(EMBEDDED.model), EMBEDDED);
-  const folder = join(job.work, `reward-model-${kept.rewardModel.key.slice(0, 12)}`);
   const study = new Study(open, job, terminal, signal);
-  const files = folderFiles(folder);
-  if (!((await kept.rewardModel.read()) && (await files.exists(ADAPTER_CONFIG))))
-    await study.trainRewardModel(kept.rewardModel, folder);
-  const { tokenizer } = open;
-  const model = RewardModel.on(open.model, await readAdapter(files), { tokenizer, name: 'learned' });
-  const learned = new LearnedReward(model, signal);
+  const learned = new Map<number, LearnedReward>();
+  for (const { pairs, of } of kept.rewardModels) learned.set(pairs, await study.rewardModel(pairs, of));
   if (!(await kept.base.read())) await study.measureBase(kept.base, learned);
   for (const { road, of } of kept.roads) {
     const known = await of.read();
-    if (!known || !isDone(known)) await study.walk(road, of, learned);
+    if (!known || !isDone(known)) await study.walk(road, of, learned.get(road.pairs) as LearnedReward);
   }
   return (await readResults(kept)) as Results;
 }
@@ -165,15 +176,30 @@ class Study {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** Learns the reward from the pairs, and leaves its adapter in `folder`. */
-  async trainRewardModel(kept: Kept<RewardModelResult>, folder: string): Promise<void> {
+  /** The reward that the first `pairs` pairs teach, trained where it is not there yet. */
+  async rewardModel(pairs: number, kept: Kept<RewardModelResult>): Promise<LearnedReward> {
+    const { job, open, signal } = this;
+    const folder = join(job.work, `reward-model-${kept.key.slice(0, 12)}`);
+    const files = folderFiles(folder);
+    if (!((await kept.read()) && (await files.exists(ADAPTER_CONFIG))))
+      await this.trainRewardModel(pairs, kept, folder);
+    const { tokenizer } = open;
+    const name = `learned from ${pairs} pairs`;
+    return new LearnedReward(
+      RewardModel.on(open.model, await readAdapter(files), { tokenizer, name }),
+      signal,
+    );
+  }
+
+  /** Leaves its adapter in `folder`. */
+  private async trainRewardModel(pairs: number, kept: Kept<RewardModelResult>, folder: string) {
     const { job, open, terminal } = this;
-    terminal.info('Reward model');
+    terminal.info(`Reward model, ${pairs} pairs`);
     const method = methodOf('reward-model');
     const start = performance.now();
     const { trainer, plan, json } = await this.train({
       method,
-      train: parseDataset(job.pairs, 'the pairs', method.form),
+      train: parseDataset(firstPairs(job, pairs), 'the pairs', method.form),
       evaluation: parseDataset(job.heldOut, 'the held-out pairs', method.form),
       settings: RLHF_TRAINING,
       folder: workFolder(folder, job.work),
@@ -194,15 +220,13 @@ class Study {
     open.model.detach(adapter);
   }
 
-  async measureBase(kept: Kept<BaseResult>, learned: LearnedReward): Promise<void> {
+  /** The same stories of the untrained model by every learned reward. */
+  async measureBase(kept: Kept<BaseResult>, learned: ReadonlyMap<number, LearnedReward>): Promise<void> {
     const { referenceStories: copies } = this.job.task;
-    const { look, samples } = await this.look(
-      learned,
-      { step: 0, seconds: 0 },
-      copies,
-      RLHF_SAMPLING.referenceSeed,
-    );
-    await kept.write({ proxy: look.proxy, gold: look.gold, samples });
+    const { stories, rewards, samples } = await this.stories(copies, RLHF_SAMPLING.referenceSeed);
+    const proxy: BaseResult['proxy'] = {};
+    for (const [pairs, reward] of learned) proxy[pairs] = await scores(reward, stories, copies);
+    await kept.write({ proxy, gold: rewards, samples });
   }
 
   /** Trains along a road, and looks at the policy after every checkpoint. */
@@ -227,7 +251,7 @@ class Study {
         !looks.some(({ step }) => step === event.step)
       ) {
         const at = { step: event.step, seconds: Math.round(stand.seconds * 10) / 10 };
-        const found = await this.look(learned, at, job.task.stories, RLHF_SAMPLING.seed);
+        const found = await this.look(learned, at);
         looks.push(found.look);
         samples = found.samples;
         // Done is a road whose last look is at its last step: until then its steps are not told.
@@ -243,7 +267,7 @@ class Study {
       method: method.extra
         ? { ...method, extra: { options: [], load: async () => ({ rewardFuncs: learned.reward }) } }
         : method,
-      train: parseDataset(job.pairs, 'the pairs', method.form),
+      train: parseDataset(firstPairs(job, road.pairs), 'the pairs', method.form),
       evaluation: [],
       settings: {
         ...RLHF_TRAINING,
@@ -262,26 +286,33 @@ class Study {
   }
 
   /** Stories of the model as it stands, by both rewards. */
-  private async look(
-    learned: LearnedReward,
-    at: { step: number; seconds: number },
-    copies: number,
-    seed: number,
-  ): Promise<{ look: Look; samples: string[] }> {
+  private async look(learned: LearnedReward, at: { step: number; seconds: number }) {
+    const copies = this.job.task.stories;
+    const { stories, rewards, logRatios, samples } = await this.stories(copies, RLHF_SAMPLING.seed);
+    const proxy = await scores(learned, stories, copies);
+    return { look: { ...at, proxy, gold: rewards, logRatios }, samples };
+  }
+
+  private async stories(copies: number, seed: number) {
     const { open, job, signal } = this;
     const { temperature } = RLHF_SAMPLING;
     const { maxNewTokens } = job.task;
     const options = { maxNewTokens, temperature, seed, numReturnSequences: copies, signal };
-    const { stories, rewards, logRatios } = await measureStories(open, job.openings, options, PRECISION);
-    const scores = await learned.score(
-      stories.map((story) => ({ prompt: story.prompt, completion: sampledTokens(story) })),
-    );
-    const shown = stories.filter((_, i) => i % copies === 0).slice(0, SHOWN);
-    return {
-      look: { ...at, proxy: inGroups(rounded(scores, PRECISION), copies), gold: rewards, logRatios },
-      samples: shown.map(({ text }) => text),
-    };
+    const measured = await measureStories(open, job.openings, options, PRECISION);
+    const shown = measured.stories.filter((_, i) => i % copies === 0).slice(0, SHOWN);
+    return { ...measured, samples: shown.map(({ text }) => text) };
   }
+}
+
+async function scores(
+  learned: LearnedReward,
+  stories: MeasuredStories['stories'],
+  copies: number,
+): Promise<number[][]> {
+  const found = await learned.score(
+    stories.map((story) => ({ prompt: story.prompt, completion: sampledTokens(story) })),
+  );
+  return inGroups(rounded(found, PRECISION), copies);
 }
 
 function methodOf(name: string): Method {
@@ -291,9 +322,8 @@ function methodOf(name: string): Method {
 }
 
 /** Stories that the policy has written to learn from after so many steps; none where it learns from the pairs. */
-function writtenUntil(
-  { settings: { numGenerations, perDeviceTrainBatchSize = 0 } }: Road,
-  step: number,
-): number {
-  return numGenerations === undefined ? 0 : step * perDeviceTrainBatchSize;
+function writtenUntil({ method, settings }: Road, step: number): number {
+  if (method === 'dpo') return 0;
+  const { perDeviceTrainBatchSize = 0, numPpoEpochs = 1 } = settings;
+  return Math.ceil(step / numPpoEpochs) * perDeviceTrainBatchSize;
 }

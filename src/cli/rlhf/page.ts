@@ -4,7 +4,7 @@
  */
 import { formatBytes } from '../../gpu/errors.ts';
 import { number, plusMinus } from '../study/figures.ts';
-import type { Point, Rlhf, RoadOutcome } from './analysis.ts';
+import type { LearnedOutcome, Point, Rlhf, RoadOutcome } from './analysis.ts';
 import { ERRORS, RLHF_TRAINING, type RlhfTask } from './task.ts';
 
 export interface PageData {
@@ -19,7 +19,8 @@ export interface PageData {
 
 export function rlhfPage(data: PageData): string {
   const { rlhf, task, isQuick, openings, plot } = data;
-  const { rewardModel, base, roads } = rlhf;
+  const { rewardModels, base, roads } = rlhf;
+  const [{ of: first }] = rewardModels as [LearnedOutcome];
   return `# Two roads from preferences to a policy
 
 Figure 1 of *Direct Preference Optimization* (Rafailov et al. 2023), run on the embedded model and its task, happier stories. One road
@@ -37,14 +38,19 @@ ${verdict(rlhf)
 
 | road | steps | stories written | seconds | GPU memory | learned reward | true reward | KL | J, learned | J\\* − J |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
-| the model as it was | 0 | 0 | 0 |  | ${plusMinus(base.proxy)} | ${plusMinus(base.gold)} | 0 |  |  |
+${rewardModels.map((learned) => baseRow(learned, rlhf)).join('\n')}
 ${roads.map(endRow).join('\n')}
 
 Learned reward, true reward (sentiment) and KL in nats are means over ${task.openings} openings that nothing was trained on, ${task.stories} stories each. ± is one
 standard error, from the spread between openings. J is E[learned reward] − β KL at the road's own β, J\\* = β log Z of the learned
 reward, from ${task.referenceStories} stories of the untrained model for each opening${roads.some(({ isGapLowerBound }) => isGapLowerBound) ? ' (*at least* where those are worth fewer than 5 of the optimum)' : ''}. Seconds are those of the road's training, writing included, with
-other work beside it where the machine had any;
-the reward model took ${rewardModel.seconds.toFixed(0)} more, with ${formatBytes(rewardModel.bytes)} of GPU memory. Memory is what the run planned with.
+other work beside it where the machine had any. Memory is what the run planned with. A road of RLOO or PPO begins with a reward model:
+
+| reward model | steps | seconds | GPU memory | orders held-out pairs rightly | correlation with the true reward |
+|---|---:|---:|---:|---:|---:|
+${rewardModels.map(learnedRow).join('\n')}
+
+The correlation is over single stories of the untrained model.
 
 ## Over the steps
 
@@ -61,25 +67,39 @@ ${openings
 
 ## How it was made
 
-The reward model: ${rewardModel.steps} steps of ${RLHF_TRAINING.perDeviceTrainBatchSize} pairs, ${task.pairs} pairs in all ([\`demos/align/data\`](../demos/align/data/README.md)); it orders ${(100 * rewardModel.accuracy).toFixed(0)}% of ${task.heldOut} held-out pairs
-rightly, and on single stories of the untrained model its score and the true reward have a correlation of ${number(base.correlation)}. All trainings
-have a learning rate of ${RLHF_TRAINING.learningRate}, a warm-up over a tenth of the steps and then linear decay, a LoRA of rank ${RLHF_TRAINING.r} on every linear layer, and seed ${RLHF_TRAINING.seed}.
+Reward models and DPO see their pairs ([\`demos/align/data\`](../demos/align/data/README.md)) once, ${RLHF_TRAINING.perDeviceTrainBatchSize} a step. All trainings have a learning
+rate of ${RLHF_TRAINING.learningRate}, a warm-up over a tenth of the steps and then linear decay, a LoRA of rank ${RLHF_TRAINING.r} on every linear layer, and seed ${RLHF_TRAINING.seed}.
 A score is read at the end token of a text; a story that was cut at its length is given one, without which the score hardly depends on
-the story. DPO sees the same pairs once. RLOO writes stories for the openings of the pairs, ${groupsOf(roads)}, and learns from the reward
-model's scores alone. Stories have at most ${task.maxNewTokens} tokens.
+the story. RLOO and PPO write stories for the openings of the pairs and learn from the reward model's scores alone: ${storiesOf(roads)}.
+Stories have at most ${task.maxNewTokens} tokens. Held-out pairs: ${task.heldOut}.
 
-Ran on ${rewardModel.adapter}. Every figure is kept in [\`rlhf/\`](rlhf): with nothing changed, the command draws this page again without
+Ran on ${first.adapter}. Every figure is kept in [\`rlhf/\`](rlhf): with nothing changed, the command draws this page again without
 training. Stopped, it goes on where it was.
 `;
 }
 
-function groupsOf(roads: readonly RoadOutcome[]): string {
-  const sizes = roads.flatMap(({ road: { settings } }) =>
-    settings.numGenerations === undefined
-      ? []
-      : [`${settings.numGenerations} each, ${settings.perDeviceTrainBatchSize} a step`],
-  );
-  return [...new Set(sizes)].join('; ');
+/** What a batch of stories is, a phrase for each way. */
+function storiesOf(roads: readonly RoadOutcome[]): string {
+  const told = roads.flatMap(({ road: { method, settings } }) => {
+    const { numGenerations, numPpoEpochs, perDeviceTrainBatchSize } = settings;
+    const [name] = method === 'dpo' ? [] : [method.toUpperCase()];
+    if (!name) return [];
+    const each = numGenerations ? `, ${numGenerations} for each opening` : '';
+    const passes = numPpoEpochs ? `, each batch in ${numPpoEpochs} steps` : '';
+    return [`${name} ${perDeviceTrainBatchSize} at a time${each}${passes}`];
+  });
+  return [...new Set(told)].join('; ');
+}
+
+function baseRow({ pairs, base: proxy }: LearnedOutcome, { base, rewardModels }: Rlhf): string {
+  const name = rewardModels.length > 1 ? `the model as it was, by ${pairs} pairs` : 'the model as it was';
+  return `| ${name} | 0 | 0 | 0 |  | ${plusMinus(proxy)} | ${plusMinus(base.gold)} | 0 |  |  |`;
+}
+
+function learnedRow({ pairs, of, correlation }: LearnedOutcome): string {
+  const share = `${(100 * of.accuracy).toFixed(0)} %`;
+  const cells = [`of ${pairs} pairs`, of.steps, number(of.seconds), formatBytes(of.bytes), share];
+  return `| ${[...cells, number(correlation)].join(' | ')} |`;
 }
 
 function endRow({ road, written, bytes, points, isGapLowerBound }: RoadOutcome): string {
@@ -135,15 +155,16 @@ export function verdict({ roads }: Rlhf): string[] {
 }
 
 /** One line a road, for a terminal. */
-export function rlhfLines({ base, roads }: Rlhf): string[] {
+export function rlhfLines({ base, rewardModels, roads }: Rlhf): string[] {
   const lines = roads.map(({ road, points }) => {
     const { proxy, gold, kl } = points.at(-1) as Point;
     return `${road.name.padEnd(26)} learned ${plusMinus(proxy)}  true ${plusMinus(gold)}  KL ${plusMinus(kl)}`;
   });
-  return [
-    `${'as it was'.padEnd(26)} learned ${plusMinus(base.proxy)}  true ${plusMinus(base.gold)}`,
-    ...lines,
-  ];
+  const before = rewardModels.map(
+    ({ pairs, base: proxy }) =>
+      `${`as it was, ${pairs} pairs`.padEnd(26)} learned ${plusMinus(proxy)}  true ${plusMinus(base.gold)}`,
+  );
+  return [...before, ...lines];
 }
 
 export function altText({ base, roads }: Rlhf): string {

@@ -54,7 +54,7 @@ ${paths.map((path, look) => path.slice(1).map((point) => mark(gold(point), look)
 ${labels(paths.map((path) => ({ ...gold(path.at(-1) as Drawn), label: `after ${path.at(-1)?.step}` })))}
 ${legend(
   roads.map(({ road: { name } }, look) => ({
-    name: name.replace('reward model, ', ''),
+    name,
     drawn: legendMark(look),
   })),
   ['filled: true reward', 'open: learned reward,', 'in units of the true one', 'bars: 1 standard error'],

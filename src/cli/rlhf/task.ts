@@ -5,13 +5,15 @@
 import { ALIGN_LORA, ALIGN_TRAINING } from '../align-task.ts';
 import type { Settings } from '../options.ts';
 
-/** A way from the same pairs to a policy. A method of another name is one more row. */
+/** A way from pairs to a policy. One of another method is one more row. */
 export interface Road {
   /** Names its files. */
   id: string;
   name: string;
   /** The row of the table of methods that trains it. */
-  method: 'dpo' | 'rloo';
+  method: 'dpo' | 'rloo' | 'ppo';
+  /** The first so many pairs: what DPO learns from, and the reward model of the others. */
+  pairs: number;
   /** Price of a nat in units of the learned reward. */
   beta: number;
   /** What differs from {@link RLHF_TRAINING}. */
@@ -26,10 +28,11 @@ export const RLHF_TRAINING = { ...training, ...ALIGN_LORA } as const satisfies S
 /** The roads' β, with which DPO has the optimum of the learned reward by Theorem 1, and one that pulls back too little. */
 const BETA = 0.5;
 const SMALL_BETA = 0.05;
+/** Pairs of a reward model that knows too little of the true reward. */
+const FEW_PAIRS = 48;
 
 export interface RlhfTask {
-  /** Pairs to learn from, and those that the reward model is judged by. */
-  pairs: number;
+  /** Pairs that reward models are judged by. */
   heldOut: number;
   /** Openings that no road was trained on, and stories for each at every look. */
   openings: number;
@@ -40,55 +43,73 @@ export interface RlhfTask {
   roads: readonly Road[];
 }
 
-function roadsOf(
-  dpoEvery: number,
-  { steps, every, batch, group }: { steps: number; every: number; batch: number; group: number },
-): Road[] {
-  const rloo = (id: string, beta: number): Road => ({
-    id,
-    name: `reward model, RLOO β ${beta}`,
-    method: 'rloo',
+/** How long roads of stories are: batches of stories, stories a batch and an opening, batches between looks. */
+interface Length {
+  batches: number;
+  stories: number;
+  group: number;
+  every: number;
+}
+
+/** Optimizer steps that PPO makes with a batch of stories, where RLOO makes one. */
+const PPO_PASSES = 2;
+
+function rloo(id: string, pairs: number, beta: number, { batches, stories, group, every }: Length): Road {
+  const settings = {
     beta,
-    settings: {
-      beta,
-      maxSteps: steps,
-      saveSteps: every,
-      perDeviceTrainBatchSize: batch,
-      numGenerations: group,
-    },
-  });
+    maxSteps: batches,
+    saveSteps: every,
+    perDeviceTrainBatchSize: stories,
+    numGenerations: group,
+  };
+  return { id, name: `RLOO β ${beta}`, method: 'rloo', pairs, beta, settings };
+}
+
+function ppo(id: string, pairs: number, beta: number, { batches, stories, every }: Length): Road {
+  const settings = {
+    klCoef: beta,
+    maxSteps: PPO_PASSES * batches,
+    saveSteps: PPO_PASSES * every,
+    perDeviceTrainBatchSize: stories,
+    numPpoEpochs: PPO_PASSES,
+  };
+  return { id, name: `PPO β ${beta}`, method: 'ppo', pairs, beta, settings };
+}
+
+function roadsOf(pairs: number, dpoEvery: number, length: Length): Road[] {
+  const few = rloo('rloo-few', FEW_PAIRS, SMALL_BETA, length);
   return [
     {
       id: 'dpo',
       name: `DPO β ${BETA}`,
       method: 'dpo',
+      pairs,
       beta: BETA,
       settings: { beta: BETA, saveSteps: dpoEvery },
     },
-    rloo('rloo', BETA),
-    rloo('rloo-small', SMALL_BETA),
+    rloo('rloo', pairs, BETA, length),
+    ppo('ppo', pairs, BETA, length),
+    { ...few, name: `${few.name}, ${FEW_PAIRS} pairs` },
   ];
 }
 
 export const RLHF: RlhfTask = {
-  pairs: 640,
   heldOut: 160,
   openings: 48,
   stories: 2,
   referenceStories: 64,
   maxNewTokens: 40,
-  roads: roadsOf(10, { steps: 150, every: 15, batch: 128, group: 8 }),
+  roads: roadsOf(640, 10, { batches: 100, stories: 64, group: 8, every: 20 }),
 };
 
 /** The direction, in a few minutes on two cores. */
 export const RLHF_QUICK: RlhfTask = {
-  pairs: 320,
   heldOut: 32,
   openings: 32,
   stories: 2,
   referenceStories: 8,
   maxNewTokens: 40,
-  roads: roadsOf(10, { steps: 24, every: 8, batch: 48, group: 8 }),
+  roads: roadsOf(320, 10, { batches: 16, stories: 48, group: 8, every: 8 }),
 };
 
 /** Stories are drawn from all of the distribution, which the KL is of; those of the untrained model by themselves. */
