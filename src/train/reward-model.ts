@@ -60,7 +60,6 @@ interface RatedBatch {
   completions: readonly (string | readonly Message[])[];
   promptIds: readonly (readonly number[])[];
   completionIds: readonly (readonly number[])[];
-  finished: readonly ('eos' | 'length')[];
   tokenizer: Tokenizer;
 }
 
@@ -178,25 +177,37 @@ export class RewardModel {
     return scores;
   }
 
-  /** Rates completions of a policy, as a reward function: by their tokens where both have them alike, else by their text. */
-  rate(batch: RatedBatch): Promise<number[]> {
-    const { promptIds, completionIds, prompts, completions, finished } = batch;
-    const { tokenizer } = this;
-    if (!tokenizer || this.readsIdsOf(batch.tokenizer)) {
-      const sequences = promptIds.map((prompt, i) => ({
-        prompt: [...prompt],
-        completion: [...(completionIds[i] as readonly number[])],
-      }));
-      return this.scoreTokens(sequences);
+  /**
+   * Rates completions of a policy, as a reward function: by their tokens where both have them alike, else by their text. A completion
+   * that was cut is given the end token that texts of the training had: without it a score hardly depends on what was written.
+   */
+  rate({ promptIds, completionIds, prompts, completions, tokenizer }: RatedBatch): Promise<number[]> {
+    if (!this.tokenizer || this.readsIdsOf(tokenizer)) {
+      return this.rateTokens(
+        promptIds.map((prompt, i) => ({ prompt, completion: completionIds[i] as readonly number[] })),
+      );
     }
-    const inputs = prompts.map((prompt, i): ScoreInput => {
-      const completion = completions[i] as string | readonly Message[];
-      // A text that was cut has no end.
-      return typeof completion === 'string' && finished[i] === 'length'
-        ? { ids: tokenizer.encode(`${prompt}${completion}`) }
-        : { prompt, completion };
+    return this.score(
+      prompts.map((prompt, i) => ({
+        prompt,
+        completion: completions[i] as string | readonly Message[],
+      })),
+    );
+  }
+
+  /** The same for token ids alone. */
+  rateTokens(
+    sequences: readonly { prompt: readonly number[]; completion: readonly number[] }[],
+    options?: RewardScoreOptions,
+  ): Promise<number[]> {
+    const ends = [this.tokenizer?.eosId, ...this.parts.model.config.eosTokenIds].filter(
+      (id) => id !== undefined,
+    );
+    const ended = sequences.map(({ prompt, completion }) => {
+      const isEnded = ends.includes(completion.at(-1) as number);
+      return { prompt: [...prompt], completion: [...completion, ...(isEnded ? [] : ends.slice(0, 1))] };
     });
-    return this.score(inputs);
+    return this.scoreTokens(ended, options);
   }
 
   /** What a person should know where it rates the completions of a policy with this tokenizer. */

@@ -83,7 +83,15 @@ describe('rollout: A2POTrainer', () => {
   it('is the same twice, and resumed between steps that share a batch and in the stage before training', async () => {
     const gpu = await testGpu();
     const args = { stepsPerGeneration: 2, maxSteps: 4 };
-    const whole = await trained(gpu, await starter({ args }), undefined, load);
+    const written: string[] = [];
+    const listening: BatchReward = (batch) => {
+      written.push(batch.completions.join());
+      return fours(batch);
+    };
+    const rewardFuncs = Object.defineProperty(listening, 'name', { value: fours.name });
+    const whole = await trained(gpu, await starter({ args, rewardFuncs }), undefined, load);
+    // The values' completions are drawn anew for other prompts, though these are the same text here.
+    expect(written[1]).not.to.equal(written[0]);
     const again = await trained(gpu, await starter({ args }), undefined, load);
     expect(again.bytes).to.deep.equal(whole.bytes);
     expect(numbers(whole.events, 'rollout')).to.equal(2);

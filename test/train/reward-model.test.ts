@@ -186,12 +186,16 @@ describe('train/reward-model', function () {
       completions: [' is blue'],
       promptIds: [[1]],
       completionIds: [[2]],
-      finished: ['length'] as const,
       tokenizer,
     };
     const [text] = await other.rate(batch);
-    const [byIds] = await other.score([{ ids: other.tokenizer!.encode('the sky is blue') }]);
+    // A completion that was cut is given the end that the training's texts had, by ids and by text.
+    const end = tokenizer.eosId as number;
+    const [byIds] = await other.score([{ ids: [...other.tokenizer!.encode('the sky is blue'), end] }]);
     expect(text).to.equal(byIds);
+    const rated = await reward.rate({ ...batch, promptIds: [[1], [1]], completionIds: [[5], [5, end]] });
+    expect(rated[0]).to.equal(rated[1]);
+    expect(await reward.scoreTokens([{ prompt: [1], completion: [5] }])).to.not.deep.equal([rated[0]]);
     beside.dispose();
     model.dispose();
   });

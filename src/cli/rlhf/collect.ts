@@ -20,7 +20,6 @@ import { type MeasuredStories, measureStories, rounded } from '../study/stories.
 import { goesOn, workFolder } from '../study/work-folder.ts';
 import type { Terminal } from '../terminal.ts';
 import { runTraining, type TrainingJob } from '../training.ts';
-import { LearnedReward } from './learned.ts';
 import { RLHF_SAMPLING, RLHF_TRAINING, type RlhfTask, type Road, SHOWN } from './task.ts';
 
 /** Scores and log-ratios are kept to a thousandth. */
@@ -153,12 +152,12 @@ export async function collect(
 ): Promise<Results> {
   const open = await openModel(gpu, folderFiles(EMBEDDED.model), EMBEDDED);
   const study = new Study(open, job, terminal, signal);
-  const learned = new Map<number, LearnedReward>();
+  const learned = new Map<number, RewardModel>();
   for (const { pairs, of } of kept.rewardModels) learned.set(pairs, await study.rewardModel(pairs, of));
   if (!(await kept.base.read())) await study.measureBase(kept.base, learned);
   for (const { road, of } of kept.roads) {
     const known = await of.read();
-    if (!known || !isDone(known)) await study.walk(road, of, learned.get(road.pairs) as LearnedReward);
+    if (!known || !isDone(known)) await study.walk(road, of, learned.get(road.pairs) as RewardModel);
   }
   return (await readResults(kept)) as Results;
 }
@@ -177,18 +176,15 @@ class Study {
   ) {}
 
   /** The reward that the first `pairs` pairs teach, trained where it is not there yet. */
-  async rewardModel(pairs: number, kept: Kept<RewardModelResult>): Promise<LearnedReward> {
-    const { job, open, signal } = this;
+  async rewardModel(pairs: number, kept: Kept<RewardModelResult>): Promise<RewardModel> {
+    const { job, open } = this;
     const folder = join(job.work, `reward-model-${kept.key.slice(0, 12)}`);
     const files = folderFiles(folder);
     if (!((await kept.read()) && (await files.exists(ADAPTER_CONFIG))))
       await this.trainRewardModel(pairs, kept, folder);
     const { tokenizer } = open;
     const name = `learned from ${pairs} pairs`;
-    return new LearnedReward(
-      RewardModel.on(open.model, await readAdapter(files), { tokenizer, name }),
-      signal,
-    );
+    return RewardModel.on(open.model, await readAdapter(files), { tokenizer, name });
   }
 
   /** Leaves its adapter in `folder`. */
@@ -221,7 +217,7 @@ class Study {
   }
 
   /** The same stories of the untrained model by every learned reward. */
-  async measureBase(kept: Kept<BaseResult>, learned: ReadonlyMap<number, LearnedReward>): Promise<void> {
+  async measureBase(kept: Kept<BaseResult>, learned: ReadonlyMap<number, RewardModel>): Promise<void> {
     const { referenceStories: copies } = this.job.task;
     const { stories, rewards, samples } = await this.stories(copies, RLHF_SAMPLING.referenceSeed);
     const proxy: BaseResult['proxy'] = {};
@@ -230,7 +226,7 @@ class Study {
   }
 
   /** Trains along a road, and looks at the policy after every checkpoint. */
-  async walk(road: Road, kept: Kept<RoadResult>, learned: LearnedReward): Promise<void> {
+  async walk(road: Road, kept: Kept<RoadResult>, learned: RewardModel): Promise<void> {
     const { job, open, terminal } = this;
     terminal.info(road.name);
     const looks = [...((await kept.read())?.looks ?? [])];
@@ -265,7 +261,7 @@ class Study {
     const { trainer } = await this.train({
       // The learned reward is one object here, whichever road asks for it.
       method: method.extra
-        ? { ...method, extra: { options: [], load: async () => ({ rewardFuncs: learned.reward }) } }
+        ? { ...method, extra: { options: [], load: async () => ({ rewardFuncs: learned }) } }
         : method,
       train: parseDataset(firstPairs(job, road.pairs), 'the pairs', method.form),
       evaluation: [],
@@ -286,7 +282,7 @@ class Study {
   }
 
   /** Stories of the model as it stands, by both rewards. */
-  private async look(learned: LearnedReward, at: { step: number; seconds: number }) {
+  private async look(learned: RewardModel, at: { step: number; seconds: number }) {
     const copies = this.job.task.stories;
     const { stories, rewards, logRatios, samples } = await this.stories(copies, RLHF_SAMPLING.seed);
     const proxy = await scores(learned, stories, copies);
@@ -305,11 +301,11 @@ class Study {
 }
 
 async function scores(
-  learned: LearnedReward,
+  learned: RewardModel,
   stories: MeasuredStories['stories'],
   copies: number,
 ): Promise<number[][]> {
-  const found = await learned.score(
+  const found = await learned.rateTokens(
     stories.map((story) => ({ prompt: story.prompt, completion: sampledTokens(story) })),
   );
   return inGroups(rounded(found, PRECISION), copies);
