@@ -14,6 +14,7 @@ export {
   writeFileAtomic,
   writeFiles,
 } from './node/folder.ts';
+export { type FolderLock, lockFolder } from './node/folder-lock.ts';
 export { nodeHubCache } from './node/hub-cache.ts';
 export { openSource } from './node/sources.ts';
 export { nodeTuning } from './node/tuning.ts';

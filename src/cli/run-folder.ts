@@ -11,6 +11,7 @@ import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../io/peft.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
 import { MODEL_CONFIG, MODEL_GGUF, MODEL_INDEX, MODEL_WEIGHTS } from '../io/weights.ts';
 import { fileCheckpointStore, folderFiles, nodeReferenceCache } from '../node/folder.ts';
+import { lockFolder } from '../node/folder-lock.ts';
 import { UsageError } from './failures.ts';
 
 export const CHECKPOINT = 'checkpoint.safetensors';
@@ -46,7 +47,8 @@ export interface RunFolderOptions {
   overwrite?: boolean | undefined;
 }
 
-export interface RunFolder {
+/** Disposing of it lets others use the folder. */
+export interface RunFolder extends AsyncDisposable {
   path: string;
   checkpoint: CheckpointStore;
   referenceCache: ReferenceCache;
@@ -59,13 +61,35 @@ export interface RunFolder {
   clear(): Promise<void>;
 }
 
-/** Looks at the folder; {@link InputError} where it holds a run that this one is not allowed to touch. */
-export async function openRunFolder(
+/**
+ * Takes the folder for this process and looks at it. {@link InputError} where another process uses it, where it cannot be
+ * written, or where it holds a run that this one is not allowed to touch.
+ */
+export async function openRunFolder(path: string, options: RunFolderOptions): Promise<RunFolder> {
+  if (options.resume && options.overwrite)
+    throw new UsageError('--resume goes on with a run, --overwrite replaces it: give one of them.');
+  const lock = await lockFolder(path);
+  try {
+    return { ...(await lookInto(path, options)), [Symbol.asyncDispose]: () => lock.release() };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** Releases all of them; the list may grow until then. */
+export function closing(folders: readonly AsyncDisposable[]): AsyncDisposable {
+  return {
+    [Symbol.asyncDispose]: async () => {
+      for (const folder of folders) await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function lookInto(
   path: string,
   { writes, atOnce = false, resume = false, overwrite = false }: RunFolderOptions,
-): Promise<RunFolder> {
-  if (resume && overwrite)
-    throw new UsageError('--resume goes on with a run, --overwrite replaces it: give one of them.');
+): Promise<Omit<RunFolder, keyof AsyncDisposable>> {
   const files = folderFiles(path);
   const found: string[] = [];
   for (const name of LEFT_BEHIND[writes]) if (await files.exists(name)) found.push(name);

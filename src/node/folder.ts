@@ -2,14 +2,14 @@
  * Folders on disk: reading a model or adapter, and writing so that a file is either the old one or the new one,
  * whatever happens in between. The only place that touches the file system.
  */
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { open, readdir, rename, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type ByteSource, byteSource, readAll } from '../io/byte-source.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
 import { InputError, reason } from '../io/errors.ts';
 import { type Files, filesOf } from '../io/files.ts';
 import { type ReferenceCache, storedReferenceCache } from '../io/reference-cache.ts';
+import { clearTemporary, makeFolder, withTemporary } from './temporary.ts';
 
 /** Most bytes that one call of the system reads. */
 const READ_BYTES = 2 ** 30;
@@ -74,27 +74,24 @@ export async function readFileIfAny(path: string): Promise<Uint8Array<ArrayBuffe
 
 /**
  * Writes a file whole or not at all: a temporary file in the same folder, flushed to disk, renamed over the old one.
- * Makes the folder where it is missing, and clears away what a killed writer of the same file left. One writer a file.
+ * Makes the folder where it is missing, and clears away what a killed writer of the same file left.
  */
 export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<void> {
   const folder = dirname(path);
-  const prefix = `.${basename(path)}.`;
-  const temporary = join(folder, `${prefix}${randomUUID()}.tmp`);
   try {
-    await mkdir(folder, { recursive: true });
-    for (const left of await readdir(folder)) {
-      if (left.startsWith(prefix) && left.endsWith('.tmp')) await rm(join(folder, left), { force: true });
-    }
-    const file = await open(temporary, 'wx');
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
+    await makeFolder(folder);
+    await clearTemporary(path);
+    await withTemporary(path, async (temporary) => {
+      const file = await open(temporary, 'wx');
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, path);
+    });
   } catch (cause) {
-    await rm(temporary, { force: true }).catch(() => undefined);
     throw new InputError(path, `cannot be written: ${reason(cause)}`, 'Check the folder and its free space', {
       cause,
     });

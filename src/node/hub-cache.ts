@@ -12,7 +12,6 @@
 import { randomUUID } from 'node:crypto';
 import {
   type FileHandle,
-  mkdir,
   open,
   readdir,
   readFile,
@@ -22,10 +21,8 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { threadId } from 'node:worker_threads';
 import { unlessAborted } from '../io/abort.ts';
 import type { ByteSource } from '../io/byte-source.ts';
 import { reason } from '../io/errors.ts';
@@ -40,12 +37,12 @@ import {
 import type { PartialFile } from '../io/partial-file.ts';
 import { fileSource } from './folder.ts';
 import { hubCacheFolder } from './hub-environment.ts';
+import { ownerTag, tagState } from './owner.ts';
+import { makeFolder } from './temporary.ts';
 
 /** A download whose file has not grown for this long is not waited for. */
 const STALLED_MS = 30_000;
 const POLL_MS = 200;
-const HOST = hostname().replace(/[^\w-]/g, '_');
-const SELF = `${HOST}-${process.pid}-${threadId}`;
 
 /** The cache in `folder`, by default where Hugging Face's tools have theirs. */
 export function nodeHubCache(folder: string = hubCacheFolder()): HubCache {
@@ -70,7 +67,7 @@ class NodeHubCache implements HubCache {
     const target = this.path(repository, path);
     const temporary = `${target}.${randomUUID()}.tmp`;
     try {
-      await mkdir(dirname(target), { recursive: true });
+      await makeFolder(dirname(target));
       await writeFile(temporary, text);
       await rename(temporary, target);
     } catch {
@@ -124,10 +121,10 @@ async function fetchBlob(
   fill: (partial: PartialFile) => Promise<void>,
   watch: Watch,
 ): Promise<void> {
-  await writing(blob, () => mkdir(dirname(blob), { recursive: true }));
+  await writing(blob, () => makeFolder(dirname(blob)));
   await othersOn(blob, path, watch);
   if (await hasSize(blob, size)) return;
-  const own = `${blob}.${SELF}.incomplete`;
+  const own = `${blob}.${ownerTag()}.incomplete`;
   await adopt(blob, own);
   const partial = await DiskPartial.open(own);
   try {
@@ -144,7 +141,7 @@ async function fetchBlob(
 /** Waits while another process is fetching the blob, and getting on with it. */
 async function othersOn(blob: string, path: string, { signal, onNotice }: Watch): Promise<void> {
   for (let told = false; ; told = true) {
-    const others = (await incomplete(blob)).filter(({ owner, isAlive }) => isAlive && owner !== SELF);
+    const others = (await incomplete(blob)).filter(({ owner, isAlive }) => isAlive && owner !== ownerTag());
     const ages = await Promise.all(others.map(async ({ file }) => Date.now() - (await changed(file))));
     if (!ages.some((age) => age < STALLED_MS)) return;
     if (!told) onNotice?.(`${path} is being fetched by another process: waiting for it`);
@@ -154,7 +151,7 @@ async function othersOn(blob: string, path: string, { signal, onNotice }: Watch)
 
 /** Takes over what dead owners have left: the most of it becomes one's own, the rest goes. */
 async function adopt(blob: string, own: string): Promise<void> {
-  const left = (await incomplete(blob)).filter(({ owner, isAlive }) => !isAlive || owner === SELF);
+  const left = (await incomplete(blob)).filter(({ owner, isAlive }) => !isAlive || owner === ownerTag());
   const sized = await Promise.all(
     left.map(async ({ file }) => ({ file, size: (await stat(file).catch(() => undefined))?.size ?? -1 })),
   );
@@ -178,19 +175,8 @@ async function incomplete(blob: string): Promise<Incomplete[]> {
     .filter((name) => name.startsWith(prefix) && name.endsWith('.incomplete'))
     .map((name) => {
       const owner = name.slice(prefix.length, -'.incomplete'.length);
-      const [, host, pid] = /^(.+)-(\d+)-\d+$/.exec(owner) ?? [];
-      const isAlive = host !== HOST || isRunning(Number(pid));
-      return { file: join(folder, name), owner, isAlive };
+      return { file: join(folder, name), owner, isAlive: tagState(owner) !== 'gone' };
     });
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    // It is there, and not ours to signal.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** A blob on its way, on disk. What was appended outlives the process, however it ends. */
@@ -241,7 +227,7 @@ class DiskPartial implements PartialFile {
 async function link(blob: string, pointer: string): Promise<void> {
   const temporary = `${pointer}.${randomUUID()}.tmp`;
   await writing(pointer, async () => {
-    await mkdir(dirname(pointer), { recursive: true });
+    await makeFolder(dirname(pointer));
     const linked = await symlink(relative(dirname(pointer), blob), temporary).then(
       () => true,
       () => false,

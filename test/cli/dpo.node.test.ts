@@ -70,9 +70,20 @@ describe('cli: dpo', function () {
     const out = workshop.path('broken');
     const args = workshop.dpo({ ...STEPS, '--out': out, '--resume': '' });
     const ends: (NodeJS.Signals | number | null)[] = [];
+    let told = 0;
+    const refusedBeside = async (pid: number, args: string[]) => {
+      // A run that was too fast to be met has left the folder.
+      const lock = await readFile(`${out}/.webalign.lock`, 'utf8').catch(() => '');
+      if (!lock.includes(`"pid":${pid}`)) return;
+      const { code, error } = await workshop.run(args);
+      if (error.message.includes(`is in use by process ${pid} on`) && code === 1) told++;
+    };
     for (const signal of ['SIGKILL', 'SIGINT'] as const) {
       const { code, stderr } = await workshop.spawn(args, {
-        onStart: (child) => void afterNextSave(out).then(() => child.kill(signal)),
+        onStart: (child) =>
+          void afterNextSave(out)
+            .then(() => refusedBeside(child.pid ?? 0, args))
+            .finally(() => child.kill(signal)),
       });
       ends.push(code);
       // A program that was too fast to be stopped has done nothing wrong.
@@ -88,6 +99,7 @@ describe('cli: dpo', function () {
       }
     }
     expect(ends).to.include(null);
+    expect(told, 'runs beside it that were told who has the folder').to.be.above(0);
     const last = await workshop.spawn(args);
     expect(last.code, last.stderr).to.equal(0);
     expect(await adapterBytes('broken')).to.deep.equal(await adapterBytes('whole'));

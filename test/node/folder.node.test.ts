@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -9,6 +10,7 @@ import {
   writeFileAtomic,
   writeFiles,
 } from '../../src/node/folder.ts';
+import { ownerTag } from '../../src/node/owner.ts';
 import { expectRefused } from '../io/refused.ts';
 
 describe('node/folder', () => {
@@ -61,11 +63,40 @@ describe('node/folder', () => {
     expect(await readFile(join(dir, 'file'), 'utf8')).to.equal('old');
   });
 
-  it('clears away what a killed writer left', async () => {
-    await writeFile(join(dir, '.file.bin.0.tmp'), 'half');
+  it('clears away what a killed writer left, and nothing of one that may still write', async () => {
+    const tag = ownerTag();
+    const gone = tag.replace(/~\d+~\d+~\d+$/, '~999999999~1~0');
+    const otherStart = tag.replace(/~\d+~\d+$/, '~1~0');
+    const otherBoot = tag.replace(/^([^~]+~[^~]+)~[^~]+/, '$1~elsewhen');
+    const [otherThread, otherMachine] = [tag.replace(/\d+$/, '99'), tag.replace(/^[^~]+/, 'elsewhere')];
+    const name = (owner: string) => `.file.bin.${owner}.0.tmp`;
+    for (const owner of [gone, otherStart, otherBoot, otherThread, otherMachine])
+      await writeFile(join(dir, name(owner)), 'half');
     await writeFile(join(dir, '.other.bin.0.tmp'), 'half');
+    const forgotten = join(dir, name(`${otherMachine}1`));
+    await writeFile(forgotten, 'half');
+    await utimes(forgotten, new Date(0), new Date(0));
     await writeFileAtomic(join(dir, 'file.bin'), Uint8Array.of(1));
-    expect((await readdir(dir)).sort()).to.deep.equal(['.other.bin.0.tmp', 'file.bin']);
+    expect((await readdir(dir)).sort()).to.deep.equal(
+      [name(otherThread), name(otherMachine), '.other.bin.0.tmp', 'file.bin'].sort(),
+    );
+  });
+
+  it('lets several writers of one file end, each whole', async () => {
+    const path = join(dir, 'file.bin');
+    const writers = Array.from({ length: 8 }, (_, i) =>
+      writeFileAtomic(path, new Uint8Array(50_000).fill(i)),
+    );
+    await Promise.all(writers);
+    const bytes = await readFile(path);
+    expect(bytes).to.have.length(50_000);
+    expect(new Set(bytes).size).to.equal(1);
+    expect(await readdir(dir)).to.deep.equal(['file.bin']);
+  });
+
+  it('says that nothing can be made below /proc', async function () {
+    if (!existsSync('/proc/self')) this.skip();
+    await expectRefused(() => writeFileAtomic('/proc/nowhere/file', Uint8Array.of(1)), 'cannot be written');
   });
 
   it('keeps checkpoints, caches and sets of files', async () => {

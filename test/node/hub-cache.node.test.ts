@@ -14,12 +14,13 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import type { SourceOptions } from '../../src/io/sources.ts';
 import { nodeHubCache } from '../../src/node/hub-cache.ts';
+import { ownerTag } from '../../src/node/owner.ts';
 import { openSource } from '../../src/node/sources.ts';
 import { expectRefused } from '../io/refused.ts';
 import { cutAt, gitName, HubServer, isContent, sends, sha256 } from '../support/hub-server.ts';
@@ -27,7 +28,8 @@ import { cutAt, gitName, HubServer, isContent, sends, sha256 } from '../support/
 const COMMIT = 'c0ffee'.padEnd(40, '0');
 const WEIGHTS = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31) % 251);
 const CONFIG = '{"a":1}';
-const HOST = hostname().replace(/[^\w-]/g, '_');
+/** The tag of a process of this machine whose number nobody has. */
+const GONE = ownerTag().replace(/~\d+~\d+~\d+$/, '~999999999~1~0');
 
 describe('node/hub-cache', () => {
   let hub: HubServer;
@@ -163,7 +165,7 @@ describe('node/hub-cache', () => {
   }
 
   it('starts again where what was kept has gone bad', async () => {
-    await layPartial(WEIGHTS.slice(0, 1000).fill(7), `${HOST}-999999999-0`);
+    await layPartial(WEIGHTS.slice(0, 1000).fill(7), GONE);
     expect(await load()).to.deep.equal(WEIGHTS);
     expect(
       hub
@@ -178,6 +180,12 @@ describe('node/hub-cache', () => {
     expect(await load()).to.deep.equal(WEIGHTS);
     expect(hub.take().filter(isContent)[0]?.headers.range).to.equal(undefined);
     expect(await names('blobs')).to.include(`${sha256(WEIGHTS)}.elsewhere-1-0.incomplete`);
+  });
+
+  it('goes on where a process was whose number belongs to another one by now', async () => {
+    await layPartial(WEIGHTS.slice(0, 1000), ownerTag().replace(/~\d+~\d+$/, '~1~0'));
+    expect(await load()).to.deep.equal(WEIGHTS);
+    expect(hub.take().filter(isContent)[0]?.headers.range).to.equal('bytes=1000-');
   });
 
   it('goes on where a killed process was', async () => {
@@ -230,10 +238,7 @@ describe('node/hub-cache', () => {
     await load();
     await rm(join(folder, 'snapshots'), { recursive: true });
     await rm(join(folder, 'blobs', sha256(WEIGHTS)));
-    await symlink(
-      '/dev/full',
-      join(folder, 'blobs', `${sha256(WEIGHTS)}.${HOST}-${process.pid}-0.incomplete`),
-    );
+    await symlink('/dev/full', join(folder, 'blobs', `${sha256(WEIGHTS)}.${ownerTag()}.incomplete`));
     await expectRefused(() => load(), 'the disk is full', 'HF_HUB_CACHE');
   });
 

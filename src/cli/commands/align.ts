@@ -45,7 +45,7 @@ export const align = command({
     checkMethod(DPO, settings);
     const overwrite = settings.overwrite ?? (settings.out === undefined && !resume);
     const [train, evaluation] = await Promise.all([readRows(EMBEDDED.train), readRows(EMBEDDED.evaluation)]);
-    const folder = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
+    await using folder = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
     const job = {
       method: DPO,
       train: quick ? train.slice(0, ALIGN_QUICK.pairs) : train,
@@ -58,7 +58,7 @@ export const align = command({
       .map(({ prompt }) => prompt as string);
 
     const files = folderFiles(EMBEDDED.model);
-    return withGpu(terminal, settings, async (gpu) => {
+    return await withGpu(terminal, settings, async (gpu) => {
       const started = performance.now();
       const open = await openModel(gpu, files, { dtype, onNotice: (line) => terminal.info(line) });
       const { maxNewTokens, temperature, seed } = ALIGN_SAMPLING;

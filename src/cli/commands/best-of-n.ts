@@ -7,6 +7,7 @@ import { PROMPTS } from '../../data/prompt-dataset.ts';
 import { readDataset } from '../../data/read-dataset.ts';
 import { InputError } from '../../io/errors.ts';
 import { writeFileAtomic } from '../../node/folder.ts';
+import { lockFile } from '../../node/folder-lock.ts';
 import { type BestCompletion, bestOfN } from '../../rollout/best-of-n.ts';
 import { textOfCompletion } from '../../rollout/rewards.ts';
 import { command } from '../command.ts';
@@ -53,10 +54,11 @@ export const bestOfNCommand = command({
     if (settings.n !== undefined && settings.numGenerations !== undefined)
       throw new UsageError('--n and --num-generations are the same here: leave out one of them.');
     const n = settings.numGenerations ?? settings.n ?? USUAL;
+    await using _ = await lockFile(out);
     const path = await freePath(out, overwrite ?? false);
     const rows = await readDataset(await openFile(data), PROMPTS);
     const files = await openModelFiles(settings, terminal, signal);
-    return withGpu(terminal, settings, async (gpu) => {
+    return await withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {
         ...settings,
         onNotice: (line) => terminal.info(line),

@@ -130,7 +130,7 @@ export const exportCommand = command({
       model: openModel,
       onNotice: (line) => terminal.info(line),
     });
-    const folder = await openRunFolder(out, { writes: format.writes, atOnce: true, overwrite });
+    await using folder = await openRunFolder(out, { writes: format.writes, atOnce: true, overwrite });
     await folder.clear();
     await writeFiles(out, files);
     const adapters = folders.length === 1 ? '1 adapter' : `${folders.length} adapters`;

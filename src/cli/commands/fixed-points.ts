@@ -4,6 +4,7 @@
  */
 import { basename, dirname } from 'node:path';
 import { writeFiles } from '../../node/folder.ts';
+import { lockFolder } from '../../node/folder-lock.ts';
 import { command } from '../command.ts';
 import { collectFigures, keptFigures, readFigures } from '../fixed-points/collect.ts';
 import { fixedPointLines, fixedPointsPage, strayed } from '../fixed-points/page.ts';
@@ -25,6 +26,7 @@ export const fixedPoints = command({
   defaults: { out: OUT },
   async run({ settings, terminal, signal }) {
     const { out } = settings;
+    await using _ = await lockFolder(out);
     const kept = await keptFigures(out);
     const train = () => withGpu(terminal, settings, (gpu) => collectFigures(gpu, kept, terminal, signal));
     const rows = (await readFigures(kept)) ?? (await goesOn(train()));

@@ -5,6 +5,7 @@
  */
 import { basename, dirname } from 'node:path';
 import { writeFiles } from '../../node/folder.ts';
+import { lockFolder } from '../../node/folder-lock.ts';
 import { LEAST_EFFECTIVE_SAMPLES } from '../../theory/estimators.ts';
 import { command } from '../command.ts';
 import { checksOf, frontierOf, type MethodPoint, type MethodSamples } from '../frontier/analysis.ts';
@@ -43,6 +44,7 @@ export const frontier = command({
   defaults: { work: WORK },
   shown: { out: OUT },
   async run({ settings, terminal, signal }) {
+    await using _ = await lockFolder(settings.work);
     const { quick = false, out = quick ? WORK : OUT } = settings;
     const task = quick ? FRONTIER_QUICK : FRONTIER;
     const job: Job = {

@@ -7,6 +7,7 @@ import { shuffle } from '../../data/random.ts';
 import { sentiment } from '../../data/sentiment.ts';
 import { InputError } from '../../io/errors.ts';
 import { writeFiles } from '../../node/folder.ts';
+import { lockFolder } from '../../node/folder-lock.ts';
 import { command } from '../command.ts';
 import { openModel, openModelFiles, readText, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
@@ -53,6 +54,7 @@ export const preferences = command({
     seed: 42,
   },
   async run({ settings, terminal, signal }) {
+    await using _ = await lockFolder(settings.out);
     const { pairs, heldOut, completions, margin, maxTokens, seed } = settings;
     const { temperature, topK, topP, minP, repetitionPenalty } = settings;
     const drawing = { temperature, topK, topP, minP, repetitionPenalty };
@@ -61,7 +63,7 @@ export const preferences = command({
     const order = [...shuffle(openings.length, seed, 0)].map((i) => openings[i] as string);
     const wanted = pairs + heldOut;
     const files = await openModelFiles(settings, terminal, signal);
-    return withGpu(terminal, settings, async (gpu) => {
+    return await withGpu(terminal, settings, async (gpu) => {
       const open = await openModel(gpu, files, { dtype: settings.dtype });
       const sampling = { ...drawing, maxNewTokens: maxTokens, numReturnSequences: completions };
       const made: Pair[] = [];

@@ -3,6 +3,7 @@
  */
 import { basename, dirname } from 'node:path';
 import { writeFiles } from '../../node/folder.ts';
+import { lockFolder } from '../../node/folder-lock.ts';
 import { command } from '../command.ts';
 import { readText, withGpu } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
@@ -30,6 +31,7 @@ export const rlhf = command({
   defaults: { work: WORK },
   shown: { out: OUT },
   async run({ settings, terminal, signal }) {
+    await using _ = await lockFolder(settings.work);
     const { quick: isQuick = false, work } = settings;
     const { out = isQuick ? WORK : OUT } = settings;
     const task = isQuick ? RLHF_QUICK : RLHF;

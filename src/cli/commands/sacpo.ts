@@ -8,7 +8,7 @@ import { checkedScale, effectiveBeta, SACPOTrainer } from '../../train/sacpo-tra
 import { command } from '../command.ts';
 import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
-import { openRunFolder, RUN_RECORD, type RunFolder } from '../run-folder.ts';
+import { closing, openRunFolder, RUN_RECORD, type RunFolder } from '../run-folder.ts';
 import { writeRunRecord } from '../run-record.ts';
 import { readStages, runStages } from '../stages.ts';
 import { loraConfig } from '../training.ts';
@@ -35,11 +35,12 @@ export const sacpo = command({
     checkedScale(q);
     const stageFiles = await readStages(path, (line) => terminal.info(line));
     const folders: RunFolder[] = [];
+    await using _ = closing(folders);
     for (const [i, { stage }] of stageFiles.entries()) {
       const path = join(out, `${i + 1}-${stage.name}`);
       folders.push(await openRunFolder(path, { writes: 'adapter', resume, overwrite }));
     }
-    const whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
+    await using whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
     const files = await openModelFiles(settings, terminal, signal);
     const results = await withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {

@@ -4,6 +4,7 @@
 import { basename, dirname } from 'node:path';
 import { readPreferenceRows } from '../../data/preference-dataset.ts';
 import { writeFiles } from '../../node/folder.ts';
+import { lockFolder } from '../../node/folder-lock.ts';
 import { command } from '../command.ts';
 import { readText, withGpu } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
@@ -31,6 +32,7 @@ export const tradeoff = command({
   required: [],
   defaults: { work: WORK },
   async run({ settings, terminal, signal }) {
+    await using _ = await lockFolder(settings.work);
     const { quick = false, out = quick ? WORK : OUT } = settings;
     const task = quick ? TRADEOFF_QUICK : TRADEOFF;
     // Without their place in a file, which is no part of what they are.

@@ -65,7 +65,11 @@ function trainCommand(method: Method): Command {
       }
       checkMethod(method, settings);
       const { train, evaluation } = await readData(method, settings, (line) => terminal.info(line));
-      const folder = await openRunFolder(out, { writes: full ? 'model' : 'adapter', resume, overwrite });
+      await using folder = await openRunFolder(out, {
+        writes: full ? 'model' : 'adapter',
+        resume,
+        overwrite,
+      });
       const files = await openModelFiles(settings, terminal, signal);
       const json = await withGpu(terminal, settings, async (gpu) => {
         const profiler = settings.profile ? gpu.profile() : undefined;

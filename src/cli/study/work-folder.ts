@@ -15,6 +15,7 @@ export function workFolder(path: string, work: string): RunFolder {
     referenceCache: nodeReferenceCache(work),
     resumes: true,
     clear: async () => {},
+    [Symbol.asyncDispose]: async () => {},
   };
 }
 
