@@ -1,5 +1,5 @@
 /**
- * Four curves of the run: loss, margin, accuracy and KL, on the training batches and on the held-out pairs.
+ * Four curves of the run: loss, margin, accuracy and log-ratio of the chosen, on the training batches and on the held-out pairs.
  */
 import { type ChartSpec, Charts, type CurveSpec } from '../shared/chart.ts';
 import type { Point } from './messages.ts';
@@ -30,12 +30,12 @@ const SPECS: readonly (Omit<ChartSpec, 'curves'> & { measure: Measure })[] = [
   },
   { measure: 'accuracy', title: 'Accuracy', meaning: 'pairs told apart', digits: 2, floor: 0.4, ceiling: 1 },
   {
-    measure: 'kl',
-    title: 'KL',
-    meaning: 'how far it has moved, on the pairs',
+    measure: 'logRatio',
+    title: 'Log-ratio of the chosen',
+    meaning: 'below 0 they became less likely',
     digits: 2,
-    floor: 0,
-    ceiling: 1,
+    floor: -0.5,
+    ceiling: 0.5,
   },
 ];
 

@@ -45,8 +45,8 @@ export interface Point {
   loss: number;
   margin: number;
   accuracy: number;
-  /** Mean of log π − log π_ref over the stories of the pairs, nats. */
-  kl: number;
+  /** Mean of log π − log π_ref over the chosen stories, nats. Not a KL: the policy did not write them. */
+  logRatio: number;
 }
 
 export interface ScoredText {

@@ -57,7 +57,7 @@ export function toPoint(step: number, metrics: Metrics, prefix = ''): Point {
     loss: value('loss'),
     margin: value('rewards/margins'),
     accuracy: value('rewards/accuracies'),
-    kl: value('kl'),
+    logRatio: value('log_ratio/chosen'),
   };
 }
 

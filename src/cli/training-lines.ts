@@ -6,12 +6,6 @@ import type { Metrics, StepEvent, TrainEvent } from '../train/events.ts';
 import type { Method } from './methods.ts';
 import type { Terminal } from './terminal.ts';
 
-/**
- * The metric that is shown as KL: Schulman's k3, which is never below 0. The pairs were not written by the policy, so any
- * estimate on them only says how far it has moved.
- */
-export const KL = 'kl/k3';
-
 type Teller<Event> = (event: Event, method: Method, to: Terminal) => void;
 
 const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { type: Type }>> } = {
@@ -71,10 +65,12 @@ const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => num
     'rewards/accuracies': (value) => `accuracy ${(100 * value).toFixed(0)}%`,
     margin: (value) => `margin ${value.toFixed(2)}`,
     accuracy: (value) => `accuracy ${(100 * value).toFixed(0)}%`,
-    [KL]: (value) => `KL ${value.toFixed(2)}`,
+    // log π − log π_ref of texts that the policy did not write is no KL.
+    'log_ratio/chosen': (value) => `log-ratio of chosen ${value.toFixed(2)}`,
+    'log_ratio/rejected': (value) => `of rejected ${value.toFixed(2)}`,
   };
 
-/** Loss, margin, accuracy and KL in a line. */
+/** Loss, margin, accuracy, log-ratios or KL in a line. */
 function figures(metrics: Metrics, prefix = ''): string {
   const of = (name: string) => own(metrics, `${prefix}${name}`);
   const shown = Object.entries(FIGURES).flatMap(([name, show]) => {

@@ -23,7 +23,7 @@ import {
 } from './rollout-summary.ts';
 import { CHECKPOINT, type RunFolder } from './run-folder.ts';
 import type { Terminal } from './terminal.ts';
-import { KL, tell } from './training-lines.ts';
+import { tell } from './training-lines.ts';
 
 export interface TrainingJob {
   method: Method;
@@ -60,6 +60,9 @@ export interface RunSummary {
         loss?: number;
         'rewards/accuracies'?: number;
         'rewards/margins'?: number;
+        /** Mean of log π − log π_ref, nats a completion. */
+        'log_ratio/chosen'?: number;
+        'log_ratio/rejected'?: number;
         accuracy?: number;
         margin?: number;
       } & RewardEvaluationSummary)
@@ -220,7 +223,8 @@ function summary(
           accuracy: held.eval_accuracy,
           margin: held.eval_margin,
           ...rewardEvaluation(held),
-          kl: held['eval_kl/sequence'] ?? held[`eval_${KL}`],
+          'log_ratio/chosen': held['eval_log_ratio/chosen'],
+          'log_ratio/rejected': held['eval_log_ratio/rejected'],
         }
       : null,
     tokensPerSecond: end.tokensPerSecond,

@@ -129,11 +129,12 @@ export class AdvantageRegression implements ExperienceMaker {
     };
   }
 
-  /** J, where the completions are samples of the policy itself. */
-  derive({ kl }: Metrics, { reward }: Metrics): Metrics {
+  /** J, where the completions are samples of the policy itself; at another temperature their log-ratio is no KL. */
+  derive({ 'kl/sequence': logRatio }: Metrics, { reward }: Metrics): Partial<Metrics> {
     const { beta2, temperature } = this.settings;
-    if (kl === undefined || temperature !== 1) return {};
-    return { 'kl/sequence': kl, ...(reward === undefined ? {} : { objective: reward - beta2 * kl }) };
+    if (logRatio === undefined) return {};
+    if (temperature !== 1) return { 'kl/sequence': undefined, log_ratio: logRatio };
+    return reward === undefined ? {} : { objective: reward - beta2 * logRatio };
   }
 
   save(): Json | undefined {

@@ -64,7 +64,7 @@ export interface ExperienceMaker {
   /** Throws {@link InputError} where a reward is at fault. */
   make(samples: Samples, context: StepContext, options: MakeOptions): Promise<Experience>;
   /** Further figures of a step: of the means of its batches and the metrics of its completions. */
-  derive?(means: Metrics, metrics: Metrics): Metrics;
+  derive?(means: Metrics, metrics: Metrics): Partial<Metrics>;
   /** What a checkpoint keeps of it; undefined for nothing. */
   save?(): Json | undefined;
   /** Takes it back. Throws {@link InputError} for what it has not written. */

@@ -53,8 +53,11 @@ export class PairExperience implements ExperienceMaker {
   /** TRL's figures of the objective, and its own name for J where the completions are samples of the policy itself. */
   derive(means: Metrics, metrics: Metrics): Metrics {
     const { beta, temperature } = this.settings;
-    const { kl, 'logps/chosen': chosen, 'logps/rejected': rejected } = means;
-    if (kl === undefined || chosen === undefined || rejected === undefined) return { beta };
+    const { 'logps/chosen': chosen, 'logps/rejected': rejected } = means;
+    const { 'log_ratio/chosen': ofChosen, 'log_ratio/rejected': ofRejected } = means;
+    if (chosen === undefined || rejected === undefined) return { beta };
+    if (ofChosen === undefined || ofRejected === undefined) return { beta };
+    const kl = (ofChosen + ofRejected) / 2;
     const scores = metrics['objective/scores'];
     const ended = metrics['completions/clipped_ratio'];
     return {

@@ -34,13 +34,21 @@ export interface BatchReadback {
   sequenceOffsets: Uint32Array;
 }
 
+/** What the mean log-ratio of a side's completions is called. */
+const LOG_RATIOS: Readonly<Record<Side, string>> = {
+  chosen: 'log_ratio/chosen',
+  rejected: 'log_ratio/rejected',
+  sampled: 'kl/sequence',
+};
+
 /** Means of one batch, each with the weight that it has beside those of others. */
 export type BatchMeans = Readonly<Record<string, WeightedMean>>;
 
 /**
  * TRL's metrics. Sequence sums for `logps`, token means for `logits`, `entropy` and `mean_token_accuracy` (chosen
- * alone). `kl` (k1) and `kl/k3` are Schulman's estimators per sequence, on the batch's completions; a loss that
- * logs a `kl` of its own keeps it. Of samples of the policy `kl/sequence` is the former.
+ * alone). Beside them, with a reference, the mean of log π − log π_ref in nats a completion: `log_ratio/chosen` and
+ * `log_ratio/rejected`, above 0 where the policy has made them likelier. Only of samples of the policy is that mean an
+ * estimate of KL(π ‖ π_ref) (k1): there it is `kl/sequence`.
  */
 export function batchMeans(
   batch: BatchReadback,
@@ -53,7 +61,6 @@ export function batchMeans(
   const own = recordMeans(columns, records, width);
   const rowsOf = (wanted: (side: Side | undefined) => boolean) =>
     sides.flatMap((side, s) => (wanted(side) ? range(sequenceOffsets[s], sequenceOffsets[s + 1]) : []));
-  const completions = sides.filter(Boolean).length;
   const all = rowsOf((side) => side !== undefined);
   const chosen = rowsOf((side) => side === 'chosen');
   const rejected = rowsOf((side) => side === 'rejected');
@@ -70,15 +77,11 @@ export function batchMeans(
     log('entropy', all, (row) => stats[STATS_WIDTH * row] as number);
   }
   if (reference) {
-    const d = (row: number) => (reference[row] as number) - (values[row] as number);
-    log('kl', all, (row) => -d(row), completions);
-    log(
-      'kl/sequence',
-      rowsOf((side) => side === 'sampled'),
-      (row) => -d(row),
-      completions,
-    );
-    log('kl/k3', all, (row) => Math.expm1(d(row)) - d(row), completions);
+    for (const [wanted, name] of Object.entries(LOG_RATIOS)) {
+      const completions = sides.filter((side) => side === wanted).length;
+      const rows = rowsOf((side) => side === wanted);
+      log(name, rows, (row) => (values[row] as number) - (reference[row] as number), completions);
+    }
   }
   const [chosenReward, rejectedReward] = [own['rewards/chosen'], own['rewards/rejected']];
   if (chosenReward && rejectedReward) {
@@ -134,7 +137,7 @@ export function stepMetrics(
   const means = joinMeans(parts);
   const all = Object.entries({ ...means, ...metrics, ...derive?.(means) });
   // A checkpoint's JSON has no −0.
-  return Object.fromEntries(all.map(([name, value]) => [name, value + 0]));
+  return Object.fromEntries(all.flatMap(([name, value]) => (value === undefined ? [] : [[name, value + 0]])));
 }
 
 /** The same metrics under TRL's prefix for evaluations. */

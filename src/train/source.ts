@@ -17,8 +17,8 @@ export interface SourcedStep {
   lengths?: readonly number[];
   /** Figures of the examples themselves, logged with the step: rewards, lengths. */
   metrics?: Metrics;
-  /** Further figures, made of the means of the step's batches. */
-  derive?(means: Metrics): Metrics;
+  /** Further figures, made of the means of the step's batches; one that is undefined is left out. */
+  derive?(means: Metrics): Partial<Metrics>;
 }
 
 export interface ExampleSource {

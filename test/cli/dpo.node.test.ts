@@ -40,7 +40,13 @@ describe('cli: dpo', function () {
     expect(json).to.include({ steps: 12, pairs: 10, out });
     expect(json.loss).to.have.all.keys('first', 'last');
     expect((json.loss as { first: number }).first).to.be.closeTo(Math.LN2, 1e-6);
-    expect(json.eval).to.have.all.keys('loss', 'rewards/accuracies', 'rewards/margins', 'kl');
+    expect(json.eval).to.have.all.keys(
+      'loss',
+      'rewards/accuracies',
+      'rewards/margins',
+      'log_ratio/chosen',
+      'log_ratio/rejected',
+    );
     expect(json.adapter).to.have.all.keys('vendor', 'architecture', 'software');
     const { config, weights } = await readAdapter(folderFiles(out));
     expect(config.r).to.equal(16);

@@ -14,7 +14,7 @@ export function reportData(text = ' She was happy.'): ReportData {
     loss: 0.7 - step / 20,
     'rewards/margins': step / 4,
     'rewards/accuracies': 0.5 + step / 10,
-    'kl/k3': step / 8,
+    'log_ratio/chosen': step / 8,
   });
   const held = Object.fromEntries(Object.entries(metrics(4)).map(([name, value]) => [`eval_${name}`, value]));
   return {
@@ -23,7 +23,7 @@ export function reportData(text = ' She was happy.'): ReportData {
       pairs: 8,
       tokens: 512,
       loss: { first: 0.69, last: 0.5 },
-      eval: { loss: 0.5, 'rewards/accuracies': 0.9, 'rewards/margins': 1, kl: 0.5 },
+      eval: { loss: 0.5, 'rewards/accuracies': 0.9, 'rewards/margins': 1, 'log_ratio/chosen': 0.5 },
       tokensPerSecond: 100,
       peakBytes: 2 ** 20,
       adapter: { vendor: 'v', architecture: 'a', software: true },

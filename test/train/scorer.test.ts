@@ -171,7 +171,7 @@ describe('train/scorer', () => {
     expect(losses.at(-1)).to.be.below(0.1);
     const { metrics } = whole.log.at(-1)!;
     expect(metrics['eval_rewards/accuracies']).to.equal(1);
-    expect(metrics).not.to.have.any.keys('eval_entropy', 'eval_kl', 'eval_logits/chosen');
+    expect(metrics).not.to.have.any.keys('eval_entropy', 'eval_log_ratio/chosen', 'eval_logits/chosen');
 
     const store = memoryCheckpointStore();
     await trained(gpu, start(store), 7);

@@ -3,7 +3,6 @@
  */
 import { own } from '../../base/lookup.ts';
 import type { LogEntry } from '../../train/state.ts';
-import { KL } from '../training-lines.ts';
 
 /** How a series is drawn. */
 export type SeriesKind = 'faint' | 'line' | 'points' | 'before' | 'after';
@@ -38,10 +37,10 @@ const CURVES: readonly { metric: string; title: string; meaning: string; digits:
   { metric: 'loss', title: 'Loss', meaning: 'falls from ln 2, a coin toss', digits: 3, range: [0, 0.75] },
   { metric: 'rewards/margins', title: 'Margin', meaning: 'reward of the chosen over the rejected', digits: 2, range: [0, 0.5] },
   { metric: 'rewards/accuracies', title: 'Accuracy', meaning: 'pairs told apart', digits: 2, range: [0, 1] },
-  { metric: KL, title: 'KL', meaning: 'how far it has moved, on the pairs', digits: 2, range: [0, 0.5] },
+  { metric: 'log_ratio/chosen', title: 'Log-ratio of the chosen', meaning: 'log π/π_ref; below 0 they became less likely', digits: 2, range: [-0.5, 0.5] },
 ];
 
-/** Loss, margin, accuracy and KL over the steps: batches, smoothed, and held out. */
+/** Loss, margin, accuracy and log-ratio over the steps: batches, smoothed, and held out. */
 export function curves(log: readonly LogEntry[]): ChartData[] {
   const x = [...new Set(log.map(({ step }) => step))].sort((a, b) => a - b);
   return CURVES.map(({ metric, title, meaning, digits, range }) => {
