@@ -9,6 +9,7 @@
 #include "lib/completion-loss.wgsl"
 
 @group(0) @binding(4) var<storage, read_write> records: array<PairRecord>; // (pairs, 13)
+@group(0) @binding(6) var<storage, read> whole: array<f32>; // (S): log π with every token alike; `sums`, but for LD-DPO
 
 struct Pair {
   chosen: Completion,
@@ -74,6 +75,10 @@ fn evaluate(
   }
 }
 
+fn whole_logp(sequence: u32) -> f32 {
+  return whole[sequence];
+}
+
 fn pair_of(p: u32) -> Pair {
   return Pair(completion_of(2u * p), completion_of(2u * p + 1u), p);
 }
@@ -105,7 +110,7 @@ fn evaluate_pair(p: u32) -> PairResult {
     pair.rejected.logp,
     pair.chosen.tokens,
     pair.rejected.tokens,
-    -pair.chosen.logp / pair.chosen.tokens,
+    -pair.chosen.whole / pair.chosen.tokens,
     1.0,
     notes.x,
     notes.y,
