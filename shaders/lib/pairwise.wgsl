@@ -120,7 +120,12 @@ fn evaluate_pair(p: u32) -> PairResult {
 
 // The result of a loss that is a function of the two scores.
 fn of_scores(pair: Pair, loss: f32, dchosen: f32, drejected: f32) -> PairResult {
-  return PairResult(loss, dchosen * pair.chosen.slope, drejected * pair.rejected.slope);
+  return PairResult(loss, by_slope(dchosen, pair.chosen), by_slope(drejected, pair.rejected));
+}
+
+// Where a divergence's exponent has stopped, the derivative is 0, whatever the loss makes of the score.
+fn by_slope(derivative: f32, completion: Completion) -> f32 {
+  return select(derivative * completion.slope, 0.0, completion.slope == 0.0);
 }
 
 // The result of a loss that is a function of their difference alone.
