@@ -1,5 +1,6 @@
 // What losses on whole completions share: the uniform, and the log-probabilities summed over a completion's tokens.
-// Included by the two drivers, `lib/pairwise.wgsl` and `lib/labelled.wgsl`; never runs anything itself.
+// Included by the two drivers, `lib/pairwise.wgsl` and `lib/labelled.wgsl`; never runs anything itself. A driver brings
+// `fn whole_logp(sequence: u32) -> f32`: log π of a completion of which every token counts alike.
 //
 // A formula brings `struct Options`, whose first member is `beta: f32`; a divergence brings `fn divergence`: f′ of the
 // ratio π/π_ref as a function of its logarithm. Columns that a formula reads are storage buffers that it declares, from
@@ -27,7 +28,8 @@ struct Params {
 const WORKGROUP: u32 = 64;
 
 struct Completion {
-  logp: f32, // log π, summed over the tokens
+  logp: f32, // log π, summed over the tokens as the loss weighs them
+  whole: f32, // log π, summed over all tokens alike; another number than `logp` for LD-DPO
   reference: f32, // log π_ref
   tokens: f32,
   ratio: f32, // r = log π − log π_ref
@@ -43,7 +45,7 @@ fn completion_of(sequence: u32) -> Completion {
   let base = reference[sequence];
   let score = divergence(logp - base, params.divergence_alpha);
   let tokens = f32(offsets[sequence + 1u] - offsets[sequence]);
-  return Completion(logp, base, tokens, logp - base, score.value, score.slope);
+  return Completion(logp, whole_logp(sequence), base, tokens, logp - base, score.value, score.slope);
 }
 
 // Tokens that a token mean divides by.
@@ -56,7 +58,8 @@ fn tokens_of(completion: Completion) -> f32 {
   return max(completion.tokens, 1.0);
 }
 
-// Token-mean cross-entropy; its derivative to log π is −1 / mean_over.
+// Token-mean cross-entropy of all tokens; its derivative to `whole` is −1 / mean_over. The catalogue's row of a loss that
+// is made of it says `whole`, so that the derivative is not weighed as that of `logp` is.
 fn nll(completion: Completion) -> f32 {
-  return -completion.logp / mean_over(completion);
+  return -completion.whole / mean_over(completion);
 }

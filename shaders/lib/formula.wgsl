@@ -8,6 +8,14 @@ struct Curve {
   slope: f32,
 }
 
+// The largest number of float32.
+const LARGEST: f32 = 3.4028234e38;
+
+// β Δ, but finite, so that nothing becomes 0 · ∞ in a formula: scores of f-divergences reach 10³⁴.
+fn scaled(beta: f32, margin: f32) -> f32 {
+  return clamp(beta * margin, -LARGEST, LARGEST);
+}
+
 fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

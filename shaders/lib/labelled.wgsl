@@ -74,6 +74,10 @@ fn evaluate(
   }
 }
 
+fn whole_logp(sequence: u32) -> f32 {
+  return sums[sequence];
+}
+
 // Writes the record; the result is weighted.
 fn evaluate_example(e: u32) -> ExampleResult {
   let completion = completion_of(STRIDE * e);

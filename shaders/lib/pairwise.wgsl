@@ -9,6 +9,7 @@
 #include "lib/completion-loss.wgsl"
 
 @group(0) @binding(4) var<storage, read_write> records: array<PairRecord>; // (pairs, 13)
+@group(0) @binding(6) var<storage, read> whole: array<f32>; // (S): log π with every token alike; `sums`, but for LD-DPO
 
 struct Pair {
   chosen: Completion,
@@ -74,6 +75,10 @@ fn evaluate(
   }
 }
 
+fn whole_logp(sequence: u32) -> f32 {
+  return whole[sequence];
+}
+
 fn pair_of(p: u32) -> Pair {
   return Pair(completion_of(2u * p), completion_of(2u * p + 1u), p);
 }
@@ -105,7 +110,7 @@ fn evaluate_pair(p: u32) -> PairResult {
     pair.rejected.logp,
     pair.chosen.tokens,
     pair.rejected.tokens,
-    -pair.chosen.logp / pair.chosen.tokens,
+    -pair.chosen.whole / pair.chosen.tokens,
     1.0,
     notes.x,
     notes.y,
@@ -115,7 +120,12 @@ fn evaluate_pair(p: u32) -> PairResult {
 
 // The result of a loss that is a function of the two scores.
 fn of_scores(pair: Pair, loss: f32, dchosen: f32, drejected: f32) -> PairResult {
-  return PairResult(loss, dchosen * pair.chosen.slope, drejected * pair.rejected.slope);
+  return PairResult(loss, by_slope(dchosen, pair.chosen), by_slope(drejected, pair.rejected));
+}
+
+// Where a divergence's exponent has stopped, the derivative is 0, whatever the loss makes of the score.
+fn by_slope(derivative: f32, completion: Completion) -> f32 {
+  return select(derivative * completion.slope, 0.0, completion.slope == 0.0);
 }
 
 // The result of a loss that is a function of their difference alone.

@@ -10,7 +10,7 @@ struct Options {
 }
 
 fn loss(pair: Pair, options: Options) -> PairResult {
-  let z = options.beta * score_margin(pair);
+  let z = scaled(options.beta, score_margin(pair));
   let u = z / options.discopop_tau;
   let decay = precise_exp(log_sigmoid(u) - z);
   let rest = sigmoid(-u);

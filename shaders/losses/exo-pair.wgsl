@@ -10,7 +10,7 @@ struct Options {
 }
 
 fn loss(pair: Pair, options: Options) -> PairResult {
-  let z = options.beta * score_margin(pair);
+  let z = scaled(options.beta, score_margin(pair));
   let straight = log1p_unit(-options.label_smoothing);
   let flipped = log(options.label_smoothing);
   let loss = sigmoid(z) * (log_sigmoid(z) - straight) + sigmoid(-z) * (log_sigmoid(-z) - flipped);

@@ -8,6 +8,6 @@ struct Options {
 }
 
 fn loss(pair: Pair, options: Options) -> PairResult {
-  let z = options.beta * score_margin(pair);
+  let z = scaled(options.beta, score_margin(pair));
   return of_margin(pair, max(0.0, 1.0 - z), select(0.0, -options.beta, z < 1.0));
 }

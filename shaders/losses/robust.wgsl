@@ -10,7 +10,7 @@ struct Options {
 }
 
 fn loss(pair: Pair, options: Options) -> PairResult {
-  let z = options.beta * score_margin(pair);
+  let z = scaled(options.beta, score_margin(pair));
   let tilt = options.label_smoothing / (1.0 - 2.0 * options.label_smoothing);
   return of_margin(pair, -log_sigmoid(z) - tilt * z, -options.beta * (sigmoid(-z) + tilt));
 }

@@ -8,8 +8,9 @@ struct Options {
 }
 
 fn loss(pair: Pair, options: Options) -> PairResult {
-  let chosen = options.beta / tokens_of(pair.chosen);
-  let rejected = options.beta / tokens_of(pair.rejected);
-  let loss = logistic(chosen * pair.chosen.score - rejected * pair.rejected.score, 0.0);
-  return of_scores(pair, loss.value, chosen * loss.slope, -rejected * loss.slope);
+  let chosen = tokens_of(pair.chosen);
+  let rejected = tokens_of(pair.rejected);
+  let margin = pair.chosen.score / chosen - pair.rejected.score / rejected;
+  let loss = logistic(scaled(options.beta, margin), 0.0);
+  return of_scores(pair, loss.value, options.beta / chosen * loss.slope, -options.beta / rejected * loss.slope);
 }

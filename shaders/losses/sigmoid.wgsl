@@ -9,6 +9,6 @@ struct Options {
 }
 
 fn loss(pair: Pair, options: Options) -> PairResult {
-  let loss = logistic(options.beta * score_margin(pair), options.label_smoothing);
+  let loss = logistic(scaled(options.beta, score_margin(pair)), options.label_smoothing);
   return of_margin(pair, loss.value, options.beta * loss.slope);
 }

@@ -52,8 +52,9 @@ type Driver = typeof batchLoss;
 const bySums: Driver = (tape, loss, { values, stats, reference, offsets, columns }, share) => {
   const { gpu } = tape;
   const sums = sequenceSums(tape, values, offsets, loss.ldAlpha);
+  const whole = loss.ldAlpha === 1 ? sums : sequenceSums(tape, values, offsets);
   const base = reference ? sequenceSums(tape, reference, offsets, loss.ldAlpha) : zeros(tape, sums.length);
-  const completions = { sums, reference: base, offsets, columns };
+  const completions = { sums, whole, reference: base, offsets, columns };
   const settings = { ...share, divergence: loss.divergence };
   const { records } = completionLoss(tape, loss.terms, completions, settings);
   if (loss.weighted) {
@@ -61,7 +62,7 @@ const bySums: Driver = (tape, loss, { values, stats, reference, offsets, columns
     weighPairs(gpu, { logprobs: values, stats }, offsets, {
       records,
       columns: PAIR_RECORD,
-      dsums: sums.grad,
+      slopes: [...new Set([sums.grad, whole.grad])].filter((grad) => grad !== undefined),
     });
   }
   return { records };

@@ -66,6 +66,8 @@ export interface Loss {
   readonly divergences?: boolean;
   /** Whether means over tokens are in it, or the option that has them there where it is not 0. */
   readonly perToken?: true | string;
+  /** Whether its derivative is to log π with every token alike, however LD-DPO weighs them: a cross-entropy. Of pairs alone. */
+  readonly whole?: boolean;
   /** Whether a record's loss depends on the rest of its batch, so that it has no weight of its own. */
   readonly joint?: boolean;
   /** Whether each example brings another's completion along, for the KL baseline. */
@@ -127,7 +129,7 @@ const SMOOTHED = {
   options: { beta: BETA, labelSmoothing },
 } as const satisfies Partial<Loss>;
 
-const NLL_LOSS: MetricColumns = { nll_loss: [PAIR_RECORD.nll, PAIR_RECORD.chosenTokens] };
+const NLL_LOSS: MetricColumns = { nll_loss: { mean: PAIR_RECORD.nll, by: PAIR_RECORD.chosenTokens } };
 
 /** DPO (Rafailov et al. 2023), with cDPO's label smoothing. */
 export const sigmoid: Loss = { ...SMOOTHED, name: 'sigmoid', shader: sigmoidShader, divergences: true };
@@ -268,6 +270,7 @@ export const sft: Loss = {
   ...PAIR,
   name: 'sft',
   shader: sftShader,
+  whole: true,
   metrics: { ...PAIR_METRICS, ...NLL_LOSS },
   divergences: true,
   perToken: true,

@@ -40,6 +40,8 @@ export interface GivenColumns {
 export interface CompletionSums {
   /** (S) log π, or another score. */
   sums: Tensor;
+  /** (S) The same of pairs with every token alike, where LD-DPO weighs those of `sums`; `sums` where it is left out. */
+  whole?: Tensor;
   /** (S) log π_ref; 0 without a reference. */
   reference: Tensor;
   /** (S + 1) u32: where each completion's tokens start. */
@@ -67,7 +69,8 @@ const kernelsOf = driverKernels({ forward: perRecord, evaluate: perRecord, rank_
 /**
  * The weighted sum of the terms → records (n, width), which live as long as the tape: read them before the backward
  * pass, or copy them. Their figures are those of the first term, the loss is the sum. Where `sums` needs a gradient,
- * `scale` times the derivative goes into it at once, so that `tape.backward()` continues from there.
+ * `scale` times the derivative goes into it at once (into `whole` for losses of that), so that `tape.backward()` continues
+ * from there.
  *
  * Throws a RangeError for shapes that do not fit, for unknown options, for terms that do not go together, and for more
  * records than one that looks at the whole batch can take.
@@ -75,7 +78,7 @@ const kernelsOf = driverKernels({ forward: perRecord, evaluate: perRecord, rank_
 export function completionLoss(
   tape: Tape,
   terms: readonly Term[],
-  { sums, reference, offsets, columns = {} }: CompletionSums,
+  { sums, whole = sums, reference, offsets, columns = {} }: CompletionSums,
   { scale, divergence = REVERSE_KL, lengths }: LossContext = {},
 ): { records: Tensor } {
   const { loss: first } = terms[0] as Term;
@@ -85,10 +88,10 @@ export function completionLoss(
   if (!Number.isInteger(count))
     throw new RangeError(`completionLoss: ${sums} holds no whole number of pairs`);
   checkPerRow('completionLoss: sums', sums, sequences, 'f32');
+  checkPerRow('completionLoss: whole', whole, sequences, 'f32');
   checkPerRow('completionLoss: reference', reference, sequences, 'f32');
   checkPerRow('completionLoss: offsets', offsets, sequences + 1, 'u32');
   const records = tape.empty([count, unit.width], 'records');
-  const slot = tape.recording ? tape.gradient(sums) : undefined;
   const given = { columns, lengths: { example: count, sequence: sequences, row: undefined } };
   const score = own(DIVERGENCES, divergence.type);
   if (!score) throw new RangeError(`completionLoss: no divergence is called ${divergence.type}`);
@@ -99,14 +102,14 @@ export function completionLoss(
     }
     requireFewRecords(loss, count);
     const { params, buffers } = termParams(term, given, lengths);
-    const adds = index > 0 ? 1 : 0;
+    const slot = tape.recording ? tape.gradient(loss.whole ? whole : sums) : undefined;
     const all = {
       ...params,
       records: count,
       scale: scale ?? 1 / count,
       divergence_alpha: divergence.alpha,
-      adds,
-      accumulate: slot?.accumulate || adds,
+      adds: index > 0 ? 1 : 0,
+      accumulate: slot?.accumulate ?? 0,
     };
     const shader = joined(loss.shader, score.shader);
     const constants: Constants = loss.unit === 'example' ? { STRIDE: unit.completions } : {};
@@ -114,8 +117,9 @@ export function completionLoss(
     // A formula that compares sorted values has a kernel that ranks them: lib/ranks.wgsl.
     const isRanked = reflect(shader).entries.has('rank_samples');
     const ranks = isRanked ? tape.empty([4, count], 'ranks', 'u32') : undefined;
-    if (ranks) rank_samples(tape.gpu, { sums, reference, offsets, ranked: ranks }, all);
-    const common = { sums, reference, offsets, records, ...buffers, ...(ranks && { ranks }) };
+    const read = { sums, reference, offsets, ...(loss.unit === 'pair' && { whole }) };
+    if (ranks) rank_samples(tape.gpu, { ...read, ranked: ranks }, all);
+    const common = { ...read, records, ...buffers, ...(ranks && { ranks }) };
     if (slot) forward(tape.gpu, { ...common, dsums: slot.grad }, all, constants);
     else evaluate(tape.gpu, common, all, constants);
   }

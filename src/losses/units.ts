@@ -64,11 +64,18 @@ export const TOKEN_RECORD = {
 } as const;
 
 /**
- * A metric by name: the column whose mean it is; a column and another whose values weigh it: [reward, desirable] is the mean
- * reward of the desirable ones; or the extreme of some columns in a batch.
+ * A metric by name: the column whose mean it is; a column and another whose values weigh it; or the extreme of some columns in a
+ * batch. Means of several batches are joined by their records, but those of a column and its weights [value, weight] by the sum
+ * of the weights, as if it were one batch.
  */
 export type MetricColumns = Readonly<Record<string, MetricColumn>>;
-export type MetricColumn = number | readonly [value: number, weight: number] | Extreme;
+export type MetricColumn = number | readonly [value: number, weight: number] | BatchMean | Extreme;
+
+/** `{ mean: reward, by: desirable }` is the mean reward of a batch's desirable records, in which batches count as in the loss. */
+interface BatchMean {
+  readonly mean: number;
+  readonly by: number;
+}
 
 interface Extreme {
   readonly extreme: 'min' | 'max';
@@ -96,15 +103,22 @@ export const REWARD_METRICS: MetricColumns = {
   margin: PAIR_RECORD.margin,
 };
 
-/** What KTO logs; `rewards/margins` is the difference of the two means. */
+/** What KTO logs; `rewards/margins` is the difference of the two means ({@link withMargins}). */
 export const KTO_METRICS: MetricColumns = {
   loss: EXAMPLE_RECORD.loss,
   kl: EXAMPLE_RECORD.kl,
-  'rewards/chosen': [EXAMPLE_RECORD.reward, EXAMPLE_RECORD.desirable],
-  'rewards/rejected': [EXAMPLE_RECORD.reward, EXAMPLE_RECORD.undesirable],
-  'logps/chosen': [EXAMPLE_RECORD.logp, EXAMPLE_RECORD.desirable],
-  'logps/rejected': [EXAMPLE_RECORD.logp, EXAMPLE_RECORD.undesirable],
+  'rewards/chosen': { mean: EXAMPLE_RECORD.reward, by: EXAMPLE_RECORD.desirable },
+  'rewards/rejected': { mean: EXAMPLE_RECORD.reward, by: EXAMPLE_RECORD.undesirable },
+  'logps/chosen': { mean: EXAMPLE_RECORD.logp, by: EXAMPLE_RECORD.desirable },
+  'logps/rejected': { mean: EXAMPLE_RECORD.logp, by: EXAMPLE_RECORD.undesirable },
 };
+
+/** Adds the difference of the mean rewards, where records do not have a margin of their own. */
+export function withMargins(means: Readonly<Record<string, number>>): Record<string, number> {
+  const { 'rewards/chosen': chosen, 'rewards/rejected': rejected } = means;
+  if (chosen === undefined || rejected === undefined) return { ...means };
+  return { 'rewards/margins': chosen - rejected, ...means };
+}
 
 /** A mean and the weight of what it is a mean of, so that means of several batches can be joined. */
 export interface WeightedMean {
@@ -119,28 +133,32 @@ export function recordMeans(
   width: number,
 ): Record<string, WeightedMean> {
   const means: Record<string, WeightedMean> = {};
+  const count = records.length / width;
   for (const [name, columns] of Object.entries(metrics)) {
-    if (typeof columns === 'object' && 'extreme' in columns) {
-      const count = records.length / width;
-      if (count > 0) means[name] = { value: extremeOf(columns, records, width), weight: count };
-      continue;
-    }
-    const [value, weight] = typeof columns === 'number' ? [columns, undefined] : columns;
-    let sum = 0;
-    let total = 0;
-    for (let row = 0; row < records.length; row += width) {
-      const share = weight === undefined ? 1 : (records[row + weight] as number);
-      sum += share * (records[row + value] as number);
-      total += share;
-    }
-    if (total > 0) means[name] = { value: sum / total, weight: total };
+    if (typeof columns === 'number') means[name] = weighedMean(records, width, columns);
+    else if ('extreme' in columns) means[name] = { value: extremeOf(columns, records, width), weight: count };
+    else if ('mean' in columns) {
+      const { value, weight } = weighedMean(records, width, columns.mean, columns.by);
+      means[name] = { value, weight: weight > 0 ? count : 0 };
+    } else means[name] = weighedMean(records, width, ...columns);
   }
-  return means;
+  return Object.fromEntries(Object.entries(means).filter(([, { weight }]) => weight > 0));
+}
+
+function weighedMean(records: Float32Array, width: number, value: number, by?: number): WeightedMean {
+  let sum = 0;
+  let weight = 0;
+  for (let row = 0; row < records.length; row += width) {
+    const share = by === undefined ? 1 : (records[row + by] as number);
+    sum += share * (records[row + value] as number);
+    weight += share;
+  }
+  return { value: sum / weight, weight };
 }
 
 function extremeOf({ extreme, of }: Extreme, records: Float32Array, width: number): number {
   const values = [...records].filter((_, i) => of.includes(i % width));
-  return values.reduce((a, b) => Math[extreme](a, b));
+  return values.reduce((a, b) => Math[extreme](a, b), extreme === 'min' ? Infinity : -Infinity);
 }
 
 /** The values alone. */

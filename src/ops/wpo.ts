@@ -21,8 +21,8 @@ export interface WeighedPairs {
   records: Tensor;
   /** Columns of a record. */
   columns: { loss: number; weight: number };
-  /** (2P) The derivative, multiplied too; left out where there is none. */
-  dsums?: Tensor | undefined;
+  /** (2P) Each: derivatives, multiplied too; none where nothing is differentiated. */
+  slopes: readonly Tensor[];
 }
 
 /** Scores (R) of 2P completions, the chosen one of a pair first; offsets (2P + 1) u32 say whose rows are whose. */
@@ -30,14 +30,15 @@ export function weighPairs(
   gpu: Gpu,
   { logprobs, stats }: TokenLogprobs,
   offsets: Tensor,
-  { records, columns, dsums }: WeighedPairs,
+  { records, columns, slopes }: WeighedPairs,
 ): void {
   const pairs = records.rows;
   checkPerRow('weighPairs: offsets', offsets, 2 * pairs + 1, 'u32');
-  if (dsums) checkPerRow('weighPairs: dsums', dsums, 2 * pairs, 'f32');
+  for (const dsums of slopes) checkPerRow('weighPairs: slopes', dsums, 2 * pairs, 'f32');
   const { loss, weight } = columns;
   const params = { pairs, width: records.cols, loss, weight };
   const constants = { WORKGROUP: threadsOfRow(gpu, logprobs.length, 1) };
   wpoKernels.forward(gpu, { logprobs, stats, offsets, records }, params, constants);
-  if (dsums) wpoKernels.backward(gpu, { weighed_records: records, dsums }, params, constants);
+  for (const dsums of slopes)
+    wpoKernels.backward(gpu, { weighed_records: records, dsums }, params, constants);
 }

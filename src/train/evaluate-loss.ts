@@ -6,7 +6,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { batchLoss } from '../losses/batch-loss.ts';
 import { completionLoss } from '../losses/completion-loss.ts';
 import type { TrainingLoss } from '../losses/families.ts';
-import { recordMeans, valuesOf } from '../losses/units.ts';
+import { recordMeans, valuesOf, withMargins } from '../losses/units.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type CaseColumns, columnsOfCase, type LossCase, lossOfCase, rowsOfCase } from './loss-case.ts';
@@ -61,16 +61,11 @@ export async function evaluateLoss(
   const losses = [...table].filter((_, i) => i % width === 0);
   const side = (first: number) => [...slopes].filter((_, s) => s % completions === first);
   const pairs = loss.about === 'pair';
-  const metrics = valuesOf(recordMeans(loss.metrics, table, width));
-  const [chosen, rejected] = [metrics['rewards/chosen'], metrics['rewards/rejected']];
   return {
     loss: losses,
     meanLoss: losses.reduce((sum, value) => sum + value, 0) / losses.length,
     ...(pairs ? { dPolicyChosen: side(0), dPolicyRejected: side(1) } : { dPolicy: side(0) }),
-    metrics:
-      pairs || chosen === undefined || rejected === undefined
-        ? metrics
-        : { ...metrics, 'rewards/margins': chosen - rejected },
+    metrics: withMargins(valuesOf(recordMeans(loss.metrics, table, width))),
     notices,
   };
 }

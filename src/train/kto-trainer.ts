@@ -34,7 +34,7 @@ export class KTOTrainer extends Trainer<KTOConfig> {
     const loss = resolveLoss(FAMILIES.kto, { ...config });
     const { train, evaluation, notices } = prepareBoth(options, config.maxLength, prepareLabelled);
     const balance = balanceNotice(train, config);
-    const { perDeviceTrainBatchSize, perDeviceEvalBatchSize, seed, maxLength, shuffleDataset } = config;
+    const { perDeviceTrainBatchSize, seed, maxLength, shuffleDataset } = config;
     const hasBaseline = loss.terms.some(({ loss }) => loss.baseline);
     if (hasBaseline && perDeviceTrainBatchSize < 2) {
       throw new InputError(
@@ -44,11 +44,13 @@ export class KTOTrainer extends Trainer<KTOConfig> {
       );
     }
     const limit = Math.min(maxLength, options.model.config.maxPositionEmbeddings);
-    const prepared = (examples: readonly TokenizedExample[], batchSize: number, shuffled: boolean) =>
+    // TRL pairs evaluation data by the training batch too, so that its loss does not depend on the evaluation batch alone.
+    const batchSize = perDeviceTrainBatchSize;
+    const prepared = (examples: readonly TokenizedExample[], shuffled: boolean) =>
       hasBaseline ? withBaselines(examples, { batchSize, seed, shuffled, maxLength: limit }) : examples;
     const datasets = {
-      train: prepared(train, perDeviceTrainBatchSize, shuffleDataset),
-      evaluation: prepared(evaluation, perDeviceEvalBatchSize, false),
+      train: prepared(train, shuffleDataset),
+      evaluation: prepared(evaluation, false),
       notices: balance ? [...notices, balance] : notices,
     };
     super(options, { config, loss, ...rowsTask(config, datasets, { keepsOrder: hasBaseline }) });

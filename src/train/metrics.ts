@@ -13,6 +13,7 @@ import {
   type Side,
   type Unit,
   type WeightedMean,
+  withMargins,
 } from '../losses/units.ts';
 import { STATS_WIDTH } from '../ops/token-logprob.ts';
 import type { Metrics } from './events.ts';
@@ -83,10 +84,6 @@ export function batchMeans(
       log(name, rows, (row) => (values[row] as number) - (reference[row] as number), completions);
     }
   }
-  const [chosenReward, rejectedReward] = [own['rewards/chosen'], own['rewards/rejected']];
-  if (chosenReward && rejectedReward) {
-    means['rewards/margins'] = { value: chosenReward.value - rejectedReward.value, weight: count };
-  }
   return { ...means, ...own };
 }
 
@@ -126,7 +123,7 @@ export function joinMeans(parts: readonly BatchMeans[]): Metrics {
     const weight = sum(given, (mean) => mean.weight);
     return [name, sum(given, (mean) => mean.value * mean.weight) / weight];
   });
-  return Object.fromEntries(joined);
+  return withMargins(Object.fromEntries(joined));
 }
 
 /** Of a step: the means of its batches, what its source brings, and what the source makes of the means. */

@@ -282,6 +282,13 @@ describe('the catalogue of losses', () => {
     const means = recordMeans({ loss, 'rewards/margins': [margin, loss] }, records, width);
     expect(valuesOf(means)).to.deep.equal({ loss: width / 2, 'rewards/margins': width + 3 });
     expect(recordMeans({ loss: [margin, loss] }, records.subarray(0, width), width)).to.deep.equal({});
+    // The same mean, in which batches count by their records and not by the weights.
+    const [weighed, counted] = [[margin, loss] as const, { mean: margin, by: loss }];
+    expect(recordMeans({ weighed, counted }, records, width)).to.deep.equal({
+      weighed: { value: width + 3, weight: width },
+      counted: { value: width + 3, weight: 2 },
+    });
+    expect(recordMeans({ counted }, records.subarray(0, width), width)).to.deep.equal({});
   });
 
   it('knows every loss by its name', () => {

@@ -228,6 +228,49 @@ describe('divergences', () => {
   }
 });
 
+describe('formulas at the ends of float32', () => {
+  /** Where the exponents of divergences have stopped, and where they have not. */
+  const RATIOS = [-500, -90, -44, -1, 0, 1, 50, 90, 500];
+  const ENDS = [
+    { type: 'reverse_kl', alpha: 0.5 },
+    { type: 'forward_kl', alpha: 0.5 },
+    { type: 'js', alpha: 0.5 },
+    { type: 'alpha', alpha: -1 },
+    { type: 'alpha', alpha: 1.5 },
+    { type: 'alpha', alpha: 1e38 },
+  ];
+  for (const loss of pairwise.filter(({ divergences }) => divergences)) {
+    it(`${loss.name} is a number wherever float32 has it, and never NaN`, async () => {
+      const count = RATIOS.length ** 2;
+      const pair = (value: (p: number) => number) => Float32Array.from({ length: count }, (_, p) => value(p));
+      const zeros = new Float32Array(count);
+      const pairs = {
+        policyChosen: pair((p) => RATIOS[p % RATIOS.length] as number),
+        policyRejected: pair((p) => RATIOS[Math.floor(p / RATIOS.length)] as number),
+        ...{ referenceChosen: zeros, referenceRejected: zeros, margin: zeros },
+        ...{ chosenTokens: zeros.map(() => 4), rejectedTokens: zeros.map(() => 2) },
+      };
+      const [own] = SETTINGS[loss.name] as Options[];
+      for (const divergence of ENDS) {
+        for (const beta of [0.1, 1e5]) {
+          const options = { ...own, beta };
+          const alpha = Math.fround(divergence.alpha);
+          const expected = reference.pairwise(loss.name, pairs, rounded(options), { ...divergence, alpha });
+          const actual = await runPairs(loss, pairs, options, { divergence });
+          expect(actual.losses.some(Number.isNaN), 'NaN').to.equal(false);
+          for (const side of ['losses', 'dchosen', 'drejected'] as const) {
+            actual[side].forEach((value, p) => {
+              const where = `${side} of ${pairs.policyChosen[p]}, ${pairs.policyRejected[p]} at ${JSON.stringify({ ...divergence, beta })}`;
+              const isThere = Math.abs(expected[side][p] as number) < 1e37;
+              if (isThere) expect(Number.isFinite(value), `${where} is ${value}`).to.equal(true);
+            });
+          }
+        }
+      }
+    });
+  }
+});
+
 describe('formulas on labelled completions', () => {
   for (const loss of labelled) {
     for (const [label, largest, beta] of [

@@ -32,7 +32,11 @@ describe('wpo', () => {
       const scores = { logprobs: upload(logprobs, [rows]), stats: upload(stats, [rows, 3]) };
       const given = upload(records, [pairs, WIDTH]);
       const dsums = upload(slopes, [2 * pairs]);
-      weighPairs(gpu, scores, upload(offsets, [offsets.length]), { records: given, columns: COLUMNS, dsums });
+      weighPairs(gpu, scores, upload(offsets, [offsets.length]), {
+        records: given,
+        columns: COLUMNS,
+        slopes: [dsums],
+      });
 
       const weights = pairWeights(logprobs, collisions, offsets);
       // A mean of up to 431 terms near 4, and an exponential of it.
@@ -59,7 +63,7 @@ describe('wpo', () => {
       Tensor.from(gpu, new Float32Array(5), [1, 5]),
     ];
     const scores = { logprobs: three, stats: three };
-    expect(() => weighPairs(gpu, scores, three, { records, columns: COLUMNS })).to.throw(
+    expect(() => weighPairs(gpu, scores, three, { records, columns: COLUMNS, slopes: [] })).to.throw(
       RangeError,
       'offsets',
     );

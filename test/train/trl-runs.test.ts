@@ -26,11 +26,19 @@ const prompted = pairs.map(({ prompt, chosen }) => ({ prompt, completion: chosen
 
 type Args = Record<string, unknown>;
 type Start = (common: TrainerOptions & { model: CausalLM }, args: Args) => Trainer;
+const EVALUATED = 8;
 
 const dpo: Start = (common, args) => new DPOTrainer({ ...common, args, trainDataset: pairs }) as never;
 const cpo: Start = (common, args) => new CPOTrainer({ ...common, args, trainDataset: pairs }) as never;
 const orpo: Start = (common, args) => new ORPOTrainer({ ...common, args, trainDataset: pairs }) as never;
 const kto: Start = (common, args) => new KTOTrainer({ ...common, args, trainDataset: labelled }) as never;
+const ktoEvaluated: Start = (common, args) =>
+  new KTOTrainer({
+    ...common,
+    args,
+    trainDataset: labelled,
+    evalDataset: labelled.slice(0, EVALUATED),
+  }) as never;
 const sft: Start = (common, args) => new SFTTrainer({ ...common, args, trainDataset: prompted }) as never;
 
 // CPO's and ORPO's `logits` are means over all positions, padding included. SimPO's and ORPO's `logps` are token means.
@@ -61,6 +69,11 @@ const RUNS: Partial<Record<keyof typeof trlRuns, Run>> = {
   // Weights near 1/200 make everything small.
   wpo: { start: dpo, bounds: { loss: 1e-6, grad_norm: 1e-5 } },
   tr: { start: dpo, allWeights: true },
+  'ld-list': { start: dpo },
+  'sft-ld-list': { start: dpo },
+  'cpo-micro': { start: cpo, unlike: OF_ALL_TOKENS },
+  // TRL's is a mean over the micro-batches that have both kinds; ours is the difference of the two means beside it.
+  'kto-micro': { start: ktoEvaluated, unlike: ['rewards/margins'] },
 };
 
 /** Sums of tens of log-probabilities carry more rounding than a loss, and a norm is no mean; all is float32. */
@@ -84,12 +97,19 @@ function settingsOf(settings: Args): Args {
   return { ...Object.fromEntries(named), shuffleDataset: false };
 }
 
+interface Recorded {
+  settings: Args;
+  steps: Args;
+  /** After the last step. */
+  evaluated?: Record<string, number>;
+}
+
 /** Trains beside TRL's run. */
 async function follow(
   name: string,
   { start, unlike = [], bounds = BOUNDS, allWeights = false }: Run,
 ): Promise<void> {
-  const { settings, steps } = (trlRuns as never as Record<string, { settings: Args; steps: Args }>)[name];
+  const { settings, steps, evaluated = {} } = (trlRuns as never as Record<string, Recorded>)[name];
   const expected = steps as Record<string, (number | null)[]>;
   const model = await loadFixture(await testGpu(), undefined, allWeights);
   const { alpha } = dpoTrajectory.lora;
@@ -97,6 +117,11 @@ async function follow(
   const trainer = start({ model, peftConfig }, settingsOf(settings));
   const found: Metrics[] = [];
   for await (const event of trainer.train()) if (event.type === 'step') found.push(event.metrics);
+  const ends = Object.keys(evaluated).length > 0 ? await trainer.evaluate() : {};
+  for (const [prefixed, value] of Object.entries(evaluated)) {
+    const metric = prefixed.replace('eval_', '');
+    expect(ends[metric], prefixed).to.be.closeTo(value, coarseBound(metric, BOUNDS[metric] ?? BOUND));
+  }
   trainer.dispose();
   model.dispose();
 
@@ -108,6 +133,8 @@ async function follow(
     expect.fail(`${metric} is in TRL's log and not in ours: ${Object.keys(found[0] as Metrics)}`);
   }
   found.forEach((metrics, i) => {
+    const { 'rewards/chosen': chosen, 'rewards/rejected': rejected, 'rewards/margins': margins } = metrics;
+    if (rejected !== undefined) expect(margins).to.be.closeTo((chosen as number) - rejected, 1e-6);
     for (const metric of compared) {
       const value = expected[metric][i];
       if (value === null) expect(metrics, `step ${i + 1}`).not.to.have.property(metric);

@@ -62,6 +62,10 @@ export const LOSS = {
       trl: translated('loss_type', (settings) => {
         const types = [settings.lossType].flat();
         for (const type of types) requireInTrl(String(type), settings);
+        if (settings.useWeighting && types.includes('sft')) {
+          const what = say`TRL cannot weigh pairs (${setting('useWeighting')}) where sft is in the list of losses`;
+          throw new InputError('settings', what, 'Train without one of them');
+        }
         return { loss_type: types.length === 1 ? types[0] : types };
       }),
       help: 'the loss, by its name in TRL; several, separated by commas, add up',
