@@ -6,6 +6,7 @@
 struct Params {
   rows: u32,
   cols: u32,
+  scale: f32,
   accumulate: u32,
 }
 
@@ -27,7 +28,7 @@ fn forward(
   if (id >= params.rows * params.cols) {
     return;
   }
-  var value = bias[id % params.cols];
+  var value = params.scale * bias[id % params.cols];
   if (params.accumulate == 1u) {
     value += y[id];
   }
@@ -48,6 +49,7 @@ fn backward(
   for (var row = 0u; row < params.rows; row++) {
     sum += dy[row * params.cols + column];
   }
+  sum *= params.scale;
   if (params.accumulate == 1u) {
     sum += dbias[column];
   }

@@ -16,6 +16,8 @@ export interface ConfigDialect {
   defaults?: JsonObject;
   /** `intermediate_size` in widths of the residual stream, where the file is silent. */
   widening?: number;
+  /** Fields of {@link MUST_BE} that it reads; in files of other architectures they must have their usual value. */
+  reads?: readonly string[];
 }
 
 /** silu(z) = z · σ(z), or GELU in its tanh form. */
@@ -48,6 +50,12 @@ export interface ModelConfig {
   normEps: number;
   /** Factor of the attention scores. */
   queryScale: number;
+  /** Factor of the embedded tokens. */
+  embeddingMultiplier?: number;
+  /** Factor of what a block adds to the residual stream. */
+  residualMultiplier?: number;
+  /** Divisor of the logits. */
+  logitsScaling?: number;
   /** Window and positions, one entry a layer. */
   layers: readonly LayerAttention[];
   tieWordEmbeddings: boolean;
@@ -91,7 +99,7 @@ export function parseConfig(
   const dialect = own(dialects, modelType);
   if (!dialect) throw given.unsupported('model_type', `Supported are ${listed(Object.keys(dialects), 32)}`);
   const fields = new Fields({ ...dialect.defaults, ...json }, file, dialect.names);
-  refuseUnsupported(fields);
+  refuseUnsupported(fields, dialect.reads ?? []);
 
   const hiddenSize = fields.integer('hidden_size', undefined, 1, 2 ** 20);
   const numAttentionHeads = fields.integer('num_attention_heads', undefined, 1, 2 ** 16);
@@ -108,7 +116,7 @@ export function parseConfig(
   const numHiddenLayers = fields.integer('num_hidden_layers', undefined, 1, 2 ** 12);
   const maxPositionEmbeddings = fields.integer('max_position_embeddings', 2048);
   const layers = layerAttentions(fields, numHiddenLayers, maxPositionEmbeddings);
-  if (layers.some(({ rotary: { factors } }) => factors && factors.length !== headDim / 2)) {
+  if (layers.some(({ rotary }) => rotary?.factors && rotary.factors.length !== headDim / 2)) {
     throw fields.wrong('rope_scaling', `${headDim / 2} factors, one for each pair of a head`);
   }
   const widened = dialect.widening === undefined ? undefined : dialect.widening * hiddenSize;
@@ -123,7 +131,10 @@ export function parseConfig(
     vocabSize,
     maxPositionEmbeddings,
     normEps: fields.positive('rms_norm_eps', 1e-6),
-    queryScale: 1 / Math.sqrt(fields.positive('query_pre_attn_scalar', headDim)),
+    queryScale: queryScale(fields, headDim),
+    ...multiplier(fields, 'embedding_multiplier', 'embeddingMultiplier'),
+    ...multiplier(fields, 'residual_multiplier', 'residualMultiplier'),
+    ...multiplier(fields, 'logits_scaling', 'logitsScaling'),
     layers,
     tieWordEmbeddings: fields.boolean('tie_word_embeddings', false),
     attentionBias: fields.boolean('attention_bias', false),
@@ -135,10 +146,16 @@ export function parseConfig(
   };
 }
 
-/** Values of fields that nothing here computes, and the field's usual value. */
+/** Fields that only some architectures have, or none here computes, and the field's usual value. */
 const MUST_BE: Readonly<Record<string, unknown>> = {
   pretraining_tp: 1,
   quantization_config: undefined,
+  attention_multiplier: undefined,
+  embedding_multiplier: 1,
+  residual_multiplier: 1,
+  logits_scaling: 1,
+  no_rope_layers: undefined,
+  no_rope_layer_interval: undefined,
   attn_logit_softcapping: undefined,
   final_logit_softcapping: undefined,
   use_bidirectional_attention: false,
@@ -148,13 +165,31 @@ const MUST_BE: Readonly<Record<string, unknown>> = {
 };
 
 /** Fields whose other values change the arithmetic. */
-function refuseUnsupported(fields: Fields): void {
+function refuseUnsupported(fields: Fields, known: readonly string[]): void {
   for (const [name, usual] of Object.entries(MUST_BE)) {
+    if (known.includes(name)) continue;
     const value = fields.get(name);
     if (value !== undefined && value !== usual) {
       throw fields.unsupported(name, `Use a model without it${usual === undefined ? '' : `: ${usual}`}`);
     }
   }
+}
+
+/** Factor of the attention scores: as the file names it, or 1 / √ of a number of coordinates, by default those of a head. */
+function queryScale(fields: Fields, headDim: number): number {
+  return fields.get('attention_multiplier') === undefined
+    ? 1 / Math.sqrt(fields.positive('query_pre_attn_scalar', headDim))
+    : fields.positive('attention_multiplier');
+}
+
+/** A factor under its name here, where the file has one that is not 1. */
+function multiplier<Name extends string>(
+  fields: Fields,
+  field: string,
+  name: Name,
+): { [key in Name]?: number } {
+  const factor = fields.positive(field, 1);
+  return factor === 1 ? {} : ({ [name]: factor } as { [key in Name]?: number });
 }
 
 function activation(fields: Fields): Activation {

@@ -27,7 +27,8 @@ export interface RotaryPositions {
 export interface LayerAttention {
   /** Positions that a token sees, itself the last of them; undefined for all. */
   window: number | undefined;
-  rotary: RotaryPositions;
+  /** Undefined for a layer without positions. */
+  rotary: RotaryPositions | undefined;
 }
 
 const FULL = 'full_attention';
@@ -43,10 +44,28 @@ export function layerAttentions(fields: Fields, layers: number, context: number)
     rotary: rotaryPositions(fields, SLIDING),
   };
   const slides = slidingLayers(fields, layers);
-  return slides.map((slide) => (slide && windowed ? sliding : full));
+  const unturned = unturnedLayers(fields, layers);
+  return slides.map((slide, i) => {
+    const kind = slide && windowed ? sliding : full;
+    return unturned[i] ? { ...kind, rotary: undefined } : kind;
+  });
 }
 
-/** Which layers slide: as `layer_types` lists them, all but every n-th, or all from a certain one on. */
+/** Which layers have no positions: as `no_rope_layers` lists them, 0 for such a layer, or each n-th. */
+function unturnedLayers(fields: Fields, layers: number): boolean[] {
+  const turns = fields.get('no_rope_layers');
+  if (turns !== undefined) {
+    const valid = Array.isArray(turns) && turns.length >= layers;
+    if (!valid || !turns.every((turn) => turn === 0 || turn === 1))
+      throw fields.wrong('no_rope_layers', `0 or 1 for each of ${layers} layers`);
+    return turns.slice(0, layers).map((turn) => turn === 0);
+  }
+  const given = fields.get('no_rope_layer_interval') !== undefined;
+  const period = given ? fields.integer('no_rope_layer_interval') : Number.POSITIVE_INFINITY;
+  return Array.from({ length: layers }, (_, i) => (i + 1) % period === 0);
+}
+
+/** Which layers slide: as `layer_types` lists them, those without positions, all but every n-th, or all from a certain one on. */
 function slidingLayers(fields: Fields, layers: number): boolean[] {
   const numbers = Array.from({ length: layers }, (_, i) => i);
   const types = fields.get('layer_types');
@@ -57,6 +76,7 @@ function slidingLayers(fields: Fields, layers: number): boolean[] {
     }
     return types.map((type) => type === SLIDING);
   }
+  if (fields.get('no_rope_layer_interval') !== undefined) return unturnedLayers(fields, layers);
   if (fields.get('sliding_window_pattern') !== undefined) {
     const period = fields.integer('sliding_window_pattern');
     return numbers.map((i) => (i + 1) % period !== 0);

@@ -27,8 +27,8 @@ export interface Architecture {
   positions?: string;
   finalNorm: string;
   head: string;
-  /** What transformers calls the model with a head for sequence classification in place of that. */
-  classifier: string;
+  /** What transformers calls the model with a head for sequence classification in place of that, if it has such a model. */
+  classifier?: string;
   norm: NormKind;
   /**
    * `attention` and `mlp` come before their blocks, `attentionOut` and `mlpOut` behind them, ahead of the residual sum;
@@ -52,6 +52,10 @@ export interface Architecture {
     interleaved: readonly LinearName[];
     /** It has windows, in all but each n-th layer, and positions of their own for them. */
     windowPeriod?: number;
+    /** Its each n-th layer has no positions. */
+    unturnedPeriod?: number;
+    /** It reads factors of embedding, scores, residual sums and logits from the file. */
+    multipliers?: boolean;
   };
 }
 
@@ -137,6 +141,37 @@ const QWEN3: Architecture = {
   gguf: { architecture: 'qwen3', activation: 'silu', interleaved: [] },
 };
 
+/** Granite 3 and later, dense: factors of embedding, scores, residual sums and logits. */
+const { classifier: _, ...LLAMA_LAYERS } = LLAMA;
+const GRANITE: Architecture = {
+  ...LLAMA_LAYERS,
+  dialect: {
+    defaults: { attention_multiplier: 1 },
+    reads: ['attention_multiplier', 'embedding_multiplier', 'residual_multiplier', 'logits_scaling'],
+  },
+  embeddingScale: ({ embeddingMultiplier = 1 }) => embeddingMultiplier,
+  gguf: { architecture: 'granite', activation: 'silu', interleaved: ['q', 'k'], multipliers: true },
+};
+
+/** Each fourth layer has no positions. */
+const SMOLLM3: Architecture = {
+  ...LLAMA,
+  classifier: 'SmolLM3ForSequenceClassification',
+  dialect: {
+    defaults: {
+      max_position_embeddings: 32768,
+      no_rope_layer_interval: 4,
+      num_key_value_heads: 4,
+      rope_theta: 2e6,
+      tie_word_embeddings: true,
+      use_sliding_window: false,
+    },
+    // Its class takes no slices of weights, whatever the published file says.
+    reads: ['no_rope_layers', 'no_rope_layer_interval', 'pretraining_tp'],
+  },
+  gguf: { architecture: 'smollm3', activation: 'silu', interleaved: ['q', 'k'], unturnedPeriod: 4 },
+};
+
 /** The text models; the 1B of Gemma 3 is one by itself. */
 const GEMMA3: Architecture = {
   ...LLAMA,
@@ -213,6 +248,8 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   qwen2: QWEN2,
   qwen3: QWEN3,
   gemma3_text: GEMMA3,
+  granite: GRANITE,
+  smollm3: SMOLLM3,
   gpt2: GPT2,
 };
 

@@ -64,6 +64,11 @@ export class Decoder {
     return this.weight(tieWordEmbeddings ? this.architecture.embedding : this.architecture.head);
   }
 
+  /** What logits are, times a hidden state's product with the head. */
+  get logitScale(): number {
+    return 1 / (this.config.logitsScaling ?? 1);
+  }
+
   /** Hidden states of a packed batch after the last norm, (N, d). */
   hidden(tape: Tape, batch: DeviceBatch, kept: Kept = 'float32'): Tensor {
     const context: AttentionContext = {
@@ -161,7 +166,8 @@ export class Decoder {
 
   private project(tape: Tape, x: Tensor, module: string, residual?: Tensor): Tensor {
     const adapters = this.adapters.flatMap((adapter) => adapter.lowRank(module));
-    return linear(tape, x, this.weight(module), { adapters, bias: this.bias(module), residual });
+    const scale = residual && this.config.residualMultiplier;
+    return linear(tape, x, this.weight(module), { adapters, bias: this.bias(module), residual, scale });
   }
 
   private bias(module: string): Tensor | undefined {

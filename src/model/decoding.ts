@@ -234,7 +234,7 @@ export class Decoding {
       const part = new Tensor({ buffer: hidden.buffer, offset, size: rows * rowBytes }, [rows, hiddenSize]);
       const logits = tape.empty([rows, stride], 'logits');
       const size = { m: rows, n: vocabulary, k: hiddenSize, cStride: stride };
-      product(gpu, 'nt', part, model.head, logits, size);
+      product(gpu, 'nt', part, model.head, logits, size, { scale: model.logitScale });
       const at = { step, firstRow, vocabulary };
       // The penalty overwrites logits, and the model's own log-probabilities are of those before it.
       const scores = repetition && logprobs ? tape.empty([rows, stride], 'penalized logits') : logits;

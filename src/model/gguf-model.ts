@@ -71,6 +71,12 @@ export function ggufModelMetadata(
   integer('feed_forward_length', config.intermediateSize);
   integer('attention.head_count', config.numAttentionHeads);
   real(`attention.layer_norm_${norm === 'layer' ? '' : 'rms_'}epsilon`, config.normEps);
+  if (gguf.multipliers) {
+    real('attention.scale', config.queryScale);
+    real('embedding_scale', config.embeddingMultiplier ?? 1);
+    real('residual_scale', config.residualMultiplier ?? 1);
+    real('logit_scale', config.logitsScaling ?? 1);
+  }
   if (positions) return metadata;
 
   integer('attention.head_count_kv', config.numKeyValueHeads);
@@ -124,6 +130,7 @@ function refuseOthers({ config, architecture: { gguf } }: ModelDescription, wher
   if (activation !== gguf.activation) {
     throw new InputError(where, `llama.cpp computes ${gguf.activation} here, not ${activation}`, WAY_OUT);
   }
+  if (gguf.multipliers) return;
   const large = gguf.architecture === 'gemma3' && numHiddenLayers === GEMMA3_27B;
   const length = large ? hiddenSize / numAttentionHeads : headDim;
   if (Math.abs(queryScale * Math.sqrt(length) - 1) > 1e-6) {
@@ -136,7 +143,11 @@ function refuseOthers({ config, architecture: { gguf } }: ModelDescription, wher
 }
 
 /** Positions of the layers that see everything, and of those that do not: within a kind they are the same. */
-function kindsOfLayers({ config: { layers }, architecture }: ModelDescription, where: string) {
+function kindsOfLayers({ config, architecture }: ModelDescription, where: string) {
+  const { unturnedPeriod: period = Number.POSITIVE_INFINITY } = architecture.gguf;
+  if (!config.layers.every(({ rotary }, i) => (rotary === undefined) === ((i + 1) % period === 0)))
+    throw new InputError(where, 'llama.cpp has positions in other layers than this model', WAY_OUT);
+  const layers = config.layers.filter(({ rotary }) => rotary);
   const kind = (slides: boolean) => layers.filter((layer) => (layer.window !== undefined) === slides);
   const full = only(kind(false), where) ?? (only(layers, where) as RotaryPositions);
   const sliding = only(kind(true), where);
@@ -147,7 +158,7 @@ function kindsOfLayers({ config: { layers }, architecture }: ModelDescription, w
   return {
     full,
     sliding: sliding ?? full,
-    window: layers.find(({ window }) => window !== undefined)?.window,
+    window: config.layers.find(({ window }) => window !== undefined)?.window,
   };
 }
 
@@ -159,7 +170,7 @@ function only(layers: ModelConfig['layers'], where: string): RotaryPositions | u
 
 /** What plain frequencies are divided by, where each has a factor of its own. */
 function frequencyFactors({ config, architecture }: ModelDescription): Float32Array | undefined {
-  const rotary = config.layers.find(({ rotary: { llama3, factors } }) => llama3 || factors)?.rotary;
+  const rotary = config.layers.find(({ rotary }) => rotary?.llama3 || rotary?.factors)?.rotary;
   if (!rotary || architecture.positions) return undefined;
   const scaled = rotaryFrequencies(config.headDim, rotary);
   return Float32Array.from(

@@ -31,6 +31,13 @@ export function refuseHeads(parts: readonly AdapterPart[], format: string): void
   throw new InputError(scored.name ?? 'adapter', what, 'Export it as peft or merged');
 }
 
+/** Throws {@link InputError} where transformers has no model for sequence classification of this architecture. */
+function classifierOf(source: Files, { architecture, config }: ModelDescription): string {
+  if (architecture.classifier) return architecture.classifier;
+  const what = `is of type ${config.modelType}, for which transformers has no model for sequence classification`;
+  throw new InputError(source.name, what, 'Use the adapter as it is, on its base model');
+}
+
 /** Puts the head in the place of the one for the vocabulary. */
 export function putHead(
   tensors: Map<string, MergedTensor>,
@@ -47,7 +54,7 @@ export function putHead(
   tensors.set(SCORE_HEAD, { dtype: 'F32', storedAs: 'F32', shape, data, where: SCORE_HEAD });
 }
 
-/** The `config.json` of the reward model: one label, and the id by which transformers finds the token to score. */
+/** The `config.json` of the reward model, if transformers has such a model: one label, and the id by which transformers finds the token to score. */
 export async function rewardConfig(
   source: Files,
   description: ModelDescription,
@@ -61,7 +68,7 @@ export async function rewardConfig(
     onNotice(
       'There is no pad token that never ends a text, so pad_token_id is null: transformers scores such a model one text at a time.',
     );
-  const config = classifierConfig(base, description.architecture.classifier, pad);
+  const config = classifierConfig(base, classifierOf(source, description), pad);
   return new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`);
 }
 

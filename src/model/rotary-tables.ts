@@ -4,7 +4,6 @@
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';
-import type { RotaryPositions } from '../io/layer-attention.ts';
 import { ropeTable } from '../ops/rope.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { rotaryFrequencies } from './rotary.ts';
@@ -22,9 +21,13 @@ export class RotaryTables {
     for (let layer = 0; layer < config.numHiddenLayers; layer++) this.ofLayer(layer, 1);
   }
 
-  /** (P, headDim / 2, 2) of a layer, P at least `length`; the model's limit is the caller's to keep. */
-  ofLayer(layer: number, length: number): Tensor {
-    const { rotary } = this.config.layers[layer] as { rotary: RotaryPositions };
+  /**
+   * (P, headDim / 2, 2) of a layer, P at least `length`; the model's limit is the caller's to keep. Undefined for a layer without
+   * positions.
+   */
+  ofLayer(layer: number, length: number): Tensor | undefined {
+    const rotary = this.config.layers[layer]?.rotary;
+    if (!rotary) return undefined;
     const key = JSON.stringify(rotary);
     const known = this.tables.get(key);
     if (known && (known.shape[0] as number) >= length) return known;

@@ -13,16 +13,21 @@ export const biasKernels = kernels(shader, {
   backward: { threads: (p) => p.cols as number },
 });
 
-/** Sets every row of y (N, d) to the bias (d), or adds it. */
-export function fillWithBias(gpu: Gpu, bias: Tensor, y: Tensor, accumulate: 0 | 1 = 0): void {
-  biasKernels.forward(gpu, { bias, y }, { rows: y.rows, cols: y.cols, accumulate });
+/** Sets every row of y (N, d) to the bias (d), scaled, or adds it. */
+export function fillWithBias(
+  gpu: Gpu,
+  bias: Tensor,
+  y: Tensor,
+  { scale = 1, accumulate = 0 }: { scale?: number; accumulate?: 0 | 1 } = {},
+): void {
+  biasKernels.forward(gpu, { bias, y }, { rows: y.rows, cols: y.cols, scale, accumulate });
 }
 
-/** dbias (d): the sum of dy (N, d) over rows. */
-export function biasGradient(gpu: Gpu, dy: Tensor, { grad, accumulate }: GradientSlot): void {
+/** dbias (d): the sum of dy (N, d) over rows, scaled. */
+export function biasGradient(gpu: Gpu, dy: Tensor, { grad, accumulate }: GradientSlot, scale = 1): void {
   const { rows, cols } = dy;
   for (const part of partsOf(gpu, rows)) {
-    const params = { rows: part.count, cols, accumulate: part.first > 0 ? 1 : accumulate };
+    const params = { rows: part.count, cols, scale, accumulate: part.first > 0 ? 1 : accumulate };
     biasKernels.backward(gpu, { dy: rowsOfPart(dy, rows, part), dbias: grad }, params);
   }
 }

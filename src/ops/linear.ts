@@ -1,9 +1,9 @@
 /**
  * A linear layer y = x Wᵀ + b, with a low-rank adapter beside it where one is given (Hu et al. 2021), and added to the
- * residual that it belongs to: y = x Wᵀ + b + s · (x Aᵀ) Bᵀ + residual. On a GPU all of it is one pass over y, if there is one adapter.
+ * residual that it belongs to: y = f · (x Wᵀ + b + s · (x Aᵀ) Bᵀ) + residual, f mostly 1. On a GPU all of it is one pass over y, if there is one adapter.
  * Weights without `requiresGrad` get no gradient kernel.
  */
-import type { Tape } from '../tensor/tape.ts';
+import type { GradientSlot, Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { copyInto } from './add.ts';
 import { biasGradient, fillWithBias } from './bias.ts';
@@ -25,6 +25,8 @@ export interface LinearTerms {
   bias?: Tensor | undefined;
   /** (N, out) */
   residual?: Tensor | undefined;
+  /** Factor of all but the residual. */
+  scale?: number | undefined;
 }
 
 /** x (N, in), weight (out, in) → y (N, out). */
@@ -32,7 +34,7 @@ export function linear(
   tape: Tape,
   x: Tensor,
   weight: Tensor,
-  { adapters = [], bias, residual }: LinearTerms = {},
+  { adapters = [], bias, residual, scale: factor = 1 }: LinearTerms = {},
 ): Tensor {
   const { gpu } = tape;
   const [out, inputs] = weight.shape as [number, number];
@@ -50,7 +52,8 @@ export function linear(
   const [lowRank, ...others] = adapters.map(
     ({ a, b }, i): LowRankFactors => ({ narrow: projections[i] as Tensor, wide: b, rank: a.rows }),
   );
-  if (bias && residual) fillWithBias(gpu, bias, y);
+  const fills = bias && (residual || factor !== 1);
+  if (fills) fillWithBias(gpu, bias, y, { scale: factor });
   product(
     gpu,
     'nt',
@@ -58,36 +61,40 @@ export function linear(
     weight,
     y,
     { m: n, n: out, k: inputs },
-    { accumulate: bias && residual ? 1 : 0, lowRank, addend: residual ?? bias },
+    { scale: factor, accumulate: fills ? 1 : 0, lowRank, addend: residual ?? (fills ? undefined : bias) },
   );
   for (const { narrow, wide, rank } of others)
-    product(gpu, 'nt', narrow, wide, y, { m: n, n: out, k: rank }, { accumulate: 1 });
+    product(gpu, 'nt', narrow, wide, y, { m: n, n: out, k: rank }, { scale: factor, accumulate: 1 });
 
   const backward = () => {
     const dy = y.grad as Tensor;
+    const ofSlot = ({ accumulate }: GradientSlot) => ({ scale: factor, accumulate });
     const dw = tape.gradient(weight);
-    if (dw) product(gpu, 'tn', dy, x, dw.grad, { m: out, n: inputs, k: n }, { accumulate: dw.accumulate });
+    if (dw) product(gpu, 'tn', dy, x, dw.grad, { m: out, n: inputs, k: n }, ofSlot(dw));
     const dbias = bias && tape.gradient(bias);
-    if (dbias) biasGradient(gpu, dy, dbias);
+    if (dbias) biasGradient(gpu, dy, dbias, factor);
     const narrowed = adapters.map(({ a, b, scale }, i) => {
       const u = projections[i] as Tensor;
       const r = a.rows;
       const du = tape.empty([n, r], `d ${u.label}`);
-      // With respect to x Aᵀ, which is u without its factor.
+      // With respect to x Aᵀ, which is u without its factor. The factor of the whole comes with what is made of it.
       product(gpu, 'nn', dy, b, du, { m: n, n: r, k: out }, { scale });
       const db = tape.gradient(b);
-      if (db) product(gpu, 'tn', dy, u, db.grad, { m: out, n: r, k: n }, { accumulate: db.accumulate });
+      if (db) product(gpu, 'tn', dy, u, db.grad, { m: out, n: r, k: n }, ofSlot(db));
       const da = tape.gradient(a);
-      if (da) product(gpu, 'tn', du, x, da.grad, { m: r, n: inputs, k: n }, { accumulate: da.accumulate });
+      if (da) product(gpu, 'tn', du, x, da.grad, { m: r, n: inputs, k: n }, ofSlot(da));
       return { narrow: du, wide: a, rank: r };
     });
     const dx = tape.gradient(x);
     if (dx) {
       const [lowRank, ...others] = narrowed;
       const { accumulate } = dx;
-      product(gpu, 'nn', dy, weight, dx.grad, { m: n, n: inputs, k: out }, { accumulate, lowRank });
-      for (const { narrow, wide, rank } of others)
-        product(gpu, 'nn', narrow, wide, dx.grad, { m: n, n: inputs, k: rank }, { accumulate: 1 });
+      const options = { scale: factor, accumulate, lowRank };
+      product(gpu, 'nn', dy, weight, dx.grad, { m: n, n: inputs, k: out }, options);
+      for (const { narrow, wide, rank } of others) {
+        const size = { m: n, n: inputs, k: rank };
+        product(gpu, 'nn', narrow, wide, dx.grad, size, { scale: factor, accumulate: 1 });
+      }
     }
     for (const { narrow } of narrowed) tape.release(narrow);
     if (!residual || tape.handOver(y, residual)) return;

@@ -217,7 +217,7 @@ export interface LowRankFactors {
 export interface ProductOptions {
   scale?: number;
   accumulate?: 0 | 1;
-  /** Not scaled: scale is 1 where there is one. */
+  /** Scaled like the product. */
   lowRank?: LowRankFactors | undefined;
   /** (m, n), or (n) for every row. */
   addend?: Tensor | undefined;

@@ -23,7 +23,7 @@ import { isTiled, type Layout, type ProductSize, strides } from './product-size.
 import { bound, formatOf, inBlocksOfRows, type Weights } from './weights.ts';
 
 /**
- * c (m, n) = scale · product + low-rank product + addend, added to c where `accumulate` is 1. In `nt` and `nn` b may lie in
+ * c (m, n) = scale · (product + low-rank product) + addend, added to c where `accumulate` is 1. In `nt` and `nn` b may lie in
  * any format. With a low-rank pair or an addend the rows of a and c lie one after the other.
  */
 export function product(
@@ -52,7 +52,7 @@ export function product(
         general[formatOf(b)][layout](gpu, { a, weights: bound(b), c }, params);
       }
     }
-    if (lowRank) addLowRank(gpu, layout, lowRank, c, size);
+    if (lowRank) addLowRank(gpu, layout, lowRank, c, size, scale);
     return;
   }
   const { software, matrixUnit } = gpu.adapter;
@@ -64,7 +64,7 @@ export function product(
   if (isBegun) begin(gpu, addend, c, size, accumulate);
   const options = { scale, accumulate: isBegun ? 1 : accumulate, ...ends } as const;
   launch(gpu, variant, shape, plan, { a, weights: bound(b), c }, options);
-  if (lowRank && !ends.lowRank) addLowRank(gpu, layout, lowRank, c, size);
+  if (lowRank && !ends.lowRank) addLowRank(gpu, layout, lowRank, c, size, scale);
 }
 
 /** A `tn` product with more terms per sum than one thread may sum: one dispatch per block of rows. */
@@ -88,7 +88,7 @@ function inBlocksOfTerms(
 /** What a product is added to, for kernels that cannot do it themselves. */
 function begin(gpu: Gpu, addend: Tensor, c: BufferView, { m, n }: ProductSize, accumulate: 0 | 1): void {
   const y = new Tensor(c, [m, n]);
-  if (addend.length < m * n) fillWithBias(gpu, addend, y, accumulate);
+  if (addend.length < m * n) fillWithBias(gpu, addend, y, { accumulate });
   else copyInto(gpu, addend, y, accumulate);
 }
 
@@ -98,8 +98,9 @@ function addLowRank(
   { narrow, wide, rank }: LowRankFactors,
   c: BufferView,
   { m, n }: ProductSize,
+  scale: number,
 ): void {
-  product(gpu, layout, narrow, wide, c, { m, n, k: rank }, { accumulate: 1 });
+  product(gpu, layout, narrow, wide, c, { m, n, k: rank }, { scale, accumulate: 1 });
 }
 
 type InBlocks = (

@@ -81,16 +81,11 @@ function knownHead({ head: { cols }, name }: CausalLM, values: Float32Array): Pa
 }
 
 /**
- * The hidden states that are scored, (R, d), divided by the temperature: logits are linear in them, so this divides the
- * logits ahead of their log-sum-exp, and gradients with them.
+ * The hidden states that are scored, (R, d), scaled. Logits are linear in them, so this scales the logits ahead of their
+ * log-sum-exp, and gradients with them: by the model's own factor and 1 / temperature.
  */
-export function scoredStates(
-  tape: Tape,
-  model: CausalLM,
-  batch: DeviceBatch,
-  { kept, temperature = 1 }: { kept?: Kept; temperature?: number | undefined } = {},
-): Tensor {
-  return gather(tape, model.hidden(tape, batch, kept), batch.lossRows, 1 / temperature);
+function scoredStates(tape: Tape, model: CausalLM, batch: DeviceBatch, scale = 1, kept?: Kept): Tensor {
+  return gather(tape, model.hidden(tape, batch, kept), batch.lossRows, scale);
 }
 
 /**
@@ -102,7 +97,7 @@ export function rowLogprobs(tape: Tape, model: CausalLM, batch: DeviceBatch, tem
 
 /** The same with the statistics of each row. */
 export function rowScores(tape: Tape, model: CausalLM, batch: DeviceBatch, temperature = 1): TokenLogprobs {
-  const states = scoredStates(tape, model, batch, { temperature });
+  const states = scoredStates(tape, model, batch, model.logitScale / temperature);
   return headLogprobs(tape, states, model.head, batch.targets);
 }
 
@@ -114,7 +109,7 @@ export function scalarRows(
   head: Tensor,
   kept?: Kept,
 ): Tensor {
-  return linear(tape, scoredStates(tape, model, batch, kept ? { kept } : {}), head);
+  return linear(tape, scoredStates(tape, model, batch, 1, kept), head);
 }
 
 class LogprobScorer implements Scorer {
@@ -130,7 +125,7 @@ class LogprobScorer implements Scorer {
 
   score(tape: Tape, batch: DeviceBatch, { kept, filterEps }: BackwardSettings): Scores {
     const { model, temperature, vocabularyMean } = this;
-    const states = scoredStates(tape, model, batch, { kept, temperature });
+    const states = scoredStates(tape, model, batch, model.logitScale / temperature, kept);
     const logitMeans = tape.empty([states.rows], 'logit means');
     const size = { m: states.rows, n: 1, k: states.cols };
     product(tape.gpu, 'nt', states, vocabularyMean.of(tape), logitMeans, size);

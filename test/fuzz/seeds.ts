@@ -14,16 +14,15 @@ import {
   MODEL_INDEX,
   MODEL_WEIGHTS,
 } from '../../src/io/weights.ts';
-import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
-import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
-import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
-import qwen2 from '../fixtures/architectures/qwen2.json' with { type: 'json' };
 import tables from '../fixtures/tables.json' with { type: 'json' };
 import llama from '../fixtures/tiny-llama/config.json' with { type: 'json' };
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
+import { FIXTURES } from '../model/fixtures.ts';
 import { BYTE_TOKENIZER, ggufNumbers, PIECE_TOKENIZER, TINY_LLAMA, tinyGguf } from '../support/gguf.ts';
 import { base64Bytes, type Folder, jsonBytes, textBytes, textOf } from './folder.ts';
 import seeds from './seeds.json' with { type: 'json' };
+
+const { gemma3, llama3, qwen2 } = FIXTURES;
 
 /** Bytes for each element of the types that seeds have. */
 export const ELEMENT_BYTES = { BOOL: 1, U8: 1, I8: 1, F16: 2, BF16: 2, F32: 4, I64: 8 } as const;
@@ -55,8 +54,7 @@ export const shards: Folder[] = [
 
 export const configs: Folder[] = [
   llama,
-  gemma3.config,
-  gpt2.config,
+  ...Object.values(FIXTURES).map((fixture) => fixture.config),
   { ...llama3.config, quantization_config: null },
   { ...qwen2.config, rope_scaling: { type: 'linear', factor: 2 }, rope_theta: 1e4 },
 ].map((config) => ({ [MODEL_CONFIG]: jsonBytes(config) }));
@@ -249,7 +247,7 @@ export const WORDS = {
     llama  mistral  qwen2  qwen3  gemma3_text  gpt2  full_attention  sliding_attention  llama3  linear  yarn  default
     layer_types  rope_scaling  rope_parameters  rope_theta  sliding_window  use_sliding_window  silu  gelu_new  head_dim
     rope_local_base_freq  sliding_window_pattern  max_window_layers  partial_rotary_factor  n_positions  n_embd  n_layer
-    eos_token_id`),
+    eos_token_id  granite  smollm3  attention_multiplier  logits_scaling  no_rope_layers  no_rope_layer_interval`),
   adapters: words(
     'all-linear  q_proj  LORA  gaussian  none  base_model.model.  .lora_A.weight  .lora_B.weight  up_proj',
   ),
@@ -257,7 +255,7 @@ export const WORDS = {
     general.architecture  llama  qwen2  qwen3  gemma3  gpt2  general.type  adapter  general.alignment  tokenizer.ggml.pre  gpt-2
     llama.rope.scaling.type  llama.rope.scaling.factor  yarn  linear  llama.attention.sliding_window  tokenizer.ggml.scores
     rope_freqs.weight  output.weight  llama-bpe  qwen2  tekken  default  smaug-bpe  tokenizer.chat_template  blk.0.attn_q.weight
-    llama.attention.key_length  llama.rope.dimension_count  tokenizer.ggml.add_bos_token  tokenizer.ggml.add_space_prefix`),
+    granite  smollm3  llama.attention.scale  llama.logit_scale  llama.attention.key_length  llama.rope.dimension_count  tokenizer.ggml.add_bos_token  tokenizer.ggml.add_space_prefix`),
   hubs: words(
     'sha  oid  lfs  size  path  type  file  directory  config.json  ../x  again  http://[  //evil.example/  rel="next"',
   ),

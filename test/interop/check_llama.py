@@ -36,6 +36,8 @@ MODELS = {
     "qwen3": (lambda: fixture_model("qwen3"), SEQUENCES),
     "gemma3": (gemma3_as_llama_cpp_has_it, SEQUENCES),
     "gpt2": (lambda: fixture_model("gpt2"), SEQUENCES),
+    "granite": (lambda: fixture_model("granite"), SEQUENCES),
+    "smollm3": (lambda: fixture_model("smollm3"), SEQUENCES),
 }
 
 

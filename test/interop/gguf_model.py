@@ -18,7 +18,11 @@ ARCHITECTURES = {
     "qwen3": gguf.MODEL_ARCH.QWEN3,
     "gemma3_text": gguf.MODEL_ARCH.GEMMA3,
     "gpt2": gguf.MODEL_ARCH.GPT2,
+    "granite": gguf.MODEL_ARCH.GRANITE,
+    "smollm3": gguf.MODEL_ARCH.SMOLLM3,
 }
+# Whose rows of q and k the converter turns from halves of a head to pairs.
+PERMUTED = {gguf.MODEL_ARCH.LLAMA, gguf.MODEL_ARCH.GRANITE, gguf.MODEL_ARCH.SMOLLM3}
 F32 = gguf.GGMLQuantizationType.F32
 
 
@@ -70,6 +74,11 @@ def write_gguf(folder, path, quantise=lambda name, values: F32):
         writer.add_rope_dimension_count(head_dim)
         writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
         add_rope(writer, config, head_dim)
+    if kind == "granite":
+        writer.add_attention_scale(config["attention_multiplier"])
+        writer.add_embedding_scale(config["embedding_multiplier"])
+        writer.add_residual_scale(config["residual_multiplier"])
+        writer.add_logit_scale(config["logits_scaling"])
 
     names = gguf.get_tensor_name_map(arch, layers)
     for name, values in sorted(load_file(folder / "model.safetensors").items()):
@@ -77,7 +86,7 @@ def write_gguf(folder, path, quantise=lambda name, values: F32):
             continue
         values = values.astype(np.float32)
         part = next((part for part in ("q_proj", "k_proj") if part in name), None)
-        if part and arch == gguf.MODEL_ARCH.LLAMA:
+        if part and arch in PERMUTED:
             values = permuted(values, heads if part == "q_proj" else kv_heads)
         if kind == "gemma3_text" and name.endswith("norm.weight"):
             values = values + 1

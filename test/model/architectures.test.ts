@@ -9,33 +9,17 @@ import { ARCHITECTURES } from '../../src/model/architectures.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import { generate, sampledTokens } from '../../src/model/generation.ts';
 import { sequenceLogprobs } from '../../src/train/sequence-logprobs.ts';
-import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
-import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
-import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
-import mistral from '../fixtures/architectures/mistral.json' with { type: 'json' };
-import qwen2 from '../fixtures/architectures/qwen2.json' with { type: 'json' };
-import qwen3 from '../fixtures/architectures/qwen3.json' with { type: 'json' };
-import smollm2 from '../fixtures/architectures/smollm2.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { relativeL2 } from '../reference/compare.ts';
 import { decodeArray, decodeArrays, type EncodedArray } from '../reference/fixtures.ts';
 import { COARSE_GRADIENT, COARSE_PASS } from '../support/coarse.ts';
 import { testGpu } from '../support/gpu.ts';
+import { FIXTURES, type ArchitectureFixture as Fixture } from './fixtures.ts';
 import { greedy, lastLogits, packPairs, packSequences, pass } from './tiny.ts';
 
 /** Float32 PyTorch itself is 3e-7 to 6e-7 from exact on these models, by relative L2. */
 const FORWARD = 1e-5 + COARSE_PASS;
 const GRADIENT = 1e-4 + COARSE_GRADIENT;
-
-/** What the files have in common; each has more in its configuration, and gradients of its own. */
-interface Fixture
-  extends Pick<typeof mistral, Exclude<keyof typeof mistral, 'config' | 'gradients' | 'dpo'>> {
-  config: { model_type: string };
-  gradients: Readonly<Record<string, EncodedArray>>;
-  dpo: Omit<typeof mistral.dpo, 'gradients'> & { gradients: Readonly<Record<string, EncodedArray>> };
-}
-
-const FIXTURES: Readonly<Record<string, Fixture>> = { llama3, smollm2, mistral, qwen2, qwen3, gemma3, gpt2 };
 
 const bytes = (base64: string) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -71,12 +55,15 @@ describe('architectures', () => {
   });
 
   it('that are not there are refused with the list of those that are', async () => {
-    const config = { ...mistral.config, model_type: 'mixtral' };
+    const { mistral } = FIXTURES;
     const names = Object.keys(ARCHITECTURES).join(', ');
-    await expectRefused(() => load({ ...mistral, config }), '"mixtral" is not supported', names);
+    for (const type of ['mixtral', 'granitemoe', 'olmo', 'olmo3', 'phi', 'phimoe', 'smolvlm', 'gemma']) {
+      const config = { ...mistral.config, model_type: type };
+      await expectRefused(() => load({ ...mistral, config }), `"${type}" is not supported`, names);
+    }
   });
 
-  for (const [name, fixture] of Object.entries(FIXTURES)) {
+  for (const [name, fixture] of Object.entries<Fixture>(FIXTURES)) {
     it(`${name}: loss, logits, gradients of norms, biases and tables`, async () => {
       const gpu = await testGpu();
       const model = await load(fixture, true);
@@ -116,9 +103,11 @@ describe('architectures', () => {
     it(`${name}: activations kept in halves leave the value alone, and gradients but for a thousandth`, async () => {
       const gpu = await testGpu();
       const results: { value: Float32Array; gradient: number[] }[] = [];
+      let layers = 0;
       for (const kept of ['float32', 'float16'] as const) {
         for (const trainable of [true, false]) {
           const model = await load(fixture, trainable);
+          layers = model.config.numHiddenLayers;
           const before = gpu.memory().live;
           const adapter = trainable ? undefined : model.attach(await adapterOf(fixture), { trainable: true });
           const packed = packPairs(fixture.dpo.pairs);
@@ -135,8 +124,8 @@ describe('architectures', () => {
       results.slice(half).forEach(({ value, gradient }, i) => {
         const exact = results[i] as (typeof results)[0];
         expect(value).to.deep.equal(exact.value);
-        // A number is rounded by 2^−12.8 of itself in the mean, 1.4e-4, and a gradient is made of several that are.
-        expect(relativeL2(gradient, exact.gradient)).to.be.within(1e-6, 1e-3);
+        // A number is rounded by 2^−12.8 of itself in the mean, 1.4e-4, and a gradient is made of several that are in each layer.
+        expect(relativeL2(gradient, exact.gradient)).to.be.within(1e-6, Math.max(1e-3, 3.5e-4 * layers));
       });
     });
 

@@ -65,7 +65,7 @@ export async function fiveTokens(gpu: Gpu, ends: readonly number[], seed = 6): P
   );
   const files = memoryFiles({ ...texts, 'model.safetensors': writeSafetensors(new Map(stored)) }, 'five');
   const { normEps: rmsNormEps, layers, ...sizes } = config;
-  const ropeTheta = layers[0]?.rotary.theta as number;
+  const ropeTheta = layers[0]?.rotary?.theta as number;
   return {
     model: await CausalLM.load(gpu, files),
     exact: { config: { ...sizes, rmsNormEps, ropeTheta }, weights },

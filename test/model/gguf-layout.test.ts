@@ -18,13 +18,6 @@ import { ggufModelMetadata, ggufModelTensors } from '../../src/model/gguf-model.
 import { mergedTensors } from '../../src/model/merged-model.ts';
 import { fromFiles, toFiles } from '../../src/model/stored-layout.ts';
 import { describeModel, openModelWeights } from '../../src/model/weights.ts';
-import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
-import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
-import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
-import mistral from '../fixtures/architectures/mistral.json' with { type: 'json' };
-import qwen2 from '../fixtures/architectures/qwen2.json' with { type: 'json' };
-import qwen3 from '../fixtures/architectures/qwen3.json' with { type: 'json' };
-import smollm2 from '../fixtures/architectures/smollm2.json' with { type: 'json' };
 import fixture from '../fixtures/gguf.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { relativeL2 } from '../reference/compare.ts';
@@ -32,12 +25,13 @@ import { decodeBytes } from '../reference/fixtures.ts';
 import { digest } from '../support/digest.ts';
 import { tinyGguf } from '../support/gguf.ts';
 import { testGpu } from '../support/gpu.ts';
+import { FIXTURES as ALL } from './fixtures.ts';
 import { lastLogits } from './tiny.ts';
 
 /** llama.cpp scales Gemma's queries by the length of a head; the fixture does not, so that more is held against PyTorch. */
-const scaledAsThere = { ...gemma3, config: { ...gemma3.config, query_pre_attn_scalar: 12 } };
-const FIXTURES = { llama3, smollm2, mistral, qwen2, qwen3, gemma3: scaledAsThere, gpt2 };
-type Fixture = Pick<typeof llama3, 'weights' | 'sequences'> & { config: object };
+const scaledAsThere = { ...ALL.gemma3, config: { ...ALL.gemma3.config, query_pre_attn_scalar: 12 } };
+const FIXTURES = { ...ALL, gemma3: scaledAsThere };
+type Fixture = Pick<typeof ALL.llama3, 'weights' | 'sequences'> & { config: object };
 
 function folder({ config, weights }: Fixture): Files {
   const files = { 'config.json': JSON.stringify(config), 'model.safetensors': decodeBytes(weights) };
@@ -121,7 +115,7 @@ describe('model/gguf-layout', () => {
   }
 
   it('writes the factors of frequencies by the converter’s rule', async () => {
-    const source = folder(llama3);
+    const source = folder(FIXTURES.llama3);
     const description = await describeModel(source);
     const tensors = ggufModelTensors(description, await mergedTensors(source, description, []));
     const { data, shape } = tensors.get('rope_freqs.weight')!;

@@ -10,20 +10,15 @@ import { freshAdapter } from '../../src/model/lora.ts';
 import { mergedModelFiles } from '../../src/model/merged-model.ts';
 import { describeModel, linearsOf } from '../../src/model/weights.ts';
 import { RewardModel } from '../../src/train/reward-model.ts';
-import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
-import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
-import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
-import mistral from '../fixtures/architectures/mistral.json' with { type: 'json' };
-import qwen2 from '../fixtures/architectures/qwen2.json' with { type: 'json' };
-import qwen3 from '../fixtures/architectures/qwen3.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import { decodeBytes, tinyLlama } from '../reference/fixtures.ts';
 import { COARSE_PASS } from '../support/coarse.ts';
 import { testGpu } from '../support/gpu.ts';
+import { type ArchitectureFixture, FIXTURES } from './fixtures.ts';
 import { filesOf } from './tiny.ts';
 
-const MODELS = { llama: llama3, mistral, qwen2, qwen3, gemma3_text: gemma3, gpt2 };
+const { smollm2: _, ...MODELS } = FIXTURES;
 const SEQUENCES = [[1, 5, 9, 7, 2], [4, 8, 2], [6]].map((completion) => ({ prompt: [], completion }));
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 
@@ -43,10 +38,21 @@ describe('merged-reward', function () {
   this.timeout(120_000);
 
   it('is tried with every architecture', () => {
-    expect(Object.keys(MODELS).sort()).to.deep.equal(Object.keys(ARCHITECTURES).sort());
+    const types = Object.values(MODELS).map(({ config }) => config.model_type);
+    expect(types.sort()).to.deep.equal(Object.keys(ARCHITECTURES).sort());
   });
 
-  for (const [type, { config, weights }] of Object.entries(MODELS)) {
+  for (const { config, weights } of Object.values<ArchitectureFixture>(MODELS)) {
+    const type = config.model_type;
+    if (!ARCHITECTURES[type]!.classifier) {
+      it(`${type}: is refused, since transformers has no such model`, async () => {
+        const files = { 'config.json': json(config), 'model.safetensors': decodeBytes(weights) };
+        const base = memoryFiles(files, 'base');
+        const parts = [{ adapter: await adapterFor(base), factor: 1 }];
+        await expectRefused(() => mergedModelFiles(base, parts), 'base', type, 'sequence classification');
+      });
+      continue;
+    }
     it(`${type}: scores as base and adapter do`, async () => {
       const gpu = await testGpu();
       const base = memoryFiles(

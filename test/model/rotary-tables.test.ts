@@ -10,7 +10,7 @@ import { testGpu } from '../support/gpu.ts';
 
 const LIMIT = 2000;
 const config = parseConfig({ ...gemma3.config, max_position_embeddings: LIMIT }, 'config.json', DIALECTS);
-const bases = new Set(config.layers.map(({ rotary }) => rotary.theta));
+const bases = new Set(config.layers.map(({ rotary }) => rotary!.theta));
 
 describe('rotary-tables', () => {
   it('has a table for each set of frequencies, as long as the longest sequence, and no longer than the model', async () => {
@@ -27,10 +27,10 @@ describe('rotary-tables', () => {
       const found = config.layers.map((_, layer) => tables.ofLayer(layer, length));
       expect(new Set(found).size).to.equal(bases.size).and.to.equal(2);
       for (const [layer, table] of found.entries()) {
-        expect(table.shape).to.deep.equal([rows, config.headDim / 2, 2]);
+        expect(table!.shape).to.deep.equal([rows, config.headDim / 2, 2]);
         const { rotary } = config.layers[layer]!;
-        expect(await table.toArray(gpu)).to.deep.equal(
-          ropeTable(rows, rotaryFrequencies(config.headDim, rotary)),
+        expect(await table!.toArray(gpu)).to.deep.equal(
+          ropeTable(rows, rotaryFrequencies(config.headDim, rotary!)),
         );
       }
     }

@@ -79,7 +79,7 @@ export async function pass(
 ): Promise<Float32Array> {
   const batch = new DeviceBatch(gpu, packed, model.trainedTables);
   const tape = upstream ? Tape.forTraining(gpu) : Tape.forInference(gpu);
-  const rows = gather(tape, model.hidden(tape, batch, kept), batch.lossRows);
+  const rows = gather(tape, model.hidden(tape, batch, kept), batch.lossRows, model.logitScale);
   const { logprobs } = headLogprobs(tape, rows, model.head, batch.targets);
   const values = gpu.recorder.read(logprobs);
   if (upstream) {
@@ -103,7 +103,8 @@ export async function lastLogits(
   const packed = packSequences(sequences.map((prompt) => ({ prompt: [...prompt], completion: [] })));
   const batch = new DeviceBatch(gpu, packed);
   const tape = Tape.forInference(gpu);
-  const logits = await linear(tape, model.hidden(tape, batch), model.head).toArray(gpu);
+  const { logitScale: scale } = model;
+  const logits = await linear(tape, model.hidden(tape, batch), model.head, { scale }).toArray(gpu);
   tape.dispose();
   batch.dispose();
   const V = model.config.vocabSize;

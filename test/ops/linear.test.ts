@@ -105,12 +105,14 @@ describe('linear', () => {
   }
 
   for (const [rows, inFeatures, outFeatures] of SHAPES) {
-    for (const [rank, hasBias] of [
-      [1, true],
-      [4, true],
-      [8, false],
+    for (const [rank, hasBias, factor] of [
+      [1, true, 1],
+      [4, true, 1],
+      [8, false, 1],
+      [4, true, 0.35],
     ] as const) {
-      const title = `(${rows}, ${inFeatures}) to ${outFeatures}, rank ${rank}${hasBias ? ', a bias' : ''}`;
+      const terms = `rank ${rank}${hasBias ? ', a bias' : ''}${factor === 1 ? '' : ', scaled'}`;
+      const title = `(${rows}, ${inFeatures}) to ${outFeatures}, ${terms}`;
       it(`${title}: added to a residual`, async () => {
         const shape = { rows, inFeatures, outFeatures };
         const [x, weight] = [normals(1, rows * inFeatures), normals(2, outFeatures * inFeatures)];
@@ -122,7 +124,7 @@ describe('linear', () => {
           label: title,
           inputs: {
             x: { values: x, shape: [rows, inFeatures], trained: true },
-            weight: { values: weight, shape: [outFeatures, inFeatures] },
+            weight: { values: weight, shape: [outFeatures, inFeatures], trained: factor !== 1 },
             a: { values: a, shape: [rank, inFeatures], trained: true },
             b: { values: b, shape: [outFeatures, rank], trained: true },
             bias: { values: bias, shape: [outFeatures], trained: hasBias },
@@ -133,13 +135,21 @@ describe('linear', () => {
               adapters: [{ a: t.a, b: t.b, scale: 0.75 }],
               bias: hasBias ? t.bias : undefined,
               residual: t.residual,
+              scale: factor,
             }),
-          value: () => y.map((sum, i) => sum + residual[i] + (hasBias ? bias[i % outFeatures] : 0)),
-          gradients: (dy) => {
+          value: () =>
+            y.map((sum, i) => factor * (sum + (hasBias ? bias[i % outFeatures] : 0)) + residual[i]),
+          gradients: (upstream) => {
+            const dy = Float32Array.from(upstream, (value) => factor * value);
             const { dx, da, db } = loraLinearBackward(dy, x, narrow, weight, adapter, shape);
             const dbias = new Float64Array(outFeatures);
             for (let i = 0; i < dy.length; i++) dbias[i % outFeatures]! += dy[i]!;
-            return { x: dx, a: da, b: db, residual: dy, ...(hasBias ? { bias: dbias } : {}) };
+            const dweight = linearBackwardWeight(dy, x, shape);
+            return {
+              ...{ x: dx, a: da, b: db, residual: upstream },
+              ...(hasBias && { bias: dbias }),
+              ...(factor !== 1 && { weight: dweight }),
+            };
           },
           tolerance: ofAdapter(x, weight, adapter, shape),
         });

@@ -17,6 +17,8 @@ interface ConfigRow {
   className: string;
   /** Keys, without the architecture in front, by fields. */
   keys: Readonly<Record<string, string>>;
+  /** Keys that may be missing or 0, in the same way; other architectures must not have them. */
+  factors?: Readonly<Record<string, string>>;
   /** Fields that the architecture settles. */
   fixed?: JsonObject;
   /** Which linear layers have biases is the architecture's say, not the configuration's. */
@@ -60,6 +62,19 @@ const ROWS: Readonly<Record<string, ConfigRow>> = {
     className: 'Gemma3ForCausalLM',
     fixed: { hidden_activation: 'gelu_pytorch_tanh' },
     attention: gemmaAttention,
+  },
+  smollm3: { ...LLAMA, modelType: 'smollm3', className: 'SmolLM3ForCausalLM' },
+  granite: {
+    ...LLAMA,
+    modelType: 'granite',
+    className: 'GraniteForCausalLM',
+    factors: {
+      attention_multiplier: 'attention.scale',
+      embedding_multiplier: 'embedding_scale',
+      residual_multiplier: 'residual_scale',
+      logits_scaling: 'logit_scale',
+    },
+    attention: graniteAttention,
   },
   gpt2: {
     modelType: 'gpt2',
@@ -106,7 +121,7 @@ export async function ggufConfig({ metadata: values, tensors }: Gguf, file: stri
     throw metadata.unsupported('general.architecture', known);
   }
   const prefix = `${name}.`;
-  refuseUnsupported(metadata, prefix);
+  refuseUnsupported(metadata, prefix, Object.values(row.factors ?? {}));
   const need = (key: string) => {
     const value = metadata.number(`${prefix}${key}`);
     if (value === undefined) throw metadata.wrong(`${prefix}${key}`, 'a number');
@@ -127,17 +142,26 @@ export async function ggufConfig({ metadata: values, tensors }: Gguf, file: stri
     ...(row.biasesKnown ? {} : biases(tensors)),
     ...row.fixed,
     ...(await row.attention?.(reading)),
+    ...factorsOf(reading, row.factors ?? {}),
     ...tokenIds(metadata),
     torch_dtype: dtypeOf(tensors),
   };
 }
 
-function refuseUnsupported(metadata: GgufMetadata, prefix: string): void {
+function refuseUnsupported(metadata: GgufMetadata, prefix: string, known: readonly string[]): void {
   for (const [name, usual] of Object.entries(MUST_BE)) {
+    if (known.includes(name)) continue;
     const key = `${prefix}${name}`;
     const value = typeof usual === 'boolean' ? metadata.boolean(key) : metadata.number(key);
     if (value !== undefined && value !== usual) throw metadata.unsupported(key, 'Use a model without it');
   }
+}
+
+function factorsOf({ metadata, prefix }: Reading, names: Readonly<Record<string, string>>): JsonObject {
+  const fields = Object.entries(names).map(
+    ([field, key]) => [field, metadata.number(`${prefix}${key}`)] as const,
+  );
+  return Object.fromEntries(fields.filter((entry): entry is [string, number] => Boolean(entry[1])));
 }
 
 /** Rows of the embedding: what the metadata say may count ids that have none. */
@@ -192,6 +216,15 @@ async function gemmaAttention(reading: Reading): Promise<JsonObject> {
     layer_types: Array.from({ length: layers }, () => 'full_attention'),
     ...windows(reading, 6),
   };
+}
+
+/** Scores are scaled as those of Llama where the file does not say how; Granite's hybrids have no positions. */
+async function graniteAttention(reading: Reading): Promise<JsonObject> {
+  const { metadata, prefix, headDim } = reading;
+  const turns = `${prefix}rope.scaling.finetuned`;
+  if (metadata.boolean(turns) === false)
+    throw metadata.unsupported(turns, 'Use a model with rotary positions');
+  return { ...(await rotary(reading)), attention_multiplier: 1 / Math.sqrt(headDim) };
 }
 
 /** Windows as transformers words them, layer by layer; all but every `period`-th layer slide where nothing is said. */

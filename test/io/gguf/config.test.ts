@@ -121,7 +121,7 @@ describe('io/gguf-config', () => {
       {},
       architecture,
     );
-    return [modelType, ...layers.map(({ window, rotary }) => `${window ?? '-'} ${rotary.theta}`)];
+    return [modelType, ...layers.map(({ window, rotary }) => `${window ?? '-'} ${rotary?.theta}`)];
   };
 
   it('gives Gemma windows in all but each sixth layer, or as the file lists them', async () => {
@@ -157,6 +157,27 @@ describe('io/gguf-config', () => {
     ]);
     expect((await windows('llama', { 'llama.attention.sliding_window': 0 }))[0]).to.equal('llama');
     expect(await windows('qwen2', { 'qwen2.attention.sliding_window': 5 })).to.deep.equal(['qwen2', ...all]);
+  });
+
+  it("reads Granite's factors, and scales scores as Llama does where there is none", async () => {
+    const factors = {
+      'granite.attention.scale': 0.25,
+      'granite.embedding_scale': 12,
+      'granite.residual_scale': 0.22,
+      'granite.logit_scale': 8,
+    };
+    const multipliers = { embeddingMultiplier: 12, residualMultiplier: 0.22, logitsScaling: 8 };
+    expect(await parsed(factors, {}, 'granite')).to.include({ ...multipliers, queryScale: 0.25 });
+    const none = await parsed({ 'granite.attention.scale': 0 }, {}, 'granite');
+    expect(none).to.include({ modelType: 'granite', queryScale: 0.5 }).and.not.have.any.keys(multipliers);
+    const hybrid = { 'granite.rope.scaling.finetuned': false };
+    await expectRefused(() => config(hybrid, {}, 'granite'), 'granite.rope.scaling.finetuned', 'rotary');
+  });
+
+  it('gives SmolLM3 layers without positions, each fourth', async () => {
+    const { layers } = await parsed({ 'smollm3.block_count': 9 }, {}, 'smollm3');
+    const without = layers.flatMap(({ rotary }, i) => (rotary ? [] : [i]));
+    expect(without).to.deep.equal([3, 7]);
   });
 
   const wrong: [string, Values, ...string[]][] = [
