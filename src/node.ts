@@ -7,6 +7,7 @@ import { requestNodeGpu } from './node/adapter.ts';
 import { nodeTuning } from './node/tuning.ts';
 
 export { type NodeGpu, requestNodeGpu } from './node/adapter.ts';
+export { type DeadlineOptions, guardStrangers } from './node/deadline.ts';
 export {
   fileCheckpointStore,
   folderFiles,

@@ -3,6 +3,8 @@
  * the device again when it was lost. Says what is wrong before it starts what is slow.
  */
 import { resolve } from 'node:path';
+import type { DataForm } from '../data/data-form.ts';
+import { readDataset } from '../data/read-dataset.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import type { AdapterReport, Gpu } from '../gpu/device.ts';
 import { DeviceLostError, formatBytes } from '../gpu/errors.ts';
@@ -12,8 +14,10 @@ import { decodeText, type Files } from '../io/files.ts';
 import { type Adapter, otherBaseNotice, readAdapter } from '../io/peft.ts';
 import { CausalLM } from '../model/causal-lm.ts';
 import { checkDtype } from '../model/precision.ts';
+import { endedBySignals } from '../node/deadline.ts';
 import { fileSource, folderFiles } from '../node/folder.ts';
 import { openSource } from '../node/sources.ts';
+import { strangerEnvironment } from '../node/stranger-environment.ts';
 import { requestGpu } from '../node.ts';
 import { requireVariants } from '../ops/variants.ts';
 import { checkedScale } from '../train/sacpo-trainer.ts';
@@ -33,6 +37,16 @@ export async function openFile(path: string): Promise<ByteSource> {
   const source = await fileSource(path);
   if (source) return source;
   throw new InputError(path, 'there is no such file', 'Check the path');
+}
+
+/** The rows of a file of data, in the form that is asked for. A signal ends the process meanwhile: nothing is begun yet. */
+export async function readRows<Row>(
+  path: string,
+  form: DataForm<Row>,
+  onNotice?: (line: string) => void,
+): Promise<Row[]> {
+  const source = await openFile(path);
+  return endedBySignals(() => readDataset(source, form, onNotice, strangerEnvironment()));
 }
 
 /**

@@ -2,9 +2,8 @@
  * The rows that a command trains on and those that it holds out, from files.
  */
 import { trainEvalSplit } from '../data/preference-dataset.ts';
-import { readDataset } from '../data/read-dataset.ts';
 import type { Method } from './methods.ts';
-import { openFile } from './open.ts';
+import { readRows } from './open.ts';
 import type { Settings } from './options.ts';
 
 type DataSettings = Settings & { data: string; evalSplit: number; seed: number };
@@ -15,9 +14,9 @@ export async function readData(
   { data: path, evalData, evalSplit, seed }: DataSettings,
   onNotice: (line: string) => void,
 ) {
-  const rows = await readDataset(await openFile(path), form, onNotice);
+  const rows = await readRows(path, form, onNotice);
   if (evalData !== undefined) {
-    return { train: rows, evaluation: await readDataset(await openFile(evalData), form, onNotice) };
+    return { train: rows, evaluation: await readRows(evalData, form, onNotice) };
   }
   // A single row cannot be shared out.
   const share = rows.length === 1 && evalSplit < 1 ? 0 : evalSplit;

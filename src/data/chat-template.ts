@@ -130,7 +130,11 @@ function globals(budget: TemplateBudget): Record<string, Value> {
       throw new Refusal(message ? str(message, budget) : '');
     }),
     range: callable((bounds) => boundedRange(bounds, budget)),
-    strftime_now: callable(([format]) => text(today(format ? str(format, budget) : ''))),
+    strftime_now: callable(([format]) => {
+      const words = format ? str(format, budget) : '';
+      budget.charge(words.length * DATE_STEPS);
+      return text(today(words));
+    }),
   };
 }
 
@@ -151,8 +155,9 @@ function boundedRange(bounds: readonly Value[], budget: TemplateBudget): Value {
   return shownAs(list(Array.from({ length }, (_, i) => int(start + i * step))), () => shown);
 }
 
-/** Most characters of a format of dates. */
+/** Most characters of a format of dates, and the steps for each: the platform's calendars are slow. */
 const MOST_FORMAT = 1000;
+const DATE_STEPS = 100;
 
 /** Today in Python's words for dates, in English wherever it is. */
 function today(format: string): string {

@@ -22,6 +22,12 @@ export interface Table {
   columns: Iterable<string>;
 }
 
+/** What a person may allow the reader of a file. */
+export interface ReadOptions {
+  /** How many times as much as usual a packed file may unfold to; 1. */
+  maxUnfold?: number | undefined;
+}
+
 /** One kind of data; {@link DataForm.toRows} throws {@link InputError} for a row that is none. */
 export interface DataForm<Row> {
   /** Columns that are looked at; a table's others are not read. Or all that there are. */

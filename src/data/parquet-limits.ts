@@ -11,9 +11,14 @@ const MOST_PAGE_BYTES = 2 ** 28;
 /** Most bytes and values of the columns that are read, of a whole file: more would not fit into a JavaScript heap. */
 const MOST_BYTES = 2 ** 31;
 const MOST_VALUES = 2 ** 26;
-/** What any file may unpack to, and how much more for each of its bytes: gzip packs a thousand into one at most. */
-const FREE_BYTES = 2 ** 24;
-const BYTES_PER_BYTE = 1100;
+/**
+ * What any file may unfold to, and what a larger one may for each of its bytes. Text that people wrote takes a tenth as much; a
+ * constant takes more, and needs leave (`maxUnfold`).
+ */
+const FREE_BYTES = 2 ** 26;
+const BYTES_PER_BYTE = 64;
+const FREE_VALUES = 2 ** 19;
+const VALUES_PER_BYTE = 1;
 /** Structures within structures; Parquet's own go five deep. */
 const MOST_DEPTH = 24;
 /** A varint of 64 bits takes ten bytes. */
@@ -24,6 +29,15 @@ const MOST_VARINT_BYTES = 10;
  */
 const MOST_FILLING = 511;
 
+/** What a file holds once it is read. */
+interface Unfolded {
+  bytes: number;
+  characters: number;
+  values: number;
+}
+
+const RAISE =
+  'If you trust the file, allow ten times as much by the option maxUnfold: 10, on the command line WEBALIGN_MAX_UNFOLD=10';
 const TOO_LARGE = 'Split it into several files';
 export const DAMAGED = 'The file is damaged: fetch it again, or write it again with pyarrow or datasets';
 
@@ -118,24 +132,47 @@ export function checkRuns(bytes: Uint8Array, bitWidth: number, count: number): v
 /** What is left of the bounds while a file is read. */
 export class ParquetBudget {
   readonly file: string;
-  private readonly most: number;
-  private bytes: number;
-  private values = MOST_VALUES;
+  private readonly fileBytes: number;
+  private readonly most: Unfolded;
+  private readonly left: Unfolded;
 
-  /** `fileBytes`: the size of the file, which must not claim to unpack to a thousand times as much. */
-  constructor(file: string, fileBytes = MOST_BYTES) {
+  /** `maxUnfold`: how many times as much as usual a file of `fileBytes` may unfold to. */
+  constructor(file: string, fileBytes = MOST_BYTES, maxUnfold = 1) {
+    if (!(maxUnfold > 0)) throw new InputError('maxUnfold', `is ${maxUnfold}`, 'Give a number above 0');
     this.file = file;
-    this.most = Math.min(MOST_BYTES, FREE_BYTES + BYTES_PER_BYTE * fileBytes);
-    this.bytes = this.most;
+    this.fileBytes = fileBytes;
+    const bytes = Math.min(MOST_BYTES, maxUnfold * Math.max(FREE_BYTES, BYTES_PER_BYTE * fileBytes));
+    const values = Math.min(MOST_VALUES, maxUnfold * Math.max(FREE_VALUES, VALUES_PER_BYTE * fileBytes));
+    this.most = { bytes, characters: bytes, values };
+    this.left = { ...this.most };
   }
 
   /** Takes a page of `column` out of the bounds. */
   spend(bytes: number, values: number, column: string): void {
-    this.bytes -= this.unpacked(bytes);
-    this.values -= values;
-    if (this.bytes >= 0 && this.values >= 0) return;
-    const what = `unpacks to more than ${this.most} bytes or ${MOST_VALUES} values, up to its column "${column}"`;
-    throw new InputError(this.file, what, TOO_LARGE);
+    this.take('bytes', this.unpacked(bytes), `up to its column "${column}"`);
+    this.take('values', values, `up to its column "${column}"`);
+  }
+
+  /** Takes a text out of the bounds, which a page may have once for many rows. */
+  spendText({ length }: string, where: string): void {
+    this.take('characters', length, `up to ${where}`);
+  }
+
+  /** {@link InputError} where the footer claims more values of the columns that are read than are left. */
+  checkRows(rows: number, columns: number): void {
+    if (rows * columns > this.left.values) throw this.tooMuch('values', `${rows} rows of ${columns} columns`);
+  }
+
+  private take(kind: keyof Unfolded, amount: number, where: string): void {
+    this.left[kind] -= amount;
+    if (this.left[kind] < 0) throw this.tooMuch(kind, where);
+  }
+
+  private tooMuch(kind: keyof Unfolded, where: string): InputError {
+    const most = this.most[kind];
+    const what = `unfolds to more than ${most} ${kind}, ${where}, which is much for a file of ${this.fileBytes} bytes`;
+    const isRaisable = most < (kind === 'values' ? MOST_VALUES : MOST_BYTES);
+    return new InputError(this.file, what, isRaisable ? RAISE : TOO_LARGE);
   }
 
   /** The bytes that a page unpacks to, where that is no more than a page may have. */
@@ -150,6 +187,7 @@ export function named<T>(file: string, what: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
+    if (cause instanceof InputError) throw cause;
     throw new InputError(file, `${what} cannot be read: ${reason(cause)}`, DAMAGED, { cause });
   }
 }

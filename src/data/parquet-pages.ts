@@ -4,6 +4,8 @@
  */
 import type { CompressionCodec, PageHeader, SchemaTree } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
+import { deltaBinaryUnpack } from 'hyparquet/src/delta.js';
+import { readRleBitPackedHybrid } from 'hyparquet/src/encoding.js';
 import { getMaxDefinitionLevel, getMaxRepetitionLevel, isFlatColumn } from 'hyparquet/src/schema.js';
 import type { Compressors } from 'hyparquet-compressors';
 import { InputError } from '../io/errors.ts';
@@ -21,7 +23,7 @@ export interface ColumnPiece {
 /** Throws {@link InputError} where the pages do not hold together, or hold more than `budget` has left. */
 export function checkPages(piece: ColumnPiece, codecs: Compressors, budget: ParquetBudget): void {
   const { bytes, path, rows } = piece;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   const column = path.at(-1)?.path.join('.') ?? '';
   // Where a column is no list a value is a row, and reading ends with the last; a list is read to the end of the piece.
   const flat = isFlatColumn(path);
@@ -41,7 +43,7 @@ export function checkPages(piece: ColumnPiece, codecs: Compressors, budget: Parq
     budget.spend(unpacked, values, column);
     at = start + packed;
     named(budget.file, `a page of "${column}"`, () =>
-      checkPage(bytes.subarray(start, at), header, piece, codecs),
+      checkPage(bytes.subarray(start, at), header, piece, codecs, budget),
     );
     if (header.type !== 'DICTIONARY_PAGE') seen += values;
   }
@@ -54,7 +56,13 @@ function valuesOf({ data_page_header, data_page_header_v2, dictionary_page_heade
 }
 
 /** The runs of a page: repetition and definition levels, then the values where they are numbers of a dictionary's. */
-function checkPage(packed: Uint8Array, header: PageHeader, piece: ColumnPiece, codecs: Compressors): void {
+function checkPage(
+  packed: Uint8Array,
+  header: PageHeader,
+  piece: ColumnPiece,
+  codecs: Compressors,
+  budget: ParquetBudget,
+): void {
   const { data_page_header: first, data_page_header_v2: second } = header;
   const page = first ?? second;
   if (!page) return;
@@ -62,6 +70,9 @@ function checkPage(packed: Uint8Array, header: PageHeader, piece: ColumnPiece, c
   const unpack = (bytes: Uint8Array, length: number) =>
     piece.codec === 'UNCOMPRESSED' ? bytes : (codecs[piece.codec]?.(bytes, length) ?? bytes);
   let rest = packed;
+  /** Values that are not missing. */
+  let filled = page.num_values - (second?.num_nulls ?? 0);
+  const isDelta = page.encoding === 'DELTA_BYTE_ARRAY';
   /** Runs of `length` bytes, or of as many as the four bytes before them say. */
   const runs = (bitWidth: number, length = lengthBefore()): void => {
     checkRuns(rest.subarray(0, length), bitWidth, page.num_values);
@@ -82,8 +93,14 @@ function checkPage(packed: Uint8Array, header: PageHeader, piece: ColumnPiece, c
     if (second.is_compressed !== false) rest = unpack(rest, header.uncompressed_page_size - before);
   } else {
     rest = unpack(packed, header.uncompressed_page_size);
-    for (const level of levels) if (level > 0) runs(widthOf(level));
+    for (const [i, level] of levels.entries()) {
+      if (level === 0) continue;
+      const before = rest;
+      runs(widthOf(level));
+      if (i === 1 && isDelta) filled = countFilled(before, level, page.num_values);
+    }
   }
+  if (isDelta) budget.spend(lengthOfDeltas(rest, filled), 0, piece.path.at(-1)?.path.join('.') ?? '');
   if (page.encoding.endsWith('_DICTIONARY')) checkRuns(rest.subarray(1), rest[0] ?? 0, page.num_values);
   else if (page.encoding === 'RLE') runs(1);
 }
@@ -91,4 +108,31 @@ function checkPage(packed: Uint8Array, header: PageHeader, piece: ColumnPiece, c
 /** Bits that a level takes. */
 function widthOf(level: number): number {
   return 32 - Math.clz32(level);
+}
+
+/** Values that stand at the deepest level, by the definition levels that `bytes` begin with, behind their length. */
+function countFilled(bytes: Uint8Array, deepest: number, count: number): number {
+  const levels: number[] = new Array(count).fill(0);
+  readRleBitPackedHybrid({ view: viewOf(bytes), offset: 0 }, widthOf(deepest), levels);
+  return levels.filter((level) => level === deepest).length;
+}
+
+/** Bytes of texts of which each repeats the beginning of the one before: how many of them, and how many of its own. */
+function lengthOfDeltas(bytes: Uint8Array, count: number): number {
+  if (count === 0) return 0;
+  const reader = { view: viewOf(bytes), offset: 0 };
+  let total = 0;
+  for (let part = 0; part < 2; part++) {
+    const lengths = new Int32Array(count);
+    deltaBinaryUnpack(reader, count, lengths);
+    for (const length of lengths) {
+      if (length < 0) throw new Error('a text has a negative length');
+      total += length;
+    }
+  }
+  return total;
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }

@@ -17,7 +17,14 @@ import { type Compressors, compressors, decompressZstd } from 'hyparquet-compres
 import type { ByteSource } from '../io/byte-source.ts';
 import { InputError, reason } from '../io/errors.ts';
 import { Float, parseExactJson } from '../io/exact-json.ts';
-import { chooseColumns, type DataRow, type RowValue, type Table, type TableForm } from './data-form.ts';
+import {
+  chooseColumns,
+  type DataRow,
+  type ReadOptions,
+  type RowValue,
+  type Table,
+  type TableForm,
+} from './data-form.ts';
 import { DAMAGED, footerBytes, measureThrift, ParquetBudget } from './parquet-limits.ts';
 import { checkPages } from './parquet-pages.ts';
 
@@ -28,13 +35,19 @@ export const PARQUET_MAGIC = 'PAR1';
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The rows of a file; {@link InputError} names what is wrong with it. */
-export async function readParquet(source: ByteSource, form: TableForm): Promise<Table> {
-  const budget = new ParquetBudget(source.name, source.size);
+export async function readParquet(
+  source: ByteSource,
+  form: TableForm,
+  { maxUnfold }: ReadOptions = {},
+): Promise<Table> {
+  const budget = new ParquetBudget(source.name, source.size, maxUnfold);
   const metadata = await readFooter(source);
   const tree = attempt(source, () => parquetSchema(metadata));
   const found = tree.children.map(({ element }) => element.name);
   const columns = chooseColumns(found, form, source.name);
   const codecs = boundedCodecs(budget);
+  const all = metadata.row_groups.reduce((sum, { num_rows }) => sum + wholeNumber(num_rows, source), 0);
+  budget.checkRows(all, columns.length);
   const rows: DataRow[] = [];
   for (const group of metadata.row_groups) {
     const count = wholeNumber(group.num_rows, source);
@@ -57,7 +70,7 @@ export async function readParquet(source: ByteSource, form: TableForm): Promise<
     );
     for (const row of read) {
       const where = `${source.name}, row ${rows.length + 1}`;
-      rows.push({ where, value: rowOf(row, tree, where) });
+      rows.push({ where, value: rowOf(row, tree, where, budget) });
     }
   }
   if (rows.length === 0) throw new InputError(source.name, 'holds no rows', 'Write some into it');
@@ -148,11 +161,16 @@ function attempt<T>(source: ByteSource, action: () => T): T {
 }
 
 /** A row without its missing values. What is null inside a message stays, as for transformers. */
-function rowOf(row: Record<string, unknown>, tree: SchemaTree, where: string): RowValue {
+function rowOf(
+  row: Record<string, unknown>,
+  tree: SchemaTree,
+  where: string,
+  budget: ParquetBudget,
+): RowValue {
   const values = Object.entries(row).flatMap(([column, value]) =>
     value === null || value === undefined
       ? []
-      : [[column, plain(value, childOf(tree, column), `${where}, "${column}"`)] as const],
+      : [[column, plain(value, childOf(tree, column), `${where}, "${column}"`, budget)] as const],
   );
   return Object.fromEntries(values);
 }
@@ -160,7 +178,8 @@ function rowOf(row: Record<string, unknown>, tree: SchemaTree, where: string): R
 const FLOATS: readonly (string | undefined)[] = ['FLOAT', 'DOUBLE'];
 
 /** A value as the reader of JSON has it (`io/exact-json.ts`): ints of 64 bits as they are, floats told from ints. */
-function plain(value: unknown, node: SchemaTree | undefined, where: string): unknown {
+function plain(value: unknown, node: SchemaTree | undefined, where: string, budget: ParquetBudget): unknown {
+  if (typeof value === 'string') budget.spendText(value, where);
   if (value === null || value === undefined) return null;
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
   if (typeof value === 'number') {
@@ -170,7 +189,7 @@ function plain(value: unknown, node: SchemaTree | undefined, where: string): unk
   }
   if (Array.isArray(value)) {
     const inner = node && isListLike(node) ? elementOf(node) : node;
-    return value.map((each) => plain(each, inner, where));
+    return value.map((each) => plain(each, inner, where, budget));
   }
   if (value instanceof Date) return value.toISOString();
   if (ArrayBuffer.isView(value))
@@ -179,7 +198,10 @@ function plain(value: unknown, node: SchemaTree | undefined, where: string): unk
   if (typeof value !== 'object' || node?.children.length === 0) return value;
   const entry = node && isMapLike(node) ? node.children[0]?.children[1] : undefined;
   return Object.fromEntries(
-    Object.entries(value).map(([name, each]) => [name, plain(each, entry ?? childOf(node, name), where)]),
+    Object.entries(value).map(([name, each]) => [
+      name,
+      plain(each, entry ?? childOf(node, name), where, budget),
+    ]),
   );
 }
 

@@ -10,12 +10,42 @@ const BYTE_ORDER_MARK = '\ufeff';
 
 /** `str.strip`, `lstrip` or `rstrip`: without white space, or without any of `characters`, at the ends. */
 export function pythonStrip(text: string, sides: StripSides, characters?: string): string {
-  const isStripped = characters === undefined ? isPythonSpace : (one: string) => characters.includes(one);
-  const points = [...text];
-  let [start, end] = [0, points.length];
-  if (sides !== 'end') while (start < end && isStripped(points[start] as string)) start++;
-  if (sides !== 'start') while (end > start && isStripped(points[end - 1] as string)) end--;
-  return points.slice(start, end).join('');
+  const taken = characters === undefined ? undefined : new Set(characters);
+  const isStripped = (one: string) => (taken ? taken.has(one) : isPythonSpace(one));
+  let [start, end] = [0, text.length];
+  if (sides !== 'end')
+    for (let one = firstOf(text, start); start < end && isStripped(one); one = firstOf(text, start))
+      start += one.length;
+  if (sides !== 'start')
+    for (let one = lastOf(text, end); end > start && isStripped(one); one = lastOf(text, end))
+      end -= one.length;
+  return text.slice(start, end);
+}
+
+/** The character that begins at `start`, both halves of a pair. */
+function firstOf(text: string, start: number): string {
+  const point = text.codePointAt(start);
+  return point === undefined ? '' : String.fromCodePoint(point);
+}
+
+/** The character that ends at `end`. */
+function lastOf(text: string, end: number): string {
+  const pair = firstOf(text, end - 2);
+  return end >= 2 && pair.length === 2 ? pair : text.slice(end - 1, end);
+}
+
+/** `text[index]` of a text of whole characters; a negative index counts from its end. */
+export function characterAt(text: string, index: number): string | undefined {
+  if (index >= 0) {
+    for (const one of text) if (index-- === 0) return one;
+    return undefined;
+  }
+  for (let end = text.length; end > 0; ) {
+    const one = lastOf(text, end);
+    if (++index === 0) return one;
+    end -= one.length;
+  }
+  return undefined;
 }
 
 function isPythonSpace(one: string): boolean {

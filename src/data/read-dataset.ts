@@ -6,13 +6,13 @@ import { type ByteSource, readAll } from '../io/byte-source.ts';
 import { InputError } from '../io/errors.ts';
 import { decodeText } from '../io/files.ts';
 import { parseCsv } from './csv.ts';
-import { type DataForm, type Table, type TableForm, unreadNotice } from './data-form.ts';
+import { type DataForm, type ReadOptions, type Table, type TableForm, unreadNotice } from './data-form.ts';
 import { parseRows } from './jsonl.ts';
 
 interface Format {
   /** Ends of a file's name, in lower case. */
   endings: readonly string[];
-  read(source: ByteSource, form: TableForm): Promise<Table>;
+  read(source: ByteSource, form: TableForm, options: ReadOptions): Promise<Table>;
 }
 
 const textOf = async (source: ByteSource) => decodeText(await readAll(source), source.name);
@@ -40,7 +40,7 @@ const FORMATS: readonly Format[] = [
   {
     endings: ['.parquet'],
     // Whoever never opens one does not load its decoders.
-    read: async (source, form) => (await import('./parquet.ts')).readParquet(source, form),
+    read: async (source, form, options) => (await import('./parquet.ts')).readParquet(source, form, options),
   },
 ];
 
@@ -61,11 +61,12 @@ export async function readDataset<Row>(
   source: ByteSource,
   form: DataForm<Row>,
   onNotice?: (line: string) => void,
+  options: ReadOptions = {},
 ): Promise<Row[]> {
   const name = source.name.toLowerCase();
   const format = FORMATS.find(({ endings }) => endings.some((ending) => name.endsWith(ending))) ?? JSON_ROWS;
   await checkSignature(source, format);
-  const table = await format.read(source, form);
+  const table = await format.read(source, form, options);
   const rows = table.rows.flatMap(({ value, where }) => form.toRows(value, where));
   const notice = unreadNotice(table, form, source.name);
   if (notice !== undefined) onNotice?.(notice);

@@ -4,10 +4,13 @@ import type { Value } from './template-values.ts';
 /** The longest conversation takes a few hundred a message. */
 const MOST_STEPS = 1_000_000;
 /** Most characters of any text, and elements of any list, that a template makes. */
-const MOST_CHARACTERS = 2 ** 26;
+const MOST_CHARACTERS = 2 ** 24;
 const MOST_ELEMENTS = 2 ** 20;
-/** Characters that are worked on in the time of a step. */
+/** Characters in the time of a step: where the engine works on a whole text, and where each is looked at here. */
 const CHARACTERS_A_STEP = 64;
+const LOOKS_A_STEP = 4;
+/** Steps for an int beyond JavaScript's: to add, multiply or print it. */
+const LONG_INT = 100;
 
 export class TemplateBudget {
   private steps = 0;
@@ -23,6 +26,12 @@ export class TemplateBudget {
     this.charge(characters / CHARACTERS_A_STEP);
   }
 
+  /** Before each of so many characters is looked at. */
+  looks(characters: number): void {
+    this.requireText(characters);
+    this.charge(characters / LOOKS_A_STEP);
+  }
+
   /** Before or after work on a list of that length. */
   elements(count: number): void {
     this.requireElements(count);
@@ -35,7 +44,7 @@ export class TemplateBudget {
     if (typeof held === 'string') this.text(held.length);
     else if (Array.isArray(held)) this.elements(held.length);
     else if (held instanceof Map) this.elements(held.size);
-    else if (typeof held === 'bigint') this.charge(100);
+    else if (typeof held === 'bigint') this.charge(LONG_INT);
   }
 
   /** Refuses a value that is too large; looking at it costs nothing. */

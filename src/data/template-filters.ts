@@ -3,11 +3,10 @@
  * interpreter's; what it lacks is refused.
  */
 import { own } from '../base/lookup.ts';
-import { pythonLines, pythonStrip } from './python-text.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import { toJson } from './template-json.ts';
-import { atPath, bind, capitalized, isOn, replaced } from './template-members.ts';
-import { equals } from './template-operators.ts';
+import { atPath, bind, capitalized, isOn, linesOf, replaced, stripped } from './template-members.ts';
+import { compare, equals } from './template-operators.ts';
 import { TESTS, type Test } from './template-tests.ts';
 import {
   entriesOf,
@@ -43,7 +42,9 @@ export type Filter = (
 ) => Value;
 
 const WHOLE = /^\s*[+-]?\d+(?:_\d+)*\s*$/;
-const FRACTION = /^\s*[+-]?(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:e[+-]?\d+)?\s*$/i;
+const FRACTION = /^\s*[+-]?(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:e[+-]?\d+)?\s*$/i;
+/** As in Python: digits of an int that is read out of a text. */
+const MOST_DIGITS = 4300;
 const SPECIAL = /^\s*([+-]?)(inf(?:inity)?|nan)\s*$/i;
 
 function parsedFloat(value: string): number | undefined {
@@ -60,22 +61,27 @@ function truncated(value: number): Value {
   return int(BigInt(Math.trunc(value)));
 }
 
-const toInt: Filter = (value, args) => {
+const toInt: Filter = (value, args, budget) => {
   const [fallback = int(0), base] = bind(args, 'int', 'default', 'base');
   if (base !== undefined) throw new Error('it reads a number by a base');
   if (isMissing(value)) throw new Error('it makes a number of what is undefined');
   const whole = intOf(value);
   if (whole !== undefined) return int(BigInt(whole));
+  if (isText(value)) budget.looks(textOf(value).length);
   const number = isText(value) ? parsedFloat(textOf(value)) : (numberOf(value) as number | undefined);
-  if (isText(value) && WHOLE.test(textOf(value)))
-    return int(BigInt(textOf(value).replaceAll('_', '').trim().replace(/^\+/, '')));
+  if (isText(value) && WHOLE.test(textOf(value))) {
+    const digits = textOf(value).replaceAll('_', '').trim().replace(/^\+/, '');
+    if (digits.length > MOST_DIGITS) throw new Error(`it reads an int of more than ${MOST_DIGITS} digits`);
+    return int(BigInt(digits));
+  }
   if (number === undefined || (isText(value) && !Number.isFinite(number))) return fallback;
   return truncated(number);
 };
 
-const toFloat: Filter = (value, args) => {
+const toFloat: Filter = (value, args, budget) => {
   const [fallback = float(0)] = bind(args, 'float', 'default');
   if (isMissing(value)) throw new Error('it makes a number of what is undefined');
+  if (isText(value)) budget.looks(textOf(value).length);
   const number = isText(value) ? parsedFloat(textOf(value)) : numberOf(value);
   return number === undefined ? fallback : float(Number(number));
 };
@@ -122,7 +128,7 @@ const indent: Filter = (value, args, budget) => {
   const [width, first, blank] = bind(args, 'indent', 'width', 'first', 'blank');
   if (!isText(value)) throw new TypeError(`it indents a ${nameOf(value)}`);
   const by = width && isText(width) ? textOf(width) : ' '.repeat(spaces(width, budget));
-  const lines = pythonLines(`${textOf(value)}\n`);
+  const lines = linesOf(`${textOf(value)}\n`, budget);
   budget.text(lines.reduce((length, line) => length + line.length + by.length + 1, 0));
   const [head = '', ...rest] = lines;
   const made = rest.map((line) => `\n${line !== '' || isOn(blank) ? by : ''}${line}`);
@@ -181,8 +187,49 @@ function testOf(name: string): Test {
 
 const made =
   (change: (value: string) => string): Filter =>
-  (value, _, budget) =>
-    text(change(str(value, budget)));
+  (value, _, budget) => {
+    const shown = str(value, budget);
+    budget.text(shown.length);
+    return text(change(shown));
+  };
+
+/** What a list is sorted by: small letters, unless their case counts. */
+function sortKey(value: Value, isSensitive: boolean, budget: TemplateBudget): Value {
+  if (isSensitive || !isText(value)) return value;
+  budget.weigh(value);
+  return text(textOf(value).toLowerCase());
+}
+
+/** The items in the order of their keys; where it is turned around, those of one key stay as they stood. */
+function sorted<T>(
+  items: readonly T[],
+  keyOf: (item: T) => Value,
+  isReverse: boolean,
+  budget: TemplateBudget,
+): T[] {
+  const keyed = items.map((item) => ({ item, key: keyOf(item) }));
+  keyed.sort((a, b) => (isReverse ? compare(b.key, a.key, budget) : compare(a.key, b.key, budget)));
+  return keyed.map(({ item }) => item);
+}
+
+const sort: Filter = (value, args, budget) => {
+  const [reverse, sensitive, path] = bind(args, 'sort', 'reverse', 'case_sensitive', 'attribute');
+  if (path && isText(path) && textOf(path).includes(',')) throw new Error('it sorts by several attributes');
+  const isByPath = path !== undefined && !isNone(path);
+  const keyOf = (each: Value) =>
+    sortKey(isByPath ? atPath(each, path, budget) : each, isOn(sensitive), budget);
+  return list(sorted(iterate(value, budget), keyOf, isOn(reverse), budget));
+};
+
+const dictsort: Filter = (value, args, budget) => {
+  const [sensitive, by, reverse] = bind(args, 'dictsort', 'case_sensitive', 'by', 'reverse');
+  if (!isDict(value)) throw new TypeError('dictsort can only be applied to a mapping');
+  const at = { key: 0, value: 1 }[by === undefined ? 'key' : textOf(by)];
+  if (at === undefined) throw new TypeError('dictsort sorts by "key" or by "value"');
+  const pairs = [...entriesOf(value)].map(([key, each]): [Value, Value] => [text(key), each]);
+  const keyOf = (pair: [Value, Value]) => sortKey(pair[at] as Value, isOn(sensitive), budget);
+  return list(sorted(pairs, keyOf, isOn(reverse), budget).map((pair) => tuple(pair)));
+};
 
 const first: Filter = (value, _, budget) => iterate(value, budget)[0] ?? missing();
 
@@ -202,16 +249,15 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   upper: made((value) => value.toUpperCase()),
   lower: made((value) => value.toLowerCase()),
   capitalize: made(capitalized),
-  title: made(titled),
+  title: (value, _, budget) => {
+    const shown = str(value, budget);
+    budget.looks(shown.length);
+    return text(titled(shown));
+  },
   trim: (value, args, budget) => {
     const [characters] = bind(args, 'trim', 'chars');
-    return text(
-      pythonStrip(
-        str(value, budget),
-        'both',
-        characters && !isNone(characters) ? str(characters, budget) : undefined,
-      ),
-    );
+    const taken = characters && !isNone(characters) ? str(characters, budget) : undefined;
+    return text(stripped(str(value, budget), 'both', taken, budget));
   },
   replace: (value, args, budget) => {
     const [before, after, count] = bind(args, 'replace', 'old', 'new', 'count');
@@ -239,6 +285,8 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
     return generator([...entriesOf(value)].map(([key, each]) => tuple([text(key), each])));
   },
   unique,
+  sort,
+  dictsort,
   map,
   select: selecting(true, false),
   reject: selecting(false, false),

@@ -17,6 +17,7 @@ import {
   generator,
   int,
   isShownAs,
+  isText,
   isTrue,
   isTuple,
   itemsOf,
@@ -103,17 +104,27 @@ interface Chain {
 
 /** The parts of `a < b < c`. */
 function chainOf(syntax: Syntax): Chain | undefined {
+  const links = [syntax];
+  for (let last = syntax; continues(last); ) {
+    last = syntaxOf(last.left);
+    links.push(last);
+  }
+  if (links.length === 1) return undefined;
+  const more = links.map(({ operator, right }) => ({
+    operator: operator?.value ?? '',
+    right: right as Node,
+  }));
+  return { first: links.at(-1)?.left as Node, more: more.reverse() };
+}
+
+/** Whether a comparison goes on with the one on its left. */
+function continues(syntax: Syntax): boolean {
   const left = syntaxOf(syntax.left);
-  if (!isComparison(syntax) || !isComparison(left)) return undefined;
+  if (!isComparison(syntax) || !isComparison(left)) return false;
   const [outer, inner] = [syntax, left].map(({ operator }) => CHAINS.get(operator as object));
   // The parser makes "not in" anew, so that its bracket is not known.
   if (outer === undefined || inner === undefined) throw new Error('it compares with "not in" twice');
-  if (outer !== inner) return undefined;
-  const { first, more } = chainOf(left) ?? {
-    first: left.left as Node,
-    more: [{ operator: left.operator?.value ?? '', right: left.right as Node }],
-  };
-  return { first, more: [...more, { operator: syntax.operator?.value ?? '', right: syntax.right as Node }] };
+  return outer === inner;
 }
 
 const isComparison = ({ type, operator }: Syntax) =>
@@ -139,20 +150,19 @@ const filter: Evaluate = (self, syntax, environment) => {
     const callee = syntaxOf(held(callable(apply)));
     return self.library({ type: 'CallExpression', callee, args: syntax.filter?.args ?? [] }, environment);
   }
-  // Sorting takes more than a look at each.
-  for (let i = 0; i < 8; i++) self.budget.weigh(value);
-  const made = self.library(
+  self.budget.weigh(value);
+  return self.library(
     { type: 'FilterExpression', operand: held(value), ...withFilter(syntax.filter) },
     environment,
   );
-  return name === 'dictsort' ? list(itemsOf(made).map((pair) => tuple(itemsOf(pair)))) : made;
 };
 
 const member: Evaluate = (self, syntax, environment) => {
   const object = self.evaluate(syntax.object, environment);
   const { property, computed } = syntax;
   if (computed && property?.type === 'SliceExpression') {
-    self.budget.weigh(object);
+    if (isText(object)) self.budget.looks(textOf(object).length);
+    else self.budget.weigh(object);
     const made = self.library({ ...syntax, object: held(object) }, environment);
     if (isShownAs(object)) return generator(itemsOf(made));
     return isTuple(object) ? tuple(itemsOf(made)) : made;
@@ -218,7 +228,7 @@ const loopBody: Evaluate = (self, syntax, environment) => {
   }
 };
 
-/** Steps that a turn of a loop costs, beside what it does. */
+/** Steps that a turn of a loop or the call of a macro costs, beside what it does. */
 const TURN = 5;
 
 const items: Evaluate = (self, { inner, unpacks }, environment) => {
@@ -235,6 +245,7 @@ const macro: Evaluate = (self, syntax, environment) => {
   const name = String(syntax.name?.value);
   const call = environment.lookupVariable(name).value as unknown as Call;
   const seen: Call = (args, scope) => {
+    self.budget.charge(TURN);
     const inner = new (environment.constructor as new (parent: Environment) => Environment)(environment);
     const caller = scope.variables.get('caller');
     if (caller) inner.setVariable('caller', caller);

@@ -69,16 +69,27 @@ function dumped(value: Value, style: Style, line: string, depth: number, budget:
     const all = items.join(parts);
     return style.indent === undefined ? open + all + close : open + inner + all + line + close;
   };
-  if (isText(value)) {
-    budget.weigh(value);
-    return jsonText(textOf(value), style.ascii);
-  }
+  const quoted = (each: string) => {
+    if (style.ascii) budget.looks(each.length);
+    else budget.text(each.length);
+    return jsonText(each, style.ascii);
+  };
+  if (isText(value)) return quoted(textOf(value));
   if (isShownAs(value)) throw new TypeError('it makes JSON of what is not a list');
   if (isList(value)) return bracketed('[', itemsOf(value).map(below), ']');
+  budget.weigh(value);
   if (!isDict(value)) return scalar(value);
   const entries = [...entriesOf(value)];
-  if (style.sorted) entries.sort(([a], [b]) => compareTexts(a, b));
-  const items = entries.map(([key, each]) => jsonText(key, style.ascii) + style.colon + below(each));
+  if (style.sorted) {
+    entries.sort(([a], [b]) => {
+      budget.looks(Math.min(a.length, b.length));
+      return compareTexts(a, b);
+    });
+  }
+  const items = entries.map(([key, each]) => {
+    budget.text(style.colon.length);
+    return quoted(key) + style.colon + below(each);
+  });
   return bracketed('{', items, '}');
 }
 

@@ -1,7 +1,8 @@
 /** Attributes, items and methods of values, as templates reach them: `value.name`, `value[key]`, `text.strip()`. */
 import { own } from '../base/lookup.ts';
-import { pythonLines, pythonStrip, pythonWords, type StripSides } from './python-text.ts';
+import { characterAt, pythonLines, pythonStrip, pythonWords, type StripSides } from './python-text.ts';
 import type { TemplateBudget } from './template-budget.ts';
+import { piecesOf } from './template-search.ts';
 import {
   callable,
   type Entries,
@@ -49,14 +50,33 @@ function textArgument(value: Value | undefined): string {
 
 const stripping =
   (sides: StripSides): Method =>
-  (self, [characters]) =>
-    text(pythonStrip(self, sides, characters && !isNone(characters) ? textArgument(characters) : undefined));
+  (self, [characters], budget) => {
+    const taken = characters && !isNone(characters) ? textArgument(characters) : undefined;
+    return text(stripped(self, sides, taken, budget));
+  };
+
+export function stripped(
+  self: string,
+  sides: StripSides,
+  characters: string | undefined,
+  budget: TemplateBudget,
+): string {
+  budget.looks(characters?.length ?? 0);
+  const rest = pythonStrip(self, sides, characters);
+  budget.looks(self.length - rest.length);
+  return rest;
+}
 
 const ends =
   (isEnd: (self: string, part: string) => boolean): Method =>
-  (self, [part]) => {
+  (self, [part], budget) => {
     const parts = part?.type === 'TupleValue' ? itemsOf(part) : [part];
-    return truth(parts.some((each) => isEnd(self, textArgument(each))));
+    return truth(
+      parts.some((each) => {
+        budget.text(textArgument(each).length);
+        return isEnd(self, textArgument(each));
+      }),
+    );
   };
 
 const CASED = /[\p{Lu}\p{Ll}\p{Lt}]/u;
@@ -84,10 +104,13 @@ const texts = (parts: readonly string[], budget: TemplateBudget): Value => {
 
 const split: Method = (self, [separator, most], budget) => {
   const limit = most === undefined ? -1 : Number(intOf(most));
-  if (separator === undefined || isNone(separator)) return texts(pythonWords(self, limit), budget);
+  if (separator === undefined || isNone(separator)) {
+    budget.looks(self.length);
+    return texts(pythonWords(self, limit), budget);
+  }
   const by = textArgument(separator);
   if (by === '') throw new RangeError('empty separator');
-  const parts = self.split(by);
+  const parts = piecesOf(self, by, budget);
   if (limit >= 0 && parts.length > limit + 1) parts.push(parts.splice(limit).join(by));
   return texts(parts, budget);
 };
@@ -95,8 +118,8 @@ const split: Method = (self, [separator, most], budget) => {
 export const replaced: Method = (self, [before, after, count], budget) => {
   const [from, to] = [textArgument(before), textArgument(after)];
   const limit = count === undefined || isNone(count) ? -1 : Number(intOf(count));
-  const parts = from === '' ? ['', ...Array.from(self), ''] : self.split(from);
-  budget.charge(parts.length);
+  if (from === '') budget.elements(self.length);
+  const parts = from === '' ? ['', ...Array.from(self), ''] : piecesOf(self, from, budget);
   const places = limit < 0 ? parts.length - 1 : Math.min(limit, parts.length - 1);
   budget.text(self.length + places * to.length);
   return text(
@@ -107,6 +130,11 @@ export const replaced: Method = (self, [before, after, count], budget) => {
         .join(''),
   );
 };
+
+export function linesOf(self: string, budget: TemplateBudget): string[] {
+  budget.looks(self.length);
+  return pythonLines(self);
+}
 
 const joined: Method = (self, [items], budget) => {
   const parts = iterate(items ?? none(), budget).map(textArgument);
@@ -119,14 +147,19 @@ const TEXT: Readonly<Record<string, { names?: readonly string[]; call: Method }>
   lstrip: { names: ['chars'], call: stripping('start') },
   rstrip: { names: ['chars'], call: stripping('end') },
   split: { names: ['sep', 'maxsplit'], call: split },
-  splitlines: { call: (self, _, budget) => texts(pythonLines(self), budget) },
+  splitlines: { call: (self, _, budget) => texts(linesOf(self, budget), budget) },
   replace: { names: ['old', 'new', 'count'], call: replaced },
   join: { names: ['iterable'], call: joined },
   startswith: { names: ['prefix'], call: ends((self, part) => self.startsWith(part)) },
   endswith: { names: ['suffix'], call: ends((self, part) => self.endsWith(part)) },
   upper: { call: (self) => text(self.toUpperCase()) },
   lower: { call: (self) => text(self.toLowerCase()) },
-  title: { call: (self) => text(titled(self)) },
+  title: {
+    call: (self, _, budget) => {
+      budget.looks(self.length);
+      return text(titled(self));
+    },
+  },
   capitalize: { call: (self) => text(capitalized(self)) },
 };
 
@@ -196,11 +229,13 @@ export function item(value: Value, key: Value, budget: TemplateBudget): Value {
   if (isMissing(value)) throw new Error('it asks for an item of what is undefined');
   const index = isFloat(key) ? undefined : intOf(key);
   if (index !== undefined && (isList(value) || isText(value))) {
-    if (isText(value)) budget.weigh(value);
-    const items = isText(value) ? Array.from(textOf(value), (one) => text(one)) : itemsOf(value);
-    return items.at(Number(index)) ?? missing();
+    if (!isText(value)) return itemsOf(value).at(Number(index)) ?? missing();
+    budget.looks(Math.min(textOf(value).length, Math.abs(Number(index))));
+    const one = characterAt(textOf(value), Number(index));
+    return one === undefined ? missing() : text(one);
   }
   if (!isText(key)) return missing();
+  budget.weigh(key);
   const held = value.value as unknown;
   return (
     (isDict(value) ? (held as Entries).get(textOf(key)) : undefined) ?? attribute(value, textOf(key), budget)
@@ -209,7 +244,7 @@ export function item(value: Value, key: Value, budget: TemplateBudget): Value {
 
 /** The value at a path of attributes: `function.name`, `0`. */
 export function atPath(value: Value, path: Value, budget: TemplateBudget): Value {
-  const parts = isText(path) ? textOf(path).split('.') : [path];
+  const parts = isText(path) ? piecesOf(textOf(path), '.', budget) : [path];
   return parts.reduce<Value>((found, part) => {
     if (typeof part !== 'string') return item(found, part, budget);
     const index = /^\d+$/.test(part) ? Number(part) : undefined;

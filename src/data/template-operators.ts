@@ -1,6 +1,7 @@
 /** Operators of templates as Python has them: arithmetic on ints and floats, comparisons, `in` and `~`. */
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
+import { includes } from './template-search.ts';
 import {
   entriesOf,
   float,
@@ -60,7 +61,7 @@ export function compare(a: Value, b: Value, budget: TemplateBudget): number {
   // biome-ignore lint/suspicious/noDoubleEquals: 2n and 2 are one int
   if (x !== undefined && y !== undefined) return x < y ? -1 : x > y ? 1 : x == y ? 0 : Number.NaN;
   if (isText(a) && isText(b)) {
-    budget.text(Math.min(textOf(a).length, textOf(b).length));
+    budget.looks(Math.min(textOf(a).length, textOf(b).length));
     return compareTexts(textOf(a), textOf(b));
   }
   if (!(isPlainList(a) && isPlainList(b) && a.type === b.type)) {
@@ -89,13 +90,12 @@ function rank(unit: number): number {
 
 /** `item in container`. */
 export function contains(item: Value, container: Value, budget: TemplateBudget): boolean {
-  budget.weigh(container);
   if (isText(container)) {
     if (!isText(item))
       throw new TypeError(`'in <string>' requires string as left operand, not ${nameOf(item)}`);
-    budget.weigh(item);
-    return textOf(container).includes(textOf(item));
+    return includes(textOf(container), textOf(item), budget);
   }
+  budget.weigh(container);
   if (isDict(container)) {
     if (isList(item) || isDict(item)) throw new TypeError(`unhashable type: '${nameOf(item)}'`);
     return isText(item) && entriesOf(container).has(textOf(item));
@@ -184,11 +184,14 @@ function bounded(a: bigint, b: bigint): bigint {
   return a;
 }
 
-function arithmetic(operator: string, a: Value, b: Value): Value {
+function arithmetic(operator: string, a: Value, b: Value, budget: TemplateBudget): Value {
   const { ints, floats } = own(ARITHMETIC, operator) as Arithmetic;
   const [x, y] = [numberOf(a), numberOf(b)];
   if (x === undefined || y === undefined) throw unsupported(operator, a, b);
-  return isFloat(a) || isFloat(b) ? floats(Number(x), Number(y)) : ints(BigInt(x), BigInt(y));
+  for (const each of [a, b]) budget.weigh(each);
+  const made = isFloat(a) || isFloat(b) ? floats(Number(x), Number(y)) : ints(BigInt(x), BigInt(y));
+  budget.weigh(made);
+  return made;
 }
 
 const add: Operator = (a, b, budget) => {
@@ -196,26 +199,28 @@ const add: Operator = (a, b, budget) => {
     budget.text(textOf(a).length + textOf(b).length);
     return text(textOf(a) + textOf(b));
   }
-  if (!(isPlainList(a) && isPlainList(b) && a.type === b.type)) return arithmetic('+', a, b);
+  if (!(isPlainList(a) && isPlainList(b) && a.type === b.type)) return arithmetic('+', a, b, budget);
   budget.elements(itemsOf(a).length + itemsOf(b).length);
   return (isTuple(a) ? tuple : list)([...itemsOf(a), ...itemsOf(b)]);
 };
 
 const multiply: Operator = (a, b, budget) => {
   const [times, sequence] = isText(a) || isPlainList(a) ? [intOf(b), a] : [intOf(a), b];
-  if (times === undefined || !(isText(sequence) || isPlainList(sequence))) return arithmetic('*', a, b);
-  const count = Math.max(0, Number(times));
+  if (times === undefined || !(isText(sequence) || isPlainList(sequence)))
+    return arithmetic('*', a, b, budget);
+  const length = isText(sequence) ? textOf(sequence).length : itemsOf(sequence).length;
+  const count = length === 0 ? 0 : Math.max(0, Number(times));
   if (isText(sequence)) {
-    budget.text(textOf(sequence).length * count);
+    budget.text(length * count);
     return text(textOf(sequence).repeat(count));
   }
-  budget.elements(itemsOf(sequence).length * count);
+  budget.elements(length * count);
   return (isTuple(sequence) ? tuple : list)(Array.from({ length: count }, () => itemsOf(sequence)).flat());
 };
 
-const remainder: Operator = (a, b) => {
+const remainder: Operator = (a, b, budget) => {
   if (isText(a)) throw new Error('it formats a text with %');
-  return arithmetic('%', a, b);
+  return arithmetic('%', a, b, budget);
 };
 
 /** By how they are written; `and` and `or` are the interpreter's. */
@@ -239,7 +244,10 @@ export const OPERATORS: Readonly<Record<string, Operator>> = {
   '*': multiply,
   '%': remainder,
   ...Object.fromEntries(
-    ['-', '/', '//', '**'].map((name): [string, Operator] => [name, (a, b) => arithmetic(name, a, b)]),
+    ['-', '/', '//', '**'].map((name): [string, Operator] => [
+      name,
+      (a, b, budget) => arithmetic(name, a, b, budget),
+    ]),
   ),
 };
 

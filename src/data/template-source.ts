@@ -21,6 +21,7 @@ const END_OF_RAW = /\{%([-+]?)\s*endraw\s*([-+]?)%\}/g;
 const PART =
   /(?<space>\s+)|(?<string>'[^'\\]*(?:\\[\s\S][^'\\]*)*'|"[^"\\]*(?:\\[\s\S][^"\\]*)*")|(?<number>(?<!\.)\d+(?:_\d+)*(?:\.\d+(?:_\d+)*(?:e[+-]?\d+(?:_\d+)*)?|e[+-]?\d+(?:_\d+)*)|0b(?:_?[01])+|0o(?:_?[0-7])+|0x(?:_?[\da-f])+|\d+(?:_\d+)*)|(?<word>\w+)|(?<operator>\*\*|\/\/|[=!<>]=|[\s\S])/iuy;
 const OPENING = '([{';
+const QUOTES = `'"`;
 const CLOSED_BY: ReadonlyMap<string, string> = new Map([
   [')', '('],
   [']', '['],
@@ -131,6 +132,8 @@ class Lexer {
         numbers.push(numberToken(number));
         parts.push('1');
       } else if (operator !== undefined) {
+        // The search for its end would be made again from each quote that follows.
+        if (QUOTES.includes(operator)) throw new Error('a string is not closed');
         if (OPENING.includes(operator)) open.push(operator);
         const partner = CLOSED_BY.get(operator);
         if (partner !== undefined && open.pop() !== partner) throw new Error(`unexpected "${operator}"`);
@@ -138,9 +141,10 @@ class Lexer {
       } else if (word !== undefined) parts.push(word);
     }
     const tokens = tokenize(`${opening} ${parts.join(' ')} ${closing}`);
+    const [nextString, nextNumber] = [strings.values(), numbers.values()];
     for (const token of tokens) {
-      if (token.type === 'StringLiteral') token.value = strings.shift() as string;
-      if (token.type === 'NumericLiteral') token.value = numbers.shift() as string;
+      if (token.type === 'StringLiteral') token.value = nextString.next().value as string;
+      if (token.type === 'NumericLiteral') token.value = nextNumber.next().value as string;
     }
     markChains(tokens);
     yield* tokens;

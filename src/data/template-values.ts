@@ -157,6 +157,8 @@ const REPR: Readonly<Record<string, (value: Value, inner: (value: Value) => stri
 /** `repr(value)`. */
 export function repr(value: Value, budget: TemplateBudget, depth = 0): string {
   budget.charge(1);
+  if (isText(value)) budget.looks(textOf(value).length);
+  else if (!isList(value)) budget.weigh(value);
   if (depth > MOST_DEPTH) throw new Error('maximum recursion depth exceeded');
   const shown = own(REPR, value.type);
   if (!shown) throw new Error(`it prints a ${nameOf(value)}`);
@@ -167,7 +169,8 @@ export function repr(value: Value, budget: TemplateBudget, depth = 0): string {
 
 /** What a loop over the value gives. */
 export function iterate(value: Value, budget: TemplateBudget): Value[] {
-  budget.weigh(value);
+  if (isText(value)) budget.elements(textOf(value).length);
+  else budget.weigh(value);
   if (isList(value)) return itemsOf(value);
   if (isText(value)) return Array.from(textOf(value), (character) => text(character));
   if (isDict(value)) return [...entriesOf(value).keys()].map((key) => text(key));

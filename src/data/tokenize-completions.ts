@@ -10,6 +10,7 @@ import type { ChatColumns } from './chat-columns.ts';
 import type { Message } from './chat-template.ts';
 import type { TokenizedExample, TokenizedPair } from './packing.ts';
 import type { PreferenceRow } from './preference-dataset.ts';
+import { mapGuarded } from './stranger.ts';
 import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
 export interface TokenizeOptions {
@@ -55,8 +56,8 @@ export function tokenizeCompletions(
   const cut: number[] = [];
   const equal: number[] = [];
   const doubled: number[] = [];
-  const examples = rows.map((row, index) => {
-    const where = row.where ?? `row ${index + 1}`;
+  const examples = mapGuarded(rows, whereOf, (row, index) => {
+    const where = whereOf(row, index);
     const ids = located(where, () => encodeRow(row, tokenizer));
     for (const whole of ids.wholes) requireEmbedded(tokenizer, whole, vocabSize, where);
     const length = Math.min(...ids.wholes.map((whole) => commonPrefix(ids.prompt, whole)));
@@ -95,6 +96,11 @@ export function tokenizeCompletions(
     notice(equal, 'chosen and rejected are the same; the pair teaches nothing'),
   ];
   return { examples, notices: notices.filter((line) => line !== undefined) };
+}
+
+/** File and line of a row, or its number. */
+export function whereOf({ where }: { where?: string | undefined }, index: number): string {
+  return where ?? `row ${index + 1}`;
 }
 
 /** Ids of the prompt, and of the prompt with each completion. */

@@ -6,6 +6,7 @@
 import { InputError } from '../io/errors.ts';
 import type { Message } from './chat-template.ts';
 import type { TokenizedExample } from './packing.ts';
+import { mapGuarded } from './stranger.ts';
 import type { TextRow } from './text-dataset.ts';
 import {
   encodeWithEos,
@@ -13,6 +14,7 @@ import {
   notice,
   type TokenizeOptions,
   tokenizeCompletions,
+  whereOf,
 } from './tokenize-completions.ts';
 import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
@@ -47,8 +49,9 @@ export function tokenizeTexts(
     throw new InputError('settings', 'completionOnlyLoss is on, and no row has a prompt', 'Leave it out');
   }
   const cut: number[] = [];
-  const examples = rows.map(({ prompt = '', completion, tools, chatTemplateKwargs, ...row }, index) => {
-    const where = row.where ?? `row ${index + 1}`;
+  const examples = mapGuarded(rows, whereOf, (row, index) => {
+    const { prompt = '', completion, tools, chatTemplateKwargs } = row;
+    const where = whereOf(row, index);
     const ids = located(where, () =>
       typeof completion === 'string'
         ? encodeWithEos((prompt as string) + completion, tokenizer)

@@ -9,6 +9,7 @@ import type { Files } from '../io/files.ts';
 import { isObject, type JsonObject } from '../io/json.ts';
 import { addedTokens } from './added-tokens.ts';
 import { type ChatOptions, ChatTemplate, type Message } from './chat-template.ts';
+import { guarded } from './stranger.ts';
 import { correctedTokenizer } from './tokenizer-corrections.ts';
 import { readTokenizerFolder, type TemplateSource, TOKENIZER, templateFor } from './tokenizer-folder.ts';
 import { libraryTokenizer } from './tokenizer-library.ts';
@@ -72,23 +73,21 @@ export class Tokenizer {
     refuseOddIds(json, file);
     const splitsSpecial = config.split_special_tokens === true;
     const tokens = addedTokens(json, added, file);
-    try {
-      return new Tokenizer(
-        files.name,
-        libraryTokenizer(correctedTokenizer(json, file), {
-          tokens,
-          eosToken: special.eos_token,
-          splitsSpecial,
-        }),
-        cleansUp(json, config),
-        special,
-        templates,
-      );
-    } catch (cause) {
-      if (cause instanceof InputError) throw cause;
-      const what = `is not a tokenizer that can be read: ${reason(cause)}`;
-      throw new InputError(file, what, 'Save it again with the transformers library', { cause });
-    }
+    const make = () => {
+      const options = { tokens, eosToken: special.eos_token, splitsSpecial };
+      const tokenizer = libraryTokenizer(correctedTokenizer(json, file), options);
+      return new Tokenizer(files.name, tokenizer, cleansUp(json, config), special, templates);
+    };
+    const told = () => {
+      try {
+        return make();
+      } catch (cause) {
+        if (cause instanceof InputError) throw cause;
+        const what = `is not a tokenizer that can be read: ${reason(cause)}`;
+        throw new InputError(file, what, 'Save it again with the transformers library', { cause });
+      }
+    };
+    return guarded(told, () => file);
   }
 
   /** The chat template as it is written: that of conversations without tools. */
@@ -144,7 +143,11 @@ export class Tokenizer {
     const { chat_template: named, tools: own, ...kwargs } = chatTemplateKwargs ?? {};
     const tools = own === undefined ? options.tools : (own as ChatOptions['tools']);
     const template = this.templateOf(named, tools !== undefined && tools !== null);
-    return template.render(messages, { addGenerationPrompt, tools, chatTemplateKwargs: kwargs });
+    const given = { addGenerationPrompt, tools, chatTemplateKwargs: kwargs };
+    return guarded(
+      () => template.render(messages, given),
+      () => this.name,
+    );
   }
 
   /** Token ids of a conversation. The template writes the special tokens itself. */
@@ -172,12 +175,15 @@ export class Tokenizer {
 
   /** What the library gives; what a file makes it stumble over shows only when it works. */
   private served<T>(work: () => T, failure: string): T {
-    try {
-      return work();
-    } catch (cause) {
-      const what = `${failure}: ${reason(cause)}`;
-      throw new InputError(this.file, what, 'Use the tokenizer that belongs to the model', { cause });
-    }
+    const told = () => {
+      try {
+        return work();
+      } catch (cause) {
+        const what = `${failure}: ${reason(cause)}`;
+        throw new InputError(this.file, what, 'Use the tokenizer that belongs to the model', { cause });
+      }
+    };
+    return guarded(told, () => this.file);
   }
 }
 

@@ -8,7 +8,7 @@ import { own } from '../base/lookup.ts';
 import { InputError, quote } from '../io/errors.ts';
 import type { HttpOptions } from '../io/http.ts';
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** `$WEBALIGN_HTTP_CACHE`, else `$XDG_CACHE_HOME/webalign/addresses`, else `~/.cache/webalign/addresses`. */
 export function addressCacheFolder(env: Environment = process.env): string {
@@ -26,7 +26,8 @@ export function httpEnvironment(env: Environment = process.env): Pick<HttpOption
   };
 }
 
-function numberIn(env: Environment, name: string, unit: string, least: number): number | undefined {
+/** The number in a variable, undefined where it is not set. {@link InputError} names it where it holds something else. */
+export function numberIn(env: Environment, name: string, unit: string, least: number): number | undefined {
   const text = own(env, name)?.trim();
   if (!text) return undefined;
   const number = Number(text);

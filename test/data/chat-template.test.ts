@@ -83,10 +83,11 @@ describe('data/chat-template', () => {
     const loop = (body: string, times = 10 ** 5) => `{% for i in range(${times}) %}${body}{% endfor %}`;
     const grow = (start: string, step: string, times = 64) =>
       `{% set ns = namespace(x=${start}) %}${loop(`{% set ns.x = ${step} %}`, times)}`;
+    const long = "{% set a = 'a' * 4 * 10 ** 6 %}";
     const CASES: Record<string, [source: string, message: string]> = {
       'that never ends': [loop(loop(loop('x'))), 'steps'],
       'of endless calls': ['{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}', 'render these messages'],
-      'that doubles a text': [grow("'xy'", 'ns.x + ns.x'), 'steps'],
+      'that doubles a text': [grow("'xy'", 'ns.x + ns.x'), 'characters'],
       'that doubles a list': [grow('[1]', 'ns.x + ns.x'), 'steps'],
       'that counts too far': ['{{ range(1000000000000) }}', 'range()'],
       'that prints lists which hold each other': [
@@ -104,7 +105,36 @@ describe('data/chat-template', () => {
       ],
       'that splits it': [
         `${grow("' x'", 'ns.x + ns.x', 20)}${loop("{% set y = ns.x.split(' ') %}")}`,
-        'elements',
+        'steps',
+      ],
+      // A search of the engine takes the product of the two lengths.
+      'that looks for a long text in a long one': [
+        `${long}{% set y = ('a' * 10 ** 6 ~ 'b' ~ 'a' * 10 ** 6) in a %}{% set z = a.split(a[9:] ~ 'b') %}`,
+        'steps',
+      ],
+      'that strips many characters': [
+        loop("{% set y = ('b' * 10 ** 6).strip('a' * 10 ** 6 ~ 'b') %}"),
+        'steps',
+      ],
+      'that changes the first letters of words': [`${long}${loop('{% set y = a | title %}')}`, 'steps'],
+      'that sorts long texts': [`${long}{% set y = ([a, a ~ 'b', a ~ 'c'] * 1000) | sort %}`, 'steps'],
+      'that looks at letters of a long text': [`${long}${loop('{% set y = a[3999990] %}')}`, 'steps'],
+      'that reads a number out of it': [
+        "{{ ('1' * 10 ** 6 ~ 'x') | float }}{{ ('1' * 10 ** 6) | int }}",
+        'digits',
+      ],
+      'that repeats nothing': [
+        '{% set y = [] * 10 ** 9 %}{% set z = "" * 10 ** 18 %}{{ 1 / 0 }}',
+        'division',
+      ],
+      'that works with long numbers': [
+        `{% set n = 7 ** 4900 %}${loop('{% set y = n + n %}{% set z = n | string %}')}`,
+        'steps',
+      ],
+      'that asks for dates': [loop("{% set y = strftime_now('%B' * 100) %}"), 'steps'],
+      'that makes JSON of letters beyond ASCII': [
+        "{% set y = ('\u00e9' * 10 ** 7) | tojson(ensure_ascii=true) %}",
+        'steps',
       ],
       'that looks for something in it': [
         `${grow("'xy'", 'ns.x + ns.x', 20)}${loop("{% set y = 'z' in ns.x %}")}`,
@@ -132,6 +162,23 @@ describe('data/chat-template', () => {
       expect(render(`${space}{%- if true %}a{% endif %}`)).to.equal('a');
       expect(render(`{{ 'a'${space}}}`)).to.equal('a');
       expect(render(`{{ '${space}' }}`)).to.equal(space);
+    });
+
+    it('with quotes, numbers or comparisons without end', async () => {
+      await expectRefused(() => render(`{{ '${"\\'".repeat(30_000)}`), 'tiny', 'a string is not closed');
+      await expectRefused(
+        () => render(`{{ 1${' < 1'.repeat(20_000)} }}`),
+        'tiny',
+        'more than 65536 characters',
+      );
+      expect(render(`{{ 1${' < 1'.repeat(15_000)} }}`)).to.equal('False');
+    });
+
+    it('and finds what it may look for', () => {
+      const found = "{{ a in b }} {{ (b ~ 'c' ~ b) | replace(b, 'x') }} {{ (a ~ b).split(b) | length }}";
+      const texts = "{% set a = 'ab' * 40 %}{% set b = 'ab' * 41 %}";
+      expect(render(texts + found)).to.equal('True xcx 2');
+      expect(render("{{ 'héé😀x'[-2] }}{{ '😀x'[0] }}{{ 'ab'[2] }}{{ 'éaé'.strip('é') }}")).to.equal('😀😀a');
     });
 
     it('with messages nested deeply', async () => {

@@ -129,6 +129,43 @@ describe('data/parquet', () => {
       await expectRefused(() => spend(page(1, 10), 10, whole), 'Split', 'more than');
     });
 
+    it('that unfolds to much more than it holds, unless a person allows it', async () => {
+      const rows = memorySource(bytesOf('brotli'), 'data.parquet');
+      const budget = new ParquetBudget('data.parquet', 1000);
+      budget.checkRows(2 ** 18, 2);
+      await expectRefused(
+        () => budget.checkRows(2 ** 18, 3),
+        '524288 values',
+        '1000 bytes',
+        'WEBALIGN_MAX_UNFOLD',
+      );
+      new ParquetBudget('data.parquet', 1000, 10).checkRows(2 ** 18, 20);
+      new ParquetBudget('data.parquet', 2 ** 21).checkRows(2 ** 21, 1);
+      await expectRefused(
+        () => new ParquetBudget('data.parquet', 2 ** 30, 10).checkRows(2 ** 27, 1),
+        'Split',
+      );
+      // One text of a dictionary's is that of every row.
+      const text = 'x'.repeat(2 ** 24);
+      for (let i = 0; i < 4; i++) budget.spendText(text, 'row 1');
+      await expectRefused(() => budget.spendText('x', 'data.parquet, row 5'), 'characters', 'row 5');
+      await expectRefused(() => readParquet(rows, form, { maxUnfold: 0 }), 'maxUnfold');
+      await expectRefused(() => readParquet(rows, form, { maxUnfold: 1e-9 }), 'unfolds to more than');
+    });
+
+    it('whose texts each repeat the one before', async () => {
+      const deltas = (count: number, value: number[]) => [0x80, 1, 4, count, ...value, 0, 0, 0, 0, 0];
+      const spend = (prefix: number[], rows: number) => {
+        const bytes = page(40, rows, [...deltas(rows, prefix), ...deltas(rows, [2])], 7);
+        const left = new ParquetBudget('data.parquet', 1000);
+        checkPages({ bytes, path: [group, column], codec: 'UNCOMPRESSED', rows }, {}, left);
+      };
+      spend([2], 100);
+      // A hundred of two million bytes each.
+      await expectRefused(() => spend([0x80, 0x92, 0xf4, 1], 100), 'bytes', '"text"');
+      await expectRefused(() => spend([1], 100), 'negative');
+    });
+
     it('with a run that goes on beyond its page', () => {
       // Eight times one value, then eight packed ones of two bits.
       const runs = Uint8Array.of(16, 1, 3, 0xe4, 0xe4);
@@ -167,14 +204,16 @@ const node = (name: string, type?: 'INT64'): SchemaTree => ({
 });
 const [group, column] = [node('root'), node('text', 'INT64')] as const;
 
-/** A page of a column: its header in Thrift's compact protocol, and five bytes. */
-function page(unpacked: number, values: number, packed = 5): Uint8Array {
+/** A page of a column: its header in Thrift's compact protocol, and its bytes. */
+function page(unpacked: number, values: number, body: number | number[] = 5, encoding = 0): Uint8Array {
+  const bytes = typeof body === 'number' ? new Array<number>(5).fill(0) : body;
+  const packed = typeof body === 'number' ? body : body.length;
   const zigzag = (value: number): number[] => {
-    const bytes: number[] = [];
+    const digits: number[] = [];
     let rest = value < 0 ? -2 * value - 1 : 2 * value;
-    for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
-    return [...bytes, rest];
+    for (; rest >= 128; rest = Math.floor(rest / 128)) digits.push((rest % 128) | 128);
+    return [...digits, rest];
   };
   const header = [0x15, 0, 0x15, ...zigzag(unpacked), 0x15, ...zigzag(packed)];
-  return Uint8Array.of(...header, 0x2c, 0x15, ...zigzag(values), 0x15, 0, 0, 0, ...new Array(5).fill(0));
+  return Uint8Array.of(...header, 0x2c, 0x15, ...zigzag(values), 0x15, ...zigzag(encoding), 0, 0, ...bytes);
 }

@@ -3,7 +3,6 @@
  * its own stories to prefer the glad ones, and writes again; what changed is printed, written as an adapter and as a page.
  */
 import { PREFERENCES, type PreferenceRow } from '../../data/preference-dataset.ts';
-import { readDataset } from '../../data/read-dataset.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
@@ -15,7 +14,7 @@ import { command } from '../command.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
 import { logRatios } from '../divergences.ts';
 import { checkMethod, DPO, methodOptions } from '../methods.ts';
-import { adapterName, openFile, openModel, recordedModel, withGpu } from '../open.ts';
+import { adapterName, openModel, readRows, recordedModel, withGpu } from '../open.ts';
 import { LORA_OPTIONS } from '../options.ts';
 import { EMBEDDED } from '../package.ts';
 import { reportPage } from '../report/page.ts';
@@ -44,7 +43,7 @@ export const align = command({
     const { dtype, out = OUT, quick = false, resume } = settings;
     checkMethod(DPO, settings);
     const overwrite = settings.overwrite ?? (settings.out === undefined && !resume);
-    const [train, evaluation] = await Promise.all([readRows(EMBEDDED.train), readRows(EMBEDDED.evaluation)]);
+    const [train, evaluation] = await Promise.all([pairsOf(EMBEDDED.train), pairsOf(EMBEDDED.evaluation)]);
     await using folder = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
     const job = {
       method: DPO,
@@ -133,8 +132,8 @@ export const align = command({
   },
 });
 
-async function readRows(path: string): Promise<PreferenceRow[]> {
-  return readDataset(await openFile(path), PREFERENCES);
+function pairsOf(path: string): Promise<PreferenceRow[]> {
+  return readRows(path, PREFERENCES);
 }
 
 /** The first stories in two columns. */

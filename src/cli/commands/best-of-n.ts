@@ -4,7 +4,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PROMPTS } from '../../data/prompt-dataset.ts';
-import { readDataset } from '../../data/read-dataset.ts';
 import { InputError } from '../../io/errors.ts';
 import { writeFileAtomic } from '../../node/folder.ts';
 import { lockFile } from '../../node/folder-lock.ts';
@@ -12,7 +11,7 @@ import { type BestCompletion, bestOfN } from '../../rollout/best-of-n.ts';
 import { textOfCompletion } from '../../rollout/rewards.ts';
 import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
-import { adapterJson, openFile, openModel, openModelFiles, withGpu } from '../open.ts';
+import { adapterJson, openModel, openModelFiles, readRows, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 import { loadRewards } from '../rewards.ts';
 
@@ -56,7 +55,7 @@ export const bestOfNCommand = command({
     const n = settings.numGenerations ?? settings.n ?? USUAL;
     await using _ = await lockFile(out);
     const path = await freePath(out, overwrite ?? false);
-    const rows = await readDataset(await openFile(data), PROMPTS);
+    const rows = await readRows(data, PROMPTS);
     const files = await openModelFiles(settings, terminal, signal);
     return await withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {

@@ -3,13 +3,12 @@
  */
 import type { DataForm, DataRow, RowValue } from '../../data/data-form.ts';
 import type { TokenizedSequence } from '../../data/packing.ts';
-import { readDataset } from '../../data/read-dataset.ts';
 import { requireEmbedded, requireTokenIds, type Tokenizer } from '../../data/tokenizer.ts';
 import { InputError, listed, quote } from '../../io/errors.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { sequenceLogprobs } from '../../train/sequence-logprobs.ts';
 import { command } from '../command.ts';
-import { adapterJson, openFile, openModel, openModelFiles, withGpu } from '../open.ts';
+import { adapterJson, openModel, openModelFiles, readRows, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 
 /** Texts, or token ids; which one a row has is for later, when there is a tokenizer. */
@@ -32,7 +31,7 @@ export const logprobs = command({
   defaults: {},
   async run({ settings, terminal, signal }) {
     const { input } = settings;
-    const rows = await readDataset(await openFile(input), SCORED, (line) => terminal.info(line));
+    const rows = await readRows(input, SCORED, (line) => terminal.info(line));
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {

@@ -6,14 +6,13 @@ import type { DataForm, RowValue } from '../../data/data-form.ts';
 import { toLabelledRows } from '../../data/labelled-dataset.ts';
 import type { TokenizedSequence } from '../../data/packing.ts';
 import { toPreferenceRow } from '../../data/preference-dataset.ts';
-import { readDataset } from '../../data/read-dataset.ts';
 import { type CompletionRow, tokenizeCompletions } from '../../data/tokenize-completions.ts';
 import { InputError } from '../../io/errors.ts';
 import { exactJson } from '../../io/exact-json.ts';
 import { DPO_DEFAULTS } from '../../train/config.ts';
 import { type ImplicitReward, implicitRewards, separation } from '../../train/implicit-rewards.ts';
 import { command } from '../command.ts';
-import { adapterJson, openFile, openModel, openModelFiles, withGpu } from '../open.ts';
+import { adapterJson, openModel, openModelFiles, readRows, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 
 export const reward = command({
@@ -29,7 +28,7 @@ export const reward = command({
   defaults: { beta: DPO_DEFAULTS.beta, maxLength: DPO_DEFAULTS.maxLength },
   async run({ settings, terminal, signal }) {
     const { data, beta, maxLength } = settings;
-    const rows = await readDataset(await openFile(data), ANSWERS, (line) => terminal.info(line));
+    const rows = await readRows(data, ANSWERS, (line) => terminal.info(line));
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {

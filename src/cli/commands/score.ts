@@ -4,12 +4,11 @@
 import type { Message } from '../../data/chat-template.ts';
 import type { DataForm, RowValue } from '../../data/data-form.ts';
 import { side } from '../../data/messages.ts';
-import { readDataset } from '../../data/read-dataset.ts';
 import { InputError, listed, quote } from '../../io/errors.ts';
 import type { ScoreInput } from '../../train/reward-model.ts';
 import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
-import { adapterJson, openFile, openModelFiles, withGpu } from '../open.ts';
+import { adapterJson, openModelFiles, readRows, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 import { openRewardModel } from '../reward-models.ts';
 
@@ -38,7 +37,7 @@ export const score = command({
     const path = input ?? data;
     if (path === undefined || (input !== undefined && data !== undefined))
       throw new UsageError('score needs --input, the file with the texts.');
-    const rows = await readDataset(await openFile(path), SCORED);
+    const rows = await readRows(path, SCORED);
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings, async (gpu) => {
       const model = await openRewardModel(gpu, files, settings, (line) => terminal.info(line));

@@ -40,7 +40,7 @@ export interface Look {
   logRatios: number[][];
 }
 
-/** A reward model, and what the untrained model's stories are worth to it. */
+/** How a reward model was learned. */
 export interface RewardModelResult {
   /** What it was made on. */
   adapter: string;

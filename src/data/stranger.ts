@@ -1,0 +1,41 @@
+/**
+ * Work that a stranger's file decides on: what a chat template renders, what the patterns of a tokenizer match. Templates count their
+ * steps; a regular expression cannot be counted, only ended. In Node such work has a deadline (`src/node/deadline.ts`); a page does
+ * it in a worker, which it can end.
+ */
+
+/** Does `work`, and may end it; `where` then names what was worked on. */
+export type Guard = <T>(work: () => T, where: () => string) => T;
+
+/** Without a guard work takes the time it takes. */
+let guard: Guard = (work) => work();
+
+/** From now on `next` guards all such work of this program. Returns the guard that it replaces. */
+export function useGuard(next: Guard): Guard {
+  const before = guard;
+  guard = next;
+  return before;
+}
+
+export const guarded: Guard = (work, where) => guard(work, where);
+
+/** Milliseconds of many small pieces of work that are guarded together: a guard takes a fraction of one. */
+const TURN_MS = 200;
+
+/** What `each` makes of the items. A guard sees a turn at a time, so that its deadline is about one item, not about all. */
+export function mapGuarded<A, B>(
+  items: readonly A[],
+  where: (item: A, index: number) => string,
+  each: (item: A, index: number) => B,
+): B[] {
+  const made: B[] = [];
+  const turn = () => {
+    const end = performance.now() + TURN_MS;
+    do {
+      const index = made.length;
+      made.push(each(items[index] as A, index));
+    } while (made.length < items.length && performance.now() < end);
+  };
+  while (made.length < items.length) guard(turn, () => where(items[made.length] as A, made.length));
+  return made;
+}

@@ -1,0 +1,41 @@
+/** A hostile tokenizer on the command line: told at its deadline, and no hindrance to signals. */
+import { expect } from 'chai';
+import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
+import { Workshop } from './workshop.ts';
+
+describe('cli/strangers', function () {
+  this.timeout(120_000);
+  let workshop: Workshop;
+  let args: string[];
+  before(async () => {
+    workshop = await Workshop.open();
+    const endless = { type: 'Replace', pattern: { Regex: '(a+)+!' }, content: '' };
+    const tokenizer = JSON.stringify({ ...trl.tokenizer, normalizer: endless });
+    const model = await workshop.model('hostile', { 'tokenizer.json': tokenizer });
+    const input = await workshop.write('texts.jsonl', JSON.stringify({ text: 'a'.repeat(60) }));
+    args = ['logprobs', '--model', model, '--input', input, '--json'];
+  });
+  after(() => workshop.close());
+
+  it('is told at its deadline', async () => {
+    const { code, error } = await workshop.spawn(args, { env: { WEBALIGN_DEADLINE: '0.5' } });
+    expect(code).to.equal(1);
+    expect(error.message).to.include('tokenizer.json').and.include('0.5 s').and.include('WEBALIGN_DEADLINE');
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    it(`is ended by ${signal}`, async () => {
+      let sent = 0;
+      const { code, stderr } = await workshop.spawn(args, {
+        onStart: (child) =>
+          setTimeout(() => {
+            sent = performance.now();
+            child.kill(signal);
+          }, 3000),
+      });
+      // By the system's own hand where the program is busy: then there is no code.
+      expect([null, signal === 'SIGINT' ? 130 : 143], stderr).to.include(code);
+      expect(performance.now() - sent).to.be.below(5000);
+    });
+  }
+});
