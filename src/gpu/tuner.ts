@@ -195,8 +195,11 @@ export class Tuner {
   }
 
   private async addTo(store: TuningStore, memory: ReadonlyMap<string, string>): Promise<void> {
-    const { [this.device]: _, ...others } = await this.kept();
-    const all = [...Object.entries(others), [this.device, Object.fromEntries(memory)]].slice(-MOST_DEVICES);
+    // Another process may have measured other classes meanwhile.
+    const { [this.device]: known, ...others } = await this.kept();
+    const all = [...Object.entries(others), [this.device, { ...known, ...Object.fromEntries(memory) }]].slice(
+      -MOST_DEVICES,
+    );
     try {
       await store.write(new TextEncoder().encode(`${JSON.stringify(Object.fromEntries(all), null, 1)}\n`));
     } catch (error) {
