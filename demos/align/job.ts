@@ -48,7 +48,6 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
       defaults: { ...DEFAULTS },
       openings: this.openings.slice(0, SUGGESTED),
       measured: this.openings.length,
-      durable: kept.durable,
     };
   }
 
@@ -56,13 +55,17 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
   private writing = new AbortController();
 
   /** Fetches everything from the folder `base`, and finds the GPU and what an earlier visit left. */
-  static async open(base: string, listener: Listener): Promise<Job> {
-    const [assets, kept] = await Promise.all([fetchAssets(base), openKept<AlignRecord>('webalign-align')]);
+  static readonly open = async (base: string, listener: Listener): Promise<Job> => {
+    const onUnkept = (text: string) => listener({ type: 'notice', text });
+    const [assets, kept] = await Promise.all([
+      fetchAssets(base),
+      openKept<AlignRecord>('webalign-align', onUnkept),
+    ]);
     const teller = new Teller(listener, assets.train.length + assets.heldOut.length);
     const job = new Job(assets, kept, await Runtime.open(assets), teller);
     await job.findKept();
     return job;
-  }
+  };
 
   async start(settings: Settings): Promise<void> {
     await this.begin({ settings, startedAt: Date.now(), totalSteps: 0, stopped: false });
@@ -155,6 +158,8 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
       this.teller.step(event, this.runtime.gpu);
     } else if (event.type === 'evaluate') {
       this.teller.tell({ type: 'heldOut', point: toPoint(event.step, event.metrics, 'eval_') });
+    } else if (event.type === 'notice') {
+      this.teller.tell(event);
     } else if (event.type === 'end') {
       this.step = event.step;
     }

@@ -35,8 +35,6 @@ export interface Opened {
   openings: string[];
   /** Stories that are written before and after. */
   measured: number;
-  /** False where this browser keeps nothing, or another tab has the store: a run then ends with its tab. */
-  durable: boolean;
 }
 
 /** One dot on every chart. */
@@ -112,7 +110,3 @@ export interface AlignJob {
 }
 
 /** What the worker offers at first. */
-export interface AlignWorker {
-  /** Loads model and data and finds the GPU; nothing is fetched after it. Rejects where there is no adapter. */
-  open(listener: Listener): Promise<AlignJob>;
-}

@@ -7,7 +7,8 @@ import { showAdapter } from '../shared/adapter.ts';
 import { type Action, CLOSING, Controls, RUNNING } from '../shared/controls.ts';
 import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
 import { downloadAdapter } from '../shared/download.ts';
-import { messageOf, openJob } from '../shared/open.ts';
+import { messageOf } from '../shared/message-of.ts';
+import { LOST, openJob } from '../shared/open.ts';
 import { AlignCharts } from './charts.ts';
 import type { AlignJob, Opened, Phase, Settings, StagePhase, Update } from './messages.ts';
 import { Outcome } from './outcome.ts';
@@ -65,10 +66,10 @@ function show(update: Update): void {
   else progress.complain(update.message);
 }
 
-function enter(update: Extract<Update, { type: 'phase' }>, { openings, durable }: Opened): void {
+function enter(update: Extract<Update, { type: 'phase' }>, { openings }: Opened): void {
   const { phase, step } = update;
   controls.enter(phase);
-  progress.enter(update, durable);
+  progress.enter(update);
   setUsable(downloadButton, WITH_ADAPTER.includes(phase) && step > 0);
   document.body.dataset.phase = phase;
   const isNew = phase === 'idle' || (phase === 'before' && step === 0);
@@ -106,7 +107,16 @@ onPress(downloadButton, async () => {
   }
 });
 
-job = await openJob<AlignJob, Update>('align', show, progress);
+/** The browser has ended the worker, and all that it held is gone with it. */
+function loseWorker(): void {
+  job = undefined;
+  controls.leave();
+  tryout.leave();
+  setUsable(downloadButton, false);
+  progress.complain(LOST);
+}
+
+job = await openJob<AlignJob, Update>('align', show, progress, loseWorker);
 if (job) {
   opened = await job.opened;
   welcome(opened);

@@ -12,10 +12,10 @@ export class AlignProgress extends Progress<StagePhase> {
   measured = 0;
 
   constructor() {
-    super((update, durable) => this.sentenceOf(update, durable), STAGES);
+    super((update) => this.sentenceOf(update), STAGES);
   }
 
-  private sentenceOf({ phase, ...rest }: PhaseUpdate<Phase>, durable: boolean): string {
+  private sentenceOf({ phase, ...rest }: PhaseUpdate<Phase>): string {
     switch (phase) {
       case 'before':
         return `Before: writing ${this.measured} stories with the model as it is.`;
@@ -24,7 +24,7 @@ export class AlignProgress extends Progress<StagePhase> {
       case 'after':
         return `After: writing the same ${this.measured} stories with the adapter.`;
       default:
-        return commonSentence({ ...rest, phase }, durable);
+        return commonSentence({ ...rest, phase });
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import { proxy, type Remote } from 'comlink';
 import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
+import { messageOf } from '../shared/message-of.ts';
 import { showScore, showStory } from '../shared/story.ts';
 import type { AlignJob, ScoredText, Side } from './messages.ts';
 
@@ -39,6 +40,13 @@ export class Tryout {
     setUsable(this.button, true);
   }
 
+  /** There is nobody any more who writes. */
+  leave(): void {
+    this.round++;
+    setUsable(this.button, false);
+    for (const side of SIDES) this.stories[side].parentElement?.classList.remove('writing');
+  }
+
   private async write(): Promise<void> {
     const job = this.job();
     if (!job) return;
@@ -67,7 +75,7 @@ export class Tryout {
         );
       }
     } catch (error) {
-      if (isCurrent()) setText(this.problem, error instanceof Error ? error.message : String(error));
+      if (isCurrent()) setText(this.problem, messageOf(error));
     } finally {
       if (isCurrent())
         for (const side of SIDES) this.stories[side].parentElement?.classList.remove('writing');

@@ -8,6 +8,7 @@ import { threeDigits } from '../../test/bench/report.ts';
 import type { BenchEvent } from '../../test/bench/suite.ts';
 import { showAdapter, showNoAdapter } from '../shared/adapter.ts';
 import { byId, make, onPress, setText, setUsable } from '../shared/dom.ts';
+import { startWorker } from '../shared/worker.ts';
 import { addBar, clearBars } from './bars.ts';
 import type { BenchWorker, Opened } from './messages.ts';
 
@@ -79,7 +80,7 @@ function offer({ adapter, groups: offered }: Opened): void {
 }
 
 async function open(): Promise<void> {
-  const worker = wrap<BenchWorker>(new Worker(new URL('worker.js', document.baseURI), { type: 'module' }));
+  const worker = wrap<BenchWorker>(startWorker('bench'));
   try {
     offer(await worker.open());
   } catch (error) {

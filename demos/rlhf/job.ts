@@ -66,7 +66,6 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
         const tokens = runtime.tokenizer.encode(example.text).length;
         return { ...example, tokens, ended: true };
       }),
-      durable: kept.durable,
     };
   }
 
@@ -76,12 +75,16 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
   private readonly judging = new Judging();
 
   /** Fetches everything from beside the folder `base`, and finds the GPU and what an earlier visit left. */
-  static async open(base: string, listener: Listener): Promise<Job> {
-    const [assets, kept] = await Promise.all([fetchAssets(base), openKept<RlhfRecord>('webalign-rlhf')]);
+  static readonly open = async (base: string, listener: Listener): Promise<Job> => {
+    const onUnkept = (text: string) => listener({ type: 'notice', text });
+    const [assets, kept] = await Promise.all([
+      fetchAssets(base),
+      openKept<RlhfRecord>('webalign-rlhf', onUnkept),
+    ]);
     const job = new Job(assets, kept, await Runtime.open(assets), new Teller(listener));
     await job.findKept();
     return job;
-  }
+  };
 
   async start(settings: Settings, judge?: JudgePort): Promise<void> {
     this.refuseWhileRunning();
@@ -229,6 +232,8 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
       teller.step(event, runtime.gpu);
     } else if (event.type === 'evaluate') {
       teller.tell({ type: 'heldOut', point: toHeldOutPoint(event.step, event.metrics) });
+    } else if (event.type === 'notice') {
+      this.teller.tell(event);
     } else if (event.type === 'end') {
       this.step = event.step;
     }

@@ -45,8 +45,6 @@ export interface Opened {
   defaults: Settings;
   /** Stories that a typed function is tried on. */
   examples: RatedRow[];
-  /** False where this browser keeps nothing, or another tab has the store: a run then ends with its tab. */
-  durable: boolean;
 }
 
 /** A completion as a typed function is given it: its text, and what else is known of it. */

@@ -7,7 +7,8 @@ import { showAdapter } from '../shared/adapter.ts';
 import { type Action, Controls, RUNNING } from '../shared/controls.ts';
 import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
 import { downloadAdapter } from '../shared/download.ts';
-import { messageOf, openJob } from '../shared/open.ts';
+import { messageOf } from '../shared/message-of.ts';
+import { LOST, openJob } from '../shared/open.ts';
 import { RlhfCharts } from './charts.ts';
 import { Judge, openFrame } from './judge.ts';
 import type { JudgePort, Numbers, Opened, Optimum, Phase, RlhfJob, StagePhase, Update } from './messages.ts';
@@ -62,7 +63,7 @@ function show(update: Update): void {
     return;
   }
   const { type } = update;
-  if (type === 'phase') enter(update, opened);
+  if (type === 'phase') enter(update);
   else if (type === 'run') {
     controls.show(update.settings);
     choice.show(update.settings);
@@ -90,10 +91,10 @@ function show(update: Update): void {
   else progress.complain(update.message);
 }
 
-function enter(update: Extract<Update, { type: 'phase' }>, { durable }: Opened): void {
+function enter(update: Extract<Update, { type: 'phase' }>): void {
   const { phase, step } = update;
   controls.enter(phase);
-  progress.enter(update, durable);
+  progress.enter(update);
   setUsable(downloadButton, WITH_ADAPTER.includes(phase) && step > 0);
   questions.show(phase === 'judging');
   document.body.dataset.phase = phase;
@@ -186,7 +187,15 @@ onPress(downloadButton, async () => {
   }
 });
 
-job = await openJob<RlhfJob, Update>('rlhf', show, progress);
+/** The browser has ended the worker, and all that it held is gone with it. */
+function loseWorker(): void {
+  job = undefined;
+  controls.leave();
+  setUsable(downloadButton, false);
+  progress.complain(LOST);
+}
+
+job = await openJob<RlhfJob, Update>('rlhf', show, progress, loseWorker);
 if (job) {
   opened = await job.opened;
   welcome(opened);

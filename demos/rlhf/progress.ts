@@ -10,14 +10,14 @@ export class RlhfProgress extends Progress<StagePhase> {
   private first = 0;
 
   constructor() {
-    super((update, durable) => this.sentenceOf(update, durable), ['judging', 'reward-model', 'reference']);
+    super((update) => this.sentenceOf(update), ['judging', 'reward-model', 'reference']);
   }
 
   welcome({ prompts, copies }: Opened): void {
     this.first = prompts.heldOut * copies;
   }
 
-  private sentenceOf({ phase, ...rest }: PhaseUpdate<Phase>, durable: boolean): string {
+  private sentenceOf({ phase, ...rest }: PhaseUpdate<Phase>): string {
     switch (phase) {
       case 'judging':
         return 'Your turn: choose the better draft. The reward model learns from your choices.';
@@ -28,9 +28,9 @@ export class RlhfProgress extends Progress<StagePhase> {
       case 'training':
         return 'It writes, is rewarded, and learns.';
       case 'done':
-        return `Done after ${rest.step} steps. Look back at how it began, and take the adapter with you.`;
+        return `Done after ${rest.step} steps. Look back at how it began, and take the adapter with you. ${rest.unkept}`.trimEnd();
       default:
-        return commonSentence({ ...rest, phase }, durable);
+        return commonSentence({ ...rest, phase });
     }
   }
 }

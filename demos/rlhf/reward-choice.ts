@@ -3,7 +3,7 @@
  * so that its mistakes are seen before a run.
  */
 import { byId, make, setText } from '../shared/dom.ts';
-import { messageOf } from '../shared/open.ts';
+import { messageOf } from '../shared/message-of.ts';
 import { Judge } from './judge.ts';
 import type { RatedRow, Settings } from './messages.ts';
 import { CHOICES, type RewardName } from './rewards.ts';

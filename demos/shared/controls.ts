@@ -74,6 +74,13 @@ export class Controls<Phase extends string, Field extends string> {
     this.render();
   }
 
+  /** Offers nothing any more. */
+  leave(): void {
+    this.offered = COMMON.loading;
+    this.fields.disabled = true;
+    this.render();
+  }
+
   show(settings: Readonly<Record<Field, number>>): void {
     for (const name of this.names) this.input(name).value = String(settings[name]);
   }

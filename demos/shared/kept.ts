@@ -1,12 +1,11 @@
 /**
  * What outlives a closed tab, in this browser's IndexedDB: the record of a run, the trainer's checkpoint and the reference's
- * log-probabilities. One tab at a time owns it; a second one, or a browser that keeps nothing, works on memory alone. Every
- * write is one transaction: old or new, never half.
+ * log-probabilities. One tab at a time owns it. A second tab, or a browser that keeps nothing or has no more room, works on
+ * memory and says so. Every write is one transaction: old or new, never half.
  */
 import { createStore, delMany, get, set } from 'idb-keyval';
 import {
   type CheckpointStore,
-  memoryCheckpointStore,
   memoryReferenceCache,
   type ReferenceCache,
   storedReferenceCache,
@@ -14,39 +13,37 @@ import {
 import { decodeCheckpoint } from '../../src/io/checkpoint.ts';
 import type { RunState } from '../../src/train/state.ts';
 
+/** What is kept of a run. */
+const KEYS = ['run', 'checkpoint'];
 /** Milliseconds to wait for another tab to give it up. */
 const LOCK_PATIENCE = 1500;
 
+const TAKE_IT = 'Download the adapter before you close the tab.';
+/** Why a run ends with its tab. */
+const OTHER_TAB = `Another tab of this page uses what this browser keeps, so a run here ends with its tab. ${TAKE_IT}`;
+const DENIED = `This browser keeps nothing for this page, so a run ends with its tab. ${TAKE_IT}`;
+const FULL = `This browser has no more room for this page: the run goes on in memory and ends with its tab. ${TAKE_IT}`;
+
 export interface Kept<Run> {
-  /** False where it ends with the tab. */
-  durable: boolean;
+  /** Why a run ends with its tab, in sentences; empty where it does not. */
+  readonly unkept: string;
   checkpoint: CheckpointStore;
   referenceCache: ReferenceCache;
   readRecord(): Promise<Run | undefined>;
   writeRecord(record: Run): Promise<void>;
+  /** Forgets the run. The next one is kept again, where there is room. */
   clear(): Promise<void>;
 }
 
-/** The browser's store of this name, or one in memory where it cannot be had. */
-export async function openKept<Run>(database: string): Promise<Kept<Run>> {
+/** The browser's store of this name, or memory where it cannot be had. `onUnkept` hears why, if that changes later. */
+export async function openKept<Run>(database: string, onUnkept?: (why: string) => void): Promise<Kept<Run>> {
   try {
-    if (!(await isOnlyTab(database))) return inMemory();
+    if (!(await isOnlyTab(database))) return new KeptRun<Run>(undefined, OTHER_TAB);
     const store = createStore(database, 'kept');
     await get('run', store); // A browser that keeps nothing says so here.
-    const bytesAt = (key: string): CheckpointStore => ({
-      read: () => get<Uint8Array<ArrayBuffer>>(key, store),
-      write: (bytes) => set(key, bytes, store),
-    });
-    return {
-      durable: true,
-      checkpoint: bytesAt('checkpoint'),
-      referenceCache: storedReferenceCache((key) => bytesAt(`reference ${key}`)),
-      readRecord: () => get<Run>('run', store),
-      writeRecord: (record) => set('run', record, store),
-      clear: () => delMany(['run', 'checkpoint'], store),
-    };
+    return new KeptRun<Run>(store, '', onUnkept);
   } catch {
-    return inMemory();
+    return new KeptRun<Run>(undefined, DENIED);
   }
 }
 
@@ -62,22 +59,91 @@ export async function readState({
   return state as unknown as RunState;
 }
 
-function inMemory<Run>(): Kept<Run> {
-  let record: Run | undefined;
-  const kept: Kept<Run> = {
-    durable: false,
-    checkpoint: memoryCheckpointStore(),
-    referenceCache: memoryReferenceCache(),
-    readRecord: async () => record,
-    writeRecord: async (next) => {
-      record = next;
-    },
-    clear: async () => {
-      record = undefined;
-      kept.checkpoint = memoryCheckpointStore();
+class KeptRun<Run> implements Kept<Run> {
+  /** What is newer than what the browser has. */
+  private readonly memory = new Map<string, unknown>();
+  readonly referenceCache: ReferenceCache;
+
+  constructor(
+    private readonly store: ReturnType<typeof createStore> | undefined,
+    public unkept: string,
+    private readonly onUnkept?: (why: string) => void,
+  ) {
+    this.referenceCache = withMemory(
+      store && storedReferenceCache((key) => bytesAt(`reference ${key}`, store)),
+    );
+  }
+
+  readonly checkpoint: CheckpointStore = {
+    read: () => this.read<Uint8Array<ArrayBuffer>>('checkpoint'),
+    write: (bytes) => this.write('checkpoint', bytes),
+  };
+
+  readRecord(): Promise<Run | undefined> {
+    return this.read<Run>('run');
+  }
+
+  writeRecord(record: Run): Promise<void> {
+    return this.write('run', record);
+  }
+
+  async clear(): Promise<void> {
+    this.memory.clear();
+    if (!this.store) return;
+    try {
+      await delMany(KEYS, this.store);
+      this.unkept = '';
+    } catch {
+      // What cannot be removed is hidden by memory.
+      for (const key of KEYS) this.memory.set(key, undefined);
+      this.goOnInMemory();
+    }
+  }
+
+  private async read<Value>(key: string): Promise<Value | undefined> {
+    if (this.memory.has(key)) return this.memory.get(key) as Value | undefined;
+    return this.store && get<Value>(key, this.store);
+  }
+
+  /** Where a write fails, memory takes over for the rest of the run: the browser's older checkpoint and record still belong together. */
+  private async write(key: string, value: unknown): Promise<void> {
+    if (this.store && this.unkept === '') {
+      try {
+        return await set(key, value, this.store);
+      } catch {
+        this.goOnInMemory();
+      }
+    }
+    this.memory.set(key, structuredClone(value));
+  }
+
+  private goOnInMemory(): void {
+    if (this.unkept !== '') return;
+    this.unkept = FULL;
+    this.onUnkept?.(FULL);
+  }
+}
+
+function bytesAt(key: string, store: ReturnType<typeof createStore>): CheckpointStore {
+  return {
+    read: () => get<Uint8Array<ArrayBuffer>>(key, store),
+    write: (bytes) => set(key, bytes, store),
+  };
+}
+
+/** What finds no room in the cache is kept in memory; it can be computed again, so nobody need be told. */
+function withMemory(cache: ReferenceCache | undefined): ReferenceCache {
+  const memory = memoryReferenceCache();
+  return {
+    get: async (key) => (await memory.get(key)) ?? (await cache?.get(key).catch(() => undefined)),
+    put: async (key, values) => {
+      const isKept = await cache?.put(key, values).then(
+        () => true,
+        () => false,
+      );
+      if (!isKept) await memory.put(key, values);
     },
   };
-  return kept;
 }
 
 /** Takes the lock that this tab then holds for as long as it lives. A page that was just reloaded frees its own late. */

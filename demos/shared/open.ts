@@ -4,18 +4,19 @@
 import { proxy, type Remote, wrap } from 'comlink';
 import { showNoAdapter } from './adapter.ts';
 import { byId, setText } from './dom.ts';
+import { messageOf } from './message-of.ts';
+import { ended, type JobWorker, startWorker } from './worker.ts';
 
 const HOW_TO_GET_WEBGPU =
   'This page computes on your graphics card through WebGPU, and this browser offers none. Open it in a current Chrome or ' +
   'Edge, in Safari 26 or in Firefox 141 or later; if you are in one of these, turn on hardware acceleration in its ' +
   'settings, update the graphics driver, and reload.';
+/** Said when the worker has ended. */
+export const LOST =
+  'The browser has ended the part of this page that computes, and with it what was not kept. Reload the page: a run that was ' +
+  'kept can be resumed from its last checkpoint.';
 const HOW_TO_BE_SECURE =
   'Browsers give WebGPU to secure pages only. Open this page over https, or from localhost, and reload.';
-
-/** What a worker offers at first: a job, of which something is known when it is opened. */
-export interface JobWorker<Job, Update> {
-  open(listener: (update: Update) => void): Promise<Job>;
-}
 
 /** Where problems are told. */
 interface Says {
@@ -23,11 +24,15 @@ interface Says {
   complain(text: string): void;
 }
 
-/** The job of the worker beside the page; undefined where there is no WebGPU or it could not be loaded, which is then told. */
+/**
+ * The job of the worker beside the page; undefined where there is no WebGPU or it could not be loaded, which is then told.
+ * `onEnd` hears that the worker has ended, which only the browser or a person at its tools can bring about.
+ */
 export async function openJob<Job extends object, Update>(
   name: string,
   listener: (update: Update) => void,
   progress: Says,
+  onEnd: () => void,
 ): Promise<Remote<Job> | undefined> {
   const missing = (text: string) => {
     setText(byId('missing-text', HTMLElement), text);
@@ -38,18 +43,17 @@ export async function openJob<Job extends object, Update>(
   };
   if (!window.isSecureContext) return missing(HOW_TO_BE_SECURE);
   if (!navigator.gpu) return missing(HOW_TO_GET_WEBGPU);
-  const worker = new Worker(new URL('worker.js', document.baseURI), { type: 'module', name });
+  const worker = startWorker(name);
   worker.addEventListener('error', (event) => progress.complain(`The worker has failed: ${event.message}`));
   try {
-    const opened = wrap<JobWorker<Job, Update>>(worker).open(proxy(listener) as never);
-    return (await opened) as unknown as Remote<Job>;
+    const remote = wrap<JobWorker<Job, Update>>(worker);
+    const lock = `webalign-worker ${crypto.randomUUID()}`;
+    await remote.live(lock);
+    void ended(lock).then(onEnd);
+    return (await remote.open(document.baseURI, proxy(listener) as never)) as unknown as Remote<Job>;
   } catch (error) {
     if (error instanceof Error && error.name === 'NoAdapterError') return missing(HOW_TO_GET_WEBGPU);
     progress.complain(`The page could not be loaded: ${messageOf(error)}`);
     return undefined;
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

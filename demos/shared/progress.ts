@@ -19,7 +19,7 @@ export class Progress<Phase extends string> {
 
   /** `sentence` says what a phase is; `stages` are the phases that count something else than steps. */
   constructor(
-    private readonly sentence: (update: PhaseUpdate<Phase | CommonPhase>, durable: boolean) => string,
+    private readonly sentence: (update: PhaseUpdate<Phase | CommonPhase>) => string,
     private readonly stages: readonly Phase[],
   ) {}
 
@@ -40,11 +40,11 @@ export class Progress<Phase extends string> {
     this.status.dataset.kind = 'problem';
   }
 
-  enter(update: PhaseUpdate<Phase | CommonPhase>, durable: boolean): void {
+  enter(update: PhaseUpdate<Phase | CommonPhase>): void {
     const { phase, step, totalSteps } = update;
     const isStage = (this.stages as readonly string[]).includes(phase);
     if (!isStage && phase !== 'training' && phase !== 'pausing') this.notice = '';
-    this.say(this.sentence(update, durable));
+    this.say(this.sentence(update));
     this.tile('step', totalSteps > 0 ? `${step} of ${totalSteps}` : '–');
     if (phase !== 'training') this.tile('left', '–');
     if (phase === 'idle') for (const name of TILES) this.tile(name, '–');
@@ -80,14 +80,12 @@ export class Progress<Phase extends string> {
 }
 
 /** What is said of phases that every run has. */
-export function commonSentence(update: PhaseUpdate<CommonPhase>, durable: boolean): string {
-  const { phase, step, totalSteps, startedAt } = update;
-  const keeping = durable
-    ? 'It is kept in this browser, also when you close the tab.'
-    : 'It is kept as long as this tab is open.';
+export function commonSentence(update: PhaseUpdate<CommonPhase>): string {
+  const { phase, step, totalSteps, startedAt, unkept } = update;
+  const keeping = unkept || 'It is kept in this browser, also when you close the tab.';
   switch (phase) {
     case 'idle':
-      return durable ? 'Ready.' : 'Ready. This browser keeps nothing for this tab, so a run ends with it.';
+      return `Ready. ${unkept}`.trimEnd();
     case 'kept': {
       const date = new Date(startedAt);
       const when = date.toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
@@ -104,7 +102,7 @@ export function commonSentence(update: PhaseUpdate<CommonPhase>, durable: boolea
       if (step === 0) return 'Paused before the first step.';
       return `Paused at step ${step} of ${totalSteps}. ${keeping}`;
     case 'done':
-      return `Done after ${step} steps. Compare the stories below, and take the adapter with you.`;
+      return `Done after ${step} steps. Compare the stories below, and take the adapter with you. ${unkept}`.trimEnd();
     case 'failed':
       return 'The run has ended early.';
   }

@@ -5,6 +5,7 @@
 import { type AdapterFiles, DeviceLostError, type TrainEvent, writeAdapter } from '../../src/index.ts';
 import type { Host, Trains } from './host.ts';
 import { type Kept, readState } from './kept.ts';
+import { messageOf } from './message-of.ts';
 
 /** Devices that may be lost in a row without a step of progress. */
 const MOST_LOSSES = 3;
@@ -19,6 +20,8 @@ export interface PhaseUpdate<Phase> {
   step: number;
   totalSteps: number;
   startedAt: number;
+  /** Why the run ends with its tab, in sentences; empty where it does not. */
+  unkept: string;
 }
 
 /** What every run tells. `notice`: a sentence that a person should read. */
@@ -152,7 +155,8 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
   protected enter(phase: Phase | CommonPhase): void {
     this.phase = phase;
     const { startedAt = 0, totalSteps = 0 } = this.record ?? {};
-    this.tellAll({ type: 'phase', phase, step: this.step, totalSteps, startedAt });
+    const { unkept } = this.kept;
+    this.tellAll({ type: 'phase', phase, step: this.step, totalSteps, startedAt, unkept });
   }
 
   protected refuseWhileRunning(): void {
@@ -197,6 +201,6 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
 
   private fail(error: unknown): void {
     this.enter('failed');
-    this.tellAll({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+    this.tellAll({ type: 'failed', message: messageOf(error) });
   }
 }

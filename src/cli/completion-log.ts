@@ -2,9 +2,9 @@
  * `completions.jsonl` of a run: a line for each completion that the policy wrote to learn from, with what it earned (TRL's
  * `log_completions`). Written as batches come; on resuming, lines of steps that will be taken again are dropped first.
  */
-import { appendFile, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { folderFiles, writeFiles } from '../node/folder.ts';
+import { addToFile, folderFiles, writeFiles } from '../node/folder.ts';
 import type { TrainEvent } from '../train/events.ts';
 import { COMPLETION_LOG } from './run-folder.ts';
 
@@ -16,7 +16,8 @@ export class CompletionLog {
   /** Keeps an event's completions, where it has any. */
   async see(event: TrainEvent): Promise<void> {
     if (event.type === 'start') await this.keepUntil(event.resumedFrom ?? 0);
-    if (event.type === 'rollout') await appendFile(join(this.folder, COMPLETION_LOG), linesOf(event));
+    if (event.type !== 'rollout') return;
+    await addToFile(join(this.folder, COMPLETION_LOG), new TextEncoder().encode(linesOf(event)));
   }
 
   private async keepUntil(step: number): Promise<void> {

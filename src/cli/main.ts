@@ -9,17 +9,21 @@ import { packageVersion } from './package.ts';
 import { runProgram } from './program.ts';
 
 const stop = new AbortController();
-const interrupted = () => {
-  process.emit('SIGINT', 'SIGINT');
-  return stop.signal.reason;
-};
-guardStrangers({ interrupted });
-for (const signal of ['SIGINT', 'SIGTERM'] as const satisfies StopSignal[]) {
-  process.on(signal, () => {
-    if (stop.signal.aborted) process.exit(EXIT[signal]);
-    stop.abort(new InterruptedError(signal));
-  });
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const satisfies StopSignal[];
+
+function stopOn(signal: StopSignal): void {
+  // The next one is the system's to handle: it ends the process at once, even where a read hangs. `process.exit` would wait
+  // for that read.
+  for (const each of SIGNALS) process.off(each, stopOn);
+  stop.abort(new InterruptedError(signal));
 }
+for (const signal of SIGNALS) process.on(signal, stopOn);
+guardStrangers({
+  interrupted: () => {
+    stopOn('SIGINT');
+    return stop.signal.reason;
+  },
+});
 
 // Whoever reads may have read enough, as `head` does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) =>

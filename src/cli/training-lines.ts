@@ -23,6 +23,7 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
   },
   writing: ({ tokens, mostTokens }, _, to) => to.glimpse('Writing', tokens, mostTokens, 'tokens at most'),
   step: (event, _, to) => to.progress('Training', event.step, event.totalSteps, stepDetails(event)),
+  notice: ({ text }, _, to) => to.info(text),
   evaluate: ({ step, metrics }, _, to) =>
     to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
 };

@@ -12,6 +12,8 @@ import type { OpenChoice, Trial } from './variants.ts';
 export interface TuningStore {
   read(): Promise<Uint8Array | undefined>;
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Does work that reads and then writes while no other process does; left out where there are no others. */
+  alone?<T>(work: () => Promise<T>): Promise<T>;
 }
 
 export interface Tuning {
@@ -186,13 +188,20 @@ export class Tuner {
     return {};
   }
 
-  private async keep(memory: ReadonlyMap<string, string>): Promise<void> {
-    const { [this.device]: _, ...others } = await this.kept();
-    const all = [...Object.entries(others), [this.device, Object.fromEntries(memory)]].slice(-MOST_DEVICES);
+  private keep(memory: ReadonlyMap<string, string>): Promise<void> {
+    const { store } = this.tuning;
+    const add = () => this.addTo(store, memory);
+    return store.alone ? store.alone(add) : add();
+  }
+
+  private async addTo(store: TuningStore, memory: ReadonlyMap<string, string>): Promise<void> {
+    // Another process may have measured other classes meanwhile.
+    const { [this.device]: known, ...others } = await this.kept();
+    const all = [...Object.entries(others), [this.device, { ...known, ...Object.fromEntries(memory) }]].slice(
+      -MOST_DEVICES,
+    );
     try {
-      await this.tuning.store.write(
-        new TextEncoder().encode(`${JSON.stringify(Object.fromEntries(all), null, 1)}\n`),
-      );
+      await store.write(new TextEncoder().encode(`${JSON.stringify(Object.fromEntries(all), null, 1)}\n`));
     } catch (error) {
       this.notices.push(`What was measured cannot be kept, and the next run measures again: ${error}`);
     }

@@ -77,6 +77,7 @@ export function listed(names: readonly (string | number)[], limit = 8, separator
 
 /** What another library or the platform said, as the end of a sentence: without its own full stop. */
 export function reason(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  // A browser's QuotaExceededError has a name and no message.
+  const text = error instanceof Error ? error.message || error.name : String(error);
   return printable(text.slice(0, 1000).replace(/\s+/g, ' ').replace(/\.+$/, ''), 200);
 }

@@ -1,9 +1,10 @@
 /**
  * Where this user's caches lie: unpacked software, measurements. What is there may be deleted at any time and comes again.
  */
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeFolder } from './temporary.ts';
 
 /** `$XDG_CACHE_HOME/webalign`, `~/.cache/webalign`, or a folder of this user's in the one for temporary files. */
 export async function cacheFolder(purpose: string): Promise<string> {
@@ -11,7 +12,7 @@ export async function cacheFolder(purpose: string): Promise<string> {
   const user = process.getuid?.() ?? 0;
   for (const folder of [join(caches, 'webalign'), join(tmpdir(), `webalign-${user}`)]) {
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder, 0o700);
       const { uid, mode } = await stat(folder);
       // Code is loaded from here, so nobody else may write to it.
       if (uid === user && (mode & 0o022) === 0) return folder;

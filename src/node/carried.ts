@@ -5,13 +5,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createBrotliDecompress } from 'node:zlib';
 import { extract } from 'tar-fs';
 import { cacheFolder } from './cache-folder.ts';
+import { makeFolder } from './temporary.ts';
 
 const PACKAGE = '@sparticuz/chromium';
 
@@ -33,7 +34,7 @@ export async function carried(name: keyof typeof CONTENTS): Promise<string> {
   if (await isFolder(folder)) return folder;
 
   const partial = `${folder}.${randomUUID()}`;
-  await mkdir(partial, { recursive: true });
+  await makeFolder(partial);
   try {
     for (const archive of CONTENTS[name]) await unpack(join(root, 'bin', archive), partial);
     if (name === 'chromium')

@@ -2,7 +2,7 @@
  * Folders on disk: reading a model or adapter, and writing so that a file is either the old one or the new one,
  * whatever happens in between. The only place that touches the file system.
  */
-import { open, readdir, rename, stat } from 'node:fs/promises';
+import { appendFile, open, readdir, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type ByteSource, byteSource, readAll } from '../io/byte-source.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
@@ -92,11 +92,21 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array): Promise<
       await rename(temporary, path);
     });
   } catch (cause) {
-    throw new InputError(path, `cannot be written: ${reason(cause)}`, 'Check the folder and its free space', {
-      cause,
-    });
+    throw cannotWrite(path, cause);
   }
   await syncFolder(folder);
+}
+
+/** Adds bytes to the end of a file. Throws {@link InputError}. */
+export async function addToFile(path: string, bytes: Uint8Array): Promise<void> {
+  await appendFile(path, bytes).catch((cause) => {
+    throw cannotWrite(path, cause);
+  });
+}
+
+function cannotWrite(path: string, cause: unknown): InputError {
+  const wayOut = 'Check the folder and its free space';
+  return new InputError(path, `cannot be written: ${reason(cause)}`, wayOut, { cause });
 }
 
 /** Writes several files into `dir`, each atomically, in order. */

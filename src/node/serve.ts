@@ -1,6 +1,6 @@
 /**
  * A file server for tests and pages on this machine: folders, read only, over http on 127.0.0.1, which browsers count as
- * a secure context and so give `navigator.gpu`. It never keeps a process alive, and never answers with a file outside
+ * a secure context and so give `navigator.gpu`. Only its own pages may frame them. It never keeps a process alive, and never answers with a file outside
  * its folders.
  */
 
@@ -41,6 +41,9 @@ export async function serve(folders: Record<string, string>): Promise<Server> {
     }
     const type = isIndex ? TYPES['.html'] : own(TYPES, extname(path ?? ''));
     response.writeHead(200, {
+      // What a page cannot say of itself in a `<meta>`.
+      'content-security-policy': "frame-ancestors 'self'",
+      'x-content-type-options': 'nosniff',
       'content-type': type ?? 'application/octet-stream',
       'cache-control': 'no-store',
     });

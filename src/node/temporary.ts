@@ -48,18 +48,18 @@ async function isLeft(file: string, tag: string): Promise<boolean> {
  * Makes a folder and those above it; returns the topmost that it made, `undefined` where all were there. Node's own
  * `recursive` never ends below `/proc`, where a folder is there and nothing can be made in it.
  */
-export async function makeFolder(path: string): Promise<string | undefined> {
-  const made = await makeOne(path).catch(async (error: NodeJS.ErrnoException) => {
+export async function makeFolder(path: string, mode = 0o777): Promise<string | undefined> {
+  const made = await makeOne(path, mode).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT' || dirname(path) === path) throw error;
-    const above = await makeFolder(dirname(path));
-    return { top: above, isNew: await makeOne(path).then(({ isNew }) => isNew) };
+    const top = await makeFolder(dirname(path), mode);
+    return { top, ...(await makeOne(path, mode)) };
   });
   return made.top ?? (made.isNew ? path : undefined);
 }
 
-async function makeOne(path: string): Promise<{ top?: string | undefined; isNew: boolean }> {
+async function makeOne(path: string, mode: number): Promise<{ top?: string; isNew: boolean }> {
   try {
-    await mkdir(path);
+    await mkdir(path, { mode });
     return { isNew: true };
   } catch (error) {
     if ((await stat(path).catch(() => undefined))?.isDirectory()) return { isNew: false };

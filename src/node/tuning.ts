@@ -7,19 +7,32 @@ import { join } from 'node:path';
 import type { Tuning } from '../gpu/tuner.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { fileCheckpointStore } from './folder.ts';
+import { Lock } from './lock.ts';
 
 const FILE = 'kernels.json';
+/** Another process adds its measurements within milliseconds. */
+const PATIENCE_MS = 2000;
 
 const require = createRequire(import.meta.url);
 
 /** Measurements of this machine, for these versions of Dawn and of this package. */
 export function nodeTuning(): Tuning {
-  const file = async () => fileCheckpointStore(join(await cacheFolder('keep measurements in'), FILE));
+  const path = async () => join(await cacheFolder('keep measurements in'), FILE);
   const versions = ['webgpu', 'webalign'].map(
     (name) => `${name} ${(require(`${name}/package.json`) as { version: string }).version}`,
   );
   return {
-    store: { read: async () => (await file()).read(), write: async (bytes) => (await file()).write(bytes) },
+    store: {
+      read: async () => fileCheckpointStore(await path()).read(),
+      write: async (bytes) => fileCheckpointStore(await path()).write(bytes),
+      alone: async (work) => {
+        const lock = await path()
+          .then((file) => Lock.await(`${file}.lock`, PATIENCE_MS))
+          .catch(() => undefined);
+        // Without a lock another process's measurement may be lost, which is then taken again.
+        return work().finally(() => (lock instanceof Lock ? lock.release() : undefined));
+      },
+    },
     versions: versions.join(', '),
   };
 }

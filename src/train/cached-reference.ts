@@ -4,6 +4,7 @@
  */
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
+import { reason } from '../io/errors.ts';
 import { contentHash } from '../io/hash.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
@@ -42,7 +43,15 @@ export class CachedReference implements Reference {
     const key = await this.keyOf(examples);
     const lengths = examples.map(({ completions }) => completions.reduce((n, { length }) => n + length, 0));
     const wanted = lengths.reduce((a, b) => a + b, 0);
-    let all = await cache?.get(key);
+    let all: Float32Array | undefined;
+    try {
+      all = await cache?.get(key);
+    } catch (error) {
+      yield {
+        type: 'notice',
+        text: `The cached reference cannot be read and is computed again: ${reason(error)}.`,
+      };
+    }
     const cached = all?.length === wanted;
     if (cached) yield { type: 'reference', done: total, total, cached };
     else {
@@ -54,7 +63,12 @@ export class CachedReference implements Reference {
         filled += values.length;
         yield { type: 'reference', done: Math.min(start + batchSize, total), total, cached };
       }
-      await cache?.put(key, all);
+      try {
+        await cache?.put(key, all);
+      } catch (error) {
+        const text = `The reference cannot be kept, and the next run computes it again: ${reason(error)}.`;
+        yield { type: 'notice', text };
+      }
     }
     let at = 0;
     for (const [i, example] of examples.entries()) {

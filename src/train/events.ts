@@ -55,6 +55,8 @@ export type TrainEvent =
   /** A batch of completions with what they earned, before the step learns from them. */
   | ({ type: 'rollout'; step: number } & RolloutReport)
   | { type: 'checkpoint'; step: number }
+  /** Something went wrong that the run can do without; a sentence for a person. */
+  | { type: 'notice'; text: string }
   /** The last event. `completed` is false where a signal stopped the run. */
   | {
       type: 'end';

@@ -100,12 +100,16 @@ describe('the demo page', function () {
     expect(demo.sent()).to.deep.equal([]);
   });
 
-  it('pauses, outlives its tab and its device, and ends with the same adapter', async () => {
+  it('pauses, outlives its worker, its tab and its device, and ends with the same adapter', async () => {
     await demo.start(SETTINGS);
     await demo.status('Training');
     await demo.step(2);
     await demo.press('Pause');
     await demo.status('Paused at step');
+    await demo.endWorker();
+    await demo.page.waitForFunction(() => document.getElementById('status')?.dataset.kind === 'problem');
+    expect(await demo.text('status')).to.match(/^The browser has ended the part .*Reload the page/);
+    expect(await demo.page.locator('[aria-disabled=false]').count(), 'buttons that do something').to.equal(0);
     await demo.page.reload();
     await demo.status('is kept in this browser');
     demo.requests.length = 0;
@@ -118,20 +122,31 @@ describe('the demo page', function () {
     expect(demo.sent()).to.deep.equal([]);
   });
 
-  it('stops early with what was learnt, and forgets on demand', async () => {
-    await demo.start(SETTINGS);
-    await demo.status('Training');
-    await demo.step(1);
-    await demo.press('Stop');
-    await demo.status('Done after');
-    expect(Object.keys(await demo.adapter())).to.have.members([
-      'adapter_config.json',
-      'adapter_model.safetensors',
-    ]);
+  it('forgets on demand', async () => {
     await demo.page.reload();
     await demo.status('is kept in this browser');
     await demo.press('Discard');
     await demo.status('Ready');
+    await demo.page.reload();
+    await demo.status('Ready');
+  });
+
+  it('goes on where the storage is full, says so, and stops early with what was learnt', async () => {
+    await demo.quota(1000);
+    await demo.start(SETTINGS);
+    await demo.status('no more room');
+    await demo.status('Training');
+    await demo.step(1);
+    await demo.press('Stop');
+    await demo.status('Done after');
+    expect(await demo.text('status'))
+      .to.include('no more room')
+      .and.include('Download the adapter');
+    expect(Object.keys(await demo.adapter())).to.have.members([
+      'adapter_config.json',
+      'adapter_model.safetensors',
+    ]);
+    await demo.quota();
     await demo.page.reload();
     await demo.status('Ready');
   });

@@ -7,16 +7,34 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { unzipSync } from 'fflate';
-import type { Browser, BrowserContext, Page } from 'playwright';
+import type { Browser, BrowserContext, CDPSession, Page } from 'playwright';
 import { launchChromium, type Server, serve } from '../../src/testing.ts';
 import { cpuTimes, recordLongTasks, takeLongTasks } from './main-thread.ts';
 
 /** Milliseconds that a task of the main thread may take. */
 const LONGEST = 100;
 
+declare global {
+  interface Window {
+    startedWorkers: Worker[];
+  }
+}
+
+/** In the page: keeps every worker that it starts at hand. */
+function rememberWorkers(): void {
+  window.startedWorkers = [];
+  window.Worker = class extends Worker {
+    constructor(...given: ConstructorParameters<typeof Worker>) {
+      super(...given);
+      window.startedWorkers.push(this);
+    }
+  };
+}
+
 export class DemoPage {
   readonly errors: string[] = [];
   readonly requests: string[] = [];
+  private devTools: CDPSession | undefined;
 
   private constructor(
     readonly browser: Browser,
@@ -50,6 +68,7 @@ export class DemoPage {
     const server = await serve({ '/': 'dist/demos', '/align/data/': folder });
     const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 1000 } });
     await context.addInitScript(recordLongTasks);
+    await context.addInitScript(rememberWorkers);
     const demo = new DemoPage(browser, server, context, await context.newPage(), folder, name);
     await demo.page.goto(`${server.url}/${name}/`);
     return demo;
@@ -116,9 +135,25 @@ export class DemoPage {
     return this.requests.filter((url) => /^https?:/.test(url));
   }
 
+  /** Ends the page's worker, as a browser does that needs its memory. */
+  async endWorker(): Promise<void> {
+    await this.page.evaluate(() => {
+      for (const worker of window.startedWorkers) worker.terminate();
+    });
+  }
+
+  /** Gives the page's origin so many bytes of storage; all that the browser has, without a number. */
+  async quota(bytes?: number): Promise<void> {
+    // It lasts as long as the session.
+    this.devTools ??= await this.context.newCDPSession(this.page);
+    const size = bytes === undefined ? {} : { quotaSize: bytes };
+    await this.devTools.send('Storage.overrideQuotaForOrigin', { origin: this.server.url, ...size });
+  }
+
   /** Loses the worker's device as soon as it is used again. */
   async loseDevice(): Promise<void> {
-    const worker = this.page.workers().find((each) => each.url().endsWith('worker.js'));
+    // Another one, of a frame, may run what a person has typed.
+    const worker = this.page.workers().find((each) => !each.url().startsWith('blob:null'));
     await worker!.evaluate(() => {
       const { createCommandEncoder } = GPUDevice.prototype;
       GPUDevice.prototype.createCommandEncoder = function (...given) {

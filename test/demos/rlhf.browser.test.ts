@@ -141,7 +141,7 @@ describe('the demo of rewards', function () {
     const verdict = (text: string) => demo.page.locator('#verdict').getByText(text).waitFor();
     /** Waits until so many functions run: one that is busy takes a moment to end. */
     async function judges(count: number): Promise<void> {
-      const running = () => demo.page.workers().filter((each) => each.url().startsWith('blob:')).length;
+      const running = () => demo.page.workers().filter((each) => each.url().startsWith('blob:null')).length;
       for (let tries = 0; tries < 100 && running() !== count; tries++) await demo.page.waitForTimeout(50);
       expect(running()).to.equal(count);
     }

@@ -138,6 +138,26 @@ describe('measuring variants', () => {
     expect([third.chosen(4), third.chosen(100)]).to.deep.equal(['narrow', 'tiled']);
   });
 
+  it('adds to what another process has measured meanwhile, and lets none in between', async () => {
+    let inside = 0;
+    const store = Object.assign(memoryStore(), {
+      async alone<T>(work: () => Promise<T>): Promise<T> {
+        inside++;
+        return work().finally(() => inside--);
+      },
+    });
+    const { write } = store;
+    store.write = async (bytes) => {
+      expect(inside).to.equal(1);
+      await write.call(store, bytes);
+    };
+    const [first, second] = [await setUp({ store }), await setUp({ store })];
+    await first.plan(4);
+    await second.plan(100);
+    const third = await setUp({ store });
+    expect([third.chosen(4), third.chosen(100)]).to.deep.equal(['narrow', 'tiled']);
+  });
+
   it('measures again on another adapter and with other versions, and forgets neither', async () => {
     const store = memoryStore();
     await (await setUp({ store })).plan(4);

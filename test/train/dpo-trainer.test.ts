@@ -227,6 +227,14 @@ describe('dpo-trainer', () => {
       events.some((event) => event.type === 'reference' && event.cached);
     expect([isCached(computed), isCached(cached)]).to.deep.equal([false, true]);
     expect(cached.bytes).to.deep.equal(computed.bytes);
+    // A cache is something that a run can do without.
+    const broken = () => Promise.reject(Object.assign(new Error(''), { name: 'QuotaExceededError' }));
+    const without = await run(gpu, { model, referenceCache: { get: broken, put: broken } });
+    const notices = without.events.filter((event) => event.type === 'notice').map(({ text }) => text);
+    expect(notices).to.have.length(2);
+    for (const notice of notices)
+      expect(notice).to.match(/^The (cached )?reference .*: QuotaExceededError\.$/);
+    expect(without.bytes).to.deep.equal(computed.bytes);
     model.dispose();
   });
 

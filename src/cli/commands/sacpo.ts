@@ -34,13 +34,14 @@ export const sacpo = command({
     const { dtype, stages: path, out, q, resume, overwrite } = settings;
     checkedScale(q);
     const stageFiles = await readStages(path, (line) => terminal.info(line));
+    // First, so that it is released last: the others lie in it.
+    await using whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
     const folders: RunFolder[] = [];
     await using _ = closing(folders);
     for (const [i, { stage }] of stageFiles.entries()) {
       const path = join(out, `${i + 1}-${stage.name}`);
       folders.push(await openRunFolder(path, { writes: 'adapter', resume, overwrite }));
     }
-    await using whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
     const files = await openModelFiles(settings, terminal, signal);
     const results = await withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {

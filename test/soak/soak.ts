@@ -1,0 +1,136 @@
+/** The soak as a whole: its parts in turn, each with its share of the time, and what came of them as JSON and as a table. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { random } from '../reference/compare.ts';
+import { cycles } from './cycles.ts';
+import { disks, hasDisks } from './disks.ts';
+import { folders } from './folders.ts';
+import { kills } from './kills.ts';
+import type { Part, PartResult } from './part.ts';
+
+export interface SoakOptions {
+  seed: number;
+  minutes: number;
+  /** A few tries of each part, whatever the time. */
+  slice: boolean;
+  /** Parts by name; all where it is left out. */
+  only?: readonly string[] | undefined;
+  bundle: (name: string) => string;
+  /** Where the figures go as JSON, and the page whose table is renewed. */
+  keep?: { json: string; page: string } | undefined;
+  log: (line: string) => void;
+}
+
+export interface SoakResult {
+  parts: Record<string, PartResult>;
+}
+
+const CYCLES = 200;
+/** Shares of the time. */
+const PARTS: readonly { part: Part; share: number; isHere?: () => boolean }[] = [
+  { part: folders, share: 1 },
+  { part: cycles(CYCLES), share: 3, isHere: () => process.platform === 'linux' },
+  { part: disks, share: 2, isHere: hasDisks },
+  { part: kills, share: 6 },
+];
+
+export async function soak({
+  seed,
+  minutes,
+  slice,
+  only,
+  bundle,
+  keep,
+  log,
+}: SoakOptions): Promise<SoakResult> {
+  const start = performance.now();
+  const chosen = PARTS.filter(({ part }) => !only || only.includes(part.name));
+  const parts: Record<string, PartResult> = {};
+  let left = chosen.reduce((sum, { share }) => sum + share, 0);
+  for (const { part, share, isHere } of chosen) {
+    const milliseconds = ((minutes * 60_000 - (performance.now() - start)) * share) / left;
+    left -= share;
+    if (isHere && !isHere()) {
+      log(`${part.name}: left out, this system does not let a program do it`);
+      continue;
+    }
+    parts[part.name] = await runPart(part, { seed, milliseconds, slice, bundle, log });
+    const { tries, failures } = parts[part.name] as PartResult;
+    log(`${part.name}: ${tries} tries, ${failures.length} failures`);
+    for (const failure of failures) log(`  ${failure}`);
+  }
+  const result = { parts };
+  if (keep) await keepResult(keep, result);
+  return result;
+}
+
+async function runPart(
+  part: Part,
+  {
+    seed,
+    milliseconds,
+    slice,
+    bundle,
+    log,
+  }: Pick<SoakOptions, 'seed' | 'slice' | 'bundle' | 'log'> & { milliseconds: number },
+): Promise<PartResult> {
+  const start = performance.now();
+  const wanted = slice ? part.tries.slice : part.tries.whole;
+  const folder = await mkdtemp(join(tmpdir(), `webalign-soak-${part.name}-`));
+  const failures: string[] = [];
+  let tries = 0;
+  let figures: PartResult['figures'] = {};
+  const own = [...part.name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), seed);
+  const begun = await part.begin({ random: random(own), folder, bundle, log });
+  try {
+    while (tries < wanted && (slice || performance.now() - start < milliseconds)) {
+      const done = await begun.attempt();
+      tries += done.tries;
+      failures.push(...done.failures);
+      // What has gone wrong for good goes wrong again and again.
+      if (failures.length > 20) break;
+      if (slice && done.tries === 0) break;
+    }
+    figures = begun.figures();
+  } finally {
+    await begun.end?.();
+    await rm(folder, { recursive: true, force: true });
+  }
+  const seconds = Math.round((performance.now() - start) / 1000);
+  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'an unknown processor'}, Node ${process.version}`;
+  return { what: part.what, seed, machine, wanted, tries, failures, seconds, figures };
+}
+
+/** The table of a result. */
+export function table({ parts }: SoakResult): string {
+  const rows = Object.entries(parts).map(
+    ([name, { what, seed, wanted, tries, failures, seconds, figures }]) => {
+      const told = Object.entries(figures).map(([key, value]) => `${key}: ${value}`);
+      return `| ${name} | ${what} | ${tries} of ${wanted} | ${failures.length} | ${seed} | ${seconds} | ${told.join('; ')} |`;
+    },
+  );
+  return [
+    '| part | a try | tries | failures | seed | seconds | figures |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+    `On ${[...new Set(Object.values(parts).map(({ machine }) => machine))].join('; ')}.`,
+  ].join('\n');
+}
+
+const [BEGIN, END] = ['<!-- figures -->', '<!-- end of figures -->'];
+
+/** Parts that did not run keep their figures. */
+async function keepResult(
+  { json, page }: NonNullable<SoakOptions['keep']>,
+  { parts }: SoakResult,
+): Promise<void> {
+  const before = await readFile(json, 'utf8').catch(() => '{}');
+  const result: SoakResult = { parts: { ...(JSON.parse(before) as Partial<SoakResult>).parts, ...parts } };
+  await writeFile(json, `${JSON.stringify(result, null, 1)}\n`);
+  const text = await readFile(page, 'utf8');
+  const [head, rest = ''] = text.split(BEGIN);
+  const after = rest.split(END)[1] ?? '';
+  await writeFile(page, `${head}${BEGIN}\n${table(result)}\n${END}${after}`);
+}
