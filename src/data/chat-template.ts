@@ -8,6 +8,7 @@ import { Environment } from '@huggingface/jinja';
 import { isOwn, own } from '../base/lookup.ts';
 import { InputError, quote, reason } from '../io/errors.ts';
 import { TemplateBudget } from './template-budget.ts';
+import type { GenerationBlock } from './template-generation.ts';
 import { TemplateInterpreter } from './template-interpreter.ts';
 import { type Program, parseTemplate } from './template-source.ts';
 import { prepare } from './template-tree.ts';
@@ -39,6 +40,12 @@ export interface ChatOptions {
   tools?: readonly unknown[] | null | undefined;
   /** Variables of the template's own, such as `enable_thinking`. */
   chatTemplateKwargs?: Readonly<Record<string, unknown>> | null | undefined;
+}
+
+/** A conversation as text, and the parts of it that the assistant writes: from, up to. */
+export interface MarkedText {
+  text: string;
+  spans: readonly (readonly [start: number, end: number])[];
 }
 
 /** Most characters of a template: the longest in use have 30,000. */
@@ -79,11 +86,42 @@ export class ChatTemplate {
     }
   }
 
+  /** Whether it says by `{% generation %}` what the assistant writes. */
+  get marksGeneration(): boolean {
+    return MARKER.test(this.source);
+  }
+
   /** The conversation as text; {@link InputError} where the template refuses it, or does not come to an end. */
-  render(
+  render(messages: readonly Message[], options: ChatOptions): string {
+    return this.run(messages, options).text;
+  }
+
+  /**
+   * The same, and what of it stands between `{% generation %}` and `{% endgeneration %}`. {@link InputError} also where the
+   * template has none, or has them where it is unknown where their text ends up.
+   */
+  renderMarked(messages: readonly Message[], options: ChatOptions): MarkedText {
+    if (!this.marksGeneration) {
+      const what = 'the chat template does not say what the assistant writes: it has no {% generation %}';
+      throw new InputError(this.name, what, MARK_IT);
+    }
+    const { text, generations } = this.run(messages, options);
+    if (generations.some(({ isHeld }) => isHeld)) {
+      const what =
+        'the chat template has {% generation %} in a macro, a set block or another block of the kind';
+      throw new InputError(
+        this.name,
+        `${what}: where its text ends up is unknown`,
+        'Put it around the output',
+      );
+    }
+    return { text, spans: generations.map(({ start, end }) => [start, end]) };
+  }
+
+  private run(
     messages: readonly Message[],
     { addGenerationPrompt, tools, chatTemplateKwargs }: ChatOptions,
-  ): string {
+  ): { text: string; generations: readonly GenerationBlock[] } {
     if (messages.length === 0) throw this.refused('there is no message', 'Give at least one');
     const kwargs = chatTemplateKwargs ?? {};
     const taken = NOT_VARIABLES.find((name) => isOwn(kwargs, name));
@@ -104,7 +142,9 @@ export class ChatTemplate {
       };
       for (const [name, value] of Object.entries(globals(budget))) environment.setVariable(name, value);
       for (const [name, value] of Object.entries(given)) environment.setVariable(name, fromData(value));
-      return textOf(new TemplateInterpreter(environment, budget).run(this.program));
+      const interpreter = new TemplateInterpreter(environment, budget);
+      const text = textOf(interpreter.run(this.program));
+      return { text, generations: interpreter.generation.blocks };
     } catch (cause) {
       const wayOut = cause instanceof Refusal ? 'Check the roles and their order' : UNSUPPORTED;
       throw this.refused(reason(cause), wayOut, cause);
@@ -118,6 +158,9 @@ export class ChatTemplate {
   }
 }
 
+const MARKER = /\{%[-+]?\s*generation\s*[-+]?%\}/;
+const MARK_IT =
+  'Give the model a chat_template.jinja with {% generation %} and {% endgeneration %} around what an assistant writes, its end token included';
 const UNSUPPORTED = 'It may use what is not supported of Jinja: give the model a simpler chat_template.jinja';
 
 /** What a template itself says against messages. */

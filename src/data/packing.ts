@@ -20,9 +20,8 @@ export type ColumnSpecs = Readonly<Record<string, ColumnSpec>>;
 export type Columns = Readonly<Record<string, ArrayLike<number>>>;
 
 /** What an example looks like to those who only count. */
-export interface ExampleShape {
+export interface ExampleShape extends Pick<TokenizedExample, 'targets' | 'columns'> {
   readonly completions: readonly { readonly length: number }[];
-  readonly columns?: Columns;
 }
 
 /** Token ids of one preference pair. The prompt is not empty, nor is a completion. */
@@ -32,13 +31,12 @@ export interface TokenizedPair {
   rejected: number[];
 }
 
-/**
- * Token ids of what a step learns from: a prompt and the completions that follow it, of a pair the chosen one first. Only where
- * ends are scored may the prompt be empty.
- */
+/** What a step learns from: a prompt, empty only where ends are scored, and its completions, of a pair the chosen one first. */
 export interface TokenizedExample {
   prompt: number[];
   completions: number[][];
+  /** Of each completion the places of the tokens that are predicted, in their order; all where it is left out. */
+  targets?: readonly (readonly number[])[];
   /** Numbers that the loss reads beside the tokens, by name. */
   columns?: Columns;
 }
@@ -126,7 +124,8 @@ export function packExamples(
   const targets: number[] = [];
   const sequenceOffsets = [0];
   const { inputOf, addRows, needsPrompt } = scoredKind(scored);
-  for (const { prompt, completions } of examples) {
+  for (const { prompt, completions, targets: learned } of examples) {
+    if (learned && scored !== 'targets') throw new RangeError('targets are named, and others are scored');
     if (prompt.length === 0 && needsPrompt)
       throw new RangeError('a prompt needs at least one token: the first target has no predictor');
     const inputs = completions.map(inputOf);
@@ -146,7 +145,7 @@ export function packExamples(
         positions.push(prompt.length + place);
         spans.push(prefixStart, prefixEnd, start, start + input.length);
       });
-      addRows({ completion, start, prefixEnd }, rows, targets);
+      addRows({ completion, start, prefixEnd, targets: learned?.[index] }, rows, targets);
       sequenceOffsets.push(rows.length);
     });
   }
@@ -166,6 +165,8 @@ interface PlacedCompletion {
   completion: readonly number[];
   start: number;
   prefixEnd: number;
+  /** The places to score; all where it is undefined. */
+  targets?: readonly number[] | undefined;
 }
 
 interface ScoredKind {
@@ -183,11 +184,11 @@ const SCORED: Readonly<Record<ScoredRows & string, ScoredKind>> = {
     needsPrompt: true,
     rowsOf: (length) => length,
     inputOf: (completion) => completion.slice(0, -1),
-    addRows({ completion, start, prefixEnd }, rows, targets) {
-      completion.forEach((id, place) => {
+    addRows({ completion, start, prefixEnd, targets: places = completion.keys() }, rows, targets) {
+      for (const place of places) {
         rows.push(place === 0 ? prefixEnd - 1 : start + place - 1);
-        targets.push(id);
-      });
+        targets.push(completion[place] as number);
+      }
     },
   },
   ends: {
@@ -223,8 +224,8 @@ function openStates(most: number): ScoredKind {
   };
 }
 
-/** Scored rows of a completion of so many tokens. */
-export function scoredLength(length: number, rows: ScoredRows): number {
+/** Scored rows of a completion of so many targets. */
+function scoredLength(length: number, rows: ScoredRows): number {
   return scoredKind(rows).rowsOf(length);
 }
 
@@ -232,9 +233,13 @@ export function scoredLength(length: number, rows: ScoredRows): number {
 const LENGTHS: Readonly<Record<ColumnScope, (example: ExampleShape, rows: ScoredRows) => number>> = {
   example: () => 1,
   sequence: ({ completions }) => completions.length,
-  row: ({ completions }, rows) =>
-    completions.reduce((sum, { length }) => sum + scoredLength(length, rows), 0),
+  row: (example, rows) => scoredLengths(example, rows).reduce((sum, length) => sum + length, 0),
 };
+
+/** Scored rows of each of its completions. */
+export function scoredLengths({ completions, targets }: ExampleShape, rows: ScoredRows): number[] {
+  return completions.map(({ length }, i) => scoredLength(targets?.[i]?.length ?? length, rows));
+}
 
 /** How many numbers a column of an example has. */
 export function columnLength(

@@ -6,9 +6,10 @@ import { type Environment, Interpreter } from '@huggingface/jinja';
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
 import { FILTERS } from './template-filters.ts';
+import { GenerationTracker } from './template-generation.ts';
 import { attribute, item } from './template-members.ts';
 import { COMPARISONS, OPERATORS, signed } from './template-operators.ts';
-import { CHAINS } from './template-source.ts';
+import { CHAINS, GENERATION } from './template-source.ts';
 import { TESTS } from './template-tests.ts';
 import { held, nameOfFilter, node, type Syntax, syntaxOf, withFilter } from './template-tree.ts';
 import {
@@ -58,10 +59,15 @@ export class TemplateInterpreter extends Interpreter {
   readonly budget: TemplateBudget;
   /** Of the loops that run, the innermost last. */
   readonly loops: Loop[] = [];
+  readonly generation = new GenerationTracker();
 
   constructor(environment: Environment, budget: TemplateBudget) {
     super(environment);
     this.budget = budget;
+    environment.setVariable(
+      GENERATION,
+      callable((_, scope) => this.generation.mark(scope)),
+    );
   }
 
   override evaluate(each: Node | undefined, environment: Environment): Value {
@@ -190,10 +196,13 @@ const unary: Evaluate = (self, syntax, environment) => {
 /** A text of statements, which a `break` or `continue` leaves with what there is. */
 function bodyText(self: TemplateInterpreter, { body = [] }: Syntax, environment: Environment): string {
   let made = '';
+  const { generation } = self;
+  const from = generation.written;
   try {
     for (const each of body) {
       const value = self.evaluate(each, environment);
       if (value.type === 'StringValue') made += textOf(value);
+      generation.written = from + made.length;
     }
   } catch (error) {
     if (error instanceof Leave) error.text = made + error.text;
@@ -249,7 +258,7 @@ const macro: Evaluate = (self, syntax, environment) => {
     const inner = new (environment.constructor as new (parent: Environment) => Environment)(environment);
     const caller = scope.variables.get('caller');
     if (caller) inner.setVariable('caller', caller);
-    return call(args, inner);
+    return self.generation.holding(() => call(args, inner));
   };
   environment.setVariable(name, callable(seen));
   return made;
@@ -280,11 +289,12 @@ const identifier: Evaluate = (self, syntax, environment) => {
 const CORRECTED: Readonly<Record<string, Evaluate>> = {
   Held: (_, syntax) => syntax.held as Value,
   Output: (self, { inner }, environment) => {
-    const made = text(str(self.evaluate(inner, environment), self.budget));
+    const made = self.generation.holding(() => text(str(self.evaluate(inner, environment), self.budget)));
     self.budget.weigh(made);
     return made;
   },
   Body: (self, syntax, environment) => text(bodyText(self, syntax, environment)),
+  Set: (self, syntax, environment) => self.generation.holding(() => self.library(syntax, environment)),
   For: loop,
   LoopBody: loopBody,
   Items: items,

@@ -13,6 +13,15 @@ export type Program = ReturnType<typeof parse>;
 /** Comparison operators by the bracket that they stand in: `a < b < c` is a chain, `(a < b) < c` is not. */
 export const CHAINS = new WeakMap<object, number>();
 
+/** What `{% generation %}` calls. No template can write such a name. */
+export const GENERATION = 'generation block';
+const GENERATION_TAGS: Readonly<Record<string, string>> = {
+  generation: 'call generation()',
+  endgeneration: 'endcall',
+};
+/** Tags of calls, by what ends them. */
+const CALL_ENDS: Readonly<Record<string, string>> = { call: 'endcall', generation: 'endgeneration' };
+
 const TAG = /\{[{%#]/g;
 const CLOSING: Readonly<Record<string, string>> = { '{{': '}}', '{%': '%}', '{#': '#}' };
 const RAW = /\{%[-+]?\s*raw\s*(-?)%\}/y;
@@ -38,6 +47,8 @@ class Lexer {
   private at = 0;
   /** Whether the text that comes next begins a line, for `lstrip_blocks`. */
   private startsLine = true;
+  /** The ends that open calls wait for. */
+  private readonly calls: string[] = [];
 
   constructor(source: string) {
     const lines = source.replace(/\r\n?/g, '\n');
@@ -140,14 +151,25 @@ class Lexer {
         parts.push(operator);
       } else if (word !== undefined) parts.push(word);
     }
-    const tokens = tokenize(`${opening} ${parts.join(' ')} ${closing}`);
+    const written = parts.join(' ');
+    const marker = opening === '{%' ? own(GENERATION_TAGS, written) : undefined;
+    if (opening === '{%') this.pairCalls(parts[0] ?? '');
+    const tokens = tokenize(`${opening} ${marker ?? written} ${closing}`);
     const [nextString, nextNumber] = [strings.values(), numbers.values()];
     for (const token of tokens) {
+      if (marker && token.value === 'generation') token.value = GENERATION;
       if (token.type === 'StringLiteral') token.value = nextString.next().value as string;
       if (token.type === 'NumericLiteral') token.value = nextNumber.next().value as string;
     }
     markChains(tokens);
     yield* tokens;
+  }
+
+  private pairCalls(tag: string): void {
+    const end = own(CALL_ENDS, tag);
+    if (end !== undefined) this.calls.push(end);
+    else if (Object.values(CALL_ENDS).includes(tag) && this.calls.pop() !== tag)
+      throw new Error(`unexpected "${tag}"`);
   }
 
   private part(): Partial<Record<string, string>> {

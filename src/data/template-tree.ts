@@ -57,7 +57,7 @@ const STATEMENTS = [
 
 /** Makes the tree ready. */
 export function prepare(program: Program): Program {
-  program.body = bodyOf(program.body);
+  program.body = [node({ type: 'Body', body: bodyOf(program.body) })];
   return program;
 }
 

@@ -139,7 +139,7 @@ export function encodeWithEos(text: string, tokenizer: Tokenizer): number[] {
 }
 
 /** Tokens that both lists begin with. */
-function commonPrefix(a: readonly number[], b: readonly number[]): number {
+export function commonPrefix(a: readonly number[], b: readonly number[]): number {
   let length = 0;
   while (length < a.length && length < b.length && a[length] === b[length]) length++;
   return length;

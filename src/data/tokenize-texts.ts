@@ -16,11 +16,14 @@ import {
   tokenizeCompletions,
   whereOf,
 } from './tokenize-completions.ts';
+import { tokenizeTurns } from './tokenize-turns.ts';
 import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
 export interface TokenizeTextOptions extends TokenizeOptions {
   /** Whether prompts are not learned; null or undefined: they are not, where there are any. */
   completionOnlyLoss?: boolean | null;
+  /** Whether of conversations only what the assistant writes is learned, by the template's `{% generation %}`. */
+  assistantOnlyLoss?: boolean;
 }
 
 /** The texts in the order of `rows`, and what a person should know about them, a line each. */
@@ -31,6 +34,7 @@ export function tokenizeTexts(
 ): { examples: TokenizedExample[]; notices: string[] } {
   const { maxLength = Number.POSITIVE_INFINITY, vocabSize = Number.POSITIVE_INFINITY } = options;
   const { completionOnlyLoss } = options;
+  if (options.assistantOnlyLoss) return tokenizeTurns(rows, tokenizer, options);
   const prompted = rows.filter(({ prompt }) => prompt !== undefined).length;
   if (prompted > 0 && completionOnlyLoss !== false) {
     const whole = rows.find(({ prompt }) => prompt === undefined);

@@ -2,6 +2,7 @@
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { isObject, type JsonObject } from '../io/json.ts';
 import { type AddedToken, type Splitter, wordSplitter } from './added-tokens.ts';
+import type { TokenizedText } from './token-places.ts';
 
 /** What of the library's tokenizer is set here. */
 interface Parts {
@@ -51,6 +52,17 @@ export function libraryTokenizer(
   parts.splitter_normalized = wordSplitter(parts.splitter_normalized, new Map(normal.map(asFound)));
   if (parts.decoder) decodeStrictly(parts.decoder);
   return tokenizer;
+}
+
+/** What of the library's tokenizer says how tokens are spelled. */
+export function spellingOf(tokenizer: HfTokenizer): Pick<TokenizedText, 'isByteLevel' | 'normalize'> {
+  const { normalizer, decoder } = tokenizer as unknown as Parts;
+  const isByteLevel = (each: DecoderParts | null): boolean =>
+    each?.config.type === 'ByteLevel' || (each?.decoders ?? []).some(isByteLevel);
+  return {
+    isByteLevel: isByteLevel(decoder),
+    normalize: normalizer ?? ((text) => text),
+  };
 }
 
 /** Bytes between other tokens are UTF-8 as a whole or not at all, and a byte order mark is a character. */

@@ -7,12 +7,13 @@ import type { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { InputError, quote, reason } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { isObject, type JsonObject } from '../io/json.ts';
-import { addedTokens } from './added-tokens.ts';
+import { type AddedToken, addedTokens } from './added-tokens.ts';
 import { type ChatOptions, ChatTemplate, type Message } from './chat-template.ts';
 import { guarded } from './stranger.ts';
+import { tokensWithin } from './token-places.ts';
 import { correctedTokenizer } from './tokenizer-corrections.ts';
 import { readTokenizerFolder, type TemplateSource, TOKENIZER, templateFor } from './tokenizer-folder.ts';
-import { libraryTokenizer } from './tokenizer-library.ts';
+import { libraryTokenizer, spellingOf } from './tokenizer-library.ts';
 
 /** What a conversation is rendered with. */
 export type ChatTemplateOptions = Partial<ChatOptions>;
@@ -35,6 +36,8 @@ export class Tokenizer {
   readonly addsEos: boolean;
   private readonly tokenizer: HfTokenizer;
   private readonly cleansUp: boolean;
+  /** By their texts. */
+  private readonly added: ReadonlyMap<string, AddedToken>;
   /** Text of the special tokens by their name (`bos_token`), as a chat template sees them. */
   readonly special: Readonly<Record<string, string>>;
   private readonly templates: ReadonlyMap<string, TemplateSource>;
@@ -43,6 +46,7 @@ export class Tokenizer {
   private constructor(
     name: string,
     tokenizer: HfTokenizer,
+    added: readonly AddedToken[],
     cleansUp: boolean,
     special: Record<string, string>,
     templates: ReadonlyMap<string, TemplateSource>,
@@ -51,6 +55,7 @@ export class Tokenizer {
     this.file = `${name}/${TOKENIZER}`;
     this.tokenizer = tokenizer;
     this.cleansUp = cleansUp;
+    this.added = new Map(added.map((token) => [token.content, token]));
     this.special = special;
     this.templates = templates;
     const { bos_token: bos, eos_token: eos, pad_token: pad } = special;
@@ -76,7 +81,8 @@ export class Tokenizer {
     const make = () => {
       const options = { tokens, eosToken: special.eos_token, splitsSpecial };
       const tokenizer = libraryTokenizer(correctedTokenizer(json, file), options);
-      return new Tokenizer(files.name, tokenizer, cleansUp(json, config), special, templates);
+      const cut = splitsSpecial ? tokens.filter((token) => !token.special) : tokens;
+      return new Tokenizer(files.name, tokenizer, cut, cleansUp(json, config), special, templates);
     };
     const told = () => {
       try {
@@ -137,22 +143,53 @@ export class Tokenizer {
     return this.tokenizer.id_to_token(id);
   }
 
+  /** Whether the token was added to the vocabulary that texts are cut by: an end of turn, say. */
+  isAdded(id: number): boolean {
+    return this.added.has(this.token(id) ?? '');
+  }
+
   /** A conversation as the model was trained to read it; `addGenerationPrompt` ends it where the answer starts. */
   applyChatTemplate(messages: readonly Message[], options: ChatTemplateOptions = {}): string {
-    const { addGenerationPrompt = false, chatTemplateKwargs } = options;
-    const { chat_template: named, tools: own, ...kwargs } = chatTemplateKwargs ?? {};
-    const tools = own === undefined ? options.tools : (own as ChatOptions['tools']);
-    const template = this.templateOf(named, tools !== undefined && tools !== null);
-    const given = { addGenerationPrompt, tools, chatTemplateKwargs: kwargs };
-    return guarded(
-      () => template.render(messages, given),
-      () => this.name,
-    );
+    return this.withTemplate(options, (template, own) => template.render(messages, own));
   }
 
   /** Token ids of a conversation. The template writes the special tokens itself. */
   encodeChat(messages: readonly Message[], options: ChatTemplateOptions = {}): number[] {
     return this.encode(this.applyChatTemplate(messages, options), { addSpecialTokens: false });
+  }
+
+  /**
+   * The same, and for each token whether the assistant writes it, by `{% generation %}` of the template: transformers'
+   * `return_assistant_tokens_mask`. {@link InputError} where the template does not mark it, or tokens cannot be placed.
+   */
+  encodeMarkedChat(
+    messages: readonly Message[],
+    options: ChatTemplateOptions = {},
+  ): { ids: number[]; isAssistant: boolean[] } {
+    const { text, spans } = this.withTemplate(options, (template, own) =>
+      template.renderMarked(messages, own),
+    );
+    const ids = this.encode(text, { addSpecialTokens: false });
+    const tokens = ids.map((id) => this.token(id) as string);
+    const { added } = this;
+    const isAssistant = tokensWithin(spans, { text, tokens, added, ...spellingOf(this.tokenizer) });
+    if (isAssistant) return { ids, isAssistant };
+    const what = `its tokens are not found again in ${quote(text)}, so that those of the assistant are unknown`;
+    throw new InputError(this.file, what, 'Train without assistantOnlyLoss, or on prompts and completions');
+  }
+
+  private withTemplate<Made>(
+    { addGenerationPrompt = false, chatTemplateKwargs, tools: given }: ChatTemplateOptions,
+    render: (template: ChatTemplate, options: ChatOptions) => Made,
+  ): Made {
+    const { chat_template: named, tools: own, ...kwargs } = chatTemplateKwargs ?? {};
+    const tools = own === undefined ? given : (own as ChatOptions['tools']);
+    const template = this.templateOf(named, tools !== undefined && tools !== null);
+    const options = { addGenerationPrompt, tools, chatTemplateKwargs: kwargs };
+    return guarded(
+      () => render(template, options),
+      () => this.name,
+    );
   }
 
   /** The template that `named` names or is itself; without it that of the model. */

@@ -4,7 +4,7 @@
  * tokens. The layouts are those of `PairRecord`, `ExampleRecord` and `TokenRecord` in `shaders/lib`. Works on the host, on
  * arrays that were read late.
  */
-import { type ExampleShape, type ScoredRows, scoredLength } from '../data/packing.ts';
+import { type ExampleShape, type ScoredRows, scoredLengths } from '../data/packing.ts';
 import type { Loss } from './catalogue.ts';
 
 /** Columns of a pair's record, and how many there are. */
@@ -266,9 +266,7 @@ export function lengthsOf(
   count: number,
   rows: ScoredRows = 'targets',
 ): number[] {
-  return examples.flatMap(({ completions }) =>
-    completions.slice(0, count).map(({ length }) => scoredLength(length, rows)),
-  );
+  return examples.flatMap((example) => scoredLengths(example, rows).slice(0, count));
 }
 
 function mean(lengths: readonly number[]): number {

@@ -3,6 +3,7 @@
  * against what the model can take. Wrong rows are refused by number before anything reaches the device.
  */
 
+import { say, setting } from '../base/sentence.ts';
 import type { LabelledRow } from '../data/labelled-dataset.ts';
 import {
   type Columns,
@@ -121,10 +122,14 @@ export function isDesirable({ columns }: TokenizedExample): boolean {
 /** Each a text to learn, after a prompt of at least one token that is not learned. Throws {@link InputError}. */
 export function prepareTexts(
   dataset: TextDataset,
-  context: DataContext & { completionOnlyLoss: boolean | null },
+  context: DataContext & { completionOnlyLoss: boolean | null; assistantOnlyLoss: boolean },
 ): Prepared {
-  const { completionOnlyLoss } = context;
+  const { completionOnlyLoss, assistantOnlyLoss } = context;
   if (isTokenized(dataset)) {
+    if (assistantOnlyLoss) {
+      const what = say`is token ids, and ${setting('assistantOnlyLoss')} is for conversations`;
+      throw new InputError('training data', what, 'Give messages, or leave it out');
+    }
     const sequences = dataset as readonly TokenizedSequence[];
     // Where prompts are learned too, all but the first token is.
     const cut = ({ prompt }: TokenizedSequence) => (completionOnlyLoss === false ? 1 : prompt.length);
@@ -135,7 +140,11 @@ export function prepareTexts(
     return ofIds(examples, context);
   }
   const { tokenizer, ...options } = textContext(context);
-  return tokenizeTexts(dataset as readonly TextRow[], tokenizer, { ...options, completionOnlyLoss });
+  return tokenizeTexts(dataset as readonly TextRow[], tokenizer, {
+    ...options,
+    completionOnlyLoss,
+    assistantOnlyLoss,
+  });
 }
 
 /**

@@ -13,9 +13,9 @@ export class SFTTrainer extends Trainer<SFTConfig> {
   constructor(options: SFTTrainerOptions) {
     const config = resolveConfig<SFTConfig>(TRAINERS.sft, options.args, options.peftConfig);
     const loss = resolveLoss(FAMILIES.sft, { lossType: FAMILIES.sft.lossType });
-    const { completionOnlyLoss } = config;
+    const { completionOnlyLoss, assistantOnlyLoss = false } = config;
     const data = prepareBoth(options, config.maxLength, (dataset: TextDataset, context) =>
-      prepareTexts(dataset, { ...context, completionOnlyLoss }),
+      prepareTexts(dataset, { ...context, completionOnlyLoss, assistantOnlyLoss }),
     );
     super(options, { config, loss, ...rowsTask(config, data) });
   }

@@ -63,5 +63,5 @@ export interface ExampleSource {
 export function bySize(examples: readonly TokenizedExample[]): TokenizedExample[] {
   const size = ({ prompt, completions }: TokenizedExample) =>
     completions.reduce((n, { length }) => n + length, prompt.length);
-  return [...examples].sort((a, b) => size(b) - size(a));
+  return examples.map(({ targets: _, ...whole }) => whole).sort((a, b) => size(b) - size(a));
 }

@@ -79,6 +79,52 @@ describe('data/chat-template', () => {
     }
   });
 
+  describe('with generation markers', () => {
+    const marked = (source: string, messages: readonly Message[] = [user]) => {
+      const template = new ChatTemplate(source, 'tiny', SPECIAL);
+      const { text, spans } = template.renderMarked(messages, { addGenerationPrompt: false });
+      expect(text).to.equal(template.render(messages, { addGenerationPrompt: false }));
+      return spans.map(([start, end]) => text.slice(start, end));
+    };
+
+    it('knows what stands in them, in loops and behind what was written before', () => {
+      const turns = ['a', 'b', 'c'].map((content) => ({ role: 'assistant', content }));
+      const each =
+        '{% for m in messages %}<{% generation %}{{ m.content }}{% set m = 1 %}!{%- endgeneration -%} >';
+      expect(marked(`x${each}{% endfor %}{% generation %}{% endgeneration %}`, turns)).to.deep.equal([
+        ...['a!', 'b!', 'c!'],
+        '',
+      ]);
+      expect(marked(`${each}{% if loop.last %}{% break %}{% endif %}{% else %}y{% endfor %}`)).to.deep.equal([
+        'hi!',
+      ]);
+      expect(
+        marked("{% set generation = 'z' %}{{ generation }}{% generation %}x{% endgeneration %}"),
+      ).to.deep.equal(['x']);
+    });
+
+    it('refuses them where their text may be changed, where there are none, and where they do not end', async () => {
+      const block = '{% generation %}x{% endgeneration %}';
+      const held = [
+        `{% macro f() %}${block}{% endmacro %}{{ f() }}`,
+        `{% set y %}${block}{% endset %}{{ y }}`,
+        `{% filter upper %}${block}{% endfilter %}`,
+        `{% generation %}${block}{% endgeneration %}`,
+      ];
+      for (const source of held)
+        await expectRefused(() => marked(source), 'tiny', 'in a macro', 'Put it around');
+      await expectRefused(
+        () => marked('{{ messages }}'),
+        'tiny',
+        'no {% generation %}',
+        'chat_template.jinja',
+      );
+      for (const source of ['{% generation %}x{% endcall %}', '{% endgeneration %}', '{% generation %}']) {
+        await expectRefused(() => marked(source), 'tiny', 'the chat template cannot be read');
+      }
+    });
+  });
+
   describe('of a hostile file', () => {
     const loop = (body: string, times = 10 ** 5) => `{% for i in range(${times}) %}${body}{% endfor %}`;
     const grow = (start: string, step: string, times = 64) =>

@@ -196,6 +196,19 @@ describe('data/packing of columns and ends', () => {
     );
   });
 
+  it('scores the targets that an example names, and computes all of its tokens', () => {
+    const named = [
+      { prompt: [1, 2], completions: [[3, 4, 5, 6]], targets: [[0, 3]] },
+      { prompt: [7], completions: [[8, 9]] },
+    ];
+    const { ids, rows, targets, sequenceOffsets } = packExamples(named);
+    expect([...ids]).to.deep.equal([1, 2, 3, 4, 5, 7, 8]);
+    expect([...rows]).to.deep.equal([1, 4, 5, 6]);
+    expect([...targets]).to.deep.equal([3, 6, 8, 9]);
+    expect([...sequenceOffsets]).to.deep.equal([0, 2, 4]);
+    expect(() => packExamples(named, { rows: 'ends' })).to.throw(RangeError, 'targets are named');
+  });
+
   it('scores the last token of each completion where ends are wanted', () => {
     const { ids, rows, targets, sequenceOffsets, positions } = packExamples(examples, { rows: 'ends' });
     expect([...ids]).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8]);

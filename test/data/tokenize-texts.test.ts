@@ -112,6 +112,96 @@ describe('data/tokenize-texts', () => {
   });
 });
 
+describe('data/tokenize-texts with assistantOnlyLoss', () => {
+  const letters = 'abcdefgh'.split('');
+  /** A token a letter, and one for an end. */
+  const open = (template: string) =>
+    Tokenizer.fromFiles(
+      memoryFiles(
+        {
+          'tokenizer.json': JSON.stringify({
+            model: {
+              type: 'BPE',
+              vocab: Object.fromEntries(letters.map((letter, i) => [letter, i])),
+              merges: [],
+            },
+            added_tokens: [{ id: 8, content: '.', special: true }],
+          }),
+          'tokenizer_config.json': '{"eos_token":"."}',
+          'chat_template.jinja': template,
+        },
+        'letters',
+      ),
+    );
+  const TURNS =
+    "{% for m in messages %}{% if m.role == 'assistant' %}h{% generation %}{{ m.content }}.{% endgeneration %}" +
+    '{% else %}{{ m.content }}{% endif %}{% endfor %}';
+  const user = (content: string) => ({ role: 'user', content });
+  const assistant = (content: string) => ({ role: 'assistant', content });
+  const all = { assistantOnlyLoss: true };
+
+  it('learns each turn of the assistant, and what precedes the first is the prompt', async () => {
+    const made = await open(TURNS);
+    const [both, one] = [
+      { messages: [user('a'), assistant('bc'), user('d'), assistant('e')] },
+      { messages: [assistant('abc')] },
+    ];
+    const { examples, notices } = tokenizeTexts(rowsOf(both, one), made, all);
+    // a h b c . d h e .
+    expect(examples[0]).to.deep.equal({
+      prompt: [0, 7],
+      completions: [[1, 2, 8, 3, 7, 4, 8]],
+      targets: [[0, 1, 2, 5, 6]],
+    });
+    expect(examples[1]).to.deep.equal({ prompt: [7], completions: [[0, 1, 2, 8]], targets: [[0, 1, 2, 3]] });
+    expect(notices).to.deep.equal([]);
+    const cut = tokenizeTexts(rowsOf(both), made, { ...all, maxLength: 7 });
+    expect(cut.examples[0]?.targets).to.deep.equal([[0, 1, 2]]);
+    expect(cut.notices).to.deep.equal(['Row 1: longer than max_length 7; the end is cut.']);
+  });
+
+  it('leaves out a turn of the assistant in the prompt, unless prompts are learned', async () => {
+    const made = await open(TURNS);
+    const row = { prompt: [user('a'), assistant('b'), user('c')], completion: [assistant('d')] };
+    const learned = (options: TokenizeTextOptions) =>
+      tokenizeTexts(rowsOf(row), made, { ...all, ...options }).examples[0];
+    // a h b . c h d .
+    expect(learned({})).to.deep.equal({
+      prompt: [0, 7, 1, 8, 2, 7],
+      completions: [[3, 8]],
+      targets: [[0, 1]],
+    });
+    expect(learned({ completionOnlyLoss: false })?.targets).to.deep.equal([[0, 1, 4, 5]]);
+  });
+
+  it('names the row that leaves nothing to learn, and a template that says nothing of the assistant', async () => {
+    const made = await open(TURNS);
+    const fine = { messages: [user('a'), assistant('b')] };
+    const refused = (row: unknown, ...parts: string[]) =>
+      expectRefused(
+        () => tokenizeTexts(rowsOf(fine, row), made, { ...all, maxLength: 4 }),
+        'texts.jsonl, line 2',
+        ...parts,
+      );
+    await refused({ messages: [user('a')] }, 'no token of the assistant', 'turn of the assistant');
+    await refused({ messages: [user('abcd'), assistant('b')] }, 'within maxLength 4', 'Raise it');
+    await refused({ text: 'abc' }, 'is text', 'assistantOnlyLoss');
+    const bare = await open('{% for m in messages %}{{ m.content }}{% endfor %}');
+    const run = () => tokenizeTexts(rowsOf(fine), bare, all);
+    await expectRefused(run, 'line 1', 'no {% generation %}', 'chat_template.jinja');
+  });
+
+  it('says where the model may not learn to stop', async () => {
+    const outside = TURNS.replace('.{% endgeneration %}', '{% endgeneration %}.');
+    const { notices } = tokenizeTexts(
+      rowsOf({ messages: [user('a'), assistant('b')] }),
+      await open(outside),
+      all,
+    );
+    expect(notices.join()).to.include('may not learn to stop');
+  });
+});
+
 describe('data/tokenize-completions of labelled rows', () => {
   for (const [name, rows, expected] of [
     ['text', trl.labelled, trl.kto],

@@ -2,6 +2,8 @@
  * Every trainer beside TRL's own run of it: eight steps on the same rows from the same adapter, metric by metric.
  */
 import { expect } from 'chai';
+import { Tokenizer } from '../../src/data/tokenizer.ts';
+import { memoryFiles } from '../../src/io/files.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import { CPOTrainer } from '../../src/train/cpo-trainer.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
@@ -25,7 +27,7 @@ const labelled = pairs.map(({ prompt, chosen, rejected }, i) => {
 const prompted = pairs.map(({ prompt, chosen }) => ({ prompt, completion: chosen }));
 
 type Args = Record<string, unknown>;
-type Start = (common: TrainerOptions & { model: CausalLM }, args: Args) => Trainer;
+type Start = (common: TrainerOptions & { model: CausalLM }, args: Args) => Trainer | Promise<Trainer>;
 const EVALUATED = 8;
 
 const dpo: Start = (common, args) => new DPOTrainer({ ...common, args, trainDataset: pairs }) as never;
@@ -40,6 +42,27 @@ const ktoEvaluated: Start = (common, args) =>
     evalDataset: labelled.slice(0, EVALUATED),
   }) as never;
 const sft: Start = (common, args) => new SFTTrainer({ ...common, args, trainDataset: prompted }) as never;
+
+// TRL's words: "w17" is token 17.
+const words = Object.fromEntries(
+  Array.from({ length: 97 }, (_, i) => [['<pad>', '<s>', '</s>'][i] ?? `w${i}`, i]),
+);
+const wordTokenizer = () =>
+  Tokenizer.fromFiles(
+    memoryFiles({
+      'tokenizer.json': JSON.stringify({
+        model: { type: 'WordLevel', vocab: words, unk_token: '<pad>' },
+        pre_tokenizer: { type: 'WhitespaceSplit' },
+        added_tokens: ['<pad>', '<s>', '</s>'].map((content, id) => ({ id, content, special: true })),
+      }),
+      'tokenizer_config.json': '{"eos_token":"</s>","pad_token":"<pad>"}',
+      'chat_template.jinja': trlRuns.template,
+    }),
+  );
+const assistant: Start = async (common, args) => {
+  const trainDataset = trlRuns.conversations.map((completion) => ({ completion }));
+  return new SFTTrainer({ ...common, args, trainDataset, processingClass: await wordTokenizer() }) as never;
+};
 
 // CPO's and ORPO's `logits` are means over all positions, padding included. SimPO's and ORPO's `logps` are token means.
 const OF_ALL_TOKENS = ['logits/chosen', 'logits/rejected'];
@@ -69,6 +92,7 @@ const RUNS: Partial<Record<keyof typeof trlRuns, Run>> = {
   // Weights near 1/200 make everything small.
   wpo: { start: dpo, bounds: { loss: 1e-6, grad_norm: 1e-5 } },
   tr: { start: dpo, allWeights: true },
+  assistant: { start: assistant },
   'ld-list': { start: dpo },
   'sft-ld-list': { start: dpo },
   'cpo-micro': { start: cpo, unlike: OF_ALL_TOKENS },
@@ -114,7 +138,7 @@ async function follow(
   const model = await loadFixture(await testGpu(), undefined, allWeights);
   const { alpha } = dpoTrajectory.lora;
   const peftConfig = allWeights ? null : productAdapter(model, dpoTrajectory.initial(), alpha);
-  const trainer = start({ model, peftConfig }, settingsOf(settings));
+  const trainer = await start({ model, peftConfig }, settingsOf(settings));
   const found: Metrics[] = [];
   for await (const event of trainer.train()) if (event.type === 'step') found.push(event.metrics);
   const ends = Object.keys(evaluated).length > 0 ? await trainer.evaluate() : {};

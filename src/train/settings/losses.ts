@@ -181,6 +181,20 @@ export const TEXTS = {
   }),
 };
 
+/** For supervised fine-tuning on conversations: settings of the runs that are given them. */
+export const TURNS = {
+  /**
+   * Whether of conversations only the assistant's turns are learned: what the chat template has between `{% generation %}` and
+   * `{% endgeneration %}`.
+   */
+  assistantOnlyLoss: boolean({
+    default: false,
+    group: 'training',
+    trl: 'assistant_only_loss',
+    help: "learn only the assistant's turns of conversations, by {% generation %} of the chat template",
+  }),
+};
+
 /** Which token a reward model scores: what `auto` and the other names mean is in `src/train/scored-token.ts`. */
 export const SCORED_TOKENS = ['auto', 'last', 'last_non_pad'] as const;
 

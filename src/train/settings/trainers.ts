@@ -7,7 +7,7 @@ import { own } from '../../base/lookup.ts';
 import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
-import { COMPARISON, LENGTH, LISTS, LOSS, MOVING, REFERENCE, REWARD, TEXTS } from './losses.ts';
+import { COMPARISON, LENGTH, LISTS, LOSS, MOVING, REFERENCE, REWARD, TEXTS, TURNS } from './losses.ts';
 import { LABELS, OPTIMAL_VALUES, WRITTEN } from './online.ts';
 import { PPO as PPO_SETTINGS } from './ppo.ts';
 import { GROUP_RELATIVE, RETURNS, ROLLOUTS } from './rollouts.ts';
@@ -60,6 +60,7 @@ export const ALL_SETTINGS = {
   ...ORPO,
   ...KTO,
   ...SFT,
+  ...TURNS,
   ...OPTIONS,
 };
 
@@ -68,7 +69,7 @@ export interface TrainerSettings<Table extends SettingTable = SettingTable> {
   readonly family: Family;
   /** Settings of every run. */
   readonly settings: Table;
-  /** Options of single losses, which are settings of the runs that have these losses. */
+  /** Options of single losses, which are settings of the runs that have these losses, and what else only some runs are given. */
   readonly options: SettingTable;
   /** Defaults that are not those of the declarations. */
   readonly defaults: Readonly<Record<string, unknown>>;
@@ -98,10 +99,13 @@ export const TRAINERS = {
   cpo: trainer('cpo', CPO, { defaults: { lossType: FAMILIES.cpo.lossType }, ...ADAPTER }),
   orpo: trainer('orpo', ORPO, { defaults: {}, ...ADAPTER }),
   kto: trainer('kto', KTO, { defaults: { lossType: FAMILIES.kto.lossType }, ...ADAPTER }),
-  sft: trainer('sft', SFT, {
-    defaults: { learningRate: 2e-5 },
-    adapterDefaults: { learningRate: SFT_LORA_LEARNING_RATE },
-  }),
+  sft: {
+    ...trainer('sft', SFT, {
+      defaults: { learningRate: 2e-5 },
+      adapterDefaults: { learningRate: SFT_LORA_LEARNING_RATE },
+    }),
+    options: TURNS,
+  },
   reward: trainer('reward', REWARD_MODEL, {
     defaults: { learningRate: REWARD_LEARNING_RATE },
     adapterDefaults: {},
@@ -143,7 +147,11 @@ export interface DPOConfig
 export interface CPOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'cpo'> {}
 export interface ORPOConfig extends CompletionConfig, OptionValues<'orpo'> {}
 export interface KTOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'kto'> {}
-export interface SFTConfig extends TrainingConfig, Values<typeof LENGTH>, Values<typeof TEXTS> {}
+export interface SFTConfig
+  extends TrainingConfig,
+    Values<typeof LENGTH>,
+    Values<typeof TEXTS>,
+    Partial<Values<typeof TURNS>> {}
 export interface RewardConfig
   extends TrainingConfig,
     Values<typeof LENGTH>,
@@ -178,7 +186,7 @@ export type DPOArgs = Args<DPOConfig, typeof DPO & OptionsOf<'dpo', false>>;
 export type CPOArgs = Args<CPOConfig, typeof CPO & OptionsOf<'cpo', false>>;
 export type ORPOArgs = Args<ORPOConfig, typeof ORPO & OptionsOf<'orpo', false>>;
 export type KTOArgs = Args<KTOConfig, typeof KTO & OptionsOf<'kto', false>>;
-export type SFTArgs = Args<SFTConfig, typeof SFT>;
+export type SFTArgs = Args<SFTConfig, typeof SFT & typeof TURNS>;
 export type RewardArgs = Args<RewardConfig, typeof REWARD_MODEL>;
 export type RLOOArgs = Args<RLOOConfig, typeof RLOO>;
 export type OnlineDPOArgs = Args<OnlineDPOConfig, typeof ONLINE_DPO>;

@@ -1,0 +1,94 @@
+/**
+ * Conversations to token ids of which only the assistant's turns are learned, by TRL's rules (`assistant_only_loss` of its
+ * `SFTTrainer`, 1.16): those between `{% generation %}` and `{% endgeneration %}` of the chat template. Unlike TRL, a row that
+ * leaves nothing to learn is refused by its number, not dropped.
+ */
+import { say, setting } from '../base/sentence.ts';
+import { InputError } from '../io/errors.ts';
+import type { TokenizedExample } from './packing.ts';
+import type { TextRow } from './text-dataset.ts';
+import { commonPrefix, located, notice, type TokenizeOptions } from './tokenize-completions.ts';
+import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
+
+/** The conversations in the order of `rows`; of those with a prompt nothing before the completion is learned, unless asked. */
+export function tokenizeTurns(
+  rows: readonly TextRow[],
+  tokenizer: Tokenizer,
+  {
+    maxLength,
+    vocabSize = Number.POSITIVE_INFINITY,
+    completionOnlyLoss,
+  }: TokenizeOptions & { completionOnlyLoss?: boolean | null },
+): { examples: TokenizedExample[]; notices: string[] } {
+  const cut: number[] = [];
+  const examples = rows.map(({ prompt, completion, tools, chatTemplateKwargs, ...row }, index) => {
+    const where = row.where ?? `row ${index + 1}`;
+    if (typeof completion === 'string' || typeof prompt === 'string') {
+      const what = say`is text, and ${setting('assistantOnlyLoss')} is for conversations`;
+      throw new InputError(where, what, 'Give messages, or leave it out');
+    }
+    const context = { tools, chatTemplateKwargs };
+    const { ids, isAssistant } = located(where, () =>
+      tokenizer.encodeMarkedChat([...(prompt ?? []), ...completion], context),
+    );
+    requireEmbedded(tokenizer, ids, vocabSize, where);
+    const asked = located(where, () =>
+      prompt && completionOnlyLoss !== false
+        ? tokenizer.encodeChat(prompt, { ...context, addGenerationPrompt: true })
+        : [],
+    );
+    if (ids.length > (maxLength ?? ids.length)) cut.push(index + 1);
+    return { where, ids, isAssistant, from: Math.max(1, commonPrefix(asked, ids)) };
+  });
+  const notices = [notice(cut, `longer than max_length ${maxLength}; the end is cut`)];
+  return {
+    examples: examples.map((example) => learnedTurns(example, maxLength)),
+    notices: [...notices, endNotice(tokenizer)].filter((line) => line !== undefined),
+  };
+}
+
+interface Turns {
+  where: string;
+  ids: readonly number[];
+  isAssistant: readonly boolean[];
+  /** Tokens before it are not learned. */
+  from: number;
+}
+
+/** What precedes the first learned token is the prompt. */
+function learnedTurns({ where, ids, isAssistant, from }: Turns, maxLength = ids.length): TokenizedExample {
+  const learned = isAssistant.flatMap((is, i) => (is && i >= from ? [i] : []));
+  const within = learned.filter((i) => i < maxLength);
+  const [first] = within;
+  if (first === undefined) {
+    const what =
+      learned.length > 0
+        ? say`none of the assistant's tokens is within ${setting('maxLength')} ${maxLength}`
+        : 'has no token of the assistant to learn: what stands between {% generation %} and {% endgeneration %} of the chat template is empty';
+    throw new InputError(
+      where,
+      what,
+      learned.length > 0
+        ? 'Raise it, or remove the row'
+        : 'Give it a turn of the assistant, or remove the row',
+    );
+  }
+  const targets = within.map((i) => i - first);
+  return { prompt: ids.slice(0, first), completions: [ids.slice(first, maxLength)], targets: [targets] };
+}
+
+/** A line where the template leaves out what ends a turn of the assistant's, as TRL warns. */
+function endNotice(tokenizer: Tokenizer): string | undefined {
+  const turns = ['user', 'assistant', 'user'].map((role) => ({ role, content: 'a' }));
+  let probe: ReturnType<Tokenizer['encodeMarkedChat']>;
+  try {
+    probe = tokenizer.encodeMarkedChat(turns);
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
+  const written = probe.ids.filter((_, i) => probe.isAssistant[i]).reverse();
+  const last = written.find((id) => tokenizer.decode([id], { skipSpecialTokens: false }).trim() !== '');
+  if (last === undefined || tokenizer.isAdded(last)) return undefined;
+  return "The chat template leaves the end of an assistant's turn out of {% generation %}: the model may not learn to stop.";
+}
