@@ -1,4 +1,5 @@
-// Rotary positions (Su et al. 2021) in Hugging Face's order: coordinate j of a head turns with coordinate j + half.
+// Rotary positions (Su et al. 2021) in Hugging Face's order: coordinate j of a head turns with coordinate j + pairs. Where fewer
+// pairs turn than a head has, its coordinates from 2 · pairs on stay as they are, two to a thread.
 // Cosines and sines come from a table made on the host in float64, because WGSL leaves them imprecise for large angles.
 // The gradient is the turn backwards: direction −1.
 
@@ -8,6 +9,7 @@ struct Params {
   tokens: u32,
   heads: u32,
   head_dim: u32,
+  pairs: u32, // that turn
   direction: f32,
   accumulate: u32,
 }
@@ -15,7 +17,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>; // (tokens, heads · head_dim)
 @group(0) @binding(2) var<storage, read> positions: array<u32>; // (tokens)
-@group(0) @binding(3) var<storage, read> turns: array<vec2f>; // (positions, head_dim / 2): cosine, sine
+@group(0) @binding(3) var<storage, read> turns: array<vec2f>; // (positions, pairs): cosine, sine
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // (tokens, heads · head_dim)
 
 const WORKGROUP: u32 = 64;
@@ -33,9 +35,14 @@ fn rotate(
   }
   let coordinate = id % half;
   let head = id / half; // token and head together
-  let turn = turns[positions[head / params.heads] * half + coordinate];
-  let first = head * params.head_dim + coordinate;
-  let second = first + half;
+  let turns_here = coordinate < params.pairs;
+  var turn = vec2f(1.0, 0.0);
+  if (turns_here) {
+    turn = turns[positions[head / params.heads] * params.pairs + coordinate];
+  }
+  let start = head * params.head_dim + coordinate;
+  let first = start + select(params.pairs, 0u, turns_here);
+  let second = start + select(half, params.pairs, turns_here);
   let sine = turn.y * params.direction;
   var rotated = vec2f(x[first] * turn.x - x[second] * sine, x[second] * turn.x + x[first] * sine);
   if (params.accumulate == 1u) {

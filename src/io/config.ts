@@ -45,6 +45,7 @@ export interface ModelConfig {
   headDim: number;
   /** V, rows of the embedding. */
   vocabSize: number;
+  /** Where positions turn by other factors in longer contexts, the original one's. */
   maxPositionEmbeddings: number;
   /** Added to the variance in every norm. */
   normEps: number;
@@ -115,10 +116,13 @@ export function parseConfig(
   const vocabSize = fields.integer('vocab_size', undefined, 1, 2 ** 24);
   const numHiddenLayers = fields.integer('num_hidden_layers', undefined, 1, 2 ** 12);
   const maxPositionEmbeddings = fields.integer('max_position_embeddings', 2048);
-  const layers = layerAttentions(fields, numHiddenLayers, maxPositionEmbeddings);
-  if (layers.some(({ rotary }) => rotary?.factors && rotary.factors.length !== headDim / 2)) {
-    throw fields.wrong('rope_scaling', `${headDim / 2} factors, one for each pair of a head`);
-  }
+  const layers = layerAttentions(fields, {
+    layers: numHiddenLayers,
+    context: maxPositionEmbeddings,
+    headDim,
+    partial: dialect.reads?.includes('partial_rotary_factor') ?? false,
+  });
+  const contexts = layers.map(({ rotary }) => rotary?.long?.originalContext ?? maxPositionEmbeddings);
   const widened = dialect.widening === undefined ? undefined : dialect.widening * hiddenSize;
   return {
     modelType,
@@ -129,7 +133,7 @@ export function parseConfig(
     numKeyValueHeads,
     headDim,
     vocabSize,
-    maxPositionEmbeddings,
+    maxPositionEmbeddings: Math.min(...contexts),
     normEps: fields.positive('rms_norm_eps', 1e-6),
     queryScale: queryScale(fields, headDim),
     ...multiplier(fields, 'embedding_multiplier', 'embeddingMultiplier'),

@@ -17,10 +17,16 @@ export interface Llama3Scaling {
 /** Rotary positions: angles position · θ^(−2j / headDim), scaled. */
 export interface RotaryPositions {
   theta: number;
+  /** Coordinates of a head that turn, the first ones; all by default. */
+  dimensions?: number;
   /** All frequencies are divided by it. */
   linearFactor?: number;
   /** Each frequency is divided by its own. */
   factors?: readonly number[];
+  /** Factors of contexts that are longer than the original one, which are not computed here: a cache would need both. */
+  long?: { factors: readonly number[]; context: number; originalContext: number };
+  /** Factor of all cosines and sines. */
+  attentionFactor?: number;
   llama3?: Llama3Scaling;
 }
 
@@ -34,25 +40,36 @@ export interface LayerAttention {
 const FULL = 'full_attention';
 const SLIDING = 'sliding_attention';
 
-/** One entry a layer. A window that holds the whole context is none. */
-export function layerAttentions(fields: Fields, layers: number, context: number): LayerAttention[] {
+/** What a file is read with. */
+export interface AttentionSizes {
+  layers: number;
+  /** Positions. */
+  context: number;
+  headDim: number;
+  /** The architecture may turn a part of each head. */
+  partial: boolean;
+}
+
+/** One entry a layer. A window at least as long as the context counts as no window. */
+export function layerAttentions(fields: Fields, sizes: AttentionSizes): LayerAttention[] {
+  const { layers, context } = sizes;
   const windowed = fields.get('sliding_window') !== undefined && fields.boolean('use_sliding_window', true);
   const window = windowed ? fields.integer('sliding_window') : undefined;
-  const full = { window: undefined, rotary: rotaryPositions(fields, FULL) };
+  const full = { window: undefined, rotary: rotaryPositions(fields, FULL, sizes) };
   const sliding = {
     window: window !== undefined && window < context ? window : undefined,
-    rotary: rotaryPositions(fields, SLIDING),
+    rotary: rotaryPositions(fields, SLIDING, sizes),
   };
   const slides = slidingLayers(fields, layers);
-  const unturned = unturnedLayers(fields, layers);
+  const withoutPositions = layersWithoutPositions(fields, layers);
   return slides.map((slide, i) => {
     const kind = slide && windowed ? sliding : full;
-    return unturned[i] ? { ...kind, rotary: undefined } : kind;
+    return withoutPositions[i] ? { ...kind, rotary: undefined } : kind;
   });
 }
 
 /** Which layers have no positions: as `no_rope_layers` lists them, 0 for such a layer, or each n-th. */
-function unturnedLayers(fields: Fields, layers: number): boolean[] {
+function layersWithoutPositions(fields: Fields, layers: number): boolean[] {
   const turns = fields.get('no_rope_layers');
   if (turns !== undefined) {
     const valid = Array.isArray(turns) && turns.length >= layers;
@@ -76,7 +93,7 @@ function slidingLayers(fields: Fields, layers: number): boolean[] {
     }
     return types.map((type) => type === SLIDING);
   }
-  if (fields.get('no_rope_layer_interval') !== undefined) return unturnedLayers(fields, layers);
+  if (fields.get('no_rope_layer_interval') !== undefined) return layersWithoutPositions(fields, layers);
   if (fields.get('sliding_window_pattern') !== undefined) {
     const period = fields.integer('sliding_window_pattern');
     return numbers.map((i) => (i + 1) % period !== 0);
@@ -89,22 +106,45 @@ function slidingLayers(fields: Fields, layers: number): boolean[] {
  * θ and its scaling for one kind of layer: in `rope_parameters`, for all layers or by kind (transformers 5), or in
  * `rope_theta`, `rope_scaling` and `rope_local_base_freq`, the last for sliding layers (transformers 4).
  */
-function rotaryPositions(fields: Fields, kind: string): RotaryPositions {
-  refusePartialRotary(fields);
+function rotaryPositions(fields: Fields, kind: string, sizes: AttentionSizes): RotaryPositions {
   const local = kind === SLIDING && fields.get('rope_local_base_freq') !== undefined;
   const fallback = local ? fields.positive('rope_local_base_freq') : fields.positive('rope_theta', 10000);
   const all = nested(fields, 'rope_parameters');
   const parameters = all?.get(kind) === undefined ? all : nested(all, kind);
   const theta = parameters ? parameters.positive('rope_theta', fallback) : fallback;
   const scaling = parameters ?? (local ? undefined : nested(fields, 'rope_scaling'));
-  return { theta, ...(scaling && scalingOf(scaling)) };
+  const partial = [scaling, fields].find((place) => place?.get('partial_rotary_factor') !== undefined);
+  const dimensions = partial && rotaryDimensions(partial, sizes);
+  const positions = { theta, ...dimensions, ...(scaling && scalingOf(scaling, fields, sizes)) };
+  const pairs = (positions.dimensions ?? sizes.headDim) / 2;
+  for (const factors of [positions.factors, positions.long?.factors]) {
+    if (factors && factors.length !== pairs)
+      throw fields.wrong('rope_scaling', `${pairs} factors, one for each pair of a head`);
+  }
+  return positions;
 }
 
-function scalingOf(fields: Fields): Omit<RotaryPositions, 'theta'> {
-  refusePartialRotary(fields);
+/** What of a head turns, where it is not all of it. */
+function rotaryDimensions(
+  fields: Fields,
+  { headDim, partial }: AttentionSizes,
+): Pick<RotaryPositions, 'dimensions'> {
+  const share = fields.positive('partial_rotary_factor', 1);
+  if (share === 1) return {};
+  if (!partial) throw fields.unsupported('partial_rotary_factor', 'Only 1 is computed for this architecture');
+  // 2⁻³⁰: a share of a whole number may have been rounded down.
+  const dimensions = Math.floor(headDim * share + 2 ** -30);
+  if (dimensions >= 2 && dimensions <= headDim && dimensions % 2 === 0) return { dimensions };
+  throw fields.wrong(
+    'partial_rotary_factor',
+    `an even number of the ${headDim} coordinates of a head, as a share`,
+  );
+}
+
+function scalingOf(fields: Fields, file: Fields, sizes: AttentionSizes): Scaling {
   const kind = fields.string('rope_type', fields.string('type', 'default'));
   const read = own(SCALINGS, kind);
-  if (read) return read(fields);
+  if (read) return read(fields, file, sizes);
   throw new InputError(
     fields.file,
     `rotary positions of type ${quote(kind)} are not supported`,
@@ -112,7 +152,9 @@ function scalingOf(fields: Fields): Omit<RotaryPositions, 'theta'> {
   );
 }
 
-const SCALINGS: Readonly<Record<string, (fields: Fields) => Omit<RotaryPositions, 'theta'>>> = {
+type Scaling = Omit<RotaryPositions, 'theta' | 'dimensions'>;
+
+const SCALINGS: Readonly<Record<string, (fields: Fields, file: Fields, sizes: AttentionSizes) => Scaling>> = {
   default: () => ({}),
   linear: (fields) => ({ linearFactor: fields.positive('factor') }),
   llama3: (fields) => {
@@ -129,24 +171,32 @@ const SCALINGS: Readonly<Record<string, (fields: Fields) => Omit<RotaryPositions
       },
     };
   },
-  longrope: (fields) => {
-    const factors = fields.get('short_factor');
-    if (!Array.isArray(factors) || !factors.every((factor) => typeof factor === 'number' && factor > 0)) {
-      throw fields.wrong('short_factor', 'a list of numbers greater than 0');
-    }
-    if (JSON.stringify(fields.get('long_factor')) !== JSON.stringify(factors)) {
-      throw fields.unsupported('long_factor', 'Computed are factors that are the same in short contexts');
-    }
-    if (fields.get('attention_factor') !== 1)
-      throw fields.unsupported('attention_factor', 'Only 1 is computed');
-    return { factors: factors as number[] };
+  longrope: (fields, file, { context }) => {
+    const [factors, longer] = ['short_factor', 'long_factor'].map((name) => factorsOf(fields, name)) as [
+      number[],
+      number[],
+    ];
+    if (longer.length !== factors.length) throw fields.wrong('long_factor', `${factors.length} numbers`);
+    const place = fields.get('original_max_position_embeddings') === undefined ? file : fields;
+    const original = place.integer('original_max_position_embeddings', context, 2);
+    const stretch = fields.positive('factor', context / original);
+    // As its authors recommend (Ding et al. 2024) where the file does not say it.
+    const recommended = stretch <= 1 ? 1 : Math.sqrt(1 + Math.log(stretch) / Math.log(original));
+    const attentionFactor = fields.positive('attention_factor', recommended);
+    const differ = original < context && longer.some((factor, i) => factor !== factors[i]);
+    return {
+      factors,
+      ...(differ && { long: { factors: longer, context, originalContext: original } }),
+      ...(attentionFactor !== 1 && { attentionFactor }),
+    };
   },
 };
 
-function refusePartialRotary(fields: Fields): void {
-  if (fields.positive('partial_rotary_factor', 1) !== 1) {
-    throw fields.unsupported('partial_rotary_factor', 'Only 1 is computed');
-  }
+function factorsOf(fields: Fields, name: string): number[] {
+  const factors = fields.get(name);
+  if (Array.isArray(factors) && factors.every((factor) => typeof factor === 'number' && factor > 0))
+    return factors as number[];
+  throw fields.wrong(name, 'a list of numbers greater than 0');
 }
 
 /** An object inside the file, undefined where it is absent or null. */

@@ -5,8 +5,11 @@
  */
 import type { Activation, ConfigDialect, ModelConfig } from '../io/config.ts';
 
-/** The linear layers that a decoder layer may have, in the order in which they run; `qkv` is q, k and v in one. */
-export const LINEARS = ['qkv', 'q', 'k', 'v', 'o', 'gate', 'up', 'down'] as const;
+/**
+ * The linear layers that a decoder layer may have, in the order in which they run; `qkv` is q, k and v in one, `gateUp` gate and
+ * up.
+ */
+export const LINEARS = ['qkv', 'q', 'k', 'v', 'o', 'gateUp', 'gate', 'up', 'down'] as const;
 export type LinearName = (typeof LINEARS)[number];
 
 /** The norms that a decoder layer may have, in the order in which they run. */
@@ -35,7 +38,9 @@ export interface Architecture {
    * `query` and `key` norm each head by itself.
    */
   norms: Partial<Record<LayerNormName, string>>;
-  /** The feed-forward layer is gated where there is a `gate`. */
+  /** `query` and `key` norm all heads of a token together. */
+  normsWholeProjections?: boolean;
+  /** The feed-forward layer is gated where there is a `gate` or a `gateUp`. */
   linears: Partial<Record<LinearName, string>>;
   /** Linear layers that have a bias, whatever the configuration says. */
   biased?: readonly LinearName[];
@@ -53,7 +58,9 @@ export interface Architecture {
     /** It has windows, in all but each n-th layer, and positions of their own for them. */
     windowPeriod?: number;
     /** Its each n-th layer has no positions. */
-    unturnedPeriod?: number;
+    noPositionsPeriod?: number;
+    /** It reads factors of rotary frequencies for short and for long contexts, and partial rotary positions. */
+    contextFactors?: boolean;
     /** It reads factors of embedding, scores, residual sums and logits from the file. */
     multipliers?: boolean;
   };
@@ -79,6 +86,7 @@ export const GGUF_NAMES = {
     k: 'blk.{i}.attn_k',
     v: 'blk.{i}.attn_v',
     o: 'blk.{i}.attn_output',
+    gateUp: 'blk.{i}.ffn_up',
     gate: 'blk.{i}.ffn_gate',
     up: 'blk.{i}.ffn_up',
     down: 'blk.{i}.ffn_down',
@@ -169,7 +177,38 @@ const SMOLLM3: Architecture = {
     // Its class takes no slices of weights, whatever the published file says.
     reads: ['no_rope_layers', 'no_rope_layer_interval', 'pretraining_tp'],
   },
-  gguf: { architecture: 'smollm3', activation: 'silu', interleaved: ['q', 'k'], unturnedPeriod: 4 },
+  gguf: { architecture: 'smollm3', activation: 'silu', interleaved: ['q', 'k'], noPositionsPeriod: 4 },
+};
+
+/** Norms behind the blocks alone. */
+const OLMO2: Architecture = {
+  ...LLAMA,
+  classifier: 'Olmo2ForSequenceClassification',
+  dialect: { defaults: { rms_norm_eps: 1e-5 } },
+  norms: {
+    ...HEAD_NORMS,
+    attentionOut: 'model.layers.{i}.post_attention_layernorm',
+    mlpOut: 'model.layers.{i}.post_feedforward_layernorm',
+  },
+  normsWholeProjections: true,
+  gguf: { architecture: 'olmo2', activation: 'silu', interleaved: [] },
+};
+
+/** 3 and 4-mini: products fused. */
+const PHI3: Architecture = {
+  ...LLAMA,
+  classifier: 'Phi3ForSequenceClassification',
+  dialect: {
+    defaults: { max_position_embeddings: 4096, original_max_position_embeddings: 4096, rms_norm_eps: 1e-5 },
+    reads: ['partial_rotary_factor'],
+  },
+  linears: {
+    qkv: 'model.layers.{i}.self_attn.qkv_proj',
+    o: 'model.layers.{i}.self_attn.o_proj',
+    gateUp: 'model.layers.{i}.mlp.gate_up_proj',
+    down: 'model.layers.{i}.mlp.down_proj',
+  },
+  gguf: { architecture: 'phi3', activation: 'silu', interleaved: [], contextFactors: true },
 };
 
 /** The text models; the 1B of Gemma 3 is one by itself. */
@@ -250,6 +289,8 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   gemma3_text: GEMMA3,
   granite: GRANITE,
   smollm3: SMOLLM3,
+  olmo2: OLMO2,
+  phi3: PHI3,
   gpt2: GPT2,
 };
 

@@ -143,10 +143,25 @@ export class Decoder {
     const afterAttention = rejoin(x, attended, 'o', 'attentionOut');
 
     const g = norm(afterAttention, 'mlp');
-    const inner = linears.gate
-      ? gatedUnit(tape, project(g, 'gate'), project(g, 'up'), config.activation)
-      : activate(tape, project(g, 'up'), config.activation);
-    return rejoin(afterAttention, inner, 'down', 'mlpOut');
+    return rejoin(
+      afterAttention,
+      this.feedForward(tape, (name) => project(g, name)),
+      'down',
+      'mlpOut',
+    );
+  }
+
+  /** What `down` reads, (N, intermediate size), of what the layers before it make. */
+  private feedForward(tape: Tape, project: (name: LinearName) => Tensor): Tensor {
+    const { gate, gateUp } = this.architecture.linears;
+    const { activation, intermediateSize: width } = this.config;
+    if (gateUp) {
+      const [opening, up] = splitColumns(tape, project('gateUp'), [width, width]) as [Tensor, Tensor];
+      return gatedUnit(tape, opening, up, activation);
+    }
+    return gate
+      ? gatedUnit(tape, project('gate'), project('up'), activation)
+      : activate(tape, project('up'), activation);
   }
 
   private norm(tape: Tape, x: Tensor, module: string): Tensor {

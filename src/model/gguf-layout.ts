@@ -9,8 +9,13 @@ import type { StoredTensor, TensorSource } from '../io/safetensors.ts';
 import { type Architecture, GGUF_NAMES, inLayer, LAYER_NORMS, LINEARS } from './architectures.ts';
 import type { ModelDescription } from './weights.ts';
 
-/** What is in every file of a model whose frequencies have factors; the configuration has read them. */
+/** What is in the file of a model whose frequencies have factors; the configuration has read them. */
 export const ROPE_FACTORS = 'rope_freqs.weight';
+/** The same for short and for long contexts, where llama.cpp tells them apart. */
+export const CONTEXT_FACTORS = {
+  short: 'rope_factors_short.weight',
+  long: 'rope_factors_long.weight',
+} as const;
 
 /** A module of a model, and what of it is different in the other's file. */
 interface Part {
@@ -36,11 +41,14 @@ export function fromGguf(
   const parts = new Map(partsOf(architecture, config).map((part) => [part.theirs, part]));
   const tensors = new Map<string, TensorSource>();
   const strange: string[] = [];
+  const factors: readonly string[] = architecture.gguf.contextFactors
+    ? Object.values(CONTEXT_FACTORS)
+    : [ROPE_FACTORS];
   for (const [given, tensor] of stored) {
     const part = parts.get(moduleOf(given));
     const name = part && `${part.own}${given.slice(part.theirs.length)}`;
     if (part && name && needed.has(name)) tensors.set(name, fromTheirs(part, tensor, config.headDim));
-    else if (given !== ROPE_FACTORS) strange.push(given);
+    else if (!factors.includes(given)) strange.push(given);
   }
   if (strange.length === 0) return tensors;
   const where = stored.get(strange[0] as string)?.where ?? 'GGUF';

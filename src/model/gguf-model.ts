@@ -16,7 +16,7 @@ import type { RotaryPositions } from '../io/layer-attention.ts';
 import type { StoredTensor } from '../io/safetensors.ts';
 import { MODEL_CONFIG, MODEL_GGUF, weightsFile } from '../io/weights.ts';
 import { GGUF_NAMES } from './architectures.ts';
-import { ROPE_FACTORS, toGguf } from './gguf-layout.ts';
+import { CONTEXT_FACTORS, ROPE_FACTORS, toGguf } from './gguf-layout.ts';
 import { inHalf, mergedTensors } from './merged-model.ts';
 import { refuseHeads } from './merged-reward.ts';
 import { rotaryFrequencies } from './rotary.ts';
@@ -65,7 +65,8 @@ export function ggufModelMetadata(
   metadata.set('general.type', { type: 'string', value: 'model' });
   metadata.set('general.file_type', { type: 'uint32', value: MOSTLY_F16 });
   integer('vocab_size', config.vocabSize);
-  integer('context_length', config.maxPositionEmbeddings);
+  const rotary = config.layers[0]?.rotary;
+  integer('context_length', rotary?.long?.context ?? config.maxPositionEmbeddings);
   integer('embedding_length', config.hiddenSize);
   integer('block_count', config.numHiddenLayers);
   integer('feed_forward_length', config.intermediateSize);
@@ -82,7 +83,11 @@ export function ggufModelMetadata(
   integer('attention.head_count_kv', config.numKeyValueHeads);
   integer('attention.key_length', config.headDim);
   integer('attention.value_length', config.headDim);
-  integer('rope.dimension_count', config.headDim);
+  integer('rope.dimension_count', rotary?.dimensions ?? config.headDim);
+  if (gguf.contextFactors) {
+    integer('rope.scaling.original_context_length', config.maxPositionEmbeddings);
+    if (rotary?.factors) real('rope.scaling.attn_factor', rotary.attentionFactor ?? 1);
+  }
   const { full, sliding, window } = kindsOfLayers({ config, architecture }, where);
   real('rope.freq_base', full.theta);
   if (full.linearFactor !== undefined) {
@@ -107,9 +112,8 @@ export function ggufModelTensors(
   tensors: ReadonlyMap<string, StoredTensor>,
 ): Map<string, GgufTensor> {
   const written = new Map<string, GgufTensor>();
-  const factors = frequencyFactors(description);
-  if (factors)
-    written.set(ROPE_FACTORS, { shape: [factors.length], dtype: 'F32', data: toFloat32Bytes(factors) });
+  for (const [name, factors] of frequencyFactors(description))
+    written.set(name, { shape: [factors.length], dtype: 'F32', data: toFloat32Bytes(factors) });
   const needed = weightShapes(description.architecture, description.config);
   const used = new Map([...tensors].filter(([name]) => needed.has(name)));
   for (const [name, tensor] of toGguf(description, used)) {
@@ -144,13 +148,19 @@ function refuseOthers({ config, architecture: { gguf } }: ModelDescription, wher
 
 /** Positions of the layers that see everything, and of those that do not: within a kind they are the same. */
 function kindsOfLayers({ config, architecture }: ModelDescription, where: string) {
-  const { unturnedPeriod: period = Number.POSITIVE_INFINITY } = architecture.gguf;
+  const { noPositionsPeriod: period = Number.POSITIVE_INFINITY } = architecture.gguf;
   if (!config.layers.every(({ rotary }, i) => (rotary === undefined) === ((i + 1) % period === 0)))
     throw new InputError(where, 'llama.cpp has positions in other layers than this model', WAY_OUT);
   const layers = config.layers.filter(({ rotary }) => rotary);
   const kind = (slides: boolean) => layers.filter((layer) => (layer.window !== undefined) === slides);
   const full = only(kind(false), where) ?? (only(layers, where) as RotaryPositions);
   const sliding = only(kind(true), where);
+  const { long, attentionFactor, dimensions } = full;
+  if (
+    !architecture.gguf.contextFactors &&
+    (long || attentionFactor !== undefined || dimensions !== undefined)
+  )
+    throw new InputError(where, 'llama.cpp turns positions otherwise for this architecture', WAY_OUT);
   const theirs = architecture.gguf.windowPeriod === undefined ? full : { theta: sliding?.theta };
   if (sliding && JSON.stringify(sliding) !== JSON.stringify(theirs)) {
     throw new InputError(where, 'llama.cpp turns the positions of layers with windows otherwise', WAY_OUT);
@@ -168,15 +178,21 @@ function only(layers: ModelConfig['layers'], where: string): RotaryPositions | u
   throw new InputError(where, 'layers of one kind turn positions differently', WAY_OUT);
 }
 
-/** What plain frequencies are divided by, where each has a factor of its own. */
-function frequencyFactors({ config, architecture }: ModelDescription): Float32Array | undefined {
+/** What plain frequencies are divided by, where each has a factor of its own, by the names of the file. */
+function frequencyFactors({ config, architecture }: ModelDescription): [string, Float32Array][] {
   const rotary = config.layers.find(({ rotary }) => rotary?.llama3 || rotary?.factors)?.rotary;
-  if (!rotary || architecture.positions) return undefined;
+  if (!rotary || architecture.positions) return [];
+  const { theta, factors = [], long } = rotary;
+  if (architecture.gguf.contextFactors) {
+    const { short, long: longer } = CONTEXT_FACTORS;
+    return [
+      [longer, Float32Array.from(long?.factors ?? factors)],
+      [short, Float32Array.from(factors)],
+    ];
+  }
   const scaled = rotaryFrequencies(config.headDim, rotary);
-  return Float32Array.from(
-    rotaryFrequencies(config.headDim, { theta: rotary.theta }),
-    (plain, j) => plain / (scaled[j] as number),
-  );
+  const plain = rotaryFrequencies(config.headDim, { theta });
+  return [[ROPE_FACTORS, Float32Array.from(plain, (frequency, j) => frequency / (scaled[j] as number))]];
 }
 
 async function carriedMetadata(source: Files): Promise<[string, GgufValue][]> {

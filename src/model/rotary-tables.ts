@@ -22,7 +22,7 @@ export class RotaryTables {
   }
 
   /**
-   * (P, headDim / 2, 2) of a layer, P at least `length`; the model's limit is the caller's to keep. Undefined for a layer without
+   * (P, pairs, 2) of a layer, P at least `length`; the model's limit is the caller's to keep. Undefined for a layer without
    * positions.
    */
   ofLayer(layer: number, length: number): Tensor | undefined {
@@ -35,15 +35,19 @@ export class RotaryTables {
     if (known) this.gpu.pool.release(known);
     const { headDim } = this.config;
     const positions = this.positionsFor(length);
-    const values = ropeTable(positions, rotaryFrequencies(headDim, rotary));
-    const table = Tensor.from(this.gpu, values, [positions, headDim / 2, 2], 'rope turns');
+    const frequencies = rotaryFrequencies(headDim, rotary);
+    const values = ropeTable(positions, frequencies, rotary.attentionFactor);
+    const table = Tensor.from(this.gpu, values, [positions, frequencies.length, 2], 'rope turns');
     this.tables.set(key, table);
     return table;
   }
 
   /** Bytes of each table, if none is longer than sequences of `length` tokens want. */
   sizesFor(length: number): number[] {
-    return Array.from(this.tables, () => this.positionsFor(length) * this.config.headDim * 4);
+    return Array.from(
+      this.tables.values(),
+      ({ shape }) => this.positionsFor(length) * (shape[1] as number) * 8,
+    );
   }
 
   dispose(): void {

@@ -4,13 +4,13 @@
  */
 import type { Llama3Scaling, RotaryPositions } from '../io/layer-attention.ts';
 
-/** headDim / 2 frequencies in radians a position. */
+/** A frequency in radians a position for each pair of coordinates that turns, mostly headDim / 2. */
 export function rotaryFrequencies(
   headDim: number,
-  { theta, linearFactor, factors, llama3 }: RotaryPositions,
+  { theta, dimensions = headDim, linearFactor, factors, llama3 }: RotaryPositions,
 ) {
-  return Float64Array.from({ length: headDim / 2 }, (_, j) => {
-    const frequency = theta ** ((-2 * j) / headDim) / (factors?.[j] ?? linearFactor ?? 1);
+  return Float64Array.from({ length: dimensions / 2 }, (_, j) => {
+    const frequency = theta ** ((-2 * j) / dimensions) / (factors?.[j] ?? linearFactor ?? 1);
     return llama3 ? stretched(frequency, llama3) : frequency;
   });
 }

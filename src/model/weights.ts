@@ -21,6 +21,7 @@ import {
   DIALECTS,
   inLayer,
   LAYER_NORMS,
+  type LayerNormName,
   LINEARS,
   type LinearName,
 } from './architectures.ts';
@@ -65,13 +66,16 @@ export function linearShapes(config: ModelConfig): Record<LinearName, readonly [
   const q = numAttentionHeads * headDim;
   const kv = numKeyValueHeads * headDim;
   const attention = { qkv: [q + 2 * kv, d], q: [q, d], k: [kv, d], v: [kv, d], o: [d, q] } as const;
-  return { ...attention, gate: [f, d], up: [f, d], down: [d, f] };
+  return { ...attention, gateUp: [2 * f, d], gate: [f, d], up: [f, d], down: [d, f] };
 }
+
+const FEED_FORWARD: ReadonlySet<LinearName> = new Set(['gateUp', 'gate', 'up', 'down']);
 
 /** Whether a linear layer has a bias: the architecture's say, or the configuration's. */
 export function hasBias({ biased }: Architecture, config: ModelConfig, name: LinearName): boolean {
-  const feedForward = name === 'gate' || name === 'up' || name === 'down';
-  return (biased?.includes(name) ?? false) || (feedForward ? config.mlpBias : config.attentionBias);
+  return (
+    (biased?.includes(name) ?? false) || (FEED_FORWARD.has(name) ? config.mlpBias : config.attentionBias)
+  );
 }
 
 /** The linear layers that an adapter can sit on, by module name. */
@@ -93,6 +97,11 @@ export function weightShapes(architecture: Architecture, config: ModelConfig): M
   const { hiddenSize: d, headDim, vocabSize, numHiddenLayers, tieWordEmbeddings } = config;
   const shapes = new Map<string, number[]>();
   const linears = linearShapes(config);
+  const whole = architecture.normsWholeProjections;
+  const headNorms: Partial<Record<LayerNormName, number>> = {
+    query: whole ? linears.q[0] : headDim,
+    key: whole ? linears.k[0] : headDim,
+  };
   const set = (module: string, shape: readonly number[], bias: boolean) => {
     shapes.set(`${module}.weight`, [...shape]);
     if (bias) shapes.set(`${module}.bias`, shape.slice(0, 1));
@@ -102,7 +111,7 @@ export function weightShapes(architecture: Architecture, config: ModelConfig): M
   for (let i = 0; i < numHiddenLayers; i++) {
     for (const name of LAYER_NORMS) {
       const module = architecture.norms[name];
-      const width = name === 'query' || name === 'key' ? headDim : d;
+      const width = headNorms[name] ?? d;
       if (module) set(inLayer(module, i), [width], architecture.norm === 'layer');
     }
     for (const name of LINEARS) {

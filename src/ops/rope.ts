@@ -10,25 +10,35 @@ export const ropeKernels = kernels(shader, {
   rotate: { threads: (p) => ((p.tokens as number) * (p.heads as number) * (p.head_dim as number)) / 2 },
 });
 
-/** Cosines and sines (positions, headDim / 2, 2) of the angles position · frequency, in float64 until stored. */
-export function ropeTable(positions: number, frequencies: Float64Array): Float32Array {
+/** Cosines and sines (positions, pairs, 2) of the angles position · frequency, times a factor, in float64 until stored. */
+export function ropeTable(positions: number, frequencies: Float64Array, factor = 1): Float32Array {
   const half = frequencies.length;
   const table = new Float32Array(positions * half * 2);
   for (let position = 0; position < positions; position++) {
     for (let j = 0; j < half; j++) {
       const angle = position * (frequencies[j] as number);
-      table[(position * half + j) * 2] = Math.cos(angle);
-      table[(position * half + j) * 2 + 1] = Math.sin(angle);
+      table[(position * half + j) * 2] = factor * Math.cos(angle);
+      table[(position * half + j) * 2 + 1] = factor * Math.sin(angle);
     }
   }
   return table;
 }
 
-/** x (N, heads · headDim), positions (N) u32, turns from {@link ropeTable} → the rotated x. */
+/**
+ * x (N, heads · headDim), positions (N) u32, turns from {@link ropeTable} → the rotated x. If the table has fewer than headDim / 2
+ * pairs, the other coordinates of a head stay as they are, behind those that turn.
+ */
 export function rope(tape: Tape, x: Tensor, positions: Tensor, turns: Tensor, headDim: number): Tensor {
   const { gpu } = tape;
   const y = tape.empty(x.shape, 'rope');
-  const params = { tokens: x.rows, heads: x.cols / headDim, head_dim: headDim, direction: 1, accumulate: 0 };
+  const params = {
+    tokens: x.rows,
+    heads: x.cols / headDim,
+    head_dim: headDim,
+    pairs: turns.shape[1] as number,
+    direction: 1,
+    accumulate: 0,
+  };
   ropeKernels.rotate(gpu, { x, positions, turns, y }, params);
   const backward = () => {
     const dx = tape.gradient(x);

@@ -247,7 +247,8 @@ export const WORDS = {
     llama  mistral  qwen2  qwen3  gemma3_text  gpt2  full_attention  sliding_attention  llama3  linear  yarn  default
     layer_types  rope_scaling  rope_parameters  rope_theta  sliding_window  use_sliding_window  silu  gelu_new  head_dim
     rope_local_base_freq  sliding_window_pattern  max_window_layers  partial_rotary_factor  n_positions  n_embd  n_layer
-    eos_token_id  granite  smollm3  attention_multiplier  logits_scaling  no_rope_layers  no_rope_layer_interval`),
+    eos_token_id  granite  smollm3  attention_multiplier  logits_scaling  no_rope_layers  no_rope_layer_interval
+    olmo2  phi3  longrope  short_factor  long_factor  attention_factor  original_max_position_embeddings`),
   adapters: words(
     'all-linear  q_proj  LORA  gaussian  none  base_model.model.  .lora_A.weight  .lora_B.weight  up_proj',
   ),
@@ -255,7 +256,7 @@ export const WORDS = {
     general.architecture  llama  qwen2  qwen3  gemma3  gpt2  general.type  adapter  general.alignment  tokenizer.ggml.pre  gpt-2
     llama.rope.scaling.type  llama.rope.scaling.factor  yarn  linear  llama.attention.sliding_window  tokenizer.ggml.scores
     rope_freqs.weight  output.weight  llama-bpe  qwen2  tekken  default  smaug-bpe  tokenizer.chat_template  blk.0.attn_q.weight
-    granite  smollm3  llama.attention.scale  llama.logit_scale  llama.attention.key_length  llama.rope.dimension_count  tokenizer.ggml.add_bos_token  tokenizer.ggml.add_space_prefix`),
+    granite  smollm3  olmo2  phi3  rope_factors_short.weight  llama.attention.scale  llama.logit_scale  llama.attention.key_length  llama.rope.dimension_count  tokenizer.ggml.add_bos_token  tokenizer.ggml.add_space_prefix`),
   hubs: words(
     'sha  oid  lfs  size  path  type  file  directory  config.json  ../x  again  http://[  //evil.example/  rel="next"',
   ),

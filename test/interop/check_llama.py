@@ -9,7 +9,7 @@ from peft_made import MADE, load, logits_of, peft_made
 
 # llama.cpp's CPU kernels take GELU from a table in float16, eleven bits.
 GELU = {"gemma3": 5e-4, "gpt2": 5e-4}
-# Long enough for every frequency; the windows of Mistral and Qwen2, which llama.cpp does not have, are longer.
+# Long enough for every frequency; the windows of Mistral, Qwen2 and Phi-3, which llama.cpp does not have, are longer.
 SEQUENCES = token_ids(5, 40, 97)
 SHORT = token_ids(40, 5, 97)
 
@@ -38,6 +38,8 @@ MODELS = {
     "gpt2": (lambda: fixture_model("gpt2"), SEQUENCES),
     "granite": (lambda: fixture_model("granite"), SEQUENCES),
     "smollm3": (lambda: fixture_model("smollm3"), SEQUENCES),
+    "olmo2": (lambda: fixture_model("olmo2"), SEQUENCES),
+    "phi3": (lambda: fixture_model("phi3"), SHORT),
 }
 
 

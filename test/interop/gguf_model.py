@@ -20,6 +20,8 @@ ARCHITECTURES = {
     "gpt2": gguf.MODEL_ARCH.GPT2,
     "granite": gguf.MODEL_ARCH.GRANITE,
     "smollm3": gguf.MODEL_ARCH.SMOLLM3,
+    "olmo2": gguf.MODEL_ARCH.OLMO2,
+    "phi3": gguf.MODEL_ARCH.PHI3,
 }
 # Whose rows of q and k the converter turns from halves of a head to pairs.
 PERMUTED = {gguf.MODEL_ARCH.LLAMA, gguf.MODEL_ARCH.GRANITE, gguf.MODEL_ARCH.SMOLLM3}
@@ -71,7 +73,8 @@ def write_gguf(folder, path, quantise=lambda name, values: F32):
         writer.add_head_count_kv(kv_heads)
         writer.add_key_length(head_dim)
         writer.add_value_length(head_dim)
-        writer.add_rope_dimension_count(head_dim)
+        turned = int(head_dim * (config.get("rope_parameters") or config).get("partial_rotary_factor", 1))
+        writer.add_rope_dimension_count(turned)
         writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
         add_rope(writer, config, head_dim)
     if kind == "granite":
@@ -117,6 +120,16 @@ def add_rope(writer, config, head_dim):
     if kind == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(rope["factor"])
+    if config["model_type"] == "phi3":
+        original = config["original_max_position_embeddings"]
+        writer.add_rope_scaling_orig_ctx_len(original)
+        writer.add_sliding_window(config["sliding_window"])
+    if kind == "longrope":
+        stretch = config["max_position_embeddings"] / original
+        writer.add_rope_scaling_attn_factors(math.sqrt(1 + math.log(stretch) / math.log(original)))
+        for context in ("long", "short"):
+            factors = np.array(rope[f"{context}_factor"], np.float32)
+            writer.add_tensor(f"rope_factors_{context}.weight", factors)
     if kind == "llama3":
         writer.add_tensor("rope_freqs.weight", np.array(list(llama3_factors(rope, head_dim)), np.float32))
 

@@ -4,6 +4,8 @@ import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import granite from '../fixtures/architectures/granite.json' with { type: 'json' };
 import llama3 from '../fixtures/architectures/llama3.json' with { type: 'json' };
 import mistral from '../fixtures/architectures/mistral.json' with { type: 'json' };
+import olmo2 from '../fixtures/architectures/olmo2.json' with { type: 'json' };
+import phi3 from '../fixtures/architectures/phi3.json' with { type: 'json' };
 import qwen2 from '../fixtures/architectures/qwen2.json' with { type: 'json' };
 import qwen3 from '../fixtures/architectures/qwen3.json' with { type: 'json' };
 import smollm2 from '../fixtures/architectures/smollm2.json' with { type: 'json' };
@@ -18,4 +20,16 @@ export interface ArchitectureFixture
   dpo: Omit<typeof mistral.dpo, 'gradients'> & { gradients: Readonly<Record<string, EncodedArray>> };
 }
 
-export const FIXTURES = { llama3, smollm2, mistral, qwen2, qwen3, gemma3, gpt2, granite, smollm3 };
+export const FIXTURES = {
+  llama3,
+  smollm2,
+  mistral,
+  qwen2,
+  qwen3,
+  gemma3,
+  gpt2,
+  granite,
+  smollm3,
+  olmo2,
+  phi3,
+};

@@ -50,8 +50,7 @@ async function asGguf(source: Files, inBlocks = false): Promise<Uint8Array<Array
       tensors.set(name, { ...tensor, dtype, data: quantise(dtype, toFloat32(tensor)) });
     }
   }
-  const factors = inF16.get('rope_freqs.weight');
-  if (factors) tensors.set('rope_freqs.weight', factors);
+  for (const [name, factors] of inF16) if (name.startsWith('rope_')) tensors.set(name, factors);
   return writeGguf(ggufModelMetadata(description, 'config.json'), tensors);
 }
 

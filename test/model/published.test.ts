@@ -57,4 +57,72 @@ describe('published configurations', () => {
     await refused('llama', { no_rope_layers: [1, 0, 1, 1] }, 'no_rope_layers');
     await refused('llama', { pretraining_tp: 2 }, 'pretraining_tp');
   });
+
+  it('OLMo 2: no more than norms behind the blocks', () => {
+    const { modelType, ...numbers } = parse('olmo2', { rope_theta: 5e5, sliding_window: null });
+    const { modelType: _, ...llama } = parse('llama', { rope_theta: 5e5, rms_norm_eps: 1e-5 });
+    expect(numbers).to.deep.equal(llama);
+  });
+
+  describe('Phi-3 and Phi-4-mini', () => {
+    // Heads of 16, of which 12 turn: six pairs.
+    const short = [1, 1.1, 1.2, 1.3, 1.4, 1.5];
+    const long = [1, 2, 4, 8, 16, 32];
+    const scaling = { type: 'longrope', short_factor: short, long_factor: long };
+    const phi4 = {
+      max_position_embeddings: 131072,
+      original_max_position_embeddings: 4096,
+      partial_rotary_factor: 0.75,
+      rope_scaling: scaling,
+      sliding_window: 262144,
+      attention_bias: false,
+    };
+
+    it('turn all of a head in short contexts', () => {
+      const { layers, maxPositionEmbeddings } = parse('phi3', { rope_scaling: null, sliding_window: 2047 });
+      expect(layers[0]).to.deep.equal({ window: 2047, rotary: { theta: 10000 } });
+      expect(maxPositionEmbeddings).to.equal(4096);
+    });
+
+    it('turn a part of a head by factors, up to the original context', () => {
+      const { layers, maxPositionEmbeddings } = parse('phi3', phi4);
+      const attentionFactor = Math.sqrt(1 + Math.log(32) / Math.log(4096));
+      expect(layers[3]).to.deep.equal({
+        window: undefined,
+        rotary: {
+          theta: 10000,
+          dimensions: 12,
+          factors: short,
+          long: { factors: long, context: 131072, originalContext: 4096 },
+          attentionFactor,
+        },
+      });
+      expect(maxPositionEmbeddings).to.equal(4096);
+      // Where short and long factors are the same, or are said to be of one context, nothing is lost beyond it.
+      const same = { ...phi4, rope_scaling: { ...scaling, long_factor: short, attention_factor: 1 } };
+      expect(parse('phi3', same).layers[0]?.rotary).to.deep.equal({
+        theta: 10000,
+        dimensions: 12,
+        factors: short,
+      });
+      expect(parse('phi3', same).maxPositionEmbeddings).to.equal(131072);
+      const current = { ...scaling, rope_theta: 10000, partial_rotary_factor: 0.75, factor: 32 };
+      const { partial_rotary_factor: _, rope_scaling: __, ...rest } = phi4;
+      expect(parse('phi3', { ...rest, rope_parameters: current }).layers).to.deep.equal(layers);
+    });
+
+    it('are refused by field where a file says something else', async () => {
+      await refused(
+        'phi3',
+        { ...phi4, partial_rotary_factor: 0.7 },
+        'partial_rotary_factor',
+        '16 coordinates',
+      );
+      await refused('phi3', { ...phi4, partial_rotary_factor: 1 }, 'rope_scaling', '8 factors');
+      await refused('phi3', { ...phi4, rope_scaling: { ...scaling, long_factor: [1] } }, 'long_factor', '6');
+      await refused('phi3', { ...phi4, rope_scaling: { ...scaling, short_factor: null } }, 'short_factor');
+      await refused('phi3', { ...phi4, rope_scaling: { ...scaling, type: 'yarn' } }, '"yarn"', 'longrope');
+      await refused('llama', { partial_rotary_factor: 0.75 }, 'partial_rotary_factor', 'this architecture');
+    });
+  });
 });

@@ -5,23 +5,29 @@ import * as reference from '../reference/rope.ts';
 import { testGpu } from '../support/gpu.ts';
 import { checkOp } from '../support/op.ts';
 
-const SHAPES: readonly [number, number, number][] = [
-  [1, 1, 4],
-  [6, 3, 8],
-  [42, 2, 20],
-  [123, 1, 64],
-  [431, 6, 16],
+/** Tokens, heads, coordinates of a head, and how many of them turn. */
+const SHAPES: readonly [number, number, number, number][] = [
+  [1, 1, 4, 4],
+  [6, 3, 8, 8],
+  [42, 2, 20, 20],
+  [123, 1, 64, 64],
+  [431, 6, 16, 16],
+  [7, 3, 8, 2],
+  [42, 2, 20, 18],
+  [123, 3, 64, 48],
 ];
 
 describe('rope', () => {
-  for (const [rows, heads, headDim] of SHAPES) {
-    it(`${rows} tokens, ${heads} heads of ${headDim}`, async () => {
+  for (const [rows, heads, headDim, dimensions] of SHAPES) {
+    const whole = dimensions === headDim;
+    it(`${rows} tokens, ${heads} heads of ${headDim}${whole ? '' : `, ${dimensions} of which turn`}`, async () => {
       const { normals, ints } = random(rows);
       const x = Float32Array.from(normals(rows * heads * headDim));
       const positions = ints(rows, 2048);
-      const frequencies = reference.ropeFrequencies(headDim, 10_000);
-      const turns = ropeTable(2048, frequencies);
-      const shape = { rows, heads, headDim, frequencies };
+      const frequencies = reference.ropeFrequencies(dimensions, 10_000);
+      const factor = whole ? 1 : 1.19;
+      const turns = ropeTable(2048, frequencies, factor);
+      const shape = { rows, heads, headDim, frequencies, factor };
       // The table is rounded once from float64, so that an angle of 2047 is as exact as one of 0: two products and a sum.
       const tolerance = { absolute: 5e-7, relative: 1e-6 };
       await checkOp(await testGpu(), {
@@ -29,7 +35,7 @@ describe('rope', () => {
         inputs: {
           x: { values: x, shape: [rows, heads * headDim], trained: true },
           positions: { values: positions, shape: [rows] },
-          turns: { values: turns, shape: [2048, headDim / 2, 2] },
+          turns: { values: turns, shape: [2048, dimensions / 2, 2] },
         },
         run: (tape, t) => rope(tape, t.x, t.positions, t.turns, headDim),
         value: () => reference.rope(x, positions, shape),

@@ -1,15 +1,17 @@
 /**
- * Rotary positions (Su et al. 2021) in the half-split layout of Hugging Face checkpoints: elements i and i + D/2 of a
- * head turn together by the angle position · frequency[i].
+ * Rotary positions (Su et al. 2021) in the half-split layout of Hugging Face checkpoints: elements i and i + P of a head turn
+ * together by the angle position · frequency[i], where P frequencies turn the first 2 P of its D elements.
  */
 import type { Reals } from './arrays.ts';
 
-/** x is (rows, heads · headDim); `frequencies` has headDim / 2 entries, see {@link ropeFrequencies}. */
+/** x is (rows, heads · headDim); `frequencies` has headDim / 2 entries or fewer, see {@link ropeFrequencies}. */
 export interface RopeShape {
   rows: number;
   heads: number;
   headDim: number;
   frequencies: Reals;
+  /** Of what turns; 1 by default. */
+  factor?: number;
 }
 
 /** theta^(−2i/D) for i in [0, D/2), in radians per position. */
@@ -30,15 +32,15 @@ export function ropeBackward(dy: Reals, positions: Reals, shape: RopeShape): Flo
 function rotate(
   x: Reals,
   positions: Reals,
-  { rows, heads, headDim, frequencies }: RopeShape,
+  { rows, heads, headDim, frequencies, factor = 1 }: RopeShape,
   direction: 1 | -1,
 ) {
-  const y = new Float64Array(rows * heads * headDim);
-  const half = headDim / 2;
+  const y = Float64Array.from(x);
+  const half = frequencies.length;
   for (let n = 0; n < rows; n++) {
     for (let i = 0; i < half; i++) {
-      const cos = Math.cos(positions[n] * frequencies[i]);
-      const sin = direction * Math.sin(positions[n] * frequencies[i]);
+      const cos = factor * Math.cos(positions[n] * frequencies[i]);
+      const sin = factor * direction * Math.sin(positions[n] * frequencies[i]);
       for (let h = 0; h < heads; h++) {
         const low = (n * heads + h) * headDim + i;
         const high = low + half;

@@ -7,7 +7,7 @@ import { own } from '../../base/lookup.ts';
 import { InputError, listed } from '../errors.ts';
 import { toFloat32 } from '../float.ts';
 import type { Json, JsonObject } from '../json.ts';
-import { GgufMetadata } from './metadata.ts';
+import { GgufMetadata, shortest } from './metadata.ts';
 import type { Gguf } from './reader.ts';
 
 /** An architecture of llama.cpp in the words of Hugging Face. */
@@ -62,6 +62,14 @@ const ROWS: Readonly<Record<string, ConfigRow>> = {
     className: 'Gemma3ForCausalLM',
     fixed: { hidden_activation: 'gelu_pytorch_tanh' },
     attention: gemmaAttention,
+  },
+  olmo2: { ...LLAMA, modelType: 'olmo2', className: 'Olmo2ForCausalLM', attention: olmoAttention },
+  phi3: {
+    ...LLAMA,
+    modelType: 'phi3',
+    className: 'Phi3ForCausalLM',
+    biasesKnown: true,
+    attention: phiAttention,
   },
   smollm3: { ...LLAMA, modelType: 'smollm3', className: 'SmolLM3ForCausalLM' },
   granite: {
@@ -183,9 +191,12 @@ function biases(tensors: Gguf['tensors']): JsonObject {
 }
 
 /** Heads, frequencies and, where the file has them, windows. */
-async function rotary(reading: Reading): Promise<JsonObject> {
+async function rotary(
+  reading: Reading,
+  likeHeads = ['attention.value_length', 'rope.dimension_count'],
+): Promise<JsonObject> {
   const { metadata, prefix, headDim } = reading;
-  for (const key of ['attention.value_length', 'rope.dimension_count']) {
+  for (const key of likeHeads) {
     const length = metadata.integer(`${prefix}${key}`) ?? headDim;
     if (length !== headDim) throw metadata.wrong(`${prefix}${key}`, `${headDim}, the length of a key`);
   }
@@ -225,6 +236,42 @@ async function graniteAttention(reading: Reading): Promise<JsonObject> {
   if (metadata.boolean(turns) === false)
     throw metadata.unsupported(turns, 'Use a model with rotary positions');
   return { ...(await rotary(reading)), attention_multiplier: 1 / Math.sqrt(headDim) };
+}
+
+/** llama.cpp reads OLMo 3 as OLMo 2 with windows, whose positions turn in another way. */
+async function olmoAttention(reading: Reading): Promise<JsonObject> {
+  const { metadata, prefix } = reading;
+  const window = `${prefix}attention.sliding_window`;
+  if (metadata.integer(window))
+    throw metadata.unsupported(window, 'Use a model of OLMo 2: OLMo 3 is not supported');
+  return rotary(reading);
+}
+
+/** Partial rotary positions, and factors of their frequencies for short and for long contexts. */
+async function phiAttention(reading: Reading): Promise<JsonObject> {
+  const { metadata, tensors, prefix, headDim } = reading;
+  const turned = metadata.integer(`${prefix}rope.dimension_count`) ?? headDim;
+  const [short, long] = await Promise.all(
+    ['rope_factors_short.weight', 'rope_factors_long.weight'].map(async (name) => {
+      const tensor = tensors.get(name);
+      return tensor && Array.from(toFloat32({ ...tensor, data: await tensor.read() }), shortest);
+    }),
+  );
+  const fields = {
+    ...(await rotary(reading, ['attention.value_length'])),
+    ...(turned !== headDim && { partial_rotary_factor: turned / headDim }),
+  };
+  if (!short || !long) return fields;
+  const context = metadata.integer(`${prefix}context_length`) as number;
+  const rope_scaling = {
+    rope_type: 'longrope',
+    short_factor: short,
+    long_factor: long,
+    attention_factor: metadata.number(`${prefix}rope.scaling.attn_factor`) ?? 1,
+    original_max_position_embeddings:
+      metadata.integer(`${prefix}rope.scaling.original_context_length`) ?? context,
+  };
+  return { ...fields, rope_scaling };
 }
 
 /** Windows as transformers words them, layer by layer; all but every `period`-th layer slide where nothing is said. */

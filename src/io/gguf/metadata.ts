@@ -87,7 +87,8 @@ function description(value: GgufValue): string {
   return value.type === 'string' ? quote(value.value) : String(value.value);
 }
 
-function shortest(value: number): number {
+/** The shortest decimal that rounds to the number in 32 bits. */
+export function shortest(value: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) return short;

@@ -180,6 +180,38 @@ describe('io/gguf-config', () => {
     expect(without).to.deep.equal([3, 7]);
   });
 
+  it('reads Phi: a part of a head that turns, factors of short and of long contexts', async () => {
+    const values: Values = {
+      'phi3.attention.key_length': 8,
+      'phi3.attention.value_length': 8,
+      'phi3.rope.dimension_count': 6,
+      'phi3.rope.scaling.original_context_length': 8,
+      'phi3.rope.scaling.attn_factor': { type: 'float32', value: 1.19 },
+    };
+    const factors = {
+      'rope_factors_short.weight': f32([3], [1, 1.1, 1.2]),
+      'rope_factors_long.weight': f32([3], [1, 4, 16]),
+    };
+    const { layers, maxPositionEmbeddings } = await parsed(values, factors, 'phi3');
+    expect(layers[0]?.rotary).to.deep.equal({
+      theta: 500,
+      dimensions: 6,
+      factors: [1, 1.1, 1.2],
+      long: { factors: [1, 4, 16], context: 16, originalContext: 8 },
+      attentionFactor: 1.19,
+    });
+    expect(maxPositionEmbeddings).to.equal(8);
+    expect((await parsed({}, {}, 'phi3')).layers[0]?.rotary).to.deep.equal({ theta: 500 });
+    const short = { ...factors, 'rope_factors_short.weight': f32([2], [1, 2]) };
+    await expectRefused(() => parsed(values, short, 'phi3'), 'm.gguf', '2 numbers');
+  });
+
+  it('refuses OLMo 3, which llama.cpp reads as OLMo 2 with windows', async () => {
+    const values = { 'olmo2.attention.sliding_window': 8 };
+    await expectRefused(() => config(values, {}, 'olmo2'), 'olmo2.attention.sliding_window', 'OLMo 3');
+    expect((await parsed({}, {}, 'olmo2')).modelType).to.equal('olmo2');
+  });
+
   const wrong: [string, Values, ...string[]][] = [
     [
       'another architecture',
