@@ -55,7 +55,7 @@ export const sacpo = command({
           peftConfig: loraConfig(own, model),
           checkpoint: folders[i].checkpoint,
         })),
-        referenceCache: whole.referenceCache,
+        referenceCache: whole.referenceCache(gpu),
       });
       for (const folder of [...folders, whole]) await folder.clear();
       const runs = stageFiles.map(({ stage, method }, i) => ({ stage, method, folder: folders[i] }));
