@@ -32,7 +32,7 @@ const METHODS: Record<string, { rows: object[]; more?: Record<string, string>; t
 };
 
 describe('cli: what a run leaves', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   let workshop: Workshop;
   before(async () => {
     workshop = await Workshop.open();
