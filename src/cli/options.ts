@@ -68,6 +68,9 @@ const COMMAND_OPTIONS = {
   config: row('--config', 'path', 'files', 'settings from a JSON file, by their names or TRL\'s: {"beta": 0.1, "r": 8}; flags win over it'),
 
   prompt: row('--prompt', 'prompts', 'text', 'what to continue; may be given several times'),
+  chat: row('--chat', 'switch', 'text', 'talk with the model through its chat template: typed, or a message a line on stdin'),
+  system: row('--system', 'text', 'text', 'with --chat: what the model is told first'),
+  messages: row('--messages', 'path', 'text', 'with --chat: conversations to answer, JSON {"messages": [{"role", "content"}, ...]} or a line each'),
   maxTokens: row('--max-tokens', 'number', 'text', 'most new tokens'),
   temperature: row('--temperature', 'number', 'text', 'divides the logits; 0 always takes the likeliest token'),
   topK: row('--top-k', 'number', 'text', 'draw from the k likeliest tokens; 0 for all'),

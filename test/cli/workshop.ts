@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
 import { METHODS } from '../../src/cli/methods.ts';
 import { runProgram } from '../../src/cli/program.ts';
+import type { Streams } from '../../src/cli/terminal.ts';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { type ModelFixture, tinyLlama } from '../reference/fixtures.ts';
 
@@ -94,12 +95,16 @@ export class Workshop {
   }
 
   /** Runs a command in this process. Reports take as long as such runs: only tests of them have one. */
-  async run(args: readonly string[], signal = new AbortController().signal): Promise<Outcome> {
+  async run(
+    args: readonly string[],
+    signal = new AbortController().signal,
+    stdin?: Streams['stdin'],
+  ): Promise<Outcome> {
     const [stdout, stderr] = [collector(), collector()];
     const code = await runProgram([...args, ...forced(args), '--json'], {
       signal,
       version: '0.0.0',
-      streams: { stdout, stderr },
+      streams: { stdout, stderr, ...(stdin && { stdin }) },
     });
     return outcome(code, stdout.text(), stderr.text());
   }
