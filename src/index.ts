@@ -34,6 +34,7 @@ export {
 export { PROMPTS, type PromptRow, readPromptRows } from './data/prompt-dataset.ts';
 export { readDataset } from './data/read-dataset.ts';
 export { readTextRows, TEXTS, type TextRow } from './data/text-dataset.ts';
+export { TextStream } from './data/text-stream.ts';
 export { type TokenizeOptions, tokenizeCompletions, tokenizePairs } from './data/tokenize-completions.ts';
 export { tokenizeTexts } from './data/tokenize-texts.ts';
 export { requireEmbedded, Tokenizer } from './data/tokenizer.ts';
@@ -86,6 +87,7 @@ export { EXAMPLE_RECORD, PAIR_METRICS, PAIR_RECORD, TOKEN_RECORD } from './losse
 // Models and adapters.
 export { DeviceBatch } from './model/batch.ts';
 export { CausalLM, type LoadOptions } from './model/causal-lm.ts';
+export { Chat, type ChatOptions, streamText } from './model/chat.ts';
 export {
   addUpdate,
   emptyGenerations,

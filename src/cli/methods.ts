@@ -35,6 +35,7 @@ import { SFTTrainer } from '../train/sft-trainer.ts';
 import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';
 import { LORA_OPTIONS, type OptionName, pick, type Settings } from './options.ts';
+import type { JudgedBy } from './report/judged.ts';
 import { loadRewards, type RewardContext } from './rewards.ts';
 
 export interface Method<Row = unknown> {
@@ -45,6 +46,8 @@ export interface Method<Row = unknown> {
   example: string;
   /** What the rows of its data are. */
   rows: 'pairs' | 'completions' | 'texts' | 'prompts';
+  /** How held-out rows show in the report what a run has done. */
+  judged: JudgedBy;
   /** Its settings are options of the command, by the same names. */
   settings: TrainerSettings;
   /** The Python module in which TRL keeps the trainer of this name; undefined if the run cannot be handed over. */
@@ -121,6 +124,7 @@ export const DPO = method({
   example:
     'dpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter --loss ipo --learning-rate 1e-4 --epochs 1',
   rows: 'pairs',
+  judged: 'log-ratios',
   settings: TRAINERS.dpo,
   trlModule: 'trl',
   form: PREFERENCES,
@@ -134,6 +138,7 @@ export const METHODS: readonly Method[] = [
     description: `Trains a LoRA adapter to continue as the data does, and writes it as PEFT files. ${SHARED}`,
     example: 'sft --model HuggingFaceTB/SmolLM2-135M --data instructions.jsonl --out adapter --epochs 1',
     rows: 'texts',
+    judged: 'likelihood',
     settings: TRAINERS.sft,
     trlModule: 'trl',
     form: TEXTS,
@@ -149,6 +154,7 @@ export const METHODS: readonly Method[] = [
     example:
       'kto --model HuggingFaceTB/SmolLM2-135M --data labels.jsonl --out adapter --desirable-weight 1.2',
     rows: 'completions',
+    judged: 'log-ratios',
     settings: TRAINERS.kto,
     trlModule: 'trl',
     form: LABELLED,
@@ -163,6 +169,7 @@ export const METHODS: readonly Method[] = [
       `(--reward FOLDER) and rates texts with score. ${SHARED}`,
     example: 'reward-model --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out reward --epochs 1',
     rows: 'pairs',
+    judged: 'scores',
     settings: TRAINERS.reward,
     form: COMPARISONS,
     Trainer: RewardTrainer,
@@ -177,6 +184,7 @@ export const METHODS: readonly Method[] = [
     example:
       'rloo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --num-generations 8 --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
     rows: 'prompts',
+    judged: 'rewards',
     settings: TRAINERS.rloo,
     extra: rewarded(RLOO_DEFAULTS),
     others: ['logCompletions'],
@@ -193,6 +201,7 @@ export const METHODS: readonly Method[] = [
     example:
       'online-dpo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --max-completion-length 40 --labels sampled --beta 2 --learning-rate 1e-3',
     rows: 'prompts',
+    judged: 'rewards',
     settings: TRAINERS['online-dpo'],
     extra: rewarded(ONLINE_DPO_DEFAULTS),
     others: ['logCompletions'],
@@ -209,6 +218,7 @@ export const METHODS: readonly Method[] = [
     example:
       'a2po --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --max-completion-length 40 --beta1 2 --beta2 2 --learning-rate 1e-3',
     rows: 'prompts',
+    judged: 'rewards',
     settings: TRAINERS.a2po,
     extra: rewarded(A2PO_DEFAULTS),
     others: ['logCompletions'],
@@ -226,6 +236,7 @@ export const METHODS: readonly Method[] = [
     example:
       'grpo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --num-generations 8 --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
     rows: 'prompts',
+    judged: 'rewards',
     settings: TRAINERS.grpo,
     extra: rewarded(GRPO_DEFAULTS),
     others: ['logCompletions'],
@@ -242,6 +253,7 @@ export const METHODS: readonly Method[] = [
     example:
       'ppo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
     rows: 'prompts',
+    judged: 'rewards',
     settings: TRAINERS.ppo,
     extra: rewarded(PPO_DEFAULTS),
     others: ['logCompletions'],
@@ -257,6 +269,7 @@ export const METHODS: readonly Method[] = [
     example:
       'cpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter --loss simpo --cpo-alpha 0 --beta 2.5',
     rows: 'pairs',
+    judged: 'log-ratios',
     settings: TRAINERS.cpo,
     trlModule: 'trl.experimental.cpo',
     form: PREFERENCES,
@@ -270,6 +283,7 @@ export const METHODS: readonly Method[] = [
       `rejected one. Writes it as PEFT files. ${SHARED}`,
     example: 'orpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter',
     rows: 'pairs',
+    judged: 'log-ratios',
     settings: TRAINERS.orpo,
     trlModule: 'trl.experimental.orpo',
     form: PREFERENCES,

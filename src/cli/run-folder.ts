@@ -1,30 +1,37 @@
 /**
  * The folder that a run writes to: what an earlier run may have left there, and the rule that nothing of it is mixed
- * with this one's. The checkpoint and the cached reference stay, so that a finished run can be looked at again; the file
- * that is written last says that the run is complete.
+ * with this one's. The checkpoint stays, so that a finished run can be looked at again; the file that is written last says
+ * that the run is complete. What can be computed again does not lie here, but in the user's cache folder.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Gpu } from '../gpu/device.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
 import { InputError } from '../io/errors.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../io/peft.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
 import { MODEL_CONFIG, MODEL_GGUF, MODEL_INDEX, MODEL_WEIGHTS } from '../io/weights.ts';
-import { fileCheckpointStore, folderFiles, nodeReferenceCache } from '../node/folder.ts';
+import { fileCheckpointStore, folderFiles } from '../node/folder.ts';
 import { lockFolder } from '../node/folder-lock.ts';
+import { userReferenceCache } from '../node/reference-cache.ts';
 import { UsageError } from './failures.ts';
 
 export const CHECKPOINT = 'checkpoint.safetensors';
 export const RUN_RECORD = 'run.json';
 export const COMPLETION_LOG = 'completions.jsonl';
+export const TRAINER_STATE = 'trainer_state.json';
+export const METRIC_TABLE = 'log.csv';
+export const REPORT = 'report.html';
 export const GGUF_ADAPTER = 'adapter.gguf';
 export const TRL_SCRIPT = 'train.py';
 /** Runs the scripts of a run in stages. */
 export const TRL_STAGES = 'train.sh';
+/** What every run leaves beside what it trained. */
+const TOLD = [RUN_RECORD, TRAINER_STATE, METRIC_TABLE, REPORT] as const;
 /** What a run leaves, the one written last first: without it the others are not taken for a result. */
 const LEFT_BEHIND = {
-  adapter: [COMPLETION_LOG, ADAPTER_CONFIG, ADAPTER_WEIGHTS, RUN_RECORD, 'report.html', CHECKPOINT],
-  model: [COMPLETION_LOG, MODEL_CONFIG, MODEL_WEIGHTS, MODEL_INDEX, RUN_RECORD, CHECKPOINT],
+  adapter: [COMPLETION_LOG, ADAPTER_CONFIG, ADAPTER_WEIGHTS, ...TOLD, CHECKPOINT],
+  model: [COMPLETION_LOG, MODEL_CONFIG, MODEL_WEIGHTS, MODEL_INDEX, ...TOLD, CHECKPOINT],
   gguf: [GGUF_ADAPTER],
   ggufModel: [MODEL_GGUF],
   trl: [
@@ -51,7 +58,8 @@ export interface RunFolderOptions {
 export interface RunFolder extends AsyncDisposable {
   path: string;
   checkpoint: CheckpointStore;
-  referenceCache: ReferenceCache;
+  /** Where log-probabilities of the reference are kept. */
+  referenceCache(gpu: Gpu): ReferenceCache;
   /** Whether there was a checkpoint to go on from. */
   resumes: boolean;
   /**
@@ -104,7 +112,7 @@ async function lookInto(
   return {
     path,
     checkpoint: fileCheckpointStore(join(path, CHECKPOINT)),
-    referenceCache: nodeReferenceCache(path),
+    referenceCache: userReferenceCache,
     resumes: resume && found.includes(CHECKPOINT),
     clear: async () => {
       if (overwrite) for (const name of found.splice(0)) await rm(join(path, name), { force: true });

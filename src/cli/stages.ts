@@ -8,9 +8,11 @@ import { isObject, type JsonObject, kindOf, parseJson } from '../io/json.ts';
 import type { LoraConfig } from '../io/peft.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { TrainingConfig } from '../train/config.ts';
+import type { RunPlan, TrainEvent } from '../train/events.ts';
 import { effectiveBeta, type SACPOStage, type SACPOTrainer, STAGE_METHODS } from '../train/sacpo-trainer.ts';
 import { TRAINING } from '../train/settings/training.ts';
 import { TRL_NAMES } from '../train/settings/trl-names.ts';
+import type { Trainer } from '../train/trainer.ts';
 import { METHODS, type Method, methodOptions } from './methods.ts';
 import { readText } from './open.ts';
 import { LORA_OPTIONS, pick, type Settings } from './options.ts';
@@ -97,11 +99,16 @@ export interface StageRun {
   stage: Pick<SACPOStage, 'name' | 'method' | 'args' | 'lambda'>;
   method: Method;
   folder: RunFolder;
+  /** Sees every event of the stage while it waits. */
+  watch?: ((event: TrainEvent, trainer: Trainer) => Promise<void>) | undefined;
 }
 
 /** A stage that is done: what to tell of it, and the settings that were in force. */
 export interface StageResult {
   summary: RunSummary;
+  plan: RunPlan;
+  /** Disposed of: for what it has logged and what it was given. */
+  trainer: Trainer;
   config: TrainingConfig;
   lora: LoraConfig | null;
 }
@@ -123,8 +130,11 @@ export async function runStages(
       run = follow({ trainer: own, method, folder, model }, terminal, signal);
     }
     run?.see(event);
+    await runs[index].watch?.(event, own);
+    run?.goOn();
     if (event.type !== 'end' || !run) continue;
-    results.push({ summary: run.end().json, config: own.config, lora: own.adapter?.config ?? null });
+    const { plan, json: summary } = run.end();
+    results.push({ summary, plan, trainer: own, config: own.config, lora: own.adapter?.config ?? null });
   }
   return results;
 }

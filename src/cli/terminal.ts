@@ -2,6 +2,7 @@
  * What a command says and where: results on stdout, everything else on stderr, and with `--json` one JSON object as the
  * last line of stdout and nothing beside it. A progress bar where a person watches, a line now and then where nobody does.
  */
+import { createInterface } from 'node:readline';
 import { Presets, SingleBar } from 'cli-progress';
 
 /** Without a terminal, milliseconds between two lines of progress. */
@@ -11,6 +12,7 @@ const QUIET_MS = 10_000;
 export interface Streams {
   stdout: Stream;
   stderr: Stream;
+  stdin?: NodeJS.ReadableStream & { isTTY?: boolean };
 }
 type Stream = NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
 
@@ -40,6 +42,48 @@ export class Terminal {
   print(text: string): void {
     this.endProgress();
     (this.json ? this.streams.stderr : this.streams.stdout).write(`${text}\n`);
+  }
+
+  /** A piece of a longer part of the result, as it comes. */
+  write(piece: string): void {
+    this.endProgress();
+    (this.json ? this.streams.stderr : this.streams.stdout).write(piece);
+  }
+
+  /** Whether a person types what {@link lines} reads. */
+  get isTyped(): boolean {
+    return this.streams.stdin?.isTTY === true;
+  }
+
+  /**
+   * Lines of stdin until its end, with a prompt before each where a person types. There `onInterrupt` hears of Ctrl-C; without it,
+   * and where the signal aborts, the lines end.
+   */
+  async *lines(signal: AbortSignal, onInterrupt: () => boolean = () => false): AsyncGenerator<string> {
+    const { stdin, stderr } = this.streams;
+    if (!stdin || signal.aborted) return;
+    const { isTyped } = this;
+    const reader = createInterface({
+      input: stdin,
+      output: stderr,
+      terminal: isTyped,
+      prompt: isTyped ? '> ' : '',
+    });
+    const close = () => reader.close();
+    signal.addEventListener('abort', close, { once: true });
+    reader.on('SIGINT', () => {
+      if (!onInterrupt()) close();
+    });
+    try {
+      if (isTyped) reader.prompt();
+      for await (const line of reader) {
+        yield line;
+        if (isTyped) reader.prompt();
+      }
+    } finally {
+      signal.removeEventListener('abort', close);
+      close();
+    }
   }
 
   /** The result for a program. */

@@ -32,7 +32,7 @@ export interface TrainingJob {
   settings: Settings;
   folder: RunFolder;
   /** Sees every event while the run waits; its time is not the run's. */
-  watch?: (event: TrainEvent) => Promise<void>;
+  watch?: ((event: TrainEvent, trainer: Trainer) => Promise<void>) | undefined;
 }
 
 export interface TrainingResult {
@@ -98,7 +98,7 @@ export async function runTraining(
     processingClass: tokenizer,
     peftConfig: await peftConfigOf(method, settings, model, terminal),
     checkpoint: folder.checkpoint,
-    referenceCache: folder.referenceCache,
+    referenceCache: folder.referenceCache(model.gpu),
   });
   await folder.clear();
   if (settings.resume && !folder.resumes)
@@ -108,7 +108,7 @@ export async function runTraining(
   for await (const event of trainer.train({ signal })) {
     run.see(event);
     await log?.see(event);
-    await watch?.(event);
+    await watch?.(event, trainer);
     run.goOn();
   }
   return { trainer, ...run.end() };

@@ -4,13 +4,14 @@
  */
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
+import type { Generation } from '../model/generation.ts';
 import { type Estimate, estimateGap, estimateOptimum } from '../theory/estimators.ts';
 import type { Evaluation } from '../train/evaluation.ts';
 import type { Metrics, TrainEvent } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
 import { earnings, rateSamples, rolloutMetrics } from './earnings.ts';
 import type { WeighedReward } from './rewards.ts';
-import { type Prompt, type Samples, sampleCompletions } from './sampling.ts';
+import { type Prompt, type Samples, sampleCompletions, samplesOf } from './sampling.ts';
 
 export interface RewardEvaluationSettings {
   beta: number;
@@ -51,12 +52,23 @@ export class RewardEvaluation implements Evaluation {
   constructor(
     private readonly model: CausalLM,
     private readonly tokenizer: Tokenizer,
-    private readonly prompts: readonly Prompt[],
+    private readonly heldOut: readonly Prompt[],
     private readonly rewards: readonly WeighedReward[],
     private readonly settings: RewardEvaluationSettings,
   ) {
-    this.length = prompts.length;
-    this.identity = { prompts: prompts.map(({ ids, row }) => [ids, row.columns]), settings };
+    this.length = heldOut.length;
+    this.identity = { prompts: heldOut.map(({ ids, row }) => [ids, row.columns]), settings };
+  }
+
+  get prompts(): readonly (readonly number[])[] {
+    return this.heldOut.map(({ ids }) => ids);
+  }
+
+  async rate(generations: readonly Generation[], signal?: AbortSignal): Promise<readonly (number | null)[]> {
+    const prompts = this.heldOut.slice(0, generations.length);
+    const samples = samplesOf(prompts, generations, this.tokenizer, 1);
+    const { rewardTimeout } = this.settings;
+    return (await rateSamples(samples, this.rewards, { rewardTimeout, step: undefined, signal })).rewards;
   }
 
   /** Nothing is scored beside what is sampled, which the source's plan covers. */
@@ -89,7 +101,7 @@ export class RewardEvaluation implements Evaluation {
   private async sample(seedOffset: number, signal: AbortSignal | undefined): Promise<Samples | undefined> {
     const { numGenerationsEval: numGenerations, maxCompletionLength, seed } = this.settings;
     const settings = { numGenerations, maxCompletionLength, temperature: 1, seed: seedOffset + seed };
-    const writing = sampleCompletions(this.model, this.tokenizer, this.prompts, settings, signal);
+    const writing = sampleCompletions(this.model, this.tokenizer, this.heldOut, settings, signal);
     for (;;) {
       const { done, value } = await writing.next();
       if (done) return value;
@@ -118,7 +130,7 @@ export class RewardEvaluation implements Evaluation {
   /** What was rated of each prompt. */
   private byPrompt(values: readonly (number | null)[]): number[][] {
     const { numGenerationsEval: copies } = this.settings;
-    return this.prompts.map((_, p) =>
+    return this.heldOut.map((_, p) =>
       values.slice(p * copies, (p + 1) * copies).filter((value) => value !== null),
     );
   }

@@ -133,13 +133,23 @@ export async function* sampleCompletions(
   } finally {
     pool.trim();
   }
+  return samplesOf(prompts, written, tokenizer, numGenerations);
+}
+
+/** What was written to prompts, `copies` completions of each, next to each other. */
+export function samplesOf(
+  prompts: readonly Prompt[],
+  written: readonly Generation[],
+  tokenizer: Tokenizer,
+  copies: number,
+): Samples {
   const examples = prompts.map((prompt, p) => ({
     prompt: prompt.ids,
-    completions: written.slice(p * numGenerations, (p + 1) * numGenerations).map(sampledTokens),
+    completions: written.slice(p * copies, (p + 1) * copies).map(sampledTokens),
   }));
   const completions = written.map((generation, i) => {
     const text = tokenizer.decode(generation.ids);
-    const { row } = prompts[Math.floor(i / numGenerations)] as Prompt;
+    const { row } = prompts[Math.floor(i / copies)] as Prompt;
     return typeof row.prompt === 'string' ? text : [{ role: 'assistant', content: text }];
   });
   return { prompts, examples, completions, tokenizer, finished: written.map(({ finished }) => finished) };

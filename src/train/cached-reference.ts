@@ -16,7 +16,7 @@ import type { Reference, ReferenceSetup } from './reference.ts';
 import { rowLogprobs } from './scorer.ts';
 
 /** Changes when the way of computing changes, so that no stale value is read. */
-const VERSION = 'reference-2';
+const VERSION = 'reference-3';
 
 /** `without`, `temperature` and `cache` may be left out: nothing is off, 1, none. */
 export type CachedReferenceOptions = Pick<ReferenceSetup, 'batchSize'> &
@@ -109,12 +109,18 @@ export class CachedReference implements Reference {
     this.known.clear();
   }
 
-  /** Depends on tokens alone: columns are the loss's business. */
+  /** Depends on tokens alone: columns are the loss's business. How many go at a time may change which kernel rounds them. */
   private async keyOf(examples: readonly TokenizedExample[]): Promise<string> {
     const tokens = examples.map(({ prompt, completions }) => ({ prompt, completions }));
     const policy = await this.model.without(this.without, () => this.model.policyHash());
     const temperature = this.temperature === 1 ? [] : [`temperature ${this.temperature}`];
-    return contentHash(VERSION, policy, JSON.stringify(tokens), ...temperature);
+    return contentHash(
+      VERSION,
+      policy,
+      `${this.options.batchSize} at a time`,
+      JSON.stringify(tokens),
+      ...temperature,
+    );
   }
 
   /** Log-probabilities of all completion tokens of some examples, in packed order. */

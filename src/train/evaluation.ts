@@ -3,6 +3,7 @@
  * over examples.
  */
 import type { TokenizedExample } from '../data/packing.ts';
+import type { Generation } from '../model/generation.ts';
 import type { Metrics, TrainEvent } from './events.ts';
 import { joinMeans } from './metrics.ts';
 import { bySize } from './source.ts';
@@ -15,6 +16,13 @@ export interface Evaluation {
   readonly identity: unknown;
   /** What a reference is to be prepared for. */
   readonly examples: readonly TokenizedExample[];
+  /** Token ids of the prompts held out, in the order of the rows; one may stand more than once. */
+  readonly prompts: readonly (readonly number[])[];
+  /**
+   * What one completion of each of the first prompts earns, null where nothing rates it. Left out where completions earn
+   * nothing.
+   */
+  rate?(generations: readonly Generation[], signal?: AbortSignal): Promise<readonly (number | null)[]>;
   /** The longest batch that is scored, for the plan. */
   largest(): readonly TokenizedExample[];
   /**
@@ -36,6 +44,10 @@ export class LossEvaluation implements Evaluation {
 
   get identity(): readonly TokenizedExample[] {
     return this.examples;
+  }
+
+  get prompts(): readonly (readonly number[])[] {
+    return this.examples.map(({ prompt }) => prompt);
   }
 
   largest(): readonly TokenizedExample[] {

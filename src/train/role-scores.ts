@@ -1,5 +1,9 @@
-/** What a role that trains beside the policy says of given examples, without training on them: the values of a rollout. */
+/**
+ * What a role says of given examples, without training on them: the values of a rollout, and what the policy gives to
+ * completions that are held out.
+ */
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
+import type { Side } from '../losses/units.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { Tape } from '../tensor/tape.ts';
@@ -32,4 +36,31 @@ export async function roleScores(
     all.push(...ends.map((end, s) => values.slice(sequenceOffsets[s], end)));
   }
   return all;
+}
+
+/** What a role gives to a completion. */
+export interface CompletionScore {
+  side: Side;
+  /** Sum over the scored rows: log π of the completion in nats, or a reward model's score. */
+  value: number;
+  /** Tokens of the completion. */
+  tokens: number;
+}
+
+/** One for every completion of the examples in turn; those that only serve a baseline are left out. */
+export async function completionScores(
+  model: Pick<CausalLM, 'gpu'>,
+  role: Role,
+  examples: readonly TokenizedExample[],
+  options: RoleScoreOptions,
+): Promise<CompletionScore[]> {
+  const rows = await roleScores(model, role, examples, options);
+  const all = examples.flatMap((example) => {
+    const sides = role.loss.unit.sides(example);
+    return example.completions.map(({ length }, i) => ({ side: sides[i], tokens: length }));
+  });
+  return all.flatMap(({ side, tokens }, i) => {
+    const value = (rows[i] as Float32Array).reduce((sum, each) => sum + each, 0);
+    return side ? [{ side, value, tokens }] : [];
+  });
 }

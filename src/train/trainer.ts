@@ -9,12 +9,14 @@ import type { LoraAdapter } from '../model/lora.ts';
 import { Clock } from './clock.ts';
 import { keptActivations, type TrainingConfig } from './config.ts';
 import { NonFiniteLossError } from './errors.ts';
+import type { Evaluation } from './evaluation.ts';
 import type { Metrics, RunPlan, TrainEvent } from './events.ts';
 import { evalMetrics, silentMeans, stepMetrics } from './metrics.ts';
 import { Optimizer } from './optimizer.ts';
 import { largestStep, planRun } from './plan.ts';
 import type { Reference } from './reference.ts';
 import { referenceFor } from './references.ts';
+import { type CompletionScore, completionScores } from './role-scores.ts';
 import { castRoles, continues, type Roles } from './roles.ts';
 import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
 import type { SourcedStep } from './source.ts';
@@ -62,6 +64,11 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   /** Optimizer steps done so far. */
   get step(): number {
     return this.state.step;
+  }
+
+  /** How it is judged, and on what. */
+  get evaluation(): Evaluation {
+    return this.task.evaluation;
   }
 
   /** All steps and evaluations so far, those before a resume included (TRL's `state.log_history`). */
@@ -146,6 +153,14 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       const { done, value } = await running.next();
       if (done) return value ?? {};
     }
+  }
+
+  /** What the policy, as it stands, gives to each completion of the first `most` examples held out. */
+  async heldOutScores(most: number): Promise<CompletionScore[]> {
+    return completionScores(this.model, this.roles.policy, this.evaluation.examples.slice(0, most), {
+      ...this.context,
+      batchSize: this.config.perDeviceEvalBatchSize,
+    });
   }
 
   /** What there is to do and what it will need; compiles the kernels. Throws {@link MemoryCapError}. */

@@ -106,9 +106,12 @@ describe('cli: dpo', function () {
     }
     expect(ends).to.include(null);
     expect(told, 'runs beside it that were told who has the folder').to.be.above(0);
-    const last = await workshop.spawn(args);
+    const last = await workshop.spawn([...args, '--report-samples', '1']);
     expect(last.code, last.stderr).to.equal(0);
+    expect(await readdir(out)).to.include('report.html');
     expect(await adapterBytes('broken')).to.deep.equal(await adapterBytes('whole'));
+    const logged = (from: string) => readFile(`${workshop.path(from)}/trainer_state.json`, 'utf8');
+    expect(await logged('broken')).to.equal(await logged('whole'));
     expect((await readdir(out)).filter((name) => name.endsWith('.tmp'))).to.deep.equal([]);
   });
 

@@ -1,8 +1,14 @@
 /** A small run as a report sees it. */
+import { type AlignReport, alignReport } from '../../src/cli/report/align-page.ts';
 import type { ReportData } from '../../src/cli/report/page.ts';
 import { sentiment } from '../../src/data/sentiment.ts';
 
-export function reportData(text = ' She was happy.'): ReportData {
+/** The page of a small run of align. */
+export function reportData(text?: string): ReportData {
+  return alignReport(alignRun(text));
+}
+
+export function alignRun(text = ' She was happy.'): AlignReport {
   const story = (written: string) => ({
     prompt: [1],
     ids: [2],
@@ -48,6 +54,7 @@ export function reportData(text = ' She was happy.'): ReportData {
     seconds: 61,
     parameters: 1000,
     config: { beta: 0.5, targetModules: ['q_proj'] },
-    machine: [['Adapter', text]],
+    defaults: { beta: 0.1, targetModules: ['q_proj'] },
+    gpu: { adapter: { vendor: 'v', architecture: 'a', description: text, software: true, features: [] } },
   };
 }

@@ -25,9 +25,12 @@ describe('cli/report in a browser', () => {
         if (request.url() !== pathToFileURL(file).href) odd.push(request.url());
       });
       await page.goto(pathToFileURL(file).href);
-      await page.waitForSelector('#chart-4 canvas');
+      await page.waitForSelector('#chart-3 canvas');
       expect(await page.locator('canvas').count()).to.equal(5);
-      expect(await page.locator('#now-0').textContent()).to.include('smoothed');
+      expect(await page.locator('#now-1').textContent()).to.include('smoothed');
+      await page.evaluate(() => {
+        for (const details of document.querySelectorAll('details')) details.open = true;
+      });
       expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).to.be.at.most(0);
       expect(odd).to.deep.equal([]);
     } finally {

@@ -1,11 +1,11 @@
 /** The report: self-contained, its own policy allows its own script alone, and what a model wrote stays text. */
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
-import { curves, histogram } from '../../src/cli/report/figures.ts';
+import { type ChartData, curves, histogram } from '../../src/cli/report/figures.ts';
 import { html, scriptJson } from '../../src/cli/report/html.ts';
 import { reportPage } from '../../src/cli/report/page.ts';
 import { chartLibrary } from '../../src/cli/report/uplot.ts';
-import { reportData } from './report-data.ts';
+import { alignRun, reportData } from './report-data.ts';
 
 describe('cli/report', () => {
   it('escapes what is put into a template, and nothing twice', () => {
@@ -17,7 +17,11 @@ describe('cli/report', () => {
   });
 
   it('counts every story in a bin', () => {
-    const { x, series } = histogram([-3, 0, 0, 60], [5]);
+    const sides = [
+      { label: 'before', kind: 'before' as const, values: [-3, 0, 0, 60] },
+      { label: 'after', kind: 'after' as const, values: [5] },
+    ];
+    const { x, series } = histogram({ title: '', meaning: '', axis: '', whole: true, sides }) as ChartData;
     expect(x.length).to.be.at.most(26);
     const counted = series.map(({ values }) => values.reduce((sum: number, value) => sum + (value ?? 0), 0));
     expect(counted).to.deep.equal([4, 1]);
@@ -25,7 +29,7 @@ describe('cli/report', () => {
   });
 
   it('has a point for every step and every evaluation', () => {
-    const [loss] = curves(reportData().log);
+    const [loss] = curves(alignRun().log).main;
     expect(loss?.x).to.deep.equal([1, 2, 3, 4]);
     expect(loss?.series.map(({ values }) => values.filter((value) => value !== null).length)).to.deep.equal([
       4, 4, 1,

@@ -7,7 +7,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Writable } from 'node:stream';
+import { METHODS } from '../../src/cli/methods.ts';
 import { runProgram } from '../../src/cli/program.ts';
+import type { Streams } from '../../src/cli/terminal.ts';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { type ModelFixture, tinyLlama } from '../reference/fixtures.ts';
 
@@ -21,6 +23,9 @@ export interface Outcome {
   /** What it says went wrong; empty where nothing did. */
   error: { name: string; message: string };
 }
+
+/** Commands that write a report. */
+const REPORTS = [...METHODS.map(({ name }) => name), 'sacpo'];
 
 /** Words that the fixture's tokenizer knows. */
 const WORDS = ['the sky', ' is blue', ' is red.', ' the end', ' a same thing', ' skying', ' blue blue'];
@@ -89,13 +94,17 @@ export class Workshop {
     ];
   }
 
-  /** Runs a command in this process. */
-  async run(args: readonly string[], signal = new AbortController().signal): Promise<Outcome> {
+  /** Runs a command in this process. Reports take as long as such runs: only tests of them have one. */
+  async run(
+    args: readonly string[],
+    signal = new AbortController().signal,
+    stdin?: Streams['stdin'],
+  ): Promise<Outcome> {
     const [stdout, stderr] = [collector(), collector()];
     const code = await runProgram([...args, ...forced(args), '--json'], {
       signal,
       version: '0.0.0',
-      streams: { stdout, stderr },
+      streams: { stdout, stderr, ...(stdin && { stdin }) },
     });
     return outcome(code, stdout.text(), stderr.text());
   }
@@ -121,6 +130,13 @@ export class Workshop {
 
 /** The variants that the suite is to run by, for a command that names none itself and is not to find one by measuring. */
 function forced(args: readonly string[]): string[] {
+  return [
+    ...forcedVariants(args),
+    ...(REPORTS.includes(args[0] ?? '') && !args.includes('--report-samples') ? ['--no-report'] : []),
+  ];
+}
+
+function forcedVariants(args: readonly string[]): string[] {
   const own = args.includes('--variant') || args.includes('--tune');
   const names = own ? undefined : globalThis.testVariants;
   return names ? ['--variant', names.join(',')] : [];

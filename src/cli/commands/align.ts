@@ -3,10 +3,10 @@
  * its own stories to prefer the glad ones, and writes again; what changed is printed, written as an adapter and as a page.
  */
 import { PREFERENCES, type PreferenceRow } from '../../data/preference-dataset.ts';
-import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { folderFiles, writeFiles } from '../../node/folder.ts';
+import { DPO_DEFAULTS, LORA_DEFAULTS } from '../../train/config.ts';
 import { TRL_NAMES } from '../../train/settings/trl-names.ts';
 import { ALIGN_LORA, ALIGN_QUICK, ALIGN_SAMPLING, ALIGN_SHOWN, ALIGN_TRAINING } from '../align-task.ts';
 import { inColumns } from '../columns.ts';
@@ -14,15 +14,17 @@ import { command } from '../command.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
 import { logRatios } from '../divergences.ts';
 import { checkMethod, DPO, methodOptions } from '../methods.ts';
-import { adapterName, openModel, readRows, recordedModel, withGpu } from '../open.ts';
+import { openModel, readRows, recordedModel, withGpu } from '../open.ts';
 import { LORA_OPTIONS } from '../options.ts';
 import { EMBEDDED } from '../package.ts';
+import { alignReport } from '../report/align-page.ts';
 import { reportPage } from '../report/page.ts';
 import { chartLibrary } from '../report/uplot.ts';
-import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
+import { openRunFolder, REPORT, RUN_RECORD } from '../run-folder.ts';
 import { writeRunRecord } from '../run-record.ts';
 import { errorOfDifference, estimate } from '../statistics.ts';
 import type { Terminal } from '../terminal.ts';
+import { logFiles } from '../trainer-state.ts';
 import { runTraining } from '../training.ts';
 
 const OUT = 'webalign-out';
@@ -35,7 +37,7 @@ export const align = command({
     `the same after. Writes a PEFT adapter and report.html. Without --out it writes to ./${OUT}, over what an\n` +
     'earlier run left there; --resume goes on with that one instead.',
   example: 'align --out adapter --seed 1',
-  options: ['dtype', 'out', 'quick', 'resume', 'overwrite', ...methodOptions(DPO), ...LORA_OPTIONS],
+  options: ['dtype', 'out', 'quick', 'resume', 'overwrite', 'logCsv', ...methodOptions(DPO), ...LORA_OPTIONS],
   required: [],
   defaults: { dtype: EMBEDDED.dtype, ...ALIGN_TRAINING, ...ALIGN_LORA },
   reasons: TRL_NAMES,
@@ -77,7 +79,7 @@ export const align = command({
       const standardError = errorOfDifference(reward.before, reward.after);
       const seconds = (performance.now() - started) / 1000;
       const page = reportPage(
-        {
+        alignReport({
           summary,
           log: trainer.logHistory,
           evalPairs: plan.evalExamples,
@@ -89,8 +91,9 @@ export const align = command({
           seconds,
           parameters: parametersOf(open.model),
           config: { dtype, ...trainer.config, ...trainer.adapter?.config },
-          machine: machineOf(gpu),
-        },
+          defaults: { ...DPO_DEFAULTS, ...LORA_DEFAULTS },
+          gpu,
+        }),
         await chartLibrary(),
       );
       const record = writeRunRecord({
@@ -105,9 +108,9 @@ export const align = command({
         lora: trainer.adapter?.config ?? null,
         variants: plan.variants,
       });
-      await writeFiles(out, { [RUN_RECORD]: record });
+      await writeFiles(out, { [RUN_RECORD]: record, ...logFiles(trainer, plan.totalSteps, settings) });
       if (trainer.adapter) await writeFiles(out, writeAdapter(await trainer.adapter.toAdapter()));
-      await writeFiles(out, { 'report.html': new TextEncoder().encode(page) });
+      await writeFiles(out, { [REPORT]: new TextEncoder().encode(page) });
       trainer.dispose();
 
       showStories(openings, before, after, terminal);
@@ -157,14 +160,6 @@ function parametersOf({ config, linears, head }: CausalLM): number {
     head.length * (config.tieWordEmbeddings ? 1 : 2) + config.hiddenSize * (2 * config.numHiddenLayers + 1);
   for (const { in: inputs, out } of linears.values()) count += inputs * out;
   return count;
-}
-
-function machineOf({ adapter }: Gpu): [string, string][] {
-  return [
-    ['Adapter', adapterName(adapter)],
-    ['Features', adapter.features.join(', ') || 'none'],
-    ['Runtime', `Node ${process.versions.node} on ${process.platform}, ${process.arch}`],
-  ];
 }
 
 function plusMinus({ mean, standardError }: { mean: number; standardError: number }): string {

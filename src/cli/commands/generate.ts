@@ -1,19 +1,29 @@
 /**
- * `webalign generate`: continues prompts, with or without an adapter.
+ * `webalign generate`: continues prompts, or answers messages, with or without an adapter.
  */
-import { requireEmbedded } from '../../data/tokenizer.ts';
+import { requireEmbedded, Tokenizer } from '../../data/tokenizer.ts';
+import { requireChatTemplate } from '../../model/chat.ts';
 import { addUpdate, emptyGenerations, type Generation, streamGeneration } from '../../model/generation.ts';
 import { command } from '../command.ts';
 import { textAfter } from '../continuations.ts';
+import { converse, readConversations } from '../conversation.ts';
+import { UsageError } from '../failures.ts';
 import { adapterJson, openModel, openModelFiles, withGpu } from '../open.ts';
-import { MODEL_OPTIONS } from '../options.ts';
+import { MODEL_OPTIONS, OPTIONS, type Settings } from '../options.ts';
+
+/** What makes sense only in a conversation. */
+const CHAT_OPTIONS = ['system', 'messages'] as const;
+/** New tokens where nothing is said: of a continuation, and of an answer. */
+const USUAL_TOKENS = { text: 64, chat: 512 };
 
 export const generateCommand = command({
   name: 'generate',
-  summary: 'continue a prompt',
+  summary: 'continue a prompt, or talk with the model',
   description:
     'Continues prompts on the GPU, until an end token of the model (generation_config.json, else config.json) or\n' +
-    '--max-tokens. The same seed writes the same text, whatever else is in the batch. --json says what ended each.',
+    '--max-tokens. The same seed writes the same text, whatever else is in the batch. --json says what ended each.\n' +
+    'With --chat it answers messages through the chat template and keeps the conversation: those you type (/reset\n' +
+    'begins anew, Ctrl-D ends), a line each on stdin, or conversations in the file --messages.',
   example:
     'generate --model HuggingFaceTB/SmolLM2-135M --adapter adapter --prompt "Once upon a time" --max-tokens 100 --seed 1',
   options: [
@@ -22,6 +32,8 @@ export const generateCommand = command({
     'adapter',
     'q',
     'prompt',
+    'chat',
+    ...CHAT_OPTIONS,
     'maxTokens',
     'temperature',
     'topK',
@@ -31,9 +43,8 @@ export const generateCommand = command({
     'n',
     'seed',
   ],
-  required: ['model', 'prompt'],
+  required: ['model'],
   defaults: {
-    maxTokens: 64,
     temperature: 1,
     topK: 0,
     topP: 1,
@@ -42,37 +53,37 @@ export const generateCommand = command({
     n: 1,
     seed: 42,
   },
+  shown: { maxTokens: `${USUAL_TOKENS.text}, with --chat at most ${USUAL_TOKENS.chat}` },
   async run({ settings, terminal, signal }) {
-    const {
-      prompt: prompts,
-      maxTokens,
-      temperature,
-      topK,
-      topP,
-      minP,
-      repetitionPenalty,
-      n,
-      seed,
-    } = settings;
+    const { prompt: prompts = [], chat = false, n, seed } = settings;
+    const { temperature, topK, topP, minP, repetitionPenalty } = settings;
+    checkForm(settings);
+    const conversations = settings.messages === undefined ? undefined : await readConversations(settings);
     const files = await openModelFiles(settings, terminal, signal);
+    if (chat) requireChatTemplate(await Tokenizer.fromFiles(files), settings.system);
     return withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {
         ...settings,
         onNotice: (line) => terminal.info(line),
       });
+      const sampling = { temperature, topK, topP, minP, repetitionPenalty, seed };
+      if (chat) {
+        const half = model.config.maxPositionEmbeddings >> 1;
+        const maxNewTokens = settings.maxTokens ?? Math.min(USUAL_TOKENS.chat, half);
+        const asked = { ...sampling, maxNewTokens, system: settings.system };
+        const talk = { model, tokenizer, conversations, asked };
+        const told = await converse(talk, terminal, signal);
+        return { json: { ...told, peakBytes: gpu.memory().peak, adapter: adapterJson(gpu.adapter) } };
+      }
+      const { maxTokens = USUAL_TOKENS.text } = settings;
       const ids = prompts.map((prompt, i) => {
         const tokens = tokenizer.encode(prompt);
         requireEmbedded(tokenizer, tokens, model.config.vocabSize, `prompt ${i + 1}`);
         return tokens;
       });
       const options = {
+        ...sampling,
         maxNewTokens: maxTokens,
-        temperature,
-        topK,
-        topP,
-        minP,
-        repetitionPenalty,
-        seed,
         numReturnSequences: n,
         signal,
       };
@@ -100,3 +111,16 @@ export const generateCommand = command({
     });
   },
 });
+
+/** Throws {@link UsageError} for options that do not go together. */
+function checkForm(settings: Settings): void {
+  const { chat = false, prompt, n } = settings;
+  if (chat && prompt)
+    throw new UsageError('--prompt is continued, --chat answers messages: leave out one of them.');
+  if (chat && n !== undefined && n !== 1)
+    throw new UsageError('--n writes several continuations, and a conversation has one: leave it out.');
+  if (chat) return;
+  if (!prompt) throw new UsageError('generate needs --prompt or --chat. See webalign generate --help.');
+  const odd = CHAT_OPTIONS.find((name) => settings[name] !== undefined);
+  if (odd) throw new UsageError(`${OPTIONS[odd].flag} belongs to a conversation: add --chat.`);
+}

@@ -8,9 +8,11 @@ import { checkedScale, effectiveBeta, SACPOTrainer } from '../../train/sacpo-tra
 import { command } from '../command.ts';
 import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
+import { beginReport, checkReport, REPORT_OPTIONS, REPORT_SAMPLES } from '../report/run-report.ts';
 import { closing, openRunFolder, RUN_RECORD, type RunFolder } from '../run-folder.ts';
-import { writeRunRecord } from '../run-record.ts';
+import { type RunRecord, writeRunRecord } from '../run-record.ts';
 import { readStages, runStages } from '../stages.ts';
+import { logFiles } from '../trainer-state.ts';
 import { loraConfig } from '../training.ts';
 
 /** Optimizer steps between checkpoints. */
@@ -27,12 +29,13 @@ export const sacpo = command({
     "method's command. Writes OUT/1-reward, OUT/2-safety, and in OUT itself one adapter for all, the last stage scaled " +
     'by --q (P-SACPO). Other scales: webalign export.',
   example: 'sacpo --model HuggingFaceTB/SmolLM2-135M --stages stages.json --out run --q 0.5',
-  options: [...MODEL_OPTIONS, 'dtype', 'stages', 'out', 'q', 'resume', 'overwrite'],
+  options: [...MODEL_OPTIONS, 'dtype', 'stages', 'out', 'q', 'resume', 'overwrite', ...REPORT_OPTIONS],
   required: ['model', 'stages', 'out'],
-  defaults: { q: 1, dtype: 'auto' },
+  defaults: { q: 1, dtype: 'auto', reportSamples: REPORT_SAMPLES },
   async run({ settings, terminal, signal }) {
     const { dtype, stages: path, out, q, resume, overwrite } = settings;
     checkedScale(q);
+    checkReport(settings);
     const stageFiles = await readStages(path, (line) => terminal.info(line));
     // First, so that it is released last: the others lie in it.
     await using whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
@@ -44,10 +47,8 @@ export const sacpo = command({
     }
     const files = await openModelFiles(settings, terminal, signal);
     const results = await withGpu(terminal, settings, async (gpu) => {
-      const { model, tokenizer } = await openModel(gpu, files, {
-        dtype,
-        onNotice: (line) => terminal.info(line),
-      });
+      const open = await openModel(gpu, files, { dtype, onNotice: (line) => terminal.info(line) });
+      const { model, tokenizer } = open;
       const trainer = new SACPOTrainer({
         model,
         processingClass: tokenizer,
@@ -57,25 +58,34 @@ export const sacpo = command({
           peftConfig: loraConfig(own, model),
           checkpoint: folders[i].checkpoint,
         })),
-        referenceCache: whole.referenceCache,
+        referenceCache: whole.referenceCache(gpu),
       });
       for (const folder of [...folders, whole]) await folder.clear();
-      const runs = stageFiles.map(({ stage, method }, i) => ({ stage, method, folder: folders[i] }));
+      const runs = stageFiles.map(({ stage, method }, i) => {
+        const report = beginReport(open, method, settings, terminal, signal);
+        return { stage, method, folder: folders[i], report, watch: report?.see.bind(report) };
+      });
       const told = await runStages(trainer, runs, model, terminal, signal);
       for (const [i, adapter] of trainer.adapters.entries()) {
         const { method, source } = stageFiles[i];
-        const record = writeRunRecord({
+        const { trainer: ofStage, plan, summary, config, lora } = told[i];
+        const { path } = folders[i];
+        const record: RunRecord = {
           method: method.name,
           ...recordedModel(files),
           dtype,
           ...source,
-          settings: told[i].config,
-          lora: told[i].lora,
-          variants: told[i].summary.variants,
-          below: folders.slice(0, i).map(({ path }) => resolve(path)),
+          settings: config,
+          lora,
+          variants: summary.variants,
+          below: folders.slice(0, i).map((folder) => resolve(folder.path)),
+        };
+        await writeFiles(path, {
+          [RUN_RECORD]: writeRunRecord(record),
+          ...logFiles(ofStage, plan.totalSteps, settings),
+          ...writeAdapter(await adapter.toAdapter()),
         });
-        const written = writeAdapter(await adapter.toAdapter());
-        await writeFiles(folders[i].path, { [RUN_RECORD]: record, ...written });
+        await runs[i].report?.write(path, { trainer: ofStage, plan, summary, record });
       }
       const record = writeRunRecord({ stages: folders.map(({ path }) => basename(path)) });
       await writeFiles(out, { [RUN_RECORD]: record, ...writeAdapter(await trainer.combined(q)) });

@@ -13,8 +13,10 @@ import { UsageError } from '../failures.ts';
 import { checkMethod, METHODS, type Method, methodOptions, shownDefaults } from '../methods.ts';
 import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
 import { LORA_OPTIONS, MODEL_OPTIONS } from '../options.ts';
+import { beginReport, checkReport, REPORT_OPTIONS, REPORT_SAMPLES } from '../report/run-report.ts';
 import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
-import { writeRunRecord } from '../run-record.ts';
+import { type RunRecord, writeRunRecord } from '../run-record.ts';
+import { logFiles } from '../trainer-state.ts';
 import { runTraining } from '../training.ts';
 import { readData } from '../training-data.ts';
 import { modelFiles } from '../write-model.ts';
@@ -42,13 +44,20 @@ function trainCommand(method: Method): Command {
         'overwrite',
         'profile',
       ] as const),
+      ...REPORT_OPTIONS,
       ...methodOptions(method),
       ...(method.extra?.options ?? []),
       ...(method.others ?? []),
       ...LORA_OPTIONS,
     ],
     required: ['model', 'data', 'out', ...(method.extra?.options ?? [])],
-    defaults: { dtype: 'auto', evalSplit: 0.1, saveSteps: 50, seed: TRAINING.seed.default },
+    defaults: {
+      dtype: 'auto',
+      evalSplit: 0.1,
+      saveSteps: 50,
+      seed: TRAINING.seed.default,
+      reportSamples: REPORT_SAMPLES,
+    },
     reasons: TRL_NAMES,
     shown: shownDefaults(method),
     async run({ settings, terminal, signal }) {
@@ -64,6 +73,7 @@ function trainCommand(method: Method): Command {
         );
       }
       checkMethod(method, settings);
+      checkReport(settings);
       const { train, evaluation } = await readData(method, settings, (line) => terminal.info(line));
       await using folder = await openRunFolder(out, {
         writes: full ? 'model' : 'adapter',
@@ -78,15 +88,12 @@ function trainCommand(method: Method): Command {
           dtype,
           onNotice: (line) => terminal.info(line),
         });
-        const result = await runTraining(
-          open,
-          { method, train, evaluation, settings, folder },
-          terminal,
-          signal,
-        );
+        const report = beginReport(open, method, settings, terminal, signal);
+        const job = { method, train, evaluation, settings, folder, watch: report?.see.bind(report) };
+        const result = await runTraining(open, job, terminal, signal);
         const { adapter, config } = result.trainer;
         const { data, evalData, evalSplit } = settings;
-        const record = writeRunRecord({
+        const record: RunRecord = {
           method: name,
           ...recordedModel(files),
           dtype,
@@ -98,11 +105,14 @@ function trainCommand(method: Method): Command {
           variants: result.plan.variants,
           ...(settings.reward ? { rewards: settings.reward } : {}),
           initAdapter: initAdapter === undefined ? null : resolve(initAdapter),
-        });
+        };
         const trained = adapter
           ? writeAdapter(await adapter.toAdapter())
           : await modelFiles(open.model, files);
-        await writeFiles(out, { [RUN_RECORD]: record, ...trained });
+        const told = logFiles(result.trainer, result.plan.totalSteps, settings);
+        await writeFiles(out, { [RUN_RECORD]: writeRunRecord(record), ...told, ...trained });
+        const { trainer, plan, json: summary } = result;
+        await report?.write(out, { trainer, plan, summary, record });
         if (profiler) for (const line of await kernelTimes(gpu, profiler)) terminal.info(line);
         result.trainer.dispose();
         return result.json;

@@ -24,6 +24,14 @@ export function drawCharts(uPlot: typeof uPlotType, charts: ChartData[]): void {
   const bars = uPlot.paths.bars as NonNullable<typeof uPlot.paths.bars>;
   const font = '12px system-ui, sans-serif';
 
+  /** One of two bars of a bin. */
+  const beside = (name: string, align: -1 | 1): Partial<uPlotType.Series> => ({
+    fill: color(name),
+    stroke: color(name),
+    width: 0,
+    paths: bars({ size: [0.42, 22], align, radius: 0.2 }),
+    points: { show: false },
+  });
   const looks: Record<Series['kind'], Partial<uPlotType.Series>> = {
     faint: { stroke: color('train-faint'), width: 1.5, points: { show: false } },
     line: { stroke: color('train'), width: 2.25, points: { show: false } },
@@ -32,26 +40,16 @@ export function drawCharts(uPlot: typeof uPlotType, charts: ChartData[]): void {
       paths: () => null,
       points: { show: true, size: 9, fill: color('held'), stroke: color('card'), width: 2 },
     },
-    before: {
-      fill: color('before'),
-      stroke: color('before'),
-      width: 0,
-      paths: bars({ size: [0.42, 22], align: -1, radius: 0.2 }),
-      points: { show: false },
-    },
-    after: {
-      fill: color('train'),
-      stroke: color('train'),
-      width: 0,
-      paths: bars({ size: [0.42, 22], align: 1, radius: 0.2 }),
-      points: { show: false },
-    },
+    before: beside('before', -1),
+    after: beside('train', 1),
+    rejected: beside('held', -1),
+    chosen: beside('train', 1),
   };
 
   charts.forEach((chart, number) => {
     const place = document.getElementById(`chart-${number}`) as HTMLElement;
     const now = document.getElementById(`now-${number}`) as HTMLElement;
-    const isHistogram = chart.series.some(({ kind }) => kind === 'after');
+    const isHistogram = chart.bars;
     const format = (value: number) => value.toFixed(chart.digits).replace('-', '−');
     const last = (values: Series['values']) => values.reduce((found, value) => value ?? found, null);
     const tell = (at: number | null | undefined) => {
@@ -68,7 +66,7 @@ export function drawCharts(uPlot: typeof uPlotType, charts: ChartData[]): void {
     const half = isHistogram ? ((chart.x[1] ?? 1) - (chart.x[0] ?? 0)) * 0.75 : 0;
     const plot = new uPlot(
       {
-        width: place.clientWidth,
+        width: Math.max(1, place.clientWidth),
         height: height(),
         padding: [8, 8, 0, 0],
         legend: { show: false },

@@ -1,11 +1,12 @@
 /**
- * The numbers behind a report's charts: curves out of the trainer's log, a histogram out of rewards. Plain data.
+ * The numbers behind a report's charts: curves out of the trainer's log, histograms out of values. Plain data.
  */
 import { own } from '../../base/lookup.ts';
+import type { Metrics } from '../../train/events.ts';
 import type { LogEntry } from '../../train/state.ts';
 
-/** How a series is drawn. */
-export type SeriesKind = 'faint' | 'line' | 'points' | 'before' | 'after';
+/** How a series is drawn: as a curve, or as bars. */
+export type SeriesKind = 'faint' | 'line' | 'points' | 'before' | 'after' | 'rejected' | 'chosen';
 
 export interface Series {
   label: string;
@@ -25,39 +26,109 @@ export interface ChartData {
   digits: number;
   /** Values that the y axis shows at least. */
   range: [number, number];
+  /** Whether x are the lower ends of bins. */
+  bars: boolean;
 }
 
 /** Weight of what came before in a smoothed curve. */
 const SMOOTHING = 0.7;
+/** Most points of a curve: neighbors of a longer run are averaged. */
+const MOST_POINTS = 400;
 /** Most bars of a histogram. */
 const MOST_BINS = 26;
 
-// biome-ignore format: a row for each curve
-const CURVES: readonly { metric: string; title: string; meaning: string; digits: number; range: [number, number] }[] = [
-  { metric: 'loss', title: 'Loss', meaning: 'falls from ln 2, a coin toss', digits: 3, range: [0, 0.75] },
-  { metric: 'rewards/margins', title: 'Margin', meaning: 'reward of the chosen over the rejected', digits: 2, range: [0, 0.5] },
-  { metric: 'rewards/accuracies', title: 'Accuracy', meaning: 'pairs told apart', digits: 2, range: [0, 1] },
-  { metric: 'log_ratio/chosen', title: 'Log-ratio of the chosen', meaning: 'log π/π_ref; below 0 they became less likely', digits: 2, range: [-0.5, 0.5] },
-];
+interface Look {
+  title: string;
+  meaning: string | ((first: number | undefined) => string);
+  digits: number;
+  range: [number, number];
+}
 
-/** Loss, margin, accuracy and log-ratio over the steps: batches, smoothed, and held out. */
-export function curves(log: readonly LogEntry[]): ChartData[] {
-  const x = [...new Set(log.map(({ step }) => step))].sort((a, b) => a - b);
-  return CURVES.map(({ metric, title, meaning, digits, range }) => {
-    const values = (type: LogEntry['type'], name: string) => {
-      const found = new Map(
-        log.filter((entry) => entry.type === type).map(({ step, metrics }) => [step, own(metrics, name)]),
-      );
-      return x.map((step) => found.get(step) ?? null);
+/** Metrics that have a chart of their own, in their order, and what a person should see in them. */
+// biome-ignore format: a row for each curve
+const LOOKS: Readonly<Record<string, Look>> = {
+  loss: { title: 'Loss', meaning: (first) => first !== undefined && Math.abs(first - Math.LN2) < 0.01 ? 'falls from ln 2, a coin toss' : 'what training lowers', digits: 3, range: [0, 0.75] },
+  reward: { title: 'Reward', meaning: 'mean of the completions that the policy wrote', digits: 2, range: [0, 0] },
+  objective: { title: 'Objective', meaning: 'reward less β · KL', digits: 2, range: [0, 0] },
+  'kl/sequence': { title: 'KL', meaning: 'to the reference, nats a completion', digits: 2, range: [0, 0.5] },
+  'rewards/margins': { title: 'Margin', meaning: 'reward of the chosen over the rejected', digits: 2, range: [0, 0.5] },
+  margin: { title: 'Margin', meaning: 'score of the chosen over the rejected', digits: 2, range: [0, 0.5] },
+  'rewards/accuracies': { title: 'Accuracy', meaning: 'pairs told apart', digits: 2, range: [0, 1] },
+  accuracy: { title: 'Accuracy', meaning: 'pairs told apart', digits: 2, range: [0, 1] },
+  mean_token_accuracy: { title: 'Token accuracy', meaning: 'tokens that were the likeliest', digits: 2, range: [0, 1] },
+  'log_ratio/chosen': { title: 'Log-ratio of the chosen', meaning: 'log π/π_ref; below 0 they became less likely', digits: 2, range: [-0.5, 0.5] },
+  'completions/mean_length': { title: 'Length', meaning: 'tokens of a completion', digits: 1, range: [0, 1] },
+};
+
+/** Digits behind the point that show four of the largest value. */
+function digitsOf(values: readonly (number | null)[]): number {
+  const largest = Math.max(...values.map((value) => Math.abs(value ?? 0)));
+  return largest > 0 ? Math.min(12, Math.max(0, 3 - Math.floor(Math.log10(largest)))) : 0;
+}
+
+/** Curves of all logged metrics over the steps: batches, smoothed, and held out. `others` have no words of their own. */
+export function curves(log: readonly LogEntry[]): { main: ChartData[]; others: ChartData[] } {
+  const { x, steps, evaluations } = points(log);
+  const names = new Set([...steps, ...evaluations].flatMap((metrics) => Object.keys(metrics ?? {})));
+  const logged = new Set([...names].map((name) => name.replace(/^eval_/, '')));
+  const curve = (metric: string): ChartData => {
+    const raw = steps.map((metrics) => finite(metrics, metric));
+    const held = evaluations.map((metrics) => finite(metrics, `eval_${metric}`));
+    const first = raw.find((value) => value !== null) ?? undefined;
+    const { meaning, ...look } = own(LOOKS, metric) ?? {
+      title: metric,
+      meaning: '',
+      digits: digitsOf([...raw, ...held]),
+      range: [0, 0],
     };
-    const raw = values('step', metric);
     const series: Series[] = [
       { label: 'batch', kind: 'faint', values: raw },
       { label: 'smoothed', kind: 'line', values: smooth(raw) },
-      { label: 'held out', kind: 'points', values: values('evaluate', `eval_${metric}`) },
+      { label: 'held out', kind: 'points', values: held },
     ];
-    return { title, meaning, axis: 'step', x, series, digits, range };
-  });
+    const told = typeof meaning === 'string' ? meaning : meaning(first);
+    return { ...look, meaning: told, axis: 'step', x, series: series.filter(hasValues), bars: false };
+  };
+  const main = Object.keys(LOOKS).filter((name) => logged.has(name));
+  const others = [...logged].filter((name) => !main.includes(name));
+  const drawn = (all: readonly string[]) => all.map(curve).filter(({ series }) => series.length > 0);
+  return { main: drawn(main), others: drawn(others) };
+}
+
+const hasValues = ({ values }: Series) => values.some((value) => value !== null);
+
+function finite(metrics: Metrics | undefined, name: string): number | null {
+  const value = own(metrics ?? {}, name);
+  return value !== undefined && Number.isFinite(value) ? value : null;
+}
+
+/** The log as points, neighbors averaged where there are too many; an evaluation stands at its step's point. */
+function points(log: readonly LogEntry[]) {
+  const all = [...new Set(log.map(({ step }) => step))].sort((a, b) => a - b);
+  const each = Math.ceil(all.length / MOST_POINTS) || 1;
+  const groups = Array.from({ length: Math.ceil(all.length / each) }, (_, i) =>
+    all.slice(i * each, (i + 1) * each),
+  );
+  const of = (type: LogEntry['type']): ReadonlyMap<number, Metrics> =>
+    new Map(log.flatMap((entry) => (entry.type === type ? [[entry.step, entry.metrics] as const] : [])));
+  const [byStep, byEvaluation] = [of('step'), of('evaluate')];
+  const found = (from: typeof byStep, steps: readonly number[]) =>
+    steps.map((step) => from.get(step)).filter((metrics) => metrics !== undefined);
+  return {
+    x: groups.map((steps) => steps.at(-1) as number),
+    steps: groups.map((steps) => means(found(byStep, steps))),
+    evaluations: groups.map((steps) => found(byEvaluation, steps).at(-1)),
+  };
+}
+
+function means(entries: readonly Metrics[]): Metrics | undefined {
+  if (entries.length <= 1) return entries[0];
+  const names = new Set(entries.flatMap((metrics) => Object.keys(metrics)));
+  const mean = (name: string) => {
+    const values = entries.flatMap((metrics) => finite(metrics, name) ?? []);
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  };
+  return Object.fromEntries([...names].map((name) => [name, mean(name)]));
 }
 
 function smooth(values: readonly (number | null)[]): (number | null)[] {
@@ -68,28 +139,37 @@ function smooth(values: readonly (number | null)[]): (number | null)[] {
   });
 }
 
-/** How many stories got which reward, before and after, in bins of a whole width. */
-export function histogram(before: readonly number[], after: readonly number[]): ChartData {
-  const all = [...before, ...after];
+export interface Bars extends Pick<ChartData, 'title' | 'meaning' | 'axis'> {
+  sides: readonly { label: string; kind: SeriesKind; values: readonly number[] }[];
+  /** Whether all values are whole numbers, as the ends of bins are to be then. */
+  whole?: boolean;
+}
+
+/** How many values lie in which bin; undefined without a value. Bins are as wide as a round number. */
+export function histogram({ sides, whole = false, meaning, ...about }: Bars): ChartData | undefined {
+  const all = sides.flatMap(({ values }) => values.filter(Number.isFinite));
+  if (all.length === 0) return undefined;
   const [low, high] = [Math.min(...all), Math.max(...all)];
-  const width = Math.max(1, Math.ceil((high - low + 1) / MOST_BINS));
-  const first = Math.floor(low / width) * width;
-  const x = Array.from({ length: Math.floor((high - first) / width) + 1 }, (_, i) => first + i * width);
-  const counts = (values: readonly number[]) =>
-    x.map((from) => values.filter((value) => value >= from && value < from + width).length);
-  return {
-    title: 'Sentiment of the stories',
-    meaning:
-      width === 1
-        ? 'stories by the sum of their words’ ratings'
-        : `stories by the sum of their words’ ratings, in steps of ${width}`,
-    axis: 'sentiment',
-    x,
-    series: [
-      { label: 'before', kind: 'before', values: counts(before) },
-      { label: 'after', kind: 'after', values: counts(after) },
-    ],
-    digits: 0,
-    range: [0, 1],
-  };
+  const width = whole ? Math.max(1, Math.ceil((high - low + 1) / MOST_BINS)) : roundWidth((high - low) / 20);
+  const first = Math.floor(low / width);
+  const bins = Math.floor(high / width) - first + 1;
+  const binOf = (value: number) => Math.floor(value / width) - first;
+  // The ends of bins are written as they are meant: 0.3, not 3 · 0.1.
+  const x = Array.from({ length: bins }, (_, i) => Number(((first + i) * width).toPrecision(12)));
+  const series = sides.map(({ label, kind, values }) => {
+    const counts = new Array<number>(bins).fill(0);
+    for (const value of values) if (Number.isFinite(value)) counts[binOf(value)]!++;
+    return { label, kind, values: counts };
+  });
+  const told = width === 1 ? meaning : `${meaning}, in steps of ${width}`;
+  return { ...about, meaning: told, x, series, digits: 0, range: [0, 1], bars: true };
+}
+
+/** 1, 2 or 5 times a power of ten, at least `least`. */
+function roundWidth(least: number): number {
+  if (!(least > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(least));
+  return Number(
+    ([1, 2, 5, 10].map((each) => each * power).find((each) => each >= least) ?? 1).toPrecision(1),
+  );
 }

@@ -33,11 +33,11 @@ section > p { max-width: 68ch; margin-top: 6px; color: var(--muted); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 16px; box-shadow: var(--shadow); padding: clamp(16px, 2vw, 24px); min-width: 0; }
 .grid { display: grid; gap: clamp(12px, 1.6vw, 20px); margin-top: 20px; }
 
-.heads { grid-template-columns: repeat(auto-fit, minmax(min(100%, 230px), 1fr)); margin-top: clamp(24px, 4vw, 40px); }
+.heads { grid-template-columns: repeat(auto-fit, minmax(min(100%, 240px), 1fr)); margin-top: clamp(24px, 4vw, 40px); }
 .heads .card { display: flex; flex-direction: column; }
 .heads dt { font-size: .86rem; font-weight: 600; color: var(--muted); }
 .heads .figure { margin-top: 6px; font: 600 2.1rem/1.15 var(--serif); letter-spacing: -0.02em; font-variant-numeric: tabular-nums lining-nums; white-space: nowrap; }
-.heads .figure small { font: inherit; color: var(--muted); }
+.heads .figure small { font: inherit; font-size: 1.3rem; color: var(--muted); }
 .heads .figure em { font-style: normal; color: var(--train); }
 .heads .figure span { font: 500 1rem system-ui, sans-serif; letter-spacing: 0; color: var(--muted); }
 .heads .note { margin-top: 4px; font-size: .9rem; color: var(--muted); }
@@ -57,7 +57,8 @@ figcaption .now { margin-left: auto; font-size: .86rem; font-variant-numeric: ta
 .story { display: grid; grid-template-columns: 1fr 1fr; gap: 12px clamp(16px, 3vw, 36px); }
 .story h3 { grid-column: 1 / -1; font: italic 500 1.12rem/1.4 var(--serif); overflow-wrap: anywhere; }
 .side { border-top: 2px solid var(--before); padding-top: 10px; min-width: 0; }
-.side.after { border-color: var(--train); }
+.side.after, .side.chosen { border-color: var(--train); }
+.side.rejected { border-color: var(--held); }
 .side header { display: flex; justify-content: space-between; align-items: center; font-size: .84rem; font-weight: 600; color: var(--muted); }
 .side p { margin-top: 6px; font: 1.04rem/1.6 var(--serif); white-space: pre-line; overflow-wrap: anywhere; }
 .score { padding: 1px 9px; border-radius: 99px; font-variant-numeric: tabular-nums; color: var(--muted); background: var(--grid); }

@@ -12,7 +12,7 @@ export function workFolder(path: string, work: string): RunFolder {
   return {
     path,
     checkpoint: fileCheckpointStore(join(path, CHECKPOINT)),
-    referenceCache: nodeReferenceCache(work),
+    referenceCache: () => nodeReferenceCache(work),
     resumes: true,
     clear: async () => {},
     [Symbol.asyncDispose]: async () => {},

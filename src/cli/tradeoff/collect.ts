@@ -208,7 +208,7 @@ class Study {
         peftConfig: ALIGN_LORA,
         checkpoint: folder.checkpoint,
       })),
-      ...(stages[0] ? { referenceCache: stages[0].folder.referenceCache } : {}),
+      ...(stages[0] ? { referenceCache: stages[0].folder.referenceCache(open.model.gpu) } : {}),
     });
     try {
       await goesOn(runStages(trainer, stages, open.model, terminal, signal));

@@ -1,0 +1,181 @@
+/**
+ * What a report compares: texts that the model writes to held-out prompts, and what it gives to held-out rows, before
+ * training and after it, by the same random numbers. Watches a run and changes nothing of it; what cannot be measured is said,
+ * and never ends the run.
+ */
+import { DeviceLostError } from '../../gpu/errors.ts';
+import { reason } from '../../io/errors.ts';
+import type { CausalLM } from '../../model/causal-lm.ts';
+import { type Generation, generate, sampledTokens } from '../../model/generation.ts';
+import type { TrainEvent } from '../../train/events.ts';
+import type { CompletionScore } from '../../train/role-scores.ts';
+import { sequenceLogprobs } from '../../train/sequence-logprobs.ts';
+import type { Trainer } from '../../train/trainer.ts';
+
+/** Tokens of a text, where the method does not say how long completions are. */
+const MOST_TOKENS = 40;
+/** Of a held-out text without a prompt, so many tokens at most are taken for one. */
+const OPENING_TOKENS = 16;
+/** Rows held out whose completions are scored. */
+const MOST_ROWS = 64;
+
+/** The model at one time. */
+export interface Measured {
+  /** A text for each prompt. */
+  texts: readonly Generation[];
+  /** What each text earned, where the method has a reward. */
+  rewards: readonly (number | null)[] | undefined;
+  /** Of the completions of held-out rows. */
+  scores: readonly CompletionScore[];
+}
+
+/** Of several texts. */
+export interface TextFigures {
+  /** Mean log-probability of a token under the untouched model, nats; undefined where it is not there any more. */
+  fluency: number | undefined;
+  /** Share of the runs of three tokens that are not like another one; undefined where no text has three. */
+  distinct3: number | undefined;
+  /** Share of the texts that an end token ended. */
+  ended: number;
+}
+
+export interface Comparison {
+  /** Token ids. */
+  prompts: readonly (readonly number[])[];
+  before: Measured;
+  after: Measured;
+  /** Of the texts before and after; undefined without any. */
+  figures: { before: TextFigures; after: TextFigures } | undefined;
+}
+
+export interface BeforeAfterOptions {
+  /** Texts to write. */
+  samples: number;
+  /** Whether the model writes text at all. */
+  writes: boolean;
+  /** Whether the model without the adapter in training is the one that it began as. */
+  beganWithout: boolean;
+  signal: AbortSignal;
+}
+
+export class BeforeAfter {
+  /** Of measuring, which is not the run's time. */
+  seconds = 0;
+  /** Why there is no comparison. */
+  problem: string | undefined;
+  private prompts: (readonly number[])[] = [];
+  private before: Measured | undefined;
+  private found: Comparison | undefined;
+
+  constructor(
+    private readonly model: CausalLM,
+    private readonly options: BeforeAfterOptions,
+  ) {}
+
+  /** Undefined until the run is complete, and where something could not be measured. */
+  get comparison(): Comparison | undefined {
+    return this.found;
+  }
+
+  /** Measures at the first and at the last event of a run. */
+  async see(event: TrainEvent, trainer: Trainer): Promise<void> {
+    if (event.type === 'start') await this.timed(() => this.begin(trainer));
+    if (event.type === 'end' && event.completed) await this.timed(() => this.end(trainer));
+  }
+
+  private async begin(trainer: Trainer): Promise<void> {
+    const { samples, writes } = this.options;
+    this.prompts = writes ? openings(trainer, this.model, samples) : [];
+    this.before = await this.measure(trainer);
+  }
+
+  private async end(trainer: Trainer): Promise<void> {
+    const { prompts, before } = this;
+    if (!before) return;
+    const after = await this.measure(trainer);
+    const figures = prompts.length > 0 ? await this.figures(trainer, before, after) : undefined;
+    this.found = { prompts, before, after, figures };
+  }
+
+  private async measure(trainer: Trainer): Promise<Measured> {
+    const { prompts, model } = this;
+    const { signal } = this.options;
+    const { seed } = trainer.config;
+    const maxNewTokens = tokensOf(trainer, model);
+    const texts = prompts.length > 0 ? await generate(model, prompts, { maxNewTokens, seed, signal }) : [];
+    const rewards = texts.length > 0 ? await trainer.evaluation.rate?.(texts, signal) : undefined;
+    return { texts, rewards, scores: await trainer.heldOutScores(MOST_ROWS) };
+  }
+
+  private async figures(
+    { adapter }: Trainer,
+    before: Measured,
+    after: Measured,
+  ): Promise<NonNullable<Comparison['figures']>> {
+    const { prompts, model } = this;
+    const all = [before, after].flatMap(({ texts }) => texts.map(sampledTokens));
+    const sequences = all.map((completion, i) => ({
+      prompt: [...(prompts[i % prompts.length] as readonly number[])],
+      completion,
+    }));
+    const { beganWithout, signal } = this.options;
+    const scored =
+      adapter && beganWithout
+        ? await model.without([adapter], () => sequenceLogprobs(model, sequences, { signal }))
+        : undefined;
+    const of = ({ texts }: Measured, first: number): TextFigures => ({
+      fluency: scored && mean(scored.slice(first, first + texts.length).flatMap((values) => [...values])),
+      distinct3: distinct(texts.map(sampledTokens), 3),
+      ended: texts.filter(({ finished }) => finished === 'eos').length / texts.length,
+    });
+    return { before: of(before, 0), after: of(after, prompts.length) };
+  }
+
+  private async timed(work: () => Promise<void>): Promise<void> {
+    const started = performance.now();
+    // Neither is to hold the other's buffers, so that a run needs the larger of the two.
+    const { pool } = this.model.gpu;
+    pool.trim();
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof DeviceLostError) throw error;
+      this.problem = this.options.signal.aborted ? 'it was stopped' : reason(error);
+    } finally {
+      pool.trim();
+      this.seconds += (performance.now() - started) / 1000;
+    }
+  }
+}
+
+/** The first different prompts that leave room to write; where rewards are given, the first rows as they stand. */
+function openings(trainer: Trainer, model: CausalLM, most: number): (readonly number[])[] {
+  const { prompts, examples, rate } = trainer.evaluation;
+  if (rate) return prompts.slice(0, most);
+  const room = model.config.maxPositionEmbeddings - tokensOf(trainer, model);
+  const different = new Map<string, readonly number[]>();
+  for (const [i, prompt] of prompts.entries()) {
+    const text = examples[i]?.completions[0] ?? [];
+    const opening =
+      prompt.length > 1 ? prompt : [...prompt, ...text.slice(0, Math.min(OPENING_TOKENS, text.length >> 1))];
+    if (opening.length > 0 && opening.length <= room) different.set(opening.join(' '), opening);
+    if (different.size >= most) break;
+  }
+  return [...different.values()].slice(0, most);
+}
+
+/** New tokens of a text. */
+function tokensOf({ config }: Trainer, model: CausalLM): number {
+  const { maxCompletionLength } = config as { maxCompletionLength?: number };
+  return maxCompletionLength ?? Math.min(MOST_TOKENS, model.config.maxPositionEmbeddings >> 1);
+}
+
+/** The share of runs of n tokens that are different; undefined where there is none. */
+export function distinct(texts: readonly (readonly number[])[], n: number): number | undefined {
+  const runs = texts.flatMap((ids) => ids.slice(n - 1).map((_, i) => ids.slice(i, i + n).join(' ')));
+  return runs.length === 0 ? undefined : new Set(runs).size / runs.length;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

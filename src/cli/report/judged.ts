@@ -1,0 +1,121 @@
+/**
+ * How held-out rows show what a run has done, a row for each way: by log-ratios of completions, by how likely texts are, by
+ * a reward model's scores, by rewards of what the policy writes.
+ */
+import type { CompletionScore } from '../../train/role-scores.ts';
+import type { Comparison, Measured } from './before-after.ts';
+import { type ChartData, histogram } from './figures.ts';
+
+export interface Bars {
+  title: string;
+  about: string;
+  charts: ChartData[];
+}
+
+interface Judged {
+  /** Whether the model writes text. */
+  writes: boolean;
+  /** Undefined where there are no values. */
+  bars(comparison: Comparison): Bars | undefined;
+}
+
+export const JUDGED = {
+  'log-ratios': {
+    writes: true,
+    bars: ({ before, after }) => {
+      const ratios = after.scores.map((score, i) => ({
+        ...score,
+        value: score.value - (before.scores[i] as CompletionScore).value,
+      }));
+      return shownAs('Log-ratios of held-out completions', {
+        about:
+          'log π − log π of the model before training, summed over a completion: above 0 it became more likely. ' +
+          'Preferences are learned where the chosen stand to the right of the rejected.',
+        chart: histogram({
+          title: 'Log-ratio',
+          meaning: 'completions by their log-ratio, nats',
+          axis: 'log-ratio',
+          sides: bothSides(ratios),
+        }),
+      });
+    },
+  },
+  likelihood: {
+    writes: true,
+    bars: ({ before, after }) =>
+      shownAs('How likely held-out texts are', {
+        about: 'The mean log-probability of a token, for each text: nearer to 0 is likelier.',
+        chart: histogram({
+          title: 'Log-probability a token',
+          meaning: 'texts by their mean log-probability a token, nats',
+          axis: 'log-probability',
+          sides: [
+            { label: 'before', kind: 'before', values: perToken(before) },
+            { label: 'after', kind: 'after', values: perToken(after) },
+          ],
+        }),
+      }),
+  },
+  scores: {
+    writes: false,
+    bars: ({ before, after }) => {
+      const [was, is] = [before, after].map(({ scores }) => meanMargin(scores)) as [number, number];
+      return shownAs('Scores of held-out completions', {
+        about:
+          'The reward model has learned where the chosen stand to the right of the rejected. The chosen scored ' +
+          `${is.toFixed(2).replace('-', '−')} above the rejected on average, and ${was.toFixed(2).replace('-', '−')} before training.`,
+        chart: histogram({
+          title: 'Score',
+          meaning: 'completions by their score after training',
+          axis: 'score',
+          sides: bothSides(after.scores),
+        }),
+      });
+    },
+  },
+  rewards: {
+    writes: true,
+    bars: ({ before, after }) =>
+      shownAs('What its texts earn', {
+        about: 'Rewards of completions of held-out prompts, one of each, by the same random numbers.',
+        chart: histogram({
+          title: 'Reward',
+          meaning: 'completions by their reward',
+          axis: 'reward',
+          sides: [
+            { label: 'before', kind: 'before', values: rated(before) },
+            { label: 'after', kind: 'after', values: rated(after) },
+          ],
+        }),
+      }),
+  },
+} as const satisfies Record<string, Judged>;
+
+export type JudgedBy = keyof typeof JUDGED;
+
+function shownAs(
+  title: string,
+  { about, chart }: { about: string; chart: ChartData | undefined },
+): Bars | undefined {
+  return chart && { title, about, charts: [chart] };
+}
+
+function bothSides(scores: readonly CompletionScore[]) {
+  return (['rejected', 'chosen'] as const).map((side) => ({
+    label: side,
+    kind: side,
+    values: of(scores, side),
+  }));
+}
+
+function of(scores: readonly CompletionScore[], wanted: CompletionScore['side']): number[] {
+  return scores.flatMap(({ side, value }) => (side === wanted ? [value] : []));
+}
+
+function meanMargin(scores: readonly CompletionScore[]): number {
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  return mean(of(scores, 'chosen')) - mean(of(scores, 'rejected'));
+}
+
+const perToken = ({ scores }: Measured) => scores.map(({ value, tokens }) => value / tokens);
+const rated = ({ rewards }: Measured) => (rewards ?? []).filter((reward) => reward !== null);

@@ -1,0 +1,240 @@
+/** The report of a run of any method: its figures, texts before and after, held-out rows, settings and machine. */
+import type { Tokenizer } from '../../data/tokenizer.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { formatBytes } from '../../gpu/errors.ts';
+import { LORA_DEFAULTS, resolveConfig } from '../../train/config.ts';
+import type { RunPlan } from '../../train/events.ts';
+import type { CompletionScore } from '../../train/role-scores.ts';
+import type { Trainer } from '../../train/trainer.ts';
+import { textAfter } from '../continuations.ts';
+import type { Method } from '../methods.ts';
+import type { RunRecord } from '../run-record.ts';
+import type { RunSummary } from '../training.ts';
+import type { Comparison, Measured, TextFigures } from './before-after.ts';
+import { curves } from './figures.ts';
+import { html } from './html.ts';
+import { JUDGED } from './judged.ts';
+import type { ReportData } from './page.ts';
+import {
+  duration,
+  type Facts,
+  fixed,
+  fromTo,
+  type Headline,
+  percent,
+  type SampleCard,
+  type Side,
+  single,
+  whole,
+} from './parts.ts';
+import { machineFacts, settingFacts } from './run-facts.ts';
+
+export interface RunPage {
+  method: Method;
+  record: RunRecord;
+  summary: RunSummary;
+  plan: RunPlan;
+  trainer: Pick<Trainer, 'config' | 'adapter' | 'logHistory' | 'evaluation'>;
+  tokenizer: Tokenizer;
+  gpu: Pick<Gpu, 'adapter'>;
+  /** Undefined where it could not be measured, for the reason beside it. */
+  comparison: Comparison | undefined;
+  problem: string | undefined;
+  /** Of all, and of measuring for the report. */
+  seconds: { all: number; report: number };
+}
+
+/** Rows of held-out completions that are shown. */
+const SHOWN_ROWS = 4;
+
+export function runReport(page: RunPage): ReportData {
+  const { method, record, summary, plan, trainer, comparison, seconds, gpu } = page;
+  const { name, rows } = method;
+  const model = record.model.split(/[\\/]/).at(-1) || record.model;
+  const bars = comparison && JUDGED[method.judged].bars(comparison);
+  const samples = comparison && samplesOf(page, comparison);
+  return {
+    title: `Training report: ${name} on ${model}`,
+    lead: html`<strong>${model}</strong> was trained with <strong>${name}</strong> on <strong>${whole(plan.examples)} ${rows}</strong> in
+<strong>${whole(summary.steps)} steps</strong>. It took <strong>${duration(seconds.all)}</strong>, of which this report took ${duration(seconds.report)}.`,
+    headlines: HEADLINES.flatMap(({ name, of }) => {
+      const found = of(page);
+      return found ? [{ name, ...found }] : [];
+    }),
+    ...(bars && { bars }),
+    ...(samples && { samples }),
+    training: {
+      about: `${summary.steps} steps over ${plan.examples} ${rows}, and ${plan.evalExamples} held out.`,
+      ...curves(trainer.logHistory),
+    },
+    facts: [
+      runFacts(page),
+      settingFacts({ ...trainer.config, ...record.lora }, defaultsOf(page)),
+      machineFacts(gpu, summary, seconds.all, [['Report', duration(seconds.report)]]),
+    ],
+  };
+}
+
+interface HeadlineRow {
+  name: string;
+  /** Undefined where the run does not have it. */
+  of(page: RunPage): Omit<Headline, 'name'> | undefined;
+}
+
+const HEADLINES: readonly HeadlineRow[] = [
+  {
+    name: 'Loss',
+    of: ({ summary: { loss } }) => change(loss.first, loss.last, 'of the first and the last step'),
+  },
+  {
+    name: 'Reward',
+    of: ({ summary: { reward } }) => change(reward?.first, reward?.last, 'of the first and the last step'),
+  },
+  {
+    name: 'Held-out accuracy',
+    of: ({ summary, plan }) => {
+      const accuracy = summary.eval?.['rewards/accuracies'] ?? summary.eval?.accuracy;
+      if (accuracy === undefined) return undefined;
+      return { value: single(percent(accuracy)), note: `of ${plan.evalExamples} it was not trained on` };
+    },
+  },
+  {
+    name: 'Held-out loss',
+    of: ({ summary }) => {
+      const loss = summary.eval?.loss;
+      return loss === undefined ? undefined : { value: single(fixed(loss, 3)), note: 'after the last step' };
+    },
+  },
+  {
+    name: 'Fluency',
+    of: ({ comparison }) =>
+      figuresOf(
+        comparison,
+        'fluency',
+        (nats) => fixed(nats, 2),
+        'nats a token of its texts, under the untouched model',
+      ),
+  },
+  {
+    name: 'Distinct-3',
+    of: ({ comparison }) =>
+      figuresOf(comparison, 'distinct3', percent, 'of runs of three tokens are different'),
+  },
+  {
+    name: 'Ended',
+    of: ({ comparison }) =>
+      figuresOf(comparison, 'ended', percent, 'of its texts came to an end by themselves'),
+  },
+  {
+    name: 'Speed',
+    of: ({ summary }) => ({
+      value: single(whole(summary.tokensPerSecond), 'tokens/s'),
+      note: `training, with ${formatBytes(summary.peakBytes)} of GPU memory at most`,
+    }),
+  },
+];
+
+function change(first: number | undefined, last: number | undefined, note: string) {
+  if (first === undefined || last === undefined) return undefined;
+  return { value: fromTo(fixed(first, 3), fixed(last, 3)), note };
+}
+
+function figuresOf(
+  comparison: Comparison | undefined,
+  name: keyof TextFigures,
+  show: (value: number) => string,
+  note: string,
+) {
+  const [before, after] = [comparison?.figures?.before[name], comparison?.figures?.after[name]];
+  if (before === undefined || after === undefined) return undefined;
+  return { value: fromTo(show(before), show(after)), note };
+}
+
+/** Texts of a policy, or rows with their scores. */
+function samplesOf(page: RunPage, comparison: Comparison): ReportData['samples'] {
+  const cards = JUDGED[page.method.judged].writes ? written(page, comparison) : scored(page, comparison);
+  if (cards.length === 0) return undefined;
+  return JUDGED[page.method.judged].writes
+    ? {
+        title: 'Before and after',
+        about:
+          `What the model wrote to the first ${cards.length} held-out prompts before training and after it, by the same random ` +
+          `numbers, not chosen. A text that ends with … was cut at its length.`,
+        cards,
+      }
+    : {
+        title: 'Rows and their scores',
+        about: `The first ${cards.length} pairs held out, not chosen, each with its score before training and after it.`,
+        cards,
+      };
+}
+
+function written({ tokenizer }: RunPage, { prompts, before, after }: Comparison): SampleCard[] {
+  return prompts.map((prompt, i) => {
+    const side = (title: string, kind: Side['kind'], { texts, rewards }: Measured): Side => {
+      const text = texts[i];
+      const reward = rewards?.[i];
+      const end = text?.finished === 'length' ? ' …' : '';
+      return {
+        title,
+        kind,
+        text: [`${textAfter(tokenizer, prompt, text?.ids ?? []).trim() || '(nothing)'}${end}`],
+        score: typeof reward === 'number' ? { text: fixed(reward, 2), meaning: 'reward' } : undefined,
+      };
+    };
+    return {
+      prompt: tokenizer.decode(prompt),
+      sides: [side('Before', 'before', before), side('After', 'after', after)],
+    };
+  });
+}
+
+function scored({ tokenizer, trainer }: RunPage, { before, after }: Comparison): SampleCard[] {
+  return trainer.evaluation.examples.slice(0, SHOWN_ROWS).map(({ prompt, completions }, row) => ({
+    prompt: tokenizer.decode(prompt) || '(nothing in common)',
+    sides: (['chosen', 'rejected'] as const).map((kind, i) => {
+      const at = row * completions.length + i;
+      const [was, is] = [before, after].map(({ scores }) => scores[at] as CompletionScore);
+      return {
+        title: kind === 'chosen' ? 'Chosen' : 'Rejected',
+        kind,
+        text: [textAfter(tokenizer, prompt, completions[i] ?? []).trim()],
+        score: { text: `${fixed(was?.value ?? 0, 2)} → ${fixed(is?.value ?? 0, 2)}`, meaning: 'score' },
+      };
+    }),
+  }));
+}
+
+function runFacts({ method, record, plan, summary, comparison, problem }: RunPage): Facts {
+  const { model, revision, dtype, data, evalData, rewards, initAdapter, below = [], lora } = record;
+  const begins = initAdapter ?? (lora ? 'a fresh adapter' : 'all weights of the model');
+  const all: readonly (readonly [string, string | false | null | undefined])[] = [
+    ['Method', method.name],
+    ['Model', model],
+    ['Revision', revision],
+    ['Precision', dtype],
+    ['Adapters below', below.join(', ')],
+    ['Trained', `${begins}, ${whole(plan.trainableParameters)} numbers`],
+    ['Data', data],
+    ['Held out', evalData ?? `${plan.evalExamples} ${method.rows} of the data`],
+    ['Rewards', rewards?.join(', ')],
+    ['Written to', summary.out],
+    ['Before and after', !comparison && `not measured: ${problem ?? 'the run did not end'}`],
+    ['Fluency', comparison?.figures?.after.fluency === undefined && comparison?.figures && NO_FLUENCY],
+  ];
+  const entries = all.flatMap(([name, value]): [string, string][] => (value ? [[name, value]] : []));
+  return { title: 'Run', entries };
+}
+
+const NO_FLUENCY = 'not measured: what was trained is not there any more as it began';
+
+/** What the settings are where nobody sets them. */
+function defaultsOf({ method, trainer, record }: RunPage): Record<string, unknown> {
+  const { settings } = method;
+  const peft = record.lora ?? null;
+  const { lossType } = trainer.config as { lossType?: unknown };
+  const usual: Record<string, unknown> = { ...resolveConfig(settings, {}, peft) };
+  // Options of the losses in use have defaults, too.
+  const inUse = lossType === undefined ? {} : resolveConfig(settings, { lossType }, peft);
+  return { ...LORA_DEFAULTS, ...inUse, ...usual };
+}
