@@ -8,12 +8,14 @@ import { InputError, quote } from '../io/errors.ts';
 import { isObject, type Json, type JsonObject } from '../io/json.ts';
 import { MARKS, NONSPACING_MARKS, PUNCTUATION, REMOVED_BY_BERT } from './old-unicode.ts';
 
-/** Steps within steps, and steps of a list. */
+/** Steps of a list, and all steps of a kind together. */
 const MOST_STEPS = 64;
+const MOST_NESTED = 256;
 /** Times that the steps of a normalizer or decoder may lengthen a text. */
 const MOST_GROWTH = 256;
-/** Parts of what a template puts around a text. */
+/** Parts of what a template puts around a text, and times that the text, or a pair's two, may be among them. */
 const MOST_PARTS = 256;
+const MOST_SEQUENCES = 4;
 
 const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}';
 const ANY = '[\\s\\S]';
@@ -176,9 +178,11 @@ function correctedStep(step: Json | undefined, table: Readonly<Record<string, Co
 /** Times that a text may become longer by the steps. */
 function growth(step: Json | undefined): number {
   if (!isObject(step)) return 1;
-  const { content, prepend } = step;
-  const inner = [step.normalizers, step.decoders].flatMap((list) => (Array.isArray(list) ? list : []));
-  const here = Math.max(1, ...[content, prepend].map((text) => (typeof text === 'string' ? text.length : 0)));
+  const { content, prepend, single, pair } = step;
+  const inner = innerOf(step);
+  const texts = [single, pair].map((list) => (Array.isArray(list) ? list.filter(isSequence).length : 0));
+  const lengths = [content, prepend].map((text) => (typeof text === 'string' ? text.length : 0));
+  const here = Math.max(1, ...lengths, ...texts);
   return inner.reduce<number>((product, each) => product * growth(each), here);
 }
 
@@ -197,22 +201,37 @@ function correctedTemplate(step: Json | undefined, file: string): Json {
   const names = isObject(step.special_tokens) ? step.special_tokens : {};
   const parts = (list: Json | undefined): Json => {
     if (!Array.isArray(list)) return list ?? null;
-    if (list.length > MOST_PARTS) {
-      const what = `puts ${list.length} parts around a text, at most ${MOST_PARTS} are read`;
-      throw new InputError(file, what, 'Fetch the file again');
-    }
-    return list.flatMap((part) => {
-      const special = isObject(part) && isObject(part.SpecialToken) ? part.SpecialToken : undefined;
-      const named = special ? own(names, String(special.id)) : undefined;
-      const tokens = isObject(named) && Array.isArray(named.tokens) ? named.tokens : [];
-      return tokens.length === 0 || !special
-        ? [part]
-        : tokens.map((id) => ({ SpecialToken: { ...special, id } }));
+    const tokens = list.map((part) => tokensOf(part, names));
+    requireAtMost(MOST_PARTS, sum(tokens.map(({ length }) => Math.max(1, length))), 'parts', file);
+    requireAtMost(MOST_SEQUENCES, list.filter(isSequence).length, 'copies of it', file);
+    return list.flatMap((part, i) => {
+      const ids = tokens[i] ?? [];
+      const special = isObject(part) && isObject(part.SpecialToken) ? part.SpecialToken : {};
+      return ids.length === 0 ? [part] : ids.map((id) => ({ SpecialToken: { ...special, id } }));
     });
   };
   return step.type === 'TemplateProcessing'
     ? { ...step, single: parts(step.single), pair: parts(step.pair) }
     : step;
+}
+
+const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
+const isSequence = (part: Json) => isObject(part) && isObject(part.Sequence);
+
+/** What the name of a special token in a template stands for. */
+function tokensOf(part: Json, names: JsonObject): readonly Json[] {
+  const special = isObject(part) && isObject(part.SpecialToken) ? part.SpecialToken : undefined;
+  const named = special ? own(names, String(special.id)) : undefined;
+  return isObject(named) && Array.isArray(named.tokens) ? named.tokens : [];
+}
+
+function requireAtMost(most: number, count: number, what: string, file: string): void {
+  if (count <= most) return;
+  throw new InputError(
+    file,
+    `puts ${count} ${what} around a text, at most ${most} are read`,
+    'Fetch the file again',
+  );
 }
 
 function correctedModel(model: JsonObject, file: string): JsonObject {
@@ -225,16 +244,37 @@ function correctedModel(model: JsonObject, file: string): JsonObject {
   return model.type === 'WordPiece' ? { ...model, continuing_subword_prefix: prefix ?? '##' } : model;
 }
 
+/** Steps within steps, all of them. */
+function stepCount(step: Json | undefined): number {
+  if (!isObject(step)) return 0;
+  return 1 + sum(innerOf(step).map(stepCount));
+}
+
+function innerOf({ normalizers, pretokenizers, decoders, processors }: JsonObject): Json[] {
+  return [normalizers, pretokenizers, decoders, processors].flatMap((list) =>
+    Array.isArray(list) ? list : [],
+  );
+}
+
+function refuseMany(step: Json | undefined, file: string): void {
+  const count = stepCount(step);
+  if (count <= MOST_NESTED) return;
+  const what = `has ${count} steps within steps, at most ${MOST_NESTED} are read`;
+  throw new InputError(file, what, 'Fetch the file again');
+}
+
 /** What the library reads in place of the file. {@link InputError} for what would take memory without end. */
 export function correctedTokenizer(json: JsonObject, file: string): JsonObject {
-  refuseGrowth(json.normalizer, file);
-  refuseGrowth(json.decoder, file);
+  const steps = [json.normalizer, json.pre_tokenizer, json.post_processor, json.decoder];
+  for (const step of steps) refuseMany(step, file);
+  const template = correctedTemplate(json.post_processor, file);
+  for (const step of steps) refuseGrowth(step, file);
   return {
     ...json,
     model: isObject(json.model) ? correctedModel(json.model, file) : (json.model ?? null),
     normalizer: correctedStep(json.normalizer, NORMALIZERS, file),
     pre_tokenizer: correctedStep(json.pre_tokenizer, PRE_TOKENIZERS, file),
-    post_processor: correctedTemplate(json.post_processor, file),
+    post_processor: template,
     decoder: correctedStep(json.decoder, DECODERS, file),
   };
 }

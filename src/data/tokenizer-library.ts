@@ -3,11 +3,13 @@ import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { isObject, type JsonObject } from '../io/json.ts';
 import { type AddedToken, type Splitter, wordSplitter } from './added-tokens.ts';
 import type { TokenizedText } from './token-places.ts';
+import { boundGrowth, type Step } from './tokenizer-growth.ts';
 
 /** What of the library's tokenizer is set here. */
 interface Parts {
-  normalizer: ((text: string) => string) | null;
-  decoder: DecoderParts | null;
+  normalizer: (Step & ((text: string) => string)) | null;
+  pre_tokenizer: Step | null;
+  decoder: (Step & DecoderParts) | null;
   added_tokens_map: Map<string, unknown>;
   splitter_unnormalized: Splitter;
   splitter_normalized: Splitter;
@@ -15,7 +17,7 @@ interface Parts {
 
 interface DecoderParts {
   config: JsonObject;
-  decoders?: DecoderParts[];
+  decoders?: (Step & DecoderParts)[];
   text_decoder?: { decode(bytes: Uint8Array): string };
 }
 
@@ -39,6 +41,7 @@ export function libraryTokenizer(
   const tokenizer = new HfTokenizer({ ...json, added_tokens: plain }, config);
   const parts = tokenizer as unknown as Parts;
   const { normalizer } = parts;
+  for (const each of [normalizer, parts.pre_tokenizer, parts.decoder]) boundGrowth(each);
   const isNormal = ({ normalized }: AddedToken) => normalized && normalizer !== null;
   const asFound = (token: AddedToken): [string, AddedToken] => [
     isNormal(token) && normalizer ? normalizer(token.content) : token.content,

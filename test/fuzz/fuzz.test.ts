@@ -4,12 +4,14 @@ import { Random } from '../../src/data/random.ts';
 import { InputError } from '../../src/io/errors.ts';
 import { countAllocations } from './allocations.ts';
 import { type Folder, jsonBytes, keep, textBytes, textOf, unkeep } from './folder.ts';
-import { type Finding, judge, signature } from './judge.ts';
+import { type Finding, judge, type Meter, signature } from './judge.ts';
 import { minimise } from './minimise.ts';
 import { mutate } from './mutate.ts';
 import { jsonSpans } from './mutate-json.ts';
 import { FOLDER, type Target } from './targets.ts';
 
+/** A meter on which nothing moves. */
+const still: Meter = { allocated: () => 0, memory: () => 0, seconds: () => 0 };
 const broken = (run: Target['run']): Target => ({ seeds: [], run });
 const refuses = (where: string, what: string) =>
   broken(() => {
@@ -37,7 +39,7 @@ describe('fuzz', () => {
       it(name, async () => {
         const allocations = countAllocations();
         try {
-          const { finding } = await judge(target, folder, allocations.bytes);
+          const { finding } = await judge(target, folder, { ...still, allocated: allocations.bytes });
           expect(finding?.kind).to.equal(kind);
         } finally {
           allocations.stop();
@@ -45,12 +47,33 @@ describe('fuzz', () => {
       });
     }
 
+    it('finds work and memory beyond what a small file may take', async () => {
+      const taking = (jump: Partial<Meter>) => {
+        let meter = still;
+        const target = broken(() => {
+          meter = { ...still, ...jump };
+        });
+        const now: Meter = {
+          allocated: () => meter.allocated(),
+          memory: () => meter.memory(),
+          seconds: () => meter.seconds(),
+        };
+        return judge(target, folder, now);
+      };
+      expect((await taking({ seconds: () => 4.9, memory: () => 500 * 2 ** 20 })).finding).to.equal(undefined);
+      expect((await taking({ seconds: () => 5.1 })).finding).to.deep.include({
+        kind: 'time',
+        detail: '5.1 s',
+      });
+      expect((await taking({ memory: () => 513 * 2 ** 20 })).finding).to.include({ kind: 'memory' });
+    });
+
     it('tells findings apart by where they come from, not by what they say', async () => {
       const found = async (text: string) => {
         const { finding } = await judge(
           broken(() => JSON.parse(text)),
           folder,
-          () => 0,
+          still,
         );
         return signature(finding as Finding);
       };
@@ -58,7 +81,7 @@ describe('fuzz', () => {
       const other = await judge(
         broken(() => decodeURI('%')),
         folder,
-        () => 0,
+        still,
       );
       expect(signature(other.finding as Finding)).to.not.equal(await found('{'));
     });

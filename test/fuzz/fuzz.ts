@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { FileCoverage } from './coverage.ts';
 import { type Folder, folderSize, keep } from './folder.ts';
-import { type Finding, signature, TARGETS } from './judge.ts';
+import { type Finding, MOST_MEMORY, MOST_SECONDS, signature, TARGETS } from './judge.ts';
 import { minimise } from './minimise.ts';
 import { Window, windowMemory } from './window.ts';
 import type { Report, Work } from './worker.ts';
@@ -24,9 +24,7 @@ export interface Options {
   out: string;
 }
 
-/** Seconds of this process's time for one input. */
-const MOST_SECONDS = 2;
-const LIMITS = { maxOldGenerationSizeMb: 224, maxYoungGenerationSizeMb: 32 };
+const LIMITS = { maxOldGenerationSizeMb: MOST_MEMORY / 2 ** 20 - 32, maxYoungGenerationSizeMb: 32 };
 /** A target that keeps hanging has said enough. */
 const MOST_DEATHS = 12;
 const COUNTED = ['src/io/', 'src/data/'];
@@ -37,6 +35,8 @@ interface Progress {
   pool: Folder[];
   found: Map<string, { finding: Finding; folder: Folder }>;
   coverage: FileCoverage[];
+  /** The most that an input took. */
+  most: { seconds: number; memory: number };
 }
 
 /** Fuzzes; true where nothing was found. */
@@ -57,13 +57,22 @@ export async function fuzz(options: Options): Promise<boolean> {
       }));
       lines.set(file, reached);
     }
-    const { pool, found } = progress;
-    console.log(`${name}: ${progress.executions} inputs, ${pool.length} kept, ${found.size} findings`);
+    const { pool, found, most } = progress;
+    const took = `at most ${most.seconds.toFixed(2)} s and ${Math.round(most.memory / 2 ** 20)} MiB`;
+    console.log(
+      `${name}: ${progress.executions} inputs, ${pool.length} kept, ${took}, ${found.size} findings`,
+    );
   }
   for (const [file, all] of lines) {
     const missed = all.filter(({ reached }) => !reached).map(({ text }) => text);
     const some = missed.slice(0, 4).join(' | ').slice(0, 240);
     console.log(`${file}: ${all.length - missed.length} of ${all.length} lines${some && `, not ${some}`}`);
+  }
+  for (const room of COUNTED) {
+    const all = [...lines].flatMap(([file, each]) => (file.includes(room) ? each : []));
+    const reached = all.filter((line) => line.reached).length;
+    const share = ((100 * reached) / Math.max(1, all.length)).toFixed(1);
+    console.log(`${room}: ${reached} of ${all.length} lines (${share} %)`);
   }
   console.log(`${executions} inputs, ${findings} findings`);
   return findings === 0;
@@ -72,7 +81,13 @@ export async function fuzz(options: Options): Promise<boolean> {
 async function fuzzTarget(name: string, milliseconds: number, options: Options): Promise<Progress> {
   const { seeds } = TARGETS[name];
   const pool = [...(typeof seeds === 'function' ? await seeds() : seeds)];
-  const progress: Progress = { executions: 0, pool, found: new Map(), coverage: [] };
+  const progress: Progress = {
+    executions: 0,
+    pool,
+    found: new Map(),
+    coverage: [],
+    most: { seconds: 0, memory: 0 },
+  };
   const end = Date.now() + milliseconds;
   for (let life = 0; life < MOST_DEATHS && Date.now() < end; life++) {
     const work = { ...options, seed: options.seed + life * 1000, milliseconds: end - Date.now() };
@@ -126,6 +141,7 @@ function live(
     let count = 0;
     let since = process.cpuUsage();
     let at = Date.now();
+    let memory = process.memoryUsage.rss();
     const finish = async (death?: Finding) => {
       clearInterval(watch);
       progress.executions += window.count;
@@ -138,7 +154,12 @@ function live(
         count = window.count;
         since = process.cpuUsage();
         at = Date.now();
+        memory = Math.min(memory, process.memoryUsage.rss());
       }
+      const above = process.memoryUsage.rss() - memory;
+      // What was freed is given back to the system late: hence a longer look here too.
+      if (count > 0 && above > 2 * MOST_MEMORY)
+        finish({ kind: 'memory', detail: `${above} bytes above the start`, origin: '' });
       const { user, system } = process.cpuUsage(since);
       // Compiling and collecting garbage count too, in threads of their own: hence a longer look than the limit.
       const busy = (user + system) / 1e6 > 2 * MOST_SECONDS;
@@ -148,8 +169,11 @@ function live(
     }, 100);
     worker.on('message', (report: Report) => {
       if ('kept' in report) progress.pool.push(report.kept);
-      else if ('coverage' in report) progress.coverage = report.coverage;
-      else recorded.push(record(name, progress, report.signature, report.finding, report.folder, out));
+      else if ('coverage' in report) {
+        progress.coverage = report.coverage;
+        progress.most.seconds = Math.max(progress.most.seconds, report.most.seconds);
+        progress.most.memory = Math.max(progress.most.memory, report.most.memory);
+      } else recorded.push(record(name, progress, report.signature, report.finding, report.folder, out));
     });
     worker.on('error', (error) => {
       const full = 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';

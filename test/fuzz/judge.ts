@@ -1,7 +1,7 @@
 /**
  * What counts as a finding: a reader that throws anything but an `InputError`, an error that names no file or is too long for
- * a person, memory out of proportion, or a file that was read and is not what the reader promises. Time and a full heap are
- * the fuzzer's to watch.
+ * a person, work or memory beyond what any small file may take, memory out of proportion, or a file that was read and is not what
+ * the reader promises. Work that never ends, and memory that is full before it does, are the supervisor's to watch.
  */
 import { InputError } from '../../src/io/errors.ts';
 import { type Folder, folderSize } from './folder.ts';
@@ -17,33 +17,62 @@ export interface Finding {
 }
 
 const MOST_CHARACTERS = 1000;
+/** What any file of up to a megabyte may take: seconds of work, and bytes of host memory above the start. */
+export const MOST_SECONDS = 5;
+export const MOST_MEMORY = 512 * 2 ** 20;
+
+/** What is measured while a file is read, each since any fixed time. */
+export interface Meter {
+  /** Bytes of typed arrays that were asked for by a length, freed or not. */
+  allocated(): number;
+  /** Bytes in use. */
+  memory(): number;
+  /** Seconds of work. */
+  seconds(): number;
+}
+
+export interface Verdict {
+  finding: Finding | undefined;
+  refused: boolean;
+  /** What the file took. */
+  seconds: number;
+  memory: number;
+}
 
 /** Bytes that a reader may take for a folder: some for itself, and a few copies in wider types. */
 export function mostBytes({ megabytes = 64 }: Target, folder: Folder): number {
   return megabytes * 2 ** 20 + 20 * folderSize(folder);
 }
 
-/** Reads `folder`; `allocated` tells the bytes that were asked for until now. */
-export async function judge(
-  target: Target,
-  folder: Folder,
-  allocated: () => number,
-): Promise<{ finding: Finding | undefined; refused: boolean }> {
-  const before = allocated();
+/** Reads `folder`. */
+export async function judge(target: Target, folder: Folder, meter: Meter): Promise<Verdict> {
+  const before = { allocated: meter.allocated(), memory: meter.memory(), seconds: meter.seconds() };
   let error: unknown;
   try {
     await target.run(folder);
   } catch (thrown) {
     error = thrown ?? new Error('something empty was thrown');
   }
-  const bytes = allocated() - before;
-  const refused = error !== undefined;
-  return { finding: findingOf(target, folder, error, bytes), refused };
+  const taken = {
+    allocated: meter.allocated() - before.allocated,
+    memory: meter.memory() - before.memory,
+    seconds: meter.seconds() - before.seconds,
+  };
+  const finding = findingOf(target, folder, error, taken);
+  return { finding, refused: error !== undefined, seconds: taken.seconds, memory: taken.memory };
 }
 
-function findingOf(target: Target, folder: Folder, error: unknown, bytes: number): Finding | undefined {
+function findingOf(
+  target: Target,
+  folder: Folder,
+  error: unknown,
+  { allocated, memory, seconds }: Record<keyof Meter, number>,
+): Finding | undefined {
   const found = (kind: Finding['kind'], detail: string) => ({ kind, detail, origin: origin(error) });
-  if (bytes > mostBytes(target, folder)) return found('memory', `${bytes} bytes for ${folderSize(folder)}`);
+  if (seconds > MOST_SECONDS) return found('time', `${seconds.toFixed(1)} s`);
+  if (allocated > mostBytes(target, folder))
+    return found('memory', `${allocated} bytes for ${folderSize(folder)}`);
+  if (memory > MOST_MEMORY) return found('memory', `${memory} bytes above the start`);
   if (error === undefined) return undefined;
   if (!(error instanceof InputError)) {
     const { stack = error } = error instanceof Error ? error : {};

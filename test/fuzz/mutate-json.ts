@@ -89,6 +89,8 @@ const NAMES = [
   '0',
   'x'.repeat(2000),
 ];
+/** How often a member is repeated. */
+const TIMES = [1, 1, 1, 1, 1, 1, 1, 30, 300];
 const DEPTHS = [2, 5, 100, 12000];
 const WRAPPERS = [
   ['[', ']'],
@@ -118,7 +120,7 @@ export function mutateJson(text: string, random: Random, donor: string, words: r
     () =>
       replaced(
         member,
-        Array(1 + random.below(3))
+        Array(pick(TIMES) + random.below(3))
           .fill(taken)
           .join(),
       ),

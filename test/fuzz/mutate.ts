@@ -6,8 +6,9 @@ import type { Random } from '../../src/data/random.ts';
 import { type Folder, textBytes, textOf } from './folder.ts';
 import { mutateJson } from './mutate-json.ts';
 
-/** Files stay small: what is deep or wide shows in less. */
+/** Files stay small: what is deep or wide shows in less. Now and then one unfolds, by a piece that comes again and again. */
 const MOST_BYTES = 2 ** 15;
+const MOST_UNFOLDED = 2 ** 20;
 const LENGTH_BYTES = 8;
 
 /** Whole numbers at the edges of their types, and counts that nobody has memory for. */
@@ -39,8 +40,18 @@ export function mutate(folder: Folder, other: Folder, words: readonly string[], 
     const bytes = changed[name] ?? folder[name];
     const donor = other[name] ?? Object.values(other)[0] ?? bytes;
     changed[name] = mutateFile(bytes, donor, words, random).slice(0, MOST_BYTES);
+    if (random.below(400) === 0) changed[name] = unfolded(changed[name], random);
   }
   return changed;
+}
+
+function unfolded(bytes: Uint8Array, random: Random): Uint8Array<ArrayBuffer> {
+  const at = random.below(bytes.length + 1);
+  const piece = bytes.subarray(at, at + 1 + random.below(64));
+  const times = Math.floor(MOST_UNFOLDED / (1 + piece.length)) >> random.below(12);
+  const repeated = new Uint8Array(piece.length * times);
+  for (let i = 0; i < times; i++) repeated.set(piece, i * piece.length);
+  return joined(bytes.subarray(0, at), repeated, bytes.subarray(at)).slice(0, MOST_UNFOLDED);
 }
 
 function mutateFile(

@@ -196,8 +196,12 @@ export const tokenizers: Folder[] = [
   tokenizer,
   { ...tokenizer, 'special_tokens_map.json': jsonBytes(special) },
   ...Object.values(seeds.tokenizers).map((json) => ({ ...tokenizer, 'tokenizer.json': jsonBytes(json) })),
+  ...seeds.unfolding.steps.map((steps) => ({
+    ...tokenizer,
+    'tokenizer.json': jsonBytes({ ...trl.tokenizer, ...steps }),
+  })),
 ];
-export const templates: Folder[] = seeds.templates.map((template) => ({
+export const templates: Folder[] = [...seeds.templates, ...seeds.unfolding.templates].map((template) => ({
   'chat_template.jinja': textBytes(template),
 }));
 
@@ -230,7 +234,9 @@ const parquet = Object.values(tables.parquet).map(({ file, rows }) => ({
   rows: parseExactJson(rows, 'tables.json') as Rows,
 }));
 const csv = Object.entries<{ text: string; rows: Rows }>(tables.csv);
-export const parquets: Folder[] = parquet.map(({ file }) => ({ 'rows.parquet': base64Bytes(file) }));
+export const parquets: Folder[] = [...parquet.map(({ file }) => file), ...seeds.unfolding.parquets].map(
+  (file) => ({ 'rows.parquet': base64Bytes(file) }),
+);
 export const csvs: Folder[] = csv.map(([name, { text }]) => ({
   [name.replace(/^\w+/, 'rows')]: textBytes(text),
 }));

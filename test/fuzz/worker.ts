@@ -8,7 +8,7 @@ import { Random } from '../../src/data/random.ts';
 import { countAllocations } from './allocations.ts';
 import { Coverage, type FileCoverage } from './coverage.ts';
 import { type Folder, folderSize } from './folder.ts';
-import type { Finding } from './judge.ts';
+import type { Finding, Meter } from './judge.ts';
 import { minimise } from './minimise.ts';
 import { mutate } from './mutate.ts';
 import { Window } from './window.ts';
@@ -33,7 +33,7 @@ export interface Work {
 export type Report =
   | { kept: Folder }
   | { finding: Finding; signature: string; folder: Folder }
-  | { coverage: FileCoverage[] };
+  | { coverage: FileCoverage[]; most: { seconds: number; memory: number } };
 
 /** Inputs between two looks at what they reached: a look costs as much as several inputs. */
 const BATCH = 24;
@@ -51,20 +51,29 @@ const random = new Random(seed);
 const window = new Window(shared, names);
 const seen = new Set(known);
 
-/** Bytes in use, on V8's heap and beside it. */
-function used(): number {
-  const { used_heap_size, external_memory } = getHeapStatistics();
-  return used_heap_size + external_memory;
-}
+const meter: Meter = {
+  allocated: allocations.bytes,
+  // On V8's heap and beside it: less than was taken where garbage was collected; what is too much at once, the supervisor sees.
+  memory() {
+    const { used_heap_size, external_memory } = getHeapStatistics();
+    return used_heap_size + external_memory;
+  },
+  // Of all threads, most of which wait.
+  seconds() {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  },
+};
+/** The most that a file took. */
+const most = { seconds: 0, memory: 0 };
 
 async function findingOf(folder: Folder): Promise<Finding | undefined> {
   window.show(folder);
-  const before = used();
-  const { finding } = await judge(target, folder, allocations.bytes);
-  const taken = used() - before;
-  // Less than was taken where garbage was collected meanwhile; what is too much at once, the heap's limit finds.
-  if (finding || taken <= mostBytes(target, folder)) return finding;
-  return { kind: 'memory', detail: `${taken} bytes of heap`, origin: 'heap' };
+  const { finding, seconds, memory } = await judge(target, folder, meter);
+  most.seconds = Math.max(most.seconds, seconds);
+  most.memory = Math.max(most.memory, memory);
+  if (finding || memory <= mostBytes(target, folder)) return finding;
+  return { kind: 'memory', detail: `${memory} bytes of heap`, origin: 'heap' };
 }
 
 async function read(folder: Folder): Promise<void> {
@@ -114,4 +123,4 @@ while (performance.now() < end) {
   }
   if (coverage.take({ remember: false })) await sift(batch);
 }
-tell({ coverage: coverage.files(counted) });
+tell({ coverage: coverage.files(counted), most });

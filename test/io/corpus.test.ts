@@ -40,6 +40,9 @@ const CORPUS: Readonly<Record<string, readonly Row[]>> = {
   weights,
 };
 
+/** Work and memory of this machine are the fuzzer's to measure: here they would be those of other tests too. */
+const WATCHED = { memory: () => 0, seconds: () => 0 };
+
 describe('hostile files', () => {
   for (const [name, found] of Object.entries(CORPUS)) {
     for (const { why, files, sound } of found) {
@@ -47,7 +50,7 @@ describe('hostile files', () => {
         const folder = unkeep(files as KeptFolder);
         const allocations = countAllocations();
         try {
-          const verdict = await judge(TARGETS[name], folder, allocations.bytes);
+          const verdict = await judge(TARGETS[name], folder, { ...WATCHED, allocated: allocations.bytes });
           expect(verdict.finding).to.equal(undefined);
           expect(verdict.refused).to.equal(!sound);
         } finally {
