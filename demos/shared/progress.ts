@@ -2,6 +2,7 @@
  * How far a run is, in words, in a bar and in four numbers. The words change with the phase, not with every step, because
  * a screen reader says them aloud.
  */
+import { counted } from '../../src/base/counted.ts';
 import { formatBytes } from '../../src/index.ts';
 import { byId, duration, setText } from './dom.ts';
 import { language } from './language.ts';
@@ -104,7 +105,7 @@ export function commonSentence(update: PhaseUpdate<CommonPhase>, durable: boolea
       if (step === 0) return 'Paused before the first step.';
       return `Paused at step ${step} of ${totalSteps}. ${keeping}`;
     case 'done':
-      return `Done after ${step} steps. Compare the stories below, and take the adapter with you.`;
+      return `Done after ${counted(step, 'step')}. Compare the stories below, and take the adapter with you.`;
     case 'failed':
       return 'The run has ended early.';
   }

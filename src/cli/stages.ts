@@ -124,7 +124,9 @@ export async function runStages(
     }
     run?.see(event);
     if (event.type !== 'end' || !run) continue;
-    results.push({ summary: run.end().json, config: own.config, lora: own.adapter?.config ?? null });
+    const summary = run.end().json;
+    for (const line of summary.advice) terminal.info(line);
+    results.push({ summary, config: own.config, lora: own.adapter?.config ?? null });
   }
   return results;
 }

@@ -1,6 +1,7 @@
 /**
  * `webalign logprobs`: the log-probability of every token of given texts.
  */
+import { counted } from '../../base/counted.ts';
 import type { DataForm, DataRow, RowValue } from '../../data/data-form.ts';
 import type { TokenizedSequence } from '../../data/packing.ts';
 import { readDataset } from '../../data/read-dataset.ts';
@@ -46,7 +47,7 @@ export const logprobs = command({
       for (const { ids, logprobs: values } of results) {
         const sum = values.reduce((a, b) => a + b, 0);
         const perToken = values.length > 0 ? (sum / values.length).toFixed(4) : '–';
-        terminal.print(`${ids.length} tokens, sum ${sum.toFixed(4)}, mean ${perToken}`);
+        terminal.print(`${counted(ids.length, 'token')}, sum ${sum.toFixed(4)}, mean ${perToken}`);
       }
       return { json: { results, peakBytes: gpu.memory().peak, adapter: adapterJson(gpu.adapter) } };
     });

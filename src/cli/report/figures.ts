@@ -2,6 +2,8 @@
  * The numbers behind a report's charts: curves out of the trainer's log, a histogram out of rewards. Plain data.
  */
 import { own } from '../../base/lookup.ts';
+import type { Metrics } from '../../train/events.ts';
+import { comparedAccuracy } from '../../train/metrics.ts';
 import type { LogEntry } from '../../train/state.ts';
 
 /** How a series is drawn. */
@@ -46,7 +48,7 @@ export function curves(log: readonly LogEntry[]): ChartData[] {
   return CURVES.map(({ metric, title, meaning, digits, range }) => {
     const values = (type: LogEntry['type'], name: string) => {
       const found = new Map(
-        log.filter((entry) => entry.type === type).map(({ step, metrics }) => [step, own(metrics, name)]),
+        log.filter((entry) => entry.type === type).map(({ step, metrics }) => [step, shown(metrics, name)]),
       );
       return x.map((step) => found.get(step) ?? null);
     };
@@ -58,6 +60,13 @@ export function curves(log: readonly LogEntry[]): ChartData[] {
     ];
     return { title, meaning, axis: 'step', x, series, digits, range };
   });
+}
+
+/** A metric as a chart has it: no accuracy where nothing was compared. */
+function shown(metrics: Metrics, name: string): number | undefined {
+  const value = own(metrics, name);
+  const [prefix, measure] = name.split('rewards/accuracies');
+  return measure === undefined ? value : comparedAccuracy(value, own(metrics, `${prefix}rewards/margins`));
 }
 
 function smooth(values: readonly (number | null)[]): (number | null)[] {
