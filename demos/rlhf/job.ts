@@ -80,6 +80,7 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
     const [assets, kept] = await Promise.all([fetchAssets(base), openKept<RlhfRecord>('webalign-rlhf')]);
     const job = new Job(assets, kept, await Runtime.open(assets), new Teller(listener));
     await job.findKept();
+    job.notify([...assets.notices, ...job.runtime.notices]);
     return job;
   }
 

@@ -17,6 +17,7 @@ export class Progress<Phase extends string> {
   private readonly tiles = new Map(TILES.map((name) => [name, byId(`tile-${name}`, HTMLElement)]));
   /** Said before what the phases say, until the run ends or is taken up anew. */
   private notice = '';
+  private last = '';
 
   /** `sentence` says what a phase is; `stages` are the phases that count something else than steps. */
   constructor(
@@ -25,14 +26,15 @@ export class Progress<Phase extends string> {
   ) {}
 
   say(text: string): void {
+    this.last = text;
     setText(this.status, this.notice + text);
     delete this.status.dataset.kind;
   }
 
-  /** Something happened that a person should know, and the run goes on. */
+  /** Something that a person should know, and nothing stops for it. */
   note(text: string): void {
-    this.notice = `${text} `;
-    this.say('');
+    if (!this.notice.includes(text)) this.notice += `${text} `;
+    this.say(this.last);
   }
 
   /** Something went wrong, in a sentence. */

@@ -32,9 +32,13 @@ export const PREFERENCES: DataForm<PreferenceRow> = {
   toRows: (value, where) => [toPreferenceRow(value, where)],
 };
 
-/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
-export function readPreferenceRows(text: string, file: string): PreferenceRow[] {
-  return parseDataset(text, file, PREFERENCES);
+/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. `onNotice` hears of columns that are not read. */
+export function readPreferenceRows(
+  text: string,
+  file: string,
+  onNotice?: (line: string) => void,
+): PreferenceRow[] {
+  return parseDataset(text, file, PREFERENCES, onNotice);
 }
 
 /** One row, checked, its prompt taken out of the completions where it is implicit. */

@@ -55,7 +55,6 @@ export function tokenizeCompletions(
   const shifted: number[] = [];
   const cut: number[] = [];
   const equal: number[] = [];
-  const doubled: number[] = [];
   const examples = rows.map((row, index) => {
     const where = row.where ?? `row ${index + 1}`;
     const ids = located(where, () => encodeRow(row, tokenizer));
@@ -71,8 +70,6 @@ export function tokenizeCompletions(
       const what = say`the prompt has ${counted(length, 'token')}, which leaves no room for a completion within ${limit} ${maxLength}`;
       throw new InputError(where, what, say`Raise ${limit}, or shorten or remove the row`);
     }
-    if (tokenizer.bosId !== undefined && prompt[0] === tokenizer.bosId && prompt[1] === tokenizer.bosId)
-      doubled.push(index + 1);
     if (length < ids.prompt.length) shifted.push(index + 1);
     if (ids.wholes.some((whole) => whole.length > maxLength)) cut.push(index + 1);
     const completions = ids.wholes.map((whole) => whole.slice(length, maxLength));
@@ -90,7 +87,10 @@ export function tokenizeCompletions(
       'the prompt is tokenised differently before its completion; the completion starts where they part',
     ),
     notice(cut, `longer than max_length ${maxLength}; the end of the completion is cut`),
-    notice(doubled, 'the prompt begins with BOS twice; leave it out of the text'),
+    doubledBos(
+      examples.map(({ prompt }) => prompt),
+      tokenizer,
+    ),
     equalNotice(equal, rows),
   ];
   return { examples, notices: notices.filter((line) => line !== undefined) };
@@ -138,9 +138,22 @@ function commonPrefix(a: readonly number[], b: readonly number[]): number {
   return length;
 }
 
-/** A line about some rows, where there are any. */
-export function notice(rows: readonly number[], what: string): string | undefined {
-  return rows.length === 0 ? undefined : `${rows.length === 1 ? 'Row' : 'Rows'} ${listed(rows)}: ${what}.`;
+/** A line about some rows, or whatever they are called, where there are any. */
+export function notice(rows: readonly number[], what: string, one = 'row'): string | undefined {
+  const [first = '', ...rest] = rows.length === 1 ? one : `${one}s`;
+  return rows.length === 0 ? undefined : `${first.toUpperCase()}${rest.join('')} ${listed(rows)}: ${what}.`;
+}
+
+/** A line about texts that say the BOS token which the tokenizer adds by itself. */
+export function doubledBos(
+  texts: readonly (readonly number[])[],
+  { bosId }: Tokenizer,
+  one?: string,
+): string | undefined {
+  const doubled = texts.flatMap(([a, b], i) =>
+    bosId !== undefined && a === bosId && b === bosId ? [i + 1] : [],
+  );
+  return notice(doubled, 'begins with BOS twice; leave it out of the text', one);
 }
 
 /** Whether the two completions of a pair are the same tokens. */

@@ -1,6 +1,7 @@
 /**
  * `webalign generate`: continues prompts, with or without an adapter.
  */
+import { doubledBos } from '../../data/tokenize-completions.ts';
 import { requireEmbedded } from '../../data/tokenizer.ts';
 import { addUpdate, emptyGenerations, type Generation, streamGeneration } from '../../model/generation.ts';
 import { command } from '../command.ts';
@@ -65,6 +66,8 @@ export const generateCommand = command({
         requireEmbedded(tokenizer, tokens, model.config.vocabSize, `prompt ${i + 1}`);
         return tokens;
       });
+      const doubled = doubledBos(ids, tokenizer, 'prompt');
+      if (doubled) terminal.info(doubled);
       const options = {
         maxNewTokens: maxTokens,
         temperature,

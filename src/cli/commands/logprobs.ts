@@ -5,6 +5,7 @@ import { counted } from '../../base/counted.ts';
 import type { DataForm, DataRow, RowValue } from '../../data/data-form.ts';
 import type { TokenizedSequence } from '../../data/packing.ts';
 import { readDataset } from '../../data/read-dataset.ts';
+import { doubledBos } from '../../data/tokenize-completions.ts';
 import { requireEmbedded, requireTokenIds, type Tokenizer } from '../../data/tokenizer.ts';
 import { InputError, listed, quote } from '../../io/errors.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
@@ -41,6 +42,8 @@ export const logprobs = command({
         onNotice: (line) => terminal.info(line),
       });
       const texts = rows.map(({ value, where }) => tokensOf(value, where, tokenizer, model));
+      const doubled = doubledBos(texts, tokenizer, 'text');
+      if (doubled) terminal.info(doubled);
       const onProgress = (done: number, total: number) => terminal.progress('Scoring', done, total, 'texts');
       const scores = await sequenceLogprobs(model, texts.map(toSequence), { signal, onProgress });
       const results = texts.map((ids, i) => ({ ids, logprobs: [...(scores[i] as Float32Array)] }));
@@ -69,7 +72,7 @@ function tokensOf(row: RowValue, where: string, tokenizer: Tokenizer, { config, 
   requireTokenIds(tokens, config.vocabSize, where);
   if (tokens.length === 0)
     throw new InputError(where, 'has no tokens', 'Give at least one, or remove the row');
-  if (tokens.length - 1 > config.maxPositionEmbeddings) {
+  if (tokens.length > config.maxPositionEmbeddings) {
     const what = `has ${tokens.length} tokens, ${name} has positions for ${config.maxPositionEmbeddings}`;
     throw new InputError(where, what, 'Shorten it, or cut it in two');
   }
