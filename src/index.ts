@@ -175,6 +175,7 @@ export { type ImplicitRewardInputs, implicitReward } from './theory/implicit-rew
 export { type ObjectiveInputs, type ObjectiveValue, objective } from './theory/objective.ts';
 export { type OptimalPolicy, type OptimalPolicyInputs, optimalPolicy } from './theory/optimal-policy.ts';
 // Training and scoring.
+export { type Advice, adviceOn, type RunFigures } from './train/advice.ts';
 export {
   A2PO_DEFAULTS,
   type A2POArgs,
@@ -261,6 +262,7 @@ export {
   SACPOTrainer,
   type SACPOTrainerOptions,
 } from './train/sacpo-trainer.ts';
+export { type SampledText, type SampleFigures, sampleFigures } from './train/sample-figures.ts';
 export { logprobs, type Scorer, type ScorerKind, scalars } from './train/scorer.ts';
 export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
 export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';

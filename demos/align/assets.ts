@@ -5,6 +5,8 @@ import { fetchFiles, type PreferenceRow, readPreferenceRows } from '../../src/in
 import { type EmbeddedModel, fetchModel } from '../shared/model.ts';
 
 export interface Assets extends EmbeddedModel {
+  /** What a person should know about the data, a line each. */
+  notices: readonly string[];
   train: PreferenceRow[];
   heldOut: PreferenceRow[];
 }
@@ -12,11 +14,13 @@ export interface Assets extends EmbeddedModel {
 /** Fetches all of it from the folder `base`. */
 export async function fetchAssets(base: string): Promise<Assets> {
   const data = fetchFiles(new URL('data', base).href);
-  const rows = async (file: string) => readPreferenceRows(await data.readText(file), file);
+  const notices: string[] = [];
+  const rows = async (file: string) =>
+    readPreferenceRows(await data.readText(file), file, (line) => notices.push(line));
   const [model, train, heldOut] = await Promise.all([
     fetchModel(new URL('model', base).href),
     rows('train.jsonl'),
     rows('eval.jsonl'),
   ]);
-  return { ...model, train, heldOut };
+  return { ...model, train, heldOut, notices };
 }

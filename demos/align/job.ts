@@ -2,7 +2,8 @@
  * The job itself, in the worker: measure, train, measure again, and meanwhile write whatever somebody asks for. Knows no
  * document.
  */
-import type { DPOTrainer, TrainEvent } from '../../src/index.ts';
+import { own } from '../../src/base/lookup.ts';
+import { adviceOn, type DPOTrainer, type TrainEvent } from '../../src/index.ts';
 import { type Kept, openKept, readState } from '../shared/kept.ts';
 import { RunJob, type RunRecord } from '../shared/run-job.ts';
 import { type Assets, fetchAssets } from './assets.ts';
@@ -21,6 +22,14 @@ import type {
 import { Runtime } from './runtime.ts';
 import { DEFAULTS, MEASURED } from './task.ts';
 import { historyOf, Teller, toPoint } from './telling.ts';
+
+/** Settings as the page labels them, inside a sentence. */
+const LABELS: Readonly<Record<string, string>> = {
+  beta: 'β',
+  learningRate: 'the learning rate',
+  numTrainEpochs: 'epochs',
+  r: 'the LoRA rank',
+};
 
 /** Openings that the page offers. */
 const SUGGESTED = 24;
@@ -64,6 +73,7 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
     const teller = new Teller(listener, assets.train.length + assets.heldOut.length);
     const job = new Job(assets, kept, await Runtime.open(assets), teller);
     await job.findKept();
+    job.notify([...assets.notices, ...job.runtime.notices]);
     return job;
   };
 
@@ -107,6 +117,7 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
     if (this.wanted === 'stop') record.stopped = true;
     await this.kept.writeRecord(record);
     if (!record.after) await this.measure(record, 'after');
+    await this.advise(record);
     this.enter('done');
   }
 
@@ -126,6 +137,20 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
     } catch (error) {
       if (!signal.aborted) throw error;
     }
+  }
+
+  /** What the figures of the run say against it. */
+  private async advise({ settings, before, after }: AlignRecord): Promise<void> {
+    const state = await readState(this.kept);
+    const advice = adviceOn({
+      log: state?.log ?? [],
+      examples: this.assets.train.length,
+      config: settings,
+      rank: settings.r,
+      samples: before?.figures && after?.figures && { before: before.figures, after: after.figures },
+    });
+    const lines = advice.map(({ sentence }) => sentence.toString((name) => own(LABELS, name) ?? name));
+    this.teller.tell({ type: 'advice', lines });
   }
 
   private async train(record: AlignRecord, trainer: DPOTrainer): Promise<void> {
@@ -175,6 +200,7 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
     this.teller.tell({ type: 'run', settings, totalSteps, ...historyOf(state.log) });
     if (before) this.teller.tell({ type: 'measured', side: 'before', measurement: before });
     if (after) this.teller.tell({ type: 'measured', side: 'after', measurement: after });
+    if (after) await this.advise(record);
     this.enter('kept');
   }
 }

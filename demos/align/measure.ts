@@ -5,7 +5,7 @@
  */
 import { ALIGN_SHOWN } from '../../src/cli/align-task.ts';
 import { estimate } from '../../src/cli/statistics.ts';
-import { addUpdate } from '../../src/index.ts';
+import { addUpdate, sampledTokens, sampleFigures } from '../../src/index.ts';
 import type { Measurement, Side } from './messages.ts';
 import type { Runtime, Story } from './runtime.ts';
 import { SAMPLING } from './task.ts';
@@ -35,17 +35,16 @@ export async function measure(
     story: runtime.scored(opening, ids),
   }));
   const scores = scored.map(({ story }) => story.score);
-  const measurement: Measurement = { scores, ...estimate(scores), samples: scored.slice(0, ALIGN_SHOWN) };
-  return side === 'before' ? measurement : { ...measurement, kl: await divergence(runtime, stories, signal) };
-}
-
-/** KL(π ‖ π_ref) in nats a story: the mean of log π − log π_ref over the policy's own stories. */
-async function divergence(
-  runtime: Runtime,
-  stories: readonly Story[],
-  signal: AbortSignal,
-): Promise<Measurement['kl']> {
-  const policy = await runtime.logprobs('after', stories, signal);
   const reference = await runtime.logprobs('before', stories, signal);
-  return estimate(policy.map((value, i) => value - (reference[i] as number)));
+  const texts = stories.map((story) => ({ ids: sampledTokens(story), finished: story.finished }));
+  const measurement: Measurement = {
+    scores,
+    ...estimate(scores),
+    samples: scored.slice(0, ALIGN_SHOWN),
+    figures: sampleFigures(texts, reference),
+  };
+  if (side === 'before') return measurement;
+  // KL(π ‖ π_ref) in nats a story: the mean of log π − log π_ref over the policy's own stories.
+  const policy = await runtime.logprobs('after', stories, signal);
+  return { ...measurement, kl: estimate(policy.map((value, i) => value - (reference[i] as number))) };
 }

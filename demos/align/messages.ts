@@ -5,6 +5,7 @@
 import type { Estimate } from '../../src/cli/statistics.ts';
 import type { RatedWord } from '../../src/data/sentiment.ts';
 import type { AdapterReport } from '../../src/gpu/device.ts';
+import type { SampleFigures } from '../../src/index.ts';
 import type { AdapterFiles } from '../../src/io/peft.ts';
 import type { Pace } from '../shared/pace.ts';
 import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
@@ -61,6 +62,8 @@ export interface Measurement extends Estimate {
   scores: number[];
   /** After training: KL(π ‖ π_ref) in nats a story, from the policy's own. */
   kl?: Estimate | undefined;
+  /** How the stories read; a run of an earlier visit may be without. */
+  figures?: SampleFigures | undefined;
   /** The first few, in the same order before and after. */
   samples: { prompt: string; story: ScoredText }[];
 }
@@ -77,7 +80,9 @@ export type Update =
   | { type: 'progress'; done: number; total: number }
   | { type: 'steps'; points: Point[]; pace: Pace }
   | { type: 'heldOut'; point: Point }
-  | { type: 'measured'; side: Side; measurement: Measurement };
+  | { type: 'measured'; side: Side; measurement: Measurement }
+  /** At the end: what the figures of the run say against it, a sentence each. */
+  | { type: 'advice'; lines: string[] };
 
 export type Listener = (update: Update) => void;
 

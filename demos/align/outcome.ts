@@ -20,6 +20,7 @@ export class Outcome {
   private readonly errors = figures('error');
   private readonly kl = byId('kl', HTMLElement);
   private readonly klError = byId('kl-error', HTMLElement);
+  private readonly advice = byId('advice', HTMLUListElement);
   private rows: Cells[] = [];
   private measured: Partial<Record<Side, Measurement>> = {};
 
@@ -59,9 +60,16 @@ export class Outcome {
     }
     setText(this.kl, '–');
     setText(this.klError, 'nats a story');
+    this.advise([]);
     this.list.replaceChildren();
     this.layOut(openings);
     this.drawHistogram();
+  }
+
+  /** What the figures of the run say against it; no line where there is nothing. */
+  advise(lines: readonly string[]): void {
+    this.advice.replaceChildren(...lines.map((line) => make('li', '', line)));
+    this.advice.hidden = lines.length === 0;
   }
 
   show(side: Side, measurement: Measurement): void {

@@ -62,6 +62,7 @@ function show(update: Update): void {
     setUsable(downloadButton, true);
   } else if (type === 'heldOut') charts.addPoint('held', update.point);
   else if (type === 'measured') outcome.show(update.side, update.measurement);
+  else if (type === 'advice') outcome.advise(update.lines);
   else if (type === 'notice') progress.note(update.text);
   else progress.complain(update.message);
 }

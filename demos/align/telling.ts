@@ -3,6 +3,7 @@
  * times a second however fast the GPU is; everything else goes out at once, behind the steps that came before it.
  */
 import type { Gpu, Metrics, StepEvent, TrainEvent } from '../../src/index.ts';
+import { comparedAccuracy } from '../../src/train/metrics.ts';
 import type { RunState } from '../../src/train/state.ts';
 import { Bundler } from '../shared/bundler.ts';
 import { type Pace, paceOf } from '../shared/pace.ts';
@@ -56,7 +57,7 @@ export function toPoint(step: number, metrics: Metrics, prefix = ''): Point {
     step,
     loss: value('loss'),
     margin: value('rewards/margins'),
-    accuracy: value('rewards/accuracies'),
+    accuracy: comparedAccuracy(value('rewards/accuracies'), value('rewards/margins')) ?? Number.NaN,
     logRatio: value('log_ratio/chosen'),
   };
 }

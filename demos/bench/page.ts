@@ -2,7 +2,9 @@
  * The page: lets a person choose cases, start and stop them, and shows what comes. All measuring is in the worker; nothing
  * here touches the GPU.
  */
+
 import { proxy, type Remote, wrap } from 'comlink';
+import { counted } from '../../src/base/counted.ts';
 import type { Book } from '../../test/bench/book.ts';
 import { threeDigits } from '../../test/bench/report.ts';
 import type { BenchEvent } from '../../test/bench/suite.ts';
@@ -48,7 +50,7 @@ async function run(worker: Remote<BenchWorker>): Promise<void> {
   try {
     await worker.run({ groups: chosen(), quick: quick.checked }, proxy(show));
     const count = Object.keys(latest?.results ?? {}).length;
-    setText(status, `Done: ${count} ${count === 1 ? 'case' : 'cases'}.`);
+    setText(status, `Done: ${counted(count, 'case')}.`);
   } catch (error) {
     setText(status, error instanceof Error ? error.message : String(error));
   }

@@ -7,6 +7,8 @@ import { type EmbeddedModel, fetchModel } from '../shared/model.ts';
 import { HELD_OUT } from './task.ts';
 
 export interface Assets extends EmbeddedModel {
+  /** What a person should know about the data, a line each. */
+  notices: readonly string[];
   /** From which a reward model can learn. */
   pairs: PreferenceRow[];
   /** Prompts that are learned from. */
@@ -23,7 +25,9 @@ const EXAMPLES = 3;
 /** Fetches all of it from the demo beside the page at `base`. */
 export async function fetchAssets(base: string): Promise<Assets> {
   const data = fetchFiles(new URL('../align/data', base).href);
-  const rows = async (file: string) => readPreferenceRows(await data.readText(file), file);
+  const notices: string[] = [];
+  const rows = async (file: string) =>
+    readPreferenceRows(await data.readText(file), file, (line) => notices.push(line));
   const [model, train, heldOut] = await Promise.all([
     fetchModel(new URL('../align/model', base).href),
     rows('train.jsonl'),
@@ -32,6 +36,7 @@ export async function fetchAssets(base: string): Promise<Assets> {
   const examples = heldOut.slice(0, EXAMPLES);
   return {
     ...model,
+    notices,
     pairs: train,
     train: train.map(({ prompt }) => prompt as string),
     heldOut: heldOut.slice(0, HELD_OUT).map(({ prompt }) => prompt as string),

@@ -83,6 +83,7 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
     ]);
     const job = new Job(assets, kept, await Runtime.open(assets), new Teller(listener));
     await job.findKept();
+    job.notify([...assets.notices, ...job.runtime.notices]);
     return job;
   };
 

@@ -1,6 +1,7 @@
 /**
  * What the page says of the stages that only this run has.
  */
+import { counted } from '../../src/base/counted.ts';
 import { commonSentence, Progress } from '../shared/progress.ts';
 import type { PhaseUpdate } from '../shared/run-job.ts';
 import type { Opened, Phase, StagePhase } from './messages.ts';
@@ -28,7 +29,7 @@ export class RlhfProgress extends Progress<StagePhase> {
       case 'training':
         return 'It writes, is rewarded, and learns.';
       case 'done':
-        return `Done after ${rest.step} steps. Look back at how it began, and take the adapter with you. ${rest.unkept}`.trimEnd();
+        return `Done after ${counted(rest.step, 'step')}. Look back at how it began, and take the adapter with you. ${rest.unkept}`.trimEnd();
       default:
         return commonSentence({ ...rest, phase });
     }

@@ -2,6 +2,7 @@
  * Which reward: one of the built-in ones, or a function that is typed in, which is tried on a few stories while it is written,
  * so that its mistakes are seen before a run.
  */
+import { counted } from '../../src/base/counted.ts';
 import { byId, make, setText } from '../shared/dom.ts';
 import { messageOf } from '../shared/message-of.ts';
 import { Judge } from './judge.ts';
@@ -70,7 +71,7 @@ export class RewardChoice {
     const share = Math.round(100 * accuracy);
     setText(
       this.help,
-      `The reward model has learned from ${pairs} pairs. It tells ${share} % of the last ones apart.`,
+      `The reward model has learned from ${counted(pairs, 'pair')}. It tells ${share} % of the last ones apart.`,
     );
   }
 

@@ -32,16 +32,19 @@ export interface Machine {
   tokenizer: Tokenizer;
   gpu: Gpu;
   model: CausalLM;
+  /** What a person should know about the adapter and the model, a line each. */
+  notices: readonly string[];
 }
 
 /** A device with the model on it. Throws `NoAdapterError`. */
 export async function openMachine(files: Files): Promise<Machine> {
-  const gpu = await requestGpu();
+  const notices: string[] = [];
+  const gpu = await requestGpu({ onNotice: (line) => notices.push(line) });
   const [tokenizer, model] = await Promise.all([
     Tokenizer.fromFiles(files),
     CausalLM.load(gpu, files, LOADING),
   ]);
-  return { files, tokenizer, gpu, model };
+  return { files, tokenizer, gpu, model, notices: [...notices, ...model.notices] };
 }
 
 export class Host<Trainer extends Trains> {
@@ -52,6 +55,10 @@ export class Host<Trainer extends Trains> {
 
   get gpu(): Gpu {
     return this.machine.gpu;
+  }
+
+  get notices(): readonly string[] {
+    return this.machine.notices;
   }
 
   get model(): CausalLM {

@@ -2,6 +2,7 @@
  * How far a run is, in words, in a bar and in four numbers. The words change with the phase, not with every step, because
  * a screen reader says them aloud.
  */
+import { counted } from '../../src/base/counted.ts';
 import { formatBytes } from '../../src/index.ts';
 import { byId, duration, setText } from './dom.ts';
 import { language } from './language.ts';
@@ -16,6 +17,7 @@ export class Progress<Phase extends string> {
   private readonly tiles = new Map(TILES.map((name) => [name, byId(`tile-${name}`, HTMLElement)]));
   /** Said before what the phases say, until the run ends or is taken up anew. */
   private notice = '';
+  private last = '';
 
   /** `sentence` says what a phase is; `stages` are the phases that count something else than steps. */
   constructor(
@@ -24,14 +26,15 @@ export class Progress<Phase extends string> {
   ) {}
 
   say(text: string): void {
+    this.last = text;
     setText(this.status, this.notice + text);
     delete this.status.dataset.kind;
   }
 
-  /** Something happened that a person should know, and the run goes on. */
+  /** Something that a person should know, and nothing stops for it. */
   note(text: string): void {
-    this.notice = `${text} `;
-    this.say('');
+    if (!this.notice.includes(text)) this.notice += `${text} `;
+    this.say(this.last);
   }
 
   /** Something went wrong, in a sentence. */
@@ -102,7 +105,7 @@ export function commonSentence(update: PhaseUpdate<CommonPhase>): string {
       if (step === 0) return 'Paused before the first step.';
       return `Paused at step ${step} of ${totalSteps}. ${keeping}`;
     case 'done':
-      return `Done after ${step} steps. Compare the stories below, and take the adapter with you. ${unkept}`.trimEnd();
+      return `Done after ${counted(step, 'step')}. Compare the stories below, and take the adapter with you. ${unkept}`.trimEnd();
     case 'failed':
       return 'The run has ended early.';
   }

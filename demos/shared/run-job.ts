@@ -41,6 +41,7 @@ export interface RunRecord {
 
 /** What a job asks of a trainer. */
 export interface TrainsInSteps extends Trains {
+  readonly notices: readonly string[];
   train(options: { signal?: AbortSignal }): AsyncGenerator<TrainEvent>;
 }
 
@@ -105,7 +106,7 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
     this.host.removeTrainer();
     await this.kept.clear();
     this.step = 0;
-    this.host.trainer = this.createTrainer(record);
+    this.trainerOf(record);
     this.record = record;
     await this.kept.writeRecord(record);
     this.go(record);
@@ -113,8 +114,16 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
 
   /** The trainer that is there, or a new one. */
   protected trainerOf(record: Run): Trainer {
-    this.host.trainer ??= this.createTrainer(record);
+    if (!this.host.trainer) {
+      this.host.trainer = this.createTrainer(record);
+      this.notify(this.host.trainer.notices);
+    }
     return this.host.trainer;
+  }
+
+  /** Tells what a person should know of the model, the data or the settings. */
+  protected notify(lines: readonly string[]): void {
+    for (const text of lines) this.tellAll({ type: 'notice', text });
   }
 
   /** Does a piece of work beside a run; where the device is lost and no run renews it, once more on a new one. */

@@ -2,7 +2,8 @@
  * How far adapters have taken a model from itself: log-ratios of what it wrote, from which the KL is estimated.
  */
 import { sampledTokens } from '../model/generation.ts';
-import { implicitRewards } from '../train/implicit-rewards.ts';
+import { type ImplicitReward, implicitRewards } from '../train/implicit-rewards.ts';
+import { type SampleFigures, sampleFigures } from '../train/sample-figures.ts';
 import type { Continuation } from './continuations.ts';
 import type { OpenModel } from './open.ts';
 
@@ -11,11 +12,32 @@ import type { OpenModel } from './open.ts';
  * KL(π ‖ π_ref), where the story was drawn from π at temperature 1. π_ref is the model without any adapter.
  */
 export async function logRatios(
-  { model }: OpenModel,
+  open: OpenModel,
   stories: readonly Continuation[],
   signal: AbortSignal,
 ): Promise<number[]> {
+  return (await withReference(open, stories, signal)).map(({ reward }) => reward);
+}
+
+/** How stories of the model read, before and after training, and the log-ratios of those after. */
+export async function readStories(
+  open: OpenModel,
+  { before, after }: Record<'before' | 'after', readonly Continuation[]>,
+  signal: AbortSignal,
+): Promise<{ samples: Record<'before' | 'after', SampleFigures>; ratios: number[] }> {
+  const [was, is] = [await withReference(open, before, signal), await withReference(open, after, signal)];
+  const figures = (stories: readonly Continuation[], scores: readonly ImplicitReward[]) =>
+    sampleFigures(
+      stories.map((story) => ({ ids: sampledTokens(story), finished: story.finished })),
+      scores.map(({ referenceLogp }) => referenceLogp),
+    );
+  return {
+    samples: { before: figures(before, was), after: figures(after, is) },
+    ratios: is.map(({ reward }) => reward),
+  };
+}
+
+function withReference({ model }: OpenModel, stories: readonly Continuation[], signal: AbortSignal) {
   const sequences = stories.map((story) => ({ prompt: story.prompt, completion: sampledTokens(story) }));
-  const rewards = await implicitRewards(model, sequences, { beta: 1, without: model.adapters, signal });
-  return rewards.map(({ reward }) => reward);
+  return implicitRewards(model, sequences, { beta: 1, without: model.adapters, signal });
 }

@@ -6,6 +6,7 @@ import { type Command as Commander, InvalidArgumentError, Option } from 'command
 import { own } from '../base/lookup.ts';
 import { rangeText } from '../base/range.ts';
 import type { Setting } from '../base/setting.ts';
+import { quote } from '../io/errors.ts';
 import type { Command } from './command.ts';
 import { UsageError } from './failures.ts';
 import { KINDS, type Kind } from './kinds.ts';
@@ -30,20 +31,21 @@ export function flagOf(name: string): string {
   return own(OPTIONS, name)?.flag ?? name;
 }
 
-/** One option under all of its flags. Two different ones at once are refused. */
+/** One option under all of its flags. Two different ones at once are refused, and so are two values of one. */
 function addFlag(to: Commander, name: OptionName, about: string): void {
   const { flag, kind, group, names } = OPTIONS[name];
-  let before: string | undefined;
+  let before: { long: string | undefined; text: string | null } | undefined;
   const add = (option: Option) => {
     // Hidden ones too: the first option of a group gives the group its place in the help.
     option.helpGroup(`${GROUPS[group]}:`);
     option.attributeName = () => name;
     to.addOption(option);
-    to.on(`option:${option.name()}`, () => {
+    to.on(`option:${option.name()}`, (text: string | null) => {
       const { long } = option;
-      if (before !== undefined && before !== long)
-        throw new UsageError(`${before} and ${long} are the same option: leave one of them out.`);
-      before = long;
+      if (before && before.long !== long)
+        throw new UsageError(`${before.long} and ${long} are the same option: leave one of them out.`);
+      if (before && before.text !== text && !KINDS[kind].several) throw givenTwice(name, before.text, text);
+      before = { long, text };
     });
   };
   const { placeholder } = KINDS[kind];
@@ -53,6 +55,14 @@ function addFlag(to: Commander, name: OptionName, about: string): void {
   const [value, parsed] = kind === 'switch' ? ['[true|false]', 'boolean' as const] : [placeholder, kind];
   for (const other of otherFlags(names, flag))
     add(new Option(`${other} ${value}`).hideHelp().argParser(parser(parsed)));
+}
+
+/** The last one would win, and the others be dropped without a word. */
+function givenTwice(name: OptionName, ...texts: (string | null)[]): UsageError {
+  const { flag, kind, again = KINDS[kind].again ?? 'leave one of them out' } = OPTIONS[name];
+  return new UsageError(
+    `${flag} is given twice, as ${texts.map((text) => quote(text)).join(' and ')}: ${again}.`,
+  );
 }
 
 /** What stands behind a flag, read by the rules of its kind; several texts add up. */

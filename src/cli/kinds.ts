@@ -26,6 +26,8 @@ interface KindRule {
   expected: string;
   /** The flag may be given several times. */
   several?: boolean;
+  /** What to do instead of giving it a second time. */
+  again?: string;
   /** From what stands behind the flag. */
   fromText: (text: string) => unknown;
   /** From what stands in a configuration file, or what `fromText` gave: the value, or undefined where it is none. */
@@ -80,12 +82,14 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
   list: {
     placeholder: '<names>',
     expected: 'names, separated by commas',
+    again: 'separate the names by commas, behind one of them',
     fromText: (t) => t.split(',').map((part) => part.trim()),
     read: (v) => (isText(v) ? [v] : isTexts(v) ? v : undefined),
   },
   numbers: {
     placeholder: '<numbers>',
     expected: 'numbers, separated by commas',
+    again: 'separate the numbers by commas, behind one of them',
     fromText: (t) => t.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part))),
     read: (v) => (Array.isArray(v) && v.length > 0 && v.every(Number.isFinite) ? v : undefined),
   },

@@ -153,7 +153,7 @@ export async function openModel(
   const tokenizer = await Tokenizer.fromFiles(files);
   const model = await CausalLM.load(gpu, files, { trainable, dtype });
   const notice = precisionNotice(model);
-  if (notice) onNotice?.(notice);
+  for (const line of notice ? [...model.notices, notice] : model.notices) onNotice?.(line);
   for (const [i, adapter] of onTop.entries()) model.attach(adapter, { name: folders[i] as string });
   const last = model.adapters.at(-1);
   if (last) last.factor = q;

@@ -26,10 +26,15 @@ export interface OptionRow {
   help: string;
   /** Names beside the option's own, in files and, behind dashes, on the command line. */
   names: readonly string[];
+  /** What to do instead of giving it a second time. */
+  again?: string;
 }
 
 /** Headings of the help, in their order. */
 export const GROUPS = { files: 'Files', text: 'Generation', ...SETTING_GROUPS, output: 'Output' } as const;
+
+/** A run has one file of rows to learn from, and one of rows held out. */
+const ONE_FILE = 'put the rows of both files into one, or train on one after the other (--init-adapter)';
 
 /** An option of commands; `names` are TRL's names for the same. */
 const row = <K extends Kind>(
@@ -51,8 +56,8 @@ const COMMAND_OPTIONS = {
   initAdapter: row('--init-adapter', 'path', 'files', 'folder of a PEFT adapter to go on training, in place of a fresh one'),
   q: row('--q', 'number', 'files', 'how much of the last adapter counts, from 0 to 1'),
   stages: row('--stages', 'path', 'files', 'JSON file of the stages to train'),
-  data: row('--data', 'path', 'files', 'what to learn from: JSON Lines, CSV or Parquet with prompt, chosen, rejected, or what the command says'),
-  evalData: row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'),
+  data: { ...row('--data', 'path', 'files', 'what to learn from: JSON Lines, CSV or Parquet with prompt, chosen, rejected, or what the command says'), again: ONE_FILE },
+  evalData: { ...row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'), again: 'put the rows of both files into one' },
   evalSplit: row('--eval-split', 'number', 'files', 'rows of --data to hold out instead: a share below 1, or a number'),
   input: row('--input', 'path', 'files', 'what to work on: texts, a JSON object a line with "text" or "ids", or cases for a loss'),
   reward: row('--reward', 'texts', 'files', 'what rates completions: sentiment, length, repetition, overlong, think_format, accuracy (column solution), a file such as reward.mjs, or the folder of a reward model or its adapter; several add up'),

@@ -134,6 +134,7 @@ export async function runStages(
     run?.goOn();
     if (event.type !== 'end' || !run) continue;
     const { plan, json: summary } = run.end();
+    for (const line of summary.advice) terminal.info(line);
     results.push({ summary, plan, trainer: own, config: own.config, lora: own.adapter?.config ?? null });
   }
   return results;

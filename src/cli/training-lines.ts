@@ -1,8 +1,10 @@
 /** What a run tells on the terminal: a line for each kind of event, and the figures that are worth a place in it. */
+import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
 import { formatBytes } from '../gpu/errors.ts';
 import type { TuningReport } from '../gpu/tuner.ts';
 import type { Metrics, StepEvent, TrainEvent } from '../train/events.ts';
+import { comparedAccuracy } from '../train/metrics.ts';
 import type { Method } from './methods.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -13,7 +15,7 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
     const { examples, evalExamples, totalSteps, trainableParameters, plannedBytes, tuning } = plan;
     for (const line of tuning ? tuningLines(tuning) : []) to.info(line);
     to.info(
-      `${examples} ${rows}, ${evalExamples} held out; ${totalSteps} steps; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
+      `${counted(examples, rows.replace(/s$/, ''))}, ${evalExamples} held out; ${counted(totalSteps, 'step')}; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
         `at most ${formatBytes(plannedBytes)} of GPU memory`,
     );
     if (resumedFrom !== undefined) to.info(`Going on after step ${resumedFrom}`);
@@ -31,7 +33,7 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
 /** What was measured, in a line, and what went wrong. */
 function tuningLines({ shapes, seconds, choices, notices }: TuningReport): string[] {
   const counts = Object.entries(choices).map(([name, count]) => `${name} ${count}`);
-  const told = `Tuned ${shapes} ${shapes === 1 ? 'shape' : 'shapes'} in ${seconds.toFixed(1)} s; choices: ${counts.join(', ')}`;
+  const told = `Tuned ${counted(shapes, 'shape')} in ${seconds.toFixed(1)} s; choices: ${counts.join(', ')}`;
   return shapes > 0 ? [told, ...notices] : notices;
 }
 
@@ -63,9 +65,9 @@ const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => num
       return `gap${sign} ${value.toFixed(2)}${plusMinus(of('optimality_gap/standard_error'))}`;
     },
     'rewards/margins': (value) => `margin ${value.toFixed(2)}`,
-    'rewards/accuracies': (value) => `accuracy ${(100 * value).toFixed(0)}%`,
+    'rewards/accuracies': (value, of) => accuracy(value, of('rewards/margins')),
     margin: (value) => `margin ${value.toFixed(2)}`,
-    accuracy: (value) => `accuracy ${(100 * value).toFixed(0)}%`,
+    accuracy: (value, of) => accuracy(value, of('margin')),
     // log π − log π_ref of texts that the policy did not write is no KL.
     'log_ratio/chosen': (value) => `log-ratio of chosen ${value.toFixed(2)}`,
     'log_ratio/rejected': (value) => `of rejected ${value.toFixed(2)}`,
@@ -79,6 +81,15 @@ function figures(metrics: Metrics, prefix = ''): string {
     return value === undefined ? [] : [show(value, of)];
   });
   return shown.join(' · ');
+}
+
+function accuracy(value: number, margin: number | undefined): string {
+  return `accuracy ${percent(comparedAccuracy(value, margin))}`;
+}
+
+/** A share as a person reads it; a dash where there is none. */
+export function percent(share: number | undefined, digits = 0): string {
+  return share === undefined ? '–' : `${(100 * share).toFixed(digits)}%`;
 }
 
 function plusMinus(standardError: number | undefined): string {

@@ -8,10 +8,13 @@ import { type Adapter, checkAdapterFits, type LoraConfig } from '../io/peft.ts';
 import { ALL_LINEAR, shortNames } from '../io/target-modules.ts';
 import { FAMILIES } from '../losses/families.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
+import { adviceOn, type RunFigures } from '../train/advice.ts';
 import type { RunPlan, TrainEvent } from '../train/events.ts';
+import { comparedAccuracy } from '../train/metrics.ts';
 import type { Trainer } from '../train/trainer.ts';
 import { CompletionLog } from './completion-log.ts';
 import { InterruptedError, type StopSignal, UsageError } from './failures.ts';
+import { flagOf } from './flags.ts';
 import { type Method, methodOptions } from './methods.ts';
 import { adapterJson, type OpenModel, type Origin, readAdapterFor, requirePolicy } from './open.ts';
 import { LORA_OPTIONS, OPTIONS, pick, type Settings } from './options.ts';
@@ -74,6 +77,8 @@ export interface RunSummary {
   adapter: ReturnType<typeof adapterJson>;
   /** Kernel variants that ran, by class of shapes. */
   variants: RunPlan['variants'];
+  /** A sentence for each thing that the figures of the run say against it, with the setting that helps. */
+  advice: string[];
   out: string;
 }
 
@@ -198,6 +203,11 @@ export function loraConfig(settings: Settings, model: CausalLM): Partial<LoraCon
   return isAll ? { ...given, targetModules: shortNames(model.linears.keys()) } : given;
 }
 
+/** What {@link adviceOn} reads of a run. */
+export function figuresOf({ logHistory: log, config, adapter }: Trainer, { examples }: RunPlan): RunFigures {
+  return { log, examples, config, rank: adapter?.config.r };
+}
+
 function summary(
   trainer: Trainer,
   plan: RunPlan,
@@ -218,9 +228,12 @@ function summary(
     eval: held
       ? {
           loss: held.eval_loss,
-          'rewards/accuracies': held['eval_rewards/accuracies'],
+          'rewards/accuracies': comparedAccuracy(
+            held['eval_rewards/accuracies'],
+            held['eval_rewards/margins'],
+          ),
           'rewards/margins': held['eval_rewards/margins'],
-          accuracy: held.eval_accuracy,
+          accuracy: comparedAccuracy(held.eval_accuracy, held.eval_margin),
           margin: held.eval_margin,
           ...rewardEvaluation(held),
           'log_ratio/chosen': held['eval_log_ratio/chosen'],
@@ -231,6 +244,7 @@ function summary(
     peakBytes: end.memory.peak,
     adapter: adapterJson(gpu.adapter),
     variants: plan.variants,
+    advice: adviceOn(figuresOf(trainer, plan)).map(({ sentence }) => sentence.toString(flagOf)),
     out,
   };
 }

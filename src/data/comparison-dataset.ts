@@ -2,6 +2,7 @@
  * Comparisons for a reward model: preference pairs, as text, messages or token ids, each with the margin by which the chosen
  * side should win where the rows say one. Rows and token ids as TRL's RewardTrainer takes them (1.16).
  */
+import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
 import { InputError, quote } from '../io/errors.ts';
 import type { Message } from './chat-template.ts';
@@ -9,7 +10,7 @@ import type { DataForm, RowValue } from './data-form.ts';
 import type { TokenizedExample } from './packing.ts';
 import { type PreferenceRow, toPreferenceRow } from './preference-dataset.ts';
 import { sharedPrompt, upToScored } from './scored-token.ts';
-import { encodeWithEos, located, notice } from './tokenize-completions.ts';
+import { encodeWithEos, equalNotice, isUndecided, located, notice } from './tokenize-completions.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** A pair as text or messages. */
@@ -95,22 +96,17 @@ export function tokenizeComparisons(
     }) as [number[], number[]];
     const shared = sharedPrompt(chosen, rejected);
     const completions = [chosen.slice(shared), rejected.slice(shared)];
-    if (
-      chosen.length === rejected.length &&
-      completions[0]?.[0] === completions[1]?.[0] &&
-      shared === chosen.length - 1
-    )
-      equal.push(index + 1);
+    if (isUndecided([chosen, rejected])) equal.push(index);
     const margin = row.margin === undefined ? 0 : requireMargin(row.margin, where);
     return [{ prompt: chosen.slice(0, shared), completions, columns: { margin: [margin] } }];
   });
   if (rows.length > 0 && examples.length === 0) {
-    const what = say`all ${rows.length} pairs have a side of more than ${maxLength} tokens`;
+    const what = say`each of ${counted(rows.length, 'pair')} has a side of more than ${maxLength} tokens`;
     throw new InputError('training data', what, say`Raise ${setting('maxLength')}, or shorten the rows`);
   }
   const notices = [
     notice(dropped, `a side is longer than max_length ${maxLength}; the pair is left out`),
-    notice(equal, 'chosen and rejected are scored at the same tokens; the pair teaches nothing'),
+    equalNotice(equal, rows),
   ];
   return { examples, notices: notices.filter((line) => line !== undefined) };
 }

@@ -2,6 +2,7 @@
  * Rows out of comma- or tab-separated text whose first line names the columns. A cell is text as it stands, with exceptions that
  * a table of text needs: an empty cell is a missing value, `label` is true or false, and messages stand in a cell as JSON.
  */
+import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import { parseExactJson } from '../io/exact-json.ts';
@@ -49,7 +50,7 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
   const rows = lines.map(({ cells, number }): DataRow => {
     const where = `${file}, line ${number}`;
     if (cells.length !== names.length) {
-      const what = `has ${cells.length} cells, and the first line names ${names.length} columns: ${listed(names)}`;
+      const what = `has ${counted(cells.length, 'cell')}, and the first line names ${counted(names.length, 'column')}: ${listed(names)}`;
       throw new InputError(where, what, 'Put a cell that holds the separator or a new line in double quotes');
     }
     const filled = columns.flatMap(({ name, at }): [string, string][] => {

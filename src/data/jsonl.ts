@@ -5,7 +5,7 @@
 import { InputError } from '../io/errors.ts';
 import { parseExactJson } from '../io/exact-json.ts';
 import { isObject, kindOf } from '../io/json.ts';
-import type { DataForm, DataRow } from './data-form.ts';
+import { type DataForm, type DataRow, type Table, unreadNotice } from './data-form.ts';
 
 /** The rows of `text`; blank lines are passed over. {@link InputError} where there are none. */
 export function parseRows(text: string, file: string): DataRow[] {
@@ -17,9 +17,28 @@ export function parseRows(text: string, file: string): DataRow[] {
   });
 }
 
-/** The rows of a JSONL (or JSON) text in the form that is asked for; {@link InputError} names the first bad one. */
-export function parseDataset<Row>(text: string, file: string, form: DataForm<Row>): Row[] {
-  return parseRows(text, file).flatMap(({ value, where }) => form.toRows(value, where));
+/**
+ * The rows of a JSONL (or JSON) text in the form that is asked for; {@link InputError} names the first bad one. `onNotice` hears of
+ * columns that are not read.
+ */
+export function parseDataset<Row>(
+  text: string,
+  file: string,
+  form: DataForm<Row>,
+  onNotice?: (line: string) => void,
+): Row[] {
+  const table = tableOf(parseRows(text, file));
+  const rows = table.rows.flatMap(({ value, where }) => form.toRows(value, where));
+  const notice = unreadNotice(table, form, file);
+  if (notice !== undefined) onNotice?.(notice);
+  return rows;
+}
+
+/** Rows with all of their columns. */
+export function tableOf(rows: DataRow[]): Table {
+  const columns = new Set<string>();
+  for (const { value } of rows) for (const name of Object.keys(value)) columns.add(name);
+  return { rows, columns };
 }
 
 function listRows(text: string, file: string): { where: string; value: unknown }[] {

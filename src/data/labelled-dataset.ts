@@ -43,9 +43,13 @@ export const LABELLED: DataForm<LabelledRow> = {
   toRows: toLabelledRows,
 };
 
-/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
-export function readLabelledRows(text: string, file: string): LabelledRow[] {
-  return parseDataset(text, file, LABELLED);
+/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. `onNotice` hears of columns that are not read. */
+export function readLabelledRows(
+  text: string,
+  file: string,
+  onNotice?: (line: string) => void,
+): LabelledRow[] {
+  return parseDataset(text, file, LABELLED, onNotice);
 }
 
 /** One row, checked: a labelled completion, or both completions of a pair. */

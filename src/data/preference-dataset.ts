@@ -4,6 +4,7 @@
  *
  * The rules are TRL's: `is_conversational`, `maybe_extract_prompt` and `extract_prompt` of `trl/data_utils.py`, 1.16.
  */
+import { counted } from '../base/counted.ts';
 import { InputError } from '../io/errors.ts';
 import { CHAT_COLUMNS, type ChatColumns, chatColumns } from './chat-columns.ts';
 import type { Message } from './chat-template.ts';
@@ -31,9 +32,13 @@ export const PREFERENCES: DataForm<PreferenceRow> = {
   toRows: (value, where) => [toPreferenceRow(value, where)],
 };
 
-/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
-export function readPreferenceRows(text: string, file: string): PreferenceRow[] {
-  return parseDataset(text, file, PREFERENCES);
+/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. `onNotice` hears of columns that are not read. */
+export function readPreferenceRows(
+  text: string,
+  file: string,
+  onNotice?: (line: string) => void,
+): PreferenceRow[] {
+  return parseDataset(text, file, PREFERENCES, onNotice);
 }
 
 /** One row, checked, its prompt taken out of the completions where it is implicit. */
@@ -124,7 +129,7 @@ export function trainEvalSplit<T>(
     const wayOut = 'Give a share below 1, or a number of rows that leaves some for training';
     throw new InputError(
       'evaluation split',
-      `${evalSplit} of ${items.length} rows cannot be set aside`,
+      `${evalSplit} of ${counted(items.length, 'row')} cannot be set aside`,
       wayOut,
     );
   }

@@ -25,9 +25,9 @@ export const PROMPTS: DataForm<PromptRow> = {
   toRows: (value, where) => [toPromptRow(value, where)],
 };
 
-/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
-export function readPromptRows(text: string, file: string): PromptRow[] {
-  return parseDataset(text, file, PROMPTS);
+/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. `onNotice` hears of columns that are not read. */
+export function readPromptRows(text: string, file: string, onNotice?: (line: string) => void): PromptRow[] {
+  return parseDataset(text, file, PROMPTS, onNotice);
 }
 
 /** One row, checked. */

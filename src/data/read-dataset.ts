@@ -7,7 +7,7 @@ import { InputError } from '../io/errors.ts';
 import { decodeText } from '../io/files.ts';
 import { parseCsv } from './csv.ts';
 import { type DataForm, type ReadOptions, type Table, type TableForm, unreadNotice } from './data-form.ts';
-import { parseRows } from './jsonl.ts';
+import { parseRows, tableOf } from './jsonl.ts';
 
 interface Format {
   /** Ends of a file's name, in lower case. */
@@ -24,12 +24,7 @@ const separatedBy =
 /** Every other name is that of JSON Lines or of a JSON list. */
 const JSON_ROWS: Format = {
   endings: ['.jsonl', '.json'],
-  read: async (source) => {
-    const rows = parseRows(await textOf(source), source.name);
-    const columns = new Set<string>();
-    for (const { value } of rows) for (const name of Object.keys(value)) columns.add(name);
-    return { rows, columns };
-  },
+  read: async (source) => tableOf(parseRows(await textOf(source), source.name)),
 };
 
 const FORMATS: readonly Format[] = [

@@ -33,9 +33,9 @@ export const TEXTS: DataForm<TextRow> = {
   toRows: (value, where) => [toTextRow(value, where)],
 };
 
-/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. */
-export function readTextRows(text: string, file: string): TextRow[] {
-  return parseDataset(text, file, TEXTS);
+/** The rows of a JSONL (or JSON) text; {@link InputError} names the first bad one. `onNotice` hears of columns that are not read. */
+export function readTextRows(text: string, file: string, onNotice?: (line: string) => void): TextRow[] {
+  return parseDataset(text, file, TEXTS, onNotice);
 }
 
 /** One row, checked. */

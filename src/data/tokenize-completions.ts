@@ -4,6 +4,7 @@
  * whole, and the completion starts where the two part. Unlike TRL, a row that leaves nothing to learn is refused by its
  * number, not dropped.
  */
+import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { ChatColumns } from './chat-columns.ts';
@@ -55,7 +56,6 @@ export function tokenizeCompletions(
   const shifted: number[] = [];
   const cut: number[] = [];
   const equal: number[] = [];
-  const doubled: number[] = [];
   const examples = mapGuarded(rows, whereOf, (row, index) => {
     const where = whereOf(row, index);
     const ids = located(where, () => encodeRow(row, tokenizer));
@@ -68,11 +68,9 @@ export function tokenizeCompletions(
     }
     if (length >= maxLength) {
       const limit = setting('maxLength');
-      const what = say`the prompt's ${length} tokens leave no room for a completion within ${limit} ${maxLength}`;
+      const what = say`the prompt has ${counted(length, 'token')}, which leaves no room for a completion within ${limit} ${maxLength}`;
       throw new InputError(where, what, say`Raise ${limit}, or shorten or remove the row`);
     }
-    if (tokenizer.bosId !== undefined && prompt[0] === tokenizer.bosId && prompt[1] === tokenizer.bosId)
-      doubled.push(index + 1);
     if (length < ids.prompt.length) shifted.push(index + 1);
     if (ids.wholes.some((whole) => whole.length > maxLength)) cut.push(index + 1);
     const completions = ids.wholes.map((whole) => whole.slice(length, maxLength));
@@ -81,9 +79,7 @@ export function tokenizeCompletions(
       const column = Object.keys(row.completions)[empty];
       throw new InputError(where, `the completion "${column}" has no tokens`, 'Write one, or remove the row');
     }
-    const [first, second] = completions as [number[], number[] | undefined];
-    if (first.length === second?.length && commonPrefix(first, second) === first.length)
-      equal.push(index + 1);
+    if (isUndecided(completions)) equal.push(index);
     return { prompt, completions };
   });
   const notices = [
@@ -92,8 +88,11 @@ export function tokenizeCompletions(
       'the prompt is tokenised differently before its completion; the completion starts where they part',
     ),
     notice(cut, `longer than max_length ${maxLength}; the end of the completion is cut`),
-    notice(doubled, 'the prompt begins with BOS twice; leave it out of the text'),
-    notice(equal, 'chosen and rejected are the same; the pair teaches nothing'),
+    doubledBos(
+      examples.map(({ prompt }) => prompt),
+      tokenizer,
+    ),
+    equalNotice(equal, rows),
   ];
   return { examples, notices: notices.filter((line) => line !== undefined) };
 }
@@ -145,9 +144,38 @@ export function commonPrefix(a: readonly number[], b: readonly number[]): number
   return length;
 }
 
-/** A line about some rows, where there are any. */
-export function notice(rows: readonly number[], what: string): string | undefined {
-  return rows.length === 0 ? undefined : `${rows.length === 1 ? 'Row' : 'Rows'} ${listed(rows)}: ${what}.`;
+/** A line about some rows, or whatever they are called, where there are any. */
+export function notice(rows: readonly number[], what: string, one = 'row'): string | undefined {
+  const [first = '', ...rest] = rows.length === 1 ? one : `${one}s`;
+  return rows.length === 0 ? undefined : `${first.toUpperCase()}${rest.join('')} ${listed(rows)}: ${what}.`;
+}
+
+/** A line about texts that say the BOS token which the tokenizer adds by itself. */
+export function doubledBos(
+  texts: readonly (readonly number[])[],
+  { bosId }: Tokenizer,
+  one?: string,
+): string | undefined {
+  const doubled = texts.flatMap(([a, b], i) =>
+    bosId !== undefined && a === bosId && b === bosId ? [i + 1] : [],
+  );
+  return notice(doubled, 'begins with BOS twice; leave it out of the text', one);
+}
+
+/** Whether the two completions of a pair are the same tokens. */
+export function isUndecided([first, second]: readonly (readonly number[])[]): boolean {
+  return !!first && first.length === second?.length && commonPrefix(first, second) === first.length;
+}
+
+/** A line about pairs whose two sides are the same tokens, by their indices, where there are any. */
+export function equalNotice(
+  equal: readonly number[],
+  rows: readonly { prompt: unknown; where?: string | undefined }[],
+): string | undefined {
+  const [first] = equal;
+  if (first === undefined) return undefined;
+  const where = rows[first]?.where ?? `row ${first + 1}`;
+  return `In ${equal.length} of ${counted(rows.length, 'pair')} chosen and rejected are the same tokens, first in ${where}: such a pair teaches nothing.`;
 }
 
 /** Puts the row before an error of the tokenizer. */

@@ -2,6 +2,7 @@
  * A file's bytes, read piece by piece, so that a model of any size passes through a small memory. Where the bytes lie (memory, a
  * blob, a disk, a server) is the maker's business; that a piece lies inside the file, and is whole, is checked here.
  */
+import { counted } from '../base/counted.ts';
 import { InputError } from './errors.ts';
 
 export interface ByteSource {
@@ -20,7 +21,7 @@ export function byteSource(name: string, size: number, load: ByteSource['read'])
     size,
     async read(offset, length) {
       if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
-        const what = `is ${size} bytes long, and ${length} from byte ${offset} on are needed`;
+        const what = `is ${counted(size, 'byte')} long, and ${length} from byte ${offset} on are needed`;
         throw new InputError(name, what, 'The file is damaged or incomplete: fetch it again');
       }
       const bytes = await load(offset, length);

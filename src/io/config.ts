@@ -3,6 +3,7 @@
  * and 5 write. Checks each field by itself and against the others and refuses what nothing here computes, by name;
  * which architectures there are, and how each words its file, is the caller's to say.
  */
+import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
 import { listed } from './errors.ts';
 import { Fields, type JsonObject, parseJsonObject } from './json.ts';
@@ -18,6 +19,8 @@ export interface ConfigDialect {
   widening?: number;
   /** Fields of {@link MUST_BE} that it reads; in files of other architectures they must have their usual value. */
   reads?: readonly string[];
+  /** False where positions are a table: then heads need not be even. */
+  rotary?: boolean;
 }
 
 /** silu(z) = z · σ(z), or GELU in its tanh form. */
@@ -69,6 +72,8 @@ export interface ModelConfig {
   eosTokenIds: number[];
   /** The type in which the weights were saved, as the file names it: `float32`, `bfloat16`. */
   torchDtype: string | undefined;
+  /** What a person should know about the file, a line each; left out where there is nothing. */
+  notices?: readonly string[];
 }
 
 /** Reads the text of a `config.json`; `dialects` has the known `model_type`s. */
@@ -84,7 +89,7 @@ export function parseConfigText(
  * The end tokens of the text of a `generation_config.json`; undefined if it does not name any. Its other fields, defaults for
  * sampling among them, are not read.
  */
-export function parseGenerationEnds(text: string, file: string, vocabSize: number): number[] | undefined {
+export function parseGenerationEnds(text: string, file: string, vocabSize: number): TokenIds | undefined {
   const fields = new Fields(parseJsonObject(text, file), file);
   return fields.get('eos_token_id') === undefined ? undefined : tokenIds(fields, 'eos_token_id', vocabSize);
 }
@@ -112,7 +117,9 @@ export function parseConfig(
     throw fields.wrong('num_attention_heads', `a divisor of hidden_size (${hiddenSize}), or a head_dim`);
   }
   const headDim = fields.integer('head_dim', hiddenSize / numAttentionHeads, 1, 2 ** 16);
-  if (headDim % 2 !== 0) throw fields.wrong('head_dim', 'an even number: rotary positions turn pairs');
+  const { rotary = true } = dialect;
+  if (rotary && headDim % 2 !== 0)
+    throw fields.wrong('head_dim', 'an even number: rotary positions turn pairs');
   const vocabSize = fields.integer('vocab_size', undefined, 1, 2 ** 24);
   const numHiddenLayers = fields.integer('num_hidden_layers', undefined, 1, 2 ** 12);
   const maxPositionEmbeddings = fields.integer('max_position_embeddings', 2048);
@@ -123,6 +130,11 @@ export function parseConfig(
     partial: dialect.reads?.includes('partial_rotary_factor') ?? false,
   });
   const contexts = layers.map(({ rotary }) => rotary?.long?.originalContext ?? maxPositionEmbeddings);
+  const [bos, eos] = ['bos_token_id', 'eos_token_id'].map((name) => tokenIds(fields, name, vocabSize)) as [
+    TokenIds,
+    TokenIds,
+  ];
+  const notices = [...bos.notices, ...eos.notices];
   const widened = dialect.widening === undefined ? undefined : dialect.widening * hiddenSize;
   return {
     modelType,
@@ -144,9 +156,10 @@ export function parseConfig(
     attentionBias: fields.boolean('attention_bias', false),
     mlpBias: fields.boolean('mlp_bias', false),
     activation: activation(fields),
-    bosTokenId: tokenIds(fields, 'bos_token_id', vocabSize)[0],
-    eosTokenIds: tokenIds(fields, 'eos_token_id', vocabSize),
+    bosTokenId: bos.ids[0],
+    eosTokenIds: eos.ids,
     torchDtype: fields.string('dtype', fields.string('torch_dtype', '')) || undefined,
+    ...(notices.length > 0 && { notices }),
   };
 }
 
@@ -203,13 +216,26 @@ function activation(fields: Fields): Activation {
   throw fields.unsupported('hidden_act', `Computed are ${Object.keys(ACTIVATIONS).join(', ')}`);
 }
 
-/** A token id, a list of them, or none. */
-function tokenIds(fields: Fields, name: string, vocabSize: number): number[] {
+/** Token ids of a field, and what there is to say of those that are left out. */
+export interface TokenIds {
+  ids: number[];
+  notices: string[];
+}
+
+/**
+ * A token id, a list of them, or none. An id behind the vocabulary stands for nothing; transformers loads such a model, which
+ * is often a small one with the settings of a large one.
+ */
+function tokenIds(fields: Fields, name: string, vocabSize: number): TokenIds {
   const value = fields.get(name) ?? [];
-  const ids = Array.isArray(value) ? value : [value];
-  const valid = ids.every(
-    (id) => typeof id === 'number' && Number.isSafeInteger(id) && id >= 0 && id < vocabSize,
-  );
-  if (!valid) throw fields.wrong(name, `token ids below vocab_size (${vocabSize})`);
-  return ids as number[];
+  const ids = (Array.isArray(value) ? value : [value]) as number[];
+  const valid = ids.every((id) => typeof id === 'number' && Number.isSafeInteger(id) && id >= 0);
+  if (!valid) throw fields.wrong(name, 'token ids');
+  const notices = ids
+    .filter((id) => id >= vocabSize)
+    .map(
+      (id) =>
+        `${fields.place(name)}: ${id} is not in the vocabulary of ${counted(vocabSize, 'token')}; it is left out, and no text begins or ends with it.`,
+    );
+  return { ids: ids.filter((id) => id < vocabSize), notices };
 }

@@ -204,7 +204,8 @@ export class Fields {
     return own(this.names, name) ?? name;
   }
 
-  private place(name: string): string {
+  /** File and field, for messages. */
+  place(name: string): string {
     return `${this.file}, "${this.inFile(name)}"`;
   }
 }

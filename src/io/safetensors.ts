@@ -6,6 +6,7 @@
  *
  * Format: https://github.com/huggingface/safetensors#format
  */
+import { counted } from '../base/counted.ts';
 import { isOwn, own } from '../base/lookup.ts';
 import type { ByteSource } from './byte-source.ts';
 import { InputError, listed, quote, reason } from './errors.ts';
@@ -102,7 +103,9 @@ function layOut<T>(
     const { begin, end, tensor } = entry;
     if (begin !== covered) {
       const what =
-        begin < covered ? 'overlaps the tensor before it' : `leaves a gap of ${begin - covered} bytes`;
+        begin < covered
+          ? 'overlaps the tensor before it'
+          : `leaves a gap of ${counted(begin - covered, 'byte')}`;
       throw new InputError(tensor.where, `${what} (data_offsets [${begin}, ${end}])`, WAY_OUT);
     }
     covered = end;
@@ -117,7 +120,7 @@ function layOut<T>(
 /** Where the header of a file of `size` bytes ends, by its first eight. */
 function endOfHeader(bytes: Uint8Array<ArrayBuffer>, size: number, file: string): number {
   if (size < LENGTH_BYTES) {
-    throw new InputError(file, `is ${size} bytes long, too short for safetensors`, WAY_OUT);
+    throw new InputError(file, `is ${counted(size, 'byte')} long, too short for safetensors`, WAY_OUT);
   }
   const length = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES).getBigUint64(0, true);
   const room = size - LENGTH_BYTES;

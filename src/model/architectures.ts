@@ -260,6 +260,7 @@ const GPT2: Architecture = {
       tie_word_embeddings: true,
     },
     widening: 4,
+    rotary: false,
   },
   prefix: 'transformer.',
   embedding: 'transformer.wte',

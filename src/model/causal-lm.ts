@@ -2,6 +2,7 @@
  * A model as users hold it: loaded from wherever it lies, with adapters that are put on, switched and taken off, and the hash
  * of the policy that it is. What it computes is the decoder's. Knows nothing of losses.
  */
+import { counted } from '../base/counted.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { ModelConfig } from '../io/config.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
@@ -87,9 +88,9 @@ export class CausalLM extends Decoder {
     const description = headless ? withoutHead(whole) : whole;
     const { config, architecture } = description;
     if (config.headDim % 4 !== 0) {
-      const what = `"head_dim" is ${config.headDim}; the attention kernels read heads four numbers at a time`;
+      const what = `a head has ${counted(config.headDim, 'number')} (head_dim, or width by heads); the attention kernels read four at a time`;
       const where = `${files.name}/config.json`;
-      throw new InputError(where, what, 'Use a model whose head_dim is a multiple of 4');
+      throw new InputError(where, what, 'Use a model whose heads are a multiple of 4 wide');
     }
     const stored = await openModelWeights(files, description);
     const hash = new ContentHash();
@@ -101,6 +102,11 @@ export class CausalLM extends Decoder {
     const { name, revision } = files;
     const padId = await padTokenId(files);
     return new CausalLM(gpu, config, architecture, weights, name, revision, fingerprint, padId);
+  }
+
+  /** What a person should know about its files, a line each. */
+  get notices(): readonly string[] {
+    return this.config.notices ?? [];
   }
 
   /** All weights as parameters, where they train. */

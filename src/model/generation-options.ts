@@ -2,6 +2,7 @@
  * What may be asked of generation, by transformers' names, and whether it makes sense for a model and its prompts. Runs
  * nothing.
  */
+import { counted } from '../base/counted.ts';
 import { InputError } from '../io/errors.ts';
 import { INVALID_TOKEN } from '../ops/sample.ts';
 import type { CausalLM } from './causal-lm.ts';
@@ -104,7 +105,7 @@ export function checkLengths(
     const left = maxPositionEmbeddings - length;
     throw new InputError(
       where,
-      `its ${length} tokens and ${maxNewTokens} new ones are more than the ${maxPositionEmbeddings} positions of ${name}`,
+      `its ${counted(length, 'token')} and ${maxNewTokens} new ones are more than the ${maxPositionEmbeddings} positions of ${name}`,
       left > 0 ? `Shorten it, or lower maxNewTokens to ${left}` : 'Shorten it',
     );
   }

@@ -5,7 +5,7 @@
 import { own } from '../base/lookup.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { formatBytes } from '../gpu/errors.ts';
-import { type ModelConfig, parseConfigText, parseGenerationEnds } from '../io/config.ts';
+import { type ModelConfig, parseConfigText, parseGenerationEnds, type TokenIds } from '../io/config.ts';
 import { InputError, listed } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { toFloat32 } from '../io/float.ts';
@@ -42,9 +42,17 @@ export interface ModelDescription {
 export async function describeModel(files: Files): Promise<ModelDescription> {
   const text = await files.readText(MODEL_CONFIG);
   const config = parseConfigText(text, `${files.name}/${MODEL_CONFIG}`, DIALECTS);
-  const eosTokenIds = (await generationEnds(files, config)) ?? config.eosTokenIds;
+  const ends = await generationEnds(files, config);
+  const notices = [...(config.notices ?? []), ...(ends?.notices ?? [])];
   const architecture = own(ARCHITECTURES, config.modelType) as Architecture;
-  const description = { config: { ...config, eosTokenIds }, architecture };
+  const description = {
+    config: {
+      ...config,
+      eosTokenIds: ends?.ids ?? config.eosTokenIds,
+      ...(notices.length > 0 && { notices }),
+    },
+    architecture,
+  };
   return (await isClassifier(files)) ? withoutHead(description) : description;
 }
 
@@ -54,7 +62,7 @@ export function withoutHead({ config, architecture }: ModelDescription): ModelDe
 }
 
 /** The end tokens that `generation_config.json` names, which come before those of `config.json`, as in transformers. */
-async function generationEnds(files: Files, { vocabSize }: ModelConfig): Promise<number[] | undefined> {
+async function generationEnds(files: Files, { vocabSize }: ModelConfig): Promise<TokenIds | undefined> {
   if (!(await files.exists(GENERATION_CONFIG))) return undefined;
   const text = await files.readText(GENERATION_CONFIG);
   return parseGenerationEnds(text, `${files.name}/${GENERATION_CONFIG}`, vocabSize);

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { create, globals } from 'webgpu';
 import { NoAdapterError } from '../gpu/errors.ts';
 import { carried, isCarried } from './carried.ts';
+import { mayHaveVulkanDriver } from './vulkan-drivers.ts';
 import { yieldCpuWhileWaiting } from './yield-cpu.ts';
 
 export interface NodeGpu {
@@ -54,7 +55,9 @@ async function choose(forced: string | undefined): Promise<NodeGpu> {
     throw new NoAdapterError(`WEBALIGN_ADAPTER=${forced} is unknown: it is native or software, or not set.`);
   }
   Object.assign(globalThis, globals);
-  const found = (forced !== 'software' && (await native())) || (forced !== 'native' && (await swiftShader()));
+  const found =
+    (forced !== 'software' && (await native(forced === 'native'))) ||
+    (forced !== 'native' && (await swiftShader()));
   if (found) {
     if (found.software) yieldCpuWhileWaiting(globals);
     return found;
@@ -68,9 +71,12 @@ async function choose(forced: string | undefined): Promise<NodeGpu> {
 }
 
 /** What the system offers, Mesa's lavapipe or Windows' WARP included. */
-async function native(): Promise<NodeGpu | undefined> {
-  // Without a Vulkan loader Dawn would find nothing and write a warning of its own about it.
-  if (process.platform === 'linux' && !load('libvulkan.so.1')) return undefined;
+async function native(insists: boolean): Promise<NodeGpu | undefined> {
+  // Without a Vulkan loader, or one without a driver, Dawn would find nothing and write warnings of its own about it.
+  if (process.platform === 'linux') {
+    if (!insists && !(await mayHaveVulkanDriver())) return undefined;
+    if (!load('libvulkan.so.1')) return undefined;
+  }
   const gpu = dawn();
   const info = (await gpu.requestAdapter({ powerPreference: 'high-performance' }))?.info;
   if (!info) return undefined;

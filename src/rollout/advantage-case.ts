@@ -2,6 +2,7 @@
  * A case for advantages as people write it down: rewards of completions, and how they are compared. Checks everything and
  * names the field; the advantages are those of `advantages.ts`.
  */
+import { counted } from '../base/counted.ts';
 import { isOwn, own } from '../base/lookup.ts';
 import { didYouMean } from '../base/suggest.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
@@ -89,7 +90,7 @@ function functionsOf(rewards: unknown, where: string): readonly Rewards[] {
   for (const [f, list] of functions.entries()) {
     if (!Array.isArray(list)) throw new InputError(where, `rewards ${f + 1} is ${quote(list)}`, wayOut);
     if (list.length !== count || count === 0) {
-      const what = `rewards ${f + 1} has ${list.length} numbers, and rewards 1 has ${count}`;
+      const what = `rewards ${f + 1} has ${counted(list.length, 'number')}, and rewards 1 has ${count}`;
       throw new InputError(where, what, 'Give one for each completion, or null');
     }
     const wrong = list.findIndex((value) => value !== null && !Number.isFinite(value));

@@ -2,6 +2,7 @@
  * Labels by a judge: a function, a service or a person that says which of two completions is better. What a judge has said is
  * kept in the checkpoint before it is used, so that a person's answers are not lost when a run ends.
  */
+import { counted } from '../base/counted.ts';
 import type { Message } from '../data/chat-template.ts';
 import { InputError, quote } from '../io/errors.ts';
 import { isObject, type Json } from '../io/json.ts';
@@ -111,7 +112,11 @@ export class JudgeLabels implements PairLabeler {
       'Return 0 or 1 for each pair, the index of the better completion, or −1 where it is undecided';
     if (!Array.isArray(answers)) throw new InputError('judge', `returned ${quote(answers)}`, wayOut);
     if (answers.length !== pairs.length)
-      throw new InputError('judge', `returned ${answers.length} answers for ${pairs.length} pairs`, wayOut);
+      throw new InputError(
+        'judge',
+        `returned ${counted(answers.length, 'answer')} for ${counted(pairs.length, 'pair')}`,
+        wayOut,
+      );
     const wrong = answers.findIndex((answer) => !isBetter(answer));
     if (wrong >= 0)
       throw new InputError('judge', `returned ${quote(answers[wrong])} for pair ${wrong + 1}`, wayOut);

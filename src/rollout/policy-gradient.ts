@@ -3,6 +3,7 @@
  * what the loss cannot have for nothing: where the policy that learns is the one that wrote, ratios are 1, and a KL in the
  * loss is computed with it. A group whose advantages are all zero has no gradient unless the loss holds a KL.
  */
+import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
 import type { ColumnSpecs, TokenizedExample } from '../data/packing.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
@@ -172,7 +173,7 @@ export function quantile(values: readonly number[], share: number): number {
 function checked(values: ArrayLike<number>, count: number): number[] {
   const all = Array.from(values);
   if (all.length !== count) {
-    const what = `returned ${all.length} advantages for ${count} completions`;
+    const what = `returned ${counted(all.length, 'advantage')} for ${counted(count, 'completion')}`;
     throw new InputError('advantage function', what, 'Return one for each');
   }
   const wrong = all.findIndex((value) => !Number.isFinite(value));

@@ -3,6 +3,7 @@
  * with what one returns. Knows neither a model nor a loss.
  */
 
+import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
 import type { Message } from '../data/chat-template.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -164,7 +165,7 @@ function requireValues(values: unknown, count: number, name: string): asserts va
   }
   const list = values as ArrayLike<unknown>;
   if (list.length !== count) {
-    const what = `returned ${list.length} values for ${count} completions`;
+    const what = `returned ${counted(list.length, 'value')} for ${counted(count, 'completion')}`;
     throw new InputError(where, what, 'Return one for each, or null where there is none');
   }
   for (let i = 0; i < count; i++) {

@@ -3,6 +3,7 @@
  * that was drawn, the text that rewards are given, and their log-probabilities under the policy and the reference, by the
  * kernels that train. Knows no loss.
  */
+import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
 import type { Message } from '../data/chat-template.ts';
 import { packExamples, type TokenizedExample, type TokenizedSequence } from '../data/packing.ts';
@@ -72,7 +73,7 @@ export function tokenizePrompts(
     }
     requireEmbedded(tokenizer, prompt, config.vocabSize, where);
     if (prompt.length > room) {
-      const what = `the prompt's ${prompt.length} tokens leave no room for ${maxCompletionLength} new ones in the ${config.maxPositionEmbeddings} positions of ${name}`;
+      const what = `the prompt has ${counted(prompt.length, 'token')}, which leaves no room for ${maxCompletionLength} new ones in the ${config.maxPositionEmbeddings} positions of ${name}`;
       throw new InputError(
         where,
         what,

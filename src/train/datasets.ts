@@ -3,6 +3,7 @@
  * against what the model can take. Wrong rows are refused by number before anything reaches the device.
  */
 
+import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
 import type { LabelledRow } from '../data/labelled-dataset.ts';
 import {
@@ -15,7 +16,12 @@ import {
 import type { PreferenceRow } from '../data/preference-dataset.ts';
 import { shuffle } from '../data/random.ts';
 import type { TextRow } from '../data/text-dataset.ts';
-import { tokenizeCompletions, tokenizePairs } from '../data/tokenize-completions.ts';
+import {
+  equalNotice,
+  isUndecided,
+  tokenizeCompletions,
+  tokenizePairs,
+} from '../data/tokenize-completions.ts';
 import { tokenizeTexts } from '../data/tokenize-texts.ts';
 import { requireTokenIds, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
@@ -68,6 +74,7 @@ export function prepareBoth<Dataset extends readonly unknown[]>(
 ): PreparedDatasets {
   const context = { model, tokenizer, maxLength };
   const train = prepare(trainDataset, context);
+  refuseUndecided(train.examples, trainDataset);
   if (!evalDataset?.length) return { train: train.examples, evaluation: [], notices: train.notices };
   const evaluation = prepare(evalDataset, context);
   return {
@@ -77,9 +84,22 @@ export function prepareBoth<Dataset extends readonly unknown[]>(
   };
 }
 
+/** Throws {@link InputError} where all examples are pairs of the same tokens twice. */
+function refuseUndecided(examples: readonly TokenizedExample[], rows: readonly unknown[]): void {
+  if (examples.length === 0 || !examples.every(({ completions }) => isUndecided(completions))) return;
+  const { where = 'row 1' } = rows[0] as { where?: string };
+  const what = `chosen and rejected are the same tokens, here and in every row of ${counted(rows.length, 'pair')}`;
+  const wayOut = say`Check the columns; where completions part only behind ${setting('maxLength')}, raise it`;
+  throw new InputError(where, what, wayOut);
+}
+
 /** Each a prompt with its chosen and its rejected completion. Throws {@link InputError}. */
 export function preparePairs(dataset: PairDataset, context: DataContext): Prepared {
-  if (isTokenized(dataset)) return ofIds((dataset as readonly TokenizedPair[]).map(exampleOf), context);
+  if (isTokenized(dataset)) {
+    const { examples } = ofIds((dataset as readonly TokenizedPair[]).map(exampleOf), context);
+    const equal = examples.flatMap(({ completions }, i) => (isUndecided(completions) ? [i] : []));
+    return { examples, notices: [equalNotice(equal, dataset)].filter((line) => line !== undefined) };
+  }
   const { tokenizer, ...options } = textContext(context);
   const { pairs, notices } = tokenizePairs(dataset as readonly PreferenceRow[], tokenizer, options);
   return { examples: pairs.map(exampleOf), notices };

@@ -68,7 +68,7 @@ function balanceNotice(
     const kind = desirable === 0 ? 'undesirable' : 'desirable';
     throw new InputError(
       'training data',
-      `all ${examples.length} completions are ${kind}, and KTO learns from the difference`,
+      `${examples.length === 1 ? 'the only completion is' : `all ${examples.length} completions are`} ${kind}, and KTO learns from the difference`,
       'Give completions of both kinds',
     );
   }

@@ -142,6 +142,17 @@ export function evalMetrics(metrics: Metrics): Metrics {
   return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]));
 }
 
+/**
+ * An accuracy for a person, by the metric and the mean margin beside it. Undefined where no pair has a margin, as before the first
+ * update, when policy and reference are equal: TRL's metric is 0 there, and nothing was compared.
+ */
+export function comparedAccuracy(
+  accuracy: number | undefined,
+  margin: number | undefined,
+): number | undefined {
+  return accuracy === 0 && margin === 0 ? undefined : accuracy;
+}
+
 function sum<T>(items: readonly T[], value: (item: T) => number): number {
   return items.reduce((total, item) => total + value(item), 0);
 }

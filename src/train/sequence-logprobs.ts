@@ -145,9 +145,9 @@ function check({ config, name }: CausalLM, { prompt, completion }: TokenizedSequ
     throw new InputError(where, 'has no token to predict from', 'Begin it with a token');
   requireTokenIds(prompt, config.vocabSize, where);
   requireTokenIds(completion, config.vocabSize, where);
-  const inputs = prompt.length + Math.max(0, completion.length - 1);
-  if (inputs > config.maxPositionEmbeddings) {
-    const what = `has ${inputs} tokens to read, ${name} has positions for ${config.maxPositionEmbeddings}`;
+  const { length } = [...prompt, ...completion];
+  if (length > config.maxPositionEmbeddings) {
+    const what = `has ${length} tokens, ${name} has positions for ${config.maxPositionEmbeddings}`;
     throw new InputError(where, what, 'Shorten it');
   }
 }

@@ -48,8 +48,38 @@ describe('cli/flags', () => {
     expect(both.code).to.equal(2);
     expect(both.error.message).to.include('--learning_rate and --lr are the same option');
     expect((await plan('--gradient-checkpointing', '--gradient_checkpointing', 'true')).code).to.equal(2);
-    // The same one twice is what shells do with defaults.
-    expect((await plan('--lora-r', '4', '--lora-r', '16', '--batch-size', '4')).code).to.equal(0);
+  });
+
+  it('refuses one option with two values, whatever its kind, and says what to do', async () => {
+    const twice = async (flag: string, one: string, other: string) => {
+      const { code, error } = await dpo(flag, one, flag, other);
+      expect(code, flag).to.equal(2);
+      expect(error.message).to.include(`${flag} is given twice, as "${one}" and "${other}": `);
+      return error.message;
+    };
+    // The Workshop's own command has one already.
+    const { code, error } = await dpo('--data', 'more.jsonl');
+    expect(code).to.equal(2);
+    expect(error.message)
+      .to.include('--data is given twice')
+      .and.include('put the rows of both files into one');
+    expect(await twice('--loss', 'ipo', 'hinge')).to.include('separate the names by commas');
+    expect(await twice('--loss-weights', '1', '2')).to.include('separate the numbers by commas');
+    for (const [flag, one, other] of [
+      ['--weight-decay', '0.1', '0.2'],
+      ['--eval-data', 'a.jsonl', 'b.jsonl'],
+      ['--config', 'a.json', 'b.json'],
+      ['--memory-cap', '1GiB', '2GiB'],
+      ['--tune', 'on', 'off'],
+    ] as const)
+      await twice(flag, one, other);
+  });
+
+  it('takes the same value twice, switches twice, and several texts', async () => {
+    const same = await plan('--lora-r', '4', '--lora-r', '4', '--json', '--batch-size', '4');
+    expect(same.code, same.stderr).to.equal(0);
+    const { error } = await workshop.run(['generate', '--model', 'none', '--prompt', 'a', '--prompt', 'b']);
+    expect(error.message).to.not.include('twice');
   });
 
   it('says what to do in place of what TRL has and we have not', async () => {

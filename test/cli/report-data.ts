@@ -34,6 +34,7 @@ export function alignRun(text = ' She was happy.'): AlignReport {
       peakBytes: 2 ** 20,
       adapter: { vendor: 'v', architecture: 'a', software: true },
       variants: { 'product nt f32 some 128 128': 'register', 'product tn 128 16 some': 'register' },
+      advice: [],
       out: 'out',
     },
     log: [

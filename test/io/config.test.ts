@@ -56,6 +56,22 @@ describe('io/config', () => {
     });
   });
 
+  it('leaves out tokens behind the vocabulary, as a small model with a large one’s settings has them, and says so', () => {
+    const config = parseConfig({ ...base, bos_token_id: 50256, eos_token_id: [2, 50256] }, FILE, DIALECTS);
+    expect(config).to.deep.include({ bosTokenId: undefined, eosTokenIds: [2] });
+    expect(config.notices).to.deep.equal(
+      ['bos', 'eos'].map(
+        (name) =>
+          `${FILE}, "${name}_token_id": 50256 is not in the vocabulary of 512 tokens; it is left out, and no text begins or ends with it.`,
+      ),
+    );
+  });
+
+  it('takes odd heads where positions are a table: rotary ones alone turn pairs', () => {
+    const dialects = { llama: { rotary: false } };
+    expect(parseConfig({ ...base, head_dim: 7 }, FILE, dialects).headDim).to.equal(7);
+  });
+
   it('reads what transformers 4 writes', () => {
     const config = parseConfig(
       {
@@ -149,7 +165,7 @@ describe('io/config', () => {
     ['attention both ways', { use_bidirectional_attention: true }, ['"use_bidirectional_attention"']],
     ['a field by its own name', { model_type: 'wordy', width: 0 }, ['"width"', 'is 0']],
     ['an epsilon of zero', { rms_norm_eps: 0 }, ['"rms_norm_eps"']],
-    ['a token outside the vocabulary', { eos_token_id: 512 }, ['"eos_token_id"', '(512)']],
+    ['a token below the vocabulary', { bos_token_id: -1 }, ['"bos_token_id"', '-1']],
     ['a flag as text', { tie_word_embeddings: 'yes' }, ['"tie_word_embeddings"', '"yes"']],
   ];
   for (const [name, fields, parts] of refused) {

@@ -195,7 +195,7 @@ describe('io/safetensors', () => {
     ['offsets of 2^53', fileOf(entry('U8', [0], [2 ** 53, 2 ** 53])), [TENSOR, 'data_offsets']],
     ['two tensors on the same bytes', fileOf(two([0, 2], [0, 2]), 2), ['"y"', 'overlaps']],
     ['tensors that overlap', fileOf(two([0, 2], [1, 3]), 3), ['"y"', 'overlaps']],
-    ['a gap between tensors', fileOf(two([0, 1], [2, 3]), 3), ['"y"', 'gap of 1 bytes']],
+    ['a gap between tensors', fileOf(two([0, 1], [2, 3]), 3), ['"y"', 'gap of 1 byte']],
     ['a gap at the start', fileOf(two([1, 2], [2, 3]), 3), ['"x"', 'gap']],
     ['bytes that belong to nobody', fileOf(two([0, 1], [1, 2]), 3), ['end at byte 2 of 3']],
   ];

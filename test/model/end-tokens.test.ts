@@ -31,6 +31,12 @@ describe('end tokens', () => {
     expect(await endsOf(withConfig({ bos_token_id: 1, temperature: 0.6 }))).to.deep.equal([2]);
   });
 
+  it('are those of the vocabulary; of another the description says so', async () => {
+    const { config } = await describeModel(withConfig({ eos_token_id: [2, 97] }));
+    expect(config.eosTokenIds).to.deep.equal([2]);
+    expect(config.notices?.join()).to.include('generation_config.json, "eos_token_id": 97 is not in');
+  });
+
   it('are the only thing that is read there', async () => {
     const config = {
       eos_token_id: 7,
@@ -47,7 +53,6 @@ describe('end tokens', () => {
   });
 
   for (const [what, text, ...parts] of [
-    ['a token that the model does not have', '{"eos_token_id": [2, 97]}', '"eos_token_id"', '[2,97]', '(97)'],
     ['a negative token', '{"eos_token_id": -1}', '"eos_token_id"', '-1'],
     ['half a token', '{"eos_token_id": [1.5]}', '"eos_token_id"', '1.5'],
     ['a token as text', '{"eos_token_id": "</s>"}', '"eos_token_id"', '</s>'],

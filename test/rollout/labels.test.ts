@@ -133,7 +133,7 @@ describe('rollout/judge', () => {
 
   const WRONG: [what: string, judge: Judge, message: string][] = [
     ['no list', (() => 1) as never, 'judge: returned 1'],
-    ['too few answers', () => [0], 'returned 1 answers for 3 pairs'],
+    ['too few answers', () => [0], 'returned 1 answer for 3 pairs'],
     ['something else', () => [0, 2, 1], 'returned 2 for pair 2'],
     [
       'nothing at all',

@@ -1,7 +1,7 @@
 /** What a batch logs, on plain numbers: means per side, and which of them may be called a KL. */
 import { expect } from 'chai';
 import type { Side } from '../../src/losses/units.ts';
-import { batchMeans, stepMetrics } from '../../src/train/metrics.ts';
+import { batchMeans, comparedAccuracy, stepMetrics } from '../../src/train/metrics.ts';
 
 /** Two, one and two rows; log π − log π_ref is 1, −3 and 0.5 in sum. */
 const BATCH = {
@@ -28,6 +28,15 @@ describe('train/metrics', () => {
     });
     expect(means('sampled', 'sampled', undefined)).to.not.have.any.keys('kl', 'log_ratio/chosen');
     expect(means('chosen', undefined, undefined)).to.not.have.any.keys('kl/sequence', 'log_ratio/rejected');
+  });
+
+  it('has no accuracy where nothing was compared, for people', () => {
+    expect(comparedAccuracy(0, 0)).to.equal(undefined);
+    expect([
+      comparedAccuracy(0, -0.1),
+      comparedAccuracy(0.5, 0),
+      comparedAccuracy(undefined, 0),
+    ]).to.deep.equal([0, 0.5, undefined]);
   });
 
   it('leaves out what a source takes back', () => {

@@ -13,6 +13,7 @@ import { type LabelledSequence, withBaselines } from '../../src/train/datasets.t
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
 import { KTOTrainer } from '../../src/train/kto-trainer.ts';
 import { ORPOTrainer } from '../../src/train/orpo-trainer.ts';
+import { RewardTrainer } from '../../src/train/reward-trainer.ts';
 import { SFTTrainer } from '../../src/train/sft-trainer.ts';
 import type { Trainer } from '../../src/train/trainer.ts';
 import { loadFixture, randomPairs } from '../model/tiny.ts';
@@ -256,6 +257,32 @@ describe('trainers refuse', () => {
     const model = await loadFixture(await testGpu());
     const rows = [...TEXTS, { prompt: [1], completion: [] }];
     expect(() => starter(SFTTrainer, rows)(model, {})).to.throw(InputError, /row 9: has an empty/);
+    model.dispose();
+  });
+
+  it('pairs of the same tokens twice in every row, and say how many there are in some', async () => {
+    const model = await loadFixture(await testGpu());
+    const same = PAIRS.map(({ prompt, chosen }) => ({ prompt, chosen, rejected: [...chosen] }));
+    for (const Made of [DPOTrainer, CPOTrainer, ORPOTrainer, RewardTrainer]) {
+      const make = (rows: readonly unknown[]) => starter(Made, rows)(model, {});
+      expect(() => make(same), Made.name).to.throw(
+        InputError,
+        /row 1: chosen and rejected are the same tokens, here and in every row of 8 pairs/,
+      );
+      const some = [...PAIRS.slice(0, 6), ...same.slice(6)];
+      expect(make(some).notices, Made.name).to.deep.equal([
+        'In 2 of 8 pairs chosen and rejected are the same tokens, first in row 7: such a pair teaches nothing.',
+      ]);
+    }
+    // Held-out rows may be so, all of them.
+    const held = new DPOTrainer({
+      model,
+      args: SMALL,
+      trainDataset: PAIRS,
+      evalDataset: same.slice(0, 1),
+      peftConfig: LORA,
+    });
+    expect(held.notices.join()).to.include('In 1 of 1 pair ');
     model.dispose();
   });
 

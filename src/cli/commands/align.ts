@@ -2,17 +2,20 @@
  * `webalign align`: the project's main job from beginning to end. The embedded model writes stories, learns from pairs of
  * its own stories to prefer the glad ones, and writes again; what changed is printed, written as an adapter and as a page.
  */
+import { counted } from '../../base/counted.ts';
 import { PREFERENCES, type PreferenceRow } from '../../data/preference-dataset.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { folderFiles, writeFiles } from '../../node/folder.ts';
+import { adviceOn } from '../../train/advice.ts';
 import { DPO_DEFAULTS, LORA_DEFAULTS } from '../../train/config.ts';
 import { TRL_NAMES } from '../../train/settings/trl-names.ts';
 import { ALIGN_LORA, ALIGN_QUICK, ALIGN_SAMPLING, ALIGN_SHOWN, ALIGN_TRAINING } from '../align-task.ts';
 import { inColumns } from '../columns.ts';
 import { command } from '../command.ts';
 import { type Continuation, continueOpenings } from '../continuations.ts';
-import { logRatios } from '../divergences.ts';
+import { readStories } from '../divergences.ts';
+import { flagOf } from '../flags.ts';
 import { checkMethod, DPO, methodOptions } from '../methods.ts';
 import { openModel, readRows, recordedModel, withGpu } from '../open.ts';
 import { LORA_OPTIONS } from '../options.ts';
@@ -25,7 +28,8 @@ import { writeRunRecord } from '../run-record.ts';
 import { errorOfDifference, estimate } from '../statistics.ts';
 import type { Terminal } from '../terminal.ts';
 import { logFiles } from '../trainer-state.ts';
-import { runTraining } from '../training.ts';
+import { figuresOf, runTraining } from '../training.ts';
+import { percent } from '../training-lines.ts';
 
 const OUT = 'webalign-out';
 
@@ -70,7 +74,10 @@ export const align = command({
       const { trainer, plan, json: summary } = await runTraining(open, job, terminal, signal);
       terminal.info(`Writing ${openings.length} stories as it has become`);
       const after = await write();
-      const kl = estimate(await logRatios(open, after, signal));
+      const { samples, ratios } = await readStories(open, { before, after }, signal);
+      const kl = estimate(ratios);
+      const found = adviceOn({ ...figuresOf(trainer, plan), samples });
+      const advice = found.map(({ sentence }) => sentence.toString(flagOf));
 
       const reward = {
         before: estimate(before.map((story) => story.sentiment)),
@@ -119,15 +126,18 @@ export const align = command({
         `Mean sentiment     ${plusMinus(reward.before)} before, ${plusMinus(reward.after)} after: ${(rise / standardError).toFixed(1)} standard errors`,
       );
       terminal.print(
-        `Held-out accuracy  ${((summary.eval?.['rewards/accuracies'] ?? Number.NaN) * 100).toFixed(1)}% of ${plan.evalExamples} pairs`,
+        `Held-out accuracy  ${percent(summary.eval?.['rewards/accuracies'], 1)} of ${counted(plan.evalExamples, 'pair')}`,
       );
       terminal.print(`KL to the model    ${plusMinus(kl)} nats a story`);
+      for (const line of advice) terminal.print(line);
       terminal.print(`Adapter, report    ${out}, after ${seconds.toFixed(0)} s`);
       return {
         json: {
           ...summary,
           reward: { before: reward.before.mean, after: reward.after.mean, standardError },
           kl,
+          samples,
+          advice,
           seconds,
         },
       };

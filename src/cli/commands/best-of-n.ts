@@ -1,8 +1,10 @@
 /**
  * `webalign best-of-n`: draws n completions of each prompt and keeps the one of highest reward.
  */
+
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { counted } from '../../base/counted.ts';
 import { PROMPTS } from '../../data/prompt-dataset.ts';
 import { InputError } from '../../io/errors.ts';
 import { writeFileAtomic } from '../../node/folder.ts';
@@ -85,7 +87,7 @@ export const bestOfNCommand = command({
         terminal.print(
           `${best.toPrecision(4)}  ${textOfCompletion(row.prompt)}${textOfCompletion(completion)}`,
         );
-      terminal.print(`${kept.length} completions, each the best of ${n}, written to ${out}`);
+      terminal.print(`${counted(kept.length, 'completion')}, each the best of ${n}, written to ${out}`);
       const all = kept.flatMap(({ rewards }) => rewards.filter((each) => each !== null));
       return {
         json: {

@@ -4,6 +4,7 @@
  */
 
 import { resolve } from 'node:path';
+import { counted } from '../../base/counted.ts';
 import { own } from '../../base/lookup.ts';
 import { type AdapterPart, combineAdapters } from '../../io/combine-adapters.ts';
 import { listed, quote } from '../../io/errors.ts';
@@ -133,9 +134,9 @@ export const exportCommand = command({
     await using folder = await openRunFolder(out, { writes: format.writes, atOnce: true, overwrite });
     await folder.clear();
     await writeFiles(out, files);
-    const adapters = folders.length === 1 ? '1 adapter' : `${folders.length} adapters`;
-    const counted = q === 1 ? '' : `, the last one by ${q},`;
-    terminal.print(`${adapters}${counted} written to ${out} as ${format.as}`);
+    const adapters = counted(folders.length, 'adapter');
+    const scaled = q === 1 ? '' : `, the last one by ${q},`;
+    terminal.print(`${adapters}${scaled} written to ${out} as ${format.as}`);
     if (format.next) terminal.print(`To run it: cd ${out} && ${format.next(files)}`);
     return { json: { format: name, adapters: folders, q, files: Object.keys(files), out } };
   },

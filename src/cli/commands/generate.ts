@@ -1,6 +1,7 @@
 /**
  * `webalign generate`: continues prompts, or answers messages, with or without an adapter.
  */
+import { doubledBos } from '../../data/tokenize-completions.ts';
 import { requireEmbedded, Tokenizer } from '../../data/tokenizer.ts';
 import { requireChatTemplate } from '../../model/chat.ts';
 import { addUpdate, emptyGenerations, type Generation, streamGeneration } from '../../model/generation.ts';
@@ -81,6 +82,8 @@ export const generateCommand = command({
         requireEmbedded(tokenizer, tokens, model.config.vocabSize, `prompt ${i + 1}`);
         return tokens;
       });
+      const doubled = doubledBos(ids, tokenizer, 'prompt');
+      if (doubled) terminal.info(doubled);
       const options = {
         ...sampling,
         maxNewTokens: maxTokens,

@@ -1,8 +1,10 @@
 /**
  * `webalign logprobs`: the log-probability of every token of given texts.
  */
+import { counted } from '../../base/counted.ts';
 import type { DataForm, DataRow, RowValue } from '../../data/data-form.ts';
 import type { TokenizedSequence } from '../../data/packing.ts';
+import { doubledBos } from '../../data/tokenize-completions.ts';
 import { requireEmbedded, requireTokenIds, type Tokenizer } from '../../data/tokenizer.ts';
 import { InputError, listed, quote } from '../../io/errors.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
@@ -39,13 +41,15 @@ export const logprobs = command({
         onNotice: (line) => terminal.info(line),
       });
       const texts = rows.map(({ value, where }) => tokensOf(value, where, tokenizer, model));
+      const doubled = doubledBos(texts, tokenizer, 'text');
+      if (doubled) terminal.info(doubled);
       const onProgress = (done: number, total: number) => terminal.progress('Scoring', done, total, 'texts');
       const scores = await sequenceLogprobs(model, texts.map(toSequence), { signal, onProgress });
       const results = texts.map((ids, i) => ({ ids, logprobs: [...(scores[i] as Float32Array)] }));
       for (const { ids, logprobs: values } of results) {
         const sum = values.reduce((a, b) => a + b, 0);
         const perToken = values.length > 0 ? (sum / values.length).toFixed(4) : '–';
-        terminal.print(`${ids.length} tokens, sum ${sum.toFixed(4)}, mean ${perToken}`);
+        terminal.print(`${counted(ids.length, 'token')}, sum ${sum.toFixed(4)}, mean ${perToken}`);
       }
       return { json: { results, peakBytes: gpu.memory().peak, adapter: adapterJson(gpu.adapter) } };
     });
@@ -67,7 +71,7 @@ function tokensOf(row: RowValue, where: string, tokenizer: Tokenizer, { config, 
   requireTokenIds(tokens, config.vocabSize, where);
   if (tokens.length === 0)
     throw new InputError(where, 'has no tokens', 'Give at least one, or remove the row');
-  if (tokens.length - 1 > config.maxPositionEmbeddings) {
+  if (tokens.length > config.maxPositionEmbeddings) {
     const what = `has ${tokens.length} tokens, ${name} has positions for ${config.maxPositionEmbeddings}`;
     throw new InputError(where, what, 'Shorten it, or cut it in two');
   }

@@ -3,6 +3,7 @@
  * For each opening the model writes several continuations; the gladdest and the saddest become a pair.
  */
 
+import { counted } from '../../base/counted.ts';
 import { shuffle } from '../../data/random.ts';
 import { sentiment } from '../../data/sentiment.ts';
 import { InputError } from '../../io/errors.ts';
@@ -71,11 +72,16 @@ export const preferences = command({
       for await (const group of makePairs(open, order, { ...sampling, seed, margin, signal })) {
         made.push(...group.pairs);
         tried = group.tried;
-        terminal.progress('Pairs', Math.min(made.length, wanted), wanted, `from ${tried} openings`);
+        terminal.progress(
+          'Pairs',
+          Math.min(made.length, wanted),
+          wanted,
+          `from ${counted(tried, 'opening')}`,
+        );
         if (made.length >= wanted) break;
       }
       if (made.length < wanted) {
-        const what = `its ${tried} openings gave ${made.length} pairs of the ${wanted} asked for`;
+        const what = `its ${counted(tried, 'opening')} gave ${counted(made.length, 'pair')} of the ${wanted} asked for`;
         const wayOut = 'Lower --margin or --pairs, raise --completions, or give more openings';
         throw new InputError(settings.openings, what, wayOut);
       }
@@ -89,7 +95,7 @@ export const preferences = command({
         'README.md': encode(readme(train, evaluation, about)),
       });
       terminal.print(
-        `${train.length} pairs for training and ${evaluation.length} held out written to ${settings.out}`,
+        `${counted(train.length, 'pair')} for training and ${evaluation.length} held out written to ${settings.out}`,
       );
       return { json: { pairs: train.length, heldOut: evaluation.length, ...about, out: settings.out } };
     });

@@ -1,7 +1,9 @@
 /**
  * `webalign sacpo`: stepwise alignment to one criterion after the other, an adapter for each, and one for them all.
  */
+
 import { basename, join, resolve } from 'node:path';
+import { counted } from '../../base/counted.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import { writeFiles } from '../../node/folder.ts';
 import { checkedScale, effectiveBeta, SACPOTrainer } from '../../train/sacpo-trainer.ts';
@@ -91,7 +93,7 @@ export const sacpo = command({
       await writeFiles(out, { [RUN_RECORD]: record, ...writeAdapter(await trainer.combined(q)) });
       return told;
     });
-    terminal.print(`${results.length} stages and one adapter for all, q ${q}, written to ${out}`);
+    terminal.print(`${counted(results.length, 'stage')} and one adapter for all, q ${q}, written to ${out}`);
     const stages = results.map(({ summary }, i) => {
       const { stage } = stageFiles[i];
       return { name: stage.name, method: stage.method, beta: effectiveBeta(stage), ...summary };

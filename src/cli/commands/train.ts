@@ -117,6 +117,7 @@ function trainCommand(method: Method): Command {
         result.trainer.dispose();
         return result.json;
       });
+      for (const line of json.advice) terminal.print(line);
       terminal.print(`${full ? 'Model' : 'Adapter'} written to ${out}`);
       return { json };
     },

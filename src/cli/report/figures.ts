@@ -3,6 +3,7 @@
  */
 import { own } from '../../base/lookup.ts';
 import type { Metrics } from '../../train/events.ts';
+import { comparedAccuracy } from '../../train/metrics.ts';
 import type { LogEntry } from '../../train/state.ts';
 
 /** How a series is drawn: as a curve, or as bars. */
@@ -98,7 +99,7 @@ export function curves(log: readonly LogEntry[]): { main: ChartData[]; others: C
 const hasValues = ({ values }: Series) => values.some((value) => value !== null);
 
 function finite(metrics: Metrics | undefined, name: string): number | null {
-  const value = own(metrics ?? {}, name);
+  const value = shown(metrics ?? {}, name);
   return value !== undefined && Number.isFinite(value) ? value : null;
 }
 
@@ -129,6 +130,13 @@ function means(entries: readonly Metrics[]): Metrics | undefined {
     return values.reduce((sum, value) => sum + value, 0) / values.length;
   };
   return Object.fromEntries([...names].map((name) => [name, mean(name)]));
+}
+
+/** A metric as a chart has it: no accuracy where nothing was compared. */
+function shown(metrics: Metrics, name: string): number | undefined {
+  const value = own(metrics, name);
+  const [prefix, measure] = name.split('rewards/accuracies');
+  return measure === undefined ? value : comparedAccuracy(value, own(metrics, `${prefix}rewards/margins`));
 }
 
 function smooth(values: readonly (number | null)[]): (number | null)[] {

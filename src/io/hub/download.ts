@@ -2,6 +2,7 @@
  * One file of known size and hash, fetched into a place that keeps what came: a cut download goes on where it was, in this
  * process or another, and nothing counts as fetched whose hash is not the one that was promised.
  */
+import { counted } from '../../base/counted.ts';
 import { InputError } from '../errors.ts';
 import { discard, fetchOnce, type HttpOptions, persist } from '../http.ts';
 import { bodyOf, isEncoded, isHtml } from '../http-body.ts';
@@ -97,7 +98,7 @@ async function fill(wanted: Wanted, partial: PartialFile, options: DownloadOptio
     if (from > 0 && response.status === 206 && !continues(response, from, version, etag)) {
       discard(response);
       await restart();
-      const what = `changed on the server after ${from} bytes`;
+      const what = `changed on the server after ${counted(from, 'byte')}`;
       throw new PassingFailure(new InputError(name, what, 'Try again later'), 0);
     }
     if (from > 0 && response.status !== 206) await restart();

@@ -1,0 +1,46 @@
+/**
+ * Whether it makes sense to ask for a Vulkan driver. Where a loader is installed without any driver, as libraries for browsers
+ * bring it, Dawn and the loader write warnings to stderr that nobody can act on. Only looks at names of files.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Variables that name drivers themselves. */
+const NAMED = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES'];
+
+/** GPUs as the kernel shows them: DRM, NVIDIA, WSL, AMD's compute, Mali. */
+const GPU_NODE = /^(dri|nvidia.*|dxg|kfd|mali\d*)$/;
+
+/**
+ * The folders that a loader looks into on Linux (LoaderDriverInterface.md of Vulkan-Loader), those of loaders outside /usr
+ * included.
+ */
+function manifestFolders(env: NodeJS.ProcessEnv): string[] {
+  const { HOME = '/root' } = env;
+  const bases = [
+    env.XDG_CONFIG_HOME || join(HOME, '.config'),
+    ...(env.XDG_CONFIG_DIRS || '/etc/xdg').split(':'),
+    '/etc',
+    '/usr/local/etc',
+    env.XDG_DATA_HOME || join(HOME, '.local/share'),
+    ...(env.XDG_DATA_DIRS || '/usr/local/share:/usr/share').split(':'),
+    '/usr/share',
+    '/run/opengl-driver/share',
+    ...(env.CONDA_PREFIX ? [join(env.CONDA_PREFIX, 'share'), join(env.CONDA_PREFIX, 'etc')] : []),
+  ];
+  return bases.filter(Boolean).map((base) => join(base, 'vulkan/icd.d'));
+}
+
+/**
+ * False only where a loader can find nothing: no GPU in /dev, no driver named in the environment, and no manifest in a folder
+ * that it reads. `list` gives the names in a folder, none where there is no folder.
+ */
+export async function mayHaveVulkanDriver(
+  env: NodeJS.ProcessEnv = process.env,
+  list: (folder: string) => Promise<readonly string[]> = (folder) => readdir(folder).catch(() => []),
+): Promise<boolean> {
+  if (NAMED.some((name) => env[name])) return true;
+  if ((await list('/dev')).some((name) => GPU_NODE.test(name))) return true;
+  const found = await Promise.all(manifestFolders(env).map(list));
+  return found.flat().some((name) => name.endsWith('.json'));
+}
