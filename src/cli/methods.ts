@@ -47,8 +47,8 @@ export interface Method<Row = unknown> {
   rows: 'pairs' | 'completions' | 'texts' | 'prompts';
   /** Its settings are options of the command, by the same names. */
   settings: TrainerSettings;
-  /** The Python module in which TRL keeps the trainer of this name; undefined if the run cannot be handed over. */
-  trlModule?: string;
+  /** Its trainer in TRL; undefined if the run cannot be handed over. */
+  trl?: TrlTrainer;
   /** What its trainer is given beside settings and data, and the options that it comes from. */
   extra?: {
     options: readonly OptionName[];
@@ -59,6 +59,23 @@ export interface Method<Row = unknown> {
   form: DataForm<Row>;
   trainer(options: DataOptions<object, readonly Row[]>): Trainer;
 }
+
+/** A trainer of TRL. */
+export interface TrlTrainer {
+  /** Where it is kept. */
+  module: string;
+  /** What its name and that of its configuration begin with. */
+  prefix: string;
+  /** The class of transformers' that loads its model, what it is told beside, and whether a scalar head trains with it. */
+  model: { loader: string; options: string; hasHead: boolean };
+}
+
+const LANGUAGE_MODEL = { loader: 'AutoModelForCausalLM', options: '', hasHead: false };
+const REWARD_MODEL = {
+  loader: 'AutoModelForSequenceClassification',
+  options: ', num_labels=1',
+  hasHead: true,
+};
 
 /** The options that a method takes: its trainer's settings, and those of single losses. */
 export function methodOptions({ settings: { settings, options } }: Pick<Method, 'settings'>): OptionName[] {
@@ -122,7 +139,7 @@ export const DPO = method({
     'dpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter --loss ipo --learning-rate 1e-4 --epochs 1',
   rows: 'pairs',
   settings: TRAINERS.dpo,
-  trlModule: 'trl',
+  trl: { module: 'trl', prefix: 'DPO', model: LANGUAGE_MODEL },
   form: PREFERENCES,
   Trainer: DPOTrainer,
 });
@@ -135,7 +152,7 @@ export const METHODS: readonly Method[] = [
     example: 'sft --model HuggingFaceTB/SmolLM2-135M --data instructions.jsonl --out adapter --epochs 1',
     rows: 'texts',
     settings: TRAINERS.sft,
-    trlModule: 'trl',
+    trl: { module: 'trl', prefix: 'SFT', model: LANGUAGE_MODEL },
     form: TEXTS,
     Trainer: SFTTrainer,
   }),
@@ -150,7 +167,7 @@ export const METHODS: readonly Method[] = [
       'kto --model HuggingFaceTB/SmolLM2-135M --data labels.jsonl --out adapter --desirable-weight 1.2',
     rows: 'completions',
     settings: TRAINERS.kto,
-    trlModule: 'trl',
+    trl: { module: 'trl', prefix: 'KTO', model: LANGUAGE_MODEL },
     form: LABELLED,
     Trainer: KTOTrainer,
   }),
@@ -164,6 +181,7 @@ export const METHODS: readonly Method[] = [
     example: 'reward-model --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out reward --epochs 1',
     rows: 'pairs',
     settings: TRAINERS.reward,
+    trl: { module: 'trl', prefix: 'Reward', model: REWARD_MODEL },
     form: COMPARISONS,
     Trainer: RewardTrainer,
   }),
@@ -258,7 +276,7 @@ export const METHODS: readonly Method[] = [
       'cpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter --loss simpo --cpo-alpha 0 --beta 2.5',
     rows: 'pairs',
     settings: TRAINERS.cpo,
-    trlModule: 'trl.experimental.cpo',
+    trl: { module: 'trl.experimental.cpo', prefix: 'CPO', model: LANGUAGE_MODEL },
     form: PREFERENCES,
     Trainer: CPOTrainer,
   }),
@@ -271,7 +289,7 @@ export const METHODS: readonly Method[] = [
     example: 'orpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter',
     rows: 'pairs',
     settings: TRAINERS.orpo,
-    trlModule: 'trl.experimental.orpo',
+    trl: { module: 'trl.experimental.orpo', prefix: 'ORPO', model: LANGUAGE_MODEL },
     form: PREFERENCES,
     Trainer: ORPOTrainer,
   }),
