@@ -50,8 +50,8 @@ export interface Method<Row = unknown> {
   judged: JudgedBy;
   /** Its settings are options of the command, by the same names. */
   settings: TrainerSettings;
-  /** The Python module in which TRL keeps the trainer of this name; undefined if the run cannot be handed over. */
-  trlModule?: string;
+  /** Its trainer in TRL; undefined if the run cannot be handed over. */
+  trl?: TrlTrainer;
   /** What its trainer is given beside settings and data, and the options that it comes from. */
   extra?: {
     options: readonly OptionName[];
@@ -62,6 +62,23 @@ export interface Method<Row = unknown> {
   form: DataForm<Row>;
   trainer(options: DataOptions<object, readonly Row[]>): Trainer;
 }
+
+/** A trainer of TRL. */
+export interface TrlTrainer {
+  /** Where it is kept. */
+  module: string;
+  /** What its name and that of its configuration begin with. */
+  prefix: string;
+  /** The class of transformers' that loads its model, what it is told beside, and whether a scalar head trains with it. */
+  model: { loader: string; options: string; hasHead: boolean };
+}
+
+const LANGUAGE_MODEL = { loader: 'AutoModelForCausalLM', options: '', hasHead: false };
+const REWARD_MODEL = {
+  loader: 'AutoModelForSequenceClassification',
+  options: ', num_labels=1',
+  hasHead: true,
+};
 
 /** The options that a method takes: its trainer's settings, and those of single losses. */
 export function methodOptions({ settings: { settings, options } }: Pick<Method, 'settings'>): OptionName[] {
@@ -126,7 +143,7 @@ export const DPO = method({
   rows: 'pairs',
   judged: 'log-ratios',
   settings: TRAINERS.dpo,
-  trlModule: 'trl',
+  trl: { module: 'trl', prefix: 'DPO', model: LANGUAGE_MODEL },
   form: PREFERENCES,
   Trainer: DPOTrainer,
 });
@@ -140,7 +157,7 @@ export const METHODS: readonly Method[] = [
     rows: 'texts',
     judged: 'likelihood',
     settings: TRAINERS.sft,
-    trlModule: 'trl',
+    trl: { module: 'trl', prefix: 'SFT', model: LANGUAGE_MODEL },
     form: TEXTS,
     Trainer: SFTTrainer,
   }),
@@ -156,7 +173,7 @@ export const METHODS: readonly Method[] = [
     rows: 'completions',
     judged: 'log-ratios',
     settings: TRAINERS.kto,
-    trlModule: 'trl',
+    trl: { module: 'trl', prefix: 'KTO', model: LANGUAGE_MODEL },
     form: LABELLED,
     Trainer: KTOTrainer,
   }),
@@ -171,6 +188,7 @@ export const METHODS: readonly Method[] = [
     rows: 'pairs',
     judged: 'scores',
     settings: TRAINERS.reward,
+    trl: { module: 'trl', prefix: 'Reward', model: REWARD_MODEL },
     form: COMPARISONS,
     Trainer: RewardTrainer,
   }),
@@ -271,7 +289,7 @@ export const METHODS: readonly Method[] = [
     rows: 'pairs',
     judged: 'log-ratios',
     settings: TRAINERS.cpo,
-    trlModule: 'trl.experimental.cpo',
+    trl: { module: 'trl.experimental.cpo', prefix: 'CPO', model: LANGUAGE_MODEL },
     form: PREFERENCES,
     Trainer: CPOTrainer,
   }),
@@ -285,7 +303,7 @@ export const METHODS: readonly Method[] = [
     rows: 'pairs',
     judged: 'log-ratios',
     settings: TRAINERS.orpo,
-    trlModule: 'trl.experimental.orpo',
+    trl: { module: 'trl.experimental.orpo', prefix: 'ORPO', model: LANGUAGE_MODEL },
     form: PREFERENCES,
     Trainer: ORPOTrainer,
   }),

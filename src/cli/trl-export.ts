@@ -3,18 +3,22 @@
  * be repeated, checked or scaled there. Writes files; it runs no Python.
  */
 import { basename } from 'node:path';
+import { say, setting } from '../base/sentence.ts';
 import type { PreferenceRow } from '../data/preference-dataset.ts';
 import { tokenizePairs } from '../data/tokenize-completions.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
-import { InputError } from '../io/errors.ts';
+import { InputError, quote } from '../io/errors.ts';
 import { exactJson } from '../io/exact-json.ts';
 import type { Files as ModelFiles } from '../io/files.ts';
 import { type LoraConfig, readAdapter, writeAdapter } from '../io/peft.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
+import { padTokenId } from '../model/classifier.ts';
 import { freshAdapter, type LinearShape } from '../model/lora.ts';
 import { describeModel, linearsOf } from '../model/weights.ts';
 import { folderFiles } from '../node/folder.ts';
-import type { DPOConfig } from '../train/config.ts';
+import type { DPOConfig, RewardConfig } from '../train/config.ts';
+import { skippedToken } from '../train/scored-token.ts';
+import { freshHeadValues } from '../train/scorer.ts';
 import { trlArguments } from '../train/settings/trl-arguments.ts';
 import type { Method } from './methods.ts';
 import { type RecordedModel, recordedModel } from './open.ts';
@@ -56,13 +60,11 @@ async function filesOf(
   { tokenIds, open, onNotice }: TrlOptions,
 ): Promise<Files> {
   const { model, revision, dtype = 'float32', data, evalData, evalSplit, rows, settings, lora } = record;
-  if (method.trlModule === undefined) {
+  const { trl } = method;
+  if (trl === undefined) {
     const wayOut = 'Hand over the adapter with --format peft, merged or gguf';
-    throw new InputError(
-      folder,
-      `a run of ${method.name} is not written for TRL: its rewards are functions here`,
-      wayOut,
-    );
+    const what = `a run of ${method.name} is not written for TRL: its rewards are functions in JavaScript, which Python cannot call`;
+    throw new InputError(folder, what, wayOut);
   }
   if (/\.gguf$/i.test(model)) {
     const wayOut = 'Train on the Hugging Face folder, or hand over the adapter with --format peft or gguf';
@@ -82,17 +84,18 @@ async function filesOf(
   const files: Files = {};
   const idsOf = tokenIds ? await tokenIdsOf(method, record, await open(record)) : undefined;
   for (const [name, part] of Object.entries(parts)) {
-    files[`${name}.jsonl`] = jsonl(part.map(asTrlHasIt));
+    files[`${name}.jsonl`] = jsonl(inTrlsColumns(part));
     if (idsOf) files[`${name}.ids.jsonl`] = jsonl(idsOf(part));
   }
+  if (method.trl?.model.hasHead) await requireSameToken(folder, record, await open(record));
   const settingsJson = { model, revision, data, evalData, args: argumentsOf(method, record) };
   return {
     ...files,
-    ...(lora ? await adapters(folder, record, lora, open) : {}),
+    ...(lora ? await adapters(folder, record, lora, { open, method }) : {}),
     'requirements.txt': utf8('trl==1.16.0\npeft>=0.18\n'),
     [SETTINGS]: utf8(`${JSON.stringify(settingsJson, null, 2)}\n`),
     [TRL_SCRIPT]: utf8(
-      trainingScript(method, { hasAdapter: lora !== null, hasIds: tokenIds, settings: SETTINGS }),
+      trainingScript(method.name, trl, { hasAdapter: lora !== null, hasIds: tokenIds, settings: SETTINGS }),
     ),
   };
 }
@@ -113,26 +116,59 @@ async function tokenIdsOf({ name }: Method, { settings }: RunRecord, model: Mode
 }
 
 /** The adapter as it was before the first step, as it was at the end, and those that lay below it. */
-async function adapters(run: string, record: RunRecord, lora: LoraConfig, open: TrlOptions['open']) {
+async function adapters(
+  run: string,
+  record: RunRecord,
+  lora: LoraConfig,
+  { open, method }: Pick<TrlOptions, 'open'> & { method: Method },
+) {
   const { initAdapter, settings } = record;
   const written = async (folder: string) => writeAdapter(await readAdapter(folderFiles(folder)));
   const start = initAdapter
     ? await written(initAdapter)
-    : await freshFiles(await open(record), lora, settings.seed);
+    : await freshFiles(await open(record), lora, {
+        seed: settings.seed,
+        hasHead: method.trl?.model.hasHead ?? false,
+      });
   const files = { ...below('start', start), ...below('trained', await written(run)) };
   for (const path of record.below ?? [])
     Object.assign(files, below(`below/${basename(path)}`, await written(path)));
   return files;
 }
 
-async function freshFiles(model: ModelFiles, lora: LoraConfig, seed: number): Promise<Files> {
+async function freshFiles(
+  model: ModelFiles,
+  lora: LoraConfig,
+  { seed, hasHead }: { seed: number; hasHead: boolean },
+): Promise<Files> {
   const { config, architecture } = await describeModel(model);
   const linears = linearsOf(architecture, config);
   const targets = resolveTargetModules(lora.targetModules, [...linears.keys()]);
   const shapes = new Map(targets.map((name) => [name, linears.get(name) as LinearShape]));
   const fresh = freshAdapter(lora, shapes, recordedModel(model).model, seed);
   const base = model.revision === undefined ? {} : { baseRevision: model.revision };
-  return writeAdapter({ ...fresh, ...base, fanInFanOut: architecture.transposed ?? false });
+  const head = hasHead ? { head: freshHeadValues(config.hiddenSize, seed) } : {};
+  return writeAdapter({ ...fresh, ...base, ...head, fanInFanOut: architecture.transposed ?? false });
+}
+
+/**
+ * TRL scores the last token that is not its pad token, or EOS where there is none. Throws {@link InputError} for a run that has
+ * scored another one, and for one whose head TRL would begin by chance.
+ */
+async function requireSameToken(folder: string, { settings, lora }: RunRecord, model: ModelFiles) {
+  if (!lora) {
+    const what =
+      'a reward model of which all weights were trained is not written for TRL: its head would begin as another';
+    throw new InputError(folder, what, 'Train an adapter, or hand over the model with --format merged');
+  }
+  const tokenizer = await Tokenizer.fromFiles(model);
+  const { eosTokenIds } = (await describeModel(model)).config;
+  const context = { tokenizer, eosTokenIds, modelPadId: await padTokenId(model) };
+  const ours = skippedToken((settings as RewardConfig).scoredToken, context);
+  const theirs = skippedToken('last_non_pad', context);
+  if (ours === theirs || ![ours, theirs].includes(tokenizer.eosId)) return;
+  const what = say`its reward model scores another token than TRL's would, which pads with ${quote(tokenizer.token(theirs ?? -1))}`;
+  throw new InputError(folder, what, say`Train with ${setting('scoredToken')} last_non_pad`);
 }
 
 /** What the script hands to TRL's configuration class. */
@@ -148,12 +184,26 @@ function argumentsOf({ name }: Method, { settings }: RunRecord): Record<string, 
   };
 }
 
+/** Rows as TRL reads them; a margin is in all of them or in none. */
+function inTrlsColumns(rows: readonly unknown[]): unknown[] {
+  const written = rows.map(asTrlHasIt) as Record<string, unknown>[];
+  const hasMargin = written.some(({ margin }) => margin !== undefined);
+  return hasMargin ? written.map((row) => ({ ...row, margin: row.margin ?? 0 })) : written;
+}
+
+/** Token ids of a reward model's pairs. */
+const isTokenIds = (ids: unknown) => Array.isArray(ids) && typeof ids[0] === 'number';
+
 /** A row under the names that TRL looks for: a text that nothing precedes is "text", or "messages". */
 function asTrlHasIt(row: unknown): unknown {
   const { where: _, chatTemplateKwargs, ...rest } = row as Record<string, unknown>;
   const columns =
     chatTemplateKwargs === undefined ? rest : { ...rest, chat_template_kwargs: chatTemplateKwargs };
   const { completion, ...others } = columns as Record<string, unknown>;
+  if (isTokenIds(rest.chosen)) {
+    const { chosen, rejected, prompt: _, ...more } = rest;
+    return { chosen_ids: chosen, rejected_ids: rejected, ...more };
+  }
   if (rest.prompt !== undefined || completion === undefined) return columns;
   return { [typeof completion === 'string' ? 'text' : 'messages']: completion, ...others };
 }

@@ -2,7 +2,7 @@
  * The text of the scripts that repeat a run with TRL: one in Python for a run, one in sh for a run in stages. What they read
  * lies beside them, written by `trl-export.ts`; nothing is run here.
  */
-import type { Method } from './methods.ts';
+import type { TrlTrainer } from './methods.ts';
 import { TRL_SCRIPT } from './run-folder.ts';
 
 export interface ScriptOptions {
@@ -31,10 +31,10 @@ const TOKEN_IDS = `
     trainer.eval_dataset = rows("eval.ids.jsonl")`;
 
 export function trainingScript(
-  { name, trlModule }: Method,
+  name: string,
+  { module, prefix, model: { loader, options } }: TrlTrainer,
   { hasAdapter, hasIds, settings }: ScriptOptions,
 ): string {
-  const family = name.toUpperCase();
   return `"""A run of \`webalign ${name}\` with TRL: the same model, rows and settings.
 
     pip install -r requirements.txt
@@ -50,8 +50,8 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-${hasAdapter ? 'from peft import PeftModel\n' : ''}from transformers import AutoModelForCausalLM, AutoTokenizer
-from ${trlModule} import ${family}Config, ${family}Trainer
+${hasAdapter ? 'from peft import PeftModel\n' : ''}from transformers import ${loader}, AutoTokenizer
+from ${module} import ${prefix}Config, ${prefix}Trainer
 
 HERE = Path(__file__).resolve().parent
 
@@ -72,14 +72,14 @@ def main():
     parser.add_argument("--cpu", action="store_true", help="do without a GPU")
     given = parser.parse_args()
 
-    model = AutoModelForCausalLM.from_pretrained(given.model, revision=given.revision, dtype=torch.float32)${hasAdapter ? ADAPTERS : ''}
+    model = ${loader}.from_pretrained(given.model, revision=given.revision, dtype=torch.float32${options})${hasAdapter ? ADAPTERS : ''}
     tokenizer = AutoTokenizer.from_pretrained(given.model, revision=given.revision)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     evaluation = rows("eval.jsonl")
-    trainer = ${family}Trainer(
+    trainer = ${prefix}Trainer(
         model=model,
-        args=${family}Config(output_dir=given.out, use_cpu=given.cpu, **settings["args"]),
+        args=${prefix}Config(output_dir=given.out, use_cpu=given.cpu, **settings["args"]),
         train_dataset=rows("train.jsonl"),
         eval_dataset=evaluation,
         processing_class=tokenizer,

@@ -69,9 +69,13 @@ const HEAD_DEVIATION = 0.02;
 
 /** A head (1, d) without bias, normally distributed, as transformers makes it. */
 function freshHead({ head: { cols } }: CausalLM, seed: number): ParameterSpec {
+  return { name: SCORE_HEAD, shape: [1, cols], values: freshHeadValues(cols, seed) };
+}
+
+/** Its numbers, one for each hidden number. */
+export function freshHeadValues(hidden: number, seed: number): Float32Array {
   const random = new Random(seed);
-  const values = Float32Array.from({ length: cols }, () => HEAD_DEVIATION * random.normal());
-  return { name: SCORE_HEAD, shape: [1, cols], values };
+  return Float32Array.from({ length: hidden }, () => HEAD_DEVIATION * random.normal());
 }
 
 function knownHead({ head: { cols }, name }: CausalLM, values: Float32Array): ParameterSpec {

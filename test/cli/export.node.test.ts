@@ -118,6 +118,37 @@ describe('cli: export', () => {
     expect(script).to.include('from trl import DPOConfig, DPOTrainer').and.include('"start"');
   });
 
+  it('trl: a reward model with the head that it began with, unless TRL would score another token', async () => {
+    const run = workshop.path('reward');
+    const data = await workshop.write('margins.jsonl', lines([{ ...pairs(1)[0], margin: 1 }, ...pairs(5)]));
+    const args = ['--model', model, '--data', data, '--out', run, '--eval-split', '0', '--max-steps', '1'];
+    const made = await workshop.run(['reward-model', ...args, '--scored-token', 'last_non_pad']);
+    expect(made.code, made.stderr).to.equal(0);
+    const exportTo = (to: string) =>
+      workshop.run(['export', '--format', 'trl', '--adapter', run, '--out', workshop.path(to)]);
+    const { code, stderr } = await exportTo('trl-reward');
+    expect(code, stderr).to.equal(0);
+    const out = workshop.path('trl-reward');
+    const text = async (name: string) => readFile(`${out}/${name}`, 'utf8');
+    expect(await text('train.py'))
+      .to.include('from trl import RewardConfig, RewardTrainer')
+      .and.include('AutoModelForSequenceClassification.from_pretrained')
+      .and.include('num_labels=1');
+    expect((await text('train.jsonl')).match(/"margin":[01]/g)).to.have.length(6);
+    const [start, trained] = await Promise.all(
+      ['start', 'trained'].map((name) => readAdapter(folderFiles(`${out}/${name}`))),
+    );
+    const [first, last] = [start?.head as Float32Array, trained?.head as Float32Array];
+    expect(Math.hypot(...first)).to.be.above(0);
+    expect(relativeL2(last, first)).to.be.above(0).and.below(0.1);
+
+    const record = await readFile(`${run}/run.json`, 'utf8');
+    await workshop.write('reward/run.json', record.replace('"last_non_pad"', '"last"'));
+    const refused = await exportTo('never');
+    expect(refused.code).to.equal(1);
+    expect(refused.error.message).to.include('another token').and.include('scoredToken last_non_pad');
+  });
+
   it('says what is wrong and the way out, and writes nothing', async () => {
     const other = await workshop.model('other', {}, tinyLlamaTied);
     const half = await workshop.model('half', { 'model.safetensors': undefined });

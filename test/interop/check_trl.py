@@ -74,14 +74,40 @@ def handed_over(run, *more):
     return out
 
 
-DATA = {"dpo": pairs, "kto": labelled, "sft": texts, "cpo": pairs}
-for method, data in DATA.items():
+TURNS = (
+    "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content + eos_token }}{% endgeneration %}"
+    "{% else %}{{ m.content }}{% endif %}{% endfor %}"
+)
 
-    @check(f"{method}: the same losses in TRL")
-    def _(method=method, data=data):
-        run = work / f"run-{method}"
+
+def conversations():
+    """Texts as turns, beside a model whose template marks the assistant's."""
+    rows = [json.loads(line) for line in pairs().read_text().splitlines()]
+    (fixture_model("tiny-llama") / "chat_template.jinja").write_text(TURNS)
+    turns = lambda row: [  # noqa: E731
+        {"role": role, "content": row[column]}
+        for role, column in zip(["user", "assistant"] * 2, ["prompt", "chosen", "prompt", "rejected"], strict=True)
+    ]
+    return write_lines(work / "conversations.jsonl", [{"messages": turns(row)} for row in rows])
+
+
+LD_LIST = ["--ld-alpha", 0.4, "--loss", "sigmoid,sft", "--loss-weights", "1,0.3", "--gradient-accumulation-steps", 2]
+RUNS = {
+    "dpo": (pairs, []),
+    "dpo --ld-alpha": (pairs, LD_LIST),
+    "kto": (labelled, []),
+    "sft": (texts, []),
+    "cpo": (pairs, []),
+    "reward-model": (pairs, ["--scored-token", "last_non_pad"]),
+    "sft --assistant-only-loss": (conversations, ["--assistant-only-loss"]),
+}
+for title, (data, more) in RUNS.items():
+
+    @check(f"{title}: the same losses in TRL")
+    def _(method=title.split()[0], title=title, data=data, more=more):
+        run = work / f"run-{title.replace(' ', '')}"
         args = ["--model", fixture_model("tiny-llama"), "--data", data(), "--out", run]
-        return compared(cli(method, *args, *SHORT), repeated(handed_over(run)))
+        return compared(cli(method, *args, *SHORT, *more), repeated(handed_over(run)))
 
 
 @check("dpo --init-adapter: the adapter goes on in TRL, with its first state as the reference")

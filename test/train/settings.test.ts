@@ -292,6 +292,11 @@ describe('for TRL', () => {
       save_strategy: 'no',
       train_sampling_strategy: 'sequential',
     });
+    expect(trlArguments({ assistantOnlyLoss: true })).to.deep.equal({ assistant_only_loss: true });
+    expect(() => trlArguments({ lossType: ['sigmoid', 'sft'], useWeighting: true })).to.throw(
+      InputError,
+      'sft is in the list',
+    );
     expect(trlArguments({ evalSteps: 2, saveSteps: 3 })).to.deep.equal({
       eval_strategy: 'steps',
       eval_steps: 2,
