@@ -59,7 +59,7 @@ describe('cli: what a run leaves', function () {
     it(`${method}: one page with its figures`, async () => {
       const { code, stderr } = await run(method, method, { ...more, '--log-csv': '' });
       expect(code, stderr).to.equal(0);
-      expect(stderr).to.match(/report\.html: \d texts before and after; \d/);
+      expect(stderr).to.match(/report\.html: \d texts and \d held-out completions before and after; \d/);
       const page = await readFile(workshop.path(`${method}/report.html`), 'utf8');
       for (const title of titles) expect(page, title).to.include(title);
       expect(page.match(/<script/g)).to.have.length(1);

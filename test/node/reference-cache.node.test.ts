@@ -41,8 +41,11 @@ describe('node/reference-cache', () => {
     const { size } = await stat(join(references, name));
     const cache = cacheOf(gpu(), 2.5 * size);
     await cache.put('second', VALUES);
-    for (const each of await readdir(references)) await utimes(join(references, each), 1, 1);
-    await cache.get('first'); // used just now
+    for (const each of await readdir(references)) {
+      const used = each === name ? 1 : 2;
+      await utimes(join(references, each), used, used);
+    }
+    await cache.get('first'); // used just now, though it is the older one
     await cache.put('third', VALUES);
     expect(await cache.get('second')).to.equal(undefined);
     expect(await cache.get('first')).to.deep.equal(VALUES);

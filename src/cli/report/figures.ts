@@ -48,7 +48,7 @@ interface Look {
 /** Metrics that have a chart of their own, in their order, and what a person should see in them. */
 // biome-ignore format: a row for each curve
 const LOOKS: Readonly<Record<string, Look>> = {
-  loss: { title: 'Loss', meaning: (first) => first !== undefined && Math.abs(first - Math.LN2) < 0.01 ? 'falls from ln 2, a coin toss' : 'what training lowers', digits: 3, range: [0, 0.75] },
+  loss: { title: 'Loss', meaning: (first) => first !== undefined && Math.abs(first - Math.LN2) < 0.01 ? 'falls from ln 2, a coin toss' : 'what training lowers', digits: 3, range: [0, 0] },
   reward: { title: 'Reward', meaning: 'mean of the completions that the policy wrote', digits: 2, range: [0, 0] },
   objective: { title: 'Objective', meaning: 'reward less β · KL', digits: 2, range: [0, 0] },
   'kl/sequence': { title: 'KL', meaning: 'to the reference, nats a completion', digits: 2, range: [0, 0.5] },

@@ -5,6 +5,7 @@
 import type { CompletionScore } from '../../train/role-scores.ts';
 import type { Comparison, Measured } from './before-after.ts';
 import { type ChartData, histogram } from './figures.ts';
+import { fixed } from './parts.ts';
 
 export interface Bars {
   title: string;
@@ -63,7 +64,7 @@ export const JUDGED = {
       return shownAs('Scores of held-out completions', {
         about:
           'The reward model has learned where the chosen stand to the right of the rejected. The chosen scored ' +
-          `${is.toFixed(2).replace('-', '−')} above the rejected on average, and ${was.toFixed(2).replace('-', '−')} before training.`,
+          `${fixed(is, 2)} above the rejected on average, and ${fixed(was, 2)} before training.`,
         chart: histogram({
           title: 'Score',
           meaning: 'completions by their score after training',

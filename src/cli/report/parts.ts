@@ -133,7 +133,9 @@ export function whole(value: number): string {
 }
 
 export function fixed(value: number, digits: number): string {
-  return value.toFixed(digits).replace('-', '−');
+  const text = value.toFixed(digits);
+  // What is rounded to 0 has no sign.
+  return Number(text) === 0 ? text.replace('-', '') : text.replace('-', '−');
 }
 
 export function signedPlain(value: number): string {

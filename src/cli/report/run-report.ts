@@ -89,8 +89,10 @@ export class RunReport {
     });
     const page = reportPage(data, await chartLibrary());
     await writeFiles(out, { [REPORT]: new TextEncoder().encode(page) });
-    const texts = comparison?.prompts.length ?? 0;
-    const what = problem ? `without before and after: ${problem}` : `${texts} texts before and after`;
+    const [texts, rows] = [comparison?.prompts.length ?? 0, comparison?.after.scores.length ?? 0];
+    const what = problem
+      ? `without before and after: ${problem}`
+      : `${texts} texts and ${rows} held-out completions before and after`;
     terminal.info(`${REPORT}: ${what}; ${seconds.toFixed(1)} s`);
   }
 }
