@@ -39,14 +39,18 @@ export function parseCsv(text: string, file: string, delimiters: readonly string
   if (!head) throw new InputError(file, 'holds no rows', 'Name the columns in its first line');
   const names = head.cells;
   const chosen = chooseColumns(names, form, file);
-  const twice = chosen.find((name, i) => chosen.indexOf(name) < i);
+  const places = new Map<string, number>();
+  for (const [at, name] of names.entries()) if (!places.has(name)) places.set(name, at);
+  // Chosen are names of columns, as often as a column has them.
+  const known = new Set<string>();
+  const twice = chosen.find((name) => known.size === known.add(name).size);
   if (twice !== undefined) {
     const what = `names the column ${quote(twice)} twice`;
     throw new InputError(`${file}, line ${head.number}`, what, 'Rename one');
   }
   if (lines.length === 0)
     throw new InputError(file, 'holds no rows', 'Put rows below the names of the columns');
-  const columns = chosen.map((name) => ({ name, at: names.indexOf(name) }));
+  const columns = chosen.map((name) => ({ name, at: places.get(name) as number }));
   const rows = lines.map(({ cells, number }): DataRow => {
     const where = `${file}, line ${number}`;
     if (cells.length !== names.length) {

@@ -149,4 +149,12 @@ describe('data/csv', () => {
       ['constructor', 'b'],
     ]);
   });
+
+  it('reads very many columns in a time that grows with their number', () => {
+    const names = Array.from({ length: 50_000 }, (_, i) => `c${i}`);
+    const form = { columns: 'all', needed: [['c0']], wayOut: '' } as const;
+    const [row] = parseCsv(`${names}\n${'x,'.repeat(49_999)}y\n`, 'x.csv', [','], form).rows;
+    expect(Object.keys(row.value)).to.have.length(50_000);
+    expect(row.value.c49999).to.equal('y');
+  });
 });

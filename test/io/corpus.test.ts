@@ -9,6 +9,7 @@ import config from '../fuzz/corpus/config.json' with { type: 'json' };
 import ggufParts from '../fuzz/corpus/gguf-parts.json' with { type: 'json' };
 import hub from '../fuzz/corpus/hub.json' with { type: 'json' };
 import json from '../fuzz/corpus/json.json' with { type: 'json' };
+import parquet from '../fuzz/corpus/parquet.json' with { type: 'json' };
 import rows from '../fuzz/corpus/rows.json' with { type: 'json' };
 import runState from '../fuzz/corpus/run-state.json' with { type: 'json' };
 import safetensors from '../fuzz/corpus/safetensors.json' with { type: 'json' };
@@ -32,6 +33,7 @@ const CORPUS: Readonly<Record<string, readonly Row[]>> = {
   'gguf-parts': ggufParts,
   hub,
   json,
+  parquet,
   rows,
   'run-state': runState,
   safetensors,
