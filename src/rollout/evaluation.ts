@@ -2,15 +2,18 @@
  * How an on-policy run is judged: completions on prompts held out, sampled from the whole policy at temperature 1, what they
  * earn, how far the policy has moved, and how far it is from the best policy at this β (the certificate).
  */
+
 import type { Tokenizer } from '../data/tokenizer.ts';
+import { type Rehearsal, rehearse } from '../gpu/rehearsal.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
+import { planGeneration } from '../model/generation-plan.ts';
 import { type Estimate, estimateGap, estimateOptimum } from '../theory/estimators.ts';
 import type { Evaluation } from '../train/evaluation.ts';
 import type { Metrics, TrainEvent } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
-import { earnings, rateSamples, rolloutMetrics } from './earnings.ts';
+import { earnings, rateSamples, rehearseEarnings, rolloutMetrics } from './earnings.ts';
 import type { WeighedReward } from './rewards.ts';
-import { type Prompt, type Samples, sampleCompletions } from './sampling.ts';
+import { drawn, type Prompt, type Samples, type SamplingSettings, sampleCompletions } from './sampling.ts';
 
 export interface RewardEvaluationSettings {
   beta: number;
@@ -56,12 +59,28 @@ export class RewardEvaluation implements Evaluation {
     private readonly settings: RewardEvaluationSettings,
   ) {
     this.length = prompts.length;
-    this.identity = { prompts: prompts.map(({ ids, row }) => [ids, row.columns]), settings };
+    this.identity = prompts.map(({ ids, row }) => [ids, row.columns]);
   }
 
   /** Nothing is scored beside what is sampled, which the source's plan covers. */
   largest(): [] {
     return [];
+  }
+
+  /** Writing on the prompts that are held out, and what is scored of it. */
+  rehearse(context: StepContext): readonly Rehearsal[] {
+    const { model, prompts, rewards } = this;
+    const { numGenerationsEval, maxCompletionLength, beta } = this.settings;
+    if (prompts.length === 0) return [];
+    const lengths = prompts.map(({ ids }) => ids.length);
+    const completions = new Array(numGenerationsEval).fill(new Array(maxCompletionLength).fill(0));
+    const examples = prompts.map(({ ids }) => ({ prompt: ids, completions }));
+    return [
+      planGeneration(model, lengths, drawn(this.drawing(EVALUATION_SEED))),
+      rehearse(model.gpu, (counting) =>
+        rehearseEarnings(counting, context, examples, rewards, { beta, temperature: 1 }),
+      ),
+    ];
   }
 
   // biome-ignore lint/correctness/useYield: it has no events of its own
@@ -85,11 +104,15 @@ export class RewardEvaluation implements Evaluation {
     return { ...metrics, ...certificate(returns, reference, beta) };
   }
 
+  private drawing(seedOffset: number): SamplingSettings {
+    const { numGenerationsEval: numGenerations, maxCompletionLength, seed } = this.settings;
+    return { numGenerations, maxCompletionLength, temperature: 1, seed: seedOffset + seed };
+  }
+
   /** The completions of all prompts by the model as it stands; undefined where the signal ended it. */
   private async sample(seedOffset: number, signal: AbortSignal | undefined): Promise<Samples | undefined> {
-    const { numGenerationsEval: numGenerations, maxCompletionLength, seed } = this.settings;
-    const settings = { numGenerations, maxCompletionLength, temperature: 1, seed: seedOffset + seed };
-    const writing = sampleCompletions(this.model, this.tokenizer, this.prompts, settings, signal);
+    const { model, tokenizer, prompts } = this;
+    const writing = sampleCompletions(model, tokenizer, prompts, this.drawing(seedOffset), signal);
     for (;;) {
       const { done, value } = await writing.next();
       if (done) return value;
