@@ -6,13 +6,19 @@ import { resolve } from 'node:path';
 import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import { writeFiles } from '../../node/folder.ts';
-import { TRAINING } from '../../train/settings/training.ts';
 import { TRL_NAMES } from '../../train/settings/trl-names.ts';
 import { type Command, command } from '../command.ts';
 import { UsageError } from '../failures.ts';
-import { checkMethod, METHODS, type Method, methodOptions, shownDefaults } from '../methods.ts';
+import {
+  checkMethod,
+  METHODS,
+  type Method,
+  RUN_DEFAULTS,
+  requiredOptions,
+  runOptions,
+  shownDefaults,
+} from '../methods.ts';
 import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
-import { LORA_OPTIONS, MODEL_OPTIONS } from '../options.ts';
 import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
 import { writeRunRecord } from '../run-record.ts';
 import { runTraining } from '../training.ts';
@@ -29,26 +35,12 @@ function trainCommand(method: Method): Command {
     description,
     example,
     options: [
-      ...([
-        ...MODEL_OPTIONS,
-        'dtype',
-        'data',
-        'evalData',
-        'evalSplit',
-        'initAdapter',
-        'out',
-        'full',
-        'resume',
-        'overwrite',
-        'profile',
-      ] as const),
-      ...methodOptions(method),
-      ...(method.extra?.options ?? []),
+      ...runOptions(method),
+      ...(['out', 'resume', 'overwrite', 'profile'] as const),
       ...(method.others ?? []),
-      ...LORA_OPTIONS,
     ],
-    required: ['model', 'data', 'out', ...(method.extra?.options ?? [])],
-    defaults: { dtype: 'auto', evalSplit: 0.1, saveSteps: 50, seed: TRAINING.seed.default },
+    required: [...requiredOptions(method), 'out'],
+    defaults: RUN_DEFAULTS,
     reasons: TRL_NAMES,
     shown: shownDefaults(method),
     async run({ settings, terminal, signal }) {
@@ -80,7 +72,7 @@ function trainCommand(method: Method): Command {
           terminal,
           signal,
         );
-        const { adapter, config } = result.trainer;
+        const { adapter, config, changes } = result.trainer;
         const { data, evalData, evalSplit } = settings;
         const record = writeRunRecord({
           method: name,
@@ -90,6 +82,7 @@ function trainCommand(method: Method): Command {
           evalData: evalData === undefined ? null : resolve(evalData),
           evalSplit,
           settings: config,
+          ...(changes.length > 0 ? { changes } : {}),
           lora: adapter?.config ?? null,
           variants: result.plan.variants,
           ...(settings.reward ? { rewards: settings.reward } : {}),
