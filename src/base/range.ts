@@ -15,6 +15,18 @@ export interface Range {
   readonly reason?: string;
 }
 
+/** The largest number of float32, and the least above 0 that it holds in full. */
+export const FLOAT32_MOST = (2 - 2 ** -23) * 2 ** 127;
+const FLOAT32_LEAST = 2 ** -126;
+/** Whole numbers reach kernels in 32 bits, with a sign. */
+export const WHOLE_MOST = 2 ** 31 - 1;
+
+/** Whether float32, in which everything is computed, has the number: neither infinite there nor 0 without being it. */
+export function inFloat32(value: number): boolean {
+  const size = Math.abs(value);
+  return size === 0 || (size >= FLOAT32_LEAST && size <= FLOAT32_MOST);
+}
+
 export function inRange(value: number, { from, above, upTo, below }: Range): boolean {
   return (
     Number.isFinite(value) &&

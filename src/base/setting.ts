@@ -3,7 +3,7 @@
  * types of configurations, defaults, validation, flags and their help, the export to TRL, the table in the documentation. A
  * declaration that lacks a part does not compile. Knows no setting itself.
  */
-import { inRange, type Range, rangeText } from './range.ts';
+import { inFloat32, inRange, type Range, rangeText, WHOLE_MOST } from './range.ts';
 
 /** How values of a kind are written on a command line and in a file; front ends have a row for each. */
 export type KindName = 'number' | 'whole' | 'boolean' | 'choice' | 'names' | 'numbers' | 'losses';
@@ -52,6 +52,8 @@ export interface Parts<
   /** One line in lower case, without a full stop. */
   readonly help: string;
   readonly trl: Trl;
+  /** Whether a run may go on from its checkpoint with another value. */
+  readonly mayChange?: boolean;
   /** Further names that are understood. */
   readonly aliases?: readonly Alias[];
   /** The flag without its dashes, if that is not the name with hyphens. */
@@ -147,7 +149,7 @@ export function number<
   const Flag extends string = never,
 >(parts: NumberParts<Default, Trl, Alias, Flag>) {
   const { range } = parts;
-  const fits = (value: unknown) => typeof value === 'number' && inRange(value, range);
+  const fits = (value: unknown) => typeof value === 'number' && inRange(value, range) && inFloat32(value);
   const wayOut = `Give a number${within(range)}`;
   const rule: Rule = { kind: 'number', type: 'number', range, fits, wayOut };
   return declared(rule, widened<number, Default, Trl, Alias, Flag>(parts));
@@ -160,9 +162,18 @@ export function whole<
   const Flag extends string = never,
 >(parts: NumberParts<number, Trl, Alias, Flag>) {
   const { range } = parts;
-  const fits = (value: unknown) => Number.isSafeInteger(value) && inRange(value as number, range);
+  const { upTo = WHOLE_MOST } = range;
+  const fits = (value: unknown) =>
+    Number.isSafeInteger(value) && inRange(value as number, { ...range, upTo });
   const wayOut = `Give a whole number${within(range)}`;
   return declared({ kind: 'whole', type: 'whole number', range, fits, wayOut }, parts);
+}
+
+/** What a number that is within its range is beyond all the same, behind {@link Setting.wayOut}. */
+export function beyond({ kind, range }: Setting, value: unknown): string {
+  if (typeof value !== 'number' || !range || !inRange(value, range)) return '';
+  if (kind === 'whole') return Number.isInteger(value) ? `, at most ${WHOLE_MOST}` : '';
+  return ', of a size from 1.2e-38 to 3.4e38, which float32 has';
 }
 
 function within(range: Range): string {
@@ -211,7 +222,8 @@ export function numbers<
   const Alias extends string = never,
   const Flag extends string = never,
 >(parts: Parts<readonly number[] | null, Trl, Alias, Flag>) {
-  const fits = (value: unknown) => Array.isArray(value) && value.every(Number.isFinite);
+  const fits = (value: unknown) =>
+    Array.isArray(value) && value.every((each) => Number.isFinite(each) && inFloat32(each));
   return declared({ kind: 'numbers', type: 'numbers', fits, wayOut: 'Give a list of numbers' }, parts);
 }
 

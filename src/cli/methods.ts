@@ -31,10 +31,11 @@ import { KTOTrainer } from '../train/kto-trainer.ts';
 import { ORPOTrainer } from '../train/orpo-trainer.ts';
 import { RewardTrainer } from '../train/reward-trainer.ts';
 import { defaultsOf, TRAINERS, type TrainerSettings } from '../train/settings/trainers.ts';
+import { TRAINING } from '../train/settings/training.ts';
 import { SFTTrainer } from '../train/sft-trainer.ts';
 import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';
-import { LORA_OPTIONS, type OptionName, pick, type Settings } from './options.ts';
+import { LORA_OPTIONS, MODEL_OPTIONS, type OptionName, pick, type Settings } from './options.ts';
 import type { JudgedBy } from './report/judged.ts';
 import { loadRewards, type RewardContext } from './rewards.ts';
 
@@ -84,6 +85,26 @@ const REWARD_MODEL = {
 export function methodOptions({ settings: { settings, options } }: Pick<Method, 'settings'>): OptionName[] {
   return Object.keys({ ...settings, ...options }) as OptionName[];
 }
+
+/** The options that decide what a run of the method is, for its command and its plan. */
+export function runOptions(method: Method): OptionName[] {
+  const data = ['dtype', 'data', 'evalData', 'evalSplit', 'initAdapter', 'full'] as const;
+  const extra = method.extra?.options ?? [];
+  return [...MODEL_OPTIONS, ...data, ...methodOptions(method), ...extra, ...LORA_OPTIONS];
+}
+
+/** Those of them that must be given. */
+export function requiredOptions({ extra }: Method): ('model' | 'data' | OptionName)[] {
+  return ['model', 'data', ...(extra?.options ?? [])];
+}
+
+/** What they are where they are not given and the settings' own defaults do not hold. */
+export const RUN_DEFAULTS = {
+  dtype: 'auto',
+  evalSplit: 0.1,
+  saveSteps: 50,
+  seed: TRAINING.seed.default,
+} as const satisfies Settings;
 
 /** Throws an `InputError` for settings that its trainer would refuse, before anything slow is done. */
 export function checkMethod(method: Method, settings: Settings): void {

@@ -55,6 +55,7 @@ const COMMAND_OPTIONS = {
   adapter: row('--adapter', 'texts', 'files', 'folder of a PEFT adapter to put on the model; several, given in turn, add up'),
   initAdapter: row('--init-adapter', 'path', 'files', 'folder of a PEFT adapter to go on training, in place of a fresh one'),
   q: row('--q', 'number', 'files', 'how much of the last adapter counts, from 0 to 1'),
+  method: row('--method', 'text', 'files', 'the command that is planned: dpo, sft, rloo and so on'),
   stages: row('--stages', 'path', 'files', 'JSON file of the stages to train'),
   data: { ...row('--data', 'path', 'files', 'what to learn from: JSON Lines, CSV or Parquet with prompt, chosen, rejected, or what the command says'), again: ONE_FILE },
   evalData: { ...row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'), again: 'put the rows of both files into one' },

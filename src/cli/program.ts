@@ -15,7 +15,7 @@ import { frontier } from './commands/frontier.ts';
 import { generateCommand } from './commands/generate.ts';
 import { logprobs } from './commands/logprobs.ts';
 import { loss } from './commands/loss.ts';
-import { plan } from './commands/plan.ts';
+import { planCommand } from './commands/plan.ts';
 import { preferences } from './commands/preferences.ts';
 import { reward } from './commands/reward.ts';
 import { rlhf } from './commands/rlhf.ts';
@@ -29,7 +29,8 @@ import { GROUPS, OPTIONS, type OptionName, type Settings } from './options.ts';
 import { mergeSettings } from './settings.ts';
 import { type Streams, Terminal } from './terminal.ts';
 
-const COMMANDS: readonly Command[] = [
+/** Every command; one whose options depend on what it is given is made of the arguments. */
+const COMMANDS: readonly (Command | ((args: readonly string[]) => Command))[] = [
   align,
   ...trainCommands,
   sacpo,
@@ -39,7 +40,7 @@ const COMMANDS: readonly Command[] = [
   reward,
   score,
   exportCommand,
-  plan,
+  planCommand,
   loss,
   doctor,
   preferences,
@@ -77,7 +78,7 @@ export async function runProgram(
     if (failed) code = EXIT.failed;
   };
   try {
-    await build(run, terminal, version).parseAsync([...args], { from: 'user' });
+    await build(run, terminal, { version, args }).parseAsync([...args], { from: 'user' });
   } catch (error) {
     code = report(error, word, terminal, args.includes('--debug'));
   }
@@ -103,14 +104,15 @@ function report(error: unknown, word: Wording, terminal: Terminal, debug: boolea
 function build(
   run: (command: Command, flags: Settings) => Promise<void>,
   terminal: Terminal,
-  version: string,
+  { version, args }: { version: string; args: readonly string[] },
 ): Commander {
   const program = new Commander('webalign')
     .description('Align small language models on the GPU, through WebGPU.')
     .version(version, '--version')
     .helpCommand(false)
     .showHelpAfterError('Add --help for what there is.');
-  for (const command of COMMANDS) {
+  for (const listed of COMMANDS) {
+    const command = typeof listed === 'function' ? listed(args) : listed;
     const sub = program
       .command(command.name)
       .aliases(command.aliases ?? [])

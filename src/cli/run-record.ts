@@ -9,6 +9,7 @@ import { isObject, type JsonObject, parseJsonObject } from '../io/json.ts';
 import type { LoraConfig } from '../io/peft.ts';
 import { folderFiles } from '../node/folder.ts';
 import type { TrainingConfig } from '../train/config.ts';
+import type { SettingChange } from '../train/resume.ts';
 import { METHODS, type Method } from './methods.ts';
 import type { RecordedModel } from './open.ts';
 import { RUN_RECORD } from './run-folder.ts';
@@ -28,6 +29,8 @@ export interface RunRecord extends RecordedModel {
   lora: LoraConfig | null;
   /** Kernel variants that ran, by class of shapes: with others the same run may be rounded otherwise. */
   variants?: Readonly<Record<string, string>>;
+  /** Settings that were changed on the way, by the optimizer step after which; `settings` are the last ones. */
+  changes?: readonly SettingChange[];
   /** The adapter that was trained on, where it was not a fresh one. */
   initAdapter?: string | null;
   /** What completions were rated by, as it was named. */

@@ -12,7 +12,7 @@ import { KINDS } from './kinds.ts';
 import { OPTIONS, type OptionName, type Settings } from './options.ts';
 
 /** Options that make no sense in a file. */
-const FLAGS_ONLY: readonly OptionName[] = ['config', 'json', 'debug'];
+const FLAGS_ONLY: readonly OptionName[] = ['config', 'json', 'debug', 'method'];
 
 /** What a command takes. */
 export interface Accepted {

@@ -5,20 +5,24 @@ import { formatBytes } from '../gpu/errors.ts';
 import type { TuningReport } from '../gpu/tuner.ts';
 import type { Metrics, StepEvent, TrainEvent } from '../train/events.ts';
 import { comparedAccuracy } from '../train/metrics.ts';
+import { changeText } from '../train/resume.ts';
+import { flagOf } from './flags.ts';
 import type { Method } from './methods.ts';
 import type { Terminal } from './terminal.ts';
 
 type Teller<Event> = (event: Event, method: Method, to: Terminal) => void;
 
 const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { type: Type }>> } = {
-  start: ({ plan, resumedFrom }, { rows }, to) => {
+  start: ({ plan, resumedFrom, changed = [] }, { rows }, to) => {
     const { examples, evalExamples, totalSteps, trainableParameters, plannedBytes, tuning } = plan;
     for (const line of tuning ? tuningLines(tuning) : []) to.info(line);
     to.info(
       `${counted(examples, rows.replace(/s$/, ''))}, ${evalExamples} held out; ${counted(totalSteps, 'step')}; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
         `at most ${formatBytes(plannedBytes)} of GPU memory`,
     );
-    if (resumedFrom !== undefined) to.info(`Going on after step ${resumedFrom}`);
+    if (resumedFrom === undefined) return;
+    const changes = changed.map((change) => changeText(change).toString(flagOf));
+    to.info(`Going on after step ${resumedFrom}${changes.length > 0 ? `, with ${changes.join(', ')}` : ''}`);
   },
   reference: ({ done, total, cached }, { rows }, to) => {
     if (!cached) to.progress('Reference', done, total, rows);

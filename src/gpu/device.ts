@@ -104,8 +104,7 @@ export class Gpu {
         this.recorder.flush();
         this.recorder.forgetBindGroups();
       },
-      memoryCap,
-      device.limits.maxBufferSize,
+      { cap: memoryCap, isCapAdvisory: this.counting, largest: device.limits.maxBufferSize },
     );
     this.waits = original?.waits ?? new Waits();
     // A counting device listens to nothing: its listeners would live as long as the device.
@@ -169,10 +168,10 @@ export class Gpu {
   /**
    * A device that only counts: the same code runs on it, its kernels' calls are checked and its buffers are numbers. Its
    * memory report says afterwards what the real run will need, and {@link wantedPipelines} which kernels to compile. What
-   * is read from it is zero.
+   * is read from it is zero. It knows the memory cap, which batches of generation depend on, and counts beyond it.
    */
   countingCopy(): Gpu {
-    return new Gpu(this.device, this.adapter, { original: this });
+    return new Gpu(this.device, this.adapter, { original: this, memoryCap: this.pool.cap });
   }
 
   /** On a counting device: the pipelines of all kernels called so far. */

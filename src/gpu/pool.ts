@@ -1,7 +1,7 @@
 /**
  * Buffers that are used again and again: a released buffer waits for the next request that it fits, so that a training step
- * allocates nothing after its first run and gets the same buffers in the same order. Counts live and
- * peak bytes and keeps to the user's cap. It never waits for a garbage collector.
+ * allocates nothing after its first run and gets the same buffers in the same order. Counts live and peak bytes, keeps to
+ * the user's cap, and holds no more waiting buffers than a run was planned with. It never waits for a garbage collector.
  */
 import { MemoryCapError } from './errors.ts';
 
@@ -30,6 +30,20 @@ export interface MemoryReport {
  * them 120, and 117 whatever their size.
  */
 const MOST_SPARE = 2;
+/**
+ * The same where the budget is used up. With less, micro-batches of two pairs destroy and create buffers three times as often;
+ * with ones of any size, small requests take what large ones need, and a run holds a third more than its budget.
+ */
+const MOST_SPARE_BEYOND_BUDGET = 8;
+
+export interface PoolLimits {
+  /** Most bytes to hold; none by default. */
+  cap?: number | undefined;
+  /** Whether the cap is only known here, and nothing is refused: on a device that counts what would be needed. */
+  isCapAdvisory?: boolean;
+  /** Bytes of the largest buffer that the device can make. */
+  largest?: number;
+}
 
 export class BufferPool {
   /** Waiting buffers by size class, the oldest last: a step that asks in the same order gets the same buffers. */
@@ -40,15 +54,21 @@ export class BufferPool {
   private peak = 0;
   private reserved = 0;
   private created = 0;
+  /** Most bytes to hold; Infinity for none. */
+  readonly cap: number;
+  /**
+   * Bytes that a run was planned with. Beyond them larger waiting buffers are used, and others destroyed, before one is
+   * created. Unlike the cap it refuses nothing.
+   */
+  budget = Number.POSITIVE_INFINITY;
 
   constructor(
     private readonly create: (size: number, label: string) => GPUBuffer,
     private readonly beforeDestroy: () => void,
-    /** Most bytes to hold; Infinity for none. */
-    readonly cap: number = Number.POSITIVE_INFINITY,
-    /** Bytes of the largest buffer that the device can make. */
-    private readonly largest: number = Number.POSITIVE_INFINITY,
-  ) {}
+    private readonly limits: PoolLimits = {},
+  ) {
+    this.cap = limits.cap ?? Number.POSITIVE_INFINITY;
+  }
 
   /**
    * A view of at least `size` bytes, contents undefined, in a buffer up to `spare` times as large. What is held for long
@@ -57,9 +77,12 @@ export class BufferPool {
   allocate(size: number, label: string, spare = MOST_SPARE): BufferView {
     const bytes = this.bytesFor(size);
     let buffer = this.waiting(bytes, spare * bytes);
+    if (!buffer && this.reserved + bytes > this.budget)
+      buffer = this.waiting(bytes, MOST_SPARE_BEYOND_BUDGET * bytes);
     if (!buffer) {
-      if (this.reserved + bytes > this.cap) this.trim();
-      if (this.reserved + bytes > this.cap) throw new MemoryCapError(this.reserved + bytes, this.cap, label);
+      this.makeRoom(bytes);
+      const needed = this.reserved + bytes;
+      if (needed > this.enforcedCap) throw new MemoryCapError(needed, this.cap, label);
       buffer = this.create(bytes, label);
       this.ages.set(buffer, this.created++);
       this.held.add(buffer);
@@ -72,7 +95,7 @@ export class BufferPool {
 
   /** Bytes of a buffer that is made for a view of `size` bytes. */
   bytesFor(size: number): number {
-    return sizeClass(size, this.largest);
+    return sizeClass(size, this.limits.largest ?? Number.POSITIVE_INFINITY);
   }
 
   /** Gives a view back. Commands already recorded may still use it: the queue runs in order. */
@@ -87,16 +110,19 @@ export class BufferPool {
     this.free.set(bytes, waiting);
   }
 
+  /**
+   * Makes buffers that wait for what will ask for them. Those of the largest step, made first, also serve smaller ones: a run
+   * that grows into them keeps what it made on the way, and held a third more.
+   */
+  reserve(buffers: readonly { label: string; size: number }[]): void {
+    const views = buffers.map(({ label, size }) => this.allocate(size, label, 1));
+    for (const view of views) this.release(view);
+  }
+
   /** Destroys the waiting buffers. */
   trim(): void {
     this.beforeDestroy();
-    for (const [bytes, buffers] of this.free) {
-      for (const buffer of buffers) {
-        buffer.destroy();
-        this.held.delete(buffer);
-      }
-      this.reserved -= bytes * buffers.length;
-    }
+    for (const [bytes, buffers] of this.free) for (const buffer of buffers) this.destroy(buffer, bytes);
     this.free.clear();
   }
 
@@ -104,7 +130,7 @@ export class BufferPool {
     return { live: this.live, peak: this.peak, reserved: this.reserved, created: this.created };
   }
 
-  /** The buffers held now, waiting ones included; each has the label of what it was made for. */
+  /** The buffers that are held, waiting ones included; each has the label of what it was made for. */
   buffers(): Iterable<GPUBuffer> {
     return this.held;
   }
@@ -112,6 +138,32 @@ export class BufferPool {
   /** Starts a new peak from what is held now. */
   resetPeak(): void {
     this.peak = this.reserved;
+  }
+
+  /**
+   * Destroys waiting buffers until `bytes` more are within budget and cap: the largest ones first of those too small for the
+   * request, so that few are destroyed and large ones are kept; then the larger ones.
+   */
+  private makeRoom(bytes: number): void {
+    const most = Math.min(this.budget, this.enforcedCap) - bytes;
+    if (this.reserved <= most) return;
+    const waiting = [...this.free].filter(([, buffers]) => buffers.length > 0);
+    if (waiting.length === 0) return;
+    this.beforeDestroy();
+    const rank = ([size]: [number, unknown]) => (size <= bytes ? bytes - size : size);
+    for (const [size, buffers] of waiting.sort((a, b) => rank(a) - rank(b))) {
+      while (this.reserved > most && buffers.length > 0) this.destroy(buffers.shift() as GPUBuffer, size);
+    }
+  }
+
+  private get enforcedCap(): number {
+    return this.limits.isCapAdvisory ? Number.POSITIVE_INFINITY : this.cap;
+  }
+
+  private destroy(buffer: GPUBuffer, bytes: number): void {
+    buffer.destroy();
+    this.held.delete(buffer);
+    this.reserved -= bytes;
   }
 
   /** The smallest waiting buffer of a size class, or of a larger one up to `most`. */
@@ -129,12 +181,12 @@ export class BufferPool {
 }
 
 /**
- * Rounds up to 256 bytes, and above 4 KiB to a quarter of the size's power of two: coarse enough that batches of
- * different lengths share their buffers, at the price of a tenth of the bytes on average. What would be too large for the
+ * Rounds up to 256 bytes, and above 4 KiB to a sixteenth of the size's power of two: coarse enough that batches of
+ * about the same length share their buffers, at the price of three hundredths of the bytes on average. What would be too large for the
  * device then is rounded up to 256 bytes alone.
  */
 function sizeClass(size: number, largest: number): number {
-  const step = size <= 4096 ? 256 : 2 ** Math.floor(Math.log2(size)) / 4;
+  const step = size <= 4096 ? 256 : 2 ** Math.floor(Math.log2(size)) / 16;
   const wide = Math.max(256, Math.ceil(size / step) * step);
   return wide <= largest ? wide : Math.ceil(size / 256) * 256;
 }

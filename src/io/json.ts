@@ -2,7 +2,9 @@
  * JSON with errors that name the file, the line and the column. The platform's parser does the work; only where it
  * fails, or where duplicate names matter, our own scanner walks the text. It never recurses, so depth is no attack.
  */
+
 import { own } from '../base/lookup.ts';
+import { inFloat32 } from '../base/range.ts';
 import { InputError, quote } from './errors.ts';
 
 /** What JSON can say. */
@@ -173,8 +175,8 @@ export class Fields {
   /** A finite number greater than zero. */
   positive(name: string, fallback?: number): number {
     const value = this.get(name) ?? fallback;
-    if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value;
-    throw this.wrong(name, 'a number greater than 0');
+    if (typeof value === 'number' && value > 0 && inFloat32(value)) return value;
+    throw this.wrong(name, 'a number greater than 0, within float32');
   }
 
   boolean(name: string, fallback: boolean): boolean {

@@ -4,11 +4,14 @@
  */
 import { boolean, names, number, type Spellings, type Values, whole } from '../base/setting.ts';
 
+/** A larger rank is more than any layer is wide. */
+export const MOST_RANK = 2 ** 16;
+
 export const LORA = {
   /** Rank r. */
   r: whole({
     default: 16,
-    range: { from: 1 },
+    range: { from: 1, upTo: MOST_RANK },
     group: 'lora',
     flag: 'lora-r',
     trl: 'lora_r',

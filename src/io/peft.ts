@@ -5,12 +5,13 @@
  *
  * Format: https://huggingface.co/docs/peft/developer_guides/checkpoint
  */
+import { inFloat32 } from '../base/range.ts';
 import { adapterTensors } from './adapter-tensors.ts';
 import { InputError, listed, quote } from './errors.ts';
 import type { Files } from './files.ts';
 import { toFloat32Bytes } from './float.ts';
 import { Fields, isObject, type Json, parseJsonObject } from './json.ts';
-import type { LoraConfig } from './lora-settings.ts';
+import { type LoraConfig, MOST_RANK } from './lora-settings.ts';
 import { hasHead, headFields, headTensor, takeHead } from './peft-head.ts';
 import { parseSafetensors, type TensorToWrite, writeSafetensors } from './safetensors.ts';
 import { isAllLinear, matchTargets, namesOf, shortNames } from './target-modules.ts';
@@ -119,7 +120,7 @@ export async function readAdapter(files: Files): Promise<Adapter> {
     throw fields.unsupported('peft_type', 'Only LORA adapters are read');
   refuseUnsupported(fields);
 
-  const r = fields.integer('r', undefined, 1, 2 ** 16);
+  const r = fields.integer('r', undefined, 1, MOST_RANK);
   const weightsFile = `${files.name}/${ADAPTER_WEIGHTS}`;
   if (!(await files.exists(ADAPTER_WEIGHTS)) && (await files.exists(PICKLE))) {
     const what = `the weights are in ${PICKLE}, a Python pickle, which is not read`;
@@ -190,9 +191,12 @@ function setAlphas(weights: Adapter['weights'], fields: Fields): void {
   if (isOff(pattern)) return;
   const entries = isObject(pattern) ? Object.entries(pattern) : [];
   const isPlain = ([name, alpha]: [string, Json]) =>
-    /^[\w.]+$/.test(name) && typeof alpha === 'number' && alpha > 0;
+    /^[\w.]+$/.test(name) && typeof alpha === 'number' && alpha > 0 && inFloat32(alpha);
   if (entries.length === 0 || !entries.every(isPlain)) {
-    throw fields.unsupported('alpha_pattern', 'Only names of modules with a number above 0 are read');
+    throw fields.unsupported(
+      'alpha_pattern',
+      'Only names of modules with a number above 0, within float32, are read',
+    );
   }
   const places = new Map(entries.map(([name], i) => [name, i]));
   for (const [module, layer] of weights) {

@@ -4,9 +4,10 @@
  * have ended repeat their last token until their rows are dropped. Policy (what to read when, when to stop) is
  * generation's.
  */
+
 import { packSequences } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
-import type { PipelineKey } from '../gpu/pipelines.ts';
+import { type Rehearsal, rehearse } from '../gpu/rehearsal.ts';
 import { attention } from '../ops/attention.ts';
 import { chosenLogprobs } from '../ops/chosen-logprob.ts';
 import { decodeAttention } from '../ops/decode-attention.ts';
@@ -41,11 +42,6 @@ export interface DecodingSettings extends SamplingSettings {
   repetitionPenalty: number;
   /** Whether the log-probabilities of the tokens are wanted. */
   returnLogprobs: boolean;
-}
-
-export interface DecodingPlan {
-  bytes: number;
-  pipelines: readonly PipelineKey[];
 }
 
 /** What was chosen in some steps, (steps, S) each. */
@@ -120,12 +116,12 @@ export class Decoding {
   }
 
   /** Bytes that a batch will hold at most and the kernels that it will run, by going through its first two steps. */
-  static plan(model: CausalLM, batch: DecodingBatch, settings: DecodingSettings): DecodingPlan {
-    const counting = model.gpu.countingCopy();
-    const rehearsal = new Decoding(model, batch, settings, counting);
-    rehearsal.prefill();
-    if (settings.maxNewTokens > 1) rehearsal.advance();
-    return { bytes: counting.memory().peak, pipelines: counting.wantedPipelines };
+  static plan(model: CausalLM, batch: DecodingBatch, settings: DecodingSettings): Rehearsal {
+    return rehearse(model.gpu, (counting) => {
+      const rehearsal = new Decoding(model, batch, settings, counting);
+      rehearsal.prefill();
+      if (settings.maxNewTokens > 1) rehearsal.advance();
+    });
   }
 
   /** Sequences that still take part in a step. */

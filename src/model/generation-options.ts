@@ -3,6 +3,7 @@
  * nothing.
  */
 import { counted } from '../base/counted.ts';
+import { FLOAT32_MOST, inFloat32, WHOLE_MOST } from '../base/range.ts';
 import { InputError } from '../io/errors.ts';
 import { INVALID_TOKEN } from '../ops/sample.ts';
 import type { CausalLM } from './causal-lm.ts';
@@ -52,6 +53,8 @@ export interface CheckedOptions {
   batchSize: number;
 }
 
+/** Most sequences of one prompt. */
+const MOST_COPIES = 2 ** 16;
 /** Most sequences of a batch, as far as nothing else is asked for. */
 const BATCH_SEQUENCES = 1024;
 
@@ -61,14 +64,25 @@ export function checkOptions({ config }: CausalLM, options: GenerationOptions): 
   const { repetitionPenalty = 1, numReturnSequences: copies = 1 } = options;
   const { eosTokenIds = config.eosTokenIds, batchSize = BATCH_SEQUENCES, returnLogprobs = false } = options;
   checkCount('maxNewTokens', maxNewTokens);
-  checkCount('numReturnSequences', copies);
+  checkCount('numReturnSequences', copies, MOST_COPIES);
   checkCount('batchSize', batchSize);
-  check('temperature', temperature, temperature >= 0 && Number.isFinite(temperature), 'a number from 0');
-  check('topK', topK, Number.isSafeInteger(topK) && topK >= 0, 'a whole number, 0 for all tokens');
+  check(
+    'temperature',
+    temperature,
+    temperature >= 0 && temperature <= FLOAT32_MOST,
+    'a number from 0 to 3.4e38',
+  );
+  const areMost = Number.isSafeInteger(topK) && topK >= 0 && topK <= WHOLE_MOST;
+  check('topK', topK, areMost, `a whole number up to ${WHOLE_MOST}, 0 for all tokens`);
   check('topP', topP, topP > 0 && topP <= 1, 'a number above 0 and up to 1');
   check('minP', minP, minP >= 0 && minP <= 1, 'a number from 0 to 1');
-  const penalizes = repetitionPenalty > 0 && Number.isFinite(repetitionPenalty);
-  check('repetitionPenalty', repetitionPenalty, penalizes, 'a number above 0, 1 for no penalty');
+  const penalizes = repetitionPenalty > 0 && inFloat32(repetitionPenalty);
+  check(
+    'repetitionPenalty',
+    repetitionPenalty,
+    penalizes,
+    'a number above 0, within float32; 1 is no penalty',
+  );
   const areIds = eosTokenIds.every((id) => Number.isInteger(id) && id >= 0 && id < INVALID_TOKEN);
   check('eosTokenIds', eosTokenIds, areIds, 'a list of token ids');
   check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a whole number from 0');
@@ -127,9 +141,11 @@ export function checkTokens(
   }
 }
 
-/** Throws {@link InputError} where a number is not a positive whole one. */
-export function checkCount(name: string, value: number): void {
-  check(name, value, Number.isSafeInteger(value) && value >= 1, 'a whole number from 1');
+/** Throws {@link InputError} where a number is not a positive whole one, or above `most`. */
+export function checkCount(name: string, value: number, most = Number.MAX_SAFE_INTEGER): void {
+  const wanted =
+    most < Number.MAX_SAFE_INTEGER ? `a whole number from 1 to ${most}` : 'a whole number from 1';
+  check(name, value, Number.isSafeInteger(value) && value >= 1 && value <= most, wanted);
 }
 
 function check(name: string, value: unknown, isGood: boolean, wanted: string): void {

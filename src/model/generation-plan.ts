@@ -3,19 +3,17 @@
  * function of the model and its adapters, the options, the number of prompts, the longest prompt, the device's limits and
  * the memory cap. It does not depend on what else is in memory: a run that is repeated or resumed has the same batches.
  */
+
 import { MemoryCapError } from '../gpu/errors.ts';
-import type { PipelineKey } from '../gpu/pipelines.ts';
+import type { Rehearsal } from '../gpu/rehearsal.ts';
 import type { CausalLM } from './causal-lm.ts';
 import { Decoding, type DecodingBatch, type DecodingSettings } from './decoding.ts';
 import { checkLengths, checkOptions, type GenerationOptions } from './generation-options.ts';
 
-export interface GenerationPlan {
+/** Of the longest batch, beside what the model holds. */
+export interface GenerationPlan extends Rehearsal {
   /** Sequences that go through the device at a time. */
   batchSize: number;
-  /** Most bytes that a batch holds beside what the model holds. */
-  bytes: number;
-  /** The kernels of the longest batch, for `Gpu.compile`. */
-  pipelines: readonly PipelineKey[];
 }
 
 /** Most bytes of a batch. */
@@ -33,7 +31,7 @@ export function planGeneration(
   const { settings, copies, batchSize } = checkOptions(model, options);
   checkLengths(model, promptLengths, settings.maxNewTokens);
   const total = promptLengths.length * copies;
-  if (total === 0) return { batchSize, bytes: 0, pipelines: [] };
+  if (total === 0) return { batchSize, bytes: 0, buffers: [], pipelines: [] };
   const longest = new Array<number>(Math.max(...promptLengths)).fill(0);
   const room = roomOf(model, longest.length + settings.maxNewTokens);
   for (let size = Math.min(batchSize, total); ; size = Math.ceil(size / 2)) {

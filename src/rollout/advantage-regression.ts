@@ -4,14 +4,15 @@
  */
 
 import { say, setting } from '../base/sentence.ts';
-import type { ColumnSpecs } from '../data/packing.ts';
+import type { ColumnSpecs, TokenizedExample } from '../data/packing.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { InputError } from '../io/errors.ts';
 import { isObject, type Json } from '../io/json.ts';
 import { estimateOptimum } from '../theory/estimators.ts';
 import type { Metrics, TrainEvent } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
-import { rateSamples, rolloutMetrics } from './earnings.ts';
+import { rateSamples, rehearseRewards, rolloutMetrics } from './earnings.ts';
 import type { Experience, ExperienceMaker, MakeOptions } from './experience.ts';
 import type { WeighedReward } from './rewards.ts';
 import { type Prompt, type Samples, writeCompletions } from './sampling.ts';
@@ -102,6 +103,10 @@ export class AdvantageRegression implements ExperienceMaker {
     }
     this.values = this.optimalValues(prompts);
     return [...this.values.keys()];
+  }
+
+  rehearse(gpu: Gpu, examples: readonly TokenizedExample[]): void {
+    rehearseRewards(gpu, examples, this.rewards);
   }
 
   async make(samples: Samples, _context: StepContext, options: MakeOptions): Promise<Experience> {

@@ -3,25 +3,34 @@
  * penalty. With β in the reward the return is r − β log π/π_ref of the whole completion, whose expectation is objective (1).
  */
 import { say, setting } from '../base/sentence.ts';
+import { packExamples, type TokenizedExample } from '../data/packing.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { InputError } from '../io/errors.ts';
+import { DeviceBatch } from '../model/batch.ts';
 import { estimateMean } from '../theory/estimators.ts';
 import type { Metrics } from '../train/events.ts';
+import { rehearseScores } from '../train/sequence-logprobs.ts';
+import { largestBatch } from '../train/source.ts';
 import type { StepContext } from '../train/step.ts';
 import { standardDeviation } from './advantages.ts';
 import { rewardBatch } from './reward-batch.ts';
 import { type Rated, rate, type WeighedReward } from './rewards.ts';
-import { policyLogprobs, policyScores, referenceLogprobs, type Samples } from './sampling.ts';
+import { policyLogprobs, policyScores, referenceLogprobs, type Samples, sequencesOf } from './sampling.ts';
 
-export interface EarningSettings {
+/** What is scored. */
+export interface ScoreSettings {
   beta: number;
   temperature: number;
-  /** From, to: rewards are clipped to it before the penalty; null leaves them. */
-  rewardClipRange: readonly number[] | null;
-  rewardTimeout: number;
   /** Whether log-probabilities of the policy are wanted where no penalty needs them. */
   scoresPolicy?: boolean;
   /** Whether entropies are wanted. */
   scoresEntropies?: boolean;
+}
+
+export interface EarningSettings extends ScoreSettings {
+  /** From, to: rewards are clipped to it before the penalty; null leaves them. */
+  rewardClipRange: readonly number[] | null;
+  rewardTimeout: number;
   /** Undefined in an evaluation. */
   step: number | undefined;
   signal: AbortSignal | undefined;
@@ -82,6 +91,33 @@ export async function earnings(
   const end = performance.now();
   const seconds = { rewarding: (middle - start) / 1000, scoring: (end - middle) / 1000 };
   return { ...rated, returns, logRatios, oldLogprobs, referenceLogprobs: referenced, entropies, seconds };
+}
+
+/** What {@link earnings} does on the device with completions as long as these, on one that only counts. */
+export function rehearseEarnings(
+  gpu: Gpu,
+  { model, reference }: Pick<StepContext, 'model' | 'reference'>,
+  examples: readonly TokenizedExample[],
+  rewards: readonly WeighedReward[],
+  { beta, temperature, scoresPolicy, scoresEntropies }: ScoreSettings,
+): void {
+  rehearseRewards(gpu, examples, rewards);
+  if (scoresPolicy || scoresEntropies || beta > 0)
+    rehearseScores(gpu, model, sequencesOf(examples), { temperature });
+  if (beta === 0 || !reference) return;
+  const some = largestBatch(examples, REFERENCE_GROUPS);
+  const batch = new DeviceBatch(gpu, packExamples(some));
+  gpu.pool.release(reference.rows(gpu, batch, some, temperature));
+  batch.dispose();
+}
+
+/** The rating alone. */
+export function rehearseRewards(
+  gpu: Gpu,
+  examples: readonly TokenizedExample[],
+  rewards: readonly WeighedReward[],
+): void {
+  for (const { rehearse } of rewards) rehearse?.(gpu, sequencesOf(examples));
 }
 
 /** Nothing that is not asked for. */

@@ -2,16 +2,26 @@
  * How an on-policy run is judged: completions on prompts held out, sampled from the whole policy at temperature 1, what they
  * earn, how far the policy has moved, and how far it is from the best policy at this β (the certificate).
  */
+
 import type { Tokenizer } from '../data/tokenizer.ts';
+import { type Rehearsal, rehearse } from '../gpu/rehearsal.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { Generation } from '../model/generation.ts';
+import { planGeneration } from '../model/generation-plan.ts';
 import { type Estimate, estimateGap, estimateOptimum } from '../theory/estimators.ts';
 import type { Evaluation } from '../train/evaluation.ts';
 import type { Metrics, TrainEvent } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
-import { earnings, rateSamples, rolloutMetrics } from './earnings.ts';
+import { earnings, rateSamples, rehearseEarnings, rolloutMetrics } from './earnings.ts';
 import type { WeighedReward } from './rewards.ts';
-import { type Prompt, type Samples, sampleCompletions, samplesOf } from './sampling.ts';
+import {
+  drawn,
+  type Prompt,
+  type Samples,
+  type SamplingSettings,
+  sampleCompletions,
+  samplesOf,
+} from './sampling.ts';
 
 export interface RewardEvaluationSettings {
   beta: number;
@@ -57,7 +67,7 @@ export class RewardEvaluation implements Evaluation {
     private readonly settings: RewardEvaluationSettings,
   ) {
     this.length = heldOut.length;
-    this.identity = { prompts: heldOut.map(({ ids, row }) => [ids, row.columns]), settings };
+    this.identity = heldOut.map(({ ids, row }) => [ids, row.columns]);
   }
 
   get prompts(): readonly (readonly number[])[] {
@@ -74,6 +84,22 @@ export class RewardEvaluation implements Evaluation {
   /** Nothing is scored beside what is sampled, which the source's plan covers. */
   largest(): [] {
     return [];
+  }
+
+  /** Writing on the prompts that are held out, and what is scored of it. */
+  rehearse(context: StepContext): readonly Rehearsal[] {
+    const { model, heldOut, rewards } = this;
+    const { numGenerationsEval, maxCompletionLength, beta } = this.settings;
+    if (heldOut.length === 0) return [];
+    const lengths = heldOut.map(({ ids }) => ids.length);
+    const completions = new Array(numGenerationsEval).fill(new Array(maxCompletionLength).fill(0));
+    const examples = heldOut.map(({ ids }) => ({ prompt: ids, completions }));
+    return [
+      planGeneration(model, lengths, drawn(this.drawing(EVALUATION_SEED))),
+      rehearse(model.gpu, (counting) =>
+        rehearseEarnings(counting, context, examples, rewards, { beta, temperature: 1 }),
+      ),
+    ];
   }
 
   // biome-ignore lint/correctness/useYield: it has no events of its own
@@ -97,11 +123,15 @@ export class RewardEvaluation implements Evaluation {
     return { ...metrics, ...certificate(returns, reference, beta) };
   }
 
+  private drawing(seedOffset: number): SamplingSettings {
+    const { numGenerationsEval: numGenerations, maxCompletionLength, seed } = this.settings;
+    return { numGenerations, maxCompletionLength, temperature: 1, seed: seedOffset + seed };
+  }
+
   /** The completions of all prompts by the model as it stands; undefined where the signal ended it. */
   private async sample(seedOffset: number, signal: AbortSignal | undefined): Promise<Samples | undefined> {
-    const { numGenerationsEval: numGenerations, maxCompletionLength, seed } = this.settings;
-    const settings = { numGenerations, maxCompletionLength, temperature: 1, seed: seedOffset + seed };
-    const writing = sampleCompletions(this.model, this.tokenizer, this.heldOut, settings, signal);
+    const { model, tokenizer, heldOut } = this;
+    const writing = sampleCompletions(model, tokenizer, heldOut, this.drawing(seedOffset), signal);
     for (;;) {
       const { done, value } = await writing.next();
       if (done) return value;

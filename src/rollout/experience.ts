@@ -3,6 +3,7 @@
  * gives the columns that the loss reads. The source that calls it knows no method.
  */
 import type { ColumnSpecs, ScoredRows, TokenizedExample } from '../data/packing.ts';
+import type { Gpu } from '../gpu/device.ts';
 import type { Json } from '../io/json.ts';
 import type { Metrics, RolloutReport, TrainEvent } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
@@ -61,6 +62,8 @@ export interface ExperienceMaker {
     context: StepContext,
     options: MakeOptions,
   ): AsyncGenerator<TrainEvent, readonly Prompt[] | undefined>;
+  /** What {@link make} does on the device with such examples, on one that only counts; nothing where it is left out. */
+  rehearse?(gpu: Gpu, examples: readonly TokenizedExample[], context: StepContext): void;
   /** Throws {@link InputError} where a reward is at fault. */
   make(samples: Samples, context: StepContext, options: MakeOptions): Promise<Experience>;
   /** Further figures of a step: of the means of its batches and the metrics of its completions. */

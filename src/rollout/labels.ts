@@ -2,10 +2,12 @@
  * Which of a prompt's two completions is the better one: a strategy. By their rewards, greedily or by lot, here; by a judge in
  * `judge.ts`.
  */
+import type { TokenizedExample } from '../data/packing.ts';
 import { Random } from '../data/random.ts';
+import type { Gpu } from '../gpu/device.ts';
 import type { Json } from '../io/json.ts';
 import type { Metrics } from '../train/events.ts';
-import { rateSamples, rolloutMetrics } from './earnings.ts';
+import { rateSamples, rehearseRewards, rolloutMetrics } from './earnings.ts';
 import type { MakeOptions } from './experience.ts';
 import type { WeighedReward } from './rewards.ts';
 import type { Samples } from './sampling.ts';
@@ -28,6 +30,8 @@ export interface PairLabeler {
   readonly identity: unknown;
   /** Throws {@link InputError} where a reward or a judge is at fault. */
   label(samples: Samples, options: MakeOptions): Promise<PairLabels>;
+  /** The rating of such completions on a device that only counts; nothing where it is left out. */
+  rehearse?(gpu: Gpu, examples: readonly TokenizedExample[]): void;
   /** What a checkpoint keeps of it; undefined for nothing. */
   save?(): Json | undefined;
   /** Takes it back. Throws {@link InputError} for what it has not written. */
@@ -60,6 +64,10 @@ export class RewardLabels implements PairLabeler {
     private readonly settings: RewardLabelSettings,
   ) {
     this.identity = rewards.map(({ name, weight }) => [name, weight]);
+  }
+
+  rehearse(gpu: Gpu, examples: readonly TokenizedExample[]): void {
+    rehearseRewards(gpu, examples, this.rewards);
   }
 
   async label(samples: Samples, options: MakeOptions): Promise<PairLabels> {

@@ -2,7 +2,8 @@
  * Experience for online DPO: the two completions of a prompt become a pair, the better one first. A pair that is undecided has no
  * gradient.
  */
-import type { ColumnSpecs } from '../data/packing.ts';
+import type { ColumnSpecs, TokenizedExample } from '../data/packing.ts';
+import type { Gpu } from '../gpu/device.ts';
 import type { Json } from '../io/json.ts';
 import type { Metrics } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
@@ -48,6 +49,10 @@ export class PairExperience implements ExperienceMaker {
       advantages: better.flatMap((index) => (index === UNDECIDED ? [0, 0] : index === 0 ? [1, -1] : [-1, 1])),
       seconds: { rewarding: (performance.now() - start) / 1000, scoring: 0 },
     };
+  }
+
+  rehearse(gpu: Gpu, examples: readonly TokenizedExample[]): void {
+    this.labeler.rehearse?.(gpu, examples);
   }
 
   /** TRL's figures of the objective, and its own name for J where the completions are samples of the policy itself. */

@@ -6,12 +6,13 @@
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
 import type { ColumnSpecs, TokenizedExample } from '../data/packing.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { TrainingLoss } from '../losses/families.ts';
 import type { Metrics } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
 import type { AdvantageFunction } from './advantages.ts';
-import { type Earned, earnings, rolloutMetrics } from './earnings.ts';
+import { type Earned, type EarningSettings, earnings, rehearseEarnings, rolloutMetrics } from './earnings.ts';
 import type { Experience, ExperienceMaker, MakeOptions } from './experience.ts';
 import type { WeighedReward } from './rewards.ts';
 import type { Samples } from './sampling.ts';
@@ -87,12 +88,11 @@ export class PolicyGradientExperience implements ExperienceMaker {
   }
 
   async make(samples: Samples, context: StepContext, options: MakeOptions): Promise<Experience> {
-    const { rewards, settings, scoresPolicy } = this;
-    const { numGenerations, topEntropyQuantile = 1, rewardClipRange = null } = settings;
-    const scores = { scoresPolicy, scoresEntropies: topEntropyQuantile < 1 };
+    const { rewards, settings } = this;
+    const { numGenerations, rewardClipRange = null } = settings;
     const earned = await earnings(context, samples, rewards, {
       ...settings,
-      ...scores,
+      ...this.scores,
       rewardClipRange,
       ...options,
     });
@@ -114,6 +114,15 @@ export class PolicyGradientExperience implements ExperienceMaker {
       advantages: [...advantages],
       seconds: earned.seconds,
     };
+  }
+
+  rehearse(gpu: Gpu, examples: readonly TokenizedExample[], context: StepContext): void {
+    rehearseEarnings(gpu, context, examples, this.rewards, { ...this.settings, ...this.scores });
+  }
+
+  private get scores(): Pick<EarningSettings, 'scoresPolicy' | 'scoresEntropies'> {
+    const { topEntropyQuantile = 1 } = this.settings;
+    return { scoresPolicy: this.scoresPolicy, scoresEntropies: topEntropyQuantile < 1 };
   }
 
   /** J is not known here where the KL is computed with the loss. */

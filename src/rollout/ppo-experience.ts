@@ -4,11 +4,12 @@
  */
 import { say, setting } from '../base/sentence.ts';
 import type { ColumnSpecs, ScoredRows, TokenizedExample } from '../data/packing.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { InputError } from '../io/errors.ts';
 import type { Metrics } from '../train/events.ts';
-import { roleScores } from '../train/role-scores.ts';
+import { rehearseRoleScores, roleScores } from '../train/role-scores.ts';
 import type { StepContext } from '../train/step.ts';
-import { type Earned, earnings, rolloutMetrics } from './earnings.ts';
+import { type Earned, earnings, rehearseEarnings, rolloutMetrics } from './earnings.ts';
 import type { Experience, ExperienceMaker, MakeOptions, OwnColumns } from './experience.ts';
 import { generalizedAdvantages, tokenRewards, valueTargets, whitened } from './gae.ts';
 import type { WeighedReward } from './rewards.ts';
@@ -92,6 +93,13 @@ export class PPOExperience implements ExperienceMaker {
       advantages: advantages.map((list) => mean([...list])),
       seconds: { rewarding, scoring: scoring + (performance.now() - start) / 1000 },
     };
+  }
+
+  rehearse(gpu: Gpu, examples: readonly TokenizedExample[], context: StepContext): void {
+    const { klCoef: beta, temperature, perDeviceTrainBatchSize: batchSize } = this.settings;
+    rehearseEarnings(gpu, context, examples, this.rewards, { beta, temperature, scoresPolicy: true });
+    const { kept, filterEps, beside: [role] = [] } = context;
+    if (role) rehearseRoleScores(gpu, role, examples, { batchSize, kept, filterEps });
   }
 
   /** The entropy of the policy under its name in TRL's PPO. */

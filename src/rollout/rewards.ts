@@ -6,7 +6,9 @@
 import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
 import type { Message } from '../data/chat-template.ts';
+import type { TokenizedSequence } from '../data/packing.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { InputError, quote } from '../io/errors.ts';
 import type { Json } from '../io/json.ts';
 
@@ -43,6 +45,8 @@ export type BatchReward = (
 export interface Rater {
   readonly name: string;
   rate(batch: RewardBatch): ReturnType<BatchReward>;
+  /** Goes through the rating of such completions on a device that only counts, where it needs one: a part of the plan. */
+  rehearse?(gpu: Gpu, sequences: readonly TokenizedSequence[]): void;
   /** What a person should know where it rates completions of a policy with this tokenizer. */
   noticeFor?(tokenizer: Tokenizer): string | undefined;
 }
@@ -54,6 +58,7 @@ export interface WeighedReward {
   name: string;
   reward: BatchReward;
   weight: number;
+  rehearse?: Rater['rehearse'];
 }
 
 export interface Rated {
@@ -85,6 +90,7 @@ export function weighedRewards(
     name: reward.name || `reward_${i + 1}`,
     reward: typeof reward === 'function' ? reward : (batch: RewardBatch) => reward.rate(batch),
     weight: weights?.[i] ?? 1,
+    ...(typeof reward === 'object' && reward.rehearse && { rehearse: reward.rehearse.bind(reward) }),
   }));
   const names = weighed.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);

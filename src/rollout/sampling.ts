@@ -209,7 +209,7 @@ export function policyScores(
   return sequenceScores(model, sequencesOf(examples), { temperature });
 }
 
-function sequencesOf(examples: readonly TokenizedExample[]): TokenizedSequence[] {
+export function sequencesOf(examples: readonly TokenizedExample[]): TokenizedSequence[] {
   return examples.flatMap(({ prompt, completions }) =>
     completions.map((completion) => ({ prompt, completion })),
   );

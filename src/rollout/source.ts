@@ -9,14 +9,14 @@ import { say, setting } from '../base/sentence.ts';
 import { columnLength, type TokenizedExample } from '../data/packing.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
-import type { PipelineKey } from '../gpu/pipelines.ts';
+import { type Rehearsal, rehearse } from '../gpu/rehearsal.ts';
 import { InputError } from '../io/errors.ts';
 import { isObject, type Json } from '../io/json.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { planGeneration } from '../model/generation-plan.ts';
 import type { Metrics, RolloutReport, TrainEvent } from '../train/events.ts';
-import { examplesOfStep, type Order, stepsPerEpoch } from '../train/order.ts';
-import { bySize, type ExampleSource, type SourcedStep } from '../train/source.ts';
+import { examplesOfStep, largestOfSteps, type Order, stepsPerEpoch } from '../train/order.ts';
+import { bySize, type ExampleSource, type SourcedStep, sizeOf } from '../train/source.ts';
 import type { StepContext } from '../train/step.ts';
 import type { Experience, ExperienceMaker, MakeOptions } from './experience.ts';
 import { textOfCompletion } from './rewards.ts';
@@ -98,28 +98,31 @@ export class RolloutSource implements ExampleSource {
 
   ahead(): undefined {}
 
-  /** The longest prompts, every completion as long as it may be. */
-  largest(count: number): TokenizedExample[] {
-    const { maxCompletionLength } = this.parts.settings;
-    const completion = new Array<number>(maxCompletionLength).fill(0);
-    return bySize(this.parts.prompts.map(({ ids }) => this.group(ids, completion))).slice(0, count);
+  /** Every completion as long as it may be, for prompts that come together, or the longest where that is not known. */
+  largest(count: number, steps: number): TokenizedExample[] {
+    const { settings, prompts, maker } = this.parts;
+    const completion = new Array<number>(settings.maxCompletionLength).fill(0);
+    const groups = prompts.map(({ ids }) => this.group(ids, completion));
+    if (maker.prepare || maker.permutesPasses) return bySize(groups).slice(0, count);
+    const written = { sizes: groups.map(sizeOf), count, steps: Math.ceil(steps / this.serves) };
+    return largestOfSteps(this.order, written).map((i) => groups[i] as TokenizedExample);
   }
 
   shortest(count: number): TokenizedExample[] {
     return bySize(this.parts.prompts.map(({ ids }) => this.group(ids, [0]))).slice(-count);
   }
 
-  rehearse(): { bytes: number; pipelines: readonly PipelineKey[] } {
-    const { model, prompts, settings, maker } = this.parts;
-    const longest = Math.max(...prompts.map(({ ids }) => ids.length));
-    const groups = Math.min(this.order.stepSize, this.length);
-    const lengths = new Array<number>(groups).fill(longest);
+  /** Writing, and what is made of the completions; one gives its memory back before the other begins. */
+  rehearse(context: StepContext, steps: number): readonly Rehearsal[] {
+    const { model, settings, maker } = this.parts;
+    const written = this.largest(this.order.stepSize, steps);
+    const lengths = written.map(({ prompt }) => prompt.length);
     const counts = [settings.numGenerations, maker.drawnAhead ?? 0].filter((count) => count > 0);
     const plans = counts.map((numGenerations) =>
       planGeneration(model, lengths, drawn({ ...settings, numGenerations })),
     );
-    const bytes = Math.max(...plans.map((plan) => plan.bytes));
-    return { bytes, pipelines: plans.flatMap(({ pipelines }) => pipelines) };
+    const made = rehearse(model.gpu, (counting) => maker.rehearse?.(counting, written, context));
+    return [...plans, made];
   }
 
   async *step(

@@ -23,6 +23,7 @@ export type CachedReferenceOptions = Pick<ReferenceSetup, 'batchSize'> &
   Partial<Pick<ReferenceSetup, 'without' | 'temperature' | 'cache'>>;
 
 export class CachedReference implements Reference {
+  readonly scoresAhead = true;
   /** Of an example's completions, one after the other. */
   private readonly known = new Map<TokenizedExample, Float32Array>();
   private readonly without: readonly LoraAdapter[];

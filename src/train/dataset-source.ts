@@ -6,8 +6,8 @@ import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
 import type { TrainingConfig } from './config.ts';
 import type { TrainEvent } from './events.ts';
-import { examplesOfStep, type Order, stepsPerEpoch } from './order.ts';
-import { bySize, type ExampleSource, type SourcedStep } from './source.ts';
+import { examplesOfStep, firstSteps, largestOfSteps, type Order, stepsPerEpoch } from './order.ts';
+import { bySize, type ExampleSource, type SourcedStep, sizeOf } from './source.ts';
 
 export class DatasetSource implements ExampleSource {
   readonly waits = false;
@@ -40,14 +40,16 @@ export class DatasetSource implements ExampleSource {
 
   /** All of them, unless the run is shorter than an epoch. */
   ahead(steps: number): readonly TokenizedExample[] {
+    if (steps >= this.stepsPerEpoch) return this.identity;
     const taken = new Set<number>();
-    for (let step = 1; step <= steps && taken.size < this.length; step++)
-      for (const i of examplesOfStep(this.order, step)) taken.add(i);
+    for (const places of firstSteps(this.order, steps)) for (const i of places) taken.add(i);
     return this.identity.filter((_, i) => taken.has(i));
   }
 
-  largest(count: number): readonly TokenizedExample[] {
-    return bySize(this.identity).slice(0, count);
+  largest(count: number, steps: number): readonly TokenizedExample[] {
+    const sizes = this.identity.map(sizeOf);
+    const places = largestOfSteps(this.order, { sizes, count, steps });
+    return places.map((i) => this.identity[i] as TokenizedExample);
   }
 
   shortest(count: number): readonly TokenizedExample[] {

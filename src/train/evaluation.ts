@@ -2,17 +2,19 @@
  * How a run is judged while it trains, as a strategy: by the loss on rows held out. Metrics have TRL's names and are means
  * over examples.
  */
+
 import type { TokenizedExample } from '../data/packing.ts';
+import type { Rehearsal } from '../gpu/rehearsal.ts';
 import type { Generation } from '../model/generation.ts';
 import type { Metrics, TrainEvent } from './events.ts';
 import { joinMeans } from './metrics.ts';
-import { bySize } from './source.ts';
+import { largestBatch } from './source.ts';
 import { runBatch, type StepContext } from './step.ts';
 
 export interface Evaluation {
   /** Examples, or prompts; 0 evaluates nothing. */
   readonly length: number;
-  /** All that decides the result beside the model, as JSON: a part of the run's hash. */
+  /** What it is judged on, as JSON. A run may go on with another, which is recorded. */
   readonly identity: unknown;
   /** What a reference is to be prepared for. */
   readonly examples: readonly TokenizedExample[];
@@ -25,6 +27,8 @@ export interface Evaluation {
   rate?(generations: readonly Generation[], signal?: AbortSignal): Promise<readonly (number | null)[]>;
   /** The longest batch that is scored, for the plan. */
   largest(): readonly TokenizedExample[];
+  /** Its own work by its phases, of which one is in memory at a time: a part of the plan. */
+  rehearse?(context: StepContext): readonly Rehearsal[];
   /**
    * Metrics of the model as it stands, without the `eval_` prefix, and events on the way. Undefined where the signal ended it.
    */
@@ -51,7 +55,7 @@ export class LossEvaluation implements Evaluation {
   }
 
   largest(): readonly TokenizedExample[] {
-    return bySize(this.examples).slice(0, this.batchSize);
+    return largestBatch(this.examples, this.batchSize);
   }
 
   /** The device works on a batch while the next is being recorded. */

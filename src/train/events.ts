@@ -4,6 +4,7 @@
  */
 import type { MemoryReport } from '../gpu/pool.ts';
 import type { TuningReport } from '../gpu/tuner.ts';
+import type { SettingChange } from './resume.ts';
 
 /** TRL's names: `loss`, `rewards/margins`, `logps/chosen`, … */
 export type Metrics = Record<string, number>;
@@ -15,7 +16,7 @@ export interface RunPlan {
   evalExamples: number;
   /** Numbers that train. */
   trainableParameters: number;
-  /** Bytes of GPU memory the run will hold at most, by counting one step ahead of it. */
+  /** Most bytes of GPU memory that the run will hold, everything on the device counted, by going through its phases ahead. */
   plannedBytes: number;
   /** Kernel variants that run, by class of shapes. */
   variants: Record<string, string>;
@@ -36,8 +37,13 @@ export interface RolloutReport {
 }
 
 export type TrainEvent =
-  /** Before anything is trained. `resumedFrom` is the step of the checkpoint. */
-  | { type: 'start'; plan: RunPlan; resumedFrom: number | undefined }
+  /** Before anything is trained. `resumedFrom` is the step of the checkpoint, `changed` what is set otherwise since then. */
+  | {
+      type: 'start';
+      plan: RunPlan;
+      resumedFrom: number | undefined;
+      changed?: readonly SettingChange[];
+    }
   /** The reference's log-probabilities, once a dataset. `cached`: they were there already. */
   | { type: 'reference'; done: number; total: number; cached: boolean }
   | {

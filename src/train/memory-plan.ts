@@ -1,15 +1,14 @@
 /**
  * The memory of a run, before it and without it: model and trainer are made on a device that only counts, and the trainer
- * rehearses there: reference, steps, evaluation. Says how many bytes each part takes. Nothing is computed or compiled.
+ * rehearses there. The bytes are those that the run itself plans with, by part. Nothing is computed, written or rated.
  */
+
 import type { Gpu } from '../gpu/device.ts';
+import type { LabelledBuffer } from '../gpu/rehearsal.ts';
 import type { Files } from '../io/files.ts';
 import { CausalLM, type LoadOptions } from '../model/causal-lm.ts';
 import type { RunPlan } from './events.ts';
 import type { Trainer } from './trainer.ts';
-
-/** Steps that are rehearsed: batches of enough different lengths that every size of buffer has been asked for. */
-const REHEARSED_STEPS = 32;
 
 /** What a buffer is for, by the label it was made with; the first rule that fits. */
 const RULES: readonly (readonly [part: string, label: RegExp])[] = [
@@ -23,6 +22,8 @@ const RULES: readonly (readonly [part: string, label: RegExp])[] = [
 ];
 /** Everything that layers and loss keep for the backward pass, and their gradients. */
 const REST = 'activations';
+/** Buffers that wait after batches of other sizes. */
+const WAITING = 'waiting';
 
 export interface LargestBuffer {
   label: string;
@@ -30,9 +31,7 @@ export interface LargestBuffer {
 }
 
 export interface MemoryPlan extends RunPlan {
-  /** Most bytes that the run will hold, buffers that wait to be used again included. */
-  heldBytes: number;
-  /** The same by part: weights, adapters, optimizer, activations, head, reference, batch, caches. */
+  /** The planned bytes by part: weights, adapters, optimizer, activations, head, reference, batch, caches, waiting. */
   parts: Record<string, number>;
   /** Of those that kernels see whole. */
   largestBuffer: LargestBuffer;
@@ -40,43 +39,38 @@ export interface MemoryPlan extends RunPlan {
   largestWeight: LargestBuffer | undefined;
 }
 
-/** Plans the run of the trainer that `make` makes on the model in `files`. Throws what making it throws. */
+/**
+ * Plans the run of the trainer that `make` makes on the model in `files`, which may take its time, for a reward model on the
+ * same device. Throws what making it throws.
+ */
 export async function planMemory(
   gpu: Gpu,
   files: Files,
-  make: (model: CausalLM) => Trainer,
+  make: (model: CausalLM) => Trainer | Promise<Trainer>,
   options: LoadOptions = {},
 ): Promise<MemoryPlan> {
   const counting = gpu.countingCopy();
   const model = await CausalLM.load(counting, files, options);
-  const trainer = make(model);
-  const enough = new AbortController();
-  let plan: RunPlan | undefined;
-  for await (const event of trainer.train({ signal: enough.signal })) {
-    if (event.type === 'start') plan = event.plan;
-    if (event.type === 'step' && event.step >= REHEARSED_STEPS) enough.abort();
-    if (event.type === 'end' && !event.completed) {
-      trainer.rehearseLargestStep();
-      await trainer.evaluate();
-    }
-  }
-  const buffers = [...counting.pool.buffers()];
+  const trainer = await make(model);
+  counting.pool.trim();
+  const plan = await trainer.plan();
+  const { largest, waitingBytes } = trainer.rehearse();
+  const buffers = [...counting.pool.buffers(), ...largest.buffers];
   const parts: Record<string, number> = {};
   for (const { label, size } of buffers) {
     const part = partOf(label, options.trainable);
     parts[part] = (parts[part] ?? 0) + size;
   }
-  const isWeight = ({ label }: GPUBuffer) => partOf(label) === 'weights';
+  const isWeight = ({ label }: LabelledBuffer) => partOf(label) === 'weights';
   return {
-    ...(plan as RunPlan),
-    heldBytes: counting.memory().peak,
-    parts,
+    ...plan,
+    parts: { ...parts, [WAITING]: waitingBytes },
     largestBuffer: largestOf(buffers.filter((buffer) => !isWeight(buffer))) as LargestBuffer,
     largestWeight: largestOf(buffers.filter(isWeight)),
   };
 }
 
-function largestOf(buffers: readonly GPUBuffer[]): LargestBuffer | undefined {
+function largestOf(buffers: readonly LabelledBuffer[]): LargestBuffer | undefined {
   const [largest] = buffers.toSorted((a, b) => b.size - a.size);
   return largest && { label: largest.label, bytes: largest.size };
 }

@@ -13,6 +13,8 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { TrainEvent } from './events.ts';
 
 export interface Reference {
+  /** Whether {@link prepare} scores: the examples that are known ahead, a batch at a time. */
+  readonly scoresAhead?: boolean;
   /** Gets ready for some examples, telling how far it is. */
   prepare(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void>;
   /**

@@ -1,8 +1,21 @@
 /** Which reference a run has where its trainer names none. */
+
 import { CachedReference } from './cached-reference.ts';
+import type { TrainingConfig } from './config.ts';
 import { LiveReference } from './live-reference.ts';
 import { MovingReference, NEVER } from './moving-reference.ts';
-import type { ReferenceKind } from './reference.ts';
+import type { Reference, ReferenceKind, ReferenceSetup } from './reference.ts';
+import type { Task } from './task.ts';
+
+/** The reference of a task; undefined where neither its loss nor its source has one. */
+export function referenceOf(
+  { loss, source, temperature = 1, reference }: Task<TrainingConfig>,
+  setup: Omit<ReferenceSetup, 'temperature'>,
+): Reference | undefined {
+  if (!loss.usesReference && !source.usesReference) return undefined;
+  const make = reference ?? referenceFor(source.ahead(1) !== undefined);
+  return make({ ...setup, temperature });
+}
 
 /**
  * The reference is the model without the trained adapter. Where an adapter is continued, or all weights train, it is the

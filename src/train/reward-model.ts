@@ -21,7 +21,7 @@ import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { type ScoredToken, skippedToken } from './scored-token.ts';
 import { scalarRows } from './scorer.ts';
-import { inBatches } from './sequence-logprobs.ts';
+import { BATCH_TOKENS, inBatches, largestOf } from './sequence-logprobs.ts';
 
 /** A whole text, or a conversation, which EOS ends if it is text; or token ids, which are taken as they are. */
 export type ScoreInput =
@@ -162,7 +162,7 @@ export class RewardModel {
   /** The same for token ids; neighbors with the same prompt share it. The prompt may be empty. */
   async scoreTokens(
     sequences: readonly TokenizedSequence[],
-    { batchTokens = 2048, signal, onProgress }: RewardScoreOptions = {},
+    { batchTokens = BATCH_TOKENS, signal, onProgress }: RewardScoreOptions = {},
   ): Promise<number[]> {
     const scored = sequences.map((sequence, i) => {
       this.check(sequence, `sequence ${i + 1}`);
@@ -210,6 +210,13 @@ export class RewardModel {
     return this.scoreTokens(ended, options);
   }
 
+  /** Goes through the largest batch of such completions, on a device that only counts; another device's is not counted. */
+  rehearse(gpu: Gpu, sequences: readonly TokenizedSequence[]): void {
+    if (this.parts.model.gpu.device !== gpu.device) return;
+    const largest = largestOf(inBatches(sequences, BATCH_TOKENS));
+    if (largest.length > 0) this.record(gpu, largest, () => {});
+  }
+
   /** What a person should know where it rates the completions of a policy with this tokenizer. */
   noticeFor(tokenizer: Tokenizer): string | undefined {
     if (this.readsIdsOf(tokenizer)) return undefined;
@@ -230,16 +237,20 @@ export class RewardModel {
   }
 
   private async scoreBatch(examples: readonly TokenizedExample[]): Promise<Float32Array> {
+    const { gpu } = this.parts.model;
+    return new Float32Array(await this.record(gpu, examples, (rows) => gpu.read(rows)));
+  }
+
+  /** `use` sees the scores (R, 1) before they are released. */
+  private record<T>(gpu: Gpu, examples: readonly TokenizedExample[], use: (rows: Tensor) => T): T {
     const { model, adapters, head } = this.parts;
-    const { gpu } = model;
     const batch = new DeviceBatch(gpu, packExamples(examples, { rows: 'ends' }));
     const tape = Tape.forInference(gpu);
     // Recorded at once: others find their adapters as they were while this one waits.
-    const rows = model.withOnly(adapters, () => scalarRows(tape, model, batch, head));
-    const reading = gpu.read(rows);
+    const result = use(model.withOnly(adapters, () => scalarRows(tape, model, batch, head)));
     tape.dispose();
     batch.dispose();
-    return new Float32Array(await reading);
+    return result;
   }
 
   private check({ prompt, completion }: TokenizedSequence, where: string): void {

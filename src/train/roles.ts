@@ -3,6 +3,8 @@
  * examples, such as a value model. A role has an adapter, a scorer, and a loss on what the scorer says. All roles share one
  * parameter store, so that clipping, the optimizer and checkpoints serve any number of them.
  */
+import { say, setting } from '../base/sentence.ts';
+import { formatBytes, MemoryCapError } from '../gpu/errors.ts';
 import { InputError } from '../io/errors.ts';
 import { toFloat32Bytes } from '../io/float.ts';
 import { contentHash } from '../io/hash.ts';
@@ -12,7 +14,7 @@ import { shortNames } from '../io/target-modules.ts';
 import type { TrainingLoss } from '../losses/families.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { adapterParameters, freshAdapter, type LoraAdapter } from '../model/lora.ts';
-import type { ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
+import { type ParameterSpec, type ParameterStore, SLABS } from '../tensor/parameters.ts';
 import { resolveLoraConfig } from './config.ts';
 import { logprobs, type Scorer, type ScorerKind } from './scorer.ts';
 
@@ -91,6 +93,7 @@ export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }:
     };
   }
   const settings = loraConfig(model, peftConfig);
+  if (!continues(peftConfig)) requireRoom(model, settings, 1 + beside.length);
   // Each draws from a seed of its own.
   const others = beside.map((kind, i) => {
     const start = kind.start?.adapter ?? newAdapter(model, settings, seed + i + 1);
@@ -146,6 +149,23 @@ function playing<T>(all: readonly LoraAdapter[], own: LoraAdapter, work: () => T
   } finally {
     for (const [i, adapter] of all.entries()) adapter.enabled = before[i] as boolean;
   }
+}
+
+/** Throws before the numbers of `count` fresh adapters take the host's memory, where the device has no room for them. */
+function requireRoom(model: CausalLM, { r, targetModules }: LoraConfig, count: number): void {
+  const { gpu } = model;
+  const widths = [...model.targets(targetModules).values()].reduce(
+    (sum, { in: a, out: b }) => sum + a + b,
+    0,
+  );
+  const bytes = 4 * r * widths * count;
+  const needed = gpu.memory().live + SLABS.length * bytes;
+  const wayOut = 'Lower the LoRA rank, adapt fewer modules, or raise the memory cap';
+  if (needed > gpu.pool.cap) throw new MemoryCapError(needed, gpu.pool.cap, `LoRA of rank ${r}`, wayOut);
+  const most = gpu.limits.maxStorageBufferBindingSize;
+  if (bytes <= most) return;
+  const what = say`${setting('r')} is ${r}: the adapter takes ${formatBytes(bytes)}, over this device's largest buffer of ${formatBytes(most)}`;
+  throw new InputError('settings', what, 'Lower it, or adapt fewer modules');
 }
 
 /** Whether an adapter is given rather than the settings of a new one. */

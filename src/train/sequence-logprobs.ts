@@ -3,14 +3,24 @@
  * two policies. As in training no buffer of tokens × vocabulary is made, neighbors with the same prompt share it, and what a
  * sequence gets does not depend on its batch.
  */
-import { packExamples, type TokenizedExample, type TokenizedSequence } from '../data/packing.ts';
+import {
+  type PackedBatch,
+  packExamples,
+  type TokenizedExample,
+  type TokenizedSequence,
+} from '../data/packing.ts';
 import { requireTokenIds } from '../data/tokenizer.ts';
+import type { Gpu } from '../gpu/device.ts';
 import { InputError } from '../io/errors.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
-import { STATS_WIDTH } from '../ops/token-logprob.ts';
+import { STATS_WIDTH, type TokenLogprobs } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';
 import { rowScores } from './scorer.ts';
+import { sizeOf } from './source.ts';
+
+/** Most tokens at a time where nothing else is asked for. */
+export const BATCH_TOKENS = 2048;
 
 export interface ScoreOptions {
   /** Most tokens at a time, default 2048; a longer sequence has a batch of its own. */
@@ -56,7 +66,7 @@ export function sequenceScores(
 async function scored(
   model: CausalLM,
   sequences: readonly TokenizedSequence[],
-  { batchTokens = 2048, temperature = 1, signal, onProgress }: ScoreOptions,
+  { batchTokens = BATCH_TOKENS, temperature = 1, signal, onProgress }: ScoreOptions,
   withEntropies: boolean,
 ): Promise<SequenceScores[]> {
   for (const [i, sequence] of sequences.entries()) check(model, sequence, `sequence ${i + 1}`);
@@ -85,19 +95,48 @@ async function score(
   const [, ...ends] = packed.sequenceOffsets;
   const nothing = new Float32Array(0);
   if (packed.rows.length === 0) return ends.map(() => ({ logprobs: nothing, entropies: nothing }));
-  const batch = new DeviceBatch(gpu, packed);
-  const tape = Tape.forInference(gpu);
-  const { logprobs, stats } = rowScores(tape, model, batch, temperature);
-  const pending = Promise.all([gpu.read(logprobs), withEntropies ? gpu.read(stats) : undefined]);
-  tape.dispose();
-  batch.dispose();
-  const [values, table] = await pending;
+  const [values, table] = await withScores(gpu, model, packed, temperature, ({ logprobs, stats }) =>
+    Promise.all([gpu.read(logprobs), withEntropies ? gpu.read(stats) : undefined]),
+  );
   const rows = new Float32Array(values);
   const entropies = table && new Float32Array(table).filter((_, i) => i % STATS_WIDTH === 0);
   return ends.map((end, s) => {
     const start = packed.sequenceOffsets[s];
     return { logprobs: rows.slice(start, end), entropies: entropies?.slice(start, end) ?? nothing };
   });
+}
+
+/** Records a batch; `use` sees its rows before they are released. */
+function withScores<T>(
+  gpu: Gpu,
+  model: CausalLM,
+  packed: PackedBatch,
+  temperature: number,
+  use: (scores: TokenLogprobs) => T,
+): T {
+  const batch = new DeviceBatch(gpu, packed);
+  const tape = Tape.forInference(gpu);
+  const result = use(rowScores(tape, model, batch, temperature));
+  tape.dispose();
+  batch.dispose();
+  return result;
+}
+
+/** Goes through the largest batch that {@link sequenceLogprobs} would make, on a device that only counts. */
+export function rehearseScores(
+  gpu: Gpu,
+  model: CausalLM,
+  sequences: readonly TokenizedSequence[],
+  { batchTokens = BATCH_TOKENS, temperature = 1 }: ScoreOptions = {},
+): void {
+  const packed = packExamples(largestOf(inBatches(sequences, batchTokens)));
+  if (packed.rows.length > 0) withScores(gpu, model, packed, temperature, () => {});
+}
+
+/** The batch of most tokens. */
+export function largestOf(batches: readonly TokenizedExample[][]): TokenizedExample[] {
+  const tokens = (batch: readonly TokenizedExample[]) => batch.reduce((sum, each) => sum + sizeOf(each), 0);
+  return batches.reduce((most, batch) => (tokens(batch) > tokens(most) ? batch : most), []);
 }
 
 /** Broken weights show in what they make of a text. */

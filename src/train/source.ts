@@ -2,8 +2,9 @@
  * Where the examples of a step come from: a data set, completions that the model has just written, a person who judges.
  * Types alone. A source is one file; the trainer asks nothing about its kind.
  */
+
 import type { TokenizedExample } from '../data/packing.ts';
-import type { PipelineKey } from '../gpu/pipelines.ts';
+import type { Rehearsal } from '../gpu/rehearsal.ts';
 import type { Json } from '../io/json.ts';
 import type { Metrics, TrainEvent } from './events.ts';
 import type { StepContext } from './step.ts';
@@ -36,12 +37,12 @@ export interface ExampleSource {
   readonly identity: unknown;
   /** The examples of so many steps, where they are known ahead; undefined where they are made on the way. */
   ahead(steps: number): readonly TokenizedExample[] | undefined;
-  /** The longest micro-batch of so many examples that may come, for the plan. */
-  largest(count: number): readonly TokenizedExample[];
+  /** The longest micro-batch of so many examples that may come within so many steps, for the plan. */
+  largest(count: number, steps: number): readonly TokenizedExample[];
   /** The shortest one, whose shapes may be of other classes. */
   shortest(count: number): readonly TokenizedExample[];
-  /** What the source's own work holds at most beside the model, and its kernels: a part of the plan. */
-  rehearse?(): { bytes: number; pipelines: readonly PipelineKey[] };
+  /** The source's own work by its phases, of which one is in memory at a time, within so many steps: a part of the plan. */
+  rehearse?(context: StepContext, steps: number): readonly Rehearsal[];
   /**
    * The examples of an optimizer step, counted from 1, and events on the way. One batch of rollouts may serve several steps:
    * it is waited for once. Undefined where the signal ended the wait: the step is not taken then. `keep` writes a checkpoint
@@ -59,9 +60,27 @@ export interface ExampleSource {
   restore(saved: Json | undefined): void;
 }
 
-/** The longest of some examples first, by the tokens of prompt and completions. */
+/** The tokens of an example, its prompt counted once. */
+export function sizeOf({ prompt, completions }: TokenizedExample): number {
+  return completions.reduce((n, { length }) => n + length, prompt.length);
+}
+
+/** The longest of some examples first, each with all of its tokens as targets. */
 export function bySize(examples: readonly TokenizedExample[]): TokenizedExample[] {
-  const size = ({ prompt, completions }: TokenizedExample) =>
-    completions.reduce((n, { length }) => n + length, prompt.length);
-  return examples.map(({ targets: _, ...whole }) => whole).sort((a, b) => size(b) - size(a));
+  return examples.map(withAllTargets).sort((a, b) => sizeOf(b) - sizeOf(a));
+}
+
+/** Of examples that are taken `size` at a time, in their order, the batch of most tokens. */
+export function largestBatch(examples: readonly TokenizedExample[], size: number): TokenizedExample[] {
+  let [start, most] = [0, 0];
+  for (let first = 0; first < examples.length; first += size) {
+    const tokens = examples.slice(first, first + size).reduce((sum, example) => sum + sizeOf(example), 0);
+    if (tokens > most) [start, most] = [first, tokens];
+  }
+  return examples.slice(start, start + size).map(withAllTargets);
+}
+
+/** A plan must fit whatever is learned of an example. */
+function withAllTargets({ targets: _, ...whole }: TokenizedExample): TokenizedExample {
+  return whole;
 }

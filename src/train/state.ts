@@ -10,11 +10,18 @@ import {
   encodeCheckpoint,
 } from '../io/checkpoint.ts';
 import { InputError, quote } from '../io/errors.ts';
-import { contentHash } from '../io/hash.ts';
 import { Fields, isObject, type Json, type JsonObject } from '../io/json.ts';
-import type { CausalLM } from '../model/causal-lm.ts';
 import type { ParameterStore, Slab } from '../tensor/parameters.ts';
 import type { EvaluateEvent, StepEvent } from './events.ts';
+import {
+  areChanges,
+  changesSince,
+  hashOfFixed,
+  type RunIdentity,
+  requireSteps,
+  type SettingChange,
+  savedIdentity,
+} from './resume.ts';
 
 const SAVED: readonly Slab[] = ['values', 'firstMoments', 'secondMoments'];
 
@@ -31,24 +38,16 @@ export interface RunState {
   /** Tokens as TRL counts them, for `num_tokens`. */
   numTokens: number;
   log: LogEntry[];
+  /** Settings that were changed on the way, by the step after which. */
+  changes: SettingChange[];
   /** What the source of examples keeps, if it keeps anything. */
   source?: Json;
-}
-
-/** Hash of what must be the same for a run to go on: model, trained shapes, settings and data. */
-export async function runHash(
-  model: CausalLM,
-  parameters: ParameterStore,
-  about: readonly unknown[],
-): Promise<string> {
-  const shapes = [...parameters.tensors].map(([name, { shape }]) => [name, shape]);
-  return contentHash(await model.policyHash(), ...[shapes, ...about].map((part) => JSON.stringify(part)));
 }
 
 /** Writes the state, and tensors of others by their names, atomically by the store's contract. */
 export async function saveRun(
   store: CheckpointStore,
-  configHash: string,
+  identity: RunIdentity,
   parameters: ParameterStore,
   state: RunState,
   others: ReadonlyMap<string, Float32Array> = new Map(),
@@ -57,27 +56,34 @@ export async function saveRun(
   for (const slab of SAVED) {
     for (const [name, values] of await parameters.read(slab)) tensors.set(`${slab}/${name}`, values);
   }
-  await store.write(
-    await encodeCheckpoint({ configHash, state: { ...state } as unknown as JsonObject, tensors }),
-  );
+  const configHash = await hashOfFixed(identity);
+  const saved = { ...state, run: identity } as unknown as JsonObject;
+  await store.write(await encodeCheckpoint({ configHash, state: saved, tensors }));
 }
 
-/** Reads the state, undefined where none was written. {@link InputError} where it belongs to another run. */
+/**
+ * Reads the state, undefined where none was written, and records in it what has changed since. {@link InputError} where it
+ * belongs to another run.
+ */
 export async function loadRun(
   store: CheckpointStore,
-  configHash: string,
-): Promise<{ state: RunState; checkpoint: Checkpoint } | undefined> {
+  identity: RunIdentity,
+  totalSteps: number,
+): Promise<{ state: RunState; checkpoint: Checkpoint; changed: SettingChange[] } | undefined> {
   const bytes = await store.read();
   if (!bytes) return undefined;
   const checkpoint = await decodeCheckpoint(bytes, 'checkpoint');
-  if (checkpoint.configHash !== configHash) {
-    throw new InputError(
-      'checkpoint',
-      'belongs to a run with another model, other data or other settings',
-      'Resume with the same ones, or write to another folder',
-    );
+  const before = savedIdentity(isObject(checkpoint.state) ? checkpoint.state.run : undefined);
+  if (!before) {
+    const what = 'does not say which settings it was written with';
+    throw new InputError('checkpoint', what, 'Go on with the version that wrote it, or start again');
   }
-  return { state: runState(checkpoint.state), checkpoint };
+  const state = runState(checkpoint.state);
+  const changed = changesSince(state.step, before, identity);
+  if (checkpoint.configHash !== (await hashOfFixed(identity)))
+    throw new InputError('checkpoint', 'belongs to another run', 'Write to another folder');
+  requireSteps(state.step, totalSteps);
+  return { state: { ...state, changes: [...state.changes, ...changed] }, checkpoint, changed };
 }
 
 /** A hash finds damage, and no intent: what a run counts by is looked at all the same. */
@@ -89,8 +95,9 @@ function runState(state: Json): RunState {
   ) as [number, number, number];
   const log = fields.get('log');
   if (!Array.isArray(log) || !log.every(isLogEntry)) throw fields.wrong('log', 'what the run has told');
-  const { source } = state;
-  return { step, tokens, numTokens, log, ...(source === undefined ? {} : { source }) };
+  const { source, changes } = state;
+  if (!areChanges(changes)) throw fields.wrong('changes', 'settings that were changed');
+  return { step, tokens, numTokens, log, changes, ...(source === undefined ? {} : { source }) };
 }
 
 function isLogEntry(entry: unknown): entry is LogEntry & JsonObject {

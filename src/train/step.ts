@@ -13,7 +13,7 @@ import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type BatchMeans, batchMeans, joinRoles } from './metrics.ts';
+import { type BatchMeans, batchMeans, joinMeans, joinRoles } from './metrics.ts';
 import type { Reference } from './reference.ts';
 import type { Role } from './roles.ts';
 import type { BackwardSettings, Scorer } from './scorer.ts';
@@ -60,6 +60,17 @@ export function runBatch(
       joinRoles,
     ),
   };
+}
+
+/** Whether the loss on a micro-batch is finite with the weights as they are. */
+export async function givesFiniteLoss(
+  context: StepContext,
+  examples: readonly TokenizedExample[],
+): Promise<boolean> {
+  const { gpu } = context.model;
+  const { means } = runBatch(gpu, context, examples);
+  gpu.recorder.flush();
+  return Number.isFinite(joinMeans([await gpu.settle(means)]).loss);
 }
 
 /** The micro-batch in the role that the adapters are switched to. */

@@ -4,6 +4,7 @@
  * step waits for the device: metrics arrive a step or two late, and a loss that is not finite stops the run before a
  * checkpoint could keep it.
  */
+import type { TokenizedExample } from '../data/packing.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { LoraAdapter } from '../model/lora.ts';
 import { Clock } from './clock.ts';
@@ -11,27 +12,20 @@ import { keptActivations, type TrainingConfig } from './config.ts';
 import { NonFiniteLossError } from './errors.ts';
 import type { Evaluation } from './evaluation.ts';
 import type { Metrics, RunPlan, TrainEvent } from './events.ts';
-import { evalMetrics, silentMeans, stepMetrics } from './metrics.ts';
+import { areFinite, lateMetrics, METRICS_LATE, metricsOf, type PendingStep } from './late-steps.ts';
+import { evalMetrics } from './metrics.ts';
 import { Optimizer } from './optimizer.ts';
-import { largestStep, planRun } from './plan.ts';
+import { type PlannedRun, planRun, type RunRehearsal, rehearseRun } from './plan.ts';
 import type { Reference } from './reference.ts';
-import { referenceFor } from './references.ts';
+import { referenceOf } from './references.ts';
+import { identityOf, type RunIdentity } from './resume.ts';
 import { type CompletionScore, completionScores } from './role-scores.ts';
 import { castRoles, continues, type Roles } from './roles.ts';
 import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
 import type { SourcedStep } from './source.ts';
-import { loadRun, type RunState, restoreParameters, runHash, saveRun } from './state.ts';
-import { countTokens, runBatch, type StepContext } from './step.ts';
+import { loadRun, type RunState, restoreParameters, saveRun } from './state.ts';
+import { countTokens, givesFiniteLoss, runBatch, type StepContext } from './step.ts';
 import type { Task, TrainerOptions } from './task.ts';
-
-/** Steps whose metrics may be on their way. */
-const METRICS_LATE = 2;
-
-interface PendingStep {
-  step: number;
-  tokens: number;
-  metrics: Promise<Metrics>;
-}
 
 export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   readonly config: Config;
@@ -43,7 +37,12 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private readonly optimizer: Optimizer;
   private readonly schedule: Schedule;
   private readonly reference: Reference | undefined;
-  private state: RunState = { step: 0, tokens: 0, numTokens: 0, log: [] };
+  private state: RunState = { step: 0, tokens: 0, numTokens: 0, log: [], changes: [] };
+  /** The step of the checkpoint that the store holds. */
+  private keptStep: number | undefined;
+  private pending: PendingStep[] = [];
+  /** Examples of the last step that is known to be finite. */
+  private sound: readonly TokenizedExample[] = [];
 
   constructor(
     private readonly options: TrainerOptions,
@@ -57,7 +56,13 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     this.roles = castRoles({ model, peftConfig, seed: config.seed, policy: task, beside });
     this.adapter = this.roles.policy.adapter;
     this.optimizer = new Optimizer(model.gpu, this.roles.parameters, config);
-    this.reference = this.initialReference();
+    this.reference = referenceOf(task, {
+      model,
+      parameters: this.roles.parameters,
+      without: continues(peftConfig) ? undefined : this.adapter,
+      batchSize: config.perDeviceEvalBatchSize,
+      cache: options.referenceCache,
+    });
     this.schedule = scheduleOf(config, source.stepsPerEpoch);
   }
 
@@ -71,6 +76,11 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     return this.task.evaluation;
   }
 
+  /** Settings that were changed when it was resumed. */
+  get changes(): RunState['changes'] {
+    return this.state.changes;
+  }
+
   /** All steps and evaluations so far, those before a resume included (TRL's `state.log_history`). */
   get logHistory(): RunState['log'] {
     return this.state.log;
@@ -81,59 +91,69 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
    * there, the run goes on from it, bit for bit. Throws {@link InputError} for a checkpoint of another run,
    * {@link MemoryCapError} before anything is trained, {@link NonFiniteLossError}, and the device's errors.
    */
-  async *train({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<TrainEvent> {
+  async *train(options: { signal?: AbortSignal } = {}): AsyncGenerator<TrainEvent> {
+    const { pool } = this.model.gpu;
+    const before = pool.budget;
+    try {
+      yield* this.run(options);
+    } catch (error) {
+      throw error instanceof NonFiniteLossError ? await this.afterNonFinite(error) : error;
+    } finally {
+      pool.budget = before;
+    }
+  }
+
+  private async *run({ signal }: { signal?: AbortSignal }): AsyncGenerator<TrainEvent> {
     const { model, config } = this;
     const { source, evaluation } = this.task;
     const { gpu } = model;
-    const { parameters } = this.roles;
-    const configHash = await runHash(model, parameters, [
-      config,
-      this.adapter?.config ?? null,
-      source.identity,
-      evaluation.identity,
-      ...(await Promise.all(this.roles.beside.map((role) => role.began()))),
-    ]);
+    const identity = await this.identity();
     const { totalSteps } = this.schedule;
-    let resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, configHash));
-    yield { type: 'start', plan: await this.plan(), resumedFrom: resumed?.state.step };
+    let resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, identity, totalSteps));
+    const { changed = [] } = resumed ?? {};
+    const plan = await this.plan();
+    gpu.pool.budget = plan.plannedBytes;
+    // Where writing takes turns with training, each gives its buffers back.
+    if (!source.waits) gpu.pool.reserve(this.rehearse().largest.buffers);
+    yield { type: 'start', plan, resumedFrom: resumed?.state.step, changed };
 
     if (this.reference) {
       yield* this.reference.prepare(source.ahead(totalSteps) ?? []);
       yield* this.reference.prepare(evaluation.examples);
     }
     if (resumed) {
-      restoreParameters(parameters, resumed.checkpoint);
+      restoreParameters(this.roles.parameters, resumed.checkpoint);
       this.reference?.restore(resumed.checkpoint.tensors);
       source.restore(resumed.state.source);
       this.state = resumed.state;
+      this.keptStep = resumed.state.step;
       // Three numbers for each trained one, which this generator would keep until the run ends.
       resumed = undefined;
     }
 
     const clock = new Clock(totalSteps - this.state.step);
-    const pending: PendingStep[] = [];
     while (this.state.step < totalSteps && !signal?.aborted) {
-      if (source.waits) for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
+      if (source.waits) yield* this.told(clock);
       const next = this.state.step + 1;
-      const sourced = yield* source.step(next, this.context, signal, () => this.keep(configHash));
+      const sourced = yield* source.step(next, this.context, signal, () => this.keep(identity));
       if (!sourced) break;
-      pending.push(this.runStep(next, sourced));
+      this.pending.push(this.runStep(next, sourced));
       await gpu.settle(gpu.recorder.throttle());
-      if (pending.length > METRICS_LATE) yield await this.stepEvent(pending.shift() as PendingStep, clock);
+      yield* this.told(clock, METRICS_LATE);
 
       const { step } = this.state;
       const evaluates = isDue(step, config.evalSteps) && step < totalSteps;
       const saves = isDue(step, config.saveSteps) && step < totalSteps;
       if (!evaluates && !saves) continue;
       // A checkpoint keeps only what is known to be finite.
-      for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
+      yield* this.told(clock);
       if (evaluates) yield* this.evaluateNow(signal);
-      if (saves) yield* this.save(configHash);
+      if (saves) yield* this.save(identity);
     }
-    for (const late of pending.splice(0)) yield await this.stepEvent(late, clock);
+    yield* this.told(clock);
     const completed = this.state.step >= totalSteps;
     if (completed && !this.hasEvaluated()) yield* this.evaluateNow(signal);
-    yield* this.save(configHash);
+    yield* this.save(identity);
     yield {
       type: 'end',
       step: this.state.step,
@@ -170,13 +190,13 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       examples: this.task.source.length,
       evalExamples: this.task.evaluation.length,
       trainableParameters: this.roles.parameters.count,
-      ...(await planRun(this.context, this.roles.parameters, this.task, this.config)),
+      ...(await planRun(this.planned)),
     };
   }
 
-  /** Goes through the largest step where the model is on a counting device: a rehearsal may end before it comes to it. */
-  rehearseLargestStep(): void {
-    largestStep(this.model.gpu, this.context, this.roles.parameters, this.task.source, this.config);
+  /** The memory that it will need, by what it is made of. */
+  rehearse(): RunRehearsal {
+    return rehearseRun(this.planned);
   }
 
   /** Frees what the trainer holds; the policy's adapter stays on the model. */
@@ -203,37 +223,62 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const norm = this.optimizer.step(step, rate);
     this.reference?.stepped(step);
     const tokens = results.reduce((sum, result) => sum + result.tokens, 0);
-    this.state.step = step;
-    this.state.tokens += tokens;
-    this.state.numTokens += countTokens(all, loss.unit);
-    const { numTokens } = this.state;
-    const metrics = Promise.all([Promise.all(results.map((result) => result.means)), norm]).then(
-      ([parts, gradNorm]) => ({
-        ...stepMetrics([...parts, silentMeans(loss.metrics, silent, loss.unit)], sourced),
-        grad_norm: gradNorm,
-        learning_rate: rate,
-        num_tokens: numTokens,
-      }),
-    );
-    // A lost device rejects it before anyone waits; whoever waits still gets the error.
-    metrics.catch(() => undefined);
-    return { step, tokens, metrics };
+    const { state } = this;
+    const before = { step: state.step, tokens: state.tokens, numTokens: state.numTokens };
+    const numTokens = before.numTokens + countTokens(all, loss.unit);
+    const after = { step, tokens: before.tokens + tokens, numTokens };
+    Object.assign(state, after);
+    const metrics = lateMetrics(loss, sourced, {
+      means: results.map(({ means }) => means),
+      norm,
+      rate,
+      numTokens,
+    });
+    return { step, tokens, metrics, first: examples.slice(0, batchSize), before, after };
   }
 
-  private async stepEvent({ step, tokens, metrics }: PendingStep, clock: Clock): Promise<TrainEvent> {
-    this.model.gpu.recorder.flush();
-    const values = await this.model.gpu.settle(metrics);
-    if (!Number.isFinite(values.loss) || !Number.isFinite(values.grad_norm))
-      throw new NonFiniteLossError(step, values);
-    clock.tick(tokens);
-    const entry = {
-      type: 'step',
-      step,
-      epoch: step / this.task.source.stepsPerEpoch,
-      metrics: values,
-    } as const;
+  /** Tells the steps whose metrics are due, all but the last `late` ones. */
+  private async *told(clock: Clock, late = 0): AsyncGenerator<TrainEvent> {
+    while (this.pending.length > late) {
+      const pending = this.pending[0] as PendingStep;
+      const metrics = await metricsOf(this.model.gpu, pending);
+      if (!areFinite(metrics)) throw new NonFiniteLossError(pending.step, metrics);
+      this.pending.shift();
+      clock.tick(pending.tokens);
+      yield { ...this.logged(pending, metrics), totalSteps: this.schedule.totalSteps, ...clock.report() };
+    }
+  }
+
+  private logged({ step, first }: PendingStep, metrics: Metrics) {
+    const epoch = step / this.task.source.stepsPerEpoch;
+    const entry = { type: 'step', step, epoch, metrics } as const;
     this.state.log.push(entry);
-    return { ...entry, totalSteps: this.schedule.totalSteps, ...clock.report() };
+    if (first.length > 0) this.sound = first;
+    return entry;
+  }
+
+  /**
+   * The weights are as before the step at fault, and finite steps behind it were taken. They are kept, if they still give a
+   * finite loss where they did: if not, an older checkpoint is the way back.
+   */
+  private async afterNonFinite({ step, metrics }: NonFiniteLossError): Promise<NonFiniteLossError> {
+    const [failed, ...later] = this.pending;
+    Object.assign(this.state, failed?.before);
+    for (const pending of later) {
+      const found = await metricsOf(this.model.gpu, pending);
+      if (!areFinite(found)) continue;
+      Object.assign(this.state, pending.after);
+      this.logged(pending, found);
+    }
+    this.pending = [];
+    const isSound = this.sound.length > 0 && (await givesFiniteLoss(this.context, this.sound));
+    if (isSound && this.options.checkpoint) await this.keep(await this.identity());
+    return new NonFiniteLossError(step, metrics, this.keptStep);
+  }
+
+  private identity(): Promise<RunIdentity> {
+    const { model, adapter, config, roles, task } = this;
+    return identityOf({ model, adapter, config, roles, task });
   }
 
   private async *evaluateNow(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent> {
@@ -247,33 +292,27 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     yield { type: 'evaluate', step, metrics };
   }
 
-  private async *save(configHash: string): AsyncGenerator<TrainEvent> {
+  private async *save(identity: RunIdentity): AsyncGenerator<TrainEvent> {
     if (!this.options.checkpoint) return;
-    await this.keep(configHash);
-    yield { type: 'checkpoint', step: this.state.step };
+    const { step } = this.state;
+    // The step's own loss is from before its update.
+    if (this.sound.length > 0 && !(await givesFiniteLoss(this.context, this.sound)))
+      throw new NonFiniteLossError(step + 1, { loss: Number.NaN, grad_norm: Number.NaN });
+    await this.keep(identity);
+    yield { type: 'checkpoint', step };
   }
 
-  private async keep(configHash: string): Promise<void> {
-    if (!this.options.checkpoint) return;
-    const source = this.task.source.save();
-    const others = await this.reference?.save();
-    await saveRun(
-      this.options.checkpoint,
-      configHash,
-      this.roles.parameters,
-      { ...this.state, source },
-      others,
-    );
+  private async keep(identity: RunIdentity): Promise<void> {
+    const { checkpoint } = this.options;
+    if (!checkpoint) return;
+    const state = { ...this.state, source: this.task.source.save() };
+    await saveRun(checkpoint, identity, this.roles.parameters, state, await this.reference?.save());
+    this.keptStep = state.step;
   }
 
-  private initialReference(): Reference | undefined {
-    const { model, roles, task, options, config } = this;
-    const { parameters } = roles;
-    const { loss, temperature = 1, reference = referenceFor(task.source.ahead(1) !== undefined) } = task;
-    if (!loss.usesReference && !task.source.usesReference) return undefined;
-    const { perDeviceEvalBatchSize: batchSize } = config;
-    const without = continues(options.peftConfig) ? undefined : this.adapter;
-    return reference({ model, parameters, without, batchSize, temperature, cache: options.referenceCache });
+  private get planned(): PlannedRun {
+    const { context, roles, task, config, schedule } = this;
+    return { context, parameters: roles.parameters, task, config, totalSteps: schedule.totalSteps };
   }
 
   private get context(): StepContext {

@@ -80,7 +80,7 @@ export const FACTS: readonly Fact[] = [
           const args = { perDeviceTrainBatchSize: BATCH.pairs, maxSteps: 2 };
           const trainDataset = randomPairs(BATCH, vocabulary);
           const plan = await planMemory(gpu, files, (model) => new DPOTrainer({ model, args, trainDataset }));
-          bytes[vocabulary] = plan.heldBytes - 4 * vocabulary * WIDTH;
+          bytes[vocabulary] = plan.plannedBytes - 4 * vocabulary * WIDTH;
         }
         return bytes;
       }),

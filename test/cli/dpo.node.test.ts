@@ -139,27 +139,27 @@ describe('cli: dpo', function () {
     expect(await adapterBytes('lost')).to.deep.equal(await adapterBytes('whole'));
   });
 
-  it('stops at a loss that is no number, keeps the last good checkpoint and writes no adapter', async () => {
+  it('stops at a loss that is no number and writes no adapter; with --resume and a lower rate it goes on', async () => {
     const out = workshop.path('wild');
-    const wild = {
-      '--out': out,
-      '--save-steps': '1',
-      '--max-steps': '40',
-      '--learning-rate': '1e30',
-      '--max-grad-norm': '0',
-    };
-    const { code, error, stderr } = await workshop.run(workshop.dpo(wild));
+    // The first step of a warm-up has rate 0.
+    const wild = { '--out': out, '--max-steps': '40', '--warmup-steps': '4', '--max-grad-norm': '0' };
+    const rate = (value: string) => ({ ...wild, '--learning-rate': value });
+    const { code, error, stderr } = await workshop.run(
+      workshop.dpo({ ...rate('1e30'), '--save-steps': '1' }),
+    );
     expect(code, stderr).to.equal(1);
-    const { name, message } = error;
-    expect(name).to.equal('NonFiniteLossError');
-    expect(message)
-      .to.match(/step \d+/)
-      .and.include('learning rate');
+    expect(error.name).to.equal('NonFiniteLossError');
+    expect(error.message).to.match(/step \d+.*keeps the run after step 1: resume with a lower learning rate/);
     const left = await readdir(out);
     expect(left).to.include('checkpoint.safetensors').and.not.include('adapter_config.json');
-    const bytes = new Uint8Array(await readFile(`${out}/checkpoint.safetensors`));
-    const { state } = parseSafetensors(bytes, 'checkpoint').metadata;
-    expect(JSON.parse(state as string).step).to.be.below(Number(/step (\d+)/.exec(message)?.[1]));
+    const changed = { ...rate('1e-3'), '--max-steps': '3', '--save-steps': '1', '--resume': '' };
+    const other = await workshop.run(workshop.dpo({ ...changed, '--beta': '0.5' }));
+    expect(other.error.message).to.include('--beta was 0.1 and is 0.5');
+    const resumed = await workshop.run(workshop.dpo(changed));
+    expect(resumed.code, resumed.stderr).to.equal(0);
+    expect(resumed.stderr).to.include('Going on after step 1, with --learning-rate 1e+30 → 0.001');
+    const { changes } = JSON.parse(await readFile(`${out}/run.json`, 'utf8'));
+    expect(changes).to.deep.include({ step: 1, name: 'maxSteps', old: 40, new: 3 });
   });
 
   it('trains all weights and writes a model that loads', async () => {

@@ -40,7 +40,7 @@ describe('cli/flags', () => {
     ]);
     expect(stdout).to.equal(ours.stdout);
     const off = await plan(...common, '--batch-size', '4', '--gradient_checkpointing', 'false');
-    expect(off.json.heldBytes).to.be.above(ours.json.heldBytes as number);
+    expect(off.json.plannedBytes).to.be.above(ours.json.plannedBytes as number);
   });
 
   it('refuses two spellings at once', async () => {

@@ -6,7 +6,6 @@ import { readFixture } from '../support/files.ts';
 import { lines, pairs, Workshop } from './workshop.ts';
 
 interface Plan {
-  heldBytes: number;
   plannedBytes: number;
   parts: Record<string, number>;
   fits: boolean;
@@ -34,9 +33,8 @@ describe('cli: plan', function () {
 
   function expectAgreement({ plan, peak }: { plan: Plan; peak: number }): void {
     expect(plan.fits).to.equal(true);
-    // The rehearsal is the run: it asks for the same buffers in the same order.
-    expect(plan.heldBytes).to.equal(peak);
-    expect(Object.values(plan.parts).reduce((a, b) => a + b, 0)).to.equal(plan.heldBytes);
+    expect(plan.plannedBytes / peak).to.be.within(0.9, 1.1);
+    expect(Object.values(plan.parts).reduce((a, b) => a + b, 0)).to.equal(plan.plannedBytes);
   }
 
   it('the tiny model: what the run then holds', async () => {
@@ -90,12 +88,62 @@ describe('cli: plan', function () {
     expect(await planned('48')).to.be.above(1.5 * (await planned('1')));
   });
 
+  it('says the same figure as the run, before it', async () => {
+    const [, ...run] = workshop.dpo({ '--max-steps': '2', '--out': workshop.path('figure') });
+    const out = run.indexOf('--out');
+    const plan = await workshop.run(['plan', ...run.filter((_, i) => i !== out && i !== out + 1)]);
+    const { stderr } = await workshop.run(['dpo', ...run]);
+    const [, figure] = /at most (.*) of GPU memory/.exec(stderr) ?? [];
+    expect(plan.stderr).to.include(`At most ${figure} of GPU memory.`);
+  });
+
+  it('plans methods that let the model write, with a reward model on the same base', async () => {
+    const data = await workshop.write('prompts.jsonl', lines(pairs(6).map(({ prompt }) => ({ prompt }))));
+    const out = workshop.path('scorer');
+    const common = ['--model', workshop.path('model'), '--max-steps', '1'];
+    const trainer = ['reward-model', ...common, '--data', workshop.path('pairs.jsonl'), '--out', out];
+    expect((await workshop.run(trainer)).code).to.equal(0);
+    const run = [...common, '--data', data, '--reward', out, '--batch-size', '4', '--num-generations', '4'];
+    run.push('--max-completion-length', '12', '--eval-split', '2', '--num-generations-eval', '3');
+    const planned = await workshop.run(['plan', '--method', 'rloo', ...run]);
+    expect(planned.code, planned.stderr).to.equal(0);
+    const { code, json, stderr } = await workshop.run(['rloo', ...run, '--out', workshop.path('rloo')]);
+    expect(code, stderr).to.equal(0);
+    // Completions that end early take less; with ones that do not, `test/train/plan` compares.
+    const { plannedBytes } = planned.json as unknown as Plan;
+    expect(plannedBytes / Number(json.peakBytes)).to.be.within(0.9, 1.3);
+    const [, figure] = /(at most .* of GPU memory)/.exec(stderr) ?? [];
+    expect(planned.stderr.toLowerCase()).to.include(String(figure).toLowerCase());
+  });
+
+  it('has the options and defaults of the method, and says whose an option is that it does not have', async () => {
+    const helpOf = async (...args: string[]) => {
+      const { stderr } = await workshop.run([...args, '--help']);
+      const lines = stderr.split('\n').filter((line) => /^ +--/.test(line));
+      return new Map(lines.map((line) => [line.trim().split(' ')[0] as string, line]));
+    };
+    const own = ['--out', '--resume', '--overwrite', '--profile', '--log-completions', '--method'];
+    for (const method of ['dpo', 'grpo', 'sft']) {
+      const [plan, command] = [await helpOf('plan', '--method', method), await helpOf(method)];
+      for (const name of own) for (const help of [plan, command]) help.delete(name);
+      expect(command.size).to.be.above(20);
+      expect(Object.fromEntries(plan), method).to.deep.equal(Object.fromEntries(command));
+    }
+    const refused = await workshop.run(['plan', '--method', 'sft', '--num-generations', '4']);
+    expect(refused.code).to.equal(2);
+    expect(refused.stderr).to.include('--num-generations is not an option here: sft does not have it');
+    expect(refused.stderr).to.include('rloo');
+    const unknown = await workshop.run(['plan', '--method', 'rlo']);
+    expect(unknown.stderr).to.include('rloo').and.include('--method');
+    expect(unknown.code).to.not.equal(0);
+  });
+
   it('activations in float16, or none: what the run then holds, each less than the one before', async () => {
     const held = [];
     for (const flags of [{}, { '--saved-activations': 'float16' }, { '--gradient-checkpointing': '' }]) {
       const agreed = await both({ '--out': workshop.path(`kept-${held.length}`), ...(flags as object) });
       expectAgreement(agreed);
-      held.push(agreed.plan.heldBytes);
+      held.push(agreed.plan.plannedBytes);
     }
     expect(held).to.deep.equal(held.toSorted((a, b) => b - a));
     expect(new Set(held).size).to.equal(3);

@@ -37,7 +37,7 @@ describe('cli: --dtype', function () {
     const { code, json, stderr } = await workshop.run(run);
     expect(code, stderr).to.equal(0);
     expect(stderr).to.include('in q4_0');
-    expect(planned.json.heldBytes).to.equal(json.peakBytes);
+    expect(Number(planned.json.plannedBytes) / Number(json.peakBytes)).to.be.within(0.9, 1.1);
     expect(JSON.parse(await readFile(workshop.path('q4/run.json'), 'utf8')).dtype).to.equal('q4_0');
 
     const hand = [

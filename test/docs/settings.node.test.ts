@@ -6,6 +6,8 @@
 import { writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { SETTINGS } from '../../src/cli/options.ts';
+import { mayChange } from '../../src/train/resume.ts';
+import { ALL_SETTINGS } from '../../src/train/settings/trainers.ts';
 import { textOf } from '../architecture/sources.ts';
 import { settingsPage } from './settings-page.ts';
 
@@ -17,5 +19,11 @@ describe(PAGE, () => {
     if (process.env.WEBALIGN_WRITE) writeFileSync(PAGE, page);
     expect(textOf(PAGE)).to.equal(page);
     for (const name of Object.keys(SETTINGS)) expect(page).to.include(`| \`${name}\` |`);
+  });
+
+  it('docs/resume.md lists the settings that may change', () => {
+    const [, list = ''] = /<!-- may change -->(.*?)<!-- end -->/s.exec(textOf('docs/resume.md')) ?? [];
+    const named = [...list.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+    expect(named).to.have.members(Object.keys(ALL_SETTINGS).filter(mayChange));
   });
 });

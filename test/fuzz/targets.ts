@@ -19,11 +19,12 @@ import { ggufFiles } from '../../src/io/gguf/files.ts';
 import { vocabularyMetadata } from '../../src/io/gguf/vocabulary.ts';
 import { memoryHubCache } from '../../src/io/hub/cache.ts';
 import { hubFiles } from '../../src/io/hub/client.ts';
-import { parseJson, parseJsonObject, scanJson } from '../../src/io/json.ts';
+import { isObject, parseJson, parseJsonObject, scanJson } from '../../src/io/json.ts';
 import { ADAPTER_WEIGHTS, checkAdapterFits, readAdapter, writeAdapter } from '../../src/io/peft.ts';
 import { openSafetensors, parseSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
 import { MODEL_CONFIG, MODEL_GGUF, MODEL_WEIGHTS, openWeights } from '../../src/io/weights.ts';
 import { describeModel, linearsOf, openModelWeights, weightShapes } from '../../src/model/weights.ts';
+import { hashOfFixed } from '../../src/train/resume.ts';
 import { loadRun } from '../../src/train/state.ts';
 import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
 import { type Folder, jsonBytes, textOf } from './folder.ts';
@@ -261,17 +262,20 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   },
   'run-state': {
     seeds: seeds.runStates,
-    words: ['step', 'tokens', 'numTokens', 'log', 'type', 'metrics', 'evaluate', 'epoch'],
+    words: ['step', 'tokens', 'numTokens', 'log', 'type', 'metrics', 'evaluate', 'epoch', 'run', 'changes'],
     async run(folder) {
       const file = `${FOLDER}/state.json`;
-      const state = parseJson(textOf(only(folder, 'state.json')) ?? '', file);
+      const read = parseJson(textOf(only(folder, 'state.json')) ?? '', file);
+      const run = { parts: {}, changeable: {}, settings: {} };
+      const state = isObject(read) ? { changes: [], run, ...read } : read;
       const store = memoryCheckpointStore();
       try {
-        await store.write(await encodeCheckpoint({ configHash: '0f', state, tensors: new Map() }));
+        const configHash = await hashOfFixed(run);
+        await store.write(await encodeCheckpoint({ configHash, state, tensors: new Map() }));
       } catch {
         return; // what no checkpoint can hold
       }
-      const loaded = await loadRun(store, '0f');
+      const loaded = await loadRun(store, run, Number.POSITIVE_INFINITY);
       holds((loaded?.state.step ?? -1) >= 0 && Array.isArray(loaded?.state.log), 'state');
     },
     blames: 'checkpoint',

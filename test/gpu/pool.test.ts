@@ -13,7 +13,7 @@ function makePool(cap?: number) {
     () => {
       flushed++;
     },
-    cap,
+    { cap },
   );
   return { pool, destroyed, flushes: () => flushed };
 }
@@ -89,10 +89,10 @@ describe('the buffer pool', () => {
     expect(pool.allocate(0, 'b')).to.include({ offset: 0, size: 4 });
   });
 
-  it('wastes at most a quarter of a large buffer', () => {
+  it('wastes at most a sixteenth of a large buffer', () => {
     for (let size = 4097; size < 3e6; size = Math.ceil(size * 1.37)) {
       const { buffer } = makePool().pool.allocate(size, 'large');
-      expect(buffer.size).to.be.within(size, 1.25 * size + 256);
+      expect(buffer.size).to.be.within(size, (1 + 1 / 16) * size + 256);
       expect(buffer.size % 256).to.equal(0);
     }
   });
@@ -108,5 +108,39 @@ describe('the buffer pool', () => {
     );
     pool.release(late);
     expect(pool.allocate(256, 'fits').size).to.equal(256);
+  });
+
+  it('uses larger buffers, and gives up the next smaller ones, before it holds more than the budget', () => {
+    const { pool, destroyed } = makePool();
+    pool.budget = 4096;
+    const [large, middle, small] = [2048, 1024, 512].map((size) => pool.allocate(size, `${size}`));
+    for (const view of [large, middle, small]) pool.release(view);
+    expect(pool.allocate(256, 'within').buffer).to.equal(small.buffer);
+    const other = pool.allocate(512, 'a middle one').buffer;
+    expect(other).to.equal(middle.buffer);
+    // Without a budget it would be too large for the request.
+    expect(pool.allocate(768, 'at the budget').buffer).to.equal(large.buffer);
+    expect(destroyed).to.deep.equal([]);
+  });
+
+  it('gives up small buffers for a large one at the budget, and refuses nothing beyond it', () => {
+    const { pool, destroyed } = makePool();
+    pool.budget = 3584;
+    for (const view of [2048, 1024].map((size) => pool.allocate(size, `${size}`))) pool.release(view);
+    pool.allocate(2304, 'larger');
+    expect(destroyed).to.deep.equal(['2048']);
+    expect(pool.report().reserved).to.equal(3328);
+    pool.allocate(2304, 'more than there is');
+    expect(destroyed).to.deep.equal(['2048', '1024']);
+    expect(pool.report().reserved).to.equal(4608);
+  });
+
+  it('makes buffers ahead, which wait for requests of their size and smaller ones', () => {
+    const { pool } = makePool();
+    pool.reserve([2048, 512].map((size) => ({ label: `${size}`, size })));
+    expect(pool.report()).to.deep.equal({ live: 0, peak: 2560, reserved: 2560, created: 2 });
+    pool.allocate(1500, 'a');
+    pool.allocate(300, 'b');
+    expect(pool.report().created).to.equal(2);
   });
 });

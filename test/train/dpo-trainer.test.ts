@@ -6,14 +6,13 @@ import { expect } from 'chai';
 import type { TokenizedPair } from '../../src/data/packing.ts';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { MemoryCapError } from '../../src/gpu/errors.ts';
-import { type CheckpointStore, decodeCheckpoint, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
+import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
 import { InputError } from '../../src/io/errors.ts';
 import { type Adapter, writeAdapter } from '../../src/io/peft.ts';
 import { memoryReferenceCache, type ReferenceCache } from '../../src/io/reference-cache.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import type { DPOConfig } from '../../src/train/config.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
-import { NonFiniteLossError } from '../../src/train/errors.ts';
 import type { Metrics, TrainEvent } from '../../src/train/events.ts';
 import { loadFixture, productAdapter, randomPairs } from '../model/tiny.ts';
 import { relativeL2 } from '../reference/compare.ts';
@@ -188,15 +187,6 @@ describe('dpo-trainer', () => {
     });
   }
 
-  it('refuses a checkpoint of another run', async () => {
-    const gpu = await testGpu();
-    const checkpoint = memoryCheckpointStore();
-    await run(gpu, { checkpoint, args: { maxSteps: 2 } });
-    const error = await run(gpu, { checkpoint, args: { maxSteps: 2, beta: 0.5 } }).catch((reason) => reason);
-    expect(error).to.be.instanceOf(InputError);
-    expect(error.message).to.match(/another model, other data or other settings/);
-  });
-
   it('a batch of 4 and two of 2 accumulated agree', async () => {
     const gpu = await testGpu();
     const whole = await run(gpu);
@@ -301,20 +291,6 @@ describe('dpo-trainer', () => {
     }
     expect(seen.at(-1)).to.deep.equal(seen[5]);
     gpu.dispose();
-  });
-
-  it('stops at a loss that is no number and keeps the checkpoint before it', async () => {
-    const gpu = await testGpu();
-    const checkpoint = memoryCheckpointStore();
-    // One step of this size overflows in the next forward pass.
-    const args = { learningRate: 3e38, lrSchedulerType: 'constant', maxSteps: 8, saveSteps: 1 } as const;
-    const model = await loadFixture(gpu);
-    const error = await run(gpu, { args, checkpoint, model }).catch((reason) => reason);
-    expect(error).to.be.instanceOf(NonFiniteLossError);
-    expect(error.message).to.match(/^step 2: the loss is NaN.*last checkpoint is kept/);
-    const kept = await decodeCheckpoint((await checkpoint.read()) as Uint8Array<ArrayBuffer>, 'kept');
-    expect(kept.state).to.include({ step: 1 });
-    model.dispose();
   });
 
   it('says before it trains that a run is over the memory cap', async () => {

@@ -64,7 +64,7 @@ describe('training on a quantised base', () => {
     const model = await CausalLM.load(gpu, files, { dtype: 'q4_0' });
     const run = trainer(model);
     for await (const _ of run.train());
-    expect(gpu.memory().peak).to.equal(plan.heldBytes);
+    expect(plan.plannedBytes / gpu.memory().peak).to.be.within(0.9, 1.1);
     run.dispose();
     model.dispose();
     gpu.dispose();

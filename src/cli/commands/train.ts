@@ -6,13 +6,19 @@ import { resolve } from 'node:path';
 import type { Gpu } from '../../gpu/device.ts';
 import { writeAdapter } from '../../io/peft.ts';
 import { writeFiles } from '../../node/folder.ts';
-import { TRAINING } from '../../train/settings/training.ts';
 import { TRL_NAMES } from '../../train/settings/trl-names.ts';
 import { type Command, command } from '../command.ts';
 import { UsageError } from '../failures.ts';
-import { checkMethod, METHODS, type Method, methodOptions, shownDefaults } from '../methods.ts';
+import {
+  checkMethod,
+  METHODS,
+  type Method,
+  RUN_DEFAULTS,
+  requiredOptions,
+  runOptions,
+  shownDefaults,
+} from '../methods.ts';
 import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
-import { LORA_OPTIONS, MODEL_OPTIONS } from '../options.ts';
 import { beginReport, checkReport, REPORT_OPTIONS, REPORT_SAMPLES } from '../report/run-report.ts';
 import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
 import { type RunRecord, writeRunRecord } from '../run-record.ts';
@@ -31,33 +37,13 @@ function trainCommand(method: Method): Command {
     description,
     example,
     options: [
-      ...([
-        ...MODEL_OPTIONS,
-        'dtype',
-        'data',
-        'evalData',
-        'evalSplit',
-        'initAdapter',
-        'out',
-        'full',
-        'resume',
-        'overwrite',
-        'profile',
-      ] as const),
+      ...runOptions(method),
+      ...(['out', 'resume', 'overwrite', 'profile'] as const),
       ...REPORT_OPTIONS,
-      ...methodOptions(method),
-      ...(method.extra?.options ?? []),
       ...(method.others ?? []),
-      ...LORA_OPTIONS,
     ],
-    required: ['model', 'data', 'out', ...(method.extra?.options ?? [])],
-    defaults: {
-      dtype: 'auto',
-      evalSplit: 0.1,
-      saveSteps: 50,
-      seed: TRAINING.seed.default,
-      reportSamples: REPORT_SAMPLES,
-    },
+    required: [...requiredOptions(method), 'out'],
+    defaults: { ...RUN_DEFAULTS, reportSamples: REPORT_SAMPLES },
     reasons: TRL_NAMES,
     shown: shownDefaults(method),
     async run({ settings, terminal, signal }) {
@@ -91,7 +77,7 @@ function trainCommand(method: Method): Command {
         const report = beginReport(open, method, settings, terminal, signal);
         const job = { method, train, evaluation, settings, folder, watch: report?.see.bind(report) };
         const result = await runTraining(open, job, terminal, signal);
-        const { adapter, config } = result.trainer;
+        const { adapter, config, changes } = result.trainer;
         const { data, evalData, evalSplit } = settings;
         const record: RunRecord = {
           method: name,
@@ -101,6 +87,7 @@ function trainCommand(method: Method): Command {
           evalData: evalData === undefined ? null : resolve(evalData),
           evalSplit,
           settings: config,
+          ...(changes.length > 0 ? { changes } : {}),
           lora: adapter?.config ?? null,
           variants: result.plan.variants,
           ...(settings.reward ? { rewards: settings.reward } : {}),

@@ -59,7 +59,7 @@ export const OPTIMAL_VALUES = {
   /** Completions of the reference for each prompt, from which V* is estimated. */
   numValueSamples: whole({
     default: 8,
-    range: { from: 1 },
+    range: { from: 1, upTo: 2 ** 16 },
     group: 'rollouts',
     trl: 'num_value_samples',
     help: "the reference's completions of each prompt, from which V* is estimated",

@@ -4,7 +4,7 @@
  */
 import { isOwn, own } from '../../base/lookup.ts';
 import { say, setting } from '../../base/sentence.ts';
-import { number, type SettingTable } from '../../base/setting.ts';
+import { beyond, number, type SettingTable } from '../../base/setting.ts';
 import { didYouMean } from '../../base/suggest.ts';
 import { InputError, quote } from '../../io/errors.ts';
 import { LORA, type LoraArgs, type LoraConfig } from '../../io/lora-settings.ts';
@@ -62,7 +62,8 @@ export function checkValues(values: object, known: SettingTable): void {
     if (!declaration || declaration.fits(value)) continue;
     const found = typeof value === 'number' ? value : quote(value);
     const suggestion = typeof value === 'string' ? didYouMean(value, declaration.choices ?? []) : '';
-    throw new InputError(WHERE, say`${setting(name)} is ${found}`, `${suggestion}${declaration.wayOut}`);
+    const wayOut = `${suggestion}${declaration.wayOut}${beyond(declaration, value)}`;
+    throw new InputError(WHERE, say`${setting(name)} is ${found}`, wayOut);
   }
 }
 

@@ -16,7 +16,7 @@ export const ROLLOUTS = {
   /** Completions of each prompt, which are compared with each other. */
   numGenerations: whole({
     default: 2,
-    range: { from: 2, reason: 'each is compared with the others' },
+    range: { from: 2, upTo: 2 ** 16, reason: 'each is compared with the others' },
     group: 'rollouts',
     trl: 'num_generations',
     help: 'completions of each prompt; --batch-size counts completions',
@@ -24,7 +24,8 @@ export const ROLLOUTS = {
   /** Completions of each held-out prompt; from 64 on the gap to the optimum is estimated. */
   numGenerationsEval: whole({
     default: 8,
-    range: { from: 1 },
+    range: { from: 1, upTo: 2 ** 16 },
+    mayChange: true,
     group: 'rollouts',
     trl: 'num_generations_eval',
     help: 'completions of each held-out prompt; from 64 on the gap to the optimum is estimated',
@@ -42,7 +43,7 @@ export const ROLLOUTS = {
   /** Divides the logits, where completions are sampled and where they are learned from. */
   temperature: number({
     default: 1,
-    range: { above: 0 },
+    range: { from: 1e-3, upTo: 1e3 },
     group: 'rollouts',
     trl: 'temperature',
     help: 'divides the logits where completions are sampled and learned from',
@@ -81,7 +82,8 @@ export const ROLLOUTS = {
   /** Seconds that a reward function may take for a batch. */
   rewardTimeout: number({
     default: 600,
-    range: { above: 0 },
+    range: { above: 0, upTo: 1e6 },
+    mayChange: true,
     group: 'rollouts',
     trl: null,
     help: 'seconds that a reward function may take for a batch',

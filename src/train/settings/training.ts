@@ -10,6 +10,7 @@ export const TRAINING = {
   learningRate: number({
     default: 1e-6,
     range: { from: 0 },
+    mayChange: true,
     group: 'training',
     trl: 'learning_rate',
     aliases: ['lr'],
@@ -18,7 +19,8 @@ export const TRAINING = {
   /** Passes over the data. */
   numTrainEpochs: number({
     default: 3,
-    range: { above: 0 },
+    range: { above: 0, upTo: 1e6 },
+    mayChange: true,
     group: 'training',
     flag: 'epochs',
     trl: 'num_train_epochs',
@@ -28,6 +30,7 @@ export const TRAINING = {
   maxSteps: whole({
     default: -1,
     range: { from: -1 },
+    mayChange: true,
     group: 'training',
     trl: 'max_steps',
     help: 'optimizer steps, in place of epochs; -1 for the epochs',
@@ -45,6 +48,7 @@ export const TRAINING = {
   perDeviceEvalBatchSize: whole({
     default: 8,
     range: { from: 1 },
+    mayChange: true,
     group: 'training',
     flag: 'eval-batch-size',
     trl: 'per_device_eval_batch_size',
@@ -62,6 +66,7 @@ export const TRAINING = {
   /** How the learning rate falls. */
   lrSchedulerType: choice(Object.keys(SCHEDULES) as SchedulerType[], {
     default: 'linear',
+    mayChange: true,
     group: 'training',
     trl: 'lr_scheduler_type',
     help: 'how the learning rate falls',
@@ -70,6 +75,7 @@ export const TRAINING = {
   warmupSteps: whole({
     default: 0,
     range: { from: 0 },
+    mayChange: true,
     group: 'training',
     // A number below 1 is TRL's share of all steps.
     trl: translated('warmup_steps', ({ warmupSteps, warmupRatio }) => ({
@@ -81,6 +87,7 @@ export const TRAINING = {
   warmupRatio: number({
     default: 0,
     range: { from: 0, upTo: 1 },
+    mayChange: true,
     group: 'training',
     trl: translated('warmup_ratio', () => ({})),
     help: 'the same as a share of all steps',
@@ -128,7 +135,7 @@ export const TRAINING = {
   /** Everything random derives from it: the same seed gives the same bytes. */
   seed: whole({
     default: 42,
-    range: { from: 0 },
+    range: { from: 0, upTo: 2 ** 32 - 1 },
     group: 'run',
     trl: 'seed',
     help: 'the same seed gives the same bytes',
@@ -147,6 +154,7 @@ export const TRAINING = {
   evalSteps: whole({
     default: 0,
     range: { from: 0 },
+    mayChange: true,
     group: 'run',
     trl: translated('eval_steps', ({ evalSteps }) =>
       Number(evalSteps) > 0 ? { eval_strategy: 'steps', eval_steps: evalSteps } : {},
@@ -157,6 +165,7 @@ export const TRAINING = {
   saveSteps: whole({
     default: 0,
     range: { from: 0 },
+    mayChange: true,
     group: 'run',
     trl: translated('save_steps', ({ saveSteps }) =>
       Number(saveSteps) > 0 ? { save_strategy: 'steps', save_steps: saveSteps } : { save_strategy: 'no' },

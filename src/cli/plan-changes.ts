@@ -1,0 +1,55 @@
+/**
+ * What a run could change to need less memory: from what costs and alters least, each change on top of those before it. Only
+ * settings that the method has.
+ */
+import { own } from '../base/lookup.ts';
+import { defaultsOf } from '../train/settings/trainers.ts';
+import type { Method } from './methods.ts';
+import { OPTIONS, type OptionName, type Settings } from './options.ts';
+
+/** Precisions that no smaller one is proposed for. */
+const BLOCKS: readonly (string | undefined)[] = ['q8_0', 'q4_0'];
+/** What says how long a sequence may be, by method. */
+const LENGTHS = ['maxLength', 'maxCompletionLength'] as const;
+
+export function changesTo(settings: Settings, { settings: trainer }: Method): Settings[] {
+  const inForce: Settings = { ...defaultsOf(trainer), ...settings };
+  const { perDeviceTrainBatchSize: batch = 1, gradientAccumulationSteps: accumulation = 1 } = inForce;
+  // A group is never cut.
+  const group = own(trainer.settings, 'numGenerations') ? (inForce.numGenerations ?? 1) : 1;
+  const changes: Settings[] = [];
+  let so: Settings = {};
+  const also = (change: Settings) => {
+    so = { ...so, ...change };
+    changes.push(so);
+  };
+  if (!settings.gradientCheckpointing) {
+    // One excludes the other, so that what follows builds on the one that saves more.
+    const packed = settings.savedActivations === 'float16';
+    if (!packed) changes.push({ savedActivations: 'float16' });
+    also({ gradientCheckpointing: true, ...(packed && { savedActivations: 'float32' }) });
+  }
+  const groups = Math.floor(batch / group);
+  const spread = (count: number) => ({
+    perDeviceTrainBatchSize: count * group,
+    gradientAccumulationSteps: accumulation * Math.ceil(groups / count),
+  });
+  if (groups > 2) also(spread(Math.floor(groups / 2)));
+  if (groups > 1) also(spread(1));
+  if (!settings.full && !BLOCKS.includes(settings.dtype)) also({ dtype: 'q8_0' });
+  for (const name of LENGTHS) {
+    const length = own(trainer.settings, name) && inForce[name];
+    if (length) also({ [name]: Math.max(2, Math.floor(length / 2)) });
+  }
+  return changes;
+}
+
+/** The change as flags. */
+export function flagsOf(change: Settings): string {
+  return Object.entries(change)
+    .map(([name, value]) => {
+      const { flag, kind } = OPTIONS[name as OptionName];
+      return kind === 'switch' ? flag : `${flag} ${value}`;
+    })
+    .join(' ');
+}
