@@ -24,7 +24,7 @@ fn cached_score(q: u32, k: u32) -> f32 {
   for (var i = 0u; i < HEAD_VECTORS; i++) {
     sum += dot(query[q + i], keys[k + i]);
   }
-  return sum * params.scale;
+  return score_of(sum);
 }
 
 fn begin(part: Part) -> Walk {

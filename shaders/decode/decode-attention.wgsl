@@ -41,7 +41,7 @@ fn go_through(walk: ptr<function, Walk>, part: Part, first: u32, end: u32) {
     for (var i = 4u; i < HEAD_VECTORS; i++) {
       s += dot(query[q + i], keys[k + i]);
     }
-    s *= params.scale;
+    s = score_of(s);
     let above = max((*walk).highest, s);
     let shrink = exp((*walk).highest - above);
     let weight = exp(s - above);

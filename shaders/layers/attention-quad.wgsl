@@ -49,7 +49,7 @@ fn forward(
     let j = key_in(keys_seen, turn);
     let k = key_at(two_from(j), kv_head);
     read_keys(&keys, &values, k, part);
-    let s = products(&held_query, &keys, place.own) * (params.scale * LOG2_E);
+    let s = scores_in_bits(products(&held_query, &keys, place.own));
     let visible0 = covers(seen, j);
     let visible1 = covers(seen, j + 1u);
     let whole0 = floor(s[0]);
@@ -100,13 +100,29 @@ fn store_y(place: Place, sums: Held) {
   }
 }
 
+// Scores as powers of two.
+fn scores_in_bits(products: mat2x4f) -> mat2x4f {
+  if (CAPPED) {
+    return scores_of_two(products) * LOG2_E;
+  }
+  return products * (params.scale * LOG2_E);
+}
+
+fn scores_of_two(products: mat2x4f) -> mat2x4f {
+  return mat2x4f(scores_of(products[0]), scores_of(products[1]));
+}
+
+fn times_slopes(weights: mat2x4f, scores: mat2x4f) -> mat2x4f {
+  return mat2x4f(weights[0] * score_slopes(scores[0]), weights[1] * score_slopes(scores[1]));
+}
+
 // 2ⁿ for whole numbers up to 0; what would be no normal number is 0.
 fn power_of_two(n: vec4f) -> vec4f {
   let exponents = vec4u(vec4i(max(n, vec4f(-127.0))) + 127);
   return bitcast<vec4f>(exponents << vec4u(23u));
 }
 
-// dq = scale · Σ over seen keys of p · (dp − delta) · k, dp = dy · value
+// dq = Σ over seen keys of slope · p · (dp − delta) · k, dp = dy · value; the slope is the scale, and the cap's
 @compute @workgroup_size(4)
 fn backward_query(
   @builtin(workgroup_id) group: vec3u,
@@ -144,13 +160,13 @@ fn backward_query(
     let j = key_in(keys_seen, turn);
     let k = key_at(two_from(j), kv_head);
     read_keys(&keys, &values, k, part);
-    let s = products(&held_query, &keys, place.own) * params.scale;
+    let s = scores_of_two(products(&held_query, &keys, place.own));
     let dp = products(&held_dy, &values, place.own);
     let weights = mat2x4f(
       select(vec4f(), exp(s[0] - log_sums), covers(seen, j)) * (dp[0] - deltas),
       select(vec4f(), exp(s[1] - log_sums), covers(seen, j + 1u)) * (dp[1] - deltas),
     );
-    add_multiples(&sums, weights * params.scale, &keys);
+    add_multiples(&sums, times_slopes(weights, s), &keys);
   }
   var results = sums;
   for (var t = 0u; t < 4u * BLOCKS && place.first_token + t < params.tokens; t++) {
@@ -166,7 +182,7 @@ fn backward_query(
   }
 }
 
-// dk = scale · Σ p · (dp − delta) · q and dv = Σ p · dy, over the queries that see the key and the heads that share it.
+// dk = Σ slope · p · (dp − delta) · q and dv = Σ p · dy, over the queries that see the key and the heads that share it.
 @compute @workgroup_size(4)
 fn backward_key_value(
   @builtin(workgroup_id) group: vec3u,
@@ -205,7 +221,7 @@ fn backward_key_value(
     read_queries(&queries, &dys, q, part);
     let stats0 = row_stats[two.x * params.heads + head];
     let stats1 = row_stats[two.y * params.heads + head];
-    let s = products(&held_key, &queries, place.own) * params.scale;
+    let s = scores_of_two(products(&held_key, &queries, place.own));
     let dp = products(&held_value, &dys, place.own);
     let visible0 = covers(seeing, i) & in_window(place.tokens, two.x);
     let visible1 = covers(seeing, i + 1u) & in_window(place.tokens, two.y);
@@ -215,7 +231,7 @@ fn backward_key_value(
     );
     let pulls = mat2x4f(weights[0] * (dp[0] - stats0.y), weights[1] * (dp[1] - stats1.y));
     add_multiples(&value_sums, weights, &dys);
-    add_multiples(&key_sums, pulls * params.scale, &queries);
+    add_multiples(&key_sums, times_slopes(pulls, s), &queries);
   }
   var to_keys = key_sums;
   var to_values = value_sums;

@@ -59,7 +59,7 @@ fn forward(
       let own = seen_from(rows_of(mine), pass_index, origin);
       let products = query_key(place.first_token, place.head, first_key, kv_head, lane);
       let visible = sight(own, first_key + 4u * (lane % SIDE) + FOUR);
-      let scores = seen_only(params.scale * products, visible, LOWEST);
+      let scores = seen_only(block_scores(products), visible, LOWEST);
       block_highest[lane] = vec4f(largest(scores[0]), largest(scores[1]), largest(scores[2]), largest(scores[3]));
       workgroupBarrier();
       var above = highest;
@@ -166,10 +166,10 @@ fn backward_query(
         continue;
       }
       let own = seen_from(rows_of(mine), pass_index, origin);
-      let products = query_key(place.first_token, place.head, first_key, kv_head, lane);
+      let scores = block_scores(query_key(place.first_token, place.head, first_key, kv_head, lane));
       let dp = dy_value(place.first_token, place.head, first_key, kv_head, lane);
-      let p = probabilities(products, stats[0], sight(own, first_key + 4u * (lane % SIDE) + FOUR));
-      put_weights(lane / SIDE, lane % SIDE, score_gradients(p, dp, stats[1]));
+      let p = probabilities(scores, stats[0], sight(own, first_key + 4u * (lane % SIDE) + FOUR));
+      put_weights(lane / SIDE, lane % SIDE, score_gradients(scores, p, dp, stats[1]));
       stage_keys(first_key, kv_head, place.first, lane);
       sum0 = add_rows(sum0, lane);
       if (CHUNKS > 1u) {
@@ -260,9 +260,9 @@ fn backward_key_value(
     let first_head = place.head * shared_by;
     for (var head = first_head + params.from_head; head < first_head + params.to_head; head++) {
       let stats = stats_of(tokens, head);
-      let products = query_key(start, head, place.first_token, place.head, lane);
+      let scores = block_scores(query_key(start, head, place.first_token, place.head, lane));
       let dp = dy_value(start, head, place.first_token, place.head, lane);
-      let p = probabilities(products, stats[0], visible);
+      let p = probabilities(scores, stats[0], visible);
       put_weights(lane % SIDE, lane / SIDE, transpose(p));
       stage_dy(start, head, place.first, lane);
       value0 = add_rows(value0, lane);
@@ -278,7 +278,7 @@ fn backward_key_value(
         stage_dy(start, head, place.first + 3u * SIDE, lane);
         value3 = add_rows(value3, lane);
       }
-      put_weights(lane % SIDE, lane / SIDE, transpose(score_gradients(p, dp, stats[1])));
+      put_weights(lane % SIDE, lane / SIDE, transpose(score_gradients(scores, p, dp, stats[1])));
       stage_queries(start, head, place.first, lane);
       key0 = add_rows(key0, lane);
       if (CHUNKS > 1u) {

@@ -44,7 +44,7 @@ fn forward(
       let k = key_at(vec4u(j), kv_head).x;
       var s = query_products(held_query, q, k, key_block(k, 0u));
       let visible = covers(seen, j);
-      s = select(vec4f(LOWEST), s * params.scale, visible);
+      s = select(vec4f(LOWEST), scores_of(s), visible);
       let above = max(highest, s);
       let shrink = exp(highest - above);
       let weight = select(vec4f(), exp(s - above), visible);
@@ -112,7 +112,7 @@ fn backward_rows(
   row_stats_out[id] = vec2f(saved_lse[id], sum);
 }
 
-// dq = scale · Σ over seen keys of p · (dp − delta) · k, dp = dy · value
+// dq = Σ over seen keys of slope · p · (dp − delta) · k, dp = dy · value; the slope is the scale, and the cap's
 @compute @workgroup_size(WORKGROUP)
 fn backward_query(
   @builtin(workgroup_id) group: vec3u,
@@ -148,13 +148,13 @@ fn backward_query(
     for (var j = seen.first; j < seen.end; j++) {
       let k = key_at(vec4u(j), kv_head).x;
       var own_key = key_block(k, 0u);
-      let s = query_products(held_query, q, k, own_key);
+      let s = scores_of(query_products(held_query, q, k, own_key));
       let dp = dy_products(held_dy, q, k, value_block(k, 0u));
       if (PARTS > 1u) {
         own_key = key_block(k, place.first);
       }
-      let weight = select(vec4f(), exp(s * params.scale - log_sums), covers(seen, j));
-      add_multiples(&sums, weight * (dp - deltas) * params.scale, own_key);
+      let weight = select(vec4f(), exp(s - log_sums), covers(seen, j));
+      add_multiples(&sums, weight * (dp - deltas) * score_slopes(s), own_key);
     }
   }
   let blocks = array<mat4x4f, 4>(sums.t0, sums.t1, sums.t2, sums.t3);
@@ -170,7 +170,7 @@ fn backward_query(
   }
 }
 
-// dk = scale · Σ p · (dp − delta) · q and dv = Σ p · dy, over the queries that see the key and the heads that share it.
+// dk = Σ slope · p · (dp − delta) · q and dv = Σ p · dy, over the queries that see the key and the heads that share it.
 @compute @workgroup_size(WORKGROUP)
 fn backward_key_value(
   @builtin(workgroup_id) group: vec3u,
@@ -204,14 +204,14 @@ fn backward_key_value(
       let stats = row_stats[i * params.heads + head];
       var own_query = query_block(q, 0u);
       var own_dy = dy_block(q, 0u);
-      let s = key_products(held_key, k, q, own_query);
+      let s = scores_of(key_products(held_key, k, q, own_query));
       let dp = value_products(held_value, k, q, own_dy);
       if (PARTS > 1u) {
         own_query = query_block(q, place.first);
         own_dy = dy_block(q, place.first);
       }
-      let weight = select(vec4f(), exp(s * params.scale - stats.x), covers(seeing, i) & in_window(place.tokens, i));
-      add_multiples(&key_sums, weight * (dp - stats.y) * params.scale, own_query);
+      let weight = select(vec4f(), exp(s - stats.x), covers(seeing, i) & in_window(place.tokens, i));
+      add_multiples(&key_sums, weight * (dp - stats.y) * score_slopes(s), own_query);
       add_multiples(&value_sums, weight, own_dy);
     }
   }

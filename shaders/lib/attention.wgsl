@@ -1,6 +1,10 @@
 // What the kernels of attention share: what they read and write, and which keys a query sees and which queries see a key,
 // as the spans tell it.
 
+#include "lib/soft-cap.wgsl"
+
+alias Capped = vec4f;
+
 struct Params {
   tokens: u32,
   heads: u32,
@@ -13,6 +17,7 @@ struct Params {
   stop: u32,
   from_head: u32, // range of query heads of backward_key_value, among those that share a key head
   to_head: u32,
+  soft_cap: f32, // of scores, if CAPPED
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -36,9 +41,26 @@ const WINDOW: u32 = 0; // positions that a query sees, itself the last; 0 for al
 // Several dispatches, each for a range of keys or queries. Running sums are kept in y and in the gradients, which are set, not
 // added to; the state of the softmax is kept after the log-sum-exps. The result does not depend on the ranges.
 const PIECEWISE: bool = false;
+const CAPPED: bool = false; // scores go through the soft cap
 
 const LOWEST: f32 = -3.0e38;
 const FOUR = vec4u(0u, 1u, 2u, 3u);
+
+// Scores of products of queries and keys.
+fn scores_of(products: vec4f) -> vec4f {
+  if (CAPPED) {
+    return soft_capped(products * params.scale, params.soft_cap);
+  }
+  return products * params.scale;
+}
+
+// d score / d product
+fn score_slopes(scores: vec4f) -> vec4f {
+  if (CAPPED) {
+    return params.scale * soft_cap_slope(scores, params.soft_cap);
+  }
+  return vec4f(params.scale);
+}
 
 fn query_at(token: vec4u, head: u32) -> vec4u {
   return (token * params.heads + head) * HEAD_VECTORS;

@@ -5,6 +5,10 @@
 // A context longer than a kernel may loop over (src/gpu/loops.ts) takes several dispatches of the entries called
 // `forward_piece`. Each takes a range of keys and stores its state for the next. The result does not depend on the ranges.
 
+#include "lib/soft-cap.wgsl"
+
+alias Capped = f32;
+
 struct Params {
   rows: u32,
   heads: u32,
@@ -13,6 +17,7 @@ struct Params {
   scale: f32,
   start: u32, // range of forward_piece among the visible cached keys
   stop: u32,
+  soft_cap: f32, // of scores, if CAPPED
 }
 
 @group(0) @binding(0) var<uniform> params: Params; // cached: earlier tokens of each sequence's own
@@ -29,6 +34,14 @@ const HEAD_VECTORS: u32 = 4; // head_dim / 4
 const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 4): threads that share a head, where it is not a workgroup
 const LAST: u32 = HEAD_VECTORS - 1;
 const WINDOW: u32 = 0; // positions that a token sees, itself the last; 0 for all
+const CAPPED: bool = false; // scores go through the soft cap
+
+fn score_of(product: f32) -> f32 {
+  if (CAPPED) {
+    return soft_capped(product * params.scale, params.soft_cap);
+  }
+  return product * params.scale;
+}
 
 // The first of the cached keys in sight.
 fn first_seen(count: u32) -> u32 {
@@ -58,7 +71,7 @@ fn own_score(q: u32, k: u32) -> f32 {
   for (var i = 0u; i < HEAD_VECTORS; i++) {
     sum += dot(query[q + i], key[k + i]);
   }
-  return sum * params.scale;
+  return score_of(sum);
 }
 
 // The new token's key and value go to the row after the sequence's own last one.

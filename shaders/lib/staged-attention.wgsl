@@ -259,18 +259,22 @@ fn largest(v: vec4f) -> f32 {
   return max(max(v.x, v.y), max(v.z, v.w));
 }
 
-// Weights p = exp(scale · query · key − log-sum-exp) where the query sees the key, else 0.
-fn probabilities(products: mat4x4f, log_sums: vec4f, visible: mat4x4f) -> mat4x4f {
-  return seen_only(exponentials(params.scale * products, log_sums), visible, 0.0);
+fn block_scores(products: mat4x4f) -> mat4x4f {
+  return mat4x4f(scores_of(products[0]), scores_of(products[1]), scores_of(products[2]), scores_of(products[3]));
 }
 
-// scale · p · (dp − delta)
-fn score_gradients(p: mat4x4f, dp: mat4x4f, deltas: vec4f) -> mat4x4f {
-  return params.scale * mat4x4f(
-    p[0] * (dp[0] - deltas.x),
-    p[1] * (dp[1] - deltas.y),
-    p[2] * (dp[2] - deltas.z),
-    p[3] * (dp[3] - deltas.w),
+// Weights p = exp(score − log-sum-exp) where the query sees the key, else 0.
+fn probabilities(scores: mat4x4f, log_sums: vec4f, visible: mat4x4f) -> mat4x4f {
+  return seen_only(exponentials(scores, log_sums), visible, 0.0);
+}
+
+// d score / d product · p · (dp − delta)
+fn score_gradients(scores: mat4x4f, p: mat4x4f, dp: mat4x4f, deltas: vec4f) -> mat4x4f {
+  return mat4x4f(
+    p[0] * (dp[0] - deltas.x) * score_slopes(scores[0]),
+    p[1] * (dp[1] - deltas.y) * score_slopes(scores[1]),
+    p[2] * (dp[2] - deltas.z) * score_slopes(scores[2]),
+    p[3] * (dp[3] - deltas.w) * score_slopes(scores[3]),
   );
 }
 

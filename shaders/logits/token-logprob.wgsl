@@ -9,12 +9,15 @@
 // puts e^(z − m) in the strip's place, a product adds them up with W's rows into `pull`, which follows m as m rises,
 // and `backward_pull` turns that into the gradient. A file of formats/ says how W is stored.
 //
+// Logits may have gone through a soft cap (CAPPED). Gradients are those of the logits before it, and so is the pull.
+//
 // With filter_eps above 0 a token with p < filter_eps gets no gradient, unless it is the target. That leaves few, so that
 // `pull_sparse` and `head_sparse` look for those and add up their rows alone, where a product would take every token.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"
 #include "lib/kept.wgsl"
+#include "lib/capped-logits.wgsl"
 
 struct Params {
   rows: u32,
@@ -24,6 +27,7 @@ struct Params {
   accumulate: u32, // forward: 0 for the first strip. backward: 1 adds to the gradient
   width: u32, // of a hidden state; only for pull
   filter_eps: f32, // gradients leave out what is less probable; 0 leaves out nothing
+  soft_cap: f32, // that the logits have gone through, if CAPPED
 }
 
 // What is known of a row after some strips; all four bytes wide.
@@ -97,7 +101,8 @@ fn weigh(
   let share = share_of(params.cols, lane);
   let state = saved_states[row];
   for (var i = share.first; i < share.end; i += TEAM) {
-    strip[start + i] = bitcast<u32>(online_weight(state.row, strip[start + i]));
+    let bits = strip[start + i];
+    strip[start + i] = bitcast<u32>(online_weight(state.row, bits) * cap_slope(bits));
   }
   clear_padding(start, lane);
   if (params.accumulate == 0u) {
@@ -132,9 +137,10 @@ fn pull_sparse(
   for (var first = 0u; first < params.cols; first += STRETCH) {
     var count = 0u;
     for (var i = first + lane; i < min(first + STRETCH, params.cols); i += WORKGROUP) {
-      let weight = online_weight(state.row, logits[row * params.stride + i]);
+      let bits = logits[row * params.stride + i];
+      let weight = online_weight(state.row, bits);
       if (weight >= least || i == column) {
-        kept[lane * SHARE + count] = Kept(i, weight);
+        kept[lane * SHARE + count] = Kept(i, weight * cap_slope(bits));
         count++;
       }
     }
@@ -215,7 +221,8 @@ fn backward_strip(
   let inverse = online_inverse(state.row);
   let column = targets[row] - params.start;
   for (var i = share.first; i < share.end; i += TEAM) {
-    let gradient = slope(state, inverse, strip[start + i], i == column) * dlogprobs[row];
+    let bits = strip[start + i];
+    let gradient = slope(state, inverse, bits, i == column) * cap_slope(bits) * dlogprobs[row];
     strip[start + i] = bitcast<u32>(gradient);
   }
   clear_padding(start, lane);
@@ -262,7 +269,7 @@ fn head_sparse(
   }
 }
 
-// dhidden = dlogprob · (W[target] − pull / Σ), for the rows of W from `start` on: mostly all of them at once.
+// dhidden = dlogprob · (slope · W[target] − pull / Σ), the slope the cap's, for the rows of W from `start` on: mostly all of them at once.
 @compute @workgroup_size(WORKGROUP)
 fn backward_pull(
   @builtin(workgroup_id) group: vec3u,
@@ -282,7 +289,7 @@ fn backward_pull(
     if (state.target_logit != MASKED) {
       gradient = -saved_pull[at] * inverse;
       if (column < params.cols) {
-        gradient += weight1(column * params.width + i);
+        gradient += cap_slope(state.target_logit) * weight1(column * params.width + i);
       }
       gradient *= dlogprobs[row];
     }

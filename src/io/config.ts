@@ -60,6 +60,10 @@ export interface ModelConfig {
   residualMultiplier?: number;
   /** Divisor of the logits. */
   logitsScaling?: number;
+  /** Attention scores are cap · tanh(score / cap). */
+  attentionSoftCap?: number;
+  /** Logits are cap · tanh(logit / cap). */
+  logitSoftCap?: number;
   /** Window and positions, one entry a layer. */
   layers: readonly LayerAttention[];
   tieWordEmbeddings: boolean;
@@ -151,6 +155,8 @@ export function parseConfig(
     ...multiplier(fields, 'embedding_multiplier', 'embeddingMultiplier'),
     ...multiplier(fields, 'residual_multiplier', 'residualMultiplier'),
     ...multiplier(fields, 'logits_scaling', 'logitsScaling'),
+    ...softCap(fields, 'attn_logit_softcapping', 'attentionSoftCap'),
+    ...softCap(fields, 'final_logit_softcapping', 'logitSoftCap'),
     layers,
     tieWordEmbeddings: fields.boolean('tie_word_embeddings', false),
     attentionBias: fields.boolean('attention_bias', false),
@@ -207,6 +213,12 @@ function multiplier<Name extends string>(
 ): { [key in Name]?: number } {
   const factor = fields.positive(field, 1);
   return factor === 1 ? {} : ({ [name]: factor } as { [key in Name]?: number });
+}
+
+/** A cap under its name here, where the file has one. */
+function softCap<Name extends string>(fields: Fields, field: string, name: Name): { [key in Name]?: number } {
+  if (fields.get(field) === undefined) return {};
+  return { [name]: fields.positive(field) } as { [key in Name]?: number };
 }
 
 function activation(fields: Fields): Activation {

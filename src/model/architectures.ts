@@ -3,97 +3,8 @@
  * has, and how it words its configuration. One decoder serves every row. A model whose `model_type` has no row here is
  * refused with the list of those that have.
  */
-import type { Activation, ConfigDialect, ModelConfig } from '../io/config.ts';
-
-/**
- * The linear layers that a decoder layer may have, in the order in which they run; `qkv` is q, k and v in one, `gateUp` gate and
- * up.
- */
-export const LINEARS = ['qkv', 'q', 'k', 'v', 'o', 'gateUp', 'gate', 'up', 'down'] as const;
-export type LinearName = (typeof LINEARS)[number];
-
-/** The norms that a decoder layer may have, in the order in which they run. */
-export const LAYER_NORMS = ['attention', 'query', 'key', 'attentionOut', 'mlp', 'mlpOut'] as const;
-export type LayerNormName = (typeof LAYER_NORMS)[number];
-
-/** y = x · rstd · w; the same with 1 + w; or the layer norm with weight and bias. */
-export type NormKind = 'rms' | 'rms-offset' | 'layer';
-
-/** A row of the table. Weight names come without `.weight`; `{i}` stands for the layer's number. */
-export interface Architecture {
-  /** How its `config.json` differs from Llama's. */
-  dialect: ConfigDialect;
-  embedding: string;
-  /** Factor of the embedded tokens. */
-  embeddingScale?(config: ModelConfig): number;
-  /** A table of learned positions, added to the embedding; without one, positions are rotary. */
-  positions?: string;
-  finalNorm: string;
-  head: string;
-  /** What transformers calls the model with a head for sequence classification in place of that, if it has such a model. */
-  classifier?: string;
-  norm: NormKind;
-  /**
-   * `attention` and `mlp` come before their blocks, `attentionOut` and `mlpOut` behind them, ahead of the residual sum;
-   * `query` and `key` norm each head by itself.
-   */
-  norms: Partial<Record<LayerNormName, string>>;
-  /** `query` and `key` norm all heads of a token together. */
-  normsWholeProjections?: boolean;
-  /** The feed-forward layer is gated where there is a `gate` or a `gateUp`. */
-  linears: Partial<Record<LinearName, string>>;
-  /** Linear layers that have a bias, whatever the configuration says. */
-  biased?: readonly LinearName[];
-  /** Linear weights are stored (in, out). */
-  transposed?: boolean;
-  /** Beginning of all weight names that some files leave out. */
-  prefix?: string;
-  gguf: {
-    /** llama.cpp's `general.architecture`. */
-    architecture: string;
-    /** What it computes between the feed-forward layers, whatever the configuration says. */
-    activation: Activation;
-    /** Layers whose rows it keeps in the order of interleaved rotary pairs, head by head. */
-    interleaved: readonly LinearName[];
-    /** It has windows, in all but each n-th layer, and positions of their own for them. */
-    windowPeriod?: number;
-    /** Its each n-th layer has no positions. */
-    noPositionsPeriod?: number;
-    /** It reads factors of rotary frequencies for short and for long contexts, and partial rotary positions. */
-    contextFactors?: boolean;
-    /** It reads factors of embedding, scores, residual sums and logits from the file. */
-    multipliers?: boolean;
-  };
-}
-
-/** What llama.cpp calls the same parts, in every architecture. */
-export const GGUF_NAMES = {
-  embedding: 'token_embd',
-  positions: 'position_embd',
-  finalNorm: 'output_norm',
-  head: 'output',
-  norms: {
-    attention: 'blk.{i}.attn_norm',
-    query: 'blk.{i}.attn_q_norm',
-    key: 'blk.{i}.attn_k_norm',
-    attentionOut: 'blk.{i}.post_attention_norm',
-    mlp: 'blk.{i}.ffn_norm',
-    mlpOut: 'blk.{i}.post_ffw_norm',
-  },
-  linears: {
-    qkv: 'blk.{i}.attn_qkv',
-    q: 'blk.{i}.attn_q',
-    k: 'blk.{i}.attn_k',
-    v: 'blk.{i}.attn_v',
-    o: 'blk.{i}.attn_output',
-    gateUp: 'blk.{i}.ffn_up',
-    gate: 'blk.{i}.ffn_gate',
-    up: 'blk.{i}.ffn_up',
-    down: 'blk.{i}.ffn_down',
-  },
-} as const satisfies Pick<Architecture, 'embedding' | 'finalNorm' | 'head' | 'norms' | 'linears'> & {
-  positions: string;
-};
+import type { ConfigDialect } from '../io/config.ts';
+import type { Architecture } from './architecture.ts';
 
 const LLAMA: Architecture = {
   // Window fields that a Llama file may hold mean nothing there.
@@ -211,6 +122,44 @@ const PHI3: Architecture = {
   gguf: { architecture: 'phi3', activation: 'silu', interleaved: [], contextFactors: true },
 };
 
+/** Norms before and behind blocks, soft caps of scores and logits, windows in every other layer. */
+const GEMMA2: Architecture = {
+  ...LLAMA,
+  classifier: 'Gemma2ForSequenceClassification',
+  dialect: {
+    names: { hidden_act: 'hidden_activation' },
+    defaults: {
+      attn_logit_softcapping: 50,
+      final_logit_softcapping: 30,
+      head_dim: 256,
+      hidden_activation: 'gelu_pytorch_tanh',
+      max_position_embeddings: 8192,
+      num_key_value_heads: 4,
+      query_pre_attn_scalar: 256,
+      sliding_window: 4096,
+      sliding_window_pattern: 2,
+      tie_word_embeddings: true,
+    },
+    reads: ['attn_logit_softcapping', 'final_logit_softcapping'],
+  },
+  embeddingScale: ({ hiddenSize }) => Math.sqrt(hiddenSize),
+  norm: 'rms-offset',
+  norms: {
+    attention: 'model.layers.{i}.input_layernorm',
+    attentionOut: 'model.layers.{i}.post_attention_layernorm',
+    mlp: 'model.layers.{i}.pre_feedforward_layernorm',
+    mlpOut: 'model.layers.{i}.post_feedforward_layernorm',
+  },
+  gguf: {
+    architecture: 'gemma2',
+    activation: 'gelu',
+    interleaved: [],
+    windowPeriod: 2,
+    softCaps: true,
+    wideQueries: 46,
+  },
+};
+
 /** The text models; the 1B of Gemma 3 is one by itself. */
 const GEMMA3: Architecture = {
   ...LLAMA,
@@ -231,14 +180,8 @@ const GEMMA3: Architecture = {
   },
   embeddingScale: ({ hiddenSize }) => Math.sqrt(hiddenSize),
   norm: 'rms-offset',
-  norms: {
-    ...HEAD_NORMS,
-    attention: 'model.layers.{i}.input_layernorm',
-    attentionOut: 'model.layers.{i}.post_attention_layernorm',
-    mlp: 'model.layers.{i}.pre_feedforward_layernorm',
-    mlpOut: 'model.layers.{i}.post_feedforward_layernorm',
-  },
-  gguf: { architecture: 'gemma3', activation: 'gelu', interleaved: [], windowPeriod: 6 },
+  norms: { ...GEMMA2.norms, ...HEAD_NORMS },
+  gguf: { architecture: 'gemma3', activation: 'gelu', interleaved: [], windowPeriod: 6, wideQueries: 62 },
 };
 
 /** Files of the first models leave the prefix out. */
@@ -292,6 +235,7 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   smollm3: SMOLLM3,
   olmo2: OLMO2,
   phi3: PHI3,
+  gemma2: GEMMA2,
   gpt2: GPT2,
 };
 
@@ -299,8 +243,3 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
 export const DIALECTS: Readonly<Record<string, ConfigDialect>> = Object.fromEntries(
   Object.entries(ARCHITECTURES).map(([type, { dialect }]) => [type, dialect]),
 );
-
-/** A name with its layer's number. */
-export function inLayer(name: string, layer: number): string {
-  return name.replace('{i}', String(layer));
-}

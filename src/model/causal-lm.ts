@@ -14,7 +14,7 @@ import { openSource, type Source, type SourceOptions } from '../io/sources.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
 import type { WeightDtype } from '../tensor/formats.ts';
 import type { ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
-import type { Architecture } from './architectures.ts';
+import type { Architecture } from './architecture.ts';
 import type { DeviceBatch, TableRows } from './batch.ts';
 import { padTokenId } from './classifier.ts';
 import { Decoder } from './decoder.ts';

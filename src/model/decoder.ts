@@ -18,7 +18,7 @@ import { rmsNorm } from '../ops/rms-norm.ts';
 import { rope } from '../ops/rope.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type Architecture, inLayer, type LayerNormName, type LinearName } from './architectures.ts';
+import { type Architecture, inLayer, type LayerNormName, type LinearName } from './architecture.ts';
 import type { DeviceBatch } from './batch.ts';
 import type { LoraAdapter } from './lora.ts';
 import { RotaryTables } from './rotary-tables.ts';
@@ -64,7 +64,7 @@ export class Decoder {
     return this.weight(tieWordEmbeddings ? this.architecture.embedding : this.architecture.head);
   }
 
-  /** What logits are, times a hidden state's product with the head. */
+  /** Factor of a hidden state's product with the head; `config.logitSoftCap` comes behind it. */
   get logitScale(): number {
     return 1 / (this.config.logitsScaling ?? 1);
   }
@@ -99,7 +99,8 @@ export class Decoder {
   /** How a layer attends. */
   heads(layer: number): Heads {
     const { numAttentionHeads: heads, numKeyValueHeads: kvHeads, headDim, queryScale: scale } = this.config;
-    return { heads, kvHeads, headDim, scale, window: this.config.layers[layer]?.window };
+    const { layers, attentionSoftCap: softCap } = this.config;
+    return { heads, kvHeads, headDim, scale, window: layers[layer]?.window, softCap };
   }
 
   /** Bytes on the device of weights, adapters and tables of positions, for sequences of up to `length` tokens. */

@@ -17,6 +17,7 @@ import { penalize, type Repetition } from '../ops/penalize.ts';
 import { product } from '../ops/product.ts';
 import { padded } from '../ops/product-size.ts';
 import { INVALID_TOKEN, type LiveSequences, type SamplingSettings, sample } from '../ops/sample.ts';
+import { softCap } from '../ops/soft-cap.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import type { CausalLM } from './causal-lm.ts';
@@ -218,7 +219,7 @@ export class Decoding {
   private choose(tape: Tape, hidden: Tensor): void {
     const { model, gpu, live, settings, step, repetition } = this;
     const { logprobs } = live;
-    const { vocabSize: vocabulary, hiddenSize } = model.config;
+    const { vocabSize: vocabulary, hiddenSize, logitSoftCap } = model.config;
     const stride = padded(vocabulary);
     const limit = Math.min(LOGITS_BYTES, gpu.limits.maxStorageBufferBindingSize);
     // Views begin at multiples of 256 bytes, which 64 rows always are.
@@ -231,6 +232,7 @@ export class Decoding {
       const logits = tape.empty([rows, stride], 'logits');
       const size = { m: rows, n: vocabulary, k: hiddenSize, cStride: stride };
       product(gpu, 'nt', part, model.head, logits, size, { scale: model.logitScale });
+      if (logitSoftCap !== undefined) softCap(gpu, logits, vocabulary, logitSoftCap);
       const at = { step, firstRow, vocabulary };
       // The penalty overwrites logits, and the model's own log-probabilities are of those before it.
       const scores = repetition && logprobs ? tape.empty([rows, stride], 'penalized logits') : logits;

@@ -5,7 +5,7 @@
 import { toFloat32Bytes } from '../io/float.ts';
 import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf/writer.ts';
 import { type Adapter, checkAdapterFits, type LoraWeights, loraScale } from '../io/peft.ts';
-import { GGUF_NAMES, inLayer, LINEARS } from './architectures.ts';
+import { GGUF_NAMES, inLayer, LINEARS } from './architecture.ts';
 import { rowInHalves } from './gguf-layout.ts';
 import { refuseHeads } from './merged-reward.ts';
 import { linearsOf, type ModelDescription } from './weights.ts';

@@ -15,7 +15,7 @@ import { parseJsonObject } from '../io/json.ts';
 import type { RotaryPositions } from '../io/layer-attention.ts';
 import type { StoredTensor } from '../io/safetensors.ts';
 import { MODEL_CONFIG, MODEL_GGUF, weightsFile } from '../io/weights.ts';
-import { GGUF_NAMES } from './architectures.ts';
+import { GGUF_NAMES } from './architecture.ts';
 import { CONTEXT_FACTORS, ROPE_FACTORS, toGguf } from './gguf-layout.ts';
 import { inHalf, mergedTensors } from './merged-model.ts';
 import { refuseHeads } from './merged-reward.ts';
@@ -27,8 +27,6 @@ const WAY_OUT = 'Export the merged model instead';
 const MOSTLY_F16 = 1;
 /** What of a source's metadata is not true of what is written here. */
 const NOT_CARRIED = ['general.file_type', 'general.quantization_version'];
-/** Layers by which llama.cpp knows Gemma 3's 27B, whose queries are scaled in a way of their own. */
-const GEMMA3_27B = 62;
 
 /** The bytes of the file. Throws {@link InputError}. */
 export async function ggufModel(
@@ -78,6 +76,10 @@ export function ggufModelMetadata(
     real('residual_scale', config.residualMultiplier ?? 1);
     real('logit_scale', config.logitsScaling ?? 1);
   }
+  if (gguf.softCaps) {
+    real('attn_logit_softcapping', needCap(config.attentionSoftCap, where));
+    real('final_logit_softcapping', needCap(config.logitSoftCap, where));
+  }
   if (positions) return metadata;
 
   integer('attention.head_count_kv', config.numKeyValueHeads);
@@ -104,6 +106,11 @@ export function ggufModelMetadata(
     metadata.set(key, { type: 'array', of: 'bool', value: slides });
   }
   return metadata;
+}
+
+function needCap(cap: number | undefined, where: string): number {
+  if (cap !== undefined) return cap;
+  throw new InputError(where, 'llama.cpp caps scores and logits, this model does not', WAY_OUT);
 }
 
 /** The weights: matrices in halves; what is small, and tables of positions, in float32 as llama.cpp wants them. */
@@ -135,8 +142,7 @@ function refuseOthers({ config, architecture: { gguf } }: ModelDescription, wher
     throw new InputError(where, `llama.cpp computes ${gguf.activation} here, not ${activation}`, WAY_OUT);
   }
   if (gguf.multipliers) return;
-  const large = gguf.architecture === 'gemma3' && numHiddenLayers === GEMMA3_27B;
-  const length = large ? hiddenSize / numAttentionHeads : headDim;
+  const length = numHiddenLayers === gguf.wideQueries ? hiddenSize / numAttentionHeads : headDim;
   if (Math.abs(queryScale * Math.sqrt(length) - 1) > 1e-6) {
     throw new InputError(
       where,

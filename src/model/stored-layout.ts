@@ -4,7 +4,7 @@
  */
 import { SCORE_HEAD } from '../io/peft-head.ts';
 import type { TensorSource, TensorToWrite } from '../io/safetensors.ts';
-import type { Architecture } from './architectures.ts';
+import type { Architecture } from './architecture.ts';
 import { fromGguf, isGguf } from './gguf-layout.ts';
 import type { ModelDescription } from './weights.ts';
 

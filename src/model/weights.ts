@@ -16,15 +16,14 @@ import { deviceBytes, type WeightDtype } from '../tensor/formats.ts';
 import { type ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import {
-  ARCHITECTURES,
   type Architecture,
-  DIALECTS,
   inLayer,
   LAYER_NORMS,
   type LayerNormName,
   LINEARS,
   type LinearName,
-} from './architectures.ts';
+} from './architecture.ts';
+import { ARCHITECTURES, DIALECTS } from './architectures.ts';
 import { isClassifier } from './classifier.ts';
 import type { LinearShape } from './lora.ts';
 import { bytesIn, formatFor, type LoadDtype } from './precision.ts';

@@ -19,6 +19,7 @@ import {
   type Reach,
   reachOf,
 } from './attention-pieces.ts';
+import { cappedBy } from './soft-cap.ts';
 
 export interface Heads {
   heads: number;
@@ -29,6 +30,8 @@ export interface Heads {
   scale?: number;
   /** Positions that a token sees, itself the last of them; all by default. */
   window?: number | undefined;
+  /** Scores are cap · tanh(score / cap); undefined for scores as they are. */
+  softCap?: number | undefined;
 }
 
 const threads = (tokens: number, heads: number, { PARTS, TOKENS }: Parameters<Count>[1]) =>
@@ -215,13 +218,13 @@ export function attention(
   key: Tensor,
   value: Tensor,
   spans: Tensor,
-  { heads, kvHeads, headDim, scale = 1 / Math.sqrt(headDim), window = 0 }: Heads,
+  { heads, kvHeads, headDim, window = 0, ...scores }: Heads,
 ): Tensor {
   const { gpu } = tape;
   const { software } = gpu.adapter;
   const shape = { tokens: query.rows, heads, kvHeads, headDim, window, software };
   const variant = gpu.variants.choose(gpu, ATTENTION, shape);
-  return attentionBy(variant, tape, [query, key, value], spans, shape, scale);
+  return attentionBy(variant, tape, [query, key, value], spans, shape, scores);
 }
 
 function attentionBy(
@@ -230,7 +233,7 @@ function attentionBy(
   [query, key, value]: readonly [Tensor, Tensor, Tensor],
   spans: Tensor,
   shape: AttentionShape,
-  scale = 1 / Math.sqrt(shape.headDim),
+  { scale = 1 / Math.sqrt(shape.headDim), softCap }: Pick<Heads, 'scale' | 'softCap'> = {},
 ): Tensor {
   const { gpu } = tape;
   const { tokens, heads, kvHeads, headDim, window, software } = shape;
@@ -238,7 +241,7 @@ function attentionBy(
   const reach = variant.reach(gpu, shape);
   const ofQueries = keyPieces(reach, tokens, sharedBy);
   const ofKeys = queryPieces(reach, tokens, sharedBy);
-  const constants: Constants = { ...variant.constants(shape), WINDOW: window };
+  const constants: Constants = { ...variant.constants(shape), WINDOW: window, ...cappedBy(softCap) };
   const params = {
     tokens,
     heads,
@@ -247,6 +250,7 @@ function attentionBy(
     accumulate_query: 0,
     accumulate_key: 0,
     accumulate_value: 0,
+    soft_cap: softCap ?? 0,
     ...(ofQueries[0] as Piece),
   };
   const inPieces = (kernel: Kernel, pieces: readonly Piece[], buffers: Buffers, more: Params = {}) => {

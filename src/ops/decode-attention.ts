@@ -9,6 +9,7 @@ import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Heads } from './attention.ts';
 import { reachOf } from './attention-pieces.ts';
+import { cappedBy } from './soft-cap.ts';
 
 const WIDE_WORKGROUP = 64;
 
@@ -56,7 +57,7 @@ export function decodeAttention(
   options: DecodeAttentionOptions,
 ): Tensor {
   const { gpu } = tape;
-  const { heads, kvHeads, headDim, cached, scale = 1 / Math.sqrt(headDim), window = 0 } = options;
+  const { heads, kvHeads, headDim, cached, scale = 1 / Math.sqrt(headDim), window = 0, softCap } = options;
   const vectors = headDim / 4;
   const fits = vectors <= WIDE_WORKGROUP;
   const wide = (options.wide ?? !gpu.adapter.software) && fits;
@@ -64,8 +65,10 @@ export function decodeAttention(
   const { longest = cache.keys.rows } = options;
   const seen = window > 0 ? Math.min(longest, window) : longest;
   const buffers = { query, key, value, places, keys: cache.keys, values: cache.values, y };
-  const params = { rows: query.rows, heads, kv_heads: kvHeads, cached, scale, start: 0, stop: seen };
-  const shared = { HEAD_VECTORS: vectors, WINDOW: window };
+  const range = { start: 0, stop: seen };
+  const scores = { scale, soft_cap: softCap ?? 0 };
+  const params = { rows: query.rows, heads, kv_heads: kvHeads, cached, ...scores, ...range };
+  const shared = { HEAD_VECTORS: vectors, WINDOW: window, ...cappedBy(softCap) };
   const parts = Math.ceil(vectors / 4);
   const { forward, forward_piece } = wide ? wideDecodeAttentionKernels : decodeAttentionKernels;
   const constants = wide ? shared : { ...shared, PARTS: parts };

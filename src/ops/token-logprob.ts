@@ -5,14 +5,16 @@
  * with a frozen head it need not, because forward has left the vocabulary's pull on each hidden state.
  */
 import shader from '../../shaders/logits/token-logprob.wgsl';
+import type { Gpu } from '../gpu/device.ts';
 import type { Grid } from '../gpu/kernel.ts';
 import { sharingRows } from '../gpu/loops.ts';
 import type { Tape } from '../tensor/tape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { Tensor } from '../tensor/tensor.ts';
 import { perLikely, type Strip, stripsOf, threadsOfLikely } from './head-strips.ts';
 import { checkLogits, checkPerRow, inRowBlocks, type Part } from './logits.ts';
 import { behind, partsOf } from './parts.ts';
 import { product } from './product.ts';
+import { cappedBy, type MeanOfRows, softCap } from './soft-cap.ts';
 import { bound, formatOf, inBlocksOfRows, weightKernels } from './weights.ts';
 
 const perRow: Grid = { groups: (p) => p.rows };
@@ -47,7 +49,7 @@ export const STATS_WIDTH = 3;
 /** Numbers that the shader keeps for a row: `TargetState`. */
 const STATE_WIDTH = 7;
 /** Parameters of kernels on rows that are not made in strips. */
-const WHOLE = { start: 0, accumulate: 0, width: 0, filter_eps: 0 };
+const WHOLE = { start: 0, accumulate: 0, width: 0, filter_eps: 0, soft_cap: 0 };
 
 export interface TokenLogprobOptions {
   /** The backward pass overwrites the logits with their gradient, which needs no buffer then. */
@@ -112,6 +114,10 @@ export interface HeadOptions {
    * of the head; ‖Δ dhead[v]‖ ≤ Σ |dlogprob| · p · ‖hidden‖, over the rows that leave v out, where each p is below it.
    */
   filterEps?: number;
+  /** Logits are cap · tanh(hidden · headᵀ / cap); undefined for logits as they are. */
+  softCap?: number | undefined;
+  /** (R): where the means of capped logits over the vocabulary go, if they are wanted; with `softCap` alone. */
+  cappedMeans?: Tensor | undefined;
 }
 
 /**
@@ -123,7 +129,7 @@ export function headLogprobs(
   hidden: Tensor,
   head: Tensor,
   targets: Tensor,
-  { filterEps = 0 }: HeadOptions = {},
+  { filterEps = 0, softCap: cap, cappedMeans: means }: HeadOptions = {},
 ): TokenLogprobs {
   const { gpu } = tape;
   const width = head.cols;
@@ -133,18 +139,21 @@ export function headLogprobs(
   checkPerRow('headLogprobs', targets, count, 'u32');
   const sparse = filterEps > 0;
   const strips = stripsOf(gpu, head, count, sparse);
-  const constants = sharingRows(gpu, Math.max(strips[0].stride, width));
+  const capped = cappedBy(cap);
+  const constants = { ...sharingRows(gpu, Math.max(strips[0].stride, width)), ...capped };
   const results = resultsFor(tape, count);
   const { logprobs, stats, states } = results;
-  const shared = { rows: count, width, filter_eps: filterEps };
+  const shared = { rows: count, width, filter_eps: filterEps, soft_cap: cap ?? 0 };
 
   /** Makes the logits of each strip in turn and hands them over. */
-  const eachStrip = (visit: (strip: Tensor, at: Strip, ofHead: Tensor) => void) => {
+  const eachStrip = (visit: (strip: Tensor, at: Strip, ofHead: Tensor) => void, cappedMeans?: Tensor) => {
     const strip = tape.empty([count, strips[0].stride], 'strip of logits');
     for (const at of strips) {
       const ofHead = head.rowsFrom(at.start, at.cols);
       const size = { m: count, n: at.cols, k: width, cStride: at.stride };
       product(gpu, 'nt', hidden, ofHead, strip, size);
+      if (cap !== undefined)
+        capStrip(gpu, strip, at, cap, cappedMeans && { means: cappedMeans, vocabulary: head.rows });
       visit(strip, at, ofHead);
     }
     tape.release(strip);
@@ -162,13 +171,16 @@ export function headLogprobs(
     const { pull_sparse } = kernelsByFormat[formatOf(head)];
     if (sparse) {
       const buffers = { logits: strip, targets, saved_states: states, pull, weights: bound(ofHead) };
-      pull_sparse(gpu, buffers, params, { WORKGROUP: threadsOfLikely(gpu, strips[0].cols, width) });
+      pull_sparse(gpu, buffers, params, {
+        WORKGROUP: threadsOfLikely(gpu, strips[0].cols, width),
+        ...capped,
+      });
       return;
     }
     tokenLogprobKernels.weigh(gpu, { strip, saved_states: states, pull }, params, constants);
     const size = { m: count, n: width, k: cols, aStride: stride };
     product(gpu, 'nn', strip, ofHead, pull, size, { accumulate });
-  });
+  }, means);
   finish(tape, targets, results);
 
   const backwardFromPull = (saved_pull: Tensor) => {
@@ -233,6 +245,18 @@ export function headLogprobs(
     },
   });
   return { logprobs, stats };
+}
+
+/** Caps a strip; the first of a row begins its mean. */
+function capStrip(
+  gpu: Gpu,
+  strip: Tensor,
+  { start, cols, stride }: Strip,
+  cap: number,
+  mean: Omit<MeanOfRows, 'accumulate'> | undefined,
+): void {
+  const rows = new Tensor(strip, [strip.rows, stride], 'f32', strip.label);
+  softCap(gpu, rows, cols, cap, mean && { ...mean, accumulate: start > 0 ? 1 : 0 });
 }
 
 function resultsFor(tape: Tape, rows: number) {

@@ -102,7 +102,12 @@ export function rowLogprobs(tape: Tape, model: CausalLM, batch: DeviceBatch, tem
 /** The same with the statistics of each row. */
 export function rowScores(tape: Tape, model: CausalLM, batch: DeviceBatch, temperature = 1): TokenLogprobs {
   const states = scoredStates(tape, model, batch, model.logitScale / temperature);
-  return headLogprobs(tape, states, model.head, batch.targets);
+  return headLogprobs(tape, states, model.head, batch.targets, { softCap: softCapAt(model, temperature) });
+}
+
+/** The cap of logits that are divided by the temperature ahead of it: cap / T · tanh(z / T / (cap / T)) = cap · tanh(z / cap) / T. */
+function softCapAt({ config: { logitSoftCap } }: CausalLM, temperature: number): number | undefined {
+  return logitSoftCap === undefined ? undefined : logitSoftCap / temperature;
 }
 
 /** What a head (1, d) makes of every scored row of the batch, (R, 1). */
@@ -131,9 +136,11 @@ class LogprobScorer implements Scorer {
     const { model, temperature, vocabularyMean } = this;
     const states = scoredStates(tape, model, batch, model.logitScale / temperature, kept);
     const logitMeans = tape.empty([states.rows], 'logit means');
+    const softCap = softCapAt(model, temperature);
     const size = { m: states.rows, n: 1, k: states.cols };
-    product(tape.gpu, 'nt', states, vocabularyMean.of(tape), logitMeans, size);
-    const { logprobs: values, stats } = headLogprobs(tape, states, model.head, batch.targets, { filterEps });
+    if (softCap === undefined) product(tape.gpu, 'nt', states, vocabularyMean.of(tape), logitMeans, size);
+    const options = { filterEps, softCap, cappedMeans: softCap === undefined ? undefined : logitMeans };
+    const { logprobs: values, stats } = headLogprobs(tape, states, model.head, batch.targets, options);
     return { values, stats, logitMeans };
   }
 

@@ -9,7 +9,8 @@ import { parseConfigText } from '../../src/io/config.ts';
 import { type Files, filesOf } from '../../src/io/files.ts';
 import type { JsonObject } from '../../src/io/json.ts';
 import { MODEL_CONFIG, MODEL_WEIGHTS } from '../../src/io/weights.ts';
-import { ARCHITECTURES, type Architecture, DIALECTS } from '../../src/model/architectures.ts';
+import type { Architecture } from '../../src/model/architecture.ts';
+import { ARCHITECTURES, DIALECTS } from '../../src/model/architectures.ts';
 import { weightShapes } from '../../src/model/weights.ts';
 import { numbers } from './inputs.ts';
 

@@ -254,7 +254,7 @@ export const WORDS = {
     layer_types  rope_scaling  rope_parameters  rope_theta  sliding_window  use_sliding_window  silu  gelu_new  head_dim
     rope_local_base_freq  sliding_window_pattern  max_window_layers  partial_rotary_factor  n_positions  n_embd  n_layer
     eos_token_id  granite  smollm3  attention_multiplier  logits_scaling  no_rope_layers  no_rope_layer_interval
-    olmo2  phi3  longrope  short_factor  long_factor  attention_factor  original_max_position_embeddings`),
+    gemma2  final_logit_softcapping  olmo2  phi3  longrope  short_factor  long_factor  attention_factor  original_max_position_embeddings`),
   adapters: words(
     'all-linear  q_proj  LORA  gaussian  none  base_model.model.  .lora_A.weight  .lora_B.weight  up_proj',
   ),

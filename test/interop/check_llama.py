@@ -8,19 +8,19 @@ from interop import agree, check, cli, fixture_model, main, need, token_ids, web
 from peft_made import MADE, load, logits_of, peft_made
 
 # llama.cpp's CPU kernels take GELU from a table in float16, eleven bits.
-GELU = {"gemma3": 5e-4, "gpt2": 5e-4}
+GELU = {"gemma2": 5e-4, "gemma3": 5e-4, "gpt2": 5e-4}
 # Long enough for every frequency; the windows of Mistral, Qwen2 and Phi-3, which llama.cpp does not have, are longer.
 SEQUENCES = token_ids(5, 40, 97)
 SHORT = token_ids(40, 5, 97)
 
 
-def gemma3_as_llama_cpp_has_it():
-    """The fixture's scale of queries is that of no published model, and llama.cpp's for all of them."""
+def gemma_as_llama_cpp_has_it(name):
+    """The fixtures' scale of queries is that of no published model, and llama.cpp's for all of them."""
     from fixture_architectures import MODELS, add_random_lora, random_model
 
-    config = copy.deepcopy(MODELS["gemma3"]())
+    config = copy.deepcopy(MODELS[name]())
     config.query_pre_attn_scalar = config.head_dim
-    folder = work / "gemma3-llama"
+    folder = work / f"{name}-llama"
     model = random_model(config, 7051)
     model.save_pretrained(folder)
     add_random_lora(model, 7053).save_pretrained(folder / "adapter")
@@ -34,7 +34,8 @@ MODELS = {
     "mistral": (lambda: fixture_model("mistral"), SHORT),
     "qwen2": (lambda: fixture_model("qwen2"), SHORT),
     "qwen3": (lambda: fixture_model("qwen3"), SEQUENCES),
-    "gemma3": (gemma3_as_llama_cpp_has_it, SEQUENCES),
+    "gemma2": (lambda: gemma_as_llama_cpp_has_it("gemma2"), SEQUENCES),
+    "gemma3": (lambda: gemma_as_llama_cpp_has_it("gemma3"), SEQUENCES),
     "gpt2": (lambda: fixture_model("gpt2"), SEQUENCES),
     "granite": (lambda: fixture_model("granite"), SEQUENCES),
     "smollm3": (lambda: fixture_model("smollm3"), SEQUENCES),

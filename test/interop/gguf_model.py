@@ -22,6 +22,7 @@ ARCHITECTURES = {
     "smollm3": gguf.MODEL_ARCH.SMOLLM3,
     "olmo2": gguf.MODEL_ARCH.OLMO2,
     "phi3": gguf.MODEL_ARCH.PHI3,
+    "gemma2": gguf.MODEL_ARCH.GEMMA2,
 }
 # Whose rows of q and k the converter turns from halves of a head to pairs.
 PERMUTED = {gguf.MODEL_ARCH.LLAMA, gguf.MODEL_ARCH.GRANITE, gguf.MODEL_ARCH.SMOLLM3}
@@ -91,7 +92,7 @@ def write_gguf(folder, path, quantise=lambda name, values: F32):
         part = next((part for part in ("q_proj", "k_proj") if part in name), None)
         if part and arch in PERMUTED:
             values = permuted(values, heads if part == "q_proj" else kv_heads)
-        if kind == "gemma3_text" and name.endswith("norm.weight"):
+        if kind in ("gemma2", "gemma3_text") and name.endswith("norm.weight"):
             values = values + 1
         if kind == "gpt2" and values.ndim == 2 and ".h." in name:
             values = values.T
@@ -120,6 +121,10 @@ def add_rope(writer, config, head_dim):
     if kind == "linear":
         writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(rope["factor"])
+    if config["model_type"] == "gemma2":
+        writer.add_sliding_window(config["sliding_window"])
+        writer.add_attn_logit_softcapping(config["attn_logit_softcapping"])
+        writer.add_final_logit_softcapping(config["final_logit_softcapping"])
     if config["model_type"] == "phi3":
         original = config["original_max_position_embeddings"]
         writer.add_rope_scaling_orig_ctx_len(original)

@@ -1,4 +1,5 @@
 /** A tiny random model of every row of the table of architectures, by the names of their files: made by fixture_architectures.py. */
+import gemma2 from '../fixtures/architectures/gemma2.json' with { type: 'json' };
 import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import granite from '../fixtures/architectures/granite.json' with { type: 'json' };
@@ -32,4 +33,5 @@ export const FIXTURES = {
   smollm3,
   olmo2,
   phi3,
+  gemma2,
 };

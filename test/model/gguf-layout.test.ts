@@ -28,9 +28,12 @@ import { testGpu } from '../support/gpu.ts';
 import { FIXTURES as ALL } from './fixtures.ts';
 import { lastLogits } from './tiny.ts';
 
-/** llama.cpp scales Gemma's queries by the length of a head; the fixture does not, so that more is held against PyTorch. */
-const scaledAsThere = { ...ALL.gemma3, config: { ...ALL.gemma3.config, query_pre_attn_scalar: 12 } };
-const FIXTURES = { ...ALL, gemma3: scaledAsThere };
+/** llama.cpp scales Gemma's queries by the length of a head; the fixtures do not, so that more is held against PyTorch. */
+const scaledAsThere = <T extends { config: object }>(fixture: T) => ({
+  ...fixture,
+  config: { ...fixture.config, query_pre_attn_scalar: 12 },
+});
+const FIXTURES = { ...ALL, gemma2: scaledAsThere(ALL.gemma2), gemma3: scaledAsThere(ALL.gemma3) };
 type Fixture = Pick<typeof ALL.llama3, 'weights' | 'sequences'> & { config: object };
 
 function folder({ config, weights }: Fixture): Files {

@@ -64,6 +64,27 @@ describe('published configurations', () => {
     expect(numbers).to.deep.equal(llama);
   });
 
+  it('Gemma 2: soft caps, windows in every other layer, a scale of queries', async () => {
+    const published = {
+      query_pre_attn_scalar: 144,
+      head_dim: 16,
+      sliding_window: 512,
+      hidden_act: 'gelu_pytorch_tanh',
+    };
+    const config = parse('gemma2', published);
+    expect(config).to.include({
+      attentionSoftCap: 50,
+      logitSoftCap: 30,
+      queryScale: 1 / 12,
+      tieWordEmbeddings: true,
+    });
+    expect(config.layers.map(({ window }) => window)).to.deep.equal([512, undefined, 512, undefined]);
+    const none = { ...published, attn_logit_softcapping: null, final_logit_softcapping: null };
+    expect(parse('gemma2', none)).to.not.have.any.keys('attentionSoftCap', 'logitSoftCap');
+    await refused('gemma2', { ...published, attn_logit_softcapping: 0 }, 'attn_logit_softcapping', 'is 0');
+    await refused('gemma3_text', { head_dim: 16, final_logit_softcapping: 30 }, 'final_logit_softcapping');
+  });
+
   describe('Phi-3 and Phi-4-mini', () => {
     // Heads of 16, of which 12 turn: six pairs.
     const short = [1, 1.1, 1.2, 1.3, 1.4, 1.5];

@@ -80,7 +80,8 @@ export async function pass(
   const batch = new DeviceBatch(gpu, packed, model.trainedTables);
   const tape = upstream ? Tape.forTraining(gpu) : Tape.forInference(gpu);
   const rows = gather(tape, model.hidden(tape, batch, kept), batch.lossRows, model.logitScale);
-  const { logprobs } = headLogprobs(tape, rows, model.head, batch.targets);
+  const { logitSoftCap } = model.config;
+  const { logprobs } = headLogprobs(tape, rows, model.head, batch.targets, { softCap: logitSoftCap });
   const values = gpu.recorder.read(logprobs);
   if (upstream) {
     const given = Tensor.from(gpu, upstream, [upstream.length], 'upstream');
@@ -104,10 +105,11 @@ export async function lastLogits(
   const batch = new DeviceBatch(gpu, packed);
   const tape = Tape.forInference(gpu);
   const { logitScale: scale } = model;
-  const logits = await linear(tape, model.hidden(tape, batch), model.head, { scale }).toArray(gpu);
+  const { logitSoftCap: cap, vocabSize: V } = model.config;
+  const plain = await linear(tape, model.hidden(tape, batch), model.head, { scale }).toArray(gpu);
+  const logits = cap === undefined ? plain : plain.map((logit) => cap * Math.tanh(logit / cap));
   tape.dispose();
   batch.dispose();
-  const V = model.config.vocabSize;
   let end = 0;
   return sequences.map(({ length }) => {
     end += length;

@@ -124,6 +124,20 @@ describe('attention', () => {
     });
   }
 
+  // Scores in the bend of a cap and far beyond it, by every variant.
+  for (const variant of VARIANTS) {
+    for (const [heads, scale] of [
+      [{ heads: 4, kvHeads: 2, headDim: 20, scale: 0.4, window: 9, softCap: 2 }, 1],
+      [{ heads: 2, kvHeads: 1, headDim: 20, softCap: 5 }, 4],
+    ] as const) {
+      it(`a soft cap of ${heads.softCap} on scores, heads of ${heads.headDim}, by ${variant}`, async () => {
+        const pairs = LAYOUTS['pairs and single tokens']!;
+        const asked = { name: variant, gpu: asking(await testGpu(), variant) };
+        await check(makeCase(pairs, heads, scale), heads, [asked]);
+      });
+    }
+  }
+
   // Four tokens a thread: a software adapter without subgroups, and heads that quads do not hold.
   for (const [headDim, name] of [
     [20, 'pairs and single tokens'],

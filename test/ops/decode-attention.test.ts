@@ -19,6 +19,7 @@ interface Case {
   headDim: number;
   cached: number;
   window?: number;
+  softCap?: number;
 }
 
 const CASES: readonly Case[] = [
@@ -32,13 +33,14 @@ const CASES: readonly Case[] = [
   { heads: 4, kvHeads: 2, headDim: 12, cached: 6, window: 4 },
   { heads: 4, kvHeads: 2, headDim: 12, cached: 3, window: 40 },
   { heads: 2, kvHeads: 1, headDim: 8, cached: 3, window: 75 },
+  { heads: 4, kvHeads: 2, headDim: 20, cached: 3, window: 40, softCap: 1.5 },
 ];
 
 describe('decode attention', () => {
-  for (const { heads, kvHeads, headDim, cached, window } of CASES) {
+  for (const { heads, kvHeads, headDim, cached, window, softCap } of CASES) {
     for (const wide of [false, true]) {
       const kind = wide ? 'a workgroup a head' : 'a thread a head';
-      it(`${heads} heads of ${headDim}, ${kvHeads} of keys, ${cached} tokens of its own, ${window ? `a window of ${window}, ` : ''}${kind}`, async () => {
+      it(`${heads} heads of ${headDim}, ${kvHeads} of keys, ${cached} tokens of its own, ${window ? `a window of ${window}, ` : ''}${softCap ? 'a soft cap, ' : ''}${kind}`, async () => {
         const { gpu, check } = guards(await testGpu());
         const { normals } = random(heads + headDim);
         const width = kvHeads * headDim;
@@ -73,7 +75,7 @@ describe('decode attention', () => {
           tensor(value, width),
           cache,
           tensor(Uint32Array.from(places), 4),
-          { heads, kvHeads, headDim, cached, wide, window },
+          { heads, kvHeads, headDim, cached, wide, window, softCap },
         );
         const [found, keysAfter, valuesAfter] = [
           await y.toArray(gpu),
@@ -96,7 +98,7 @@ describe('decode attention', () => {
           const last = (tokens - 1) * heads * headDim;
           q.set(query.subarray(row * heads * headDim, (row + 1) * heads * headDim), last);
           const spans = Array.from({ length: tokens }, () => [0, 0, 0, tokens]).flat();
-          const shape = { tokens, heads, kvHeads, headDim, window };
+          const shape = { tokens, heads, kvHeads, headDim, window, softCap };
           const { out } = attention(q, take(keys, key), take(values, value), spans, shape);
           expectClose(
             found.subarray(row * heads * headDim, (row + 1) * heads * headDim),

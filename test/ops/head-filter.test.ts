@@ -71,7 +71,7 @@ describe('headLogprobs without negligible tokens', () => {
           const inputs = upload(gpu, data, shape);
           inputs.hidden.requiresGrad = true;
           const dhead = trained ? train(gpu, inputs.head, head) : undefined;
-          const result = await run(gpu, inputs, upstream, filterEps);
+          const result = await run(gpu, inputs, upstream, { filterEps });
           const label = `with a ${trained ? 'trained' : 'frozen'} head`;
           expectValues(result, exact.values, tolerance.value);
           expectClose(result.dhidden, dhidden, { ...tolerance.gradient, label: `d hidden ${label}` });
@@ -115,10 +115,10 @@ describe('headLogprobs without negligible tokens', () => {
       data.hidden = data.hidden.map((x) => x / 16);
       const inputs = upload(gpu, data, shape);
       inputs.hidden.requiresGrad = true;
-      const dense = await run(gpu, inputs, data.upstream, 2 ** -8);
+      const dense = await run(gpu, inputs, data.upstream, { filterEps: 2 ** -8 });
       inputs.hidden.grad = undefined;
       const head = weightsFrom(gpu, bytes, [253, 256], dtype);
-      const { dhidden } = await run(gpu, { ...inputs, head }, data.upstream, 2 ** -8);
+      const { dhidden } = await run(gpu, { ...inputs, head }, data.upstream, { filterEps: 2 ** -8 });
       requireSameBytes(dhidden, dense.dhidden, dtype);
     }
     await check();
@@ -130,7 +130,7 @@ describe('headLogprobs without negligible tokens', () => {
       const gpu = (await testGpu()).countingCopy();
       const inputs = upload(gpu, draw(4, shape), shape);
       inputs.hidden.requiresGrad = true;
-      await run(gpu, inputs, new Float32Array(42), filterEps);
+      await run(gpu, inputs, new Float32Array(42), { filterEps });
       return gpu.wantedPipelines.map(({ entry }) => entry);
     };
     const exact = await entries();

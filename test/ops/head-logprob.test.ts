@@ -76,6 +76,39 @@ describe('headLogprobs', () => {
     }
   }
 
+  // A cap in whose bend the logits lie: a trained head, a frozen one, and gradients of likely tokens alone.
+  for (const shape of [SHAPES[1]!, SHAPES[3]!, SHAPES[4]!]) {
+    const { rows, width, vocabulary } = shape;
+    for (const [kind, options] of [
+      ['a trained head', {}],
+      ['a frozen head', {}],
+      ['likely tokens of a trained head', { filterEps: 1e-30 }],
+      ['likely tokens of a frozen head', { filterEps: 1e-30 }],
+    ] as const) {
+      it(`soft caps of logits, (${rows}, ${width}) by ${vocabulary}, ${kind}`, async () => {
+        const softCap = 1.5;
+        const data = draw(rows + vocabulary, shape);
+        const { gpu, check } = guards(await testGpu());
+        const { hidden, head, targets } = upload(gpu, data, shape);
+        hidden.requiresGrad = true;
+        const dhead = kind.includes('trained') ? train(gpu, head, data.head) : undefined;
+        const cappedMeans = Tensor.from(gpu, new Float32Array(rows), [rows], 'means');
+        const inputs = { hidden, head, targets };
+        const result = await run(gpu, inputs, data.upstream, { ...options, softCap, cappedMeans });
+        const { values, slopes } = truth(data, shape, softCap);
+        const tolerance = tolerances(data, shape);
+        expectValues(result, values, tolerance.value);
+        expectClose(result.dhidden, slopes.dhidden, { ...tolerance.gradient, label: 'd hidden' });
+        expectClose(await cappedMeans.toArray(gpu), values.meanLogit, tolerance.value);
+        if (dhead) {
+          const added = slopes.dweight.map((d, i) => d + data.head[i]);
+          expectClose(await dhead.toArray(gpu), added, { ...tolerance.gradient, label: 'd head' });
+        }
+        await check();
+      });
+    }
+  }
+
   it('takes the rows of a frozen head in blocks that a binding can hold', async () => {
     const { gpu, check } = guards(await testGpu());
     const shape = { rows: 42, width: 42, vocabulary: 431 };

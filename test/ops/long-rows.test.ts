@@ -226,7 +226,7 @@ fn count() {
           const inputs = upload(gpu, data, shape);
           inputs.hidden.requiresGrad = true;
           if (trained) train(gpu, inputs.head, new Float32Array(data.head.length));
-          const result = await run(gpu, inputs, data.upstream, filterEps);
+          const result = await run(gpu, inputs, data.upstream, { filterEps });
           expectValues(result, expected.values, tolerance.value);
           // A sequential sum over all tokens, twice as long as in the head's own tests.
           const { l2 } = tolerance.gradient;

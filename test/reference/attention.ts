@@ -16,6 +16,8 @@ export interface AttentionShape {
   scale?: number;
   /** Positions that a token sees, itself the last of them; all by default. */
   window?: number;
+  /** Scores are cap · tanh(score / cap). */
+  softCap?: number;
 }
 
 /** The keys token i attends to, in ascending order: of all that stand before it, the last `window`. */
@@ -59,7 +61,8 @@ export function attention(q: Reals, k: Reals, v: Reals, spans: Reals, shape: Att
 
 /**
  * dq, dk, dv. With p the attention weights and D = dout · out of a query and head:
- * dv_j += p_j dout,  ds_j = p_j (dout · v_j − D),  dq += scale ds_j k_j,  dk_j += scale ds_j q.
+ * dv_j += p_j dout,  ds_j = p_j (dout · v_j − D),  dq += scale ds_j k_j,  dk_j += scale ds_j q; with a cap, ds_j gets its slope
+ * 1 − tanh².
  */
 export function attentionBackward(
   dout: Reals,
@@ -80,10 +83,12 @@ export function attentionBackward(
     for (let d = 0; d < headDim; d++) delta += dout[query + d] * forward.out[query + d];
     for (const j of attendedKeys(spans, i, shape.window)) {
       const key = keyOf(j);
-      const p = Math.exp(score(q, query, k, key, shape) - forward.lse[i * heads + h]);
+      const own = score(q, query, k, key, shape);
+      const p = Math.exp(own - forward.lse[i * heads + h]);
+      const slope = shape.softCap === undefined ? 1 : 1 - (own / shape.softCap) ** 2;
       let dp = 0;
       for (let d = 0; d < headDim; d++) dp += dout[query + d] * v[key + d];
-      const ds = scale * p * (dp - delta);
+      const ds = scale * slope * p * (dp - delta);
       for (let d = 0; d < headDim; d++) {
         dq[query + d] += ds * k[key + d];
         dk[key + d] += ds * q[query + d];
@@ -106,8 +111,15 @@ function forEachHead(
   }
 }
 
-function score(q: Reals, query: number, k: Reals, key: number, { headDim, scale }: AttentionShape): number {
+function score(
+  q: Reals,
+  query: number,
+  k: Reals,
+  key: number,
+  { headDim, scale, softCap }: AttentionShape,
+): number {
   let sum = 0;
   for (let d = 0; d < headDim; d++) sum += q[query + d] * k[key + d];
-  return (scale ?? 1 / Math.sqrt(headDim)) * sum;
+  const plain = (scale ?? 1 / Math.sqrt(headDim)) * sum;
+  return softCap === undefined ? plain : softCap * Math.tanh(plain / softCap);
 }

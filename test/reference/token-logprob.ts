@@ -69,6 +69,12 @@ export interface HeadShape {
   tokens: number;
   width: number;
   vocabulary: number;
+  /** Logits are cap · tanh(logit / cap). */
+  softCap?: number;
+}
+
+function capped(logits: Float64Array, cap = Number.POSITIVE_INFINITY): Float64Array {
+  return cap === Number.POSITIVE_INFINITY ? logits : logits.map((logit) => cap * Math.tanh(logit / cap));
 }
 
 /** Token log-probabilities straight from hidden states. */
@@ -77,10 +83,10 @@ export function headLogprob(
   weight: Reals,
   rows: Reals,
   targets: Reals,
-  { width, vocabulary }: HeadShape,
+  { width, vocabulary, softCap }: HeadShape,
 ): TokenLogprobs {
   const logits = linear(gather(hidden, rows, width), weight, headLinear(rows, width, vocabulary));
-  return tokenLogprob(logits, targets, { rows: rows.length, cols: vocabulary });
+  return tokenLogprob(capped(logits, softCap), targets, { rows: rows.length, cols: vocabulary });
 }
 
 /** dhidden (tokens, width) and dweight (vocabulary, width); a hidden state named by several rows adds up. */
@@ -90,12 +96,13 @@ export function headLogprobBackward(
   weight: Reals,
   rows: Reals,
   targets: Reals,
-  { tokens, width, vocabulary }: HeadShape,
+  { tokens, width, vocabulary, softCap = Number.POSITIVE_INFINITY }: HeadShape,
 ) {
   const shape = headLinear(rows, width, vocabulary);
   const picked = gather(hidden, rows, width);
-  const logits = linear(picked, weight, shape);
-  const dlogits = tokenLogprobBackward(dlogprob, logits, targets, { rows: rows.length, cols: vocabulary });
+  const logits = capped(linear(picked, weight, shape), softCap);
+  const dcapped = tokenLogprobBackward(dlogprob, logits, targets, { rows: rows.length, cols: vocabulary });
+  const dlogits = dcapped.map((d, i) => d * (1 - (logits[i] / softCap) ** 2));
   return {
     dhidden: gatherBackward(linearBackwardInput(dlogits, weight, shape), rows, tokens, width),
     dweight: linearBackwardWeight(dlogits, picked, shape),

@@ -1,6 +1,6 @@
 /** Inputs of the fused head drawn at random, and the op run on them, read back: what its tests share. */
 import type { Gpu } from '../../src/gpu/device.ts';
-import { headLogprobs, STATS_WIDTH } from '../../src/ops/token-logprob.ts';
+import { type HeadOptions, headLogprobs, STATS_WIDTH } from '../../src/ops/token-logprob.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random, type Tolerance } from '../reference/compare.ts';
@@ -50,10 +50,10 @@ export async function run(
   gpu: Gpu,
   { hidden, head, targets }: Inputs,
   upstream: Float32Array,
-  filterEps?: number,
+  options: HeadOptions = {},
 ) {
   const [tape, keep] = [Tape.forTraining(gpu), Tape.forInference(gpu)];
-  const { logprobs, stats } = headLogprobs(tape, hidden, head, targets, { filterEps });
+  const { logprobs, stats } = headLogprobs(tape, hidden, head, targets, options);
   logprobs.grad = Tensor.from(gpu, upstream, [hidden.rows], 'upstream');
   const [logprob, statistics] = [await logprobs.toArray(gpu), await stats.toArray(gpu)];
   tape.backward(hidden, keep);
@@ -65,9 +65,10 @@ export async function run(
 export function truth(
   { hidden, head, targets, upstream }: ReturnType<typeof draw>,
   { rows, width, vocabulary }: Shape,
+  softCap?: number,
 ) {
   const index = Uint32Array.from({ length: rows }, (_, i) => i);
-  const size = { tokens: rows, width, vocabulary };
+  const size = { tokens: rows, width, vocabulary, ...(softCap !== undefined && { softCap }) };
   return {
     values: reference.headLogprob(hidden, head, index, targets, size),
     slopes: reference.headLogprobBackward(upstream, hidden, head, index, targets, size),

@@ -5,9 +5,17 @@
  */
 import { own } from '../../base/lookup.ts';
 import { InputError, listed } from '../errors.ts';
-import { toFloat32 } from '../float.ts';
 import type { Json, JsonObject } from '../json.ts';
-import { GgufMetadata, shortest } from './metadata.ts';
+import {
+  gemma2Attention,
+  gemmaAttention,
+  graniteAttention,
+  olmoAttention,
+  phiAttention,
+  type Reading,
+  rotary,
+} from './attention.ts';
+import { GgufMetadata } from './metadata.ts';
 import type { Gguf } from './reader.ts';
 
 /** An architecture of llama.cpp in the words of Hugging Face. */
@@ -25,15 +33,6 @@ interface ConfigRow {
   biasesKnown?: boolean;
   /** Frequencies and windows, where positions turn. */
   attention?(from: Reading): Promise<JsonObject>;
-}
-
-interface Reading {
-  metadata: GgufMetadata;
-  tensors: Gguf['tensors'];
-  /** In front of the architecture's keys: `llama.`. */
-  prefix: string;
-  layers: number;
-  headDim: number;
 }
 
 const LLAMA: ConfigRow = {
@@ -72,6 +71,17 @@ const ROWS: Readonly<Record<string, ConfigRow>> = {
     attention: phiAttention,
   },
   smollm3: { ...LLAMA, modelType: 'smollm3', className: 'SmolLM3ForCausalLM' },
+  gemma2: {
+    ...LLAMA,
+    modelType: 'gemma2',
+    className: 'Gemma2ForCausalLM',
+    factors: {
+      attn_logit_softcapping: 'attn_logit_softcapping',
+      final_logit_softcapping: 'final_logit_softcapping',
+    },
+    fixed: { hidden_activation: 'gelu_pytorch_tanh' },
+    attention: gemma2Attention,
+  },
   granite: {
     ...LLAMA,
     modelType: 'granite',
@@ -187,138 +197,6 @@ function biases(tensors: Gguf['tensors']): JsonObject {
   return {
     attention_bias: tensors.has('blk.0.attn_q.bias'),
     mlp_bias: tensors.has('blk.0.ffn_down.bias'),
-  };
-}
-
-/** Heads, frequencies and, where the file has them, windows. */
-async function rotary(
-  reading: Reading,
-  likeHeads = ['attention.value_length', 'rope.dimension_count'],
-): Promise<JsonObject> {
-  const { metadata, prefix, headDim } = reading;
-  for (const key of likeHeads) {
-    const length = metadata.integer(`${prefix}${key}`) ?? headDim;
-    if (length !== headDim) throw metadata.wrong(`${prefix}${key}`, `${headDim}, the length of a key`);
-  }
-  const scaling = await ropeScaling(reading);
-  return {
-    head_dim: headDim,
-    num_key_value_heads:
-      metadata.integer(`${prefix}attention.head_count_kv`) ??
-      (metadata.integer(`${prefix}attention.head_count`) as number),
-    rope_theta: metadata.number(`${prefix}rope.freq_base`) ?? 10000,
-    ...(scaling && { rope_scaling: scaling }),
-    ...windows(reading, 0),
-  };
-}
-
-/** llama.cpp knows the 27B by its layers: its queries are scaled by the width of a head of the residual stream. */
-const GEMMA3_27B = 62;
-
-async function gemmaAttention(reading: Reading): Promise<JsonObject> {
-  const { metadata, prefix, layers, headDim } = reading;
-  const width = metadata.integer(`${prefix}embedding_length`) as number;
-  const heads = metadata.integer(`${prefix}attention.head_count`) as number;
-  return {
-    ...(await rotary(reading)),
-    query_pre_attn_scalar: layers === GEMMA3_27B ? width / heads : headDim,
-    rope_local_base_freq: metadata.number(`${prefix}rope.freq_base_swa`) ?? 10000,
-    sliding_window: null,
-    layer_types: Array.from({ length: layers }, () => 'full_attention'),
-    ...windows(reading, 6),
-  };
-}
-
-/** Scores are scaled as those of Llama where the file does not say how; Granite's hybrids have no positions. */
-async function graniteAttention(reading: Reading): Promise<JsonObject> {
-  const { metadata, prefix, headDim } = reading;
-  const turns = `${prefix}rope.scaling.finetuned`;
-  if (metadata.boolean(turns) === false)
-    throw metadata.unsupported(turns, 'Use a model with rotary positions');
-  return { ...(await rotary(reading)), attention_multiplier: 1 / Math.sqrt(headDim) };
-}
-
-/** llama.cpp reads OLMo 3 as OLMo 2 with windows, whose positions turn in another way. */
-async function olmoAttention(reading: Reading): Promise<JsonObject> {
-  const { metadata, prefix } = reading;
-  const window = `${prefix}attention.sliding_window`;
-  if (metadata.integer(window))
-    throw metadata.unsupported(window, 'Use a model of OLMo 2: OLMo 3 is not supported');
-  return rotary(reading);
-}
-
-/** Partial rotary positions, and factors of their frequencies for short and for long contexts. */
-async function phiAttention(reading: Reading): Promise<JsonObject> {
-  const { metadata, tensors, prefix, headDim } = reading;
-  const turned = metadata.integer(`${prefix}rope.dimension_count`) ?? headDim;
-  const [short, long] = await Promise.all(
-    ['rope_factors_short.weight', 'rope_factors_long.weight'].map(async (name) => {
-      const tensor = tensors.get(name);
-      return tensor && Array.from(toFloat32({ ...tensor, data: await tensor.read() }), shortest);
-    }),
-  );
-  const fields = {
-    ...(await rotary(reading, ['attention.value_length'])),
-    ...(turned !== headDim && { partial_rotary_factor: turned / headDim }),
-  };
-  if (!short || !long) return fields;
-  const context = metadata.integer(`${prefix}context_length`) as number;
-  const rope_scaling = {
-    rope_type: 'longrope',
-    short_factor: short,
-    long_factor: long,
-    attention_factor: metadata.number(`${prefix}rope.scaling.attn_factor`) ?? 1,
-    original_max_position_embeddings:
-      metadata.integer(`${prefix}rope.scaling.original_context_length`) ?? context,
-  };
-  return { ...fields, rope_scaling };
-}
-
-/** Windows as transformers words them, layer by layer; all but every `period`-th layer slide where nothing is said. */
-function windows({ metadata, prefix, layers }: Reading, period: number): JsonObject {
-  const window = metadata.integer(`${prefix}attention.sliding_window`) ?? 0;
-  if (window === 0) return {};
-  const key = `${prefix}attention.sliding_window_pattern`;
-  const listed = metadata.values.get(key)?.type === 'array' ? metadata.numbers(key) : undefined;
-  if (listed && listed.length !== layers) throw metadata.wrong(key, `${layers}, one a layer`);
-  const every = listed ? 0 : (metadata.integer(key) ?? period);
-  const slides = (i: number) => (listed ? Boolean(listed[i]) : every === 0 || (i + 1) % every !== 0);
-  return {
-    // Llama's own class has no windows.
-    ...(prefix === 'llama.' && { model_type: 'mistral', architectures: ['MistralForCausalLM'] }),
-    use_sliding_window: true,
-    sliding_window: window,
-    layer_types: Array.from({ length: layers }, (_, i) =>
-      slides(i) ? 'sliding_attention' : 'full_attention',
-    ),
-  };
-}
-
-/**
- * A factor for all frequencies, or Llama 3's one for each, from which its parameters cannot be told. Hugging Face has a
- * kind of scaling that names every factor, for short and for long contexts: here they are the same.
- */
-async function ropeScaling({ metadata, tensors, prefix, headDim }: Reading): Promise<JsonObject | undefined> {
-  const key = `${prefix}rope.scaling.type`;
-  const type = metadata.string(key) ?? 'linear';
-  if (type !== 'linear' && type !== 'none') throw metadata.unsupported(key, 'Supported are none and linear');
-  const given =
-    metadata.number(`${prefix}rope.scaling.factor`) ?? metadata.number(`${prefix}rope.scale_linear`);
-  const factor = type === 'none' ? 1 : given || 1;
-  const frequencies = tensors.get('rope_freqs.weight');
-  if (!frequencies) return factor === 1 ? undefined : { rope_type: 'linear', factor };
-  if (frequencies.shape.join() !== String(headDim / 2)) {
-    const what = `is (${frequencies.shape.join(', ')}), the heads turn ${headDim / 2} pairs`;
-    throw new InputError(frequencies.where, what, 'Convert the model to GGUF again');
-  }
-  const factors = toFloat32({ ...frequencies, data: await frequencies.read() });
-  const all = Array.from(factors, (each) => each * factor);
-  return {
-    rope_type: 'longrope',
-    short_factor: all,
-    long_factor: all,
-    attention_factor: 1,
-    original_max_position_embeddings: metadata.integer(`${prefix}context_length`) ?? 2048,
   };
 }
 

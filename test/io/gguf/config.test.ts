@@ -206,6 +206,17 @@ describe('io/gguf-config', () => {
     await expectRefused(() => parsed(values, short, 'phi3'), 'm.gguf', '2 numbers');
   });
 
+  it('gives Gemma 2 windows in every other layer, and its caps', async () => {
+    const values = { 'gemma2.attention.sliding_window': 5, 'gemma2.final_logit_softcapping': 20 };
+    const [s, f] = ['5 500', '- 500'];
+    expect(await windows('gemma2', values)).to.deep.equal(['gemma2', s, f, s, f, s, f, s]);
+    expect(await parsed(values, {}, 'gemma2')).to.include({ attentionSoftCap: 50, logitSoftCap: 20 });
+    const scale = async (layers: number) =>
+      (await parsed({ 'gemma2.block_count': layers, 'gemma2.attention.key_length': 6 }, {}, 'gemma2'))
+        .queryScale;
+    expect([await scale(26), await scale(46)]).to.deep.equal([1 / Math.sqrt(6), 1 / Math.sqrt(4)]);
+  });
+
   it('refuses OLMo 3, which llama.cpp reads as OLMo 2 with windows', async () => {
     const values = { 'olmo2.attention.sliding_window': 8 };
     await expectRefused(() => config(values, {}, 'olmo2'), 'olmo2.attention.sliding_window', 'OLMo 3');
