@@ -6,7 +6,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Variables that name drivers themselves. */
-const NAMED = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES'];
+const NAMED = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES'] as const;
 
 /** GPUs as the kernel shows them: DRM, NVIDIA, WSL, AMD's compute, Mali. */
 const GPU_NODE = /^(dri|nvidia.*|dxg|kfd|mali\d*)$/;
