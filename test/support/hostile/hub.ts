@@ -96,6 +96,18 @@ export const HUBS: readonly Hostile[] = [
     'is 1000000000000 bytes long',
   ),
   ofHub(
+    'a hub whose file never answers',
+    hub({}, () => undefined),
+    'has not answered for 0.2 s',
+    TOO_SLOW,
+  ),
+  ofHub(
+    'a hub whose file leads in a circle',
+    hub({}, ({ url }, response) => response.writeHead(302, { location: `${url}x` }).end()),
+    'without end',
+    'Check the address',
+  ),
+  ofHub(
     'a hub that leads to a file',
     hub({}, (_, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end()),
     'not http(s)',
