@@ -1,26 +1,17 @@
 /**
  * A server's life in a process of its own: load, train, generate, dispose, so many times as the first argument says. Prints a
- * line of JSON for each cycle: resident bytes, threads and open descriptors, with the device still there.
+ * line of JSON for each cycle: resident bytes, threads and open descriptors.
  */
 import { readdirSync } from 'node:fs';
-import type { Gpu } from '../../src/gpu/device.ts';
 import { generate } from '../../src/model/generation.ts';
 import { requestGpu } from '../../src/node.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
 import { loadFixture, randomPairs } from '../model/tiny.ts';
 import { collectGarbage } from '../support/host-memory.ts';
 
-/** Cycles of one device: making one compiles all kernels again, which is most of a cycle. */
-const PER_DEVICE = 10;
-
 const pairs = randomPairs(8, 5);
-let gpu: Gpu | undefined;
 for (let cycle = 0; cycle < Number(process.argv[2]); cycle++) {
-  if (cycle % PER_DEVICE === 0) {
-    gpu?.dispose();
-    gpu = undefined;
-  }
-  gpu ??= await requestGpu();
+  const gpu = await requestGpu();
   const model = await loadFixture(gpu);
   const args = { perDeviceTrainBatchSize: 4, maxSteps: 2, seed: cycle };
   const trainer = new DPOTrainer({ model, args, trainDataset: pairs });
@@ -28,6 +19,7 @@ for (let cycle = 0; cycle < Number(process.argv[2]); cycle++) {
   await generate(model, [[1, 2, 3], [4]], { maxNewTokens: 6, seed: cycle, eosTokenIds: [] });
   trainer.dispose();
   model.dispose();
+  gpu.dispose();
   await collectGarbage();
   const of = (folder: string) => readdirSync(folder).length;
   const bytes = process.memoryUsage.rss();
