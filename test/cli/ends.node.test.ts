@@ -5,6 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { lockFolder } from '../../src/node/folder-lock.ts';
+import { filesBelow, textOf } from '../architecture/sources.ts';
 import { readFixture } from '../support/files.ts';
 import { Workshop } from './workshop.ts';
 
@@ -74,6 +75,14 @@ describe('cli: ends', function () {
       expect(await readdir(out)).to.deep.equal(before);
     });
   }
+
+  it('a command awaits its work before it releases what it has locked', () => {
+    const locking = filesBelow('src/cli/commands', '.ts').filter((file) =>
+      textOf(file).includes('await using'),
+    );
+    expect(locking).to.have.length.above(8);
+    for (const file of locking) expect(textOf(file), file).to.not.match(/return (withGpu|goesOn)\(/);
+  });
 
   it('nothing is left of a folder that a refused run was to write to', async () => {
     const args = workshop.dpo({ '--out': workshop.path('new/deep'), '--model': workshop.path('no-model') });

@@ -5,9 +5,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { LOCK_FILE, lockFile, lockFolder } from '../../src/node/folder-lock.ts';
+import { Lock } from '../../src/node/lock.ts';
 import { thisProcess } from '../../src/node/owner.ts';
 import { expectRefused } from '../io/refused.ts';
 
@@ -75,6 +77,23 @@ describe('node/folder-lock', function () {
       await lock.release();
     });
   }
+
+  it('lets one process take over a lock, and the next when that has died on the way', async () => {
+    await layLock({ pid: 999_999_999 });
+    const path = join(dir, LOCK_FILE);
+    const right = `${path}.abcdefgh`;
+    const heir = await Lock.take(right);
+    if (!(heir instanceof Lock)) throw new Error('the right is taken');
+    const waiting = lockFolder(dir);
+    await wait(200);
+    expect(await readFile(path, 'utf8')).to.include('999999999');
+    await heir.release();
+    await (await waiting).release();
+    await layLock({ pid: 999_999_999 });
+    await writeFile(right, await readFile(path));
+    await (await lockFolder(dir)).release();
+    expect(await readdir(dir)).to.deep.equal([]);
+  });
 
   const UNSEEN: Record<string, object> = {
     'another machine': { host: 'elsewhere' },

@@ -5,13 +5,14 @@ import type { Part } from './part.ts';
 import { adapterHash, argumentsOf, litter, openWorkshop, RUNS } from './runs.ts';
 
 /** Kills of one run; after them it is left alone. */
-const MOST_KILLS = 4;
+const MOST_KILLS = { whole: 4, slice: 1 };
 
 export const kills: Part = {
   name: 'kills',
   what: 'a kill at a random moment of a run, which is then resumed to the same bytes',
   tries: { whole: 100, slice: 1 },
-  async begin({ random, log }) {
+  async begin({ random, slice, log }) {
+    const most = slice ? MOST_KILLS.slice : MOST_KILLS.whole;
     const workshop = await openWorkshop();
     const names = Object.keys(RUNS);
     const whole = new Map<string, { hash: string; milliseconds: number }>();
@@ -44,7 +45,7 @@ export const kills: Part = {
         for (let tries = 0; ; tries++) {
           const { code, stderr } = await workshop.spawn(argumentsOf(workshop, name, out, '--resume'), {
             onStart: (child) => {
-              if (tries < MOST_KILLS) void moment(out, milliseconds).then(() => child.kill('SIGKILL'));
+              if (tries < most) void moment(out, milliseconds).then(() => child.kill('SIGKILL'));
             },
           });
           if (code === null) killed++;

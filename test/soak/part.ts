@@ -6,6 +6,8 @@ import type { Random } from '../reference/compare.ts';
 
 export interface Context {
   random: Random;
+  /** Whether a try is to be as short as it can be. */
+  slice: boolean;
   /** A folder for the part alone. */
   folder: string;
   /** The bundles of `test/soak`, by name. */

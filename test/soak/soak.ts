@@ -82,7 +82,7 @@ async function runPart(
   let tries = 0;
   let figures: PartResult['figures'] = {};
   const own = [...part.name].reduce((sum, letter) => sum * 31 + letter.charCodeAt(0), seed);
-  const begun = await part.begin({ random: random(own), folder, bundle, log });
+  const begun = await part.begin({ random: random(own), slice, folder, bundle, log });
   try {
     while (tries < wanted && (slice || performance.now() - start < milliseconds)) {
       const done = await begun.attempt();
@@ -128,7 +128,7 @@ async function keepResult(
 ): Promise<void> {
   const before = await readFile(json, 'utf8').catch(() => '{}');
   const result: SoakResult = { parts: { ...(JSON.parse(before) as Partial<SoakResult>).parts, ...parts } };
-  await writeFile(json, `${JSON.stringify(result, null, 1)}\n`);
+  await writeFile(json, `${JSON.stringify(result, null, 2)}\n`);
   const text = await readFile(page, 'utf8');
   const [head, rest = ''] = text.split(BEGIN);
   const after = rest.split(END)[1] ?? '';
