@@ -11,6 +11,7 @@ import type { TrainingConfig } from '../train/config.ts';
 import { effectiveBeta, type SACPOStage, type SACPOTrainer, STAGE_METHODS } from '../train/sacpo-trainer.ts';
 import { TRAINING } from '../train/settings/training.ts';
 import { TRL_NAMES } from '../train/settings/trl-names.ts';
+import type { Trainer } from '../train/trainer.ts';
 import { METHODS, type Method, methodOptions } from './methods.ts';
 import { readText } from './open.ts';
 import { LORA_OPTIONS, pick, type Settings } from './options.ts';
@@ -104,6 +105,7 @@ export interface StageResult {
   summary: RunSummary;
   config: TrainingConfig;
   lora: LoraConfig | null;
+  changes: Trainer['changes'];
 }
 
 /** Trains the stages to their end, telling what happens; see {@link follow} for how it ends early. */
@@ -124,7 +126,8 @@ export async function runStages(
     }
     run?.see(event);
     if (event.type !== 'end' || !run) continue;
-    results.push({ summary: run.end().json, config: own.config, lora: own.adapter?.config ?? null });
+    const { config, adapter, changes } = own;
+    results.push({ summary: run.end().json, config, lora: adapter?.config ?? null, changes });
   }
   return results;
 }

@@ -21,7 +21,7 @@ import { EMBEDDED } from '../package.ts';
 import { reportPage } from '../report/page.ts';
 import { chartLibrary } from '../report/uplot.ts';
 import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
-import { writeRunRecord } from '../run-record.ts';
+import { recordedChanges, writeRunRecord } from '../run-record.ts';
 import { errorOfDifference, estimate } from '../statistics.ts';
 import type { Terminal } from '../terminal.ts';
 import { runTraining } from '../training.ts';
@@ -103,6 +103,7 @@ export const align = command({
         evalSplit: 0,
         rows: { train: job.train.length, evaluation: job.evaluation.length },
         settings: trainer.config,
+        ...recordedChanges(trainer.changes),
         lora: trainer.adapter?.config ?? null,
         variants: plan.variants,
       });

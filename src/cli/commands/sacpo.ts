@@ -9,7 +9,7 @@ import { command } from '../command.ts';
 import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 import { openRunFolder, RUN_RECORD, type RunFolder } from '../run-folder.ts';
-import { writeRunRecord } from '../run-record.ts';
+import { recordedChanges, writeRunRecord } from '../run-record.ts';
 import { readStages, runStages } from '../stages.ts';
 import { loraConfig } from '../training.ts';
 
@@ -68,6 +68,7 @@ export const sacpo = command({
           dtype,
           ...source,
           settings: told[i].config,
+          ...recordedChanges(told[i].changes),
           lora: told[i].lora,
           variants: told[i].summary.variants,
           below: folders.slice(0, i).map(({ path }) => resolve(path)),

@@ -20,7 +20,7 @@ import {
 } from '../methods.ts';
 import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
 import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
-import { writeRunRecord } from '../run-record.ts';
+import { recordedChanges, writeRunRecord } from '../run-record.ts';
 import { runTraining } from '../training.ts';
 import { readData } from '../training-data.ts';
 import { modelFiles } from '../write-model.ts';
@@ -82,7 +82,7 @@ function trainCommand(method: Method): Command {
           evalData: evalData === undefined ? null : resolve(evalData),
           evalSplit,
           settings: config,
-          ...(changes.length > 0 ? { changes } : {}),
+          ...recordedChanges(changes),
           lora: adapter?.config ?? null,
           variants: result.plan.variants,
           ...(settings.reward ? { rewards: settings.reward } : {}),
