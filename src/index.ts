@@ -247,6 +247,7 @@ export {
   type RewardFunction,
 } from './train/monte-carlo.ts';
 export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
+export type { SettingChange } from './train/resume.ts';
 export {
   type LoadRewardOptions,
   RewardModel,

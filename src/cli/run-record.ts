@@ -52,6 +52,11 @@ export interface RecordedRun {
   method: Method;
 }
 
+/** What was changed on the way, for the record of a run; nothing where nothing was. */
+export function recordedChanges(changes: readonly SettingChange[]): Pick<RunRecord, 'changes'> {
+  return changes.length > 0 ? { changes } : {};
+}
+
 /** The file's bytes. */
 export function writeRunRecord(record: RunRecord | StagedRecord): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`);

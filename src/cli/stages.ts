@@ -111,6 +111,7 @@ export interface StageResult {
   trainer: Trainer;
   config: TrainingConfig;
   lora: LoraConfig | null;
+  changes: Trainer['changes'];
 }
 
 /** Trains the stages to their end, telling what happens; see {@link follow} for how it ends early. */
@@ -135,7 +136,8 @@ export async function runStages(
     if (event.type !== 'end' || !run) continue;
     const { plan, json: summary } = run.end();
     for (const line of summary.advice) terminal.info(line);
-    results.push({ summary, plan, trainer: own, config: own.config, lora: own.adapter?.config ?? null });
+    const { config, adapter, changes } = own;
+    results.push({ summary, plan, trainer: own, config, lora: adapter?.config ?? null, changes });
   }
   return results;
 }

@@ -24,7 +24,7 @@ import { alignReport } from '../report/align-page.ts';
 import { reportPage } from '../report/page.ts';
 import { chartLibrary } from '../report/uplot.ts';
 import { openRunFolder, REPORT, RUN_RECORD } from '../run-folder.ts';
-import { writeRunRecord } from '../run-record.ts';
+import { recordedChanges, writeRunRecord } from '../run-record.ts';
 import { errorOfDifference, estimate } from '../statistics.ts';
 import type { Terminal } from '../terminal.ts';
 import { logFiles } from '../trainer-state.ts';
@@ -112,6 +112,7 @@ export const align = command({
         evalSplit: 0,
         rows: { train: job.train.length, evaluation: job.evaluation.length },
         settings: trainer.config,
+        ...recordedChanges(trainer.changes),
         lora: trainer.adapter?.config ?? null,
         variants: plan.variants,
       });

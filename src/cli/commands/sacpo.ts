@@ -12,7 +12,7 @@ import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 import { beginReport, checkReport, REPORT_OPTIONS, REPORT_SAMPLES } from '../report/run-report.ts';
 import { closing, openRunFolder, RUN_RECORD, type RunFolder } from '../run-folder.ts';
-import { type RunRecord, writeRunRecord } from '../run-record.ts';
+import { type RunRecord, recordedChanges, writeRunRecord } from '../run-record.ts';
 import { readStages, runStages } from '../stages.ts';
 import { logFiles } from '../trainer-state.ts';
 import { loraConfig } from '../training.ts';
@@ -70,7 +70,7 @@ export const sacpo = command({
       const told = await runStages(trainer, runs, model, terminal, signal);
       for (const [i, adapter] of trainer.adapters.entries()) {
         const { method, source } = stageFiles[i];
-        const { trainer: ofStage, plan, summary, config, lora } = told[i];
+        const { trainer: ofStage, plan, summary, config, lora, changes } = told[i];
         const { path } = folders[i];
         const record: RunRecord = {
           method: method.name,
@@ -78,6 +78,7 @@ export const sacpo = command({
           dtype,
           ...source,
           settings: config,
+          ...recordedChanges(changes),
           lora,
           variants: summary.variants,
           below: folders.slice(0, i).map((folder) => resolve(folder.path)),

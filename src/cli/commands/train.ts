@@ -21,7 +21,7 @@ import {
 import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
 import { beginReport, checkReport, REPORT_OPTIONS, REPORT_SAMPLES } from '../report/run-report.ts';
 import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
-import { type RunRecord, writeRunRecord } from '../run-record.ts';
+import { type RunRecord, recordedChanges, writeRunRecord } from '../run-record.ts';
 import { logFiles } from '../trainer-state.ts';
 import { runTraining } from '../training.ts';
 import { readData } from '../training-data.ts';
@@ -87,7 +87,7 @@ function trainCommand(method: Method): Command {
           evalData: evalData === undefined ? null : resolve(evalData),
           evalSplit,
           settings: config,
-          ...(changes.length > 0 ? { changes } : {}),
+          ...recordedChanges(changes),
           lora: adapter?.config ?? null,
           variants: result.plan.variants,
           ...(settings.reward ? { rewards: settings.reward } : {}),
