@@ -1,13 +1,15 @@
-/** Hugging Face's JavaScript tokenizer, made so that it finds added tokens and decodes bytes as the tokenizers library does. */
+/** Hugging Face's JavaScript tokenizer, made so that it finds added tokens, normalizes and decodes bytes as the tokenizers library does. */
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
+import { own } from '../base/lookup.ts';
 import { isObject, type JsonObject } from '../io/json.ts';
 import { type AddedToken, type Splitter, wordSplitter } from './added-tokens.ts';
+import { NEWER } from './old-unicode.ts';
 import type { TokenizedText } from './token-places.ts';
 import { boundGrowth, type Step } from './tokenizer-growth.ts';
 
 /** What of the library's tokenizer is set here. */
 interface Parts {
-  normalizer: (Step & ((text: string) => string)) | null;
+  normalizer: (Step & NormalizerParts) | null;
   pre_tokenizer: Step | null;
   decoder: (Step & DecoderParts) | null;
   added_tokens_map: Map<string, unknown>;
@@ -15,10 +17,20 @@ interface Parts {
   splitter_normalized: Splitter;
 }
 
+interface NormalizerParts {
+  (text: string): string;
+  config: JsonObject;
+  normalizers?: (Step & NormalizerParts)[];
+  normalize(text: string): string;
+}
+
 interface DecoderParts {
   config: JsonObject;
   decoders?: (Step & DecoderParts)[];
   text_decoder?: { decode(bytes: Uint8Array): string };
+  /** Of `ByteLevel`: bytes by the letters that stand for them. */
+  byte_decoder?: Readonly<Record<string, number>>;
+  decode_chain?(tokens: string[]): string[];
 }
 
 interface Options {
@@ -41,6 +53,8 @@ export function libraryTokenizer(
   const tokenizer = new HfTokenizer({ ...json, added_tokens: plain }, config);
   const parts = tokenizer as unknown as Parts;
   const { normalizer } = parts;
+  if (normalizer) normalizeAsBefore(normalizer);
+  if (parts.decoder) decodeStrictly(parts.decoder);
   for (const each of [normalizer, parts.pre_tokenizer, parts.decoder]) boundGrowth(each);
   const isNormal = ({ normalized }: AddedToken) => normalized && normalizer !== null;
   const asFound = (token: AddedToken): [string, AddedToken] => [
@@ -53,7 +67,6 @@ export function libraryTokenizer(
   const [written, normal] = [found.filter((token) => !isNormal(token)), found.filter(isNormal)];
   parts.splitter_unnormalized = wordSplitter(parts.splitter_unnormalized, new Map(written.map(asFound)));
   parts.splitter_normalized = wordSplitter(parts.splitter_normalized, new Map(normal.map(asFound)));
-  if (parts.decoder) decodeStrictly(parts.decoder);
   return tokenizer;
 }
 
@@ -82,4 +95,30 @@ const BYTES = {
 function decodeStrictly(decoder: DecoderParts): void {
   for (const each of decoder.decoders ?? []) decodeStrictly(each);
   if (decoder.config.type === 'ByteFallback') decoder.text_decoder = BYTES;
+  const { byte_decoder: byLetter, text_decoder: utf8 } = decoder;
+  if (decoder.config.type !== 'ByteLevel' || !byLetter || !utf8) return;
+  decoder.decode_chain = (tokens) => [
+    utf8.decode(Uint8Array.from(tokens.flatMap((token) => bytesOf(token, byLetter)))),
+  ];
+}
+
+/** Of a token whose letters all stand for bytes, these, even if it is an added one; of others what they are in UTF-8. */
+function bytesOf(token: string, byLetter: Readonly<Record<string, number>>): number[] {
+  const bytes = Array.from(token, (letter) => own(byLetter, letter));
+  return bytes.includes(undefined) ? [...new TextEncoder().encode(token)] : (bytes as number[]);
+}
+
+const FORMS = ['NFC', 'NFD', 'NFKC', 'NFKD'];
+const NEWER_CHARACTER = new RegExp(`(${NEWER.replaceAll('\\x{', '\\u{')})`, 'u');
+
+/** What is newer than the tables of the tokenizers library is left as it is, and keeps apart what stands around it. */
+function normalizeAsBefore(normalizer: NormalizerParts): void {
+  for (const each of normalizer.normalizers ?? []) normalizeAsBefore(each);
+  const form = String(normalizer.config.type);
+  if (!FORMS.includes(form)) return;
+  normalizer.normalize = (text) =>
+    text
+      .split(NEWER_CHARACTER)
+      .map((part, i) => (i % 2 === 0 ? part.normalize(form) : part))
+      .join('');
 }
