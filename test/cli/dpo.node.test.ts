@@ -35,6 +35,7 @@ describe('cli: dpo', function () {
       'peakBytes',
       'adapter',
       'variants',
+      'advice',
       'out',
     );
     expect(json).to.include({ steps: 12, pairs: 10, out });
