@@ -29,9 +29,9 @@ export const kills: Part = {
       whole.set(name, result);
       return result;
     };
-    /** Half of the moments are anywhere in the run, half of them just after it has saved. */
+    /** Half of the moments are anywhere in the run, half of them just after it has saved; of a slice all, which then count. */
     const moment = (out: string, milliseconds: number) =>
-      random.uniform() < 0.5
+      !slice && random.uniform() < 0.5
         ? wait(random.uniform() * milliseconds)
         : nextSave(out, milliseconds).then(() => wait(random.uniform() * 100));
 
