@@ -2,9 +2,7 @@
  * The ways to train as data: for each its data, its settings and its trainer. A command `webalign NAME` is made of every
  * row; nothing else asks which one it is.
  */
-import { own } from '../base/lookup.ts';
 import { COMPARISONS } from '../data/comparison-dataset.ts';
-import type { DataForm } from '../data/data-form.ts';
 import { LABELLED } from '../data/labelled-dataset.ts';
 import { PREFERENCES } from '../data/preference-dataset.ts';
 import { PROMPTS } from '../data/prompt-dataset.ts';
@@ -17,112 +15,28 @@ import { RLOOTrainer } from '../rollout/rloo-trainer.ts';
 import {
   A2PO_DEFAULTS,
   GRPO_DEFAULTS,
-  LORA_DEFAULTS,
   ONLINE_DPO_DEFAULTS,
   PPO_DEFAULTS,
   RLOO_DEFAULTS,
-  resolveConfig,
-  resolveLoraConfig,
-  resolveLoss,
 } from '../train/config.ts';
 import { CPOTrainer } from '../train/cpo-trainer.ts';
 import { DPOTrainer } from '../train/dpo-trainer.ts';
 import { KTOTrainer } from '../train/kto-trainer.ts';
 import { ORPOTrainer } from '../train/orpo-trainer.ts';
 import { RewardTrainer } from '../train/reward-trainer.ts';
-import { defaultsOf, TRAINERS, type TrainerSettings } from '../train/settings/trainers.ts';
-import { TRAINING } from '../train/settings/training.ts';
+import { TRAINERS } from '../train/settings/trainers.ts';
 import { SFTTrainer } from '../train/sft-trainer.ts';
 import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';
-import { LORA_OPTIONS, MODEL_OPTIONS, type OptionName, pick, type Settings } from './options.ts';
-import type { JudgedBy } from './report/judged.ts';
-import { loadRewards, type RewardContext } from './rewards.ts';
+import type { Method, TrlTrainer } from './method.ts';
+import { loadRewards } from './rewards.ts';
 
-export interface Method<Row = unknown> {
-  name: string;
-  summary: string;
-  /** Lines of the help. */
-  description: string;
-  example: string;
-  /** What the rows of its data are. */
-  rows: 'pairs' | 'completions' | 'texts' | 'prompts';
-  /** How held-out rows show in the report what a run has done. */
-  judged: JudgedBy;
-  /** Its settings are options of the command, by the same names. */
-  settings: TrainerSettings;
-  /** Its trainer in TRL; undefined if the run cannot be handed over. */
-  trl?: TrlTrainer;
-  /** What its trainer is given beside settings and data, and the options that it comes from. */
-  extra?: {
-    options: readonly OptionName[];
-    load(settings: Settings, context: RewardContext): Promise<object>;
-  };
-  /** Options of its command that may be left out. */
-  others?: readonly OptionName[];
-  form: DataForm<Row>;
-  trainer(options: DataOptions<object, readonly Row[]>): Trainer;
-}
-
-/** A trainer of TRL. */
-export interface TrlTrainer {
-  /** Where it is kept. */
-  module: string;
-  /** What its name and that of its configuration begin with. */
-  prefix: string;
-  /** The class of transformers' that loads its model, what it is told beside, and whether a scalar head trains with it. */
-  model: { loader: string; options: string; hasHead: boolean };
-}
-
-const LANGUAGE_MODEL = { loader: 'AutoModelForCausalLM', options: '', hasHead: false };
-const REWARD_MODEL = {
+const LANGUAGE_MODEL: TrlTrainer['model'] = { loader: 'AutoModelForCausalLM', options: '', hasHead: false };
+const REWARD_MODEL: TrlTrainer['model'] = {
   loader: 'AutoModelForSequenceClassification',
   options: ', num_labels=1',
   hasHead: true,
 };
-
-/** The options that a method takes: its trainer's settings, and those of single losses. */
-export function methodOptions({ settings: { settings, options } }: Pick<Method, 'settings'>): OptionName[] {
-  return Object.keys({ ...settings, ...options }) as OptionName[];
-}
-
-/** The options that decide what a run of the method is, for its command and its plan. */
-export function runOptions(method: Method): OptionName[] {
-  const data = ['dtype', 'data', 'evalData', 'evalSplit', 'initAdapter', 'full'] as const;
-  const extra = method.extra?.options ?? [];
-  return [...MODEL_OPTIONS, ...data, ...methodOptions(method), ...extra, ...LORA_OPTIONS];
-}
-
-/** Those of them that must be given. */
-export function requiredOptions({ extra }: Method): ('model' | 'data' | OptionName)[] {
-  return ['model', 'data', ...(extra?.options ?? [])];
-}
-
-/** What they are where they are not given and the settings' own defaults do not hold. */
-export const RUN_DEFAULTS = {
-  dtype: 'auto',
-  evalSplit: 0.1,
-  saveSteps: 50,
-  seed: TRAINING.seed.default,
-} as const satisfies Settings;
-
-/** Throws an `InputError` for settings that its trainer would refuse, before anything slow is done. */
-export function checkMethod(method: Method, settings: Settings): void {
-  const { family } = method.settings;
-  const config = resolveConfig(method.settings, pick(settings, methodOptions(method)));
-  resolveLoss(family, { lossType: family.lossType, ...config });
-  resolveLoraConfig(pick(settings, LORA_OPTIONS));
-}
-
-/** The defaults of a method's settings, for the help. */
-export function shownDefaults({ settings: { settings, options, ...trainer } }: Method): object {
-  const usual = defaultsOf({ settings: { ...settings, ...options }, defaults: trainer.defaults });
-  const ofAdapters = Object.entries(trainer.adapterDefaults).map(([name, value]): [string, string] => [
-    name,
-    `${value}, with --full ${own(usual, name)}`,
-  ]);
-  return { ...usual, ...LORA_DEFAULTS, ...Object.fromEntries(ofAdapters) };
-}
 
 const SHARED =
   "Settings have TRL's and PEFT's names and defaults. A tenth of the data is held out, so that the effect can be " +

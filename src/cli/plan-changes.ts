@@ -4,7 +4,7 @@
  */
 import { own } from '../base/lookup.ts';
 import { defaultsOf } from '../train/settings/trainers.ts';
-import type { Method } from './methods.ts';
+import type { Method } from './method.ts';
 import { OPTIONS, type OptionName, type Settings } from './options.ts';
 
 /** Precisions that no smaller one is proposed for. */

@@ -10,7 +10,8 @@ import type { LoraConfig } from '../io/peft.ts';
 import { folderFiles } from '../node/folder.ts';
 import type { TrainingConfig } from '../train/config.ts';
 import type { SettingChange } from '../train/resume.ts';
-import { METHODS, type Method } from './methods.ts';
+import type { Method } from './method.ts';
+import { METHODS } from './methods.ts';
 import type { RecordedModel } from './open.ts';
 import { RUN_RECORD } from './run-folder.ts';
 

@@ -13,7 +13,8 @@ import { effectiveBeta, type SACPOStage, type SACPOTrainer, STAGE_METHODS } from
 import { TRAINING } from '../train/settings/training.ts';
 import { TRL_NAMES } from '../train/settings/trl-names.ts';
 import type { Trainer } from '../train/trainer.ts';
-import { METHODS, type Method, methodOptions } from './methods.ts';
+import { type Method, methodOptions } from './method.ts';
+import { METHODS } from './methods.ts';
 import { readText } from './open.ts';
 import { LORA_OPTIONS, pick, type Settings } from './options.ts';
 import type { RunFolder } from './run-folder.ts';

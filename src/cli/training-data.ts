@@ -2,7 +2,7 @@
  * The rows that a command trains on and those that it holds out, from files.
  */
 import { trainEvalSplit } from '../data/preference-dataset.ts';
-import type { Method } from './methods.ts';
+import type { Method } from './method.ts';
 import { readRows } from './open.ts';
 import type { Settings } from './options.ts';
 

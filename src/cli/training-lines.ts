@@ -7,7 +7,7 @@ import type { Metrics, StepEvent, TrainEvent } from '../train/events.ts';
 import { comparedAccuracy } from '../train/metrics.ts';
 import { changeText } from '../train/resume.ts';
 import { flagOf } from './flags.ts';
-import type { Method } from './methods.ts';
+import type { Method } from './method.ts';
 import type { Terminal } from './terminal.ts';
 
 type Teller<Event> = (event: Event, method: Method, to: Terminal) => void;

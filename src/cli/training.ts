@@ -15,7 +15,7 @@ import type { Trainer } from '../train/trainer.ts';
 import { CompletionLog } from './completion-log.ts';
 import { InterruptedError, type StopSignal, UsageError } from './failures.ts';
 import { flagOf } from './flags.ts';
-import { type Method, methodOptions } from './methods.ts';
+import { type Method, methodOptions } from './method.ts';
 import { adapterJson, type OpenModel, type Origin, readAdapterFor, requirePolicy } from './open.ts';
 import { LORA_OPTIONS, OPTIONS, pick, type Settings } from './options.ts';
 import {

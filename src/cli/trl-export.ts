@@ -20,7 +20,7 @@ import type { DPOConfig, RewardConfig } from '../train/config.ts';
 import { skippedToken } from '../train/scored-token.ts';
 import { freshHeadValues } from '../train/scorer.ts';
 import { trlArguments } from '../train/settings/trl-arguments.ts';
-import type { Method } from './methods.ts';
+import type { Method } from './method.ts';
 import { type RecordedModel, recordedModel } from './open.ts';
 import { TRL_SCRIPT, TRL_STAGES } from './run-folder.ts';
 import { type RecordedRun, type RunRecord, readRuns } from './run-record.ts';

@@ -2,7 +2,7 @@
  * The text of the scripts that repeat a run with TRL: one in Python for a run, one in sh for a run in stages. What they read
  * lies beside them, written by `trl-export.ts`; nothing is run here.
  */
-import type { TrlTrainer } from './methods.ts';
+import type { TrlTrainer } from './method.ts';
 import { TRL_SCRIPT } from './run-folder.ts';
 
 export interface ScriptOptions {

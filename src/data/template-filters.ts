@@ -224,7 +224,7 @@ const sort: Filter = (value, args, budget) => {
 const dictsort: Filter = (value, args, budget) => {
   const [sensitive, by, reverse] = bind(args, 'dictsort', 'case_sensitive', 'by', 'reverse');
   if (!isDict(value)) throw new TypeError('dictsort can only be applied to a mapping');
-  const at = { key: 0, value: 1 }[by === undefined ? 'key' : textOf(by)];
+  const at = own({ key: 0, value: 1 }, by === undefined ? 'key' : textOf(by));
   if (at === undefined) throw new TypeError('dictsort sorts by "key" or by "value"');
   const pairs = [...entriesOf(value)].map(([key, each]): [Value, Value] => [text(key), each]);
   const keyOf = (pair: [Value, Value]) => sortKey(pair[at] as Value, isOn(sensitive), budget);

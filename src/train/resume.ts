@@ -98,7 +98,7 @@ export function changesSince(step: number, before: RunIdentity, now: RunIdentity
     return JSON.stringify(old) === JSON.stringify(value) ? [] : [{ step, name, old, new: value }];
   });
   const refused = changes.filter(({ name }) => !mayChange(name));
-  const other = Object.keys(now.parts).filter((name) => now.parts[name] !== own(before.parts, name));
+  const other = Object.keys(now.parts).filter((name) => own(now.parts, name) !== own(before.parts, name));
   if (refused.length > 0) throw differentSettings(refused);
   if (other.length > 0) {
     const what = `belongs to a run with another ${listed(other, other.length, ', another ')}`;

@@ -56,3 +56,8 @@ export function learningRate({ type, peak, warmupSteps, totalSteps }: Schedule, 
   if (done < warmup) return (peak * done) / Math.max(1, warmup);
   return peak * decay((done - warmup) / Math.max(1, totalSteps - warmup));
 }
+
+/** Whether something that is done every so many steps is done after this one; 0 is never. */
+export function isDue(step: number, every: number): boolean {
+  return every > 0 && step % every === 0;
+}

@@ -123,3 +123,17 @@ export function restoreParameters(parameters: ParameterStore, checkpoint: Checkp
     parameters.write(slab, values);
   }
 }
+
+/** Whether the run was evaluated where it stands. */
+export function hasEvaluated({ log, step }: RunState): boolean {
+  return log.some((entry) => entry.type === 'evaluate' && entry.step === step);
+}
+
+/** How far a run has come. */
+export function positionOf({
+  step,
+  tokens,
+  numTokens,
+}: RunState): Pick<RunState, 'step' | 'tokens' | 'numTokens'> {
+  return { step, tokens, numTokens };
+}

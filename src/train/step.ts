@@ -136,3 +136,10 @@ export function countTokens(examples: readonly TokenizedExample[], { counted }: 
     0,
   );
 }
+
+/** The examples of a step, so many at a time, in their order. */
+export function microBatches(examples: readonly TokenizedExample[], size: number): TokenizedExample[][] {
+  return Array.from({ length: Math.ceil(examples.length / size) }, (_, i) =>
+    examples.slice(i * size, (i + 1) * size),
+  );
+}

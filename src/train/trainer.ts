@@ -21,10 +21,10 @@ import { referenceOf } from './references.ts';
 import { identityOf, type RunIdentity } from './resume.ts';
 import { type CompletionScore, completionScores } from './role-scores.ts';
 import { castRoles, continues, type Roles } from './roles.ts';
-import { learningRate, type Schedule, scheduleOf } from './schedule.ts';
+import { isDue, learningRate, type Schedule, scheduleOf } from './schedule.ts';
 import type { SourcedStep } from './source.ts';
-import { loadRun, type RunState, restoreParameters, saveRun } from './state.ts';
-import { countTokens, givesFiniteLoss, runBatch, type StepContext } from './step.ts';
+import { hasEvaluated, loadRun, positionOf, type RunState, restoreParameters, saveRun } from './state.ts';
+import { countTokens, givesFiniteLoss, microBatches, runBatch, type StepContext } from './step.ts';
 import type { Task, TrainerOptions } from './task.ts';
 
 export class Trainer<Config extends TrainingConfig = TrainingConfig> {
@@ -152,7 +152,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     }
     yield* this.told(clock);
     const completed = this.state.step >= totalSteps;
-    if (completed && !this.hasEvaluated()) yield* this.evaluateNow(signal);
+    if (completed && !hasEvaluated(this.state)) yield* this.evaluateNow(signal);
     yield* this.save(identity);
     yield {
       type: 'end',
@@ -212,29 +212,24 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private runStep(step: number, sourced: SourcedStep): PendingStep {
     const { examples, silent = [], lengths } = sourced;
     const { source, loss } = this.task;
-    const { batchSize } = source;
     const all = [...examples, ...silent];
-    const results = [];
-    for (let start = 0; start < examples.length; start += batchSize) {
-      const batch = examples.slice(start, start + batchSize);
-      results.push(runBatch(this.model.gpu, this.context, batch, all, lengths));
-    }
+    const parts = microBatches(examples, source.batchSize);
+    const results = parts.map((part) => runBatch(this.model.gpu, this.context, part, all, lengths));
     const rate = learningRate(this.schedule, step);
     const norm = this.optimizer.step(step, rate);
     this.reference?.stepped(step);
     const tokens = results.reduce((sum, result) => sum + result.tokens, 0);
-    const { state } = this;
-    const before = { step: state.step, tokens: state.tokens, numTokens: state.numTokens };
+    const before = positionOf(this.state);
     const numTokens = before.numTokens + countTokens(all, loss.unit);
     const after = { step, tokens: before.tokens + tokens, numTokens };
-    Object.assign(state, after);
+    Object.assign(this.state, after);
     const metrics = lateMetrics(loss, sourced, {
       means: results.map(({ means }) => means),
       norm,
       rate,
       numTokens,
     });
-    return { step, tokens, metrics, first: examples.slice(0, batchSize), before, after };
+    return { step, tokens, metrics, first: parts[0] ?? [], before, after };
   }
 
   /** Tells the steps whose metrics are due, all but the last `late` ones. */
@@ -322,12 +317,4 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     const { filterEps } = config;
     return { model, scorer, loss, reference, kept: keptActivations(config), filterEps, beside };
   }
-
-  private hasEvaluated(): boolean {
-    return this.state.log.some((entry) => entry.type === 'evaluate' && entry.step === this.state.step);
-  }
-}
-
-function isDue(step: number, every: number): boolean {
-  return every > 0 && step % every === 0;
 }

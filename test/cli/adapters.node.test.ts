@@ -20,11 +20,15 @@ describe('cli: adapters', () => {
   });
   after(() => workshop.close());
 
-  const train = (method: string, out: string, ...more: string[]) =>
-    workshop.run([
-      ...[method, '--model', workshop.path('model'), '--data', workshop.path('pairs.jsonl')],
-      ...['--out', workshop.path(out), '--max-steps', '2', '--batch-size', '4', ...more],
-    ]);
+  const train = (method: string, out: string, ...more: string[]) => {
+    const usual = {
+      '--model': workshop.path('model'),
+      '--data': workshop.path('pairs.jsonl'),
+      '--out': workshop.path(out),
+    };
+    const left = Object.entries(usual).filter(([flag]) => !more.includes(flag));
+    return workshop.run([method, ...left.flat(), '--max-steps', '2', '--batch-size', '4', ...more]);
+  };
   const weightsOf = async (folder: string) => {
     const { config, weights } = await readAdapter(folderFiles(folder));
     return { config, values: [...weights.values()].flatMap(({ a, b }) => [...a, ...b]) };
@@ -91,7 +95,8 @@ describe('cli: adapters', () => {
       [['--init-adapter', workshop.path('none')], 1, 'none/adapter_config.json'],
     ];
     for (const [more, expected, ...parts] of refused) {
-      const { code, error } = await train('dpo', 'never', '--init-adapter', adapter, ...more);
+      const given = more.includes('--init-adapter') ? more : ['--init-adapter', adapter, ...more];
+      const { code, error } = await train('dpo', 'never', ...given);
       expect(code, error.message).to.equal(expected);
       for (const part of parts) expect(error.message).to.include(part);
     }

@@ -109,9 +109,9 @@ describe('cli: commands', () => {
   });
 
   it('generate: says which token of generation_config.json ended a text', async () => {
-    const args = ['--prompt', 'the sky', '--max-tokens', '8', '--temperature', '0'];
-    const write = async (folder: string, more: readonly string[] = []) =>
-      ((await workshop.run(['generate', '--model', folder, ...args, ...more])).json as unknown as Written)
+    const args = ['--prompt', 'the sky', '--max-tokens', '8'];
+    const write = async (folder: string, drawing: readonly string[] = ['--temperature', '0']) =>
+      ((await workshop.run(['generate', '--model', folder, ...args, ...drawing])).json as unknown as Written)
         .results[0];
     const whole = await write(model);
     expect(whole).to.have.all.keys('prompt', 'text', 'ids', 'finished');
@@ -123,7 +123,7 @@ describe('cli: commands', () => {
     const ended = await write(folder);
     expect(ended).to.deep.include({ ids: whole?.ids.slice(0, at), finished: 'eos', endId: end });
     // A penalty that leaves no token twice, and a threshold that only the likeliest reaches.
-    const penalty = await write(model, ['--repetition-penalty', '1000']);
+    const penalty = await write(model, ['--temperature', '0', '--repetition-penalty', '1000']);
     expect(new Set(penalty?.ids).size).to.equal(penalty?.ids.length);
     expect(await write(model, ['--temperature', '1', '--min-p', '1'])).to.deep.equal(whole);
     const { code, error } = await workshop.run(['generate', '--model', model, ...args, '--min-p', '2']);

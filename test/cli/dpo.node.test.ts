@@ -69,7 +69,7 @@ describe('cli: dpo', function () {
       workshop.dpo({ ...STEPS, '--out': out, '--resume': '', '--beta': '0.7' }),
     );
     expect(other.code).to.equal(1);
-    expect(other.stderr).to.include('checkpoint').and.include('other settings');
+    expect(other.stderr).to.include('checkpoint').and.include('--beta was 0.1 and is 0.7');
     expect(await adapterBytes('whole')).to.deep.equal(before);
   });
 

@@ -123,6 +123,7 @@ describe('cli: plan', function () {
       return new Map(lines.map((line) => [line.trim().split(' ')[0] as string, line]));
     };
     const own = ['--out', '--resume', '--overwrite', '--profile', '--log-completions', '--method'];
+    own.push('--no-report', '--report-samples', '--log-csv');
     for (const method of ['dpo', 'grpo', 'sft']) {
       const [plan, command] = [await helpOf('plan', '--method', method), await helpOf(method)];
       for (const name of own) for (const help of [plan, command]) help.delete(name);

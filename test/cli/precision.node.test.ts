@@ -54,10 +54,10 @@ describe('cli: --dtype', function () {
 
   it('is proposed where a run does not fit', async () => {
     const args = ['plan', '--model', workshop.path('model'), '--data', workshop.path('pairs.jsonl')];
-    const { code, stderr } = await workshop.run([...args, '--memory-cap', '1000']);
+    const { code, stderr } = await workshop.run([...args, '--memory-cap', '600KiB']);
     expect(code).to.equal(1);
     expect(stderr).to.include('--dtype q8_0');
-    const full = await workshop.run([...args, '--memory-cap', '1000', '--full']);
+    const full = await workshop.run([...args, '--memory-cap', '600KiB', '--full']);
     expect(full.stderr).to.not.include('--dtype');
   });
 

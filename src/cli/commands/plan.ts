@@ -14,15 +14,14 @@ import { TRL_NAMES } from '../../train/settings/trl-names.ts';
 import { type Command, command } from '../command.ts';
 import {
   checkMethod,
-  DPO,
-  METHODS,
   type Method,
   methodOptions,
   RUN_DEFAULTS,
   requiredOptions,
   runOptions,
   shownDefaults,
-} from '../methods.ts';
+} from '../method.ts';
+import { DPO, METHODS } from '../methods.ts';
 import { openModelFiles, withGpu } from '../open.ts';
 import { OPTIONS, type OptionName, pick, type Settings } from '../options.ts';
 import { changesTo, flagsOf } from '../plan-changes.ts';

@@ -11,13 +11,13 @@ import { type Command, command } from '../command.ts';
 import { UsageError } from '../failures.ts';
 import {
   checkMethod,
-  METHODS,
   type Method,
   RUN_DEFAULTS,
   requiredOptions,
   runOptions,
   shownDefaults,
-} from '../methods.ts';
+} from '../method.ts';
+import { METHODS } from '../methods.ts';
 import { openModel, openModelFiles, recordedModel, withGpu } from '../open.ts';
 import { beginReport, checkReport, REPORT_OPTIONS, REPORT_SAMPLES } from '../report/run-report.ts';
 import { openRunFolder, RUN_RECORD } from '../run-folder.ts';

@@ -7,7 +7,7 @@ import type { RunPlan } from '../../train/events.ts';
 import type { CompletionScore } from '../../train/role-scores.ts';
 import type { Trainer } from '../../train/trainer.ts';
 import { textAfter } from '../continuations.ts';
-import type { Method } from '../methods.ts';
+import type { Method } from '../method.ts';
 import type { RunRecord } from '../run-record.ts';
 import type { RunSummary } from '../training.ts';
 import type { Comparison, Measured, TextFigures } from './before-after.ts';

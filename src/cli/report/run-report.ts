@@ -6,7 +6,7 @@ import { InputError } from '../../io/errors.ts';
 import { writeFiles } from '../../node/folder.ts';
 import type { RunPlan, TrainEvent } from '../../train/events.ts';
 import type { Trainer } from '../../train/trainer.ts';
-import type { Method } from '../methods.ts';
+import type { Method } from '../method.ts';
 import type { OpenModel } from '../open.ts';
 import type { Settings } from '../options.ts';
 import { REPORT } from '../run-folder.ts';

@@ -11,7 +11,8 @@ import { sampledTokens } from '../../model/generation.ts';
 import { folderFiles, writeFiles } from '../../node/folder.ts';
 import type { TrainEvent } from '../../train/events.ts';
 import { RewardModel } from '../../train/reward-model.ts';
-import { METHODS, type Method } from '../methods.ts';
+import type { Method } from '../method.ts';
+import { METHODS } from '../methods.ts';
 import { adapterName, type OpenModel, openModel } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
 import { inGroups } from '../study/groups.ts';
@@ -20,7 +21,7 @@ import { type MeasuredStories, measureStories, rounded } from '../study/stories.
 import { goesOn, workFolder } from '../study/work-folder.ts';
 import type { Terminal } from '../terminal.ts';
 import { runTraining, type TrainingJob } from '../training.ts';
-import { RLHF_SAMPLING, RLHF_TRAINING, type RlhfTask, type Road, SHOWN } from './task.ts';
+import { RLHF_SAMPLING, RLHF_TRAINING, type RlhfTask, type Road, SHOWN, writtenUntil } from './task.ts';
 
 /** Scores and log-ratios are kept to a thousandth. */
 const PRECISION = 1e3;
@@ -315,11 +316,4 @@ function methodOf(name: string): Method {
   const method = METHODS.find((each) => each.name === name);
   if (!method) throw new Error(`no method is called ${name}`);
   return method;
-}
-
-/** Stories that the policy has written to learn from after so many steps; none where it learns from the pairs. */
-function writtenUntil({ method, settings }: Road, step: number): number {
-  if (method === 'dpo') return 0;
-  const { perDeviceTrainBatchSize = 0, numPpoEpochs = 1 } = settings;
-  return Math.ceil(step / numPpoEpochs) * perDeviceTrainBatchSize;
 }

@@ -120,3 +120,10 @@ export const SHOWN = 3;
 
 /** Standard errors beyond which a difference is taken to be one. */
 export const ERRORS = 2;
+
+/** Stories that the policy has written to learn from after so many steps; none where it learns from the pairs. */
+export function writtenUntil({ method, settings }: Road, step: number): number {
+  if (method === 'dpo') return 0;
+  const { perDeviceTrainBatchSize = 0, numPpoEpochs = 1 } = settings;
+  return Math.ceil(step / numPpoEpochs) * perDeviceTrainBatchSize;
+}
