@@ -86,7 +86,8 @@ export async function generate(
   prompts: readonly (readonly number[])[],
   options: GenerationOptions,
 ): Promise<Generation[]> {
-  const results = emptyGenerations(prompts.length * (options.numReturnSequences ?? 1));
+  const { copies } = checkOptions(model, options);
+  const results = emptyGenerations(prompts.length * copies);
   for await (const updates of streamGeneration(model, prompts, options)) {
     for (const update of updates) addUpdate(results[update.sequence] as Generation, update);
   }

@@ -123,7 +123,10 @@ describe('cli: sacpo', function () {
   it('is not begun again over what is there, and goes on where it is told to', async () => {
     const refused = await run({ stages: [reward, safety] }, 'both');
     expect(refused.code).to.equal(1);
-    expect(refused.error.message).to.include('both/adapter_config.json').and.include('--resume').and.include('--overwrite');
+    expect(refused.error.message)
+      .to.include('both/adapter_config.json')
+      .and.include('--resume')
+      .and.include('--overwrite');
     const before = await weights('both');
     const resumed = await run({ stages: [reward, safety] }, 'both', '--q', '0.5', '--resume');
     expect(resumed.code, resumed.stderr).to.equal(0);

@@ -133,6 +133,7 @@ describe('the demo page', function () {
 
   it('goes on where the storage is full, says so, and stops early with what was learnt', async () => {
     await demo.quota(1000);
+    await demo.status('Ready');
     await demo.start(SETTINGS);
     await demo.status('no more room');
     await demo.status('Training');
@@ -147,7 +148,6 @@ describe('the demo page', function () {
       'adapter_model.safetensors',
     ]);
     await demo.quota();
-    await demo.page.reload();
     await demo.status('Ready');
   });
 

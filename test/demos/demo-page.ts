@@ -148,6 +148,10 @@ export class DemoPage {
     this.devTools ??= await this.context.newCDPSession(this.page);
     const size = bytes === undefined ? {} : { quotaSize: bytes };
     await this.devTools.send('Storage.overrideQuotaForOrigin', { origin: this.server.url, ...size });
+    // Chromium remembers for 20 s how much room an open IndexedDB has, and closes one that nobody uses after 2 s.
+    await this.page.goto('about:blank');
+    await this.page.waitForTimeout(3000);
+    await this.page.goto(`${this.server.url}/${this.name}/`);
   }
 
   /** Loses the worker's device as soon as it is used again. */

@@ -181,7 +181,7 @@ describe('rollout/grpo', () => {
 
   it('names what is wrong with advantages from outside', async () => {
     for (const [values, word] of [
-      [[1], '1 advantages for 8'],
+      [[1], '1 advantage for 8'],
       [[0, 0, Number.NaN, 0, 0, 0, 0, 0], 'completion 3'],
     ] as const) {
       const failed = await run({ maxSteps: 1 }, { advantageFunc: () => values }).catch((error) => error);

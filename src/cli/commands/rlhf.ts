@@ -8,9 +8,10 @@ import { command } from '../command.ts';
 import { readText, withGpu } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
 import { rlhfOf } from '../rlhf/analysis.ts';
-import { collect, type Job, keptResults, readResults } from '../rlhf/collect.ts';
+import { collect } from '../rlhf/collect.ts';
 import { altText, type PageData, rlhfLines, rlhfPage, verdict } from '../rlhf/page.ts';
 import { rlhfPlot } from '../rlhf/plot.ts';
+import { type Job, keptResults, readResults } from '../rlhf/results.ts';
 import { ERRORS, RLHF, RLHF_QUICK } from '../rlhf/task.ts';
 import { embeddedFingerprint, heldOutOpenings } from '../study/embedded.ts';
 

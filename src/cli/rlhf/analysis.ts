@@ -6,7 +6,7 @@
 import { estimateOptimum, LEAST_EFFECTIVE_SAMPLES } from '../../theory/estimators.ts';
 import { type Estimate, estimate } from '../statistics.ts';
 import { type Groups, means } from '../study/groups.ts';
-import type { Look, Results, RewardModelResult } from './collect.ts';
+import type { Look, Results, RewardModelResult } from './results.ts';
 import type { Road } from './task.ts';
 
 /** A policy after some steps. */

@@ -67,7 +67,7 @@ ${openings
 
 ## How it was made
 
-Reward models and DPO see their pairs ([\`demos/align/data\`](../demos/align/data/README.md)) once, ${RLHF_TRAINING.perDeviceTrainBatchSize} a step. All trainings have a learning
+DPO sees its pairs ([\`demos/align/data\`](../demos/align/data/README.md)) once, ${RLHF_TRAINING.perDeviceTrainBatchSize} a step; all reward models make as many steps. All trainings have a learning
 rate of ${RLHF_TRAINING.learningRate}, a warm-up over a tenth of the steps and then linear decay, a LoRA of rank ${RLHF_TRAINING.r} on every linear layer, and seed ${RLHF_TRAINING.seed}.
 A score is read at the end token of a text; a story that was cut at its length is given one, without which the score hardly depends on
 the story. RLOO and PPO write stories for the openings of the pairs and learn from the reward model's scores alone: ${storiesOf(roads)}.

@@ -121,6 +121,11 @@ export const SHOWN = 3;
 /** Standard errors beyond which a difference is taken to be one. */
 export const ERRORS = 2;
 
+/** Passes of a reward model over its pairs: it makes as many steps as one of the most pairs makes in a pass. */
+export function rewardEpochs({ roads }: Pick<RlhfTask, 'roads'>, pairs: number): number {
+  return Math.max(...roads.map((road) => road.pairs)) / pairs;
+}
+
 /** Stories that the policy has written to learn from after so many steps; none where it learns from the pairs. */
 export function writtenUntil({ method, settings }: Road, step: number): number {
   if (method === 'dpo') return 0;
