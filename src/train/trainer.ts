@@ -245,10 +245,10 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   private logged({ step, first }: PendingStep, metrics: Metrics) {
-    const epoch = step / this.task.source.stepsPerEpoch;
-    const entry = { type: 'step', step, epoch, metrics } as const;
+    const { stepsPerEpoch } = this.task.source;
+    const entry = { type: 'step', step, epoch: step / stepsPerEpoch, metrics } as const;
     this.state.log.push(entry);
-    if (first.length > 0) this.sound = first;
+    this.sound = first.length > 0 ? first : this.sound;
     return entry;
   }
 
@@ -298,10 +298,15 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   private async keep(identity: RunIdentity): Promise<void> {
-    const { checkpoint } = this.options;
-    if (!checkpoint) return;
+    if (!this.options.checkpoint) return;
     const state = { ...this.state, source: this.task.source.save() };
-    await saveRun(checkpoint, identity, this.roles.parameters, state, await this.reference?.save());
+    await saveRun(
+      this.options.checkpoint,
+      identity,
+      this.roles.parameters,
+      state,
+      await this.reference?.save(),
+    );
     this.keptStep = state.step;
   }
 
