@@ -2,7 +2,7 @@
  * How an on-policy run is judged: completions on prompts held out, sampled from the whole policy at temperature 1, what they
  * earn, how far the policy has moved, and how far it is from the best policy at this β (the certificate).
  */
-
+import { resultOf } from '../base/result-of.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { type Rehearsal, rehearse } from '../gpu/rehearsal.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
@@ -131,11 +131,7 @@ export class RewardEvaluation implements Evaluation {
   /** The completions of all prompts by the model as it stands; undefined where the signal ended it. */
   private async sample(seedOffset: number, signal: AbortSignal | undefined): Promise<Samples | undefined> {
     const { model, tokenizer, heldOut } = this;
-    const writing = sampleCompletions(model, tokenizer, heldOut, this.drawing(seedOffset), signal);
-    for (;;) {
-      const { done, value } = await writing.next();
-      if (done) return value;
-    }
+    return resultOf(sampleCompletions(model, tokenizer, heldOut, this.drawing(seedOffset), signal));
   }
 
   /**

@@ -4,6 +4,7 @@
  * step waits for the device: metrics arrive a step or two late, and a loss that is not finite stops the run before a
  * checkpoint could keep it.
  */
+import { resultOf } from '../base/result-of.ts';
 import type { TokenizedExample } from '../data/packing.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { LoraAdapter } from '../model/lora.ts';
@@ -104,22 +105,21 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   private async *run({ signal }: { signal?: AbortSignal }): AsyncGenerator<TrainEvent> {
-    const { model, config } = this;
-    const { source, evaluation } = this.task;
-    const { gpu } = model;
+    const { config } = this;
+    const { source } = this.task;
+    const { gpu } = this.model;
     const identity = await this.identity();
     const { totalSteps } = this.schedule;
     let resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, identity, totalSteps));
-    const { changed = [] } = resumed ?? {};
     const plan = await this.plan();
     gpu.pool.budget = plan.plannedBytes;
     // Where writing takes turns with training, each gives its buffers back.
     if (!source.waits) gpu.pool.reserve(this.rehearse().largest.buffers);
-    yield { type: 'start', plan, resumedFrom: resumed?.state.step, changed };
+    yield { type: 'start', plan, resumedFrom: resumed?.state.step, changed: resumed?.changed ?? [] };
 
     if (this.reference) {
       yield* this.reference.prepare(source.ahead(totalSteps) ?? []);
-      yield* this.reference.prepare(evaluation.examples);
+      yield* this.reference.prepare(this.evaluation.examples);
     }
     if (resumed) {
       restoreParameters(this.roles.parameters, resumed.checkpoint);
@@ -166,13 +166,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   /** Metrics on the evaluation data as the model stands, without the `eval_` prefix. */
   async evaluate(): Promise<Metrics> {
-    const { evaluation } = this.task;
-    for await (const _ of this.reference?.prepare(evaluation.examples) ?? []);
-    const running = evaluation.run(this.context);
-    for (;;) {
-      const { done, value } = await running.next();
-      if (done) return value ?? {};
-    }
+    for await (const _ of this.reference?.prepare(this.evaluation.examples) ?? []);
+    return (await resultOf(this.evaluation.run(this.context))) ?? {};
   }
 
   /** What the policy, as it stands, gives to each completion of the first `most` examples held out. */
@@ -245,8 +240,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   private logged({ step, first }: PendingStep, metrics: Metrics) {
-    const { stepsPerEpoch } = this.task.source;
-    const entry = { type: 'step', step, epoch: step / stepsPerEpoch, metrics } as const;
+    const epoch = step / this.task.source.stepsPerEpoch;
+    const entry = { type: 'step', step, epoch, metrics } as const;
     this.state.log.push(entry);
     this.sound = first.length > 0 ? first : this.sound;
     return entry;
@@ -277,10 +272,9 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   private async *evaluateNow(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent> {
-    const { evaluation } = this.task;
-    if (evaluation.length === 0) return;
+    if (this.evaluation.length === 0) return;
     const { step } = this.state;
-    const found = yield* evaluation.run(this.context, signal);
+    const found = yield* this.evaluation.run(this.context, signal);
     if (!found) return;
     const metrics = evalMetrics(found);
     this.state.log.push({ type: 'evaluate', step, metrics });
