@@ -24,6 +24,7 @@ process.exit(
   await runSuite({
     node: only === 'chromium' ? [] : files,
     chromium: only === 'node' ? [] : files.filter((file) => !nodeOnly.test(file)),
+    isWhole: command.args.length === 0,
     grep,
     variants: variant?.split(','),
   }),
