@@ -18,7 +18,7 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
     for (const line of tuning ? tuningLines(tuning) : []) to.info(line);
     to.info(
       `${counted(examples, rows.replace(/s$/, ''))}, ${evalExamples} held out; ${counted(totalSteps, 'step')}; ${trainableParameters.toLocaleString('en')} trained numbers; ` +
-        `at most ${formatBytes(plannedBytes)} of GPU memory`,
+        `about ${formatBytes(plannedBytes)} of GPU memory`,
     );
     if (resumedFrom === undefined) return;
     const changes = changed.map((change) => changeText(change).toString(flagOf));

@@ -30,12 +30,6 @@ export interface MemoryReport {
  * them 120, and 117 whatever their size.
  */
 const MOST_SPARE = 2;
-/**
- * The same where the budget is used up. With less, micro-batches of two pairs destroy and create buffers three times as often;
- * with ones of any size, small requests take what large ones need, and a run holds a third more than its budget.
- */
-const MOST_SPARE_BEYOND_BUDGET = 8;
-
 export interface PoolLimits {
   /** Most bytes to hold; none by default. */
   cap?: number | undefined;
@@ -57,8 +51,8 @@ export class BufferPool {
   /** Most bytes to hold; Infinity for none. */
   readonly cap: number;
   /**
-   * Bytes that a run was planned with. Beyond them larger waiting buffers are used, and others destroyed, before one is
-   * created. Unlike the cap it refuses nothing.
+   * Bytes that a run was planned with. Beyond them waiting buffers are destroyed before one is created. Unlike the cap it refuses
+   * nothing.
    */
   budget = Number.POSITIVE_INFINITY;
 
@@ -77,8 +71,6 @@ export class BufferPool {
   allocate(size: number, label: string, spare = MOST_SPARE): BufferView {
     const bytes = this.bytesFor(size);
     let buffer = this.waiting(bytes, spare * bytes);
-    if (!buffer && this.reserved + bytes > this.budget)
-      buffer = this.waiting(bytes, MOST_SPARE_BEYOND_BUDGET * bytes);
     if (!buffer) {
       this.makeRoom(bytes);
       const needed = this.reserved + bytes;

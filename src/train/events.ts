@@ -16,7 +16,7 @@ export interface RunPlan {
   evalExamples: number;
   /** Numbers that train. */
   trainableParameters: number;
-  /** Most bytes of GPU memory that the run will hold, everything on the device counted, by going through its phases ahead. */
+  /** Bytes of GPU memory that the run will hold at its peak, to within a tenth, everything on the device counted, by going through its phases ahead. */
   plannedBytes: number;
   /** Kernel variants that run, by class of shapes. */
   variants: Record<string, string>;

@@ -19,7 +19,7 @@ import type { Task } from './task.ts';
 
 /**
  * Of the bytes of a phase, those of buffers that wait after batches of other sizes. A run whose batches differ fills them; one
- * whose batches are all alike does without. At 5% micro-batches of two pairs hold as much more than was planned.
+ * whose batches are all alike does without. Chosen on the runs of `test/train/plan`, which are then held against it.
  */
 const WAITING = 0.08;
 
@@ -33,7 +33,7 @@ export interface PlannedRun {
 }
 
 export interface RunRehearsal {
-  /** Most bytes of GPU memory that the run will hold, everything on the device counted. */
+  /** Bytes of GPU memory that the run will hold at its peak, everything on the device counted. */
   plannedBytes: number;
   /** Of those, what waits for batches of other sizes. */
   waitingBytes: number;

@@ -93,8 +93,8 @@ describe('cli: plan', function () {
     const out = run.indexOf('--out');
     const plan = await workshop.run(['plan', ...run.filter((_, i) => i !== out && i !== out + 1)]);
     const { stderr } = await workshop.run(['dpo', ...run]);
-    const [, figure] = /at most (.*) of GPU memory/.exec(stderr) ?? [];
-    expect(plan.stderr).to.include(`At most ${figure} of GPU memory.`);
+    const [, figure] = /about (.*) of GPU memory/.exec(stderr) ?? [];
+    expect(plan.stderr).to.include(`About ${figure} of GPU memory.`);
   });
 
   it('plans methods that let the model write, with a reward model on the same base', async () => {
@@ -112,7 +112,7 @@ describe('cli: plan', function () {
     // Completions that end early take less; with ones that do not, `test/train/plan` compares.
     const { plannedBytes } = planned.json as unknown as Plan;
     expect(plannedBytes / Number(json.peakBytes)).to.be.within(0.9, 1.3);
-    const [, figure] = /(at most .* of GPU memory)/.exec(stderr) ?? [];
+    const [, figure] = /(about .* of GPU memory)/.exec(stderr) ?? [];
     expect(planned.stderr.toLowerCase()).to.include(String(figure).toLowerCase());
   });
 

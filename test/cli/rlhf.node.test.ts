@@ -7,7 +7,7 @@ import { collect } from '../../src/cli/rlhf/collect.ts';
 import { altText, rlhfPage, verdict } from '../../src/cli/rlhf/page.ts';
 import { rlhfPlot } from '../../src/cli/rlhf/plot.ts';
 import { type Job, keptResults, type Results, readResults } from '../../src/cli/rlhf/results.ts';
-import { ERRORS, RLHF_QUICK, type RlhfTask, type Road } from '../../src/cli/rlhf/task.ts';
+import { ERRORS, RLHF_QUICK, type RlhfTask, type Road, rewardEpochs } from '../../src/cli/rlhf/task.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 import { testGpu } from '../support/gpu.ts';
 import { Workshop } from './workshop.ts';
@@ -162,6 +162,8 @@ describe('cli: rlhf, the study', function () {
       out: workshop.path('out'),
       work: workshop.path('work'),
     };
+    // As many steps for few pairs as for many.
+    expect([4, 2].map((pairs) => rewardEpochs(task, pairs))).to.deep.equal([1, 2]);
     const kept = await keptResults(job);
     expect(await readResults(kept)).to.equal(undefined);
     const silent = new Writable({ write: (_chunk, _encoding, done) => done() });

@@ -79,6 +79,17 @@ describe('data/tokenizer-growth', () => {
     });
   }
 
+  it('stops steps that lengthen a text together, each of them by little', async () => {
+    // Seven doublings are read: of a short text they make little, of a long one more than 32 times its length.
+    const tokenizer = await read(normalizers(7, replace({ String: 'a' }, 'aa')));
+    await expectRefused(
+      () => tokenizer.encode('a'.repeat(9000)),
+      'm/tokenizer.json',
+      'more than 32 times as long',
+    );
+    expect(tokenizer.encode('ab')).to.have.length(129);
+  });
+
   it('leaves steps that do no harm', async () => {
     const tokenizer = await read(normalizers(8, replace({ Regex: 'x+' }, 'ab')));
     expect(tokenizer.encode('xxa')).to.deep.equal([0, 1, 0]);

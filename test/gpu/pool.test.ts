@@ -110,19 +110,6 @@ describe('the buffer pool', () => {
     expect(pool.allocate(256, 'fits').size).to.equal(256);
   });
 
-  it('uses larger buffers, and gives up the next smaller ones, before it holds more than the budget', () => {
-    const { pool, destroyed } = makePool();
-    pool.budget = 4096;
-    const [large, middle, small] = [2048, 1024, 512].map((size) => pool.allocate(size, `${size}`));
-    for (const view of [large, middle, small]) pool.release(view);
-    expect(pool.allocate(256, 'within').buffer).to.equal(small.buffer);
-    const other = pool.allocate(512, 'a middle one').buffer;
-    expect(other).to.equal(middle.buffer);
-    // Without a budget it would be too large for the request.
-    expect(pool.allocate(768, 'at the budget').buffer).to.equal(large.buffer);
-    expect(destroyed).to.deep.equal([]);
-  });
-
   it('gives up small buffers for a large one at the budget, and refuses nothing beyond it', () => {
     const { pool, destroyed } = makePool();
     pool.budget = 3584;

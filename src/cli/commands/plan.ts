@@ -123,7 +123,7 @@ function planOf(method: Method): Command {
           const share = ((100 * bytes) / found.plannedBytes).toFixed(0).padStart(3);
           terminal.print(`${part.padEnd(16)}${formatBytes(bytes).padStart(12)} ${share}%`);
         }
-        terminal.print(`At most ${formatBytes(found.plannedBytes)} of GPU memory.`);
+        terminal.print(`About ${formatBytes(found.plannedBytes)} of GPU memory.`);
         for (const trouble of troubles) terminal.print(trouble);
         for (const { change, bytes, fits } of changes)
           terminal.print(
