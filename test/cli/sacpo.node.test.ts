@@ -133,7 +133,9 @@ describe('cli: sacpo', function () {
     expect(resumed.stderr.match(/Going on after step 2/g)).to.have.length(2);
     expect(await weights('both')).to.deep.equal(before);
     const other = await run({ stages: [reward, { ...safety, lambda: 3 }] }, 'both', '--resume');
-    expect(other.error.message).to.include('stage "safety", checkpoint').and.match(/beta was .* and is /);
+    expect(other.error.message)
+      .to.include('stage "safety", checkpoint')
+      .and.match(/beta was .* and is /);
   });
 
   describe('refuses', () => {
