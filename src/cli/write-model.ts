@@ -2,8 +2,8 @@
  * A model whose weights were all trained, as a Hugging Face folder: its weights in float32, its configuration with that
  * type, and the files of its tokenizer as they were.
  */
+import { exactJsonFile, parseExactJsonObject } from '../io/exact-json.ts';
 import type { Files } from '../io/files.ts';
-import { parseJsonObject } from '../io/json.ts';
 import { writeSafetensors } from '../io/safetensors.ts';
 import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS } from '../io/weights.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
@@ -13,10 +13,8 @@ export async function modelFiles(model: CausalLM, source: Files): Promise<Record
   const contents = await carriedFiles(source);
   contents[MODEL_WEIGHTS] = writeSafetensors(await model.trainedWeights(), { format: 'pt' });
 
-  const config = parseJsonObject(await source.readText(MODEL_CONFIG), `${source.name}/${MODEL_CONFIG}`);
+  const config = parseExactJsonObject(await source.readText(MODEL_CONFIG), `${source.name}/${MODEL_CONFIG}`);
   const type = config.dtype === undefined ? 'torch_dtype' : 'dtype';
-  contents[MODEL_CONFIG] = new TextEncoder().encode(
-    `${JSON.stringify({ ...config, [type]: 'float32' }, null, 2)}\n`,
-  );
+  contents[MODEL_CONFIG] = exactJsonFile({ ...config, [type]: 'float32' });
   return contents;
 }

@@ -5,7 +5,7 @@
  */
 import { own } from '../base/lookup.ts';
 import { InputError } from './errors.ts';
-import { parseJson } from './json.ts';
+import { type JsonObject, needObject, parseJson } from './json.ts';
 
 /** A float that a JavaScript number would not show to be one. */
 export class Float extends Number {}
@@ -26,6 +26,7 @@ const MOST_DIGITS = 4300;
 
 /** In front of keys, and of numbers that go past the parser as texts; nobody can know it when writing a file. */
 const MARK = `\ue000${Math.random().toString(36).slice(2, 12)}`;
+const MARKED = new RegExp(`"${MARK}([^"]*)"`, 'g');
 
 /**
  * Parses `text`; `InputError` with file, line and column. Numbers that JavaScript does not keep are `bigint` and {@link Float}, and
@@ -42,6 +43,11 @@ export function parseExactJson(text: string, file: string): unknown {
   // What is wrong is another thing than a NaN.
   const finite = body.replace(TOKENS, (token) => (NOT_FINITE.has(token) ? '0'.padEnd(token.length) : token));
   return parseJson(finite, file);
+}
+
+/** As {@link parseExactJson}, and the text must hold an object. */
+export function parseExactJsonObject(text: string, file: string): JsonObject {
+  return needObject(parseExactJson(text, file), file);
 }
 
 /** The text with marks; undefined where a number is none. */
@@ -123,6 +129,30 @@ export function exactJson(value: unknown, { sorted = false } = {}): string {
   const names = keysOf(value).filter((name) => own(values, name) !== undefined);
   const ordered = sorted ? [...names].sort() : names;
   return `{${ordered.map((name) => `${JSON.stringify(name)}:${inner(own(values, name))}`).join(',')}}`;
+}
+
+/**
+ * The value as a file of transformers or PEFT: indented, with its numbers as they were read. transformers checks types: it refuses `30`
+ * where it declares a float. Numbers under the names of `floats` are therefore written as floats.
+ */
+export function exactJsonFile(
+  value: unknown,
+  floats: ReadonlySet<string> = new Set(),
+): Uint8Array<ArrayBuffer> {
+  const marked = JSON.stringify(
+    value,
+    (name, each: unknown) => {
+      const number = typeof each === 'number' && floats.has(name) ? new Float(each) : each;
+      return isKeptByJson(number) ? number : `${MARK}${exactJson(number)}`;
+    },
+    2,
+  );
+  return new TextEncoder().encode(`${marked.replaceAll(MARKED, '$1')}\n`);
+}
+
+function isKeptByJson(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value !== 'bigint' && !(value instanceof Float);
 }
 
 function floatJson(value: number): string {

@@ -32,7 +32,11 @@ export function parseJson(text: string, file: string): Json {
 
 /** As {@link parseJson}, and the text must hold an object. */
 export function parseJsonObject(text: string, file: string): JsonObject {
-  const value = parseJson(text, file);
+  return needObject(parseJson(text, file), file);
+}
+
+/** `value` if it is an object; otherwise throws {@link InputError}. */
+export function needObject(value: unknown, file: string): JsonObject {
   if (!isObject(value)) {
     throw new InputError(
       file,

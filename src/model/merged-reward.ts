@@ -5,9 +5,9 @@
 import { Tokenizer } from '../data/tokenizer.ts';
 import type { AdapterPart } from '../io/combine-adapters.ts';
 import { InputError } from '../io/errors.ts';
+import { exactJsonFile, parseExactJsonObject } from '../io/exact-json.ts';
 import { type Files, ownBytes } from '../io/files.ts';
 import { toFloat32Bytes } from '../io/float.ts';
-import { parseJsonObject } from '../io/json.ts';
 import { SCORE_HEAD } from '../io/peft-head.ts';
 import { MODEL_CONFIG } from '../io/weights.ts';
 import { classifierConfig, padTokenId } from './classifier.ts';
@@ -60,7 +60,7 @@ export async function rewardConfig(
   description: ModelDescription,
   { padTokenId: skipped, onNotice }: MergeOptions & { onNotice: (line: string) => void },
 ): Promise<Uint8Array> {
-  const base = parseJsonObject(await source.readText(MODEL_CONFIG), `${source.name}/${MODEL_CONFIG}`);
+  const base = parseExactJsonObject(await source.readText(MODEL_CONFIG), `${source.name}/${MODEL_CONFIG}`);
   const own = await padTokenId(source);
   const pad =
     (skipped === undefined ? own : (skipped ?? undefined)) ?? (await harmlessPad(source, description, own));
@@ -69,7 +69,7 @@ export async function rewardConfig(
       'There is no pad token that never ends a text, so pad_token_id is null: transformers scores such a model one text at a time.',
     );
   const config = classifierConfig(base, classifierOf(source, description), pad);
-  return new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`);
+  return exactJsonFile(config);
 }
 
 /** A pad token beside which the last token of a text is scored, because no text ends with it. */

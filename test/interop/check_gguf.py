@@ -11,7 +11,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gguf_model import ARCHITECTURES as MODELS
 from gguf_model import F32, llama_logits, write_gguf
-from interop import ARCHITECTURES, agree, check, cli, fixture_model, main, need, token_ids, webalign_logits, work
+from interop import (
+    ARCHITECTURES,
+    agree,
+    check,
+    cli,
+    fixture_model,
+    in_turn,
+    main,
+    need,
+    token_ids,
+    webalign_logits,
+    work,
+)
 from peft_made import load, logits_of
 
 # llama.cpp has no windows for these architectures: sequences that fit into the narrowest.
@@ -78,7 +90,7 @@ def exported(name):
     return out / "model.gguf", logits_of(merged, SEQUENCES)
 
 
-for name in ARCHITECTURES:
+for name in in_turn(ARCHITECTURES, 4):
 
     @check(f"{name}: merged here into GGUF, the same logits and tokens in llama.cpp")
     def _(name=name):

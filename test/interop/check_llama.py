@@ -10,7 +10,7 @@ from peft_made import MADE, load, logits_of, peft_made
 # llama.cpp's CPU kernels take GELU from a table in float16, eleven bits.
 GELU = {"gemma2": 5e-4, "gemma3": 5e-4, "gpt2": 5e-4}
 # Long enough for every frequency; the windows of Mistral, Qwen2 and Phi-3, which llama.cpp does not have, are longer.
-SEQUENCES = token_ids(5, 40, 97)
+SEQUENCES = token_ids(5, 32, 97)
 SHORT = token_ids(40, 5, 97)
 
 

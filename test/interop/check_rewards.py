@@ -2,15 +2,13 @@
 place; and the other way round."""
 
 import json
-import os
 import shutil
-import time
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification
 
-from interop import ARCHITECTURES, Skip, check, cli, fixture_model, main, pairs, work, write_lines
+from interop import ARCHITECTURES, Skip, check, cli, fixture_model, in_turn, main, pairs, work, write_lines
 
 BOUND = 1e-4
 PADS = {"pad is another token": 0, "pad is EOS": 2}
@@ -62,11 +60,8 @@ def agree(ours, theirs):
     return f"{worst:.1e}"
 
 
-# One architecture a day beside the smallest model; WEBALIGN_SLICE=all tries each of them.
-TODAY = int(time.time() // 86_400) % len(ARCHITECTURES)
-OTHERS = ARCHITECTURES if os.environ.get("WEBALIGN_SLICE") == "all" else ARCHITECTURES[TODAY : TODAY + 1]
-
-for name in ["tiny-llama", *OTHERS]:
+# Beside the smallest model.
+for name in ["tiny-llama", *in_turn(ARCHITECTURES, 1)]:
     for kind, pad in PADS.items():
 
         @check(f"{name}, {kind}: an adapter and a merged model from here score alike in transformers")

@@ -50,7 +50,10 @@ async function logitsOf(model, sequences) {
   const head = new Float32Array(await gpu.read(model.head));
   tape.dispose();
   batch.dispose();
-  return new Uint8Array(product(hidden, head, model.config.hiddenSize).buffer);
+  const logits = product(hidden, head, model.config.hiddenSize);
+  const cap = model.config.logitSoftCap ?? Infinity;
+  const capped = (/** @type {number} */ logit) => (cap === Infinity ? logit : cap * Math.tanh(logit / cap));
+  return new Uint8Array(logits.map((logit) => capped(logit * model.logitScale)).buffer);
 }
 
 /** (N, d) by (V, d) to (N, V). @param {Float32Array} hidden @param {Float32Array} head @param {number} d */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { exactJson, Float, keysOf, parseExactJson } from '../../src/io/exact-json.ts';
+import { exactJson, exactJsonFile, Float, keysOf, parseExactJson } from '../../src/io/exact-json.ts';
 import { expectRefused } from './refused.ts';
 
 const parse = (text: string) => parseExactJson(text, 'a.json');
@@ -54,6 +54,19 @@ describe('io/exact-json', () => {
     expect(exactJson(parse(text))).to.equal(text);
     expect(exactJson({ b: 1, a: [undefined], c: undefined }, { sorted: true })).to.equal(
       '{"a":[null],"b":1}',
+    );
+  });
+
+  it('writes a file as Python does, and floats under the names that are to be floats', () => {
+    const value = {
+      ...(parse('{"a": 1.0, "b": [2, 12345678901234567890, NaN]}') as object),
+      cap: 30,
+      d: 'x',
+      e: {},
+    };
+    const text = new TextDecoder().decode(exactJsonFile(value, new Set(['cap'])));
+    expect(text).to.equal(
+      '{\n  "a": 1.0,\n  "b": [\n    2,\n    12345678901234567890,\n    NaN\n  ],\n  "cap": 30.0,\n  "d": "x",\n  "e": {}\n}\n',
     );
   });
 

@@ -95,6 +95,8 @@ describe('model/gguf-layout', () => {
       // Names and ends are the tokenizer's there; frequencies may be worded otherwise.
       const { modelType, bosTokenId, eosTokenIds, torchDtype, layers, ...numbers } = given.config;
       expect(back.config).to.deep.include(numbers);
+      // transformers refuses an int where it declares a float.
+      expect(await files.readText('config.json')).not.to.match(/"(?:\w+_softcapping|rope_theta)": \d+[,\s]/);
       expect(back.config.layers.map(({ window }) => window)).to.deep.equal(
         layers.map(({ window }) => window),
       );

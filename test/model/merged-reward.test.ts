@@ -97,6 +97,13 @@ describe('merged-reward', function () {
     expect(await padOf({ pad_token_id: null })).to.deep.equal([null, 1]);
   });
 
+  it('keeps a float of the configuration a float, which transformers asks for', async () => {
+    const given = new TextDecoder().decode(tinyLlama.files.get('config.json')).replace('{', '{"cap": 30.0, ');
+    const base = filesOf(tinyLlama, { 'config.json': new TextEncoder().encode(given) });
+    const files = await mergedModelFiles(base, [{ adapter: await adapterFor(base), factor: 1 }]);
+    expect(new TextDecoder().decode(files['config.json'])).to.include('"cap": 30.0,');
+  });
+
   it('is refused where text is to be written, in part, twice, and in GGUF', async () => {
     const gpu = await testGpu();
     const base = filesOf(tinyLlama);

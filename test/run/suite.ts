@@ -13,6 +13,7 @@ import { Report } from './report.ts';
 const TIMEOUT = 120_000;
 /** Long files, whose kernels Node runs by the same adapter: of a whole suite's, the page runs one a day. */
 const IN_TURN = [
+  'ops/attention.test.ts',
   'ops/long-rows.test.ts',
   'ops/attention-pieces.test.ts',
   'ops/parts.test.ts',

@@ -124,6 +124,18 @@ const MUST_BE: Readonly<Record<string, number | boolean>> = {
   residual_scale: 0,
 };
 
+/** Fields that transformers declares as floats, and that may be whole numbers. */
+export const FLOAT_FIELDS: ReadonlySet<string> = new Set([
+  'attention_factor',
+  'attn_logit_softcapping',
+  'factor',
+  'final_logit_softcapping',
+  'high_freq_factor',
+  'low_freq_factor',
+  'rope_local_base_freq',
+  'rope_theta',
+]);
+
 const MOST_LAYERS = 2 ** 12;
 
 /** Ends of a text, the first of them the one that a tokenizer calls so. */

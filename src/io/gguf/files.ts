@@ -5,10 +5,11 @@
 import { own } from '../../base/lookup.ts';
 import { type ByteSource, memorySource } from '../byte-source.ts';
 import { InputError, quote } from '../errors.ts';
+import { exactJsonFile } from '../exact-json.ts';
 import { type Files, filesOf } from '../files.ts';
 import type { Json, JsonObject } from '../json.ts';
 import { GENERATION_CONFIG, MODEL_CONFIG, MODEL_GGUF } from '../weights.ts';
-import { ggufConfig } from './config.ts';
+import { FLOAT_FIELDS, ggufConfig } from './config.ts';
 import { GgufMetadata } from './metadata.ts';
 import { openGguf } from './reader.ts';
 import { type GgufTokenizer, ggufTokenizer } from './tokenizer.ts';
@@ -45,8 +46,9 @@ export async function ggufFiles(source: ByteSource): Promise<Files> {
     if (path === MODEL_GGUF) return source;
     const content = paths.has(path) ? await own(contents, path)?.() : undefined;
     if (content === undefined) return undefined;
-    const text = `${JSON.stringify(content, null, 2)}\n`;
-    return memorySource(new TextEncoder().encode(text), `${source.name}/${path}`);
+    // A vocabulary may have a token with the name of a field.
+    const floats = path === MODEL_CONFIG ? FLOAT_FIELDS : undefined;
+    return memorySource(exactJsonFile(content, floats), `${source.name}/${path}`);
   };
   return filesOf(
     source.name,
