@@ -5,6 +5,7 @@ import { Gpu } from '../../src/gpu/device.ts';
 import { readAdapter } from '../../src/io/peft.ts';
 import { parseSafetensors } from '../../src/io/safetensors.ts';
 import { folderFiles } from '../../src/node/folder.ts';
+import { tinyLlama } from '../reference/fixtures.ts';
 import { lines, Workshop } from './workshop.ts';
 
 const STEPS = { '--max-steps': '12', '--save-steps': '1' };
@@ -165,7 +166,17 @@ describe('cli: dpo', function () {
 
   it('trains all weights and writes a model that loads', async () => {
     const out = workshop.path('full');
-    const full = { '--full': '', '--out': out, '--max-steps': '1', '--learning-rate': '1e-4' };
+    const config = new TextDecoder().decode(tinyLlama.files.get('config.json'));
+    const model = await workshop.model('float', {
+      'config.json': config.replace('{', '{"some_float": 30.0, '),
+    });
+    const full = {
+      '--full': '',
+      '--model': model,
+      '--out': out,
+      '--max-steps': '1',
+      '--learning-rate': '1e-4',
+    };
     const { code, stderr } = await workshop.run(workshop.dpo(full));
     expect(code, stderr).to.equal(0);
     expect(await readdir(out)).to.include.members([
@@ -174,6 +185,8 @@ describe('cli: dpo', function () {
       'tokenizer.json',
       'tokenizer_config.json',
     ]);
+    // transformers refuses an int where it declares a float.
+    expect(await readFile(`${out}/config.json`, 'utf8')).to.include('"some_float": 30.0,');
     const input = await workshop.write('one.jsonl', lines([{ ids: [1, 5, 9] }]));
     const scored = await workshop.run(['logprobs', '--model', out, '--input', input]);
     expect(scored.code, scored.stderr).to.equal(0);
