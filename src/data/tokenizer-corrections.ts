@@ -3,7 +3,9 @@
  * the two understand differently is written as steps that both understand alike: as `Split` and `Replace` with patterns in which
  * digits, white space and words are the classes of Unicode that Rust knows.
  */
+
 import { own } from '../base/lookup.ts';
+import { sum } from '../base/mean.ts';
 import { InputError, quote } from '../io/errors.ts';
 import { isObject, type Json, type JsonObject } from '../io/json.ts';
 import { MARKS, NONSPACING_MARKS, PUNCTUATION, REMOVED_BY_BERT } from './old-unicode.ts';
@@ -215,7 +217,6 @@ function correctedTemplate(step: Json | undefined, file: string): Json {
     : step;
 }
 
-const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0);
 const isSequence = (part: Json) => isObject(part) && isObject(part.Sequence);
 
 /** What the name of a special token in a template stands for. */

@@ -3,6 +3,7 @@
  * each way to make one reward of several. Pure float64. A completion without a reward gets advantage 0 and is left out of its
  * group's statistics.
  */
+import { mean, sum } from '../base/mean.ts';
 
 /** What a reward is compared with: from the scorable rewards of a group to as many differences. */
 export const BASELINES = {
@@ -10,15 +11,15 @@ export const BASELINES = {
   leave_one_out: (rewards) => {
     const n = rewards.length;
     const differences = fromFirst(rewards);
-    const sum = total(differences);
+    const all = sum(differences);
     // One alone has no others to compare with.
-    return differences.map((own) => (n > 1 ? own - (sum - own) / (n - 1) : 0));
+    return differences.map((own) => (n > 1 ? own - (all - own) / (n - 1) : 0));
   },
   /** The mean of the group, itself included (GRPO): smaller by the factor 1 − 1/n. */
   group_mean: (rewards) => {
     const differences = fromFirst(rewards);
-    const mean = total(differences) / rewards.length;
-    return differences.map((own) => own - mean);
+    const average = mean(differences);
+    return differences.map((own) => own - average);
   },
   /** Nothing (REINFORCE): unbiased, with the largest variance. */
   none: (rewards) => [...rewards],
@@ -135,9 +136,9 @@ function byGroup(
 
 function standardized(values: Float64Array, rewards: Rewards): Float64Array {
   const known = [...values].filter((_, i) => rewards[i] !== null);
-  const mean = total(known) / Math.max(1, known.length);
+  const average = sum(known) / Math.max(1, known.length);
   const deviation = standardDeviation(known);
-  return values.map((value, i) => (rewards[i] === null ? 0 : (value - mean) / (deviation + EPSILON)));
+  return values.map((value, i) => (rewards[i] === null ? 0 : (value - average) / (deviation + EPSILON)));
 }
 
 /** Less the first: a mean of equal numbers may be off by a rounding, one of zeros is not. */
@@ -149,12 +150,8 @@ function fromFirst(rewards: readonly number[]): number[] {
 /** With Bessel's correction; 0 for fewer than two values. */
 export function standardDeviation(values: readonly number[]): number {
   if (values.length < 2) return 0;
-  const mean = total(values) / values.length;
-  return Math.sqrt(total(values.map((value) => (value - mean) ** 2)) / (values.length - 1));
+  const average = mean(values);
+  return Math.sqrt(sum(values.map((value) => (value - average) ** 2)) / (values.length - 1));
 }
 
 const rated = (rewards: Rewards) => rewards.filter((reward) => reward !== null);
-
-function total(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0);
-}

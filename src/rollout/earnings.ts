@@ -2,6 +2,7 @@
  * What sampled completions earn: rewards, log-probabilities under the policy and the reference, and their difference as a
  * penalty. With β in the reward the return is r − β log π/π_ref of the whole completion, whose expectation is objective (1).
  */
+import { mean, sum } from '../base/mean.ts';
 import { say, setting } from '../base/sentence.ts';
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -220,5 +221,3 @@ function inGroups<T>(values: readonly T[], size: number): T[][] {
 }
 
 const numbers = (values: readonly (number | null)[]) => values.filter((value) => value !== null);
-const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
-const mean = (values: readonly number[]) => sum(values) / values.length;

@@ -2,6 +2,7 @@
  * Generalized advantage estimation (Schulman et al. 2016): from the rewards and values of a completion's states to an
  * advantage for each of its tokens, and whitening over a batch, as TRL's PPO does both. Pure float64.
  */
+import { sum } from '../base/mean.ts';
 
 export interface GaeOptions {
   /** Discount of later rewards. */
@@ -71,8 +72,4 @@ export function whitened(
   const scale = 1 / Math.sqrt(variance + EPSILON);
   const base = shiftMean ? 0 : mean;
   return lists.map((list) => Float64Array.from(list, (x) => base + (x - mean) * scale));
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0);
 }

@@ -2,6 +2,7 @@
  * Which of a prompt's two completions is the better one: a strategy. By their rewards, greedily or by lot, here; by a judge in
  * `judge.ts`.
  */
+import { mean } from '../base/mean.ts';
 import type { TokenizedExample } from '../data/packing.ts';
 import { Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -99,8 +100,4 @@ export class RewardLabels implements PairLabeler {
       },
     };
   }
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

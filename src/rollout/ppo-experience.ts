@@ -2,6 +2,7 @@
  * Experience for PPO: every token earns the KL penalty and the last one the completion's score, the value model says what each
  * state is worth, and generalized advantages are made of both. The figures have the names of TRL's PPO.
  */
+import { sum } from '../base/mean.ts';
 import { say, setting } from '../base/sentence.ts';
 import type { ColumnSpecs, ScoredRows, TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -90,7 +91,7 @@ export class PPOExperience implements ExperienceMaker {
         episode: Math.ceil(options.step / settings.serves) * settings.episodes,
       },
       rewards: earned.rewards,
-      advantages: advantages.map((list) => mean([...list])),
+      advantages: advantages.map((list) => meanOr0(list)),
       seconds: { rewarding, scoring: scoring + (performance.now() - start) / 1000 },
     };
   }
@@ -152,11 +153,11 @@ export class PPOExperience implements ExperienceMaker {
 
   private metrics({ finished }: Samples, walks: readonly Walk[]): Metrics {
     const { klCoef } = this.settings;
-    const kl = mean(walks.map(({ logRatios }) => sum(logRatios)));
-    const score = mean(walks.map((walk) => walk.score));
+    const kl = meanOr0(walks.map(({ logRatios }) => sum(logRatios)));
+    const score = meanOr0(walks.map((walk) => walk.score));
     return {
       'objective/kl': kl,
-      'objective/entropy': mean(walks.map(({ oldLogprobs }) => -sum(oldLogprobs))),
+      'objective/entropy': meanOr0(walks.map(({ oldLogprobs }) => -sum(oldLogprobs))),
       'objective/non_score_reward': 0 - klCoef * kl,
       'objective/rlhf_reward': score - klCoef * kl,
       'objective/scores': score,
@@ -176,5 +177,5 @@ export function requireEstimator(klEstimator: string): void {
   );
 }
 
-const sum = (values: ArrayLike<number>) => Array.from(values).reduce((a, b) => a + b, 0);
-const mean = (values: readonly number[]) => sum(values) / Math.max(1, values.length);
+/** A completion may have no token. */
+const meanOr0 = (values: ArrayLike<number>) => sum(values) / Math.max(1, values.length);

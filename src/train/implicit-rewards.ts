@@ -3,6 +3,7 @@
  * β log Z(x), which is the same for all answers to a prompt. So rewards rank the answers to one prompt; across prompts they
  * compare only as far as Z does. Policy and reference are one model with adapters on and off.
  */
+import { mean } from '../base/mean.ts';
 import type { TokenizedSequence } from '../data/packing.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { LoraAdapter } from '../model/lora.ts';
@@ -60,6 +61,5 @@ export function separation(rewards: readonly number[], labels: readonly boolean[
   ];
   if (up.length === 0 || down.length === 0) return undefined;
   const wins = up.reduce((sum, a) => sum + down.reduce((n, b) => n + (a > b ? 1 : a === b ? 0.5 : 0), 0), 0);
-  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   return { auc: wins / (up.length * down.length), desirable: mean(up), undesirable: mean(down) };
 }

@@ -5,6 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { counted } from '../../base/counted.ts';
+import { mean } from '../../base/mean.ts';
 import { PROMPTS } from '../../data/prompt-dataset.ts';
 import { InputError } from '../../io/errors.ts';
 import { writeFileAtomic } from '../../node/folder.ts';
@@ -122,8 +123,4 @@ async function freePath(out: string, overwrite: boolean): Promise<string> {
   if (found && !overwrite)
     throw new InputError(out, 'is there already', 'Name another file, or give --overwrite');
   return out;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,6 +1,7 @@
 /**
  * `webalign reward`: the implicit reward of given answers, from a policy and its reference.
  */
+import { mean } from '../../base/mean.ts';
 import { CHAT_COLUMNS } from '../../data/chat-columns.ts';
 import type { DataForm, RowValue } from '../../data/data-form.ts';
 import { toLabelledRows } from '../../data/labelled-dataset.ts';
@@ -141,7 +142,6 @@ function metricsOf(
   rows: readonly AnswerRow[],
   results: readonly { label?: boolean; answers: readonly ImplicitReward[] }[],
 ): Record<string, number> {
-  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   const pairs = results.flatMap(({ answers }, i) => ('chosen' in rows[i].completions ? [answers] : []));
   const labelled = results.filter(({ label }) => label !== undefined);
   const margins = pairs.map(

@@ -3,6 +3,7 @@
  * training and after it, by the same random numbers. Watches a run and changes nothing of it; what cannot be measured is said,
  * and never ends the run.
  */
+import { mean } from '../../base/mean.ts';
 import { DeviceLostError } from '../../gpu/errors.ts';
 import { reason } from '../../io/errors.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
@@ -174,8 +175,4 @@ function tokensOf({ config }: Trainer, model: CausalLM): number {
 export function distinct(texts: readonly (readonly number[])[], n: number): number | undefined {
   const runs = texts.flatMap((ids) => ids.slice(n - 1).map((_, i) => ids.slice(i, i + n).join(' ')));
   return runs.length === 0 ? undefined : new Set(runs).size / runs.length;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -2,6 +2,7 @@
  * How held-out rows show what a run has done, a row for each way: by log-ratios of completions, by how likely texts are, by
  * a reward model's scores, by rewards of what the policy writes.
  */
+import { mean } from '../../base/mean.ts';
 import type { CompletionScore } from '../../train/role-scores.ts';
 import type { Comparison, Measured } from './before-after.ts';
 import { type ChartData, histogram } from './figures.ts';
@@ -114,7 +115,6 @@ function of(scores: readonly CompletionScore[], wanted: CompletionScore['side'])
 }
 
 function meanMargin(scores: readonly CompletionScore[]): number {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   return mean(of(scores, 'chosen')) - mean(of(scores, 'rejected'));
 }
 
