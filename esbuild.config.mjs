@@ -31,9 +31,15 @@ const common = {
   plugins: [wgsl(join(root, 'shaders'))],
 };
 
-/** The library leaves packages as imports: npm installs them beside it. @returns {Options} */
+/**
+ * The library leaves packages as imports: npm installs them beside it. It has no source maps, because its code is not minified
+ * and they would be most of the package.
+ *
+ * @returns {Options}
+ */
 const library = () => ({
   ...common,
+  sourcemap: false,
   outdir: 'dist',
   packages: 'external',
   entryPoints: {

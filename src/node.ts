@@ -17,6 +17,7 @@ export {
 } from './node/folder.ts';
 export { type FolderLock, lockFolder } from './node/folder-lock.ts';
 export { nodeHubCache } from './node/hub-cache.ts';
+export { MissingPackageError } from './node/packages.ts';
 export { openSource } from './node/sources.ts';
 export { nodeTuning } from './node/tuning.ts';
 
@@ -28,7 +29,8 @@ export interface NodeGpuOptions extends GpuOptions {
   tune?: boolean | undefined;
 }
 
-/** A device of this machine. Throws `NoAdapterError`. The process ends by itself once nothing is awaited from it. */
+/** A device of this machine. Throws `NoAdapterError`, or `MissingPackageError`
+ * with the command that installs it. The process ends by itself once nothing is awaited from it. */
 export async function requestGpu({ onNotice, tune, ...options }: NodeGpuOptions = {}): Promise<Gpu> {
   const { gpu, notice } = await requestNodeGpu();
   if (notice) onNotice?.(notice);

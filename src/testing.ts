@@ -41,6 +41,7 @@ import type { Browser, Page } from 'playwright';
 import { serve } from './node/serve.ts';
 
 export { type ChromiumOptions, launchChromium, NoChromiumError } from './node/chromium.ts';
+export { MissingPackageError } from './node/packages.ts';
 export { type Server, serve } from './node/serve.ts';
 
 export interface PageOptions {

@@ -5,6 +5,7 @@
 import type { Wording } from '../base/sentence.ts';
 import { GpuError } from '../gpu/errors.ts';
 import { InputError } from '../io/errors.ts';
+import { MissingPackageError } from '../node/packages.ts';
 import { NonFiniteLossError } from '../train/errors.ts';
 
 /** Exit codes, as shells know them. */
@@ -27,7 +28,14 @@ export class InterruptedError extends Error {
   }
 }
 
-const EXPECTED = [InputError, GpuError, NonFiniteLossError, UsageError, InterruptedError];
+const EXPECTED = [
+  InputError,
+  GpuError,
+  NonFiniteLossError,
+  UsageError,
+  InterruptedError,
+  MissingPackageError,
+];
 
 /** Exit code, and what to tell, settings called what `word` makes of their names. */
 export function failureOf(

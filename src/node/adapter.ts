@@ -9,9 +9,9 @@
  */
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { create, globals } from 'webgpu';
 import { NoAdapterError } from '../gpu/errors.ts';
-import { carried, isCarried } from './carried.ts';
+import { CARRIER, carried, isCarried } from './carried.ts';
+import { isInstalled, MissingPackageError, missing, optional } from './packages.ts';
 import { mayHaveVulkanDriver } from './vulkan-drivers.ts';
 import { yieldCpuWhileWaiting } from './yield-cpu.ts';
 
@@ -35,15 +35,18 @@ const RTLD_NODELETE = 0x1000;
 
 let chosen: Promise<NodeGpu> | undefined;
 
+type Dawn = typeof import('webgpu');
+
 /** Dawn, with these features of its own and those that `WEBALIGN_DAWN` names, such as `allow_unsafe_apis`. */
-function dawn(features: readonly string[] = []): GPU {
+function dawn({ create }: Dawn, features: readonly string[] = []): GPU {
   const named = [...features, process.env.WEBALIGN_DAWN].filter(Boolean);
   return create(named.length > 0 ? [`enable-dawn-features=${named.join(',')}`] : []);
 }
 
 /**
  * The GPU of this machine. `WEBALIGN_ADAPTER=native` takes nothing but what the system offers,
- * `WEBALIGN_ADAPTER=software` SwiftShader even beside a GPU. Throws {@link NoAdapterError} when there is neither.
+ * `WEBALIGN_ADAPTER=software` SwiftShader even beside a GPU. Throws {@link NoAdapterError} when there is neither, and
+ * {@link MissingPackageError} without the package that brings it.
  */
 export function requestNodeGpu(): Promise<NodeGpu> {
   chosen ??= choose(process.env.WEBALIGN_ADAPTER);
@@ -54,12 +57,14 @@ async function choose(forced: string | undefined): Promise<NodeGpu> {
   if (forced && forced !== 'native' && forced !== 'software') {
     throw new NoAdapterError(`WEBALIGN_ADAPTER=${forced} is unknown: it is native or software, or not set.`);
   }
-  Object.assign(globalThis, globals);
+  const software = isCarried && forced !== 'native' ? [CARRIER] : [];
+  const library: Dawn = await optional('WebGPU in Node', 'webgpu', software, () => import('webgpu'));
+  Object.assign(globalThis, library.globals);
   const found =
-    (forced !== 'software' && (await native(forced === 'native'))) ||
-    (forced !== 'native' && (await swiftShader()));
+    (forced !== 'software' && (await native(library, forced === 'native'))) ||
+    (forced !== 'native' && (await swiftShader(library)));
   if (found) {
-    if (found.software) yieldCpuWhileWaiting(globals);
+    if (found.software) yieldCpuWhileWaiting(library.globals);
     return found;
   }
   throw new NoAdapterError(
@@ -71,13 +76,13 @@ async function choose(forced: string | undefined): Promise<NodeGpu> {
 }
 
 /** What the system offers, Mesa's lavapipe or Windows' WARP included. */
-async function native(insists: boolean): Promise<NodeGpu | undefined> {
+async function native(library: Dawn, insists: boolean): Promise<NodeGpu | undefined> {
   // Without a Vulkan loader, or one without a driver, Dawn would find nothing and write warnings of its own about it.
   if (process.platform === 'linux') {
     if (!insists && !(await mayHaveVulkanDriver())) return undefined;
     if (!load('libvulkan.so.1')) return undefined;
   }
-  const gpu = dawn();
+  const gpu = dawn(library);
   const info = (await gpu.requestAdapter({ powerPreference: 'high-performance' }))?.info;
   if (!info) return undefined;
   if (!info.isFallbackAdapter) return { gpu, software: false };
@@ -88,12 +93,14 @@ async function native(insists: boolean): Promise<NodeGpu | undefined> {
  * SwiftShader. The loader asks for the driver that the environment names whenever an instance is made, so this works
  * after {@link native} found nothing, in the same process.
  */
-async function swiftShader(): Promise<NodeGpu | undefined> {
+async function swiftShader(library: Dawn): Promise<NodeGpu | undefined> {
   if (!isCarried) return undefined;
+  if (!isInstalled(CARRIER))
+    throw new MissingPackageError(missing('No GPU adapter found: the software adapter', CARRIER));
   const folder = await carried('swiftshader');
   process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = join(folder, 'vk_swiftshader_icd.json');
   if (!load('libvulkan.so.1')) load(join(folder, 'libvulkan.so.1'));
-  const gpu = dawn(UNCHECKED);
+  const gpu = dawn(library, UNCHECKED);
   if (!(await gpu.requestAdapter())) {
     throw new NoAdapterError(
       `The software adapter in ${folder} does not start. Remove that folder and try again.`,

@@ -6,15 +6,15 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { chmod, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createBrotliDecompress } from 'node:zlib';
-import { extract } from 'tar-fs';
 import { cacheFolder } from './cache-folder.ts';
 import { makeFolder } from './temporary.ts';
 
-const PACKAGE = '@sparticuz/chromium';
+export const CARRIER = '@sparticuz/chromium';
 
 /** What a folder name below `chromium-VERSION/` holds: archives out of the package's `bin/`. */
 const CONTENTS = {
@@ -28,9 +28,9 @@ export const isCarried = process.platform === 'linux' && process.arch === 'x64';
 
 /** The folder that holds `name`, unpacked if it was not there. */
 export async function carried(name: keyof typeof CONTENTS): Promise<string> {
-  const root = join(dirname(fileURLToPath(import.meta.resolve(PACKAGE))), '..', '..');
+  const root = join(dirname(fileURLToPath(import.meta.resolve(CARRIER))), '..', '..');
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
-  const folder = join(await cacheFolder(`unpack ${PACKAGE} into`), `chromium-${version}`, name);
+  const folder = join(await cacheFolder(`unpack ${CARRIER} into`), `chromium-${version}`, name);
   if (await isFolder(folder)) return folder;
 
   const partial = `${folder}.${randomUUID()}`;
@@ -54,6 +54,8 @@ async function unpack(archive: string, folder: string): Promise<void> {
   const source = [createReadStream(archive), createBrotliDecompress()] as const;
   const target = join(folder, name === 'swiftshader' ? '' : name);
   if (kind === 'tar') {
+    // The package depends on it by itself: it is found from there, also where packages see only their own dependencies.
+    const { extract } = createRequire(import.meta.resolve(CARRIER))('tar-fs') as typeof import('tar-fs');
     await pipeline(...source, extract(target));
   } else {
     await pipeline(...source, createWriteStream(target));

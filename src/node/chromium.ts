@@ -5,8 +5,9 @@
  */
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { type Browser, chromium, type LaunchOptions } from 'playwright';
-import { carried, isCarried } from './carried.ts';
+import type { Browser, BrowserType, LaunchOptions } from 'playwright';
+import { CARRIER, carried, isCarried } from './carried.ts';
+import { isInstalled, missing, optional } from './packages.ts';
 import { serve } from './serve.ts';
 
 export interface ChromiumOptions extends LaunchOptions {
@@ -50,13 +51,15 @@ const ADAPTER_FLAGS = {
   software: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
 };
 
-/** Launches the browser; see `webalign/testing`. Throws {@link NoChromiumError}. */
+/** Launches the browser; see `webalign/testing`. Throws {@link NoChromiumError}, or names a package that is missing. */
 export async function launchChromium(options: ChromiumOptions = {}): Promise<Browser> {
   const { adapter, onNotice, ...launch } = options;
   const tried: string[] = [];
-  for await (const candidate of candidates(launch.executablePath)) {
+  const browsers = isCarried ? [CARRIER] : [];
+  const { chromium } = await optional('webalign/testing', 'playwright', browsers, () => import('playwright'));
+  for await (const candidate of candidates(chromium, launch.executablePath)) {
     for (const kind of adapter ? [adapter] : kindsHere()) {
-      const outcome = await attempt(candidate, kind, launch);
+      const outcome = await attempt(chromium, candidate, kind, launch);
       if ('browser' in outcome) {
         onNotice?.(`${candidate.origin}, WebGPU on ${outcome.adapter.description}`);
         return outcome.browser;
@@ -64,6 +67,7 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Bro
       tried.push(`${candidate.origin} (${candidate.executablePath}), ${kind} adapter: ${outcome.failure}`);
     }
   }
+  if (isCarried && !isInstalled(CARRIER)) tried.push(missing('the browser from npm', CARRIER));
   throw new NoChromiumError(
     `No Chromium with WebGPU found. Install Chrome, or set WEBALIGN_CHROMIUM to the path of one.${tried.map((line) => `\n  ${line}`).join('')}`,
   );
@@ -79,7 +83,7 @@ function kindsHere(): ('native' | 'software')[] {
 }
 
 /** Browsers in the order of preference: the one asked for, Playwright's own, an installed one, npm's. */
-async function* candidates(asked: string | undefined): AsyncGenerator<Candidate> {
+async function* candidates(chromium: BrowserType, asked: string | undefined): AsyncGenerator<Candidate> {
   if (asked) {
     yield { origin: 'the given browser', executablePath: asked };
     return;
@@ -93,7 +97,7 @@ async function* candidates(asked: string | undefined): AsyncGenerator<Candidate>
     yield { origin: "Playwright's Chromium", executablePath: chromium.executablePath() };
   }
   for (const executablePath of installed()) yield { origin: 'the installed browser', executablePath };
-  if (!isCarried) return;
+  if (!isCarried || !isInstalled(CARRIER)) return;
   const folder = await carried('chromium');
   const libraries = [join(folder, 'al2023', 'lib'), process.env.LD_LIBRARY_PATH]
     .filter(Boolean)
@@ -143,6 +147,7 @@ type Outcome = { browser: Browser; adapter: PageAdapter } | { failure: string };
 
 /** Launches one browser and asks it for an adapter. Closes it when it has none. */
 async function attempt(
+  chromium: BrowserType,
   candidate: Candidate,
   kind: 'native' | 'software',
   options: LaunchOptions,
