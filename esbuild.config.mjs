@@ -40,6 +40,8 @@ const common = {
 const library = () => ({
   ...common,
   sourcemap: false,
+  // Each lives once in the package, and travels with every page.
+  plugins: [wgsl(join(root, 'shaders'), { strip: true })],
   outdir: 'dist',
   packages: 'external',
   entryPoints: {

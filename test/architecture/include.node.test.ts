@@ -1,8 +1,9 @@
 /**
  * `#include` in WGSL: what it expands to, where each line says it came from, and every error with its place.
  */
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { expand, IncludeError, moduleText } from '../../shaders/include.mjs';
+import { expand, IncludeError, stripped } from '../../shaders/include.mjs';
 
 /** Expands `main.wgsl` of a few files given as text. */
 function expandMain(files: Record<string, string>) {
@@ -48,13 +49,6 @@ describe('#include', () => {
     expect(code.split('\n').length - 1).to.equal(lines.length);
   });
 
-  it('becomes a module that says the same', async () => {
-    const shader = expandMain(nested);
-    const url = `data:text/javascript,${encodeURIComponent(moduleText(shader))}`;
-    const { default: loaded } = await import(url);
-    expect(loaded).to.deep.equal({ path: shader.path, code: shader.code, lines: shader.lines });
-  });
-
   it('names the line of a file that is missing', () => {
     const error = errorOf({
       'main.wgsl': '#include "lib/a.wgsl"\n',
@@ -92,4 +86,16 @@ describe('#include', () => {
       expect(error.lineText).to.equal(line);
     });
   }
+
+  it('strips comments and indentation, and keeps lines and words', () => {
+    expect(stripped('// a\n  fn f() { // b\n\n    x / y;\n  }')).equal('\nfn f() {\n\nx / y;\n}');
+    const files = readdirSync('shaders', { recursive: true, encoding: 'utf8' });
+    for (const file of files.filter((name) => name.endsWith('.wgsl'))) {
+      const text = readFileSync(`shaders/${file}`, 'utf8');
+      expect(text, `${file}: only comments of a line are stripped`).not.include('/*');
+      expect(stripped(text).split('\n').length, file).equal(text.split('\n').length);
+      const words = (code: string) => code.replace(/\/\/[^\n]*/g, '').match(/\S+/g);
+      expect(words(stripped(text)), file).deep.equal(words(text));
+    }
+  });
 });

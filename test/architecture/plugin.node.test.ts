@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { build, type Message } from 'esbuild';
-import { wgsl } from '../../shaders/include.mjs';
+import { expand, wgsl } from '../../shaders/include.mjs';
+import { own } from '../../src/base/lookup.ts';
 
 describe('the WGSL plugin', () => {
   let root = '';
@@ -22,21 +23,42 @@ describe('the WGSL plugin', () => {
 
   afterEach(() => rm(root, { recursive: true, force: true }));
 
-  const bundle = () =>
-    build({
+  const bundle = async (minify = false) => {
+    const { outputFiles } = await build({
       absWorkingDir: root,
       entryPoints: ['main.js'],
       bundle: true,
+      format: 'esm',
+      minify,
       write: false,
       logLevel: 'silent',
       plugins: [wgsl(join(root, 'shaders'))],
     });
+    return outputFiles[0]!.text;
+  };
 
-  it('bundles a shader with what it includes', async () => {
-    await writeFile(join(root, 'shaders/main.wgsl'), '#include "lib/a.wgsl"\nfn main() {}\n');
-    await writeFile(join(root, 'shaders/lib/a.wgsl'), 'fn a() {}\n');
-    const { outputFiles } = await bundle();
-    expect(outputFiles[0]!.text).to.include('fn a() {}\\nfn main() {}\\n');
+  it('bundles each file once, and puts them together where they are used', async () => {
+    const files = {
+      'lib/a.wgsl': '#include "lib/b.wgsl"\nfn a() {}\n',
+      'lib/b.wgsl': '\n  fn b() {} // a word\n',
+      'main.wgsl': '// main\n#include "lib/a.wgsl"\n#include "lib/b.wgsl"\nfn main() {}\n',
+      'other.wgsl': '#include "lib/b.wgsl"\nfn other() {}\n',
+    };
+    for (const [name, text] of Object.entries(files)) await writeFile(join(root, 'shaders', name), text);
+    const imports = ['main', 'other'].map((name) => `import ${name} from './shaders/${name}.wgsl';\n`);
+    await writeFile(join(root, 'main.js'), `${imports.join('')}export default { main, other };\n`);
+    const [plain, minified] = await Promise.all([bundle(), bundle(true)]);
+    expect(minified.match(/fn b\(\)/g)).have.length(1);
+    expect(minified).not.include('a word').and.not.include('  fn');
+    const loaded = async (text: string) =>
+      (await import(`data:text/javascript,${encodeURIComponent(text)}`)).default;
+    const { main, other } = await loaded(plain);
+    const expected = expand('main.wgsl', (path) => own(files, path)!);
+    expect([main.code, main.lines]).deep.equal([expected.code, expected.lines]);
+    expect(other.code).equal('\n  fn b() {} // a word\nfn other() {}\n');
+    const small = (await loaded(minified)).main;
+    expect(small.lines).deep.equal(expected.lines);
+    expect(small.code).equal('\n\nfn b() {}\nfn a() {}\nfn main() {}\n');
   });
 
   it('fails at file and line of a missing include', async () => {
