@@ -1,17 +1,15 @@
 /**
  * A model is a folder, wherever it lies: whatever a person may name one by becomes {@link Files}. One row for each kind of
- * source; the folders of a disk are added in `src/node/`. Opening makes no request that the source does not ask for.
+ * source; the folders of a disk are added in `src/node/`. Opening makes no request that the source does not ask for. Code that only
+ * some sources need is loaded when one is opened.
  */
 import { isOwn, own } from '../base/lookup.ts';
 import type { ByteSource } from './byte-source.ts';
 import { InputError, listed, quote } from './errors.ts';
 import { blobFiles, type Files, filesOf } from './files.ts';
-import { ggufFiles } from './gguf/files.ts';
-import { fetchFiles } from './http-files.ts';
-import { type HubCache, memoryHubCache } from './hub/cache.ts';
-import { type HubOptions, hubEndpoint, hubFiles } from './hub/client.ts';
-import { opfsAddressCache, opfsHubCache } from './hub/opfs-cache.ts';
-import { type RepositoryName, repositoryNamed, repositoryOfPage } from './hub/repository.ts';
+import type { HubCache } from './hub/cache.ts';
+import type { HubOptions } from './hub/client.ts';
+import { hubEndpoint, type RepositoryName, repositoryNamed, repositoryOfPage } from './hub/repository.ts';
 import { isRelative, resolveAddress } from './page.ts';
 import { MODEL_CONFIG, MODEL_WEIGHTS } from './weights.ts';
 
@@ -117,6 +115,7 @@ function openAddress(source: Source, options: SourceOptions): Promise<Files> | u
 }
 
 async function openAddressOf(url: URL, options: SourceOptions): Promise<Files> {
+  const { fetchFiles, opfsAddressCache } = await import('./remote.ts');
   const cache = (options.addressCache ?? (await opfsAddressCache())) || undefined;
   const last = url.pathname.split('/').at(-1) as string;
   if (!isSingleFile(last)) return fetchFiles(url.href, { ...options, cache });
@@ -150,6 +149,7 @@ async function openHub(named: RepositoryName, options: SourceOptions): Promise<F
     const kinds = Object.keys(SINGLE_FILES).join(', ');
     throw new InputError(`${id}/${file}`, `is no file that is a model by itself: ${kinds}`, `Give ${id}`);
   }
+  const { hubFiles } = await import('./remote.ts');
   const folder = await hubFiles(named, options.cache ?? (await pageCache(id, options)), options);
   return file === undefined ? folder : openSingleFile(folder, file);
 }
@@ -160,6 +160,7 @@ async function pageCache(id: string, { onNotice }: SourceOptions): Promise<HubCa
     const wayOut = "In Node take openSource from 'webalign/node', or give the option cache";
     throw new InputError(id, 'is a repository of the hub, and there is no cache to keep it in', wayOut);
   }
+  const { memoryHubCache, opfsHubCache } = await import('./remote.ts');
   const cache = await opfsHubCache();
   if (cache) return cache;
   onNotice?.(`${id}: this browser keeps no files here, so that it is fetched again with every visit`);
@@ -168,7 +169,7 @@ async function pageCache(id: string, { onNotice }: SourceOptions): Promise<HubCa
 
 /** Files that are a model by themselves, by how their names end: the folder that each stands for. */
 const SINGLE_FILES: Readonly<Record<string, (file: ByteSource, folder: Files) => Promise<Files>>> = {
-  '.gguf': ggufFiles,
+  '.gguf': async (file) => (await import('./gguf/files.ts')).ggufFiles(file),
   /** Weights under another name than the usual; the rest of the model lies beside them. */
   '.safetensors': async (file, folder) => {
     const has = async (path: string) => path === MODEL_WEIGHTS || folder.exists(path);

@@ -6,7 +6,6 @@
  */
 import { InputError, listed, quote } from './errors.ts';
 import { type Files, staysInside } from './files.ts';
-import { openGguf } from './gguf/reader.ts';
 import { isObject, parseJsonObject } from './json.ts';
 import { openSafetensors, type TensorSource } from './safetensors.ts';
 
@@ -67,7 +66,10 @@ async function withoutWeights(files: Files): Promise<InputError> {
 /** All tensors of the model in `files`, by name; their bytes are read when they are asked for. */
 export async function openWeights(files: Files): Promise<Map<string, TensorSource>> {
   const file = await weightsFile(files);
-  if (file === MODEL_GGUF) return (await openGguf(await files.open(file))).tensors;
+  if (file === MODEL_GGUF) {
+    const { openGguf } = await import('./gguf/reader.ts');
+    return (await openGguf(await files.open(file))).tensors;
+  }
   const read = async (path: string) => (await openSafetensors(await files.open(path))).tensors;
   if (file === MODEL_WEIGHTS) {
     if (!(await files.exists(file))) throw await withoutWeights(files);

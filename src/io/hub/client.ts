@@ -14,9 +14,7 @@ import type { HubCache } from './cache.ts';
 import { type DownloadOptions, download } from './download.ts';
 import { refusal } from './errors.ts';
 import { type Entry, entryOf, type Listing, listingPaths, readListing, writeListing } from './listing.ts';
-import { isCommit, isRevision, type RepositoryName } from './repository.ts';
-
-const HUB = 'https://huggingface.co';
+import { hubEndpoint, isCommit, isRevision, type RepositoryName } from './repository.ts';
 
 export interface HubOptions extends FetchOptions {
   /** Branch, tag or commit; `main` by default. */
@@ -54,12 +52,6 @@ export async function hubFiles(name: RepositoryName, cache: HubCache, options: H
   const has = (path: string) => repository.has(commit, path);
   const list = (folder: string) => repository.list(commit, folder);
   return { ...filesOf(name.id, find, has, list), revision: commit };
-}
-
-/** The address of the hub, without a slash at its end. */
-export function hubEndpoint({ endpoint = HUB }: HubOptions): string {
-  if (/^https?:\/\//.test(endpoint) && URL.canParse(endpoint)) return endpoint.replace(/\/+$/, '');
-  throw new InputError('endpoint', `is ${quote(endpoint)}`, 'Give the address of a hub, https://…');
 }
 
 class Repository {

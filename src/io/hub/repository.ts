@@ -2,6 +2,9 @@
  * How a repository of the Hugging Face hub is named: `owner/name`, `owner/name@revision`, either after `hf://`, and perhaps a
  * file in it that is a model by itself. Reads names; asks nobody.
  */
+import { InputError, quote } from '../errors.ts';
+
+const HUB = 'https://huggingface.co';
 
 export interface RepositoryName {
   /** `owner/name` */
@@ -24,6 +27,12 @@ const NO_OWNERS = ['api', 'collections', 'datasets', 'docs', 'models', 'papers',
 /** What the text names, if it is the name of a repository; that there is one is for the hub to say. */
 export function repositoryNamed(text: string): RepositoryName | undefined {
   return checked(NAME.exec(text)?.groups);
+}
+
+/** The address of the hub, without a slash at its end. */
+export function hubEndpoint({ endpoint = HUB }: { endpoint?: string | undefined }): string {
+  if (/^https?:\/\//.test(endpoint) && URL.canParse(endpoint)) return endpoint.replace(/\/+$/, '');
+  throw new InputError('endpoint', `is ${quote(endpoint)}`, 'Give the address of a hub, https://…');
 }
 
 /** The repository whose page on the hub at `endpoint` has this address. */
