@@ -12,14 +12,14 @@ import { dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as esbuild from 'esbuild';
+import { asModules } from './esbuild.modules.mjs';
 import { wgsl } from './shaders/include.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
 
 /** @typedef {import('esbuild').BuildOptions} Options */
 
-/** @type {Options} */
-const common = {
+const common = /** @satisfies {Options} */ ({
   absWorkingDir: root,
   bundle: true,
   format: 'esm',
@@ -29,28 +29,30 @@ const common = {
   sourcemap: true,
   logLevel: 'warning',
   plugins: [wgsl(join(root, 'shaders'))],
-};
+});
 
 /**
  * The library leaves packages as imports: npm installs them beside it. It has no source maps, because its code is not minified
  * and they would be most of the package.
- *
- * @returns {Options}
  */
-const library = () => ({
+const installed = {
   ...common,
+  outdir: 'dist',
+  packages: /** @type {const} */ ('external'),
   sourcemap: false,
   // Each lives once in the package, and travels with every page.
   plugins: [wgsl(join(root, 'shaders'), { strip: true })],
-  outdir: 'dist',
-  packages: 'external',
-  entryPoints: {
-    index: './src/index.ts',
-    node: './src/node.ts',
-    testing: './src/testing.ts',
-    cli: './src/cli/main.ts',
-  },
-});
+};
+
+/** What is imported, a file for each source file. */
+const library = () =>
+  asModules({
+    ...installed,
+    entryPoints: { index: './src/index.ts', node: './src/node.ts', testing: './src/testing.ts' },
+  });
+
+/** The command line, in few files, which start faster. @returns {Options} */
+const commandLine = () => ({ ...installed, entryPoints: { cli: './src/cli/main.ts' } });
 
 /**
  * A demo is a folder: a page, its script, its worker, and what they load. Everything it needs is in its bundle.
@@ -157,14 +159,14 @@ function entries(folder, files) {
  */
 export async function build(names = ['library', 'demos', 'tests'], tests = testFiles) {
   const options = {
-    library: () => [library()],
+    library: () => [library(), commandLine()],
     demos: () => [demos()],
     tests: () => [nodeTests(tests), chromiumTests(tests)],
     bench,
     peers: () => [peers()],
   };
   const chosen = Object.entries(options).filter(([name]) => names.includes(name));
-  await Promise.all(chosen.flatMap(([, make]) => make()).map((each) => esbuild.build(each)));
+  await Promise.all(chosen.flatMap(([, make]) => make()).map(async (each) => esbuild.build(await each)));
 }
 
 /** Serves `dist/demos` on the first free port from 8080, to this machine only, and rebuilds when a source changes. */

@@ -183,7 +183,8 @@ export function stripped(text) {
     .join('\n');
 }
 
-const LINK = 'wgsl:link';
+/** What modules of WGSL import {@link link} by. */
+export const LINK = 'wgsl:link';
 
 /**
  * The module that a `.wgsl` file becomes: a `Shader` (src/gpu/shader.ts) that imports what it includes.
