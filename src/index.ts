@@ -50,6 +50,13 @@ export {
   OutOfMemoryError,
   ShaderError,
 } from './gpu/errors.ts';
+export {
+  GPUBufferUsage,
+  GPUColorWrite,
+  GPUMapMode,
+  GPUShaderStage,
+  GPUTextureUsage,
+} from './gpu/flags.ts';
 export type { BufferView, MemoryReport } from './gpu/pool.ts';
 export type { Shader } from './gpu/shader.ts';
 export type { Tuning, TuningReport, TuningStore } from './gpu/tuner.ts';

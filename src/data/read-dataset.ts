@@ -1,11 +1,10 @@
 /**
  * A file of data to rows, whatever it is written in: a table of formats by the end of the file's name. What the name says is
- * held against the file's first bytes; nothing is guessed from them.
+ * held against the file's first bytes; nothing is guessed from them. Decoders other than JSON's are loaded when they are needed.
  */
 import { type ByteSource, readAll } from '../io/byte-source.ts';
 import { InputError } from '../io/errors.ts';
 import { decodeText } from '../io/files.ts';
-import { parseCsv } from './csv.ts';
 import { type DataForm, type ReadOptions, type Table, type TableForm, unreadNotice } from './data-form.ts';
 import { parseRows, tableOf } from './jsonl.ts';
 
@@ -19,7 +18,7 @@ const textOf = async (source: ByteSource) => decodeText(await readAll(source), s
 const separatedBy =
   (...delimiters: string[]): Format['read'] =>
   async (source, form) =>
-    parseCsv(await textOf(source), source.name, delimiters, form);
+    (await import('./csv.ts')).parseCsv(await textOf(source), source.name, delimiters, form);
 
 /** Every other name is that of JSON Lines or of a JSON list. */
 const JSON_ROWS: Format = {
@@ -34,7 +33,6 @@ const FORMATS: readonly Format[] = [
   { endings: ['.tsv'], read: separatedBy('\t') },
   {
     endings: ['.parquet'],
-    // Whoever never opens one does not load its decoders.
     read: async (source, form, options) => (await import('./parquet.ts')).readParquet(source, form, options),
   },
 ];

@@ -3,7 +3,10 @@ import type { Gpu } from './device.ts';
 import type { PipelineKey } from './pipelines.ts';
 
 /** A buffer by what it was made for. */
-export type LabelledBuffer = Pick<GPUBuffer, 'label' | 'size'>;
+export interface LabelledBuffer {
+  readonly label: string;
+  readonly size: number;
+}
 
 export interface Rehearsal {
   /** Most bytes that the work holds. */

@@ -53,7 +53,7 @@ const MOST_DEVICES = 16;
 /** Choices by device and class of shapes. */
 type Kept = Record<string, Record<string, string>>;
 
-type AdapterIdentity = Pick<GPUAdapterInfo, 'vendor' | 'architecture' | 'device' | 'description'>;
+type AdapterIdentity = Readonly<Record<'vendor' | 'architecture' | 'device' | 'description', string>>;
 
 /** The name under which a store keeps what was measured on an adapter, with these versions. */
 export function deviceKey(

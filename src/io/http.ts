@@ -9,7 +9,7 @@ import { isForeign } from './page.ts';
 
 export interface HttpOptions extends WaitOptions {
   /** In place of the platform's: a proxy, or a test. */
-  fetch?: typeof globalThis.fetch | undefined;
+  fetch?: ((url: string, init?: RequestInit) => Promise<Response>) | undefined;
   /** How to let time pass; for tests. */
   pause?: ((milliseconds: number, signal?: AbortSignal) => Promise<void>) | undefined;
 }
