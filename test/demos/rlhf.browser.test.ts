@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { memoryFiles } from '../../src/io/files.ts';
 import { readAdapter } from '../../src/io/peft.ts';
-import { isItsTurn } from '../support/slice.ts';
+import { isItsTurn } from '../support/slice.mjs';
 import { DemoPage } from './demo-page.ts';
 
 /** Few prompts and steps, so that a run takes seconds even where the CPU stands in for the GPU: evaluated after each second step. */

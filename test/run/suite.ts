@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import MochaClass from 'mocha';
 import { gpuPage, launchChromium } from '../../src/testing.ts';
-import { isItsTurn } from '../support/slice.ts';
+import { isItsTurn } from '../support/slice.mjs';
 import { describeError, type HarnessOptions, runFiles, type TestEvent } from './harness.ts';
 import { Report } from './report.ts';
 

@@ -5,8 +5,13 @@
 
 const DAY = 86_400_000;
 
-/** Whether the test in this place, of so many, has its turn. */
-export function isItsTurn(place: number, of: number): boolean {
+/**
+ * Whether the test in this place, of so many, has its turn.
+ *
+ * @param {number} place
+ * @param {number} of
+ */
+export function isItsTurn(place, of) {
   const chosen = process.env.WEBALIGN_SLICE ?? `${Math.floor(Date.now() / DAY)}`;
   return chosen === 'all' || Number(chosen) % of === place;
 }
