@@ -18,7 +18,7 @@ import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
 import { findings } from './probes.ts';
 import { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
-import { Tuner, type Tuning } from './tuner.ts';
+import type { Tuner, Tuning } from './tuner.ts';
 import { Variants } from './variants.ts';
 import { Waits } from './waits.ts';
 
@@ -142,7 +142,7 @@ export class Gpu {
       matrixUnit: unit,
       warning: found.map(({ warning }) => warning).join(' ') || undefined,
     };
-    const tuner = options.tuning && new Tuner(options.tuning, adapter.info);
+    const tuner = options.tuning && new (await import('./tuner.ts')).Tuner(options.tuning, adapter.info);
     const variants = new Variants(options.variants, await tuner?.recall());
     return new Gpu(device, report, { memoryCap: options.memoryCap, variants, tuner });
   }
