@@ -1,6 +1,6 @@
 /**
  * Pages that train DPO, made by Vite, webpack and esbuild, in development and in production, and without a bundler from the files of
- * the package themselves; driven in Chromium. Each is a row of {@link TOOLS}.
+ * the package themselves; driven in Chromium. Each tool is a row of {@link TOOLS}; of tools and modes a day has one.
  */
 import { spawn } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync } from 'node:fs';
@@ -155,21 +155,24 @@ export async function checkPages(isItsTurn) {
   const model = join(root, 'demos/align/model');
   write({ 'drive.mjs': DRIVER, 'page/index.html': page('./main.js'), 'page/main.js': SCRIPT });
   cpSync(model, join(project, 'page/public/model'), { recursive: true });
-  for (const [place, { name, packages, modes, make }] of TOOLS.entries()) {
-    if (!isItsTurn(place, TOOLS.length)) {
-      console.log(`package: skipped a page by ${name}: it has another day; --all runs it`);
+  const pages = TOOLS.flatMap(({ modes, ...tool }) => modes.map((mode) => ({ ...tool, mode })));
+  /** Tools that were asked for, and whether they are there. @type {Map<string, boolean>} */
+  const tools = new Map();
+  for (const [place, { name, packages, mode, make }] of pages.entries()) {
+    if (!isItsTurn(place, pages.length)) {
+      console.log(`package: skipped a page by ${name}, ${mode}: it has another day; --all runs it`);
       continue;
     }
-    if (packages.length > 0 && !installFor(name, packages)) continue;
-    for (const mode of modes) {
-      const folder = `made/${name.replace(' ', '-')}-${mode}`;
-      const running = await make(mode, folder);
-      try {
-        if (!running) cpSync(model, join(project, folder, 'model'), { recursive: true });
-        drive(`DPO in a page by ${name}, ${mode}`, running?.url ?? folder);
-      } finally {
-        running?.stop();
-      }
+    const isThere = tools.get(name) ?? (packages.length === 0 || installFor(name, packages));
+    tools.set(name, isThere);
+    if (!isThere) continue;
+    const folder = `made/${name.replace(' ', '-')}-${mode}`;
+    const running = await make(mode, folder);
+    try {
+      if (!running) cpSync(model, join(project, folder, 'model'), { recursive: true });
+      drive(`DPO in a page by ${name}, ${mode}`, running?.url ?? folder);
+    } finally {
+      running?.stop();
     }
   }
 }

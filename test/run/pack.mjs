@@ -5,7 +5,7 @@
  *
  *   node test/run/pack.mjs [--all]
  *
- * Of older versions of TypeScript and of bundlers a day has one each; `--all` tries every one.
+ * Of older versions of TypeScript, and of bundlers in their modes, a day has one each; `--all` tries every one.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
