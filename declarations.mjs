@@ -6,7 +6,7 @@
  *   for them where there is no `lib.dom`.
  * - TypeScript 5 gets them from `@webgpu/types`, which later versions must not see, since the two clash. So each entry has a second
  *   declaration in `dist/types/typescript-5`, and `exports` has a condition for each (`types@>=6`, `types`).
- * - A parameter that is taken apart is written whole, because an empty interface has no members.
+ * - A parameter that is taken apart is written whole, and so is a part of an interface, because an empty one has no members.
  * - Arrays are generic from 5.7 on only: `Uint8Array<ArrayBuffer>` is written as what `Uint8Array.of` returns.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -33,6 +33,7 @@ export function finished(text) {
     .replace(/(from |import\()(['"])(\.{1,2}\/[^'"]+)\.ts\2/g, '$1$2$3.js$2')
     .replace(/\b(\w+Array)<ArrayBuffer>/g, "ReturnType<$1Constructor['of']>")
     .replace(/\b(\w+Array)<ArrayBufferLike>/g, '$1')
+    .replace(/\bPick<(GPU\w+), [^>]+>/g, '$1')
     .replace(/\{[^{}();]*\}: (GPU\w+|Response)\b/g, 'whole: $1');
   return Object.entries(WRITTEN_OUT).reduce(
     (result, [name, written]) => result.replace(new RegExp(`\\b${name}\\b`, 'g'), `(${written})`),
