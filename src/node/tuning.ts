@@ -8,6 +8,7 @@ import type { Tuning } from '../gpu/tuner.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { fileCheckpointStore } from './folder.ts';
 import { Lock } from './lock.ts';
+import { isInstalled } from './packages.ts';
 
 const FILE = 'kernels.json';
 /** Another process adds its measurements within milliseconds. */
@@ -18,9 +19,10 @@ const require = createRequire(import.meta.url);
 /** Measurements of this machine, for these versions of Dawn and of this package. */
 export function nodeTuning(): Tuning {
   const path = async () => join(await cacheFolder('keep measurements in'), FILE);
-  const versions = ['webgpu', 'webalign'].map(
-    (name) => `${name} ${(require(`${name}/package.json`) as { version: string }).version}`,
-  );
+  // A device may be the caller's own, and then of any Dawn.
+  const versions = ['webgpu', 'webalign']
+    .filter(isInstalled)
+    .map((name) => `${name} ${(require(`${name}/package.json`) as { version: string }).version}`);
   return {
     store: {
       read: async () => fileCheckpointStore(await path()).read(),
