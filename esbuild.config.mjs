@@ -6,7 +6,7 @@
  * Without a name the first three are built. `--serve` serves the demos to this machine only and rebuilds on change. Types are
  * not checked here (`npm run types`), and WGSL enters by `shaders/include.mjs` alone.
  */
-import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,17 +31,20 @@ const common = {
   plugins: [wgsl(join(root, 'shaders'))],
 };
 
+/** What `package.json` exports, by the name in `dist/`: each is a file of `src/`. @type {Record<string, string>} */
+const packageEntries = Object.fromEntries(
+  Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports)
+    .filter((path) => path !== './package.json')
+    .map((path) => (path === '.' ? 'index' : path.slice(2)))
+    .map((name) => [name, `./src/${name}.ts`]),
+);
+
 /** The library leaves packages as imports: npm installs them beside it. @returns {Options} */
 const library = () => ({
   ...common,
   outdir: 'dist',
   packages: 'external',
-  entryPoints: {
-    index: './src/index.ts',
-    node: './src/node.ts',
-    testing: './src/testing.ts',
-    cli: './src/cli/main.ts',
-  },
+  entryPoints: { ...packageEntries, cli: './src/cli/main.ts' },
 });
 
 /**

@@ -12,6 +12,7 @@ export {
   fileCheckpointStore,
   folderFiles,
   nodeReferenceCache,
+  readFileIfAny,
   writeFileAtomic,
   writeFiles,
 } from './node/folder.ts';

@@ -9,9 +9,7 @@ import {
   memoryReferenceCache,
   type ReferenceCache,
   storedReferenceCache,
-} from '../../src/index.ts';
-import { decodeCheckpoint } from '../../src/io/checkpoint.ts';
-import type { RunState } from '../../src/train/state.ts';
+} from 'webalign/files';
 
 /** What is kept of a run. */
 const KEYS = ['run', 'checkpoint'];
@@ -45,18 +43,6 @@ export async function openKept<Run>(database: string, onUnkept?: (why: string) =
   } catch {
     return new KeptRun<Run>(undefined, DENIED);
   }
-}
-
-/** What the checkpoint says of its run; `undefined` without one that can be read. */
-export async function readState({
-  checkpoint,
-}: {
-  checkpoint: CheckpointStore;
-}): Promise<RunState | undefined> {
-  const bytes = await checkpoint.read();
-  if (!bytes) return undefined;
-  const { state } = await decodeCheckpoint(bytes, 'checkpoint');
-  return state as unknown as RunState;
 }
 
 class KeptRun<Run> implements Kept<Run> {
