@@ -2,7 +2,8 @@
  * `webalign/gpu`: the device, its memory and its errors; tensors, the tape and kernels. An operation of your own is WGSL, a table
  * of its entry points ({@link kernels}) and a closure for its gradient on the {@link Tape}.
  */
-export { type AdapterReport, Gpu, type GpuOptions } from './gpu/device.ts';
+export { type AdapterReport, deviceDescriptor } from './gpu/adapter.ts';
+export { Gpu, type GpuOptions } from './gpu/device.ts';
 export {
   DeviceLostError,
   formatBytes,
@@ -14,10 +15,11 @@ export {
   ShaderError,
 } from './gpu/errors.ts';
 export { type Buffers, type Count, type Grid, type Kernel, kernels, type Params } from './gpu/kernel.ts';
+export { shader } from './gpu/own-shader.ts';
 export type { Constants, PipelineKey } from './gpu/pipelines.ts';
 export type { BufferView, MemoryReport } from './gpu/pool.ts';
 export type { Profiler } from './gpu/profiler.ts';
-export { requestGpu } from './gpu/request.ts';
+export { type RequestOptions, requestGpu } from './gpu/request.ts';
 export type { Shader, ShaderLine } from './gpu/shader.ts';
 export type { Tuning, TuningReport, TuningStore } from './gpu/tuner.ts';
 export { type Around, Turns } from './gpu/turns.ts';

@@ -2,7 +2,8 @@
  * `webalign/node`: what a program in Node needs beside `webalign`: a GPU, or SwiftShader where there is none, models from
  * disk and from Hugging Face's cache, and folders to keep adapters, checkpoints and caches in.
  */
-import { Gpu, type GpuOptions } from './gpu/device.ts';
+import { Gpu } from './gpu/device.ts';
+import type { RequestOptions } from './gpu/request.ts';
 import { requestNodeGpu } from './node/adapter.ts';
 import { nodeTuning } from './node/tuning.ts';
 
@@ -21,7 +22,7 @@ export { nodeHubCache } from './node/hub-cache.ts';
 export { openSource } from './node/sources.ts';
 export { nodeTuning } from './node/tuning.ts';
 
-export interface NodeGpuOptions extends GpuOptions {
+export interface NodeGpuOptions extends RequestOptions {
   /**
    * Whether to measure kernel variants before training and remember the fastest; by default on a GPU, and not where the CPU
    * stands in for one, where it would take long and the best is known.
@@ -29,10 +30,11 @@ export interface NodeGpuOptions extends GpuOptions {
   tune?: boolean | undefined;
 }
 
-/** A device of this machine. Throws `NoAdapterError`. The process ends by itself once nothing is awaited from it. */
-export async function requestGpu({ onNotice, tune, ...options }: NodeGpuOptions = {}): Promise<Gpu> {
+/** A device of this machine, or your own. Throws `NoAdapterError`. The process ends by itself once nothing is awaited from it. */
+export async function requestGpu({ device, onNotice, tune, ...options }: NodeGpuOptions = {}): Promise<Gpu> {
+  const tuning = tune === false ? undefined : { ...nodeTuning(), software: tune === true };
+  if (device) return Gpu.on(device, { tuning, onNotice, ...options });
   const { gpu, notice } = await requestNodeGpu();
   if (notice) onNotice?.(notice);
-  const tuning = tune === false ? undefined : { ...nodeTuning(), software: tune === true };
   return Gpu.request(gpu, { tuning, onNotice, ...options });
 }

@@ -4,14 +4,22 @@
  */
 import { CausalLM, type Gpu, openSource, requestGpu, Tokenizer } from 'webalign';
 import type { Files } from 'webalign/files';
+import type { RequestOptions } from 'webalign/gpu';
 import type { LoadOptions } from 'webalign/models';
 
 /** Whether the tests run in Node and not in a browser. */
-export const inNode = typeof process === 'object' && typeof process.versions?.node === 'string';
+const inNode = typeof process === 'object' && typeof process.versions?.node === 'string';
 
-/** A device that the test disposes of. */
-export async function ownGpu(): Promise<Gpu> {
-  return inNode ? (await import('webalign/node')).requestGpu({ tune: false }) : requestGpu();
+/** A device that the test disposes of; on one of its own where it has one. */
+export async function requestGpuOf(options: RequestOptions = {}): Promise<Gpu> {
+  return inNode
+    ? (await import('webalign/node')).requestGpu({ tune: false, ...options })
+    : requestGpu(options);
+}
+
+/** WebGPU itself, for tests that make a device by themselves. */
+export async function platformGpu(): Promise<GPU> {
+  return inNode ? (await (await import('webalign/node')).requestNodeGpu()).gpu : navigator.gpu;
 }
 
 async function embeddedFiles(): Promise<Files> {

@@ -4,7 +4,7 @@ import type { Gpu } from 'webalign';
 import { InputError } from 'webalign/files';
 import { type BatchReward, type Rater, rate, textOfCompletion, weighedRewards } from 'webalign/rollouts';
 import { RLOOTrainer, type TrainEvent } from 'webalign/trainers';
-import { ownGpu, storyteller } from './place.ts';
+import { requestGpuOf, storyteller } from './place.ts';
 
 /** The share of the completion's letters that are an "a". */
 const manyAs: BatchReward = ({ completions, logMetric }) => {
@@ -38,7 +38,7 @@ const PROMPTS = ['Once upon a time', 'One day', 'Tom and Sue', 'The dog'].map((p
 describe('outside/reward', () => {
   let gpu: Gpu;
   before(async () => {
-    gpu = await ownGpu();
+    gpu = await requestGpuOf();
   });
   after(() => gpu?.dispose());
 
