@@ -31,11 +31,11 @@ const common = {
   plugins: [wgsl(join(root, 'shaders'))],
 };
 
-/** What `package.json` exports, by the name in `dist/`: each is a file of `src/`. @type {Record<string, string>} */
+/** The entries that `package.json` exports, by their names in `dist/`: each is a file of `src/`. @type {Record<string, string>} */
 const packageEntries = Object.fromEntries(
-  Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports)
-    .filter((path) => path !== './package.json')
-    .map((path) => (path === '.' ? 'index' : path.slice(2)))
+  Object.entries(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports)
+    .filter(([, target]) => typeof target === 'object')
+    .map(([path]) => (path === '.' ? 'index' : path.slice(2)))
     .map((name) => [name, `./src/${name}.ts`]),
 );
 

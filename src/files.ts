@@ -15,6 +15,12 @@ export { CacheWriteError, type HubCache, memoryHubCache } from './io/hub/cache.t
 export { DamagedDownloadError } from './io/hub/download.ts';
 export { clearPageCache } from './io/hub/opfs-cache.ts';
 export { type Json, type JsonObject, parseJsonObject } from './io/json.ts';
+export {
+  type IndexedDbOptions,
+  indexedDbCheckpointStore,
+  opfsCheckpointStore,
+  type PageCheckpointStore,
+} from './io/page-stores.ts';
 export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
 export { openSafetensors, parseSafetensors, type TensorSource, writeSafetensors } from './io/safetensors.ts';
 export { openSource, type Source, type SourceOptions } from './io/sources.ts';

@@ -6,11 +6,14 @@
 import { createStore, delMany, get, set } from 'idb-keyval';
 import {
   type CheckpointStore,
+  indexedDbCheckpointStore,
   memoryReferenceCache,
   type ReferenceCache,
   storedReferenceCache,
 } from 'webalign/files';
 
+/** The object store of the database. */
+const TABLE = 'kept';
 /** What is kept of a run. */
 const KEYS = ['run', 'checkpoint'];
 /** Milliseconds to wait for another tab to give it up. */
@@ -37,9 +40,12 @@ export interface Kept<Run> {
 export async function openKept<Run>(database: string, onUnkept?: (why: string) => void): Promise<Kept<Run>> {
   try {
     if (!(await isOnlyTab(database))) return new KeptRun<Run>(undefined, OTHER_TAB);
-    const store = createStore(database, 'kept');
+    const store = createStore(database, TABLE);
     await get('run', store); // A browser that keeps nothing says so here.
-    return new KeptRun<Run>(store, '', onUnkept);
+    const references = storedReferenceCache((key) =>
+      indexedDbCheckpointStore(`reference ${key}`, { database, table: TABLE }),
+    );
+    return new KeptRun<Run>(store, '', onUnkept, references);
   } catch {
     return new KeptRun<Run>(undefined, DENIED);
   }
@@ -54,10 +60,9 @@ class KeptRun<Run> implements Kept<Run> {
     private readonly store: ReturnType<typeof createStore> | undefined,
     public unkept: string,
     private readonly onUnkept?: (why: string) => void,
+    references?: ReferenceCache,
   ) {
-    this.referenceCache = withMemory(
-      store && storedReferenceCache((key) => bytesAt(`reference ${key}`, store)),
-    );
+    this.referenceCache = withMemory(references);
   }
 
   readonly checkpoint: CheckpointStore = {
@@ -108,13 +113,6 @@ class KeptRun<Run> implements Kept<Run> {
     this.unkept = FULL;
     this.onUnkept?.(FULL);
   }
-}
-
-function bytesAt(key: string, store: ReturnType<typeof createStore>): CheckpointStore {
-  return {
-    read: () => get<Uint8Array<ArrayBuffer>>(key, store),
-    write: (bytes) => set(key, bytes, store),
-  };
 }
 
 /** What finds no room in the cache is kept in memory; it can be computed again, so nobody need be told. */

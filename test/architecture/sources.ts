@@ -23,7 +23,8 @@ export function textOf(file: string): string {
 /** The subpaths that `package.json` exports: `.`, `./models`, …. */
 export function subpaths(): string[] {
   const { exports } = JSON.parse(textOf('package.json')) as { exports: Record<string, unknown> };
-  return Object.keys(exports).filter((path) => path !== './package.json');
+  // What is a path and no object is a file that travels along, such as package.json.
+  return Object.keys(exports).filter((path) => typeof exports[path] === 'object');
 }
 
 /** Their files in `src/`: `index.ts`, `models.ts`, …. */

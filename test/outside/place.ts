@@ -8,7 +8,7 @@ import type { RequestOptions } from 'webalign/gpu';
 import type { LoadOptions } from 'webalign/models';
 
 /** Whether the tests run in Node and not in a browser. */
-const inNode = typeof process === 'object' && typeof process.versions?.node === 'string';
+export const inNode = typeof process === 'object' && typeof process.versions?.node === 'string';
 
 /** A device that the test disposes of; on one of its own where it has one. */
 export async function requestGpuOf(options: RequestOptions = {}): Promise<Gpu> {
