@@ -3,6 +3,7 @@
  * {@link Trainer} with a {@link Task}: settings (`resolveConfig`), a loss (`lossOf` of `webalign/losses`), a source of examples
  * (`rowsTask` of a data set, or your own {@link ExampleSource}) and an {@link Evaluation}.
  */
+export type { Setting, SettingTable, Values } from './base/setting.ts';
 export { A2POTrainer, type A2POTrainerOptions } from './rollout/a2po-trainer.ts';
 export { GRPOTrainer, type GRPOTrainerOptions } from './rollout/grpo-trainer.ts';
 export { OnlineDPOTrainer, type OnlineDPOTrainerOptions } from './rollout/online-dpo-trainer.ts';
@@ -97,6 +98,7 @@ export {
 } from './train/sacpo-trainer.ts';
 export { type SampledText, type SampleFigures, sampleFigures } from './train/sample-figures.ts';
 export { logprobs, type Scorer, type ScorerKind, scalars } from './train/scorer.ts';
+export * as declare from './train/settings/declare.ts';
 export type { TrainerSettings } from './train/settings/trainers.ts';
 export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';
 export type { ExampleSource, SourcedStep } from './train/source.ts';

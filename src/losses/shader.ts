@@ -10,6 +10,7 @@ import policy from '../../shaders/lib/policy.wgsl';
 import tokenwise from '../../shaders/lib/tokenwise.wgsl';
 import { withIncludes } from '../gpu/own-shader.ts';
 import type { Shader } from '../gpu/shader.ts';
+import type { Loss } from './catalogue.ts';
 
 const DRIVERS: Readonly<Record<string, Shader>> = {
   'lib/pairwise.wgsl': pairwise,
@@ -26,7 +27,19 @@ const DRIVERS: Readonly<Record<string, Shader>> = {
  */
 export function lossShader(path: string, formula: string): Shader {
   const { shader, included } = withIncludes(path, formula, DRIVERS);
-  if (included.length === 1) return shader;
+  if (included.length === 1) {
+    made.add(shader);
+    return shader;
+  }
   const known = Object.keys(DRIVERS).map((name) => `#include "${name}"`);
   throw new RangeError(`${path}: a loss stands on its one driver; write ${known.join(' or ')}`);
+}
+
+/** All shaders of {@link lossShader}: what a file says is none of them. */
+const made = new WeakSet<Shader>();
+
+/** Whether a value is the descriptor of a loss from outside, made by a program and not read from a file. */
+export function isOwnLoss(value: unknown): value is Loss {
+  const { shader } = (value ?? {}) as Partial<Loss>;
+  return typeof shader === 'object' && made.has(shader);
 }

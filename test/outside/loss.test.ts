@@ -89,6 +89,12 @@ describe('outside/loss', () => {
     const slope = (above.loss[0]! - below.loss[0]!) * 32;
     expect(slope).to.not.equal(0);
     expect(middle.dPolicyChosen![0]).to.be.closeTo(slope, 1e-4);
+    // A file cannot bring WGSL along.
+    const read = JSON.parse(
+      JSON.stringify({ loss: 'dpo', options, pairs: [{ policyChosen: -3, ...others }] }),
+    );
+    const error = await evaluateLoss(gpu, read).catch((reason) => reason);
+    expect(error).to.be.instanceOf(InputError);
   });
 
   it('trains, and its options are settings with ranges', async () => {
