@@ -1,5 +1,7 @@
 /**
  * `webalign/data`: rows of data and their readers (JSONL, CSV, Parquet), tokenizers and chat templates, token ids packed for the GPU.
+ *
+ * @module webalign/data
  */
 export type { Message } from './data/chat-template.ts';
 export {

@@ -1,6 +1,8 @@
 /**
  * `webalign/files`: files of models wherever they lie (the Hub, a URL, a folder, memory), safetensors and GGUF, and stores for
  * checkpoints and reference log-probabilities. Input files are untrusted: {@link InputError} names the file and the way out.
+ *
+ * @module webalign/files
  */
 export { type ByteSource, blobSource, byteSource, memorySource } from './io/byte-source.ts';
 export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';

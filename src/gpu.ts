@@ -1,6 +1,8 @@
 /**
  * `webalign/gpu`: the device, its memory and its errors; tensors, the tape and kernels. An operation of your own is WGSL, a table
  * of its entry points ({@link kernels}) and a closure for its gradient on the {@link Tape}.
+ *
+ * @module webalign/gpu
  */
 export { type AdapterReport, deviceDescriptor } from './gpu/adapter.ts';
 export { Gpu, type GpuOptions } from './gpu/device.ts';

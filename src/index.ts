@@ -15,6 +15,8 @@
  * | `webalign/gpu` | device, tensors, tape, kernels: what an operation of your own is made of |
  * | `webalign/node` | Node alone: its GPU, folders, caches on disk |
  * | `webalign/testing` | WebGPU in a headless browser, for tests |
+ *
+ * @module webalign
  */
 export { readPreferenceRows } from './data/preference-dataset.ts';
 export { Tokenizer } from './data/tokenizer.ts';

@@ -1,6 +1,8 @@
 /**
  * `webalign/logits`: operations on float32 logits (N, V), a GPUBuffer of your own included ({@link logitsOf}): softmax,
  * log-probabilities, entropy, KL, and a whole DPO loss with its gradient.
+ *
+ * @module webalign/logits
  */
 export { type DpoOptions, type DpoResult, dpo, type PreferenceLogits } from './losses/logits.ts';
 export { entropy } from './ops/entropy.ts';

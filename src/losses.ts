@@ -1,6 +1,8 @@
 /**
  * `webalign/losses`: the catalogue of losses and divergences, the drivers that run them on log-probabilities, and
  * {@link lossShader} for a formula of your own.
+ *
+ * @module webalign/losses
  */
 export { batchLoss } from './losses/batch-loss.ts';
 export { LOSSES, type Loss, type LossOptions } from './losses/catalogue.ts';

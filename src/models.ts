@@ -1,5 +1,7 @@
 /**
  * `webalign/models`: models and adapters. Load, generate, chat, score texts, merge, export; reward models.
+ *
+ * @module webalign/models
  */
 export { type AdapterPart, combineAdapters } from './io/combine-adapters.ts';
 export type { ModelConfig } from './io/config.ts';

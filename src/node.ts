@@ -1,6 +1,8 @@
 /**
  * `webalign/node`: what a program in Node needs beside `webalign`: a GPU, or SwiftShader where there is none, models from
  * disk and from Hugging Face's cache, and folders to keep adapters, checkpoints and caches in.
+ *
+ * @module webalign/node
  */
 import { Gpu } from './gpu/device.ts';
 import type { RequestOptions } from './gpu/request.ts';

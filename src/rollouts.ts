@@ -1,6 +1,8 @@
 /**
  * `webalign/rollouts`: learning from completions that the policy writes. Rewards and judges, advantages, the source of rollouts
  * and what makes examples of them; best-of-N.
+ *
+ * @module webalign/rollouts
  */
 export { calm } from './data/calm.ts';
 export { type RatedWord, ratedWords, sentiment } from './data/sentiment.ts';

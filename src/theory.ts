@@ -1,6 +1,8 @@
 /**
  * `webalign/theory`: the regularized objective, its optimal policy and the implicit reward (Theorem 1), exact on finite answer
  * sets; the same quantities estimated from samples, each with its standard error.
+ *
+ * @module webalign/theory
  */
 export {
   type BestOfN,

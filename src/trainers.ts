@@ -2,6 +2,8 @@
  * `webalign/trainers`: the trainers with TRL's names and defaults, their settings and events. A trainer of your own extends
  * {@link Trainer} with a {@link Task}: settings (`resolveConfig`), a loss (`lossOf` of `webalign/losses`), a source of examples
  * (`rowsTask` of a data set, or your own {@link ExampleSource}) and an {@link Evaluation}.
+ *
+ * @module webalign/trainers
  */
 export type { Setting, SettingTable, Values } from './base/setting.ts';
 export { A2POTrainer, type A2POTrainerOptions } from './rollout/a2po-trainer.ts';

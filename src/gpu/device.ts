@@ -118,7 +118,7 @@ export class Gpu {
     return this.adapter.software ? 4 : 64;
   }
 
-  /** Most iterations that a kernel may make, over all of its loops: see {@link LOOP_LIMIT}. */
+  /** Most iterations that a kernel may make, over all of its loops: see `LOOP_LIMIT`. */
   get loopLimit(): number {
     return LOOP_LIMIT;
   }
