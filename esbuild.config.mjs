@@ -6,7 +6,7 @@
  * Without a name the first three are built. `--serve` serves the demos to this machine only and rebuilds on change. Types are
  * not checked here (`npm run types`), and WGSL enters by `shaders/include.mjs` alone.
  */
-import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +31,14 @@ const common = /** @satisfies {Options} */ ({
   plugins: [wgsl(join(root, 'shaders'))],
 });
 
+/** The entries that `package.json` exports, by their names in `dist/`: each is a file of `src/`. @type {Record<string, string>} */
+const packageEntries = Object.fromEntries(
+  Object.entries(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports)
+    .filter(([, target]) => typeof target === 'object')
+    .map(([path]) => (path === '.' ? 'index' : path.slice(2)))
+    .map((name) => [name, `./src/${name}.ts`]),
+);
+
 /**
  * The library leaves packages as imports: npm installs them beside it. It has no source maps, because its code is not minified
  * and they would be most of the package.
@@ -48,7 +56,7 @@ const installed = {
 const library = () =>
   asModules({
     ...installed,
-    entryPoints: { index: './src/index.ts', node: './src/node.ts', testing: './src/testing.ts' },
+    entryPoints: packageEntries,
   });
 
 /** The command line, in few files, which start faster. @returns {Options} */

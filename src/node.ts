@@ -1,8 +1,11 @@
 /**
  * `webalign/node`: what a program in Node needs beside `webalign`: a GPU, or SwiftShader where there is none, models from
  * disk and from Hugging Face's cache, and folders to keep adapters, checkpoints and caches in.
+ *
+ * @module webalign/node
  */
-import { Gpu, type GpuOptions } from './gpu/device.ts';
+import { Gpu } from './gpu/device.ts';
+import type { RequestOptions } from './gpu/request.ts';
 import { requestNodeGpu } from './node/adapter.ts';
 import { nodeTuning } from './node/tuning.ts';
 
@@ -12,6 +15,7 @@ export {
   fileCheckpointStore,
   folderFiles,
   nodeReferenceCache,
+  readFileIfAny,
   writeFileAtomic,
   writeFiles,
 } from './node/folder.ts';
@@ -21,7 +25,7 @@ export { MissingPackageError } from './node/packages.ts';
 export { openSource } from './node/sources.ts';
 export { nodeTuning } from './node/tuning.ts';
 
-export interface NodeGpuOptions extends GpuOptions {
+export interface NodeGpuOptions extends RequestOptions {
   /**
    * Whether to measure kernel variants before training and remember the fastest; by default on a GPU, and not where the CPU
    * stands in for one, where it would take long and the best is known.
@@ -29,11 +33,14 @@ export interface NodeGpuOptions extends GpuOptions {
   tune?: boolean | undefined;
 }
 
-/** A device of this machine. Throws `NoAdapterError`, or `MissingPackageError`
- * with the command that installs it. The process ends by itself once nothing is awaited from it. */
-export async function requestGpu({ onNotice, tune, ...options }: NodeGpuOptions = {}): Promise<Gpu> {
+/**
+ * A device of this machine, or your own. Throws `NoAdapterError`, or `MissingPackageError` with the command that installs what is
+ * missing. The process ends by itself once nothing is awaited from it.
+ */
+export async function requestGpu({ device, onNotice, tune, ...options }: NodeGpuOptions = {}): Promise<Gpu> {
+  const tuning = tune === false ? undefined : { ...nodeTuning(), software: tune === true };
+  if (device) return Gpu.on(device, { tuning, onNotice, ...options });
   const { gpu, notice } = await requestNodeGpu();
   if (notice) onNotice?.(notice);
-  const tuning = tune === false ? undefined : { ...nodeTuning(), software: tune === true };
   return Gpu.request(gpu, { tuning, onNotice, ...options });
 }

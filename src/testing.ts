@@ -36,6 +36,8 @@
  * The browser, in this order: `WEBALIGN_CHROMIUM` (a path), Playwright's own, an installed Chrome, Chromium or Edge, the
  * one from npm. The adapter: the machine's GPU, else SwiftShader; `WEBALIGN_ADAPTER=native|software` takes one of them.
  * The browser ends with `browser.close()`, or with this process, however that ends.
+ *
+ * @module webalign/testing
  */
 import type { Browser, Page } from 'playwright';
 import { serve } from './node/serve.ts';

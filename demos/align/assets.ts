@@ -1,7 +1,8 @@
 /**
  * Everything the job needs, fetched once when the page opens: the model's folder and the preference pairs.
  */
-import { fetchFiles, type PreferenceRow, readPreferenceRows } from '../../src/index.ts';
+import { type PreferenceRow, readPreferenceRows } from 'webalign/data';
+import { fetchFiles } from 'webalign/files';
 import { type EmbeddedModel, fetchModel } from '../shared/model.ts';
 
 export interface Assets extends EmbeddedModel {

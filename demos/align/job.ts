@@ -2,9 +2,9 @@
  * The job itself, in the worker: measure, train, measure again, and meanwhile write whatever somebody asks for. Knows no
  * document.
  */
-import { own } from '../../src/base/lookup.ts';
-import { adviceOn, type DPOTrainer, type TrainEvent } from '../../src/index.ts';
-import { type Kept, openKept, readState } from '../shared/kept.ts';
+
+import { adviceOn, type DPOTrainer, readRunState, type TrainEvent } from 'webalign/trainers';
+import { type Kept, openKept } from '../shared/kept.ts';
 import { RunJob, type RunRecord } from '../shared/run-job.ts';
 import { type Assets, fetchAssets } from './assets.ts';
 import { measure } from './measure.ts';
@@ -24,12 +24,12 @@ import { DEFAULTS, MEASURED } from './task.ts';
 import { historyOf, Teller, toPoint } from './telling.ts';
 
 /** Settings as the page labels them, inside a sentence. */
-const LABELS: Readonly<Record<string, string>> = {
-  beta: 'β',
-  learningRate: 'the learning rate',
-  numTrainEpochs: 'epochs',
-  r: 'the LoRA rank',
-};
+const LABELS = new Map([
+  ['beta', 'β'],
+  ['learningRate', 'the learning rate'],
+  ['numTrainEpochs', 'epochs'],
+  ['r', 'the LoRA rank'],
+]);
 
 /** Openings that the page offers. */
 const SUGGESTED = 24;
@@ -141,7 +141,7 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
 
   /** What the figures of the run say against it. */
   private async advise({ settings, before, after }: AlignRecord): Promise<void> {
-    const state = await readState(this.kept);
+    const state = await readRunState(this.kept.checkpoint);
     const advice = adviceOn({
       log: state?.log ?? [],
       examples: this.assets.train.length,
@@ -149,12 +149,12 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
       rank: settings.r,
       samples: before?.figures && after?.figures && { before: before.figures, after: after.figures },
     });
-    const lines = advice.map(({ sentence }) => sentence.toString((name) => own(LABELS, name) ?? name));
+    const lines = advice.map(({ sentence }) => sentence.toString((name) => LABELS.get(name) ?? name));
     this.teller.tell({ type: 'advice', lines });
   }
 
   private async train(record: AlignRecord, trainer: DPOTrainer): Promise<void> {
-    const state = await readState(this.kept);
+    const state = await readRunState(this.kept.checkpoint);
     this.step = state?.step ?? 0;
     const { settings, totalSteps } = record;
     this.teller.tell({ type: 'run', settings, totalSteps, ...historyOf(state?.log) });
@@ -192,7 +192,7 @@ export class Job extends RunJob<AlignRecord, DPOTrainer, StagePhase> implements 
 
   private async findKept(): Promise<void> {
     const record = await this.kept.readRecord();
-    const state = record && (await readState(this.kept).catch(() => undefined));
+    const state = record && (await readRunState(this.kept.checkpoint).catch(() => undefined));
     if (!record || !state) return this.reset();
     this.record = record;
     this.step = state.step;

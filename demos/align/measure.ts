@@ -3,9 +3,11 @@
  * openings and the same random numbers before training and after, so that what differs is the adapter's doing. After
  * training also how far the policy has moved, which its own stories tell without bias.
  */
+
+import { addUpdate, sampledTokens } from 'webalign/models';
+import { estimateMean } from 'webalign/theory';
+import { sampleFigures } from 'webalign/trainers';
 import { ALIGN_SHOWN } from '../../src/cli/align-task.ts';
-import { estimate } from '../../src/cli/statistics.ts';
-import { addUpdate, sampledTokens, sampleFigures } from '../../src/index.ts';
 import type { Measurement, Side } from './messages.ts';
 import type { Runtime, Story } from './runtime.ts';
 import { SAMPLING } from './task.ts';
@@ -39,12 +41,12 @@ export async function measure(
   const texts = stories.map((story) => ({ ids: sampledTokens(story), finished: story.finished }));
   const measurement: Measurement = {
     scores,
-    ...estimate(scores),
+    ...estimateMean([scores]),
     samples: scored.slice(0, ALIGN_SHOWN),
     figures: sampleFigures(texts, reference),
   };
   if (side === 'before') return measurement;
   // KL(π ‖ π_ref) in nats a story: the mean of log π − log π_ref over the policy's own stories.
   const policy = await runtime.logprobs('after', stories, signal);
-  return { ...measurement, kl: estimate(policy.map((value, i) => value - (reference[i] as number))) };
+  return { ...measurement, kl: estimateMean([policy.map((value, i) => value - (reference[i] as number))]) };
 }

@@ -2,11 +2,12 @@
  * The contract between the page and its worker: what the page may ask for, and what the worker tells. Plain data on both
  * sides, so that either can be read, tested or replaced alone. Numbers of a step travel in bundles, a few times a second.
  */
-import type { Estimate } from '../../src/cli/statistics.ts';
-import type { RatedWord } from '../../src/data/sentiment.ts';
-import type { AdapterReport } from '../../src/gpu/device.ts';
-import type { SampleFigures } from '../../src/index.ts';
-import type { AdapterFiles } from '../../src/io/peft.ts';
+
+import type { AdapterReport } from 'webalign/gpu';
+import type { AdapterFiles } from 'webalign/models';
+import type { RatedWord } from 'webalign/rollouts';
+import type { Estimate } from 'webalign/theory';
+import type { SampleFigures } from 'webalign/trainers';
 import type { Pace } from '../shared/pace.ts';
 import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
 

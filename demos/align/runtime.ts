@@ -1,18 +1,20 @@
 /**
  * What the job asks of the GPU: a trainer of DPO, stories by one side's model, and how likely that finds them.
  */
-import { textAfter } from '../../src/cli/continuations.ts';
-import { ratedWords, sentiment } from '../../src/data/sentiment.ts';
+
+import { DPOTrainer } from 'webalign';
+import { textAfter } from 'webalign/data';
+import type { Around } from 'webalign/gpu';
 import {
-  type Around,
-  DPOTrainer,
   type Generation,
   type GenerationUpdate,
   type StreamOptions,
   sampledTokens,
   sequenceLogprobs,
   streamGeneration,
-} from '../../src/index.ts';
+} from 'webalign/models';
+import { ratedWords, sentiment } from 'webalign/rollouts';
+
 import { Host, type Machine, openMachine } from '../shared/host.ts';
 import type { Assets } from './assets.ts';
 import type { AlignKept } from './job.ts';

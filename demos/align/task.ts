@@ -1,8 +1,10 @@
 /**
  * The task's numbers: those of the command line's `align`, of which a person can change a few here.
  */
+
+import type { LoraConfig } from 'webalign/models';
+import type { DPOConfig } from 'webalign/trainers';
 import { ALIGN_LORA, ALIGN_SAMPLING, ALIGN_TRAINING } from '../../src/cli/align-task.ts';
-import type { DPOConfig, LoraConfig } from '../../src/index.ts';
 import type { Settings } from './messages.ts';
 
 /** Steps between two looks at the held-out pairs, which the charts show. */

@@ -2,9 +2,14 @@
  * From the trainer's events, under TRL's names, to what the page is told. Steps are bundled, so that the page hears a few
  * times a second however fast the GPU is; everything else goes out at once, behind the steps that came before it.
  */
-import type { Gpu, Metrics, StepEvent, TrainEvent } from '../../src/index.ts';
-import { comparedAccuracy } from '../../src/train/metrics.ts';
-import type { RunState } from '../../src/train/state.ts';
+import type { Gpu } from 'webalign';
+import {
+  comparedAccuracy,
+  type Metrics,
+  type RunState,
+  type StepEvent,
+  type TrainEvent,
+} from 'webalign/trainers';
 import { Bundler } from '../shared/bundler.ts';
 import { type Pace, paceOf } from '../shared/pace.ts';
 import type { Listener, Point, Update } from './messages.ts';

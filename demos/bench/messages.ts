@@ -1,7 +1,7 @@
 /**
  * The contract between the page and its worker: plain data on both sides.
  */
-import type { AdapterReport } from '../../src/gpu/device.ts';
+import type { AdapterReport } from 'webalign/gpu';
 import type { Book } from '../../test/bench/book.ts';
 import type { BenchEvent } from '../../test/bench/suite.ts';
 

@@ -2,7 +2,7 @@
  * The worker: the suite of `npm run bench`, without the peers, whose libraries would be larger than the rest of the page.
  */
 import { expose } from 'comlink';
-import { requestGpu } from '../../src/index.ts';
+import { requestGpu } from 'webalign';
 import { type Book, noted } from '../../test/bench/book.ts';
 import { CASES } from '../../test/bench/cases/all.ts';
 import { runSuite } from '../../test/bench/suite.ts';

@@ -2,7 +2,7 @@
  * What the page knows of one setting: the optimum, the four paths to it, the landscape, and every policy's worth. The paths
  * are followed here; the numbers are the theory module's.
  */
-import type { Gpu } from '../../src/gpu/device.ts';
+import type { Gpu } from 'webalign';
 import { GRID_LOG_POLICIES, type Point, Relief } from './geometry.ts';
 import { descend, LOSSES, type Method } from './paths.ts';
 import { appraise, findOptimum, type Optimum, type Setting } from './theory.ts';

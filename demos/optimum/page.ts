@@ -2,9 +2,7 @@
  * The page: sliders in, optimum, paths and landscape out. The theory module is asked for every number; a change that comes
  * while it works waits, and only the latest is answered.
  */
-import type { Gpu } from '../../src/gpu/device.ts';
-import { NoAdapterError } from '../../src/gpu/errors.ts';
-import { requestGpu } from '../../src/index.ts';
+import { type Gpu, NoAdapterError, requestGpu } from 'webalign';
 import { showAdapter, showNoAdapter } from '../shared/adapter.ts';
 import { byId, onPress, setText } from '../shared/dom.ts';
 import { type Answer, answer, METHODS } from './answer.ts';

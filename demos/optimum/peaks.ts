@@ -2,8 +2,7 @@
  * Reverse against forward KL: one bell fitted to a target of two peaks, by either direction. Every bell of a fine lattice is
  * compared with the target by the theory's own kernels; the two best are drawn.
  */
-import type { Gpu } from '../../src/gpu/device.ts';
-import { Tensor } from '../../src/tensor/tensor.ts';
+import { type Gpu, Tensor } from 'webalign/gpu';
 import { byId, make, setText } from '../shared/dom.ts';
 import { figure } from './figures.ts';
 import { logSoftmax } from './paths.ts';

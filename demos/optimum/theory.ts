@@ -2,12 +2,9 @@
  * What the page asks of the theory module: the optimum of a problem, and what any number of policies are worth. All of it on
  * the GPU, in batches of one row a policy.
  */
-import type { Gpu } from '../../src/gpu/device.ts';
-import { kl } from '../../src/ops/kl.ts';
-import { Tape } from '../../src/tensor/tape.ts';
-import { Tensor } from '../../src/tensor/tensor.ts';
-import { objective } from '../../src/theory/objective.ts';
-import { optimalPolicy } from '../../src/theory/optimal-policy.ts';
+import { type Gpu, Tape, Tensor } from 'webalign/gpu';
+import { kl } from 'webalign/logits';
+import { objective, optimalPolicy } from 'webalign/theory';
 
 export interface Setting {
   /** log π_ref. */

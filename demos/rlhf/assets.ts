@@ -2,7 +2,8 @@
  * Everything the job needs, fetched once when the page opens: the model's folder and the openings of stories, which are those
  * of the demo `align`.
  */
-import { fetchFiles, type PreferenceRow, readPreferenceRows } from '../../src/index.ts';
+import { type PreferenceRow, readPreferenceRows } from 'webalign/data';
+import { fetchFiles } from 'webalign/files';
 import { type EmbeddedModel, fetchModel } from '../shared/model.ts';
 import { HELD_OUT } from './task.ts';
 

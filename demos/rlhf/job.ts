@@ -2,15 +2,10 @@
  * The job itself, in the worker: see what could be reached at best, then let the policy write, be rewarded and learn. Knows no
  * document.
  */
-import {
-  type Comparison,
-  REWARDS,
-  type Reward,
-  type RLOOTrainer,
-  type TrainEvent,
-  weighedRewards,
-} from '../../src/index.ts';
-import { type Kept, openKept, readState } from '../shared/kept.ts';
+import type { Comparison } from 'webalign/data';
+import { REWARDS, type Reward, weighedRewards } from 'webalign/rollouts';
+import { type RLOOTrainer, readRunState, type TrainEvent } from 'webalign/trainers';
+import { type Kept, openKept } from '../shared/kept.ts';
 import { RunJob, type RunRecord } from '../shared/run-job.ts';
 import { type Assets, fetchAssets } from './assets.ts';
 import { type Answers, Judging } from './judging.ts';
@@ -206,7 +201,7 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
   }
 
   private async train(record: RlhfRecord, trainer: RLOOTrainer): Promise<void> {
-    const state = await readState(this.kept);
+    const state = await readRunState(this.kept.checkpoint);
     this.step = state?.step ?? 0;
     this.tellRun(record, state?.log);
     const stage = this.beginStage('training');
@@ -242,7 +237,7 @@ export class Job extends RunJob<RlhfRecord, RLOOTrainer, StagePhase> implements 
 
   private async findKept(): Promise<void> {
     const record = await this.kept.readRecord();
-    const state = record && (await readState(this.kept).catch(() => undefined));
+    const state = record && (await readRunState(this.kept.checkpoint).catch(() => undefined));
     if (!record || !(state || record.answers)) return this.reset();
     this.record = record;
     this.step = state?.step ?? 0;

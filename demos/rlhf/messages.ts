@@ -2,7 +2,8 @@
  * The contract between the page and its worker: what the page may ask for, and what the worker tells. Plain data on both
  * sides, so that either can be read, tested or replaced alone. What comes with every step travels in bundles.
  */
-import type { AdapterFiles, AdapterReport } from '../../src/index.ts';
+import type { AdapterReport } from 'webalign/gpu';
+import type { AdapterFiles } from 'webalign/models';
 import type { Pace } from '../shared/pace.ts';
 import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
 import type { MarkedText } from '../shared/story.ts';

@@ -5,14 +5,12 @@
 import {
   addUpdate,
   emptyGenerations,
-  estimateGap,
-  estimateOptimum,
   type Generation,
-  rate,
   sampledTokens,
   streamGeneration,
-  type WeighedReward,
-} from '../../src/index.ts';
+} from 'webalign/models';
+import { rate, type WeighedReward } from 'webalign/rollouts';
+import { estimateGap, estimateOptimum } from 'webalign/theory';
 import type { HeldOutPoint, Optimum } from './messages.ts';
 import type { Runtime } from './runtime.ts';
 import { COPIES, MOST_TOKENS } from './task.ts';

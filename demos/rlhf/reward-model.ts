@@ -3,17 +3,17 @@
  * without any policy's adapter.
  */
 
-import { textAfter } from '../../src/cli/continuations.ts';
+import { type Comparison, textAfter } from 'webalign/data';
 import {
   type Adapter,
   addUpdate,
-  type Comparison,
   emptyGenerations,
   type Generation,
-  RewardTrainer,
   sampledTokens,
   streamGeneration,
-} from '../../src/index.ts';
+} from 'webalign/models';
+import { RewardTrainer } from 'webalign/trainers';
+
 import type { Runtime } from './runtime.ts';
 import { MOST_TOKENS, REWARD_LORA, rewardArgs } from './task.ts';
 

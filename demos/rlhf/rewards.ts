@@ -1,7 +1,7 @@
 /**
  * The rewards that a person can choose, as data: a row each, with the β that suits its scale.
  */
-import { type BatchReward, REWARDS, type Reward } from '../../src/index.ts';
+import { type BatchReward, REWARDS, type Reward } from 'webalign/rollouts';
 import type { JudgePort } from './messages.ts';
 import { rater } from './rater.ts';
 

@@ -1,14 +1,10 @@
 /**
  * What the job asks of the GPU: a trainer of RLOO by the chosen reward.
  */
-import {
-  type Adapter,
-  type PreferenceRow,
-  type PromptRow,
-  type Reward,
-  RewardModel,
-  RLOOTrainer,
-} from '../../src/index.ts';
+import type { PreferenceRow, PromptRow } from 'webalign/data';
+import { type Adapter, RewardModel } from 'webalign/models';
+import type { Reward } from 'webalign/rollouts';
+import { RLOOTrainer } from 'webalign/trainers';
 import { Host, type Machine, openMachine } from '../shared/host.ts';
 import type { Assets } from './assets.ts';
 import type { RlhfKept } from './job.ts';

@@ -1,8 +1,10 @@
 /**
  * The task's numbers: those of a run as a person finds them, and what follows from them.
  */
+
+import type { LoraArgs } from 'webalign/models';
+import type { RewardArgs, RLOOArgs } from 'webalign/trainers';
 import { ALIGN_LORA } from '../../src/cli/align-task.ts';
-import type { LoraArgs, RewardArgs, RLOOArgs } from '../../src/index.ts';
 import type { Settings } from './messages.ts';
 import { CHOICES, PATIENCE } from './rewards.ts';
 

@@ -2,9 +2,9 @@
  * From the trainer's events, under TRL's names, to what the page is told.
  */
 
-import { ratedWords } from '../../src/data/sentiment.ts';
-import type { Gpu, Metrics, RolloutReport, StepEvent } from '../../src/index.ts';
-import type { RunState } from '../../src/train/state.ts';
+import type { Gpu } from 'webalign';
+import { ratedWords } from 'webalign/rollouts';
+import type { Metrics, RolloutReport, RunState, StepEvent } from 'webalign/trainers';
 import { Bundler } from '../shared/bundler.ts';
 import { type Pace, paceOf } from '../shared/pace.ts';
 import type { HeldOutPoint, Listener, Point, Rollout, Update } from './messages.ts';

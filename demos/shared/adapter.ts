@@ -2,7 +2,7 @@
  * The pill in every page's head: which adapter computes, whether the CPU stands in for a GPU, and what of it does not work
  * as it should.
  */
-import type { AdapterReport } from '../../src/gpu/device.ts';
+import type { AdapterReport } from 'webalign/gpu';
 import { byId, setText } from './dom.ts';
 
 /** Browsers tell little: `nvidia`, `ampere`. */

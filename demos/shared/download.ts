@@ -2,7 +2,7 @@
  * The adapter as a file: PEFT's two files in a zip, made in the tab and handed to the browser as a download.
  */
 import { zipSync } from 'fflate';
-import type { AdapterFiles } from '../../src/index.ts';
+import type { AdapterFiles } from 'webalign/models';
 
 const NAME = 'webalign-adapter';
 

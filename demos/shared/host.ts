@@ -2,17 +2,10 @@
  * The GPU and what lives on it: the model, and the trainer of the run under way with its adapter. When the device is lost
  * all of it is gone, and {@link Host.renew} builds it again from memory; the run then goes on from its checkpoint.
  */
-import {
-  type Around,
-  CausalLM,
-  type Files,
-  type Gpu,
-  type LoadOptions,
-  type LoraAdapter,
-  requestGpu,
-  Tokenizer,
-  Turns,
-} from '../../src/index.ts';
+import { Tokenizer } from 'webalign';
+import type { Files } from 'webalign/files';
+import { type Around, type Gpu, requestGpu, Turns } from 'webalign/gpu';
+import { CausalLM, type LoadOptions, type LoraAdapter } from 'webalign/models';
 
 /** A browser starts its GPU process again in about a second. */
 const RENEWALS = 10;

@@ -6,13 +6,14 @@
 import { createStore, delMany, get, set } from 'idb-keyval';
 import {
   type CheckpointStore,
+  indexedDbCheckpointStore,
   memoryReferenceCache,
   type ReferenceCache,
   storedReferenceCache,
-} from '../../src/index.ts';
-import { decodeCheckpoint } from '../../src/io/checkpoint.ts';
-import type { RunState } from '../../src/train/state.ts';
+} from 'webalign/files';
 
+/** The object store of the database. */
+const TABLE = 'kept';
 /** What is kept of a run. */
 const KEYS = ['run', 'checkpoint'];
 /** Milliseconds to wait for another tab to give it up. */
@@ -39,24 +40,15 @@ export interface Kept<Run> {
 export async function openKept<Run>(database: string, onUnkept?: (why: string) => void): Promise<Kept<Run>> {
   try {
     if (!(await isOnlyTab(database))) return new KeptRun<Run>(undefined, OTHER_TAB);
-    const store = createStore(database, 'kept');
+    const store = createStore(database, TABLE);
     await get('run', store); // A browser that keeps nothing says so here.
-    return new KeptRun<Run>(store, '', onUnkept);
+    const references = storedReferenceCache((key) =>
+      indexedDbCheckpointStore(`reference ${key}`, { database, table: TABLE }),
+    );
+    return new KeptRun<Run>(store, '', onUnkept, references);
   } catch {
     return new KeptRun<Run>(undefined, DENIED);
   }
-}
-
-/** What the checkpoint says of its run; `undefined` without one that can be read. */
-export async function readState({
-  checkpoint,
-}: {
-  checkpoint: CheckpointStore;
-}): Promise<RunState | undefined> {
-  const bytes = await checkpoint.read();
-  if (!bytes) return undefined;
-  const { state } = await decodeCheckpoint(bytes, 'checkpoint');
-  return state as unknown as RunState;
 }
 
 class KeptRun<Run> implements Kept<Run> {
@@ -68,10 +60,9 @@ class KeptRun<Run> implements Kept<Run> {
     private readonly store: ReturnType<typeof createStore> | undefined,
     public unkept: string,
     private readonly onUnkept?: (why: string) => void,
+    references?: ReferenceCache,
   ) {
-    this.referenceCache = withMemory(
-      store && storedReferenceCache((key) => bytesAt(`reference ${key}`, store)),
-    );
+    this.referenceCache = withMemory(references);
   }
 
   readonly checkpoint: CheckpointStore = {
@@ -122,13 +113,6 @@ class KeptRun<Run> implements Kept<Run> {
     this.unkept = FULL;
     this.onUnkept?.(FULL);
   }
-}
-
-function bytesAt(key: string, store: ReturnType<typeof createStore>): CheckpointStore {
-  return {
-    read: () => get<Uint8Array<ArrayBuffer>>(key, store),
-    write: (bytes) => set(key, bytes, store),
-  };
 }
 
 /** What finds no room in the cache is kept in memory; it can be computed again, so nobody need be told. */

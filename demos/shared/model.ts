@@ -2,7 +2,7 @@
  * The embedded model, fetched once when a page opens. From then on it lives in memory, so that nothing is fetched later, not
  * even for a second device.
  */
-import { type Files, fetchFiles, memoryFiles, parseSafetensors } from '../../src/index.ts';
+import { type Files, fetchFiles, memoryFiles, parseSafetensors } from 'webalign/files';
 
 const WEIGHTS = 'model.safetensors';
 const MODEL = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', WEIGHTS];

@@ -1,7 +1,8 @@
 /**
  * How fast a run goes and what it holds, with every step.
  */
-import type { Gpu, StepEvent } from '../../src/index.ts';
+import type { Gpu } from 'webalign';
+import type { StepEvent } from 'webalign/trainers';
 
 export interface Pace {
   step: number;

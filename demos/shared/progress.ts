@@ -2,8 +2,9 @@
  * How far a run is, in words, in a bar and in four numbers. The words change with the phase, not with every step, because
  * a screen reader says them aloud.
  */
+
+import { formatBytes } from 'webalign/gpu';
 import { counted } from '../../src/base/counted.ts';
-import { formatBytes } from '../../src/index.ts';
 import { byId, duration, setText } from './dom.ts';
 import { language } from './language.ts';
 import type { Pace } from './pace.ts';

@@ -2,9 +2,11 @@
  * A run in a worker, whatever it trains: started, paused, resumed, stopped; it outlives its tab by the checkpoint, and its
  * device by going on from there on a new one. What the run does is its {@link RunJob.work}. Knows no document.
  */
-import { type AdapterFiles, DeviceLostError, type TrainEvent, writeAdapter } from '../../src/index.ts';
+import { DeviceLostError } from 'webalign/gpu';
+import { type AdapterFiles, writeAdapter } from 'webalign/models';
+import { readRunState, type TrainEvent } from 'webalign/trainers';
 import type { Host, Trains } from './host.ts';
-import { type Kept, readState } from './kept.ts';
+import type { Kept } from './kept.ts';
 import { messageOf } from './message-of.ts';
 
 /** Devices that may be lost in a row without a step of progress. */
@@ -199,7 +201,7 @@ export abstract class RunJob<Run extends RunRecord, Trainer extends TrainsInStep
       } catch (error) {
         losses = this.step > from ? 1 : losses + 1;
         if (!(error instanceof DeviceLostError) || losses > MOST_LOSSES) throw error;
-        const step = (await readState(this.kept))?.step ?? 0;
+        const step = (await readRunState(this.kept.checkpoint))?.step ?? 0;
         const place = step > 0 ? `the checkpoint at step ${step}` : 'the start';
         const text = `The GPU device was lost. Going on from ${place}, on a new one.`;
         this.tellAll({ type: 'notice', text });

@@ -1,7 +1,7 @@
 /**
  * A story on the page: its opening, what the model wrote, the words that count marked, and the score beside it.
  */
-import type { RatedWord } from '../../src/data/sentiment.ts';
+import type { RatedWord } from 'webalign/rollouts';
 import { make, wholeSigned } from './dom.ts';
 
 export interface MarkedText {

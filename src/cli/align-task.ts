@@ -2,8 +2,8 @@
  * The numbers of the project's own job, `align`: how the adapter of the embedded model is trained and how stories are
  * sampled to see what it changed. Plain data, the same for the command and for the page.
  */
-import type { LoraConfig } from '../io/peft.ts';
-import type { DPOConfig } from '../train/config.ts';
+import type { LoraConfig } from 'webalign/models';
+import type { DPOConfig } from 'webalign/trainers';
 
 /** Chosen so that the held-out accuracy is high and the stories still read as stories, in a minute or two on two cores. */
 export const ALIGN_TRAINING = {

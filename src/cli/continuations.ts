@@ -2,11 +2,9 @@
  * Stories that a model writes to given openings, as text with their sentiment. Shared by the command that makes pairs of
  * them and the one that compares a model with itself before and after.
  */
-import { sentiment } from '../data/sentiment.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
-import type { CausalLM } from '../model/causal-lm.ts';
-import { type Generation, generate } from '../model/generation.ts';
-import type { GenerationOptions } from '../model/generation-options.ts';
+import { type Tokenizer, textAfter } from 'webalign/data';
+import { type CausalLM, type Generation, type GenerationOptions, generate } from 'webalign/models';
+import { sentiment } from 'webalign/rollouts';
 
 export interface Continuation extends Generation {
   /** Token ids of the opening. */
@@ -32,9 +30,4 @@ export async function continueOpenings(
     const text = textAfter(tokenizer, prompt, generation.ids);
     return { ...generation, prompt, text, sentiment: sentiment(text) };
   });
-}
-
-/** The text of `ids` as it goes on from `prompt`: decoded together, because a first token may carry the space. */
-export function textAfter(tokenizer: Tokenizer, prompt: readonly number[], ids: readonly number[]): string {
-  return tokenizer.decode([...prompt, ...ids]).slice(tokenizer.decode(prompt).length);
 }

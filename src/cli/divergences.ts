@@ -1,9 +1,8 @@
 /**
  * How far adapters have taken a model from itself: log-ratios of what it wrote, from which the KL is estimated.
  */
-import { sampledTokens } from '../model/generation.ts';
-import { type ImplicitReward, implicitRewards } from '../train/implicit-rewards.ts';
-import { type SampleFigures, sampleFigures } from '../train/sample-figures.ts';
+import { type ImplicitReward, implicitRewards, sampledTokens } from 'webalign/models';
+import { type SampleFigures, sampleFigures } from 'webalign/trainers';
 import type { Continuation } from './continuations.ts';
 import type { OpenModel } from './open.ts';
 

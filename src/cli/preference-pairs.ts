@@ -2,10 +2,9 @@
  * Pairs of a model's own continuations: of each opening the gladdest and the saddest, where the two differ enough. What a
  * pair is made of is the model's; only the order of the two is new to it.
  */
-import { wholeSentences } from '../data/sentences.ts';
-import { sentiment } from '../data/sentiment.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
-import type { GenerationOptions } from '../model/generation-options.ts';
+import { type Tokenizer, wholeSentences } from 'webalign/data';
+import type { GenerationOptions } from 'webalign/models';
+import { sentiment } from 'webalign/rollouts';
 import { type Continuation, continueOpenings } from './continuations.ts';
 import type { OpenModel } from './open.ts';
 

@@ -41,3 +41,8 @@ export class TextStream {
     return tokenizer.decode(ids.slice(context)).slice(before.length);
   }
 }
+
+/** The text of `ids` as it goes on from `prompt`: decoded together, because a first token may carry the space. */
+export function textAfter(tokenizer: Tokenizer, prompt: readonly number[], ids: readonly number[]): string {
+  return tokenizer.decode([...prompt, ...ids]).slice(tokenizer.decode(prompt).length);
+}

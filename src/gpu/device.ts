@@ -1,69 +1,42 @@
 /**
- * The device and what belongs to it: pipelines, the buffer pool, the recorder. One `Gpu` is one queue. It asks the
- * adapter for all the limits and features it can use, keeps the first failure and throws it at the next point where a
- * caller waits, so that no error is swallowed. Knows no machine learning.
+ * The device and what belongs to it: pipelines, the buffer pool, the recorder. One `Gpu` is one queue. It keeps the first
+ * failure and throws it at the next point where a caller waits, so that no error is swallowed. On a device of the caller's own
+ * it hears its own errors alone and leaves the device as it found it. Knows no machine learning.
  */
-import {
-  DeviceLostError,
-  GpuError,
-  GpuValidationError,
-  NoAdapterError,
-  OutOfMemoryError,
-  ShaderError,
-} from './errors.ts';
+import { type AdapterReport, askedFor, type FoundDevice, ownDevice } from './adapter.ts';
+import { DeviceLostError, GpuError, GpuValidationError, OutOfMemoryError, ShaderError } from './errors.ts';
+import { type Guard, guarded, unguarded } from './guard.ts';
 import { LOOP_LIMIT } from './loops.ts';
-import { type MatrixUnit, matrixUnit, SUBGROUP_MATRIX } from './matrix-unit.ts';
 import { PipelineCache, type PipelineKey } from './pipelines.ts';
 import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
-import { findings } from './probes.ts';
 import { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
 import type { Tuner, Tuning } from './tuner.ts';
 import { Variants } from './variants.ts';
 import { Waits } from './waits.ts';
 
-/** Features used where the adapter has them. */
-const WANTED_FEATURES: GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query', SUBGROUP_MATRIX];
-/** Limits raised from their defaults to what the adapter offers. */
-const WANTED_LIMITS = [
-  'maxBufferSize',
-  'maxStorageBufferBindingSize',
-  'maxStorageBuffersPerShaderStage',
-  'maxComputeWorkgroupStorageSize',
-  'maxComputeInvocationsPerWorkgroup',
-  'maxComputeWorkgroupSizeX',
-] as const;
-
 const STORAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
-
-export interface AdapterReport {
-  vendor: string;
-  architecture: string;
-  description: string;
-  /** True where the CPU stands in for a GPU. */
-  software: boolean;
-  /** Features that are used: what the adapter has of them, and does as it should. */
-  features: string[];
-  /** The matrices that its subgroups multiply; there with the feature alone. */
-  matrixUnit?: MatrixUnit | undefined;
-  /** Sentences for the user: what this adapter gets wrong, and the consequence. */
-  warning?: string | undefined;
-}
 
 export interface GpuOptions {
   /** Most bytes of GPU memory to hold; none by default. */
   memoryCap?: number | undefined;
+  /** Which adapter to ask for; without effect on a device of your own. */
   powerPreference?: GPUPowerPreference;
   /** Kernel variants to run wherever an operation has one of these names, whatever was measured. */
   variants?: readonly string[] | undefined;
   /** Measure kernel variants at the start of a run and remember the fastest; without it nothing is measured. */
   tuning?: Tuning | undefined;
-  /** Hears a line where the CPU stands in for a GPU, or a feature of the adapter does not do what it should. */
+  /**
+   * Hears a line where the CPU stands in for a GPU, a feature of the adapter does not do what it should, or a device of your own
+   * was made without what kernels use.
+   */
   onNotice?: ((line: string) => void) | undefined;
 }
 
 /** What a device of ours is made of beside the browser's. */
 interface Parts {
+  /** Whether the device is the caller's, who shares it with others and destroys it. */
+  shared?: boolean;
   memoryCap?: number | undefined;
   variants?: Variants;
   tuner?: Tuner | undefined;
@@ -85,19 +58,24 @@ export class Gpu {
   readonly lost: Promise<DeviceLostError>;
   private readonly wanted: PipelineKey[] = [];
   private readonly waits: Waits;
+  private readonly shared: boolean;
+  private readonly guard: Guard;
   private failure: Error | undefined;
   private disposed = false;
 
   private constructor(
     readonly device: GPUDevice,
     readonly adapter: AdapterReport,
-    { memoryCap, variants = new Variants(), tuner, original }: Parts,
+    { shared = false, memoryCap, variants = new Variants(), tuner, original }: Parts,
   ) {
     this.counting = original !== undefined;
+    this.shared = shared;
+    this.guard = shared ? guarded(device, (error) => this.fail(classify(error))) : unguarded;
     this.variants = original?.variants ?? variants;
     this.tuner = tuner;
-    this.pipelines = original?.pipelines ?? new PipelineCache(device, (error) => this.fail(error));
-    this.recorder = new Recorder(this.counting ? undefined : device);
+    this.pipelines =
+      original?.pipelines ?? new PipelineCache(device, (error) => this.fail(error), this.guard);
+    this.recorder = new Recorder(this.counting ? undefined : device, this.guard);
     this.pool = new BufferPool(
       (size, label) => (this.counting ? pretendBuffer(size, label) : this.createBuffer(size, label)),
       () => {
@@ -108,43 +86,27 @@ export class Gpu {
     );
     this.waits = original?.waits ?? new Waits();
     // A counting device listens to nothing: its listeners would live as long as the device.
-    this.lost = original?.lost ?? this.watchLoss();
-    if (!this.counting) device.addEventListener('uncapturederror', this.onUncapturedError);
+    this.lost = original?.lost ?? Gpu.lossOf(device, new WeakRef(this));
+    if (!this.counting && !shared) device.addEventListener('uncapturederror', this.onUncapturedError);
   }
 
   /** Asks for an adapter and a device. Throws {@link NoAdapterError}. */
   static async request(source: GPU, options: GpuOptions = {}): Promise<Gpu> {
-    const adapter = await source.requestAdapter({
-      powerPreference: options.powerPreference ?? 'high-performance',
-    });
-    if (!adapter) {
-      throw new NoAdapterError('WebGPU is here but offers no adapter: update the browser or the GPU driver.');
-    }
-    const requiredLimits: Record<string, number> = {};
-    for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name];
-    const unit = matrixUnit(adapter);
-    const offered = (name: GPUFeatureName) =>
-      adapter.features.has(name) && (name !== SUBGROUP_MATRIX || unit);
-    const requiredFeatures = WANTED_FEATURES.filter(offered);
-    const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
-    const { vendor, architecture, description } = adapter.info;
-    const software =
-      adapter.info.isFallbackAdapter ||
-      /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(`${architecture} ${description}`);
-    const found = software ? await findings(device, requiredFeatures) : [];
-    for (const { warning } of found) options.onNotice?.(warning);
-    const report: AdapterReport = {
-      vendor,
-      architecture,
-      description,
-      software,
-      features: requiredFeatures.filter((name) => !found.some(({ feature }) => feature === name)),
-      matrixUnit: unit,
-      warning: found.map(({ warning }) => warning).join(' ') || undefined,
-    };
-    const tuner = options.tuning && new (await import('./tuner.ts')).Tuner(options.tuning, adapter.info);
+    return Gpu.of(await askedFor(source, options.powerPreference, options.onNotice), options, false);
+  }
+
+  /**
+   * Works on a device of the caller's own, beside whatever else uses it: buffers of the two may be mixed, {@link dispose} leaves
+   * the device alive, and errors of others are neither heard nor hidden. `adapter.lacks` names what it was made without.
+   */
+  static async on(device: GPUDevice, options: GpuOptions = {}): Promise<Gpu> {
+    return Gpu.of(await ownDevice(device, options.onNotice), options, true);
+  }
+
+  private static async of(found: FoundDevice, options: GpuOptions, shared: boolean): Promise<Gpu> {
+    const tuner = options.tuning && new (await import('./tuner.ts')).Tuner(options.tuning, found.info);
     const variants = new Variants(options.variants, await tuner?.recall());
-    return new Gpu(device, report, { memoryCap: options.memoryCap, variants, tuner });
+    return new Gpu(found.device, found.report, { shared, memoryCap: options.memoryCap, variants, tuner });
   }
 
   /**
@@ -156,7 +118,7 @@ export class Gpu {
     return this.adapter.software ? 4 : 64;
   }
 
-  /** Most iterations that a kernel may make, over all of its loops: see {@link LOOP_LIMIT}. */
+  /** Most iterations that a kernel may make, over all of its loops: see `LOOP_LIMIT`. */
   get loopLimit(): number {
     return LOOP_LIMIT;
   }
@@ -221,6 +183,7 @@ export class Gpu {
   async settle<T>(pending: Promise<T>): Promise<T> {
     try {
       const value = await this.waits.for(pending);
+      await this.guard.told();
       this.check();
       return value;
     } catch (error) {
@@ -244,11 +207,11 @@ export class Gpu {
     }
     this.recorder.flush();
     this.recorder.profiler?.dispose();
-    this.recorder.profiler = new Profiler(this.device);
+    this.recorder.profiler = this.guard(() => new Profiler(this.device));
     return this.recorder.profiler;
   }
 
-  /** Frees the device. Waits that are pending, and later ones, reject with a {@link GpuError}. */
+  /** Frees the device, or on one of the caller's own all that was made on it. Waits that are pending, and later ones, reject with a {@link GpuError}. */
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
@@ -259,7 +222,8 @@ export class Gpu {
     this.fail(error);
     this.recorder.dispose(error);
     if (this.counting) return;
-    this.device.destroy();
+    if (this.shared) this.pool.dispose();
+    else this.device.destroy();
     this.waits.end(error);
   }
 
@@ -267,16 +231,18 @@ export class Gpu {
     this.fail(classify(error));
   };
 
-  private async watchLoss(): Promise<DeviceLostError> {
-    const { reason, message } = await this.device.lost;
+  /** Holds the `Gpu` weakly: on a device of the caller's own it ends before the device does. */
+  private static async lossOf(device: GPUDevice, heard: WeakRef<Gpu>): Promise<DeviceLostError> {
+    const { reason, message } = await device.lost;
+    const gpu = heard.deref();
     // In Node a listener that stays keeps the device alive with its threads.
-    this.device.removeEventListener('uncapturederror', this.onUncapturedError);
-    if (this.disposed) return new Promise(() => {}); // never settles: that is not a loss
+    if (gpu) device.removeEventListener('uncapturederror', gpu.onUncapturedError);
+    if (gpu?.disposed) return new Promise(() => {}); // never settles: that is not a loss
     const error = new DeviceLostError(
       `The GPU device was lost (${reason || 'unknown'}: ${message}). Make a new device and resume from the last checkpoint.`,
     );
-    this.fail(error);
-    this.waits.end(error);
+    gpu?.fail(error);
+    gpu?.waits.end(error);
     return error;
   }
 
@@ -286,7 +252,7 @@ export class Gpu {
         `${label} needs a buffer of ${size} bytes, over this device's maxBufferSize of ${this.limits.maxBufferSize}. Lower the batch size or the maximum length.`,
       );
     }
-    return this.device.createBuffer({ size, label, usage: STORAGE });
+    return this.guard(() => this.device.createBuffer({ size, label, usage: STORAGE }));
   }
 
   private fail(error: Error): void {

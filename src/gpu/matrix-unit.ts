@@ -28,7 +28,10 @@ const SIDE = 32;
 const NEEDED = [SUBGROUP_MATRIX, 'shader-f16', 'subgroups'] as const;
 
 /** The largest matrices of half precision that kernels can use; undefined where there are none. */
-export function matrixUnit({ features, info }: GPUAdapter): MatrixUnit | undefined {
+export function matrixUnit({
+  features,
+  info,
+}: Pick<GPUAdapter, 'features' | 'info'>): MatrixUnit | undefined {
   if (!NEEDED.every((name) => features.has(name))) return undefined;
   const { subgroupMatrixConfigs = [] } = info as GPUAdapterInfo & { subgroupMatrixConfigs?: Configuration[] };
   const units = [...subgroupMatrixConfigs]

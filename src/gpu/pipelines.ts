@@ -5,6 +5,7 @@
  */
 import { own } from '../base/lookup.ts';
 import { GpuValidationError, ShaderError } from './errors.ts';
+import { type Guard, unguarded } from './guard.ts';
 import { type Binding, type Reflection, reflect } from './reflect.ts';
 import type { Shader } from './shader.ts';
 
@@ -44,14 +45,17 @@ export class PipelineCache {
   constructor(
     private readonly device: GPUDevice,
     private readonly onError: (error: Error) => void,
+    private readonly guard: Guard = unguarded,
   ) {}
 
   /** The pipeline, compiled now if it is not there yet. */
   get(key: PipelineKey): Pipeline {
     const known = this.find(key);
     if (known) return known;
-    const prepared = this.prepare(key);
-    return this.store(key, prepared, this.device.createComputePipeline(prepared.descriptor));
+    return this.guard(() => {
+      const prepared = this.prepare(key);
+      return this.store(key, prepared, this.device.createComputePipeline(prepared.descriptor));
+    });
   }
 
   /** Compiles many pipelines in parallel. Throws the first {@link ShaderError}. */
@@ -63,7 +67,7 @@ export class PipelineCache {
       [...distinct.values()]
         .filter((key) => !this.find(key))
         .map(async (key) => {
-          const prepared = this.prepare(key);
+          const prepared = this.guard(() => this.prepare(key));
           await Promise.all(this.checks);
           const handle = await this.device.createComputePipelineAsync(prepared.descriptor);
           if (!this.find(key)) this.store(key, prepared, handle);

@@ -118,6 +118,16 @@ export class BufferPool {
     this.free.clear();
   }
 
+  /** Destroys all buffers, those in use as well. */
+  dispose(): void {
+    this.beforeDestroy();
+    for (const buffer of this.held) buffer.destroy();
+    this.held.clear();
+    this.free.clear();
+    this.reserved = 0;
+    this.live = 0;
+  }
+
   report(): MemoryReport {
     return { live: this.live, peak: this.peak, reserved: this.reserved, created: this.created };
   }

@@ -4,6 +4,7 @@
  * watchdog fires. Results are read back late, behind a promise. It never waits inside a step.
  */
 import { GpuValidationError } from './errors.ts';
+import { type Guard, unguarded } from './guard.ts';
 import type { Pipeline } from './pipelines.ts';
 import type { BufferView } from './pool.ts';
 import type { Profiler } from './profiler.ts';
@@ -49,13 +50,14 @@ export class Recorder {
   private nextBufferId = 0;
 
   /** Without a device, on a counting one, everything it is asked for is dropped. */
-  constructor(private readonly device: GPUDevice | undefined) {
+  constructor(
+    private readonly device: GPUDevice | undefined,
+    private readonly guard: Guard = unguarded,
+  ) {
     this.uniforms = new DataView(new ArrayBuffer(device ? ARENA_BYTES : 0));
-    this.arena = device?.createBuffer({
-      label: 'uniform arena',
-      size: ARENA_BYTES,
-      usage: 0x40 | 0x08, // UNIFORM | COPY_DST
-    });
+    // UNIFORM | COPY_DST
+    const arena = { label: 'uniform arena', size: ARENA_BYTES, usage: 0x40 | 0x08 };
+    this.arena = device && guard(() => device.createBuffer(arena));
   }
 
   /** One dispatch of `groups` workgroups, spread over two dimensions. `setUniforms` fills at most 256 bytes. */
@@ -95,17 +97,15 @@ export class Recorder {
 
   /** Writes host data; everything recorded before it runs before it. */
   write(view: BufferView, data: ArrayBufferView): void {
-    if (!this.device) return;
+    const { device } = this;
+    if (!device) return;
     if (data.byteLength > view.size) {
       throw new GpuValidationError(`${data.byteLength} bytes written to a view of ${view.size}`);
     }
     this.flush();
-    this.device.queue.writeBuffer(
-      view.buffer,
-      view.offset,
-      data.buffer as ArrayBuffer,
-      data.byteOffset,
-      data.byteLength,
+    const { buffer, byteOffset, byteLength } = data;
+    this.guard(() =>
+      device.queue.writeBuffer(view.buffer, view.offset, buffer as ArrayBuffer, byteOffset, byteLength),
     );
   }
 
@@ -113,7 +113,8 @@ export class Recorder {
   read(view: BufferView): Promise<ArrayBuffer> {
     const device = this.device;
     if (!device) return Promise.resolve(new ArrayBuffer(view.size));
-    const staging = device.createBuffer({ label: 'readback', size: view.size, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
+    const made = { label: 'readback', size: view.size, usage: 0x01 | 0x08 }; // MAP_READ | COPY_DST
+    const staging = this.guard(() => device.createBuffer(made));
     this.openEncoder().copyBufferToBuffer(view.buffer, view.offset, staging, 0, view.size);
     return new Promise((resolve, reject) => {
       this.readbacks.push({ staging, bytes: view.size, resolve, reject });
@@ -122,20 +123,25 @@ export class Recorder {
 
   /** Submits what is recorded. */
   flush(): void {
-    if (!this.device || !this.encoder) return;
+    const { device, encoder } = this;
+    if (!device || !encoder) return;
     this.closePass();
-    if (this.uniformBytes > 0) {
-      this.device.queue.writeBuffer(this.arena as GPUBuffer, 0, this.uniforms.buffer, 0, this.uniformBytes);
-    }
-    this.profiler?.resolve(this.encoder);
-    this.device.queue.submit([this.encoder.finish()]);
-    this.profiler?.submitted();
+    this.guard(() => this.submit(device, encoder));
     this.report.submits++;
-    this.startReadbacks();
     this.watch(this.recorded);
     this.encoder = undefined;
     this.uniformBytes = 0;
     this.recorded = 0;
+  }
+
+  private submit({ queue }: GPUDevice, encoder: GPUCommandEncoder): void {
+    if (this.uniformBytes > 0) {
+      queue.writeBuffer(this.arena as GPUBuffer, 0, this.uniforms.buffer, 0, this.uniformBytes);
+    }
+    this.profiler?.resolve(encoder);
+    queue.submit([encoder.finish()]);
+    this.profiler?.submitted();
+    this.startReadbacks();
   }
 
   /** Resolves when at most two slices are still under way, so that the host never runs far ahead of the device. */
@@ -152,8 +158,13 @@ export class Recorder {
 
   /** Reads that were not submitted reject with `error`. */
   dispose(error: Error): void {
-    for (const readback of this.readbacks) readback.reject(error);
+    for (const { staging, reject } of this.readbacks) {
+      staging.destroy();
+      reject(error);
+    }
     this.readbacks = [];
+    this.encoder = undefined;
+    this.pass = undefined;
     this.bindGroups.clear();
     this.arena?.destroy();
     this.profiler?.dispose();
@@ -194,17 +205,15 @@ export class Recorder {
     if (known) return known;
     if (this.bindGroups.size >= BIND_GROUP_LIMIT) this.bindGroups.clear();
     let next = 0;
-    const group = (this.device as GPUDevice).createBindGroup({
-      label: pipeline.label,
-      layout: pipeline.layout,
-      entries: pipeline.bindings.map(({ binding, access }) => ({
-        binding,
-        resource:
-          access === 'uniform'
-            ? { buffer: this.arena as GPUBuffer, offset: 0, size: UNIFORM_SLOT }
-            : (views[next++] as BufferView),
-      })),
-    });
+    const entries = pipeline.bindings.map(({ binding, access }) => ({
+      binding,
+      resource:
+        access === 'uniform'
+          ? { buffer: this.arena as GPUBuffer, offset: 0, size: UNIFORM_SLOT }
+          : (views[next++] as BufferView),
+    }));
+    const { label, layout } = pipeline;
+    const group = this.guard(() => (this.device as GPUDevice).createBindGroup({ label, layout, entries }));
     this.report.bindGroups++;
     this.bindGroups.set(key, group);
     return group;

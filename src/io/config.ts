@@ -98,7 +98,7 @@ export function parseGenerationEnds(text: string, file: string, vocabSize: numbe
   return fields.get('eos_token_id') === undefined ? undefined : tokenIds(fields, 'eos_token_id', vocabSize);
 }
 
-/** Reads a parsed `config.json`; {@link InputError} names the file and the field. */
+/** Reads a parsed `config.json`; `InputError` names the file and the field. */
 export function parseConfig(
   json: JsonObject,
   file: string,

@@ -30,7 +30,7 @@ export function parseJson(text: string, file: string): Json {
   }
 }
 
-/** As {@link parseJson}, and the text must hold an object. */
+/** As `parseJson`, and the text must hold an object. */
 export function parseJsonObject(text: string, file: string): JsonObject {
   return needObject(parseJson(text, file), file);
 }

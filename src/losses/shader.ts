@@ -8,9 +8,9 @@ import labelled from '../../shaders/lib/labelled.wgsl';
 import pairwise from '../../shaders/lib/pairwise.wgsl';
 import policy from '../../shaders/lib/policy.wgsl';
 import tokenwise from '../../shaders/lib/tokenwise.wgsl';
-import { own } from '../base/lookup.ts';
-import { concatenated } from '../gpu/join.ts';
+import { withIncludes } from '../gpu/own-shader.ts';
 import type { Shader } from '../gpu/shader.ts';
+import type { Loss } from './catalogue.ts';
 
 const DRIVERS: Readonly<Record<string, Shader>> = {
   'lib/pairwise.wgsl': pairwise,
@@ -20,25 +20,26 @@ const DRIVERS: Readonly<Record<string, Shader>> = {
   'lib/group-relative.wgsl': groupRelative,
 };
 
-const INCLUDE = /^[ \t]*#include[ \t]+"([^"]+)"[^\n]*$/m;
-
 /**
- * The shader of a loss written outside the library: WGSL that includes `lib/pairwise.wgsl`, `lib/labelled.wgsl` or
- * `lib/tokenwise.wgsl`, with `struct Options` and `fn loss`, which may use all that the driver declares. `path` names
- * it in errors. Throws a RangeError for another include, and for none.
+ * The shader of a loss written outside the library: WGSL that includes `lib/pairwise.wgsl`, `lib/labelled.wgsl`,
+ * `lib/tokenwise.wgsl`, `lib/policy.wgsl` or `lib/group-relative.wgsl`, with `struct Options` and `fn loss`, which may use all
+ * that the driver declares. `path` names it in errors. Throws a RangeError for another include, and for none.
  */
 export function lossShader(path: string, formula: string): Shader {
-  const include = INCLUDE.exec(formula)?.[1];
-  const driver = own(DRIVERS, include ?? '');
-  if (!driver) {
-    const known = Object.keys(DRIVERS).map((name) => `#include "${name}"`);
-    throw new RangeError(`${path}: a loss stands on its driver; write ${known.join(' or ')}`);
+  const { shader, included } = withIncludes(path, formula, DRIVERS);
+  if (included.length === 1) {
+    made.add(shader);
+    return shader;
   }
-  const code = formula.replace(INCLUDE, '').replace(/\n?$/, '\n');
-  const lines = code.split('\n').slice(0, -1);
-  return concatenated(
-    { path, code, lines: lines.map((_, index) => ({ file: path, line: index + 1 })) },
-    driver,
-    path,
-  );
+  const known = Object.keys(DRIVERS).map((name) => `#include "${name}"`);
+  throw new RangeError(`${path}: a loss stands on its one driver; write ${known.join(' or ')}`);
+}
+
+/** All shaders of {@link lossShader}: what a file says is none of them. */
+const made = new WeakSet<Shader>();
+
+/** Whether a value is the descriptor of a loss from outside, made by a program and not read from a file. */
+export function isOwnLoss(value: unknown): value is Loss {
+  const { shader } = (value ?? {}) as Partial<Loss>;
+  return typeof shader === 'object' && made.has(shader);
 }

@@ -36,9 +36,9 @@ export interface GenerationOptions {
   eosTokenIds?: readonly number[] | undefined;
   /** Sequences for each prompt, default 1. */
   numReturnSequences?: number | undefined;
-  /** Most sequences at a time, default 1024; {@link planGeneration} says how many there are. */
+  /** Most sequences at a time, default 1024; `planGeneration` says how many there are. */
   batchSize?: number | undefined;
-  /** Give the log-probability of every sampled token; see {@link SampledLogprobs}. */
+  /** Give the log-probability of every sampled token; see `SampledLogprobs`. */
   returnLogprobs?: boolean | undefined;
   /** Stops with the signal's reason. */
   signal?: AbortSignal | undefined;

@@ -21,7 +21,7 @@ const BATCH_BYTES = 256 * 2 ** 20;
 
 /**
  * What {@link generate} will do with prompts of these lengths. To rehearse prompts that are not known yet, give the longest
- * length for each. Allocates and runs nothing. Throws {@link InputError} as generation would.
+ * length for each. Allocates and runs nothing. Throws `InputError` as generation would.
  */
 export function planGeneration(
   model: CausalLM,

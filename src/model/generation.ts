@@ -79,7 +79,7 @@ export function emptyGenerations(count: number): Generation[] {
 /**
  * Continues every prompt, numReturnSequences times; prompt p's results begin at p · numReturnSequences.
  * {@link InputError} for a prompt that is empty or too long, a token that the model does not have, or a wrong option;
- * {@link MemoryCapError} where there is no room for the batch that {@link planGeneration} says.
+ * `MemoryCapError` where there is no room for the batch that {@link planGeneration} says.
  */
 export async function generate(
   model: CausalLM,

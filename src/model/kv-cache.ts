@@ -12,7 +12,7 @@ export class KvCache {
   /** Keys and values of layer 0, of layer 1, … */
   private readonly tensors: Tensor[] = [];
 
-  /** `rows`: tokens of all prompts and own rows of all sequences. Throws {@link MemoryCapError}, leaving nothing. */
+  /** `rows`: tokens of all prompts and own rows of all sequences. Throws `MemoryCapError`, leaving nothing. */
   constructor(
     private readonly gpu: Gpu,
     config: ModelConfig,

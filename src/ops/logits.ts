@@ -7,12 +7,14 @@ import type { BufferView } from '../gpu/pool.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { rowsOfPart } from './parts.ts';
 
+/** `GPUBufferUsage.STORAGE`, which Node has no global for. */
+const STORAGE = 0x80;
 /** Rows that keep every part of a block on a 256-byte border, whatever the row's width. */
 const ROW_STEP = 64;
 
 /**
  * The (rows, cols) float32 logits in a buffer of the caller's, which must belong to the same device and allow
- * STORAGE. The tensor does not own the buffer. With `requiresGrad` the backward pass reaches it: into `grad` where
+ * STORAGE, otherwise a RangeError says so. The tensor does not own the buffer. With `requiresGrad` the backward pass reaches it: into `grad` where
  * the caller has set one (it is added to), else into a tensor of the tape's.
  */
 export function logitsOf(
@@ -27,6 +29,10 @@ export function logitsOf(
     throw new RangeError(
       `${label}: (${rows}, ${cols}) float32 needs ${size} bytes, the buffer has ${view.size}`,
     );
+  }
+  // A device that only counts has buffers without a usage.
+  if (view.buffer.usage !== undefined && !(view.buffer.usage & STORAGE)) {
+    throw new RangeError(`${label}: the buffer was made without GPUBufferUsage.STORAGE; make it with that`);
   }
   if (view.offset % 256 !== 0) {
     throw new RangeError(`${label}: offset ${view.offset} is not a multiple of 256, as bindings must be`);

@@ -19,7 +19,7 @@ export interface A2POTrainerOptions extends DataOptions<A2POArgs, readonly Promp
 }
 
 export class A2POTrainer extends Trainer<A2POConfig> {
-  /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
+  /** Throws `InputError` for settings that make no sense, and for a prompt that does not fit, by its row. */
   constructor(options: A2POTrainerOptions) {
     const { model, rewardFuncs } = options;
     const given = resolveConfig<A2POConfig>(TRAINERS.a2po, options.args, options.peftConfig);

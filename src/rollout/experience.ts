@@ -64,12 +64,12 @@ export interface ExperienceMaker {
   ): AsyncGenerator<TrainEvent, readonly Prompt[] | undefined>;
   /** What {@link make} does on the device with such examples, on one that only counts; nothing where it is left out. */
   rehearse?(gpu: Gpu, examples: readonly TokenizedExample[], context: StepContext): void;
-  /** Throws {@link InputError} where a reward is at fault. */
+  /** Throws `InputError` where a reward is at fault. */
   make(samples: Samples, context: StepContext, options: MakeOptions): Promise<Experience>;
   /** Further figures of a step: of the means of its batches and the metrics of its completions. */
   derive?(means: Metrics, metrics: Metrics): Partial<Metrics>;
   /** What a checkpoint keeps of it; undefined for nothing. */
   save?(): Json | undefined;
-  /** Takes it back. Throws {@link InputError} for what it has not written. */
+  /** Takes it back. Throws `InputError` for what it has not written. */
   restore?(saved: Json): void;
 }

@@ -29,13 +29,13 @@ export interface PairLabels {
 export interface PairLabeler {
   /** All that decides the labels of the same completions, as JSON: a part of the run's hash. */
   readonly identity: unknown;
-  /** Throws {@link InputError} where a reward or a judge is at fault. */
+  /** Throws `InputError` where a reward or a judge is at fault. */
   label(samples: Samples, options: MakeOptions): Promise<PairLabels>;
   /** The rating of such completions on a device that only counts; nothing where it is left out. */
   rehearse?(gpu: Gpu, examples: readonly TokenizedExample[]): void;
   /** What a checkpoint keeps of it; undefined for nothing. */
   save?(): Json | undefined;
-  /** Takes it back. Throws {@link InputError} for what it has not written. */
+  /** Takes it back. Throws `InputError` for what it has not written. */
   restore?(saved: Json): void;
 }
 

@@ -13,7 +13,7 @@ import { withFittingLength } from './prepare.ts';
 export interface RLOOTrainerOptions extends RolloutTrainerOptions<RLOOArgs> {}
 
 export class RLOOTrainer extends Trainer<RLOOConfig> {
-  /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
+  /** Throws `InputError` for settings that make no sense, and for a prompt that does not fit, by its row. */
   constructor(options: RLOOTrainerOptions) {
     const given = resolveConfig<RLOOConfig>(TRAINERS.rloo, options.args, options.peftConfig);
     const { config, notices } = withFittingLength(given, options);

@@ -24,7 +24,7 @@ export interface RunFigures {
 
 export interface Advice {
   diagnosis: 'hardly moved' | 'broken';
-  /** One of {@link DIAGNOSES}, by its name. */
+  /** One of `DIAGNOSES`, by its name. */
   name: string;
   /** Says what was found and which setting helps. */
   sentence: Sentence;

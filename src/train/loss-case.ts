@@ -8,6 +8,7 @@ import { didYouMean } from '../base/suggest.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import { LOSSES, type Loss } from '../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type TrainingLoss } from '../losses/families.ts';
+import { isOwnLoss } from '../losses/shader.ts';
 import { type DPOConfig, resolveLoss, TRAINERS } from './config.ts';
 import { defaultsOf } from './settings/trainers.ts';
 
@@ -122,7 +123,11 @@ function settingsOfLoss(home: FamilyName): SettingTable {
 }
 
 function checkOptions(given: Values, name: string | undefined, home: FamilyName, where: string): void {
-  const losses = Object.values(LOSSES).filter((each) => FAMILIES[home].includes(each));
+  // Losses from outside stand in lossType as descriptors.
+  const losses = [
+    ...Object.values(LOSSES).filter((each) => FAMILIES[home].includes(each)),
+    ...[given.lossType].flat().filter(isOwnLoss),
+  ];
   const settings = settingsOfLoss(home);
   const known = new Set([
     ...Object.keys(settings),
@@ -166,7 +171,7 @@ const EXPECTED: Readonly<Record<KindName, [fits: (value: unknown) => boolean, ex
   boolean: [(value) => typeof value === 'boolean', 'true or false'],
   choice: [isText, 'a name'],
   names: [(value) => Array.isArray(value) && value.every(isText), 'a list of names'],
-  losses: [(value) => [value].flat().every(isText), 'a name, or a list'],
+  losses: [(value) => [value].flat().every((each) => isText(each) || isOwnLoss(each)), 'a name, or a list'],
 };
 
 /** A line for each option that no term of the loss reads. */

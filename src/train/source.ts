@@ -56,7 +56,7 @@ export interface ExampleSource {
   ): AsyncGenerator<TrainEvent, SourcedStep | undefined>;
   /** What a checkpoint keeps of it, so that the steps after it get the same examples; undefined for nothing. */
   save(): Json | undefined;
-  /** Takes it back. Throws {@link InputError} for what it has not written. */
+  /** Takes it back. Throws `InputError` for what it has not written. */
   restore(saved: Json | undefined): void;
 }
 

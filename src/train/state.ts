@@ -137,3 +137,14 @@ export function positionOf({
 }: RunState): Pick<RunState, 'step' | 'tokens' | 'numTokens'> {
   return { step, tokens, numTokens };
 }
+
+/**
+ * What a checkpoint says of its run, for a page that shows it or offers to continue; undefined where none was written.
+ * Throws {@link InputError} where it is damaged. Whether it belongs to the run at hand is checked when the trainer resumes.
+ */
+export async function readRunState(store: CheckpointStore): Promise<RunState | undefined> {
+  const bytes = await store.read();
+  if (!bytes) return undefined;
+  const { state } = await decodeCheckpoint(bytes, 'checkpoint');
+  return runState(state);
+}

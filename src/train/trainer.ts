@@ -89,8 +89,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
 
   /**
    * Trains, telling what happens. A signal stops it after the step under way, with a checkpoint. Where a checkpoint is
-   * there, the run goes on from it, bit for bit. Throws {@link InputError} for a checkpoint of another run,
-   * {@link MemoryCapError} before anything is trained, {@link NonFiniteLossError}, and the device's errors.
+   * there, the run goes on from it, bit for bit. Throws `InputError` for a checkpoint of another run,
+   * `MemoryCapError` before anything is trained, {@link NonFiniteLossError}, and the device's errors.
    */
   async *train(options: { signal?: AbortSignal } = {}): AsyncGenerator<TrainEvent> {
     const { pool } = this.model.gpu;
@@ -178,7 +178,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     });
   }
 
-  /** What there is to do and what it will need; compiles the kernels. Throws {@link MemoryCapError}. */
+  /** What there is to do and what it will need; compiles the kernels. Throws `MemoryCapError`. */
   async plan(): Promise<RunPlan> {
     return {
       totalSteps: this.schedule.totalSteps,

@@ -20,11 +20,30 @@ export function textOf(file: string): string {
   return readFileSync(file, 'utf8');
 }
 
-/** What a TypeScript file imports, types and `import()` included: files as paths from the root, packages by name. */
-export function importsOf(file: string): string[] {
+/** The subpaths that `package.json` exports: `.`, `./models`, …. */
+export function subpaths(): string[] {
+  const { exports } = JSON.parse(textOf('package.json')) as { exports: Record<string, unknown> };
+  // What is a path and no object is a file that travels along, such as package.json.
+  return Object.keys(exports).filter((path) => typeof exports[path] === 'object');
+}
+
+/** Their files in `src/`: `index.ts`, `models.ts`, …. */
+export function entryFiles(): string[] {
+  return subpaths().map((path) => `${path === '.' ? 'index' : path.slice(2)}.ts`);
+}
+
+const STATEMENT = /^(?:import\s+|(?:import|export|\})[^'\n]*\bfrom\s+)'([^']+)'|\bimport\(\s*'([^']+)'/gm;
+
+/** What a file imports as it is written, types and `import()` included. */
+export function specifiersOf(file: string): string[] {
   const code = textOf(file).replace(/\/\*[\s\S]*?\*\//g, '');
-  const specifiers = [...code.matchAll(/(?:\bfrom|\bimport|\bimport\()\s*'([^']+)'/g)].map(
-    (match) => match[1]!,
-  );
-  return specifiers.map((name) => (name.startsWith('.') ? posix.join(posix.dirname(file), name) : name));
+  return [...code.matchAll(STATEMENT)].map(([, named, dynamic]) => (named ?? dynamic)!);
+}
+
+/** What a file imports: files as paths from the root, `webalign/models` as `src/models.ts`, other packages by name. */
+export function importsOf(file: string): string[] {
+  return specifiersOf(file).map((name) => {
+    if (name.startsWith('.')) return posix.join(posix.dirname(file), name);
+    return name.replace(/^webalign$/, 'src/index.ts').replace(/^webalign\/([^.]+)$/, 'src/$1.ts');
+  });
 }

@@ -2,7 +2,7 @@
  * What has been measured on one adapter, case by case: a later run replaces what it measures again and leaves the rest, so
  * that a long bench may be made in pieces. Plain data.
  */
-import type { AdapterReport } from '../../src/gpu/device.ts';
+import type { AdapterReport } from '../../src/gpu/adapter.ts';
 import type { Peak, Result } from './bench.ts';
 import type { BenchEvent } from './suite.ts';
 

@@ -2,7 +2,8 @@
  * Runs cases, ours and the peers', and tells what came of each: the same code in Node and in a page. Every case gets a
  * device of our own made anew, so that its first start compiles and its bytes are its own. Prints nothing.
  */
-import { type AdapterReport, Gpu } from '../../src/gpu/device.ts';
+import type { AdapterReport } from '../../src/gpu/adapter.ts';
+import { Gpu } from '../../src/gpu/device.ts';
 import { GpuValidationError, NoAdapterError } from '../../src/gpu/errors.ts';
 import type { Tuning } from '../../src/gpu/tuner.ts';
 import { requireVariants } from '../../src/ops/variants.ts';

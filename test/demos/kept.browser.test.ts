@@ -5,10 +5,14 @@ import type { Browser, BrowserContext, Page } from 'playwright';
 import type * as Kept from '../../demos/shared/kept.ts';
 import type { encodeCheckpoint } from '../../src/io/checkpoint.ts';
 import { launchChromium, type Server, serve } from '../../src/testing.ts';
+import type { readRunState } from '../../src/train/state.ts';
 
 const STEPS = 12;
 
-declare const demo: typeof Kept & { encodeCheckpoint: typeof encodeCheckpoint };
+declare const demo: typeof Kept & {
+  encodeCheckpoint: typeof encodeCheckpoint;
+  readRunState: typeof readRunState;
+};
 
 /** What came of a run in a page. */
 interface Told {
@@ -39,10 +43,11 @@ async function runIn(steps: number): Promise<Told> {
         new Float32Array(noise).map((value) => value / 7),
       );
     }
-    const bytes = await demo.encodeCheckpoint({ configHash: 'test', state: { step }, tensors });
+    const state = { step, tokens: 0, numTokens: 0, log: [], changes: [] };
+    const bytes = await demo.encodeCheckpoint({ configHash: 'test', state, tensors });
     await kept.checkpoint.write(bytes);
-    const state = (await demo.readState(kept)) as Saved | undefined;
-    told.read.push([(await kept.readRecord())?.step, state?.step]);
+    const read = await demo.readRunState(kept.checkpoint);
+    told.read.push([(await kept.readRecord())?.step, read?.step]);
   }
   told.reference = (await kept.referenceCache.get('key'))?.[9999];
   return told;
@@ -51,7 +56,7 @@ async function runIn(steps: number): Promise<Told> {
 /** In a page that is opened later: the steps that are still there. */
 async function left(): Promise<[string, number | undefined, number | undefined]> {
   const kept = await demo.openKept<Saved>('webalign-test');
-  const state = (await demo.readState(kept)) as Saved | undefined;
+  const state = await demo.readRunState(kept.checkpoint);
   return [kept.unkept, (await kept.readRecord())?.step, state?.step];
 }
 
@@ -64,7 +69,8 @@ describe('what a page keeps', function () {
 
   before(async () => {
     const contents =
-      "export * from './demos/shared/kept.ts'; export { encodeCheckpoint } from './src/io/checkpoint.ts';";
+      "export * from './demos/shared/kept.ts'; export { encodeCheckpoint } from './src/io/checkpoint.ts'; " +
+      "export { readRunState } from './src/train/state.ts';";
     const options = { bundle: true, write: false, format: 'iife', globalName: 'demo' } as const;
     const { wgsl } = await import(
       new URL('../../shaders/include.mjs', `file://${process.cwd()}/dist/test/`).href

@@ -3,11 +3,8 @@
  * loss of every step as a JSON list on stdout.
  */
 import { readFileSync } from 'node:fs';
-
-/** @type {typeof import('../../src/index.ts')} */
-const { CausalLM, DPOTrainer, readAdapter } = await import(built('index'));
-/** @type {typeof import('../../src/node.ts')} */
-const { folderFiles, requestGpu } = await import(built('node'));
+import { CausalLM, DPOTrainer, readAdapter } from 'webalign';
+import { folderFiles, requestGpu } from 'webalign/node';
 
 /** @typedef {{ prompt_ids: number[], chosen_ids: number[], rejected_ids: number[] }} Row */
 /** @type {{ model: string, start: string, rows: Row[], settings: Record<string, unknown> }} */
@@ -35,8 +32,3 @@ console.log(JSON.stringify(losses));
 trainer.dispose();
 model.dispose();
 gpu.dispose();
-
-/** @param {string} entry */
-function built(entry) {
-  return new URL(`../../dist/${entry}.js`, import.meta.url).href;
-}

@@ -5,9 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-
-/** @type {typeof import('../../src/node.ts')} */
-const { nodeHubCache, openSource } = await import(new URL('../../dist/node.js', import.meta.url).href);
+import { nodeHubCache, openSource } from 'webalign/node';
 
 const [cache = '', commit = '', list = ''] = process.argv.slice(2);
 /** @type {Record<string, string>} */

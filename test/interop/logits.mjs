@@ -3,11 +3,10 @@
  * Hidden states come from the model; the head's product is made here in float64, so that nothing of it is rounded twice.
  */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
-
-/** @type {typeof import('../../src/index.ts')} */
-const { CausalLM, DeviceBatch, packSequences, readAdapter, Tape } = await import(built('index'));
-/** @type {typeof import('../../src/node.ts')} */
-const { folderFiles, openSource, requestGpu } = await import(built('node'));
+import { packSequences } from 'webalign/data';
+import { Tape } from 'webalign/gpu';
+import { CausalLM, DeviceBatch, readAdapter } from 'webalign/models';
+import { folderFiles, openSource, requestGpu } from 'webalign/node';
 
 /**
  * @typedef {object} Job
@@ -38,7 +37,7 @@ for (const { model: folder, adapters = [], named = {}, order = [], sequences, ou
 }
 gpu.dispose();
 
-/** @param {import('../../src/index.ts').CausalLM} model @param {number[][]} sequences */
+/** @param {import('webalign').CausalLM} model @param {number[][]} sequences */
 async function logitsOf(model, sequences) {
   // A completion's last token is never computed: one more, so that each of the sequence is.
   const packed = packSequences(
@@ -66,9 +65,4 @@ function product(hidden, head, d) {
       sum += /** @type {number} */ (hidden[n + i]) * /** @type {number} */ (head[v + i]);
     return sum;
   });
-}
-
-/** @param {string} entry */
-function built(entry) {
-  return new URL(`../../dist/${entry}.js`, import.meta.url).href;
 }

@@ -3,17 +3,14 @@
  * and writes what each renders to, without and with the generation prompt; for a refusal its message.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-
-/** @type {typeof import('../../src/index.ts')} */
-const { InputError, memoryFiles, Tokenizer } = await import(
-  new URL('../../dist/index.js', import.meta.url).href
-);
+import { Tokenizer } from 'webalign/data';
+import { InputError, memoryFiles } from 'webalign/files';
 
 /**
  * @typedef {object} Job
  * @property {Record<string, string>} templates
  * @property {Record<string, string>} files
- * @property {import('../../src/index.ts').Message[][]} conversations
+ * @property {import('webalign/data').Message[][]} conversations
  */
 
 const [input = '', output = ''] = process.argv.slice(2);

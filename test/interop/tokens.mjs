@@ -4,9 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-
-/** @type {typeof import('../../src/index.ts')} */
-const {
+import {
   LABELLED,
   PREFERENCES,
   readDataset,
@@ -15,9 +13,8 @@ const {
   tokenizeCompletions,
   tokenizePairs,
   tokenizeTexts,
-} = await import(built('index'));
-/** @type {typeof import('../../src/node.ts')} */
-const { folderFiles } = await import(built('node'));
+} from 'webalign/data';
+import { folderFiles } from 'webalign/node';
 
 /**
  * @typedef {object} Job
@@ -34,10 +31,10 @@ const open = (path) => folderFiles(dirname(path)).open(basename(path));
 
 /** What a trainer makes of rows. */
 const FORMS = {
-  /** @param {string} path @param {import('../../src/index.ts').Tokenizer} tokenizer */
+  /** @param {string} path @param {import('webalign').Tokenizer} tokenizer */
   pairs: async (path, tokenizer) =>
     tokenizePairs(await readDataset(await open(path), PREFERENCES), tokenizer).pairs,
-  /** @param {string} path @param {import('../../src/index.ts').Tokenizer} tokenizer */
+  /** @param {string} path @param {import('webalign').Tokenizer} tokenizer */
   labels: async (path, tokenizer) => {
     const rows = await readDataset(await open(path), LABELLED);
     const columns = rows.map(({ prompt, completion, where }) => ({
@@ -47,7 +44,7 @@ const FORMS = {
     }));
     return tokenizeCompletions(columns, tokenizer).examples;
   },
-  /** @param {string} path @param {import('../../src/index.ts').Tokenizer} tokenizer */
+  /** @param {string} path @param {import('webalign').Tokenizer} tokenizer */
   texts: async (path, tokenizer) =>
     tokenizeTexts(await readDataset(await open(path), TEXTS), tokenizer).examples,
 };
@@ -69,8 +66,3 @@ for (const { tokenizer: folder, file, texts: given, decode, data, form } of jobs
   else if (data && form) results.push(await FORMS[form](data, tokenizer));
 }
 writeFileSync(output, JSON.stringify(results));
-
-/** @param {string} entry */
-function built(entry) {
-  return new URL(`../../dist/${entry}.js`, import.meta.url).href;
-}

@@ -41,7 +41,7 @@ export async function train(source: string): Promise<number> {
 `;
 
 const WITH_DEVICE = `
-import { Gpu, GPUBufferUsage } from 'webalign';
+import { Gpu, GPUBufferUsage } from 'webalign/gpu';
 export const buffer = (gpu: Gpu) =>
   gpu.device.createBuffer({ size: 16, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC });
 `;

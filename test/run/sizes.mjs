@@ -31,7 +31,7 @@ const PAGES = [
   },
   {
     name: 'takes the softmax of its own logits',
-    code: "import { requestGpu, softmax } from 'webalign'; keep({ requestGpu, softmax });",
+    code: "import { requestGpu } from 'webalign/gpu'; import { softmax } from 'webalign/logits'; keep({ requestGpu, softmax });",
     limit: 15,
     goal: 15,
   },

@@ -98,6 +98,7 @@ async function runInChromium(
       serve: {
         '/': 'dist/test/chromium',
         '/fixtures/': 'test/fixtures',
+        '/embedded/': 'demos/align/model',
         '/shared/': '../shared',
         '/mocha/': 'node_modules/mocha',
       },

@@ -3,8 +3,7 @@
  * expected gradient and holds J against the policy that theory predicts.
  */
 import { basename, dirname } from 'node:path';
-import { writeFiles } from '../../node/folder.ts';
-import { lockFolder } from '../../node/folder-lock.ts';
+import { lockFolder, writeFiles } from 'webalign/node';
 import { command } from '../command.ts';
 import { collectFigures, keptFigures, readFigures } from '../fixed-points/collect.ts';
 import { fixedPointLines, fixedPointsPage, strayed } from '../fixed-points/page.ts';

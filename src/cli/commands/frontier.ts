@@ -4,9 +4,8 @@
  * against the optimum of Theorem 1, which nothing may cross.
  */
 import { basename, dirname } from 'node:path';
-import { writeFiles } from '../../node/folder.ts';
-import { lockFolder } from '../../node/folder-lock.ts';
-import { LEAST_EFFECTIVE_SAMPLES } from '../../theory/estimators.ts';
+import { lockFolder, writeFiles } from 'webalign/node';
+import { LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
 import { command } from '../command.ts';
 import { checksOf, frontierOf, type MethodPoint, type MethodSamples } from '../frontier/analysis.ts';
 import { collect, type Job, keptResults, readResults } from '../frontier/collect.ts';

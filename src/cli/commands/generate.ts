@@ -1,12 +1,13 @@
 /**
  * `webalign generate`: continues prompts, or answers messages, with or without an adapter.
  */
+
+import { textAfter } from '../../data/text-stream.ts';
 import { doubledBos } from '../../data/tokenize-completions.ts';
 import { requireEmbedded, Tokenizer } from '../../data/tokenizer.ts';
 import { requireChatTemplate } from '../../model/chat.ts';
 import { addUpdate, emptyGenerations, type Generation, streamGeneration } from '../../model/generation.ts';
 import { command } from '../command.ts';
-import { textAfter } from '../continuations.ts';
 import { converse, readConversations } from '../conversation.ts';
 import { UsageError } from '../failures.ts';
 import { adapterJson, openModel, openModelFiles, withGpu } from '../open.ts';

@@ -3,12 +3,11 @@
  * For each opening the model writes several continuations; the gladdest and the saddest become a pair.
  */
 
+import { InputError } from 'webalign';
+import { shuffle } from 'webalign/data';
+import { lockFolder, writeFiles } from 'webalign/node';
+import { sentiment } from 'webalign/rollouts';
 import { counted } from '../../base/counted.ts';
-import { shuffle } from '../../data/random.ts';
-import { sentiment } from '../../data/sentiment.ts';
-import { InputError } from '../../io/errors.ts';
-import { writeFiles } from '../../node/folder.ts';
-import { lockFolder } from '../../node/folder-lock.ts';
 import { command } from '../command.ts';
 import { openModel, openModelFiles, readText, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';

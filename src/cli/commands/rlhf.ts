@@ -2,8 +2,7 @@
  * `webalign rlhf`: figure 1 of the DPO paper on the embedded task: reward model and reinforcement learning beside DPO.
  */
 import { basename, dirname } from 'node:path';
-import { writeFiles } from '../../node/folder.ts';
-import { lockFolder } from '../../node/folder-lock.ts';
+import { lockFolder, writeFiles } from 'webalign/node';
 import { command } from '../command.ts';
 import { readText, withGpu } from '../open.ts';
 import { EMBEDDED } from '../package.ts';

@@ -2,9 +2,8 @@
  * `webalign tradeoff`: what a second criterion costs the first, on the embedded task.
  */
 import { basename, dirname } from 'node:path';
-import { readPreferenceRows } from '../../data/preference-dataset.ts';
-import { writeFiles } from '../../node/folder.ts';
-import { lockFolder } from '../../node/folder-lock.ts';
+import { readPreferenceRows } from 'webalign';
+import { lockFolder, writeFiles } from 'webalign/node';
 import { command } from '../command.ts';
 import { readText, withGpu } from '../open.ts';
 import { EMBEDDED } from '../package.ts';

@@ -1,8 +1,7 @@
 /**
  * Batches whose gradient is the expected one under a policy, for each kind of loss.
  */
-import { generalizedAdvantages, tokenRewards } from '../../rollout/gae.ts';
-import type { LABEL_RULES } from '../../rollout/labels.ts';
+import { generalizedAdvantages, type LABEL_RULES, tokenRewards } from 'webalign/rollouts';
 import type { CreditRule } from './expected.ts';
 import { type Completion, type Distribution, distribution, logRatios, type Problem, sum } from './problem.ts';
 import type { WeighedBatch } from './table.ts';

@@ -1,7 +1,7 @@
 /**
  * The figures of every method: J where its table comes to rest, and J where it should. What is kept is not made again.
  */
-import type { Gpu } from '../../gpu/device.ts';
+import type { Gpu } from 'webalign';
 import { adapterName } from '../open.ts';
 import { Kept } from '../study/kept.ts';
 import type { Terminal } from '../terminal.ts';

@@ -2,8 +2,8 @@
  * What a completion is worth to a method on average over the rest of its group, so that a step can follow the expected
  * gradient. Groups of two are listed, by the function that rollouts use; a large group has the statistics of the policy.
  */
-import { DIVISORS, type Divisor, type DivisorContext } from '../../losses/units.ts';
-import { type AdvantageOptions, advantages } from '../../rollout/advantages.ts';
+import { DIVISORS, type Divisor, type DivisorContext } from 'webalign/losses';
+import { type AdvantageOptions, advantages } from 'webalign/rollouts';
 import { type Distribution, expectation, type Problem } from './problem.ts';
 
 /** Given that a completion is drawn: expectations over the others of its group. A is its advantage, w its weight. */

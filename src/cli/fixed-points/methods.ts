@@ -3,8 +3,8 @@
  * should come to rest.
  */
 
-import { FAMILIES, type LossSettings, lossOf, type TrainingLoss } from '../../losses/families.ts';
-import { LABEL_RULES } from '../../rollout/labels.ts';
+import { FAMILIES, type LossSettings, lossOf, type TrainingLoss } from 'webalign/losses';
+import { LABEL_RULES } from 'webalign/rollouts';
 import {
   type BatchRule,
   estimatedAdvantages,

@@ -3,19 +3,22 @@
  * driver, the tape run backwards, the optimizer run. The batch is all completions, each weighed by how often it would be
  * drawn, so that a step follows the expected gradient and nothing is sampled.
  */
+
+import {
+  copyInto,
+  type GatherIndex,
+  type Gpu,
+  gather,
+  ParameterStore,
+  Tape,
+  Tensor,
+  type TypedArray,
+  weighGradient,
+} from 'webalign/gpu';
+import { tokenLogprobs } from 'webalign/logits';
+import { batchLoss, type TrainingLoss } from 'webalign/losses';
+import { Optimizer, resolveConfig, TRAINERS } from 'webalign/trainers';
 import { own } from '../../base/lookup.ts';
-import type { Gpu } from '../../gpu/device.ts';
-import { batchLoss } from '../../losses/batch-loss.ts';
-import type { TrainingLoss } from '../../losses/families.ts';
-import { copyInto } from '../../ops/add.ts';
-import { type GatherIndex, gather } from '../../ops/gather.ts';
-import { tokenLogprobs } from '../../ops/token-logprob.ts';
-import { weighGradient } from '../../ops/weigh-gradient.ts';
-import { ParameterStore } from '../../tensor/parameters.ts';
-import { Tape } from '../../tensor/tape.ts';
-import { Tensor, type TypedArray } from '../../tensor/tensor.ts';
-import { resolveConfig, TRAINERS } from '../../train/config.ts';
-import { Optimizer } from '../../train/optimizer.ts';
 import { type Completion, distribution, type Problem } from './problem.ts';
 
 /** Completions by their number, in the order that the loss expects them, and what it reads of each. */

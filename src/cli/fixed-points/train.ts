@@ -1,7 +1,7 @@
 /**
  * Trains a table by a method from π_ref on.
  */
-import type { Gpu } from '../../gpu/device.ts';
+import type { Gpu } from 'webalign';
 import type { Method } from './methods.ts';
 import { distribution, type Problem } from './problem.ts';
 import { Table } from './table.ts';

@@ -3,7 +3,7 @@
  * much room Theorem 1 leaves above it, and how far it is ahead of best-of-n. Pure arithmetic on numbers per prompt;
  * standard errors are the spread between prompts, so that they include what varies together from prompt to prompt.
  */
-import { estimateBestOfN, estimateOptimum, KL_ESTIMATORS } from '../../theory/estimators.ts';
+import { estimateBestOfN, estimateOptimum, KL_ESTIMATORS } from 'webalign/theory';
 import { type Estimate, estimate } from '../statistics.ts';
 import { type Groups, mean, means } from '../study/groups.ts';
 import { type Priced, pricedAt } from './price.ts';

@@ -5,9 +5,9 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseDataset } from '../../data/jsonl.ts';
-import type { Gpu } from '../../gpu/device.ts';
-import { folderFiles } from '../../node/folder.ts';
+import type { Gpu } from 'webalign';
+import { parseDataset } from 'webalign/data';
+import { folderFiles } from 'webalign/node';
 import { type Continuation, continueOpenings } from '../continuations.ts';
 import { METHODS } from '../methods.ts';
 import { adapterName, type OpenModel, openModel } from '../open.ts';

@@ -2,10 +2,9 @@
  * A run that was made apart from the study, by its folder: which entry of the frontier it is, and what it was given to learn.
  */
 
-import { InputError } from '../../io/errors.ts';
-import { contentHash } from '../../io/hash.ts';
-import { ADAPTER_WEIGHTS, type Adapter } from '../../io/peft.ts';
-import { folderFiles } from '../../node/folder.ts';
+import { contentHash, InputError } from 'webalign/files';
+import { ADAPTER_WEIGHTS, type Adapter } from 'webalign/models';
+import { folderFiles } from 'webalign/node';
 import { readAdapterFor } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
 import { readRuns } from '../run-record.ts';

@@ -2,7 +2,7 @@
  * The frontier in words and tables: a page of Markdown for the documentation, and the same few lines for a terminal. All
  * that it says is computed from the results; the same results give the same bytes.
  */
-import { LEAST_EFFECTIVE_SAMPLES } from '../../theory/estimators.ts';
+import { LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
 import type { Estimate } from '../statistics.ts';
 import { number, plusMinus } from '../study/figures.ts';
 import type { BestPoint, Checks, CurvePoint, Frontier, MethodPoint } from './analysis.ts';

@@ -2,7 +2,7 @@
  * Methods at one price of a nat: their objective J = E[r] − β KL, what is left up to the optimum by the reference's samples,
  * and by their own.
  */
-import { estimateGap, type GapEstimate } from '../../theory/estimators.ts';
+import { estimateGap, type GapEstimate } from 'webalign/theory';
 import { type Estimate, estimate } from '../statistics.ts';
 import { means } from '../study/groups.ts';
 import type { CurvePoint, Samples } from './analysis.ts';

@@ -1,4 +1,6 @@
 /** The report of a run of any method: its figures, texts before and after, held-out rows, settings and machine. */
+
+import { textAfter } from '../../data/text-stream.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { formatBytes } from '../../gpu/errors.ts';
@@ -6,7 +8,6 @@ import { LORA_DEFAULTS, resolveConfig } from '../../train/config.ts';
 import type { RunPlan } from '../../train/events.ts';
 import type { CompletionScore } from '../../train/role-scores.ts';
 import type { Trainer } from '../../train/trainer.ts';
-import { textAfter } from '../continuations.ts';
 import type { Method } from '../method.ts';
 import type { RunRecord } from '../run-record.ts';
 import type { RunSummary } from '../training.ts';

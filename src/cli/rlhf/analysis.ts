@@ -3,7 +3,7 @@
  * and where a road went on to gain by the learned reward while it lost by the true one. Pure arithmetic on numbers per opening;
  * standard errors are the spread between openings, differences are taken opening by opening.
  */
-import { estimateOptimum, LEAST_EFFECTIVE_SAMPLES } from '../../theory/estimators.ts';
+import { estimateOptimum, LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
 import { type Estimate, estimate } from '../statistics.ts';
 import { type Groups, means } from '../study/groups.ts';
 import type { Look, Results, RewardModelResult } from './results.ts';

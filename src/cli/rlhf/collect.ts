@@ -4,13 +4,11 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseDataset } from '../../data/jsonl.ts';
-import type { Gpu } from '../../gpu/device.ts';
-import { ADAPTER_CONFIG, readAdapter, writeAdapter } from '../../io/peft.ts';
-import { sampledTokens } from '../../model/generation.ts';
-import { folderFiles, writeFiles } from '../../node/folder.ts';
-import type { TrainEvent } from '../../train/events.ts';
-import { RewardModel } from '../../train/reward-model.ts';
+import type { Gpu } from 'webalign';
+import { parseDataset } from 'webalign/data';
+import { ADAPTER_CONFIG, RewardModel, readAdapter, sampledTokens, writeAdapter } from 'webalign/models';
+import { folderFiles, writeFiles } from 'webalign/node';
+import type { TrainEvent } from 'webalign/trainers';
 import type { Method } from '../method.ts';
 import { METHODS } from '../methods.ts';
 import { adapterName, type OpenModel, openModel } from '../open.ts';

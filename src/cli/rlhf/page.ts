@@ -2,7 +2,7 @@
  * The study for readers: the two roads from preferences to a policy, as a page of Markdown and as lines for a terminal. All
  * figures are computed from the results; the same results give the same bytes.
  */
-import { formatBytes } from '../../gpu/errors.ts';
+import { formatBytes } from 'webalign/gpu';
 import { number, plusMinus } from '../study/figures.ts';
 import type { LearnedOutcome, Point, Rlhf, RoadOutcome } from './analysis.ts';
 import { ERRORS, RLHF_TRAINING, type RlhfTask } from './task.ts';

@@ -1,9 +1,9 @@
 /**
  * What studies of the embedded model stand on, read without any device.
  */
-import { readPreferenceRows } from '../../data/preference-dataset.ts';
-import { contentHash } from '../../io/hash.ts';
-import { folderFiles } from '../../node/folder.ts';
+import { readPreferenceRows } from 'webalign';
+import { contentHash } from 'webalign/files';
+import { folderFiles } from 'webalign/node';
 import { readText } from '../open.ts';
 import { EMBEDDED } from '../package.ts';
 

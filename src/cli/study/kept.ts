@@ -3,9 +3,8 @@
  * cannot be read, counts as not there.
  */
 import { join } from 'node:path';
-import { contentHash } from '../../io/hash.ts';
-import { parseJsonObject } from '../../io/json.ts';
-import { readFileIfAny, writeFileAtomic } from '../../node/folder.ts';
+import { contentHash, parseJsonObject } from 'webalign/files';
+import { readFileIfAny, writeFileAtomic } from 'webalign/node';
 
 export class Kept<Result extends object> {
   private constructor(

@@ -1,7 +1,7 @@
 /**
  * Stories of a model as a study measures it: those to every opening, and how far the model's adapters have taken it.
  */
-import type { GenerationOptions } from '../../model/generation-options.ts';
+import type { GenerationOptions } from 'webalign/models';
 import { type Continuation, continueOpenings } from '../continuations.ts';
 import { logRatios } from '../divergences.ts';
 import type { OpenModel } from '../open.ts';

@@ -3,7 +3,7 @@
  * log-probabilities. What is kept of them are results; the folder may be removed.
  */
 import { join } from 'node:path';
-import { fileCheckpointStore, nodeReferenceCache } from '../../node/folder.ts';
+import { fileCheckpointStore, nodeReferenceCache } from 'webalign/node';
 import { InterruptedError } from '../failures.ts';
 import { CHECKPOINT, type RunFolder } from '../run-folder.ts';
 

@@ -3,14 +3,13 @@
  * on both criteria at once. Every result is kept as soon as it is there, and what is kept is not made again.
  */
 import { join } from 'node:path';
-import { calm } from '../../data/calm.ts';
-import type { PreferenceRow } from '../../data/preference-dataset.ts';
-import type { Gpu } from '../../gpu/device.ts';
-import { contentHash } from '../../io/hash.ts';
-import { ADAPTER_WEIGHTS, writeAdapter } from '../../io/peft.ts';
-import type { LoraAdapter } from '../../model/lora.ts';
-import { folderFiles } from '../../node/folder.ts';
-import { SACPOTrainer } from '../../train/sacpo-trainer.ts';
+import type { Gpu } from 'webalign';
+import type { PreferenceRow } from 'webalign/data';
+import { contentHash } from 'webalign/files';
+import { ADAPTER_WEIGHTS, type LoraAdapter, writeAdapter } from 'webalign/models';
+import { folderFiles } from 'webalign/node';
+import { calm } from 'webalign/rollouts';
+import { SACPOTrainer } from 'webalign/trainers';
 import { ALIGN_LORA, ALIGN_TRAINING } from '../align-task.ts';
 import { continueOpenings } from '../continuations.ts';
 import { logRatios } from '../divergences.ts';

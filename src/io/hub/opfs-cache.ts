@@ -4,6 +4,7 @@
  * costs at most one. Tabs take turns by a lock. Where nothing can be kept, memory stands in, and the person is told.
  */
 import { type ByteSource, blobSource } from '../byte-source.ts';
+import { missing, noRoom, privateFiles, writeWhole } from '../opfs.ts';
 import type { PartialFile } from '../partial-file.ts';
 import { CacheWriteError, type HubCache, memoryHubCache, repositoryFolder } from './cache.ts';
 
@@ -17,24 +18,25 @@ const WHOLE = 'whole';
 
 /** The page's cache; `undefined` where the browser has no file system for it, as in some private windows. */
 export async function opfsHubCache(): Promise<HubCache | undefined> {
-  const root = await storage();
+  const root = await opfsOfCaches();
   return root && new OpfsCache(root, HUB, memoryHubCache());
 }
 
 /** The page's cache of files from addresses, which are read without being kept where there is no room. */
 export async function opfsAddressCache(): Promise<HubCache | undefined> {
-  const root = await storage();
+  const root = await opfsOfCaches();
   return root && new OpfsCache(root, ADDRESSES, undefined);
 }
 
 /** Deletes all model files that this page's origin keeps: those of the hub and those of addresses. */
 export async function clearPageCache(): Promise<void> {
-  const root = await storage();
+  const root = await opfsOfCaches();
   for (const name of [HUB, ADDRESSES]) await root?.removeEntry(name, { recursive: true }).catch(missing);
 }
 
-async function storage(): Promise<FileSystemDirectoryHandle | undefined> {
-  const root = await globalThis.navigator?.storage?.getDirectory?.().catch(() => undefined);
+/** The browser's file system where tabs can take turns on it. */
+async function opfsOfCaches(): Promise<FileSystemDirectoryHandle | undefined> {
+  const root = await privateFiles();
   return root && 'locks' in navigator ? root : undefined;
 }
 
@@ -57,7 +59,7 @@ class OpfsCache implements HubCache {
     const { folder, name } = this.place(repository, path);
     // Only another request the next time, where there is no room.
     await this.made(folder)
-      .then((made) => write(made, name, [text]))
+      .then((made) => writeWhole(made, name, [text]))
       .catch(noRoom);
   }
 
@@ -79,7 +81,7 @@ class OpfsCache implements HubCache {
       const partial = await SegmentedFile.open(folder);
       try {
         await fill(partial).finally(() => partial.flush());
-        await write(folder, WHOLE, []);
+        await writeWhole(folder, WHOLE, []);
       } catch (error) {
         noRoom(error);
         await partial.reset();
@@ -157,7 +159,7 @@ class SegmentedFile implements PartialFile {
   /** Keeps what waits. */
   async flush(): Promise<void> {
     if (this.waitingBytes === 0) return;
-    const file = await write(this.folder, segmentName(this.written.length), this.waiting);
+    const file = await writeWhole(this.folder, segmentName(this.written.length), this.waiting);
     this.written.push(file);
     this.waiting = [];
     this.waitingBytes = 0;
@@ -184,36 +186,4 @@ async function segments(folder: FileSystemDirectoryHandle): Promise<File[]> {
 
 function segmentName(index: number): string {
   return String(index).padStart(6, '0');
-}
-
-/** A file of these parts, whole or not at all: a browser puts it in place when it is closed. */
-async function write(
-  folder: FileSystemDirectoryHandle,
-  name: string,
-  parts: readonly BlobPart[],
-): Promise<File> {
-  const handle = await folder.getFileHandle(name, { create: true });
-  const stream = await handle.createWritable();
-  try {
-    await stream.write(new Blob([...parts]));
-    await stream.close();
-  } catch (error) {
-    await stream.abort().catch(() => undefined);
-    throw error;
-  }
-  return handle.getFile();
-}
-
-/** What is not there is undefined; anything else is an error still. */
-function missing(error: unknown): undefined {
-  if (nameOf(error) !== 'NotFoundError') throw error;
-}
-
-/** Lets pass that there is no room; anything else is an error still. */
-function noRoom(error: unknown): void {
-  if (nameOf(error) !== 'QuotaExceededError') throw error;
-}
-
-function nameOf(error: unknown): unknown {
-  return (error as { name?: unknown } | null)?.name;
 }

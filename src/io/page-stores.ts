@@ -1,0 +1,106 @@
+/**
+ * Stores for checkpoints that outlive a page: in IndexedDB, in a page or a worker, and in the browser's private file system. Each
+ * write is whole or not at all. They take no locks: of two tabs that train into one store the last to write wins.
+ */
+import { createStore, del, get, set, type UseStore } from 'idb-keyval';
+import type { CheckpointStore } from './checkpoint.ts';
+import { InputError, reason } from './errors.ts';
+import { missing, privateFiles, writeWhole } from './opfs.ts';
+
+/** A store of a page, which can be emptied. */
+export interface PageCheckpointStore extends CheckpointStore {
+  /** Forgets the checkpoint; nothing happens where none is there. */
+  remove(): Promise<void>;
+}
+
+export interface IndexedDbOptions {
+  /** The database, `webalign` by default. */
+  database?: string;
+  /** The database's one object store, `checkpoints` by default. */
+  table?: string;
+}
+
+/** One connection for each database, since a database that is open twice cannot be deleted by either. */
+const connections = new Map<string, UseStore>();
+
+/**
+ * A checkpoint in IndexedDB under `key`. A write is one transaction: it is old or new, never half. Rejects with an
+ * {@link InputError} where the browser keeps nothing for this page or has no more room.
+ *
+ * For the reference's log-probabilities: `storedReferenceCache((key) => indexedDbCheckpointStore(key, { table: 'references', … }))`
+ * with a database of its own, because a database has one table.
+ */
+export function indexedDbCheckpointStore(
+  key: string,
+  { database = 'webalign', table = 'checkpoints' }: IndexedDbOptions = {},
+): PageCheckpointStore {
+  const where = `${key} in IndexedDB`;
+  const store = () => {
+    const name = JSON.stringify([database, table]);
+    const known = connections.get(name) ?? createStore(database, table);
+    connections.set(name, known);
+    return known;
+  };
+  const refused = (what: string) => (cause: unknown) => {
+    throw new InputError(where, `cannot be ${what}: ${reason(cause)}`, STORAGE, { cause });
+  };
+  return {
+    async read() {
+      const found = await tried(() => get<unknown>(key, store())).catch(refused('read'));
+      if (found === undefined || found instanceof Uint8Array) return found as Kept;
+      throw new InputError(where, 'is not what a checkpoint store has written', 'Use another key');
+    },
+    // A view would be kept with the whole buffer that it looks into.
+    write: (bytes) => tried(() => set(key, bytes.slice(), store())).catch(refused('written')),
+    remove: () => tried(() => del(key, store())).catch(refused('removed')),
+  };
+}
+
+/**
+ * A checkpoint in a file of the browser's private file system (OPFS), `runs/mine.safetensors` say, for those too large for
+ * IndexedDB's copies. The browser puts a file in place when it is whole. Rejects with an {@link InputError} where there is no such
+ * file system, or no more room.
+ */
+export function opfsCheckpointStore(path: string): PageCheckpointStore {
+  const where = `${path} in the browser's private file system`;
+  const steps = path.split('/');
+  const name = steps.pop() as string;
+  if ([...steps, name].some((step) => step === '' || step === '.' || step === '..'))
+    throw new InputError(path, 'is not a path of plain names', 'Write it as folder/name');
+  const folder = async (create: boolean) => {
+    let found = await privateFiles();
+    if (!found) throw new Error('this browser has none for this page');
+    for (const step of steps) found = await found.getDirectoryHandle(step, { create });
+    return found;
+  };
+  const refused = (what: string) => (cause: unknown) => {
+    throw new InputError(where, `cannot be ${what}: ${reason(cause)}`, STORAGE, { cause });
+  };
+  const found = async (): Promise<Kept> => {
+    const handle = await folder(false).then((at) => at.getFileHandle(name));
+    return new Uint8Array(await (await handle.getFile()).arrayBuffer());
+  };
+  return {
+    read: () => found().catch(missing).catch(refused('read')),
+    async write(bytes) {
+      await folder(true)
+        .then((at) => writeWhole(at, name, [bytes]))
+        .catch(refused('written'));
+    },
+    async remove() {
+      await folder(false)
+        .then((at) => at.removeEntry(name))
+        .catch(missing)
+        .catch(refused('removed'));
+    },
+  };
+}
+
+type Kept = Uint8Array<ArrayBuffer> | undefined;
+
+const STORAGE = 'Allow this page to keep data and make room, or keep checkpoints elsewhere';
+
+/** What throws at once, as browsers without storage do, rejects. */
+async function tried<T>(work: () => Promise<T>): Promise<T> {
+  return work();
+}

@@ -1,0 +1,38 @@
+/**
+ * `webalign/losses`: the catalogue of losses and divergences, the drivers that run them on log-probabilities, and
+ * {@link lossShader} for a formula of your own.
+ *
+ * @module webalign/losses
+ */
+export { batchLoss } from './losses/batch-loss.ts';
+export { LOSSES, type Loss, type LossOptions } from './losses/catalogue.ts';
+export { completionLoss, type Term } from './losses/completion-loss.ts';
+export { DIVERGENCES, type Divergence, type DivergenceRow } from './losses/divergences.ts';
+export {
+  FAMILIES,
+  type Family,
+  type FamilyName,
+  type LossSettings,
+  LossSettingsError,
+  type LossType,
+  lossOf,
+  type TrainingLoss,
+} from './losses/families.ts';
+export type { LossOption } from './losses/options.ts';
+export { POLICYS_OWN } from './losses/policy-losses.ts';
+export { lossShader } from './losses/shader.ts';
+export { tokenLoss } from './losses/token-loss.ts';
+export {
+  DIVISORS,
+  type Divisor,
+  type DivisorContext,
+  EXAMPLE_RECORD,
+  type MetricColumn,
+  type MetricColumns,
+  PAIR_METRICS,
+  PAIR_RECORD,
+  TOKEN_RECORD,
+} from './losses/units.ts';
+export { evaluateLoss, type LossValues, type TokenLossValues } from './train/evaluate-loss.ts';
+export type { ExampleNumbers, LossCase, PairNumbers } from './train/loss-case.ts';
+export type { TokenLossCase, TokenNumbers } from './train/token-case.ts';

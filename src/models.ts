@@ -1,0 +1,52 @@
+/**
+ * `webalign/models`: models and adapters. Load, generate, chat, score texts, merge, export; reward models.
+ *
+ * @module webalign/models
+ */
+export { type AdapterPart, combineAdapters } from './io/combine-adapters.ts';
+export type { ModelConfig } from './io/config.ts';
+export type { LoraArgs, LoraConfig } from './io/lora-settings.ts';
+export {
+  ADAPTER_CONFIG,
+  ADAPTER_WEIGHTS,
+  type Adapter,
+  type AdapterFiles,
+  readAdapter,
+  writeAdapter,
+} from './io/peft.ts';
+export { DeviceBatch } from './model/batch.ts';
+export { CausalLM, type LoadOptions } from './model/causal-lm.ts';
+export { Chat, type ChatOptions, streamText } from './model/chat.ts';
+export {
+  addUpdate,
+  emptyGenerations,
+  type Generation,
+  type GenerationUpdate,
+  generate,
+  type SampledLogprobs,
+  type StreamOptions,
+  sampledTokens,
+  streamGeneration,
+} from './model/generation.ts';
+export type { GenerationOptions } from './model/generation-options.ts';
+export { type GenerationPlan, planGeneration } from './model/generation-plan.ts';
+export { ggufAdapter } from './model/gguf-adapter.ts';
+export { ggufModel } from './model/gguf-model.ts';
+export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
+export { mergedModelFiles } from './model/merged-model.ts';
+export type { LoadDtype } from './model/precision.ts';
+export { describeModel, type ModelDescription } from './model/weights.ts';
+export {
+  type ImplicitReward,
+  type ImplicitRewardOptions,
+  implicitRewards,
+  separation,
+} from './train/implicit-rewards.ts';
+export {
+  type LoadRewardOptions,
+  RewardModel,
+  type RewardModelOptions,
+  type RewardScoreOptions,
+  type ScoreInput,
+} from './train/reward-model.ts';
+export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';

@@ -1,0 +1,120 @@
+/**
+ * What users can reach: the entries that `package.json` exports, one home for each name, and demos and studies that import the
+ * package as users do. Reads the sources; nothing is executed.
+ */
+import { expect } from 'chai';
+import { entryFiles, filesBelow, importsOf, specifiersOf, subpaths, textOf } from './sources.ts';
+
+/** Entries with a room of their own: Node's `requestGpu` and `openSource` do more than a page's. */
+const APART = ['node.ts', 'testing.ts'];
+
+/** What demos may take from the sources, with the reason. */
+const OF_DEMOS: Record<string, string> = {
+  'src/cli/align-task.ts': 'the demos and `webalign align` are one task, whose settings belong to no API',
+  'src/base/counted.ts': 'pages and messages of the package count in one spelling',
+};
+
+/** What studies may take from the sources outside the command line. */
+const OF_STUDIES: Record<string, string> = {
+  'src/base/counted.ts': OF_DEMOS['src/base/counted.ts']!,
+  'src/base/lookup.ts': 'look-ups by a name from outside have one way in this repository',
+};
+
+const STUDIES =
+  /^src\/cli\/(study|frontier|tradeoff|rlhf|fixed-points)\/|^src\/cli\/(commands\/)?(frontier|tradeoff|rlhf|fixed-points|preferences|preference-pairs|align-task|continuations|divergences)\.ts$/;
+
+const outside = [
+  ...filesBelow('demos', '.ts'),
+  ...filesBelow('test/outside', '.ts'),
+  ...filesBelow('test/interop', '.mjs'),
+];
+const studies = filesBelow('src/cli', '.ts').filter((file) => STUDIES.test(file));
+
+/** What an entry exports, by name; each with the file it comes from. */
+function namesOf(entry: string): { name: string; from: string }[] {
+  const lists = textOf(`src/${entry}`).matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)';/gm);
+  return [...lists].flatMap(([, list, from]) =>
+    list!
+      .split(',')
+      .map((name) => name.trim().replace(/^type /, ''))
+      .filter((name) => name !== '')
+      .map((name) => ({ name, from: from! })),
+  );
+}
+
+describe('the entries', () => {
+  it('have one shape in package.json, and a file each', () => {
+    const { exports } = JSON.parse(textOf('package.json')) as { exports: Record<string, unknown> };
+    for (const path of subpaths()) {
+      const name = path === '.' ? 'index' : path.slice(2);
+      expect(exports[path], path).to.include({
+        types: `./dist/types/${name}.d.ts`,
+        default: `./dist/${name}.js`,
+      });
+      expect(textOf(`src/${name}.ts`), path).to.match(/^\/\*\*\n \* `webalign(\/\w+)?`: /);
+    }
+  });
+
+  it('give every name one home', () => {
+    const homes = new Map<string, string[]>();
+    for (const entry of entryFiles().filter((file) => file !== 'index.ts' && !APART.includes(file)))
+      for (const { name } of namesOf(entry)) homes.set(name, [...(homes.get(name) ?? []), entry]);
+    expect(homes.size).to.be.above(300);
+    expect([...homes].filter(([, entries]) => entries.length > 1)).to.deep.equal([]);
+    // The first page repeats names of the subpaths and has none of its own.
+    const first = namesOf('index.ts').map(({ name }) => name);
+    expect(first.length).to.be.within(10, 20);
+    expect([...homes.keys()]).to.include.members(first);
+  });
+
+  it('are where CHANGELOG.md says that the names of 0.1 are now', () => {
+    const table = textOf('CHANGELOG.md').split('| names of `webalign` in 0.1 |')[1] ?? '';
+    const rows = [...table.matchAll(/^\| `webalign\/(\w+)` \| (.*) \|$/gm)];
+    const moved = rows.flatMap(([, entry, names]) =>
+      [...names!.matchAll(/`(\w+)`/g)].map((match) => ({ entry, name: match[1]! })),
+    );
+    expect(moved.length).to.be.above(300);
+    const wrong = moved.filter(
+      ({ entry, name }) => !namesOf(`${entry}.ts`).some((each) => each.name === name),
+    );
+    expect(wrong).to.deep.equal([]);
+  });
+});
+
+describe('what stands outside of the package', () => {
+  it('imports entries that are exported', () => {
+    const entries = subpaths().map((path) => `webalign${path.slice(1)}`);
+    const unknown = [...outside, ...studies].flatMap((file) =>
+      specifiersOf(file)
+        .filter((name) => /^webalign(\/|$)/.test(name) && !entries.includes(name))
+        .map((name) => `${file} imports ${name}`),
+    );
+    expect(unknown).to.deep.equal([]);
+  });
+
+  it('takes nothing else of it: demos', () => {
+    expect(taken(filesBelow('demos', '.ts'), /^src\//)).to.have.keys(Object.keys(OF_DEMOS));
+  });
+
+  it('takes nothing else of it: studies', () => {
+    expect(taken(studies, /^src\/(?!cli\/)/)).to.have.keys(Object.keys(OF_STUDIES));
+  });
+
+  it('takes nothing at all of it: what is written to show that nothing else is needed', () => {
+    expect(taken(filesBelow('test/outside', '.ts'), /^(src|shaders)\//)).to.deep.equal({});
+  });
+});
+
+/** The sources that files import by their paths, with who imports them. */
+function taken(files: readonly string[], sources: RegExp): Record<string, string[]> {
+  const found: Record<string, string[]> = {};
+  for (const file of files) {
+    const byName = specifiersOf(file).filter((name) => name.startsWith('.'));
+    if (byName.length === 0) continue;
+    for (const target of importsOf(file).filter(
+      (name, at) => specifiersOf(file)[at]!.startsWith('.') && sources.test(name),
+    ))
+      found[target] = [...(found[target] ?? []), file];
+  }
+  return found;
+}
