@@ -15,7 +15,11 @@ const FOLDER = 'dist/docs-page';
 const FILE = /^`([\w./-]+)`:\n\n```\w+\n(.*?)```/gms;
 const SCRIPT = /<script type="module">\n(.*?)<\/script>/s;
 /** As many as a software adapter takes a moment for. */
-const STEPS = { 'maxSteps: 20': 'maxSteps: 3', 'saveSteps: 5': 'saveSteps: 1' };
+const STEPS = {
+  'maxSteps: 20': 'maxSteps: 3',
+  'saveSteps: 5': 'saveSteps: 1',
+  'BatchSize: 4': 'BatchSize: 2',
+};
 
 const shortened = (code: string) =>
   Object.entries(STEPS).reduce((text, [long, short]) => text.replaceAll(long, short), code);
@@ -48,7 +52,7 @@ describe('the pages of the documentation', () => {
       logLevel: 'error',
     });
     await writeFile(join(folder, 'site/index.html'), files['index.html'] as string);
-    const pairs = (await readFile('demos/align/data/train.jsonl', 'utf8')).split('\n').slice(0, 8);
+    const pairs = (await readFile('demos/align/data/train.jsonl', 'utf8')).split('\n').slice(0, 4);
     await writeFile(join(folder, 'site/pairs.jsonl'), pairs.join('\n'));
     return gpuPage(browser, { serve: { '/': join(folder, 'site'), '/model/': 'demos/align/model' } });
   }
@@ -60,7 +64,7 @@ describe('the pages of the documentation', () => {
     const files = Object.fromEntries(
       [...textOf('docs/page.md').matchAll(FILE)].map(([, name, code]) => [name as string, code as string]),
     );
-    expect(Object.keys(files)).to.have.members(['index.html', 'page.js', 'worker.js', 'checkpoint.js']);
+    expect(Object.keys(files)).to.have.members(['index.html', 'page.js', 'worker.js']);
     const page = await opened('page', files);
     await page.click('#train');
     await says(page, /Step 1 of 3: loss 0\.\d{3}, \d+ s left/);
