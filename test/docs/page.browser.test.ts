@@ -19,6 +19,7 @@ const STEPS = {
   'maxSteps: 20': 'maxSteps: 3',
   'saveSteps: 5': 'saveSteps: 1',
   'BatchSize: 4': 'BatchSize: 2',
+  'maxNewTokens: 40': 'maxNewTokens: 12',
 };
 
 const shortened = (code: string) =>
