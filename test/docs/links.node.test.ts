@@ -73,6 +73,14 @@ describe('the documentation', () => {
     expect(beside.filter((page) => page !== INDEX && !linked.has(page))).to.deep.equal([]);
   });
 
+  it('docs/reference.md has a row for every entry of the package', () => {
+    const { exports } = JSON.parse(textOf('package.json')) as { exports: Record<string, unknown> };
+    const entries = Object.keys(exports).filter((path) => !/\.json$|\*/.test(path));
+    const page = textOf('docs/reference.md');
+    const rows = [...page.matchAll(/^\| `(webalign[\w/]*)` \|/gm)].map(([, name]) => name);
+    expect(rows).to.have.members(entries.map((path) => path.replace('.', 'webalign')));
+  });
+
   it('docs/choosing.md has figures of docs/frontier.md', () => {
     const [, table = ''] = /<!-- frontier -->(.*?)<!-- end -->/s.exec(textOf('docs/choosing.md')) ?? [];
     const rows = [...table.matchAll(/^\| (\w+), ([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm)];
