@@ -1,21 +1,23 @@
 /**
  * The one build: library, demos and tests, from their sources into `dist/`, in about a second.
  *
- *   node esbuild.config.mjs [library] [demos] [tests] [bench] [peers] [--serve] [--clean]
+ *   node esbuild.config.mjs [library] [demos] [site] [tests] [bench] [peers] [--serve] [--clean]
  *
- * Without a name the first three are built. `--serve` serves the demos to this machine only and rebuilds on change. Types are
+ * Without a name library, demos and tests are built. `site` is the demos as static files for any host. `--serve` serves the demos to this machine only and rebuilds on change. Types are
  * not checked here (`npm run types`), and WGSL enters by `shaders/include.mjs` alone.
  */
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as esbuild from 'esbuild';
+import { demosIn, frontPage } from './demos/front/front.mjs';
 import { asModules } from './esbuild.modules.mjs';
 import { wgsl } from './shaders/include.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
+const SITE = 'dist/site';
 
 /** @typedef {import('esbuild').BuildOptions} Options */
 
@@ -63,15 +65,19 @@ const library = () =>
 const commandLine = () => ({ ...installed, entryPoints: { cli: './src/cli/main.ts' } });
 
 /**
- * A demo is a folder: a page, its script, its worker, and what they load. Everything it needs is in its bundle.
+ * A demo is a folder: a page, its script, its worker, and what they load. Everything it needs is in its bundle. A front page
+ * lists them.
  *
+ * @param {string} outdir
  * @returns {Options}
  */
-function demos() {
+function demos(outdir = 'dist/demos') {
+  mkdirSync(join(root, outdir), { recursive: true });
+  writeFileSync(join(root, outdir, 'index.html'), frontPage(demosIn(root)));
   const names = readdirSync(join(root, 'demos'));
   for (const folder of names.flatMap((name) => [`${name}/model`, `${name}/data`])) {
     const from = join(root, 'demos', folder);
-    if (existsSync(from)) cpSync(from, join(root, 'dist/demos', folder), { recursive: true });
+    if (existsSync(from)) cpSync(from, join(root, outdir, folder), { recursive: true });
   }
   const files = names.flatMap((name) => [
     `${name}/index.html`,
@@ -82,11 +88,17 @@ function demos() {
   ]);
   return {
     ...common,
-    outdir: 'dist/demos',
+    outdir,
     minify: true,
     loader: { '.html': 'copy' },
     entryPoints: entries('demos', files),
   };
+}
+
+/** The demos for a host: without what an earlier build left, and without source maps, which would be most of it. */
+function site() {
+  rmSync(join(root, SITE), { recursive: true, force: true });
+  return { ...demos(SITE), sourcemap: false };
 }
 
 /** Every test file, relative to `test/`, with forward slashes. */
@@ -162,13 +174,14 @@ function entries(folder, files) {
 /**
  * Builds the named targets; throws when one does not build.
  *
- * @param {string[]} names of `library`, `demos`, `tests`, `bench`, `peers`
+ * @param {string[]} names of `library`, `demos`, `site`, `tests`, `bench`, `peers`
  * @param {string[]} tests which test files
  */
 export async function build(names = ['library', 'demos', 'tests'], tests = testFiles) {
   const options = {
     library: () => [library(), commandLine()],
     demos: () => [demos()],
+    site: () => [site()],
     tests: () => [nodeTests(tests), chromiumTests(tests)],
     bench,
     peers: () => [peers()],
@@ -184,13 +197,11 @@ async function serve() {
   let port = 8080;
   while (!(await isFree(port))) port++;
   await context.serve({ host: '127.0.0.1', port, servedir: join(root, 'dist/demos') });
-  for (const name of readdirSync(join(root, 'demos')).filter(hasPage)) {
-    console.log(`http://127.0.0.1:${port}/${name}/`);
+  const lines = demosIn(root).map(({ name, description }) => [`${name}/`, description]);
+  for (const [path, what] of [['', 'All demos.'], ...lines]) {
+    console.log(`${`http://127.0.0.1:${port}/${path}`.padEnd(34)} ${what}`);
   }
 }
-
-/** Whether a folder of `demos/` is a demo and not what demos share. @param {string} name */
-const hasPage = (name) => existsSync(join(root, 'demos', name, 'index.html'));
 
 /** @param {number} port @returns {Promise<boolean>} */
 function isFree(port) {

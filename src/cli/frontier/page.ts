@@ -29,7 +29,7 @@ export function frontierPage(data: PageData): string {
   return `# The frontier: reward against KL
 
 How much reward does each method gain for a nat of KL? This is figure 2 of *Direct Preference Optimization* (Rafailov et al. 2023), for
-the embedded model and the task of [\`webalign align\`](../README.md#try-it): happier stories, rated by AFINN-165. \`npm run frontier\` makes
+the embedded model and the task of [\`webalign align\`](command-line.md#try-the-embedded-example): happier stories, rated by AFINN-165. \`npm run frontier\` makes
 every number here.
 
 ![${altText(frontier)}](${plot})

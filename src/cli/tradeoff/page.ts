@@ -68,7 +68,7 @@ the ranks. Stopped, the first command goes on with \`--resume\`. In code it is \
 
 ## What it does: two criteria in tension
 
-The embedded model's stories are first made **glad**, as in [\`webalign align\`](../README.md#try-it): the sum of AFINN-165's ratings of their words.
+The embedded model's stories are first made **glad**, as in [\`webalign align\`](command-line.md#try-the-embedded-example): the sum of AFINN-165's ratings of their words.
 Then they are made **calm**: as few *strong* words (rated beyond ±2) and exclamation marks as possible. The two pull apart, because most of the
 gladness of these stories is in strong words (*happy*, *love*, *fun*, *good*: 3 or 4), while mild ones (*liked*, *help*, *smiled*, *friend*: 1 or 2) are
 calm. Both stages see the same ${pairs.reward} pairs of completions, labelled once for each criterion, as PKU-SafeRLHF labels its answers. Calm tells

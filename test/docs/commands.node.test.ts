@@ -1,0 +1,57 @@
+/**
+ * Commands in the documentation are ones that the command line has, with flags that they have.
+ */
+import { PassThrough } from 'node:stream';
+import { expect } from 'chai';
+import { runProgram } from '../../src/cli/program.ts';
+import { filesBelow, textOf } from '../architecture/sources.ts';
+
+const FENCED = /^```\n(.*?)^```/gms;
+const COMMAND = /(?:npx webalign|npm run webalign --) +([a-z].*)/;
+/** A flag where the shell would see one. */
+const FLAG = /(?<= )--[a-z][\w-]*/g;
+
+/** A command on a line of its own; what its line goes on with, and no comment. */
+function commandsIn(page: string): string[] {
+  const blocks = [...textOf(page).matchAll(FENCED)].map(([, block]) => block as string);
+  const lines = blocks.flatMap((block) => block.replaceAll(/\\\n\s*/g, '').split('\n'));
+  return lines.flatMap((line) => COMMAND.exec(line.replace(/\s#.*$/, ''))?.[1] ?? []);
+}
+
+const helps = new Map<string, Promise<string>>();
+
+/** What `--help` of the command says; `plan` has the options of the method that it names. */
+function helpOf(command: string): Promise<string> {
+  const [name = ''] = command.split(' ');
+  const method = / --method (\S+)/.exec(command)?.[1];
+  const args = [name, ...(method ? ['--method', method] : []), '--help'];
+  const known = helps.get(args.join(' ')) ?? printed(args);
+  helps.set(args.join(' '), known);
+  return known;
+}
+
+async function printed(args: readonly string[]): Promise<string> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  let text = '';
+  stdout.on('data', (part) => {
+    text += part;
+  });
+  const { signal } = new AbortController();
+  const code = await runProgram(args, { signal, version: '0', streams: { stdout, stderr } });
+  if (code !== 0) throw new Error(`webalign ${args.join(' ')} ends with ${code}: ${stderr.read()}`);
+  return text;
+}
+
+describe('commands of the documentation', () => {
+  for (const page of ['README.md', ...filesBelow('docs', '.md')]) {
+    const commands = commandsIn(page);
+    if (commands.length === 0) continue;
+    it(`${page}: ${commands.length}`, async () => {
+      for (const command of commands) {
+        const flags = new Set((await helpOf(command)).match(/--[a-z][\w-]*/g));
+        const unknown = (command.match(FLAG) ?? []).filter((flag) => !flags.has(flag));
+        expect(unknown, command).to.deep.equal([]);
+      }
+    });
+  }
+});
