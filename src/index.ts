@@ -6,6 +6,7 @@
 import { Gpu, type GpuOptions } from './gpu/device.ts';
 import { NoAdapterError } from './gpu/errors.ts';
 
+export type { Progress, Sliced, SliceOptions } from './base/slices.ts';
 // Data, as people have it.
 export type { Message } from './data/chat-template.ts';
 export {
@@ -35,6 +36,7 @@ export { PROMPTS, type PromptRow, readPromptRows } from './data/prompt-dataset.t
 export { readDataset } from './data/read-dataset.ts';
 export { readTextRows, TEXTS, type TextRow } from './data/text-dataset.ts';
 export { TextStream } from './data/text-stream.ts';
+export type { TokenIds } from './data/token-ids.ts';
 export { type TokenizeOptions, tokenizeCompletions, tokenizePairs } from './data/tokenize-completions.ts';
 export { tokenizeTexts } from './data/tokenize-texts.ts';
 export { requireEmbedded, Tokenizer } from './data/tokenizer.ts';

@@ -2,7 +2,9 @@
  * Stories that a model writes to given openings, as text with their sentiment. Shared by the command that makes pairs of
  * them and the one that compares a model with itself before and after.
  */
+
 import { sentiment } from '../data/sentiment.ts';
+import type { TokenIds } from '../data/token-ids.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { type Generation, generate } from '../model/generation.ts';
@@ -35,6 +37,6 @@ export async function continueOpenings(
 }
 
 /** The text of `ids` as it goes on from `prompt`: decoded together, because a first token may carry the space. */
-export function textAfter(tokenizer: Tokenizer, prompt: readonly number[], ids: readonly number[]): string {
+export function textAfter(tokenizer: Tokenizer, prompt: TokenIds, ids: TokenIds): string {
   return tokenizer.decode([...prompt, ...ids]).slice(tokenizer.decode(prompt).length);
 }

@@ -2,6 +2,7 @@
  * A reference that stays as it is, for examples that are known ahead: its log-probabilities are computed once for a data
  * set and kept by the hash of everything they depend on.
  */
+import { hashOfExamples } from '../data/example-hash.ts';
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { reason } from '../io/errors.ts';
@@ -16,7 +17,7 @@ import type { Reference, ReferenceSetup } from './reference.ts';
 import { rowLogprobs } from './scorer.ts';
 
 /** Changes when the way of computing changes, so that no stale value is read. */
-const VERSION = 'reference-3';
+const VERSION = 'reference-4';
 
 /** `without`, `temperature` and `cache` may be left out: nothing is off, 1, none. */
 export type CachedReferenceOptions = Pick<ReferenceSetup, 'batchSize'> &
@@ -112,16 +113,10 @@ export class CachedReference implements Reference {
 
   /** Depends on tokens alone: columns are the loss's business. How many go at a time may change which kernel rounds them. */
   private async keyOf(examples: readonly TokenizedExample[]): Promise<string> {
-    const tokens = examples.map(({ prompt, completions }) => ({ prompt, completions }));
+    const tokens = await hashOfExamples(examples.map(({ prompt, completions }) => ({ prompt, completions })));
     const policy = await this.model.without(this.without, () => this.model.policyHash());
     const temperature = this.temperature === 1 ? [] : [`temperature ${this.temperature}`];
-    return contentHash(
-      VERSION,
-      policy,
-      `${this.options.batchSize} at a time`,
-      JSON.stringify(tokens),
-      ...temperature,
-    );
+    return contentHash(VERSION, policy, `${this.options.batchSize} at a time`, tokens, ...temperature);
   }
 
   /** Log-probabilities of all completion tokens of some examples, in packed order. */
