@@ -44,5 +44,7 @@ export function* dpoTask(options: AnyOptions): Sliced<Task<DPOConfig>> {
   const moving: ReferenceKind = ({ model, parameters }) =>
     new MovingReference(model, parameters, { alpha, everySteps });
   const data = yield* prepareBoth(options, config.maxLength, preparePairs);
-  return { config, loss, ...rowsTask(config, data), reference: syncRefModel ? moving : undefined };
+  const { precomputeRefLogProbs } = config;
+  const reference = syncRefModel ? moving : undefined;
+  return { config, loss, ...rowsTask(config, data), reference, precomputeRefLogProbs };
 }

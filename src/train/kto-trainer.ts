@@ -68,7 +68,8 @@ export function* ktoTask(options: AnyOptions): Sliced<Task<KTOConfig>> {
     evaluation: prepared(evaluation, false),
     notices: balance ? [...notices, balance] : notices,
   };
-  return { config, loss, ...rowsTask(config, datasets, { keepsOrder: hasBaseline }) };
+  const rows = rowsTask(config, datasets, { keepsOrder: hasBaseline });
+  return { config, loss, ...rows, precomputeRefLogProbs: config.precomputeRefLogProbs };
 }
 
 /** What the KTO paper asks of the weights: desirable and undesirable completions should count about alike. */
