@@ -37,6 +37,19 @@ export async function* beginReference(
     yield* (reference?.expect && !ahead ? reference.expect(list) : reference?.prepare(list)) ?? [];
 }
 
+/** Computes what is lacking for examples to be judged on. Returns whether the signal lets it go on. */
+export async function* dueUnless(
+  signal: AbortSignal | undefined,
+  reference: Reference | undefined,
+  examples: readonly TokenizedExample[],
+): AsyncGenerator<TrainEvent, boolean> {
+  for await (const event of reference?.due?.(examples) ?? []) {
+    yield event;
+    if (signal?.aborted) return false;
+  }
+  return true;
+}
+
 /** Computes what is lacking for the examples of a step; what it tells of each batch is left out. */
 export async function* dueOf(
   reference: Reference | undefined,

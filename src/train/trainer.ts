@@ -18,7 +18,7 @@ import { evalMetrics } from './metrics.ts';
 import { Optimizer } from './optimizer.ts';
 import { type PlannedRun, planRun, type RunRehearsal, rehearseRun } from './plan.ts';
 import type { Reference } from './reference.ts';
-import { beginReference, dueOf, isAhead, referenceOf } from './references.ts';
+import { beginReference, dueOf, dueUnless, isAhead, referenceOf } from './references.ts';
 import { identityOf, type RunIdentity } from './resume.ts';
 import { type CompletionScore, completionScores } from './role-scores.ts';
 import { castRoles, continues, type Roles } from './roles.ts';
@@ -273,7 +273,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private async *evaluateNow(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent> {
     if (this.evaluation.length === 0) return;
     const { step } = this.state;
-    yield* this.reference?.due?.(this.evaluation.examples) ?? [];
+    if (!(yield* dueUnless(signal, this.reference, this.evaluation.examples))) return;
     const found = yield* this.evaluation.run(this.context, signal);
     if (!found) return;
     const metrics = evalMetrics(found);
