@@ -54,9 +54,14 @@ function madeRows(count: number): PreferenceRow[] {
   const random = new Random(7);
   const words = WORDS.split(' ');
   const text = (length: number) => {
-    let made = '';
-    while (made.length < length) made += ` ${words[random.below(words.length)]}`;
-    return made;
+    const made: string[] = [];
+    for (let left = length; left > 0; ) {
+      const word = ` ${words[random.below(words.length)]}`;
+      made.push(word);
+      left -= word.length;
+    }
+    // Added up word by word it would hold a node for each.
+    return made.join('');
   };
   return Array.from({ length: count }, () => ({
     prompt: text(SIZES.prompt),
