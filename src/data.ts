@@ -36,6 +36,7 @@ export { readDataset } from './data/read-dataset.ts';
 export { wholeSentences } from './data/sentences.ts';
 export { readTextRows, TEXTS, type TextRow } from './data/text-dataset.ts';
 export { TextStream, textAfter } from './data/text-stream.ts';
+export type { TokenIds } from './data/token-ids.ts';
 export { type TokenizeOptions, tokenizeCompletions, tokenizePairs } from './data/tokenize-completions.ts';
 export { tokenizeTexts } from './data/tokenize-texts.ts';
 export { requireEmbedded, Tokenizer } from './data/tokenizer.ts';

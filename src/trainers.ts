@@ -6,6 +6,7 @@
  * @module webalign/trainers
  */
 export type { Setting, SettingTable, Values } from './base/setting.ts';
+export type { Progress, Sliced, SliceOptions } from './base/slices.ts';
 export { A2POTrainer, type A2POTrainerOptions } from './rollout/a2po-trainer.ts';
 export { GRPOTrainer, type GRPOTrainerOptions } from './rollout/grpo-trainer.ts';
 export { OnlineDPOTrainer, type OnlineDPOTrainerOptions } from './rollout/online-dpo-trainer.ts';

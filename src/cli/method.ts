@@ -1,5 +1,6 @@
 /** A way to train: what a row of `methods.ts` says of it, and the options, defaults and checks that follow from that. */
 import { own } from '../base/lookup.ts';
+import type { SliceOptions } from '../base/slices.ts';
 import type { DataForm } from '../data/data-form.ts';
 import { LORA_DEFAULTS, resolveConfig, resolveLoraConfig, resolveLoss } from '../train/config.ts';
 import { defaultsOf, type TrainerSettings } from '../train/settings/trainers.ts';
@@ -32,7 +33,8 @@ export interface Method<Row = unknown> {
   /** Options of its command that may be left out. */
   others?: readonly OptionName[];
   form: DataForm<Row>;
-  trainer(options: DataOptions<object, readonly Row[]>): Trainer;
+  /** Data is prepared in slices, which the signal stops. */
+  trainer(options: DataOptions<object, readonly Row[]>, slices: SliceOptions): Promise<Trainer>;
 }
 
 /** A trainer of TRL. */

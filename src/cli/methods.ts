@@ -2,6 +2,7 @@
  * The ways to train as data: for each its data, its settings and its trainer. A command `webalign NAME` is made of every
  * row; nothing else asks which one it is.
  */
+import type { SliceOptions } from '../base/slices.ts';
 import { COMPARISONS } from '../data/comparison-dataset.ts';
 import { LABELLED } from '../data/labelled-dataset.ts';
 import { PREFERENCES } from '../data/preference-dataset.ts';
@@ -45,11 +46,17 @@ const SHARED =
 /** A row whose parts fit together; the list below does not care what its data is. */
 function method<Args, Row>(
   row: Omit<Method<Row>, 'trainer'> & {
-    Trainer: new (options: DataOptions<Args, readonly Row[]>) => Trainer;
+    Trainer: (new (
+      options: DataOptions<Args, readonly Row[]>,
+    ) => Trainer) & {
+      /** Of trainers on data sets, which are prepared in slices. */
+      create?(options: DataOptions<Args, readonly Row[]>, slices: SliceOptions): Promise<Trainer>;
+    };
   },
 ): Method {
   const { Trainer: Made, ...rest } = row;
-  const trainer = (options: DataOptions<Args, readonly Row[]>) => new Made(options);
+  const trainer = async (options: DataOptions<Args, readonly Row[]>, slices: SliceOptions) =>
+    (await Made.create?.(options, slices)) ?? new Made(options);
   return { ...rest, trainer } as unknown as Method;
 }
 

@@ -1,6 +1,7 @@
 /** What a run tells on the terminal: a line for each kind of event, and the figures that are worth a place in it. */
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
+import type { Progress } from '../base/slices.ts';
 import { formatBytes } from '../gpu/errors.ts';
 import type { TuningReport } from '../gpu/tuner.ts';
 import type { Metrics, StepEvent, TrainEvent } from '../train/events.ts';
@@ -9,6 +10,9 @@ import { changeText } from '../train/resume.ts';
 import { flagOf } from './flags.ts';
 import type { Method } from './method.ts';
 import type { Terminal } from './terminal.ts';
+
+/** Milliseconds before it is told that data is being prepared. */
+const QUIET_MS = 2000;
 
 type Teller<Event> = (event: Event, method: Method, to: Terminal) => void;
 
@@ -33,6 +37,14 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
   evaluate: ({ step, metrics }, _, to) =>
     to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
 };
+
+/** Tells how far the data of a run is prepared, where that takes long. */
+export function tellsTokenizing({ rows }: Method, to: Terminal): (progress: Progress) => void {
+  const begun = performance.now();
+  return ({ done, total }) => {
+    if (performance.now() - begun > QUIET_MS) to.progress('Tokenizing', done, total, rows);
+  };
+}
 
 /** What was measured, in a line, and what went wrong. */
 function tuningLines({ shapes, seconds, choices, notices }: TuningReport): string[] {

@@ -26,7 +26,7 @@ import {
 } from './rollout-summary.ts';
 import { CHECKPOINT, type RunFolder } from './run-folder.ts';
 import type { Terminal } from './terminal.ts';
-import { tell } from './training-lines.ts';
+import { tell, tellsTokenizing } from './training-lines.ts';
 
 export interface TrainingJob {
   method: Method;
@@ -94,7 +94,7 @@ export async function runTraining(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<TrainingResult> {
-  const trainer = method.trainer({
+  const options = {
     ...(await method.extra?.load(settings, { model, tokenizer, settings, terminal, signal })),
     model,
     args: pick(settings, methodOptions(method)),
@@ -104,7 +104,9 @@ export async function runTraining(
     peftConfig: await peftConfigOf(method, settings, model, terminal),
     checkpoint: folder.checkpoint,
     referenceCache: folder.referenceCache(model.gpu),
-  });
+  };
+  const onProgress = tellsTokenizing(method, terminal);
+  const trainer = await method.trainer(options, { signal, onProgress });
   await folder.clear();
   if (settings.resume && !folder.resumes)
     terminal.info(`No checkpoint in ${folder.path}: starting from the beginning.`);
@@ -142,7 +144,7 @@ export function follow(
       if (event.type === 'start') plan = event.plan;
       if (event.type === 'end') last = event;
       // Before the first step there is nothing that a checkpoint could keep.
-      if (event.type === 'reference' && signal.aborted)
+      if (event.type === 'reference' && trainer.step === 0 && signal.aborted)
         throw interrupted(signal, 'Stopped before the first step.');
       tell(event, method, terminal);
     },

@@ -4,13 +4,24 @@
  */
 import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
+import { atOnce, type Sliced } from '../base/slices.ts';
 import { InputError, quote } from '../io/errors.ts';
 import type { Message } from './chat-template.ts';
 import type { DataForm, RowValue } from './data-form.ts';
 import type { TokenizedExample } from './packing.ts';
 import { type PreferenceRow, toPreferenceRow } from './preference-dataset.ts';
 import { sharedPrompt, upToScored } from './scored-token.ts';
-import { encodeWithEos, equalNotice, isUndecided, located, notice } from './tokenize-completions.ts';
+import { mapGuarded } from './stranger.ts';
+import type { TokenIds } from './token-ids.ts';
+import {
+  encodeWithEos,
+  equalNotice,
+  isUndecided,
+  located,
+  notice,
+  type TokenizedRows,
+  whereOf,
+} from './tokenize-completions.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** A pair as text or messages. */
@@ -70,20 +81,27 @@ export interface ComparisonOptions {
   tokenizer: Tokenizer | undefined;
   /** Checks token ids; throws {@link InputError} that names the row. */
   checkIds(ids: readonly unknown[], where: string): void;
+  /** Where ids are kept; lists of numbers where it is left out. */
+  keep?: ((ids: TokenIds) => TokenIds) | undefined;
 }
 
 /**
  * Examples of two completions, the chosen one first, after what both sides begin with; and what a person should know about them, a
  * line each. EOS ends what is text; prompt and completion are joined as text before they are tokenized.
  */
-export function tokenizeComparisons(
+export function tokenizeComparisons(rows: readonly Comparison[], options: ComparisonOptions): TokenizedRows {
+  return atOnce(comparisonTokens(rows, options));
+}
+
+/** {@link tokenizeComparisons} in slices. */
+export function* comparisonTokens(
   rows: readonly Comparison[],
-  { maxLength, padTokenId, tokenizer, checkIds }: ComparisonOptions,
-): { examples: TokenizedExample[]; notices: string[] } {
+  { maxLength, padTokenId, tokenizer, checkIds, keep = (ids) => ids }: ComparisonOptions,
+): Sliced<TokenizedRows> {
   const dropped: number[] = [];
   const equal: number[] = [];
-  const examples = rows.flatMap((row, index): TokenizedExample[] => {
-    const where = row.where ?? `row ${index + 1}`;
+  const made = yield* mapGuarded(rows, whereOf, (row, index): TokenizedExample[] => {
+    const where = whereOf(row, index);
     const sides = located(where, () => sidesOf(row, tokenizer));
     for (const ids of sides) checkIds(ids, where);
     if (sides.some(({ length }) => length > maxLength)) {
@@ -95,11 +113,12 @@ export function tokenizeComparisons(
       return [...prompt, ...completion];
     }) as [number[], number[]];
     const shared = sharedPrompt(chosen, rejected);
-    const completions = [chosen.slice(shared), rejected.slice(shared)];
+    const completions = [chosen.slice(shared), rejected.slice(shared)].map(keep);
     if (isUndecided([chosen, rejected])) equal.push(index);
     const margin = row.margin === undefined ? 0 : requireMargin(row.margin, where);
-    return [{ prompt: chosen.slice(0, shared), completions, columns: { margin: [margin] } }];
+    return [{ prompt: keep(chosen.slice(0, shared)), completions, columns: { margin: [margin] } }];
   });
+  const examples = made.flat();
   if (rows.length > 0 && examples.length === 0) {
     const what = say`each of ${counted(rows.length, 'pair')} has a side of more than ${maxLength} tokens`;
     throw new InputError('training data', what, say`Raise ${setting('maxLength')}, or shorten the rows`);

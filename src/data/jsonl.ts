@@ -2,20 +2,49 @@
  * Rows of data out of text: JSON Lines, one object a line, or one JSON list of objects. Each row knows where it
  * stood, and each error says file and line.
  */
+import { type ByteSource, readAll } from '../io/byte-source.ts';
 import { InputError } from '../io/errors.ts';
 import { parseExactJson } from '../io/exact-json.ts';
+import { decodeText, textPieces } from '../io/files.ts';
 import { isObject, kindOf } from '../io/json.ts';
 import { type DataForm, type DataRow, type Table, unreadNotice } from './data-form.ts';
 
 /** The rows of `text`; blank lines are passed over. {@link InputError} where there are none. */
 export function parseRows(text: string, file: string): DataRow[] {
-  const rows = /^\uFEFF?\s*\[/.test(text) ? listRows(text, file) : lineRows(text, file);
-  if (rows.length === 0) throw new InputError(file, 'holds no rows', 'Put one JSON object on each line');
-  return rows.map(({ where, value }) => {
-    if (isObject(value)) return { where, value };
-    throw new InputError(where, `holds ${kindOf(value)}, not an object`, 'Put one JSON object on each line');
-  });
+  const lines = text.replace(/^\uFEFF/, '').split('\n');
+  const rows = isList(text)
+    ? listRows(text, file)
+    : lines.flatMap((line, index) => lineRow(line, file, index + 1));
+  return someRows(rows, file);
 }
+
+/** The rows of a file, whose lines are read piece by piece: a large one is never in memory as a whole, unless it is a list. */
+export async function readJsonRows(source: ByteSource): Promise<DataRow[]> {
+  const { name: file } = source;
+  const rows: DataRow[] = [];
+  /** Parts of the line that the pieces so far end with. */
+  let open: string[] = [];
+  let number = 0;
+  for await (const piece of textPieces(source)) {
+    if (rows.length === 0 && isList(open.join('') + piece))
+      return parseRows(decodeText(await readAll(source), file), file);
+    const [first = '', ...others] = piece.split('\n');
+    open.push(first);
+    for (const next of others) {
+      rows.push(...lineRow(open.join(''), file, ++number));
+      open = [next];
+    }
+  }
+  rows.push(...lineRow(open.join(''), file, ++number));
+  return someRows(rows, file);
+}
+
+function someRows(rows: DataRow[], file: string): DataRow[] {
+  if (rows.length > 0) return rows;
+  throw new InputError(file, 'holds no rows', 'Put one JSON object on each line');
+}
+
+const isList = (text: string) => /^\uFEFF?\s*\[/.test(text);
 
 /**
  * The rows of a JSONL (or JSON) text in the form that is asked for; {@link InputError} names the first bad one. `onNotice` hears of
@@ -41,18 +70,20 @@ export function tableOf(rows: DataRow[]): Table {
   return { rows, columns };
 }
 
-function listRows(text: string, file: string): { where: string; value: unknown }[] {
+function listRows(text: string, file: string): DataRow[] {
   const list = parseExactJson(text, file) as unknown[];
-  return list.map((value, index) => ({ where: `${file}, row ${index + 1}`, value }));
+  return list.map((value, index) => rowOf(value, `${file}, row ${index + 1}`));
 }
 
-function lineRows(text: string, file: string): { where: string; value: unknown }[] {
-  return text
-    .replace(/^\uFEFF/, '')
-    .split('\n')
-    .map((line, index) => ({ line, number: index + 1 }))
-    .filter(({ line }) => line.trim() !== '')
-    .map(({ line, number }) => ({ where: `${file}, line ${number}`, value: parseLine(line, file, number) }));
+/** The row of a line; none of a blank one. */
+function lineRow(line: string, file: string, number: number): DataRow[] {
+  if (line.trim() === '') return [];
+  return [rowOf(parseLine(line, file, number), `${file}, line ${number}`)];
+}
+
+function rowOf(value: unknown, where: string): DataRow {
+  if (isObject(value)) return { where, value };
+  throw new InputError(where, `holds ${kindOf(value)}, not an object`, 'Put one JSON object on each line');
 }
 
 function parseLine(line: string, file: string, number: number): unknown {

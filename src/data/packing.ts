@@ -3,6 +3,7 @@
  * there once, and all of its completions attend to it. Plain arrays; nothing here knows a GPU or a model.
  */
 import { own } from '../base/lookup.ts';
+import type { TokenIds } from './token-ids.ts';
 
 /** What a column has a number for: an example, each of its completions, or each of their scored rows. */
 export type ColumnScope = 'example' | 'sequence' | 'row';
@@ -26,15 +27,15 @@ export interface ExampleShape extends Pick<TokenizedExample, 'targets' | 'column
 
 /** Token ids of one preference pair. The prompt is not empty, nor is a completion. */
 export interface TokenizedPair {
-  prompt: number[];
-  chosen: number[];
-  rejected: number[];
+  prompt: TokenIds;
+  chosen: TokenIds;
+  rejected: TokenIds;
 }
 
 /** What a step learns from: a prompt, empty only where ends are scored, and its completions, of a pair the chosen one first. */
 export interface TokenizedExample {
-  prompt: number[];
-  completions: number[][];
+  prompt: TokenIds;
+  completions: TokenIds[];
   /** Of each completion the places of the tokens that are predicted, in their order; all where it is left out. */
   targets?: readonly (readonly number[])[];
   /** Numbers that the loss reads beside the tokens, by name. */
@@ -43,8 +44,8 @@ export interface TokenizedExample {
 
 /** Token ids of one sequence. The prompt is not empty; an empty completion carries no loss. */
 export interface TokenizedSequence {
-  prompt: number[];
-  completion: number[];
+  prompt: TokenIds;
+  completion: TokenIds;
 }
 
 /**
@@ -132,19 +133,19 @@ export function packExamples(
     const prefixStart = ids.length;
     const prefixEnd = prefixStart + prompt.length;
     const exampleEnd = inputs.reduce((end, input) => end + input.length, prefixEnd);
-    prompt.forEach((id, place) => {
-      ids.push(id);
+    for (let place = 0; place < prompt.length; place++) {
+      ids.push(prompt[place] as number);
       positions.push(place);
       spans.push(prefixStart, prefixStart, prefixStart, exampleEnd);
-    });
+    }
     completions.forEach((completion, index) => {
       const start = ids.length;
-      const input = inputs[index];
-      input.forEach((id, place) => {
-        ids.push(id);
+      const input = inputs[index] as TokenIds;
+      for (let place = 0; place < input.length; place++) {
+        ids.push(input[place] as number);
         positions.push(prompt.length + place);
         spans.push(prefixStart, prefixEnd, start, start + input.length);
-      });
+      }
       addRows({ completion, start, prefixEnd, targets: learned?.[index] }, rows, targets);
       sequenceOffsets.push(rows.length);
     });
@@ -162,7 +163,7 @@ export function packExamples(
 
 /** A completion in its place: its own tokens begin at `start`, its prompt ends before `prefixEnd`. */
 interface PlacedCompletion {
-  completion: readonly number[];
+  completion: TokenIds;
   start: number;
   prefixEnd: number;
   /** The places to score; all where it is undefined. */
@@ -173,7 +174,7 @@ interface ScoredKind {
   /** Scored rows of a completion of so many tokens. */
   rowsOf(length: number): number;
   /** The tokens of a completion that are computed. */
-  inputOf(completion: readonly number[]): readonly number[];
+  inputOf(completion: TokenIds): TokenIds;
   addRows(placed: PlacedCompletion, rows: number[], targets: number[]): void;
   /** Whether a completion's first row is the prompt's last token. */
   needsPrompt: boolean;

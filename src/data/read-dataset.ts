@@ -2,11 +2,12 @@
  * A file of data to rows, whatever it is written in: a table of formats by the end of the file's name. What the name says is
  * held against the file's first bytes; nothing is guessed from them. Decoders other than JSON's are loaded when they are needed.
  */
+import { inSlices, mapSliced } from '../base/slices.ts';
 import { type ByteSource, readAll } from '../io/byte-source.ts';
 import { InputError } from '../io/errors.ts';
 import { decodeText } from '../io/files.ts';
 import { type DataForm, type ReadOptions, type Table, type TableForm, unreadNotice } from './data-form.ts';
-import { parseRows, tableOf } from './jsonl.ts';
+import { readJsonRows, tableOf } from './jsonl.ts';
 
 interface Format {
   /** Ends of a file's name, in lower case. */
@@ -23,7 +24,7 @@ const separatedBy =
 /** Every other name is that of JSON Lines or of a JSON list. */
 const JSON_ROWS: Format = {
   endings: ['.jsonl', '.json'],
-  read: async (source) => tableOf(parseRows(await textOf(source), source.name)),
+  read: async (source) => tableOf(await readJsonRows(source)),
 };
 
 const FORMATS: readonly Format[] = [
@@ -60,7 +61,9 @@ export async function readDataset<Row>(
   const format = FORMATS.find(({ endings }) => endings.some((ending) => name.endsWith(ending))) ?? JSON_ROWS;
   await checkSignature(source, format);
   const table = await format.read(source, form, options);
-  const rows = table.rows.flatMap(({ value, where }) => form.toRows(value, where));
+  const rows = (
+    await inSlices(mapSliced(table.rows, ({ value, where }) => form.toRows(value, where)))
+  ).flat();
   const notice = unreadNotice(table, form, source.name);
   if (notice !== undefined) onNotice?.(notice);
   return rows;

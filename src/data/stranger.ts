@@ -4,6 +4,8 @@
  * it in a worker, which it can end.
  */
 
+import { SLICE_MS, type Sliced } from '../base/slices.ts';
+
 /** Does `work`, and may end it; `where` then names what was worked on. */
 export type Guard = <T>(work: () => T, where: () => string) => T;
 
@@ -19,23 +21,23 @@ export function useGuard(next: Guard): Guard {
 
 export const guarded: Guard = (work, where) => guard(work, where);
 
-/** Milliseconds of many small pieces of work that are guarded together: a guard takes a fraction of one. */
-const TURN_MS = 200;
-
-/** What `each` makes of the items. A guard sees a turn at a time, so that its deadline is about one item, not about all. */
-export function mapGuarded<A, B>(
+/** What `each` makes of the items. A guard sees a slice at a time, so that its deadline is about one item, not about all. */
+export function* mapGuarded<A, B>(
   items: readonly A[],
   where: (item: A, index: number) => string,
   each: (item: A, index: number) => B,
-): B[] {
+): Sliced<B[]> {
   const made: B[] = [];
   const turn = () => {
-    const end = performance.now() + TURN_MS;
+    const end = performance.now() + SLICE_MS;
     do {
       const index = made.length;
       made.push(each(items[index] as A, index));
     } while (made.length < items.length && performance.now() < end);
   };
-  while (made.length < items.length) guard(turn, () => where(items[made.length] as A, made.length));
+  while (made.length < items.length) {
+    guard(turn, () => where(items[made.length] as A, made.length));
+    yield { done: made.length, total: items.length };
+  }
   return made;
 }

@@ -3,6 +3,7 @@
  * tokens comes with the last of them, and what a tokenizer puts between words comes once. Each piece is decoded with a few
  * tokens before it, so that a long text costs no more a token than a short one.
  */
+import type { TokenIds } from './token-ids.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** What decoders write for bytes that are no character yet. */
@@ -43,6 +44,6 @@ export class TextStream {
 }
 
 /** The text of `ids` as it goes on from `prompt`: decoded together, because a first token may carry the space. */
-export function textAfter(tokenizer: Tokenizer, prompt: readonly number[], ids: readonly number[]): string {
+export function textAfter(tokenizer: Tokenizer, prompt: TokenIds, ids: TokenIds): string {
   return tokenizer.decode([...prompt, ...ids]).slice(tokenizer.decode(prompt).length);
 }

@@ -6,12 +6,14 @@
  */
 import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
+import { atOnce, type Sliced } from '../base/slices.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { ChatColumns } from './chat-columns.ts';
 import type { Message } from './chat-template.ts';
 import type { TokenizedExample, TokenizedPair } from './packing.ts';
 import type { PreferenceRow } from './preference-dataset.ts';
 import { mapGuarded } from './stranger.ts';
+import type { TokenIds } from './token-ids.ts';
 import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
 export interface TokenizeOptions {
@@ -19,6 +21,14 @@ export interface TokenizeOptions {
   vocabSize?: number | undefined;
   /** Most tokens of prompt and completion; what is over is cut off the completion's end. */
   maxLength?: number | undefined;
+  /** Where ids are kept; lists of numbers where it is left out. */
+  keep?: ((ids: TokenIds) => TokenIds) | undefined;
+}
+
+/** Rows as token ids, and what a person should know about them, a line each. */
+export interface TokenizedRows {
+  examples: TokenizedExample[];
+  notices: string[];
 }
 
 /** A prompt and what may follow it, by the names of their columns. All are text, or all are messages. */
@@ -35,28 +45,42 @@ export function tokenizePairs(
   tokenizer: Tokenizer,
   options?: TokenizeOptions,
 ): { pairs: TokenizedPair[]; notices: string[] } {
-  const completionRows = rows.map(({ chosen, rejected, ...row }) => ({
-    ...row,
-    completions: { chosen, rejected },
-  }));
-  const { examples, notices } = tokenizeCompletions(completionRows, tokenizer, options);
+  const { examples, notices } = tokenizeCompletions(rows.map(pairRow), tokenizer, options);
   const pairs = examples.map(({ prompt, completions }) => {
-    const [chosen, rejected] = completions as [number[], number[]];
+    const [chosen, rejected] = completions as [TokenIds, TokenIds];
     return { prompt, chosen, rejected };
   });
   return { pairs, notices };
+}
+
+/** A pair as a row of two completions. */
+export function pairRow({ chosen, rejected, ...row }: PreferenceRow): CompletionRow {
+  return { ...row, completions: { chosen, rejected } };
 }
 
 /** The same for rows of any number of completions. All completions of a row start at the same token. */
 export function tokenizeCompletions(
   rows: readonly CompletionRow[],
   tokenizer: Tokenizer,
-  { maxLength = Number.POSITIVE_INFINITY, vocabSize = Number.POSITIVE_INFINITY }: TokenizeOptions = {},
-): { examples: TokenizedExample[]; notices: string[] } {
+  options?: TokenizeOptions,
+): TokenizedRows {
+  return atOnce(completionTokens(rows, tokenizer, options));
+}
+
+/** {@link tokenizeCompletions} in slices. */
+export function* completionTokens(
+  rows: readonly CompletionRow[],
+  tokenizer: Tokenizer,
+  {
+    maxLength = Number.POSITIVE_INFINITY,
+    vocabSize = Number.POSITIVE_INFINITY,
+    keep = (ids) => ids,
+  }: TokenizeOptions = {},
+): Sliced<TokenizedRows> {
   const shifted: number[] = [];
   const cut: number[] = [];
   const equal: number[] = [];
-  const examples = mapGuarded(rows, whereOf, (row, index) => {
+  const examples = yield* mapGuarded(rows, whereOf, (row, index) => {
     const where = whereOf(row, index);
     const ids = located(where, () => encodeRow(row, tokenizer));
     for (const whole of ids.wholes) requireEmbedded(tokenizer, whole, vocabSize, where);
@@ -80,7 +104,7 @@ export function tokenizeCompletions(
       throw new InputError(where, `the completion "${column}" has no tokens`, 'Write one, or remove the row');
     }
     if (isUndecided(completions)) equal.push(index);
-    return { prompt, completions };
+    return { prompt: keep(prompt), completions: completions.map(keep) };
   });
   const notices = [
     notice(
@@ -138,7 +162,7 @@ export function encodeWithEos(text: string, tokenizer: Tokenizer): number[] {
 }
 
 /** Tokens that both lists begin with. */
-export function commonPrefix(a: readonly number[], b: readonly number[]): number {
+export function commonPrefix(a: TokenIds, b: TokenIds): number {
   let length = 0;
   while (length < a.length && length < b.length && a[length] === b[length]) length++;
   return length;
@@ -152,18 +176,18 @@ export function notice(rows: readonly number[], what: string, one = 'row'): stri
 
 /** A line about texts that say the BOS token which the tokenizer adds by itself. */
 export function doubledBos(
-  texts: readonly (readonly number[])[],
+  texts: readonly TokenIds[],
   { bosId }: Tokenizer,
   one?: string,
 ): string | undefined {
-  const doubled = texts.flatMap(([a, b], i) =>
-    bosId !== undefined && a === bosId && b === bosId ? [i + 1] : [],
+  const doubled = texts.flatMap((ids, i) =>
+    bosId !== undefined && ids[0] === bosId && ids[1] === bosId ? [i + 1] : [],
   );
   return notice(doubled, 'begins with BOS twice; leave it out of the text', one);
 }
 
 /** Whether the two completions of a pair are the same tokens. */
-export function isUndecided([first, second]: readonly (readonly number[])[]): boolean {
+export function isUndecided([first, second]: readonly TokenIds[]): boolean {
   return !!first && first.length === second?.length && commonPrefix(first, second) === first.length;
 }
 

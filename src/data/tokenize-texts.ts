@@ -3,20 +3,21 @@
  * EOS ends what is text; of a prompt and its completion the completion alone is learned, unless both are asked for; of a
  * whole text or conversation everything.
  */
+import { atOnce, type Sliced } from '../base/slices.ts';
 import { InputError } from '../io/errors.ts';
 import type { Message } from './chat-template.ts';
-import type { TokenizedExample } from './packing.ts';
 import { mapGuarded } from './stranger.ts';
 import type { TextRow } from './text-dataset.ts';
 import {
+  completionTokens,
   encodeWithEos,
   located,
   notice,
+  type TokenizedRows,
   type TokenizeOptions,
-  tokenizeCompletions,
   whereOf,
 } from './tokenize-completions.ts';
-import { tokenizeTurns } from './tokenize-turns.ts';
+import { turnTokens } from './tokenize-turns.ts';
 import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
 export interface TokenizeTextOptions extends TokenizeOptions {
@@ -31,10 +32,20 @@ export function tokenizeTexts(
   rows: readonly TextRow[],
   tokenizer: Tokenizer,
   options: TokenizeTextOptions = {},
-): { examples: TokenizedExample[]; notices: string[] } {
+): TokenizedRows {
+  return atOnce(textTokens(rows, tokenizer, options));
+}
+
+/** {@link tokenizeTexts} in slices. */
+export function* textTokens(
+  rows: readonly TextRow[],
+  tokenizer: Tokenizer,
+  options: TokenizeTextOptions = {},
+): Sliced<TokenizedRows> {
   const { maxLength = Number.POSITIVE_INFINITY, vocabSize = Number.POSITIVE_INFINITY } = options;
+  const { keep = (ids) => ids } = options;
   const { completionOnlyLoss } = options;
-  if (options.assistantOnlyLoss) return tokenizeTurns(rows, tokenizer, options);
+  if (options.assistantOnlyLoss) return yield* turnTokens(rows, tokenizer, options);
   const prompted = rows.filter(({ prompt }) => prompt !== undefined).length;
   if (prompted > 0 && completionOnlyLoss !== false) {
     const whole = rows.find(({ prompt }) => prompt === undefined);
@@ -47,13 +58,13 @@ export function tokenizeTexts(
       prompt,
       completions: { completion },
     }));
-    return tokenizeCompletions(completionRows, tokenizer, { maxLength, vocabSize });
+    return yield* completionTokens(completionRows, tokenizer, { maxLength, vocabSize, keep });
   }
   if (completionOnlyLoss) {
     throw new InputError('settings', 'completionOnlyLoss is on, and no row has a prompt', 'Leave it out');
   }
   const cut: number[] = [];
-  const examples = mapGuarded(rows, whereOf, (row, index) => {
+  const examples = yield* mapGuarded(rows, whereOf, (row, index) => {
     const { prompt = '', completion, tools, chatTemplateKwargs } = row;
     const where = whereOf(row, index);
     const ids = located(where, () =>
@@ -65,7 +76,7 @@ export function tokenizeTexts(
       throw new InputError(where, 'has no token to predict', 'Write more, or remove the row');
     requireEmbedded(tokenizer, ids, vocabSize, where);
     if (ids.length > maxLength) cut.push(index + 1);
-    return { prompt: ids.slice(0, 1), completions: [ids.slice(1, maxLength)] };
+    return { prompt: keep(ids.slice(0, 1)), completions: [keep(ids.slice(1, maxLength))] };
   });
   const notices = [notice(cut, `longer than max_length ${maxLength}; the end is cut`)];
   return { examples, notices: notices.filter((line) => line !== undefined) };

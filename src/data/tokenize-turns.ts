@@ -4,25 +4,37 @@
  * leaves nothing to learn is refused by its number, not dropped.
  */
 import { say, setting } from '../base/sentence.ts';
+import type { Sliced } from '../base/slices.ts';
 import { InputError } from '../io/errors.ts';
 import type { TokenizedExample } from './packing.ts';
+import { mapGuarded } from './stranger.ts';
 import type { TextRow } from './text-dataset.ts';
-import { commonPrefix, located, notice, type TokenizeOptions } from './tokenize-completions.ts';
+import type { TokenIds } from './token-ids.ts';
+import {
+  commonPrefix,
+  located,
+  notice,
+  type TokenizedRows,
+  type TokenizeOptions,
+  whereOf,
+} from './tokenize-completions.ts';
 import { requireEmbedded, type Tokenizer } from './tokenizer.ts';
 
 /** The conversations in the order of `rows`; of those with a prompt nothing before the completion is learned, unless asked. */
-export function tokenizeTurns(
+export function* turnTokens(
   rows: readonly TextRow[],
   tokenizer: Tokenizer,
   {
     maxLength,
     vocabSize = Number.POSITIVE_INFINITY,
     completionOnlyLoss,
+    keep = (ids) => ids,
   }: TokenizeOptions & { completionOnlyLoss?: boolean | null },
-): { examples: TokenizedExample[]; notices: string[] } {
+): Sliced<TokenizedRows> {
   const cut: number[] = [];
-  const examples = rows.map(({ prompt, completion, tools, chatTemplateKwargs, ...row }, index) => {
-    const where = row.where ?? `row ${index + 1}`;
+  const examples = yield* mapGuarded(rows, whereOf, (row, index) => {
+    const { prompt, completion, tools, chatTemplateKwargs } = row;
+    const where = whereOf(row, index);
     if (typeof completion === 'string' || typeof prompt === 'string') {
       const what = say`is text, and ${setting('assistantOnlyLoss')} is for conversations`;
       throw new InputError(where, what, 'Give messages, or leave it out');
@@ -38,11 +50,12 @@ export function tokenizeTurns(
         : [],
     );
     if (ids.length > (maxLength ?? ids.length)) cut.push(index + 1);
-    return { where, ids, isAssistant, from: Math.max(1, commonPrefix(asked, ids)) };
+    const turns = { where, ids, isAssistant, from: Math.max(1, commonPrefix(asked, ids)) };
+    return learnedTurns(turns, maxLength, keep);
   });
   const notices = [notice(cut, `longer than max_length ${maxLength}; the end is cut`)];
   return {
-    examples: examples.map((example) => learnedTurns(example, maxLength)),
+    examples,
     notices: [...notices, endNotice(tokenizer)].filter((line) => line !== undefined),
   };
 }
@@ -56,7 +69,11 @@ interface Turns {
 }
 
 /** What precedes the first learned token is the prompt. */
-function learnedTurns({ where, ids, isAssistant, from }: Turns, maxLength = ids.length): TokenizedExample {
+function learnedTurns(
+  { where, ids, isAssistant, from }: Turns,
+  maxLength = ids.length,
+  keep: (ids: TokenIds) => TokenIds,
+): TokenizedExample {
   const learned = isAssistant.flatMap((is, i) => (is && i >= from ? [i] : []));
   const within = learned.filter((i) => i < maxLength);
   const [first] = within;
@@ -74,7 +91,11 @@ function learnedTurns({ where, ids, isAssistant, from }: Turns, maxLength = ids.
     );
   }
   const targets = within.map((i) => i - first);
-  return { prompt: ids.slice(0, first), completions: [ids.slice(first, maxLength)], targets: [targets] };
+  return {
+    prompt: keep(ids.slice(0, first)),
+    completions: [keep(ids.slice(first, maxLength))],
+    targets: [targets],
+  };
 }
 
 /** A line where the template leaves out what ends a turn of the assistant's, as TRL warns. */

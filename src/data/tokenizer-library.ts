@@ -6,9 +6,11 @@ import { type AddedToken, type Splitter, wordSplitter } from './added-tokens.ts'
 import { NEWER } from './old-unicode.ts';
 import type { TokenizedText } from './token-places.ts';
 import { boundGrowth, type Step } from './tokenizer-growth.ts';
+import { quicken } from './tokenizer-speed.ts';
 
 /** What of the library's tokenizer is set here. */
 interface Parts {
+  model: Parameters<typeof quicken>[1];
   normalizer: (Step & NormalizerParts) | null;
   pre_tokenizer: Step | null;
   decoder: (Step & DecoderParts) | null;
@@ -56,6 +58,7 @@ export function libraryTokenizer(
   if (normalizer) normalizeAsBefore(normalizer);
   if (parts.decoder) decodeStrictly(parts.decoder);
   for (const each of [normalizer, parts.pre_tokenizer, parts.decoder]) boundGrowth(each);
+  quicken(parts.pre_tokenizer, parts.model);
   const isNormal = ({ normalized }: AddedToken) => normalized && normalizer !== null;
   const asFound = (token: AddedToken): [string, AddedToken] => [
     isNormal(token) && normalizer ? normalizer(token.content) : token.content,

@@ -241,20 +241,12 @@ export function requireEmbedded(
 }
 
 /** Throws {@link InputError} for what is no token id of a model of `vocabSize` embeddings. */
-export function requireTokenIds(
-  ids: readonly unknown[],
-  vocabSize: number,
-  where: string,
-): asserts ids is number[] {
-  const odd = ids.find(
-    (id) => !(typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabSize),
-  );
-  if (odd === undefined && !ids.includes(undefined)) return;
-  throw new InputError(
-    where,
-    `${quote(odd)} is not a token id`,
-    `Ids are whole numbers from 0 to ${vocabSize - 1}`,
-  );
+export function requireTokenIds(ids: Iterable<unknown>, vocabSize: number, where: string): void {
+  for (const id of ids) {
+    if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabSize) continue;
+    const wayOut = `Ids are whole numbers from 0 to ${vocabSize - 1}`;
+    throw new InputError(where, `${quote(id)} is not a token id`, wayOut);
+  }
 }
 
 /** The library makes a list as long as the highest id, which must be one that a vocabulary can have. */

@@ -84,8 +84,25 @@ export function filesOf(
 
 /** UTF-8 to text; {@link InputError} where the bytes are not UTF-8. */
 export function decodeText(bytes: Uint8Array, file: string): string {
+  return decoded(new TextDecoder('utf-8', { fatal: true }), file, bytes, false);
+}
+
+/** Bytes that {@link textPieces} reads at a time. */
+const PIECE_BYTES = 2 ** 20;
+
+/** The text of a file piece by piece; {@link InputError} where its bytes are not UTF-8. */
+export async function* textPieces(source: ByteSource): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  for (let at = 0; at < source.size; at += PIECE_BYTES) {
+    const length = Math.min(PIECE_BYTES, source.size - at);
+    const bytes = await source.read(at, length);
+    yield decoded(decoder, source.name, bytes, at + length < source.size);
+  }
+}
+
+function decoded(decoder: TextDecoder, file: string, bytes: Uint8Array, stream: boolean): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return decoder.decode(bytes, { stream });
   } catch (cause) {
     throw new InputError(file, 'is not UTF-8 text', 'Save it as UTF-8, or check that it is the right file', {
       cause,

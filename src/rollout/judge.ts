@@ -59,9 +59,9 @@ export class JudgeLabels implements PairLabeler {
   async label(samples: Samples, options: MakeOptions): Promise<PairLabels> {
     const { prompts, examples, completions } = samples;
     const all = examples.map(({ prompt, completions: [first = [], second = []] }): Answer['ids'] => [
-      prompt,
-      first,
-      second,
+      [...prompt],
+      [...first],
+      [...second],
     ]);
     const keys = all.map((ids) => JSON.stringify(ids));
     this.answers = new Map([...this.answers].filter(([key]) => keys.includes(key)));

@@ -17,8 +17,11 @@ export function rewardBatch(
   return {
     prompts: rows.map((row) => row?.prompt ?? ''),
     completions,
-    promptIds: examples.flatMap(({ prompt, completions }) => completions.map(() => prompt)),
-    completionIds: examples.flatMap((example) => example.completions),
+    promptIds: examples.flatMap(({ prompt, completions }) => {
+      const ids = [...prompt];
+      return completions.map(() => ids);
+    }),
+    completionIds: examples.flatMap(({ completions }) => completions.map((ids) => [...ids])),
     tokenizer,
     columns: Object.fromEntries(columns),
     finished,

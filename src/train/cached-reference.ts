@@ -1,7 +1,8 @@
 /**
- * A reference that stays as it is, for examples that are known ahead: its log-probabilities are computed once for a data
- * set and kept by the hash of everything they depend on.
+ * A reference that stays as it is, for examples that are known ahead: its log-probabilities are computed once, ahead or as
+ * examples come up, and those of a whole list are kept by the hash of everything they depend on.
  */
+import { hashOfExamples } from '../data/example-hash.ts';
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { reason } from '../io/errors.ts';
@@ -13,10 +14,11 @@ import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import type { TrainEvent } from './events.ts';
 import type { Reference, ReferenceSetup } from './reference.ts';
+import { ReferenceValues } from './reference-values.ts';
 import { rowLogprobs } from './scorer.ts';
 
 /** Changes when the way of computing changes, so that no stale value is read. */
-const VERSION = 'reference-3';
+const VERSION = 'reference-4';
 
 /** `without`, `temperature` and `cache` may be left out: nothing is off, 1, none. */
 export type CachedReferenceOptions = Pick<ReferenceSetup, 'batchSize'> &
@@ -24,8 +26,7 @@ export type CachedReferenceOptions = Pick<ReferenceSetup, 'batchSize'> &
 
 export class CachedReference implements Reference {
   readonly scoresAhead = true;
-  /** Of an example's completions, one after the other. */
-  private readonly known = new Map<TokenizedExample, Float32Array>();
+  private readonly lists: ReferenceValues[] = [];
   private readonly without: readonly LoraAdapter[];
   private readonly temperature: number;
 
@@ -38,44 +39,60 @@ export class CachedReference implements Reference {
   }
 
   async *prepare(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void> {
-    if (examples.every((example) => this.known.has(example))) return;
+    yield* this.lookFor(examples);
+    yield* this.due(examples);
+  }
+
+  /** Where what trains is a part of the reference, that is what it is before the first step only. */
+  async *expect(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void> {
+    yield* this.lookFor(examples);
+    if (this.without.length === 0) yield* this.due(examples);
+  }
+
+  private async *lookFor(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void> {
+    if (examples.every((example) => this.listOf(example))) return;
+    const list = new ReferenceValues(examples, this.options.batchSize);
+    this.lists.push(list);
+    if (!this.options.cache) return;
+    try {
+      const values = await this.options.cache.get(await this.keyOf(examples));
+      const total = examples.length;
+      if (list.fillAll(values)) yield { type: 'reference', done: total, total, cached: true };
+    } catch (error) {
+      const text = `The cached reference cannot be read and is computed again: ${reason(error)}.`;
+      yield { type: 'notice', text };
+    }
+  }
+
+  async *due(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void> {
+    const lists = new Set(examples.map((example) => this.listOf(example)));
+    for (const list of lists) if (list) yield* this.complete(list, examples);
+  }
+
+  /** Scores those examples of a list that are still to be scored, with what shares their batches. */
+  private async *complete(
+    list: ReferenceValues,
+    examples: readonly TokenizedExample[],
+  ): AsyncGenerator<TrainEvent, void> {
+    const open = list.open(examples);
+    if (open.length === 0) return;
     const { batchSize, cache } = this.options;
     const total = examples.length;
-    const key = await this.keyOf(examples);
-    const lengths = examples.map(({ completions }) => completions.reduce((n, { length }) => n + length, 0));
-    const wanted = lengths.reduce((a, b) => a + b, 0);
-    let all: Float32Array | undefined;
+    for (const [i, index] of open.entries()) {
+      list.fill(index, await this.score(list.batch(index)));
+      yield { type: 'reference', done: Math.min((i + 1) * batchSize, total), total, cached: false };
+    }
+    if (!cache || !list.isComplete) return;
     try {
-      all = await cache?.get(key);
+      await cache.put(await this.keyOf(list.examples), list.values);
     } catch (error) {
-      yield {
-        type: 'notice',
-        text: `The cached reference cannot be read and is computed again: ${reason(error)}.`,
-      };
+      const text = `The reference cannot be kept, and the next run computes it again: ${reason(error)}.`;
+      yield { type: 'notice', text };
     }
-    const cached = all?.length === wanted;
-    if (cached) yield { type: 'reference', done: total, total, cached };
-    else {
-      all = new Float32Array(wanted);
-      let filled = 0;
-      for (let start = 0; start < total; start += batchSize) {
-        const values = await this.score(examples.slice(start, start + batchSize));
-        all.set(values, filled);
-        filled += values.length;
-        yield { type: 'reference', done: Math.min(start + batchSize, total), total, cached };
-      }
-      try {
-        await cache?.put(key, all);
-      } catch (error) {
-        const text = `The reference cannot be kept, and the next run computes it again: ${reason(error)}.`;
-        yield { type: 'notice', text };
-      }
-    }
-    let at = 0;
-    for (const [i, example] of examples.entries()) {
-      this.known.set(example, (all as Float32Array).subarray(at, at + lengths[i]));
-      at += lengths[i];
-    }
+  }
+
+  private listOf(example: TokenizedExample): ReferenceValues | undefined {
+    return this.lists.find((list) => list.has(example));
   }
 
   rows(
@@ -88,7 +105,7 @@ export class CachedReference implements Reference {
     const values = new Float32Array(targets.length);
     let filled = 0;
     for (const example of gpu.counting ? [] : examples) {
-      const known = this.known.get(example);
+      const known = this.listOf(example)?.of(example);
       if (!known) throw new Error('the reference was not prepared for an example');
       values.set(known, filled);
       filled += known.length;
@@ -107,21 +124,15 @@ export class CachedReference implements Reference {
   restore(): void {}
 
   dispose(): void {
-    this.known.clear();
+    this.lists.length = 0;
   }
 
   /** Depends on tokens alone: columns are the loss's business. How many go at a time may change which kernel rounds them. */
   private async keyOf(examples: readonly TokenizedExample[]): Promise<string> {
-    const tokens = examples.map(({ prompt, completions }) => ({ prompt, completions }));
+    const tokens = await hashOfExamples(examples.map(({ prompt, completions }) => ({ prompt, completions })));
     const policy = await this.model.without(this.without, () => this.model.policyHash());
     const temperature = this.temperature === 1 ? [] : [`temperature ${this.temperature}`];
-    return contentHash(
-      VERSION,
-      policy,
-      `${this.options.batchSize} at a time`,
-      JSON.stringify(tokens),
-      ...temperature,
-    );
+    return contentHash(VERSION, policy, `${this.options.batchSize} at a time`, tokens, ...temperature);
   }
 
   /** Log-probabilities of all completion tokens of some examples, in packed order. */

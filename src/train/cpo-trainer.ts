@@ -2,6 +2,7 @@
  * Contrastive preference optimisation (Xu et al. 2024) and SimPO (Meng et al. 2024) on pairs, without a reference, with
  * TRL's names and defaults.
  */
+import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import { FAMILIES } from '../losses/families.ts';
 import {
   type CPOArgs,
@@ -12,21 +13,29 @@ import {
   type WithOwnOptions,
 } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import { type DataOptions, rowsTask } from './task.ts';
+import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type CPOTrainerOptions<Args = CPOArgs> = DataOptions<Args, PairDataset>;
 
+type AnyOptions = CPOTrainerOptions | CPOTrainerOptions<WithOwnOptions<CPOArgs>>;
+
 export class CPOTrainer extends Trainer<CPOConfig> {
-  constructor(options: CPOTrainerOptions);
-  constructor(options: CPOTrainerOptions<WithOwnOptions<CPOArgs>>);
-  constructor(options: CPOTrainerOptions) {
-    const config = resolveConfig<CPOConfig>(TRAINERS.cpo, options.args, options.peftConfig);
-    const loss = resolveLoss(FAMILIES.cpo, { ...config });
-    super(options, {
-      config,
-      loss,
-      ...rowsTask(config, prepareBoth(options, config.maxLength, preparePairs)),
-    });
+  /** `task`: what was made of the options before. */
+  constructor(options: CPOTrainerOptions, task?: Task<CPOConfig>);
+  constructor(options: CPOTrainerOptions<WithOwnOptions<CPOArgs>>, task?: Task<CPOConfig>);
+  constructor(options: CPOTrainerOptions, task = atOnce(cpoTask(options))) {
+    super(options, task);
   }
+
+  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  static async create(options: AnyOptions, slices?: SliceOptions): Promise<CPOTrainer> {
+    return new CPOTrainer(options, await inSlices(cpoTask(options), slices));
+  }
+}
+
+function* cpoTask(options: AnyOptions): Sliced<Task<CPOConfig>> {
+  const config = resolveConfig<CPOConfig>(TRAINERS.cpo, options.args as CPOArgs, options.peftConfig);
+  const loss = resolveLoss(FAMILIES.cpo, { ...config });
+  return { config, loss, ...rowsTask(config, yield* prepareBoth(options, config.maxLength, preparePairs)) };
 }

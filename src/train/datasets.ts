@@ -5,6 +5,7 @@
 
 import { counted } from '../base/counted.ts';
 import { say, setting } from '../base/sentence.ts';
+import type { Sliced } from '../base/slices.ts';
 import type { LabelledRow } from '../data/labelled-dataset.ts';
 import {
   type Columns,
@@ -16,13 +17,9 @@ import {
 import type { PreferenceRow } from '../data/preference-dataset.ts';
 import { shuffle } from '../data/random.ts';
 import type { TextRow } from '../data/text-dataset.ts';
-import {
-  equalNotice,
-  isUndecided,
-  tokenizeCompletions,
-  tokenizePairs,
-} from '../data/tokenize-completions.ts';
-import { tokenizeTexts } from '../data/tokenize-texts.ts';
+import { type TokenIds, TokenStore } from '../data/token-ids.ts';
+import { completionTokens, equalNotice, isUndecided, pairRow } from '../data/tokenize-completions.ts';
+import { textTokens } from '../data/tokenize-texts.ts';
 import { requireTokenIds, type Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
@@ -56,6 +53,8 @@ export interface DataContext {
   tokenizer: Tokenizer | undefined;
   /** Most tokens of a sequence. */
   maxLength: number;
+  /** Where token ids are kept. */
+  keep: (ids: TokenIds) => TokenIds;
 }
 
 /** As a trainer is given them. */
@@ -67,21 +66,32 @@ interface BothDatasets<Dataset> {
 }
 
 /** Training and evaluation data of a trainer, prepared alike. */
-export function prepareBoth<Dataset extends readonly unknown[]>(
+export function* prepareBoth<Dataset extends readonly unknown[]>(
   { model, trainDataset, evalDataset, processingClass: tokenizer }: BothDatasets<Dataset>,
   maxLength: number,
-  prepare: (dataset: Dataset, context: DataContext) => Prepared,
-): PreparedDatasets {
-  const context = { model, tokenizer, maxLength };
-  const train = prepare(trainDataset, context);
+  prepare: (dataset: Dataset, context: DataContext) => Sliced<Prepared>,
+): Sliced<PreparedDatasets> {
+  const context = { model, tokenizer, maxLength, keep: new TokenStore().keep };
+  const rows = { train: trainDataset.length, evaluation: evalDataset?.length ?? 0 };
+  const total = rows.train + rows.evaluation;
+  const train = yield* within(prepare(trainDataset, context), 0, total);
   refuseUndecided(train.examples, trainDataset);
   if (!evalDataset?.length) return { train: train.examples, evaluation: [], notices: train.notices };
-  const evaluation = prepare(evalDataset, context);
+  const evaluation = yield* within(prepare(evalDataset, context), rows.train, total);
   return {
     train: train.examples,
     evaluation: evaluation.examples,
     notices: [...train.notices, ...evaluation.notices],
   };
+}
+
+/** Work that is a part of more: `before` items are done when it begins. */
+function* within<Result>(work: Sliced<Result>, before: number, total: number): Sliced<Result> {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+    yield { done: before + value.done, total };
+  }
 }
 
 /** Throws {@link InputError} where all examples are pairs of the same tokens twice. */
@@ -94,19 +104,18 @@ function refuseUndecided(examples: readonly TokenizedExample[], rows: readonly u
 }
 
 /** Each a prompt with its chosen and its rejected completion. Throws {@link InputError}. */
-export function preparePairs(dataset: PairDataset, context: DataContext): Prepared {
+export function* preparePairs(dataset: PairDataset, context: DataContext): Sliced<Prepared> {
   if (isTokenized(dataset)) {
     const { examples } = ofIds((dataset as readonly TokenizedPair[]).map(exampleOf), context);
     const equal = examples.flatMap(({ completions }, i) => (isUndecided(completions) ? [i] : []));
     return { examples, notices: [equalNotice(equal, dataset)].filter((line) => line !== undefined) };
   }
   const { tokenizer, ...options } = textContext(context);
-  const { pairs, notices } = tokenizePairs(dataset as readonly PreferenceRow[], tokenizer, options);
-  return { examples: pairs.map(exampleOf), notices };
+  return yield* completionTokens((dataset as readonly PreferenceRow[]).map(pairRow), tokenizer, options);
 }
 
 /** Each a prompt with its completion, and the label. Throws {@link InputError}. */
-export function prepareLabelled(dataset: LabelledDataset, context: DataContext): Prepared {
+export function* prepareLabelled(dataset: LabelledDataset, context: DataContext): Sliced<Prepared> {
   if (isTokenized(dataset)) {
     const sequences = dataset as readonly LabelledSequence[];
     return ofIds(
@@ -124,7 +133,7 @@ export function prepareLabelled(dataset: LabelledDataset, context: DataContext):
     ...row,
     completions: { completion },
   }));
-  const { examples, notices } = tokenizeCompletions(completionRows, tokenizer, options);
+  const { examples, notices } = yield* completionTokens(completionRows, tokenizer, options);
   const labels = rows.map(({ label }) => ({ columns: labelled(label) }));
   return { examples: examples.map((example, i) => ({ ...example, ...labels[i] })), notices };
 }
@@ -140,10 +149,10 @@ export function isDesirable({ columns }: TokenizedExample): boolean {
 }
 
 /** Each a text to learn, after a prompt of at least one token that is not learned. Throws {@link InputError}. */
-export function prepareTexts(
+export function* prepareTexts(
   dataset: TextDataset,
   context: DataContext & { completionOnlyLoss: boolean | null; assistantOnlyLoss: boolean },
-): Prepared {
+): Sliced<Prepared> {
   const { completionOnlyLoss, assistantOnlyLoss } = context;
   if (isTokenized(dataset)) {
     if (assistantOnlyLoss) {
@@ -160,7 +169,7 @@ export function prepareTexts(
     return ofIds(examples, context);
   }
   const { tokenizer, ...options } = textContext(context);
-  return tokenizeTexts(dataset as readonly TextRow[], tokenizer, {
+  return yield* textTokens(dataset as readonly TextRow[], tokenizer, {
     ...options,
     completionOnlyLoss,
     assistantOnlyLoss,
@@ -188,18 +197,21 @@ export function withBaselines(
     const end = Math.min(start + batchSize, ordered.length);
     // A last batch of one would find only itself.
     const before = i > start ? i - 1 : end - start > 1 ? end - 1 : Math.max(0, i - 1);
-    const other = (ordered[before] as TokenizedExample).completions[0] as number[];
+    const other = (ordered[before] as TokenizedExample).completions[0] as TokenIds;
     const fitting = other.slice(0, Math.max(1, maxLength - example.prompt.length));
-    return { ...example, completions: [example.completions[0] as number[], fitting] };
+    return { ...example, completions: [example.completions[0] as TokenIds, fitting] };
   });
 }
 
 function isTokenized(dataset: readonly { prompt?: unknown }[]): boolean {
-  return dataset.every(({ prompt }) => Array.isArray(prompt) && typeof prompt[0] === 'number');
+  return dataset.every(({ prompt }) => {
+    const isList = Array.isArray(prompt) || ArrayBuffer.isView(prompt);
+    return isList && typeof (prompt as TokenIds)[0] === 'number';
+  });
 }
 
 /** Ids that the model has no row for would read past the end of its embedding. */
-function ofIds(examples: readonly TokenizedExample[], { model }: DataContext): Prepared {
+function ofIds(examples: readonly TokenizedExample[], { model, keep }: DataContext): Prepared {
   const { vocabSize, maxPositionEmbeddings } = model.config;
   for (const [i, { prompt, completions }] of examples.entries()) {
     const where = `row ${i + 1}`;
@@ -213,18 +225,19 @@ function ofIds(examples: readonly TokenizedExample[], { model }: DataContext): P
       throw new InputError(where, what, 'Shorten it');
     }
   }
-  return { examples, notices: [] };
+  const kept = examples.map(({ prompt, completions, ...rest }) => ({
+    ...rest,
+    prompt: keep(prompt),
+    completions: completions.map(keep),
+  }));
+  return { examples: kept, notices: [] };
 }
 
 /** For rows of text a tokenizer is needed, and the model's own limits hold beside `maxLength`. */
-function textContext({ model, tokenizer, maxLength }: DataContext): {
-  tokenizer: Tokenizer;
-  maxLength: number;
-  vocabSize: number;
-} {
+function textContext({ model, tokenizer, maxLength, keep }: DataContext) {
   const { maxPositionEmbeddings, vocabSize } = model.config;
   if (!tokenizer) {
     throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
   }
-  return { tokenizer, maxLength: Math.min(maxLength, maxPositionEmbeddings), vocabSize };
+  return { tokenizer, maxLength: Math.min(maxLength, maxPositionEmbeddings), vocabSize, keep };
 }

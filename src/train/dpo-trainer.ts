@@ -2,6 +2,7 @@
  * Direct preference optimisation and its descendants on pairs, with TRL's names and defaults: which loss, or which of
  * them, is `lossType`.
  */
+import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import { FAMILIES } from '../losses/families.ts';
 import {
   type DPOArgs,
@@ -14,25 +15,36 @@ import {
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
 import { MovingReference } from './moving-reference.ts';
 import type { ReferenceKind } from './reference.ts';
-import { type DataOptions, rowsTask } from './task.ts';
+import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type DPOTrainerOptions<Args = DPOArgs> = DataOptions<Args, PairDataset>;
 
+type AnyOptions = DPOTrainerOptions | DPOTrainerOptions<WithOwnOptions<DPOArgs>>;
+
 export class DPOTrainer extends Trainer<DPOConfig> {
-  constructor(options: DPOTrainerOptions);
-  constructor(options: DPOTrainerOptions<WithOwnOptions<DPOArgs>>);
-  constructor(options: DPOTrainerOptions) {
-    const config = resolveConfig<DPOConfig>(TRAINERS.dpo, options.args, options.peftConfig);
-    const loss = resolveLoss(FAMILIES.dpo, { ...config });
-    const { syncRefModel, refModelMixupAlpha: alpha, refModelSyncSteps: everySteps } = config;
-    const moving: ReferenceKind = ({ model, parameters }) =>
-      new MovingReference(model, parameters, { alpha, everySteps });
-    super(options, {
-      config,
-      loss,
-      ...rowsTask(config, prepareBoth(options, config.maxLength, preparePairs)),
-      reference: syncRefModel ? moving : undefined,
-    });
+  /** `task`: what {@link dpoTask} has made of the options. */
+  constructor(options: DPOTrainerOptions, task?: Task<DPOConfig>);
+  constructor(options: DPOTrainerOptions<WithOwnOptions<DPOArgs>>, task?: Task<DPOConfig>);
+  constructor(options: DPOTrainerOptions, task = atOnce(dpoTask(options))) {
+    super(options, task);
   }
+
+  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  static async create(options: AnyOptions, slices?: SliceOptions): Promise<DPOTrainer> {
+    return new DPOTrainer(options, await inSlices(dpoTask(options), slices));
+  }
+}
+
+/** Settings, data and loss of a run. Throws an `InputError` for what is wrong with them. */
+export function* dpoTask(options: AnyOptions): Sliced<Task<DPOConfig>> {
+  const config = resolveConfig<DPOConfig>(TRAINERS.dpo, options.args as DPOArgs, options.peftConfig);
+  const loss = resolveLoss(FAMILIES.dpo, { ...config });
+  const { syncRefModel, refModelMixupAlpha: alpha, refModelSyncSteps: everySteps } = config;
+  const moving: ReferenceKind = ({ model, parameters }) =>
+    new MovingReference(model, parameters, { alpha, everySteps });
+  const data = yield* prepareBoth(options, config.maxLength, preparePairs);
+  const { precomputeRefLogProbs } = config;
+  const reference = syncRefModel ? moving : undefined;
+  return { config, loss, ...rowsTask(config, data), reference, precomputeRefLogProbs };
 }

@@ -3,7 +3,9 @@
  * over examples.
  */
 
+import { hashOfExamples } from '../data/example-hash.ts';
 import type { TokenizedExample } from '../data/packing.ts';
+import type { TokenIds } from '../data/token-ids.ts';
 import type { Rehearsal } from '../gpu/rehearsal.ts';
 import type { Generation } from '../model/generation.ts';
 import type { Metrics, TrainEvent } from './events.ts';
@@ -14,12 +16,12 @@ import { runBatch, type StepContext } from './step.ts';
 export interface Evaluation {
   /** Examples, or prompts; 0 evaluates nothing. */
   readonly length: number;
-  /** What it is judged on, as JSON. A run may go on with another, which is recorded. */
+  /** What it is judged on, as JSON or a promise of it. A run may go on with another, which is recorded. */
   readonly identity: unknown;
   /** What a reference is to be prepared for. */
   readonly examples: readonly TokenizedExample[];
   /** Token ids of the prompts held out, in the order of the rows; one may stand more than once. */
-  readonly prompts: readonly (readonly number[])[];
+  readonly prompts: readonly TokenIds[];
   /**
    * What one completion of each of the first prompts earns, null where nothing rates it. Left out where completions earn
    * nothing.
@@ -37,6 +39,8 @@ export interface Evaluation {
 
 /** The loss, and what it logs, on rows that are not trained on. */
 export class LossEvaluation implements Evaluation {
+  private hash: Promise<string> | undefined;
+
   constructor(
     readonly examples: readonly TokenizedExample[],
     private readonly batchSize: number,
@@ -46,11 +50,12 @@ export class LossEvaluation implements Evaluation {
     return this.examples.length;
   }
 
-  get identity(): readonly TokenizedExample[] {
-    return this.examples;
+  get identity(): Promise<string> {
+    this.hash ??= hashOfExamples(this.examples);
+    return this.hash;
   }
 
-  get prompts(): readonly (readonly number[])[] {
+  get prompts(): readonly TokenIds[] {
     return this.examples.map(({ prompt }) => prompt);
   }
 

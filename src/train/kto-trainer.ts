@@ -3,6 +3,7 @@
  * defaults. Pairs are taken too, each as two completions.
  */
 import { say, setting } from '../base/sentence.ts';
+import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
 import { FAMILIES } from '../losses/families.ts';
@@ -21,40 +22,54 @@ import {
   prepareLabelled,
   withBaselines,
 } from './datasets.ts';
-import { type DataOptions, rowsTask } from './task.ts';
+import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type KTOTrainerOptions<Args = KTOArgs> = DataOptions<Args, LabelledDataset>;
 
+type AnyOptions = KTOTrainerOptions | KTOTrainerOptions<WithOwnOptions<KTOArgs>>;
+
 export class KTOTrainer extends Trainer<KTOConfig> {
-  constructor(options: KTOTrainerOptions);
-  constructor(options: KTOTrainerOptions<WithOwnOptions<KTOArgs>>);
-  constructor(options: KTOTrainerOptions) {
-    const config = resolveConfig<KTOConfig>(TRAINERS.kto, options.args, options.peftConfig);
-    const loss = resolveLoss(FAMILIES.kto, { ...config });
-    const { train, evaluation, notices } = prepareBoth(options, config.maxLength, prepareLabelled);
-    const balance = balanceNotice(train, config);
-    const { perDeviceTrainBatchSize, seed, maxLength, shuffleDataset } = config;
-    const hasBaseline = loss.terms.some(({ loss }) => loss.baseline);
-    if (hasBaseline && perDeviceTrainBatchSize < 2) {
-      throw new InputError(
-        'settings',
-        say`KTO estimates its baseline from the other completions of a batch, and ${setting('perDeviceTrainBatchSize')} is 1`,
-        say`Give at least 2, or ${setting('lossType')} apo_zero_unpaired, which has no baseline`,
-      );
-    }
-    const limit = Math.min(maxLength, options.model.config.maxPositionEmbeddings);
-    // TRL pairs evaluation data by the training batch too, so that its loss does not depend on the evaluation batch alone.
-    const batchSize = perDeviceTrainBatchSize;
-    const prepared = (examples: readonly TokenizedExample[], shuffled: boolean) =>
-      hasBaseline ? withBaselines(examples, { batchSize, seed, shuffled, maxLength: limit }) : examples;
-    const datasets = {
-      train: prepared(train, shuffleDataset),
-      evaluation: prepared(evaluation, false),
-      notices: balance ? [...notices, balance] : notices,
-    };
-    super(options, { config, loss, ...rowsTask(config, datasets, { keepsOrder: hasBaseline }) });
+  /** `task`: what {@link ktoTask} has made of the options. */
+  constructor(options: KTOTrainerOptions, task?: Task<KTOConfig>);
+  constructor(options: KTOTrainerOptions<WithOwnOptions<KTOArgs>>, task?: Task<KTOConfig>);
+  constructor(options: KTOTrainerOptions, task = atOnce(ktoTask(options))) {
+    super(options, task);
   }
+
+  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  static async create(options: AnyOptions, slices?: SliceOptions): Promise<KTOTrainer> {
+    return new KTOTrainer(options, await inSlices(ktoTask(options), slices));
+  }
+}
+
+/** Settings, data and loss of a run. Throws an `InputError` for what is wrong with them. */
+export function* ktoTask(options: AnyOptions): Sliced<Task<KTOConfig>> {
+  const config = resolveConfig<KTOConfig>(TRAINERS.kto, options.args as KTOArgs, options.peftConfig);
+  const loss = resolveLoss(FAMILIES.kto, { ...config });
+  const { train, evaluation, notices } = yield* prepareBoth(options, config.maxLength, prepareLabelled);
+  const balance = balanceNotice(train, config);
+  const { perDeviceTrainBatchSize, seed, maxLength, shuffleDataset } = config;
+  const hasBaseline = loss.terms.some(({ loss }) => loss.baseline);
+  if (hasBaseline && perDeviceTrainBatchSize < 2) {
+    throw new InputError(
+      'settings',
+      say`KTO estimates its baseline from the other completions of a batch, and ${setting('perDeviceTrainBatchSize')} is 1`,
+      say`Give at least 2, or ${setting('lossType')} apo_zero_unpaired, which has no baseline`,
+    );
+  }
+  const limit = Math.min(maxLength, options.model.config.maxPositionEmbeddings);
+  // TRL pairs evaluation data by the training batch too, so that its loss does not depend on the evaluation batch alone.
+  const batchSize = perDeviceTrainBatchSize;
+  const prepared = (examples: readonly TokenizedExample[], shuffled: boolean) =>
+    hasBaseline ? withBaselines(examples, { batchSize, seed, shuffled, maxLength: limit }) : examples;
+  const datasets = {
+    train: prepared(train, shuffleDataset),
+    evaluation: prepared(evaluation, false),
+    notices: balance ? [...notices, balance] : notices,
+  };
+  const rows = rowsTask(config, datasets, { keepsOrder: hasBaseline });
+  return { config, loss, ...rows, precomputeRefLogProbs: config.precomputeRefLogProbs };
 }
 
 /** What the KTO paper asks of the weights: desirable and undesirable completions should count about alike. */

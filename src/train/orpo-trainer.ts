@@ -2,22 +2,29 @@
  * Odds-ratio preference optimisation (Hong et al. 2024) on pairs, without a reference, with TRL's names and defaults. The
  * cross-entropy is that of the chosen completion; TRL's takes its prompt in as well.
  */
+import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import { FAMILIES } from '../losses/families.ts';
 import { type ORPOArgs, type ORPOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import { type DataOptions, rowsTask } from './task.ts';
+import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type ORPOTrainerOptions = DataOptions<ORPOArgs, PairDataset>;
 
 export class ORPOTrainer extends Trainer<ORPOConfig> {
-  constructor(options: ORPOTrainerOptions) {
-    const config = resolveConfig<ORPOConfig>(TRAINERS.orpo, options.args, options.peftConfig);
-    const loss = resolveLoss(FAMILIES.orpo, { ...config, lossType: FAMILIES.orpo.lossType });
-    super(options, {
-      config,
-      loss,
-      ...rowsTask(config, prepareBoth(options, config.maxLength, preparePairs)),
-    });
+  /** `task`: what was made of the options before. */
+  constructor(options: ORPOTrainerOptions, task = atOnce(orpoTask(options))) {
+    super(options, task);
   }
+
+  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  static async create(options: ORPOTrainerOptions, slices?: SliceOptions): Promise<ORPOTrainer> {
+    return new ORPOTrainer(options, await inSlices(orpoTask(options), slices));
+  }
+}
+
+function* orpoTask(options: ORPOTrainerOptions): Sliced<Task<ORPOConfig>> {
+  const config = resolveConfig<ORPOConfig>(TRAINERS.orpo, options.args, options.peftConfig);
+  const loss = resolveLoss(FAMILIES.orpo, { ...config, lossType: FAMILIES.orpo.lossType });
+  return { config, loss, ...rowsTask(config, yield* prepareBoth(options, config.maxLength, preparePairs)) };
 }

@@ -15,6 +15,10 @@ import type { TrainEvent } from './events.ts';
 export interface Reference {
   /** Whether {@link prepare} scores: the examples that are known ahead, a batch at a time. */
   readonly scoresAhead?: boolean;
+  /** Hears of examples that will come, and scores none: what was kept of them is taken. Left out where nothing is kept. */
+  expect?(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void>;
+  /** Gets ready for some of the examples that it {@link expect}s, which come now. */
+  due?(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void>;
   /** Gets ready for some examples, telling how far it is. */
   prepare(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void>;
   /**

@@ -1,7 +1,9 @@
 /** Which reference a run has where its trainer names none. */
 
+import type { TokenizedExample } from '../data/packing.ts';
 import { CachedReference } from './cached-reference.ts';
 import type { TrainingConfig } from './config.ts';
+import type { TrainEvent } from './events.ts';
 import { LiveReference } from './live-reference.ts';
 import { MovingReference, NEVER } from './moving-reference.ts';
 import type { Reference, ReferenceKind, ReferenceSetup } from './reference.ts';
@@ -15,6 +17,45 @@ export function referenceOf(
   if (!loss.usesReference && !source.usesReference) return undefined;
   const make = reference ?? referenceFor(source.ahead(1) !== undefined);
   return make({ ...setup, temperature });
+}
+
+/** Whether the reference of examples that are known is computed before the first step: where not asked, in runs of an epoch or more. */
+export function isAhead(
+  { source, precomputeRefLogProbs }: Pick<Task<TrainingConfig>, 'source' | 'precomputeRefLogProbs'>,
+  totalSteps: number,
+): boolean {
+  return precomputeRefLogProbs ?? totalSteps >= source.stepsPerEpoch;
+}
+
+/** Gets the reference ready for lists of examples, or lets it hear of them only, where it can compute them later. */
+export async function* beginReference(
+  reference: Reference | undefined,
+  lists: readonly (readonly TokenizedExample[])[],
+  ahead: boolean,
+): AsyncGenerator<TrainEvent> {
+  for (const list of lists)
+    yield* (reference?.expect && !ahead ? reference.expect(list) : reference?.prepare(list)) ?? [];
+}
+
+/** Computes what is lacking for examples to be judged on. Returns whether the signal lets it go on. */
+export async function* dueUnless(
+  signal: AbortSignal | undefined,
+  reference: Reference | undefined,
+  examples: readonly TokenizedExample[],
+): AsyncGenerator<TrainEvent, boolean> {
+  for await (const event of reference?.due?.(examples) ?? []) {
+    yield event;
+    if (signal?.aborted) return false;
+  }
+  return true;
+}
+
+/** Computes what is lacking for the examples of a step; what it tells of each batch is left out. */
+export async function* dueOf(
+  reference: Reference | undefined,
+  examples: readonly TokenizedExample[],
+): AsyncGenerator<TrainEvent> {
+  for await (const event of reference?.due?.(examples) ?? []) if (event.type === 'notice') yield event;
 }
 
 /**

@@ -66,7 +66,10 @@ async function identify(
   const hashed = async (all: Readonly<Record<string, unknown>>) =>
     Object.fromEntries(
       await Promise.all(
-        Object.entries(all).map(async ([name, part]) => [name, await contentHash(JSON.stringify(part))]),
+        Object.entries(all).map(async ([name, part]) => [
+          name,
+          await contentHash(JSON.stringify(await part)),
+        ]),
       ),
     );
   return {

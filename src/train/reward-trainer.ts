@@ -2,14 +2,15 @@
  * Reward models (Bradley–Terry) on preference pairs, with TRL's names and defaults: an adapter and a scalar head on the last token
  * learn to score the chosen side above the rejected one.
  */
-import { type Comparison, tokenizeComparisons } from '../data/comparison-dataset.ts';
+import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
+import { type Comparison, comparisonTokens } from '../data/comparison-dataset.ts';
 import { requireTokenIds } from '../data/tokenizer.ts';
 import { FAMILIES } from '../losses/families.ts';
 import { type RewardArgs, type RewardConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
-import { type DataContext, type Prepared, prepareBoth } from './datasets.ts';
+import { type DataContext, prepareBoth } from './datasets.ts';
 import { skippedToken } from './scored-token.ts';
 import { scalars } from './scorer.ts';
-import { type DataOptions, rowsTask } from './task.ts';
+import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type RewardTrainerOptions = DataOptions<RewardArgs, readonly Comparison[]>;
@@ -18,29 +19,44 @@ export class RewardTrainer extends Trainer<RewardConfig> {
   /** The token id that is skipped at the end of a sequence; undefined where the last token is scored. */
   readonly padTokenId: number | undefined;
 
-  /** Throws an `InputError` for settings that make no sense, and for a pair that does, by its row. */
-  constructor(options: RewardTrainerOptions) {
-    const { model, processingClass: tokenizer, peftConfig } = options;
-    const config = resolveConfig<RewardConfig>(TRAINERS.reward, options.args, peftConfig);
-    const { padTokenId: modelPadId } = model;
-    const { eosTokenIds } = model.config;
-    const padTokenId = skippedToken(config.scoredToken, { tokenizer, modelPadId, eosTokenIds });
-    const prepare = (rows: readonly Comparison[], { maxLength }: DataContext): Prepared => {
-      const { vocabSize, maxPositionEmbeddings } = model.config;
-      return tokenizeComparisons(rows, {
-        maxLength: Math.min(maxLength, maxPositionEmbeddings),
-        padTokenId,
-        tokenizer,
-        checkIds: (ids, where) => requireTokenIds(ids, vocabSize, where),
-      });
-    };
-    const known = peftConfig && 'weights' in peftConfig ? peftConfig.head : undefined;
-    super(options, {
-      config,
-      loss: resolveLoss(FAMILIES.reward, { ...config, lossType: FAMILIES.reward.lossType }),
-      scorer: scalars('ends', known),
-      ...rowsTask(config, prepareBoth(options, config.maxLength, prepare)),
-    });
-    this.padTokenId = padTokenId;
+  /** Throws an `InputError` for settings that make no sense, and for a pair that does, by its row. `task`: made of the options before. */
+  constructor(options: RewardTrainerOptions, task = atOnce(rewardTask(options))) {
+    super(options, task);
+    this.padTokenId = padTokenOf(options, task.config);
   }
+
+  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  static async create(options: RewardTrainerOptions, slices?: SliceOptions): Promise<RewardTrainer> {
+    return new RewardTrainer(options, await inSlices(rewardTask(options), slices));
+  }
+}
+
+function padTokenOf(
+  { model, processingClass: tokenizer }: RewardTrainerOptions,
+  { scoredToken }: RewardConfig,
+) {
+  const { padTokenId: modelPadId } = model;
+  return skippedToken(scoredToken, { tokenizer, modelPadId, eosTokenIds: model.config.eosTokenIds });
+}
+
+function* rewardTask(options: RewardTrainerOptions): Sliced<Task<RewardConfig>> {
+  const { model, processingClass: tokenizer, peftConfig } = options;
+  const config = resolveConfig<RewardConfig>(TRAINERS.reward, options.args, peftConfig);
+  const padTokenId = padTokenOf(options, config);
+  const { vocabSize, maxPositionEmbeddings } = model.config;
+  const prepare = (rows: readonly Comparison[], { maxLength, keep }: DataContext) =>
+    comparisonTokens(rows, {
+      maxLength: Math.min(maxLength, maxPositionEmbeddings),
+      padTokenId,
+      tokenizer,
+      checkIds: (ids, where) => requireTokenIds(ids, vocabSize, where),
+      keep,
+    });
+  const known = peftConfig && 'weights' in peftConfig ? peftConfig.head : undefined;
+  return {
+    config,
+    loss: resolveLoss(FAMILIES.reward, { ...config, lossType: FAMILIES.reward.lossType }),
+    scorer: scalars('ends', known),
+    ...rowsTask(config, yield* prepareBoth(options, config.maxLength, prepare)),
+  };
 }

@@ -133,6 +133,11 @@ export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }:
   };
 }
 
+/** Throws as {@link castRoles} would for a fresh adapter of these settings; makes none. */
+export function checkFreshAdapter(model: CausalLM, peftConfig: LoraArgs): void {
+  requireRoom(model, loraConfig(model, peftConfig), 1);
+}
+
 function begun(spec: ParameterSpec, { name, start }: RoleKind): ParameterSpec {
   if (!start) return spec;
   const { length } = spec.values;

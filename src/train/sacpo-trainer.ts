@@ -4,6 +4,7 @@
  * reference of a stage is the model with its adapter off, and what a stage has learned is never touched again. Scaling the
  * last adapter by q moves between the two results (P-SACPO).
  */
+import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
 import { combineAdapters } from '../io/combine-adapters.ts';
@@ -15,14 +16,27 @@ import type { CausalLM } from '../model/causal-lm.ts';
 import type { LoraAdapter } from '../model/lora.ts';
 import { type CompletionConfig, DPO_DEFAULTS, type DPOArgs, type KTOArgs } from './config.ts';
 import type { LabelledDataset, PairDataset } from './datasets.ts';
-import { DPOTrainer } from './dpo-trainer.ts';
+import { DPOTrainer, dpoTask } from './dpo-trainer.ts';
 import type { TrainEvent } from './events.ts';
-import { KTOTrainer } from './kto-trainer.ts';
-import type { TrainerOptions } from './task.ts';
+import { KTOTrainer, ktoTask } from './kto-trainer.ts';
+import { checkFreshAdapter } from './roles.ts';
+import type { Task, TrainerOptions } from './task.ts';
 import type { Trainer } from './trainer.ts';
 
+type StageOptions = TrainerOptions & { args: object; trainDataset: unknown };
+type StageTask = Task<CompletionConfig>;
+
+/** A trainer, and what makes its task of the options. */
+interface StageMethod {
+  Trainer: new (options: StageOptions, task: StageTask) => Trainer;
+  taskOf(options: StageOptions): Sliced<StageTask>;
+}
+
 /** What a stage may be trained with: whatever starts from a reference. */
-const METHODS = { dpo: DPOTrainer, kto: KTOTrainer } as const;
+const METHODS = {
+  dpo: { Trainer: DPOTrainer, taskOf: dpoTask } as unknown as StageMethod,
+  kto: { Trainer: KTOTrainer, taskOf: ktoTask } as unknown as StageMethod,
+} as const;
 export const STAGE_METHODS = Object.keys(METHODS) as readonly (keyof typeof METHODS)[];
 
 export interface SACPOStage {
@@ -61,19 +75,25 @@ export class SACPOTrainer {
   /** The adapters of the stages that are done, in their order, on the model. */
   readonly adapters: LoraAdapter[] = [];
 
-  /** Throws {@link InputError} for whatever is wrong with any stage, its data included: before the first is trained. */
-  constructor(private readonly options: SACPOTrainerOptions) {
-    const { model, stages } = options;
-    if (stages.length === 0) throw new InputError('stages', 'there are none', 'Give one for each criterion');
-    for (const stage of stages) checkStage(stage);
-    for (const stage of stages) discard(model, this.trainerOf(stage));
+  /**
+   * Throws {@link InputError} for whatever is wrong with any stage, its data included: before the first is trained. `tasks`: made of
+   * the options before.
+   */
+  constructor(
+    private readonly options: SACPOTrainerOptions,
+    private readonly tasks: readonly StageTask[] = atOnce(stageTasks(options)),
+  ) {}
+
+  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  static async create(options: SACPOTrainerOptions, slices?: SliceOptions): Promise<SACPOTrainer> {
+    return new SACPOTrainer(options, await inSlices(stageTasks(options), slices));
   }
 
   /** Trains the stages one after the other; see {@link Trainer.train}. A signal ends it within a stage. */
   async *train({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<SACPOEvent> {
     const { model, stages } = this.options;
     for (const [index, stage] of stages.entries()) {
-      const trainer = this.trainerOf(stage);
+      const trainer = this.trainerOf(stage, this.tasks[index] as StageTask);
       let completed = false;
       try {
         for await (const event of trainer.train(signal ? { signal } : {})) {
@@ -90,23 +110,10 @@ export class SACPOTrainer {
     }
   }
 
-  private trainerOf(stage: SACPOStage): Trainer {
-    const { model, processingClass, referenceCache } = this.options;
-    const { method, trainDataset, evalDataset, checkpoint } = stage;
-    const Made = METHODS[method] as unknown as new (
-      options: TrainerOptions & { args: Partial<CompletionConfig>; trainDataset: unknown },
-    ) => Trainer;
+  private trainerOf(stage: SACPOStage, task: StageTask): Trainer {
+    const { Trainer: Made } = METHODS[stage.method];
     try {
-      return new Made({
-        model,
-        args: { ...stage.args, beta: effectiveBeta(stage) },
-        trainDataset,
-        peftConfig: stage.peftConfig ?? {},
-        ...(evalDataset ? { evalDataset } : {}),
-        ...(checkpoint ? { checkpoint } : {}),
-        ...(processingClass ? { processingClass } : {}),
-        ...(referenceCache ? { referenceCache } : {}),
-      });
+      return new Made(optionsOf(stage, this.options), task);
     } catch (error) {
       throw named(stage, error);
     }
@@ -139,6 +146,40 @@ export function effectiveBeta({ args, lambda = 1 }: Pick<SACPOStage, 'args' | 'l
   return (args?.beta ?? DPO_DEFAULTS.beta) / lambda;
 }
 
+/** Settings, data and loss of every stage. Throws {@link InputError} that names the stage. */
+function* stageTasks(options: SACPOTrainerOptions): Sliced<StageTask[]> {
+  const { model, stages } = options;
+  if (stages.length === 0) throw new InputError('stages', 'there are none', 'Give one for each criterion');
+  for (const stage of stages) checkStage(stage);
+  const tasks: StageTask[] = [];
+  for (const stage of stages) {
+    try {
+      tasks.push(yield* METHODS[stage.method].taskOf(optionsOf(stage, options)));
+      checkFreshAdapter(model, stage.peftConfig ?? {});
+    } catch (error) {
+      throw named(stage, error);
+    }
+  }
+  return tasks;
+}
+
+function optionsOf(
+  stage: SACPOStage,
+  { model, processingClass, referenceCache }: SACPOTrainerOptions,
+): StageOptions {
+  const { trainDataset, evalDataset, checkpoint } = stage;
+  return {
+    model,
+    args: { ...stage.args, beta: effectiveBeta(stage) },
+    trainDataset,
+    peftConfig: stage.peftConfig ?? {},
+    ...(evalDataset ? { evalDataset } : {}),
+    ...(checkpoint ? { checkpoint } : {}),
+    ...(processingClass ? { processingClass } : {}),
+    ...(referenceCache ? { referenceCache } : {}),
+  };
+}
+
 function checkStage({ name, method, lambda = 1 }: SACPOStage): void {
   if (!STAGE_METHODS.includes(method)) {
     throw new InputError(
@@ -156,12 +197,6 @@ function checkStage({ name, method, lambda = 1 }: SACPOStage): void {
 function named({ name }: SACPOStage, error: unknown): unknown {
   if (!(error instanceof InputError)) return error;
   return error.at(`stage ${quote(name)}, ${error.where}`);
-}
-
-/** Takes back a trainer that was made to see whether it can be. */
-function discard(model: CausalLM, trainer: Trainer): void {
-  trainer.dispose();
-  if (trainer.adapter) model.detach(trainer.adapter);
 }
 
 /** What the trainer has learned, as an adapter that no longer trains. */

@@ -9,6 +9,8 @@ import {
   type TokenizedExample,
   type TokenizedSequence,
 } from '../data/packing.ts';
+import type { TokenIds } from '../data/token-ids.ts';
+import { commonPrefix } from '../data/tokenize-completions.ts';
 import { requireTokenIds } from '../data/tokenizer.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { InputError } from '../io/errors.ts';
@@ -175,8 +177,8 @@ export function inBatches(
   return batches;
 }
 
-function isSame(a: readonly number[], b: readonly number[]): boolean {
-  return a === b || (a.length === b.length && a.every((id, i) => id === b[i]));
+function isSame(a: TokenIds, b: TokenIds): boolean {
+  return a === b || (a.length === b.length && commonPrefix(a, b) === a.length);
 }
 
 function check({ config, name }: CausalLM, { prompt, completion }: TokenizedSequence, where: string): void {
@@ -184,7 +186,7 @@ function check({ config, name }: CausalLM, { prompt, completion }: TokenizedSequ
     throw new InputError(where, 'has no token to predict from', 'Begin it with a token');
   requireTokenIds(prompt, config.vocabSize, where);
   requireTokenIds(completion, config.vocabSize, where);
-  const { length } = [...prompt, ...completion];
+  const length = prompt.length + completion.length;
   if (length > config.maxPositionEmbeddings) {
     const what = `has ${length} tokens, ${name} has positions for ${config.maxPositionEmbeddings}`;
     throw new InputError(where, what, 'Shorten it');

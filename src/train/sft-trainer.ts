@@ -1,22 +1,33 @@
 /**
  * Supervised fine-tuning on texts, conversations, or prompts and completions, with TRL's names and defaults.
  */
+import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import { FAMILIES } from '../losses/families.ts';
 import { resolveConfig, resolveLoss, type SFTArgs, type SFTConfig, TRAINERS } from './config.ts';
 import { prepareBoth, prepareTexts, type TextDataset } from './datasets.ts';
-import { type DataOptions, rowsTask } from './task.ts';
+import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
 export type SFTTrainerOptions = DataOptions<SFTArgs, TextDataset>;
 
 export class SFTTrainer extends Trainer<SFTConfig> {
-  constructor(options: SFTTrainerOptions) {
-    const config = resolveConfig<SFTConfig>(TRAINERS.sft, options.args, options.peftConfig);
-    const loss = resolveLoss(FAMILIES.sft, { lossType: FAMILIES.sft.lossType });
-    const { completionOnlyLoss, assistantOnlyLoss = false } = config;
-    const data = prepareBoth(options, config.maxLength, (dataset: TextDataset, context) =>
-      prepareTexts(dataset, { ...context, completionOnlyLoss, assistantOnlyLoss }),
-    );
-    super(options, { config, loss, ...rowsTask(config, data) });
+  /** `task`: what was made of the options before. */
+  constructor(options: SFTTrainerOptions, task = atOnce(sftTask(options))) {
+    super(options, task);
   }
+
+  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  static async create(options: SFTTrainerOptions, slices?: SliceOptions): Promise<SFTTrainer> {
+    return new SFTTrainer(options, await inSlices(sftTask(options), slices));
+  }
+}
+
+function* sftTask(options: SFTTrainerOptions): Sliced<Task<SFTConfig>> {
+  const config = resolveConfig<SFTConfig>(TRAINERS.sft, options.args, options.peftConfig);
+  const loss = resolveLoss(FAMILIES.sft, { lossType: FAMILIES.sft.lossType });
+  const { completionOnlyLoss, assistantOnlyLoss = false } = config;
+  const data = yield* prepareBoth(options, config.maxLength, (dataset: TextDataset, context) =>
+    prepareTexts(dataset, { ...context, completionOnlyLoss, assistantOnlyLoss }),
+  );
+  return { config, loss, ...rowsTask(config, data) };
 }

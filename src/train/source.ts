@@ -33,7 +33,7 @@ export interface ExampleSource {
   readonly waits: boolean;
   /** Whether it asks the context's reference itself, for a KL in the rewards. */
   readonly usesReference?: boolean;
-  /** All that decides which examples come, as JSON: a part of the run's hash. */
+  /** All that decides which examples come, as JSON or a promise of it: a part of the run's hash. */
   readonly identity: unknown;
   /** The examples of so many steps, where they are known ahead; undefined where they are made on the way. */
   ahead(steps: number): readonly TokenizedExample[] | undefined;

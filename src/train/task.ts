@@ -54,6 +54,8 @@ export interface Task<Config extends TrainingConfig> {
   temperature?: number;
   /** Where π_ref comes from, if the loss has one; by the source where it is left out. */
   reference?: ReferenceKind | undefined;
+  /** Whether the reference of examples that are known ahead is computed before the first step; null: in runs of at least an epoch. */
+  precomputeRefLogProbs?: boolean | null;
 }
 
 /** The parts of a task that come of rows, for trainers on data sets. */

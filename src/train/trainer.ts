@@ -18,7 +18,7 @@ import { evalMetrics } from './metrics.ts';
 import { Optimizer } from './optimizer.ts';
 import { type PlannedRun, planRun, type RunRehearsal, rehearseRun } from './plan.ts';
 import type { Reference } from './reference.ts';
-import { referenceOf } from './references.ts';
+import { beginReference, dueOf, dueUnless, isAhead, referenceOf } from './references.ts';
 import { identityOf, type RunIdentity } from './resume.ts';
 import { type CompletionScore, completionScores } from './role-scores.ts';
 import { castRoles, continues, type Roles } from './roles.ts';
@@ -117,10 +117,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     if (!source.waits) gpu.pool.reserve(this.rehearse().largest.buffers);
     yield { type: 'start', plan, resumedFrom: resumed?.state.step, changed: resumed?.changed ?? [] };
 
-    if (this.reference) {
-      yield* this.reference.prepare(source.ahead(totalSteps) ?? []);
-      yield* this.reference.prepare(this.evaluation.examples);
-    }
+    const known = [source.ahead(totalSteps) ?? [], this.evaluation.examples];
+    yield* beginReference(this.reference, known, isAhead(this.task, totalSteps));
     if (resumed) {
       restoreParameters(this.roles.parameters, resumed.checkpoint);
       this.reference?.restore(resumed.checkpoint.tensors);
@@ -137,6 +135,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       const next = this.state.step + 1;
       const sourced = yield* source.step(next, this.context, signal, () => this.keep(identity));
       if (!sourced) break;
+      yield* dueOf(this.reference, sourced.examples);
       this.pending.push(this.runStep(next, sourced));
       await gpu.settle(gpu.recorder.throttle());
       yield* this.told(clock, METRICS_LATE);
@@ -274,6 +273,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private async *evaluateNow(signal: AbortSignal | undefined): AsyncGenerator<TrainEvent> {
     if (this.evaluation.length === 0) return;
     const { step } = this.state;
+    if (!(yield* dueUnless(signal, this.reference, this.evaluation.examples))) return;
     const found = yield* this.evaluation.run(this.context, signal);
     if (!found) return;
     const metrics = evalMetrics(found);

@@ -8,6 +8,7 @@ import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
 import { planMemory } from '../../src/train/memory-plan.ts';
 import { countStep } from './cases/training.ts';
 import { randomPairs } from './jobs.ts';
+import { largeData } from './large-data.ts';
 import { MODELS, plainLlama, randomModel } from './models.ts';
 
 export interface Fact {
@@ -55,6 +56,13 @@ function compiling(name: keyof typeof MODELS, quick: boolean): Fact {
   };
 }
 
+/** One step on so many pairs. */
+function data(pairs: number, quick: boolean): Fact {
+  const measure: Fact['measure'] = (source, variants) =>
+    onDevice(source, variants, (gpu) => largeData(gpu, pairs));
+  return { id: `data of ${pairs.toLocaleString('en')} pairs`, quick, measure };
+}
+
 export const FACTS: readonly Fact[] = [
   {
     id: 'dispatches by pairs',
@@ -85,6 +93,8 @@ export const FACTS: readonly Fact[] = [
         return bytes;
       }),
   },
+  data(2000, true),
+  data(100_000, false),
   compiling('embedded', true),
   compiling('SmolLM2-135M', false),
 ];

@@ -86,7 +86,7 @@ describe('cli/flags', () => {
     for (const [args, ...parts] of [
       [['--bf16'], '--bf16 is not an option here', 'float32', '--dtype'],
       [['--report_to', 'wandb'], '--report_to'],
-      [['--precompute_ref_log_probs', 'true'], '--sync-ref-model'],
+      [['--precompute_ref_batch_size', '4'], '--eval-batch-size'],
       [['--dataset_name', 'trl-lib/x'], 'data set on the hub', '--data FILE'],
       [['--eval_strategy=steps'], '--eval-steps above 0'],
     ] as const) {

@@ -45,7 +45,7 @@ for (const [name, pack, shared] of layouts) {
       sequences.forEach(({ prompt, completion }, s) => {
         const [first, end] = batch.sequenceOffsets.subarray(s);
         expect(Array.from(batch.targets.subarray(first, end))).to.deep.equal(completion);
-        completion.forEach((_, place) => {
+        [...completion].forEach((_, place) => {
           const row = batch.rows[first + place];
           expect(keysOf(batch, row)).to.deep.equal([...prompt, ...completion.slice(0, place)]);
           expect(batch.positions[row]).to.equal(prompt.length + place - 1);

@@ -29,6 +29,18 @@ describe('data/read-dataset', () => {
     expect(await unplaced('a.txt', jsonl(rows))).to.deep.equal(expected);
   });
 
+  it('reads lines that do not end with a piece of the file, and characters that are cut by one', async () => {
+    const rows = Array.from({ length: 40 }, (_, i) => ({ text: '😀é'.repeat(10_000 + i) }));
+    const source = file('a.jsonl', jsonl(rows));
+    expect(source.size).to.be.above(2 ** 21);
+    const read = await readDataset(source, TEXTS);
+    expect(read.map(({ completion }) => completion)).to.deep.equal(rows.map(({ text }) => text));
+    expect(read.at(-1)?.where).to.equal('a.jsonl, line 40');
+    expect(await readDataset(file('a.json', JSON.stringify(rows)), TEXTS)).to.have.length(40);
+    const wrong = Uint8Array.from([...new TextEncoder().encode(jsonl(rows.slice(0, 30))), 0xff]);
+    await expectRefused(() => readDataset(file('b.jsonl', wrong), TEXTS), 'b.jsonl', 'not UTF-8');
+  });
+
   it('names the columns that are not read, also those in whose place another is', async () => {
     const noticeOf = async (name: string, contents: string | Uint8Array<ArrayBuffer>, form = TEXTS) => {
       const lines: string[] = [];

@@ -1,6 +1,7 @@
 /** Strangers' work is ended: by its deadline, and by signals, even in the middle of a regular expression. */
 import { spawn } from 'node:child_process';
 import { expect } from 'chai';
+import { atOnce } from '../../src/base/slices.ts';
 import { mapGuarded } from '../../src/data/stranger.ts';
 import { tokenizeTexts } from '../../src/data/tokenize-texts.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -57,8 +58,8 @@ describe('node/deadline', () => {
   it('guards each text by itself, and names its row', async () => {
     const stop = guardStrangers({ deadline: 300 });
     try {
-      expect(mapGuarded([3, 1, 2], String, (value, i) => value + i)).to.deep.equal([3, 2, 4]);
-      expect(mapGuarded([], String, () => 1)).to.deep.equal([]);
+      expect(atOnce(mapGuarded([3, 1, 2], String, (value, i) => value + i))).to.deep.equal([3, 2, 4]);
+      expect(atOnce(mapGuarded([], String, () => 1))).to.deep.equal([]);
       const tokenizer = await Tokenizer.fromFiles(hostile);
       const rows = ['the sky is blue', 'a'.repeat(60)].map((completion, i) => ({
         completion,

@@ -152,6 +152,22 @@ describe('sacpo-trainer', () => {
     gpu.dispose();
   });
 
+  it('makes no trainer before its stage begins, and prepares the data once', async () => {
+    const model = await loadFixture(await testGpu());
+    let attached = 0;
+    const { attach } = model;
+    model.attach = ((...given: Parameters<typeof attach>) => {
+      attached++;
+      return attach.apply(model, given);
+    }) as typeof attach;
+    const trainer = await SACPOTrainer.create({ model, stages: stages() });
+    expect(attached).to.equal(0);
+    for await (const _ of trainer.train());
+    // Each stage: the adapter that trains, and what it has learned.
+    expect(attached).to.equal(4);
+    model.dispose();
+  });
+
   it('refuses stages without a reference and weights that are none', async () => {
     const model = await loadFixture(await testGpu());
     const refused = (given: readonly SACPOStage[], message: RegExp) =>
@@ -169,6 +185,7 @@ describe('sacpo-trainer', () => {
       /stage "safety", training data: all 8 completions/,
     );
     refused(stages({ args: { beta: -1 } }), /stage "safety", .*beta/);
+    refused(stages({ peftConfig: { targetModules: ['no_proj'] } }), /stage "safety", .*no_proj/);
     expect(model.adapters).to.have.length(0);
     model.dispose();
   });

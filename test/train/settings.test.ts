@@ -131,14 +131,14 @@ describe('the settings of runs', () => {
     expect(text(DPO_DEFAULTS)).to.equal(
       `{${completions},"lossType":"sigmoid","lossWeights":null,"labelSmoothing":0,"discopopTau":0.05,"ipoTokenMean":1,` +
         '"fDivergence":"reverse_kl","fAlphaDivergenceCoef":0.5,"ldAlpha":null,"useWeighting":false,' +
-        '"syncRefModel":false,"refModelMixupAlpha":0.6,"refModelSyncSteps":512}',
+        '"syncRefModel":false,"refModelMixupAlpha":0.6,"refModelSyncSteps":512,"precomputeRefLogProbs":null}',
     );
     expect(text(CPO_DEFAULTS)).to.equal(
       `{${completions},"lossType":"sigmoid","labelSmoothing":0,"cpoAlpha":1,"simpoGamma":0.5}`,
     );
     expect(text(ORPO_DEFAULTS)).to.equal(`{${completions}}`);
     expect(text(KTO_DEFAULTS)).to.equal(
-      `{${completions},"lossType":"kto","desirableWeight":1,"undesirableWeight":1}`,
+      `{${completions},"lossType":"kto","desirableWeight":1,"undesirableWeight":1,"precomputeRefLogProbs":null}`,
     );
     expect(text(SFT_DEFAULTS)).to.equal(
       `{${training.replace('1e-6', '0.00002')},"maxLength":1024,"completionOnlyLoss":null}`,
@@ -185,9 +185,9 @@ describe('the settings of runs', () => {
     );
     expect(() => dpo({ simpoGamma: 1 })).to.throw(InputError, 'no setting is called "simpoGamma"');
     expect(() => dpo({ bf16: true })).to.throw(InputError, 'bf16: training computes in float32; dtype keeps');
-    expect(() => dpo({ precompute_ref_log_probs: true })).to.throw(
+    expect(() => dpo({ precompute_ref_batch_size: 4 })).to.throw(
       InputError,
-      'unless syncRefModel moves it',
+      'perDeviceEvalBatchSize examples at a time',
     );
     expect(() => dpo({ fp16: true, betta: 1 })).to.throw(
       InputError,

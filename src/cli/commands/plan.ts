@@ -27,6 +27,7 @@ import { OPTIONS, type OptionName, pick, type Settings } from '../options.ts';
 import { changesTo, flagsOf } from '../plan-changes.ts';
 import { initialAdapter, loraConfig } from '../training.ts';
 import { readData } from '../training-data.ts';
+import { tellsTokenizing } from '../training-lines.ts';
 
 const NAME = 'plan';
 
@@ -95,8 +96,8 @@ function planOf(method: Method): Command {
       return withGpu(terminal, settings, async (gpu) => {
         const planFor = ({ dtype = 'auto', ...so }: Settings) => {
           checkDtype(dtype);
-          const make = async (model: CausalLM) =>
-            method.trainer({
+          const make = async (model: CausalLM) => {
+            const options = {
               ...(await method.extra?.load(so, { model, tokenizer, settings: so, terminal, signal })),
               model,
               args: pick(so, methodOptions(method)),
@@ -104,7 +105,9 @@ function planOf(method: Method): Command {
               evalDataset: evaluation,
               processingClass: tokenizer,
               peftConfig: given ?? (full ? null : loraConfig(so, model)),
-            });
+            };
+            return method.trainer(options, { signal, onProgress: tellsTokenizing(method, terminal) });
+          };
           return planMemory(gpu, files, make, { trainable: full, dtype });
         };
         const found = await planFor(settings);

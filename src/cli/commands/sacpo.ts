@@ -16,6 +16,7 @@ import { type RunRecord, recordedChanges, writeRunRecord } from '../run-record.t
 import { readStages, runStages } from '../stages.ts';
 import { logFiles } from '../trainer-state.ts';
 import { loraConfig } from '../training.ts';
+import { tellsTokenizing } from '../training-lines.ts';
 
 /** Optimizer steps between checkpoints. */
 const SAVE_STEPS = 50;
@@ -51,7 +52,7 @@ export const sacpo = command({
     const results = await withGpu(terminal, settings, async (gpu) => {
       const open = await openModel(gpu, files, { dtype, onNotice: (line) => terminal.info(line) });
       const { model, tokenizer } = open;
-      const trainer = new SACPOTrainer({
+      const options = {
         model,
         processingClass: tokenizer,
         stages: stageFiles.map(({ stage, settings: own }, i) => ({
@@ -61,7 +62,9 @@ export const sacpo = command({
           checkpoint: folders[i].checkpoint,
         })),
         referenceCache: whole.referenceCache(gpu),
-      });
+      };
+      const onProgress = tellsTokenizing(stageFiles[0].method, terminal);
+      const trainer = await SACPOTrainer.create(options, { signal, onProgress });
       for (const folder of [...folders, whole]) await folder.clear();
       const runs = stageFiles.map(({ stage, method }, i) => {
         const report = beginReport(open, method, settings, terminal, signal);

@@ -152,13 +152,13 @@ export class BeforeAfter {
 /** The first different prompts that leave room to write; where rewards are given, the first rows as they stand. */
 function openings(trainer: Trainer, model: CausalLM, most: number): (readonly number[])[] {
   const { prompts, examples, rate } = trainer.evaluation;
-  if (rate) return prompts.slice(0, most);
+  if (rate) return prompts.slice(0, most).map((prompt) => [...prompt]);
   const room = model.config.maxPositionEmbeddings - tokensOf(trainer, model);
   const different = new Map<string, readonly number[]>();
   for (const [i, prompt] of prompts.entries()) {
     const text = examples[i]?.completions[0] ?? [];
-    const opening =
-      prompt.length > 1 ? prompt : [...prompt, ...text.slice(0, Math.min(OPENING_TOKENS, text.length >> 1))];
+    const more = prompt.length > 1 ? [] : text.slice(0, Math.min(OPENING_TOKENS, text.length >> 1));
+    const opening = [...prompt, ...more];
     if (opening.length > 0 && opening.length <= room) different.set(opening.join(' '), opening);
     if (different.size >= most) break;
   }

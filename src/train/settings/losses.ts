@@ -102,6 +102,21 @@ export const LISTS = {
   }),
 };
 
+/** For trainers on examples that are known ahead, whose loss has a reference. */
+export const AHEAD = {
+  /**
+   * Whether the reference is computed before the first step; null does so in runs of at least an epoch. Without a fresh adapter it
+   * always is: the reference is what trains, as it is then.
+   */
+  precomputeRefLogProbs: boolean({
+    default: null,
+    group: 'run',
+    mayChange: true,
+    trl: 'precompute_ref_log_probs',
+    help: 'compute the reference of all examples before the first step, not as they come up; by default in runs of at least an epoch',
+  }),
+};
+
 /** For trainers whose policy is held to a reference in other ways than by the reverse KL of whole sequences. */
 export const REFERENCE = {
   /** Which f-divergence holds the policy to the reference. */

@@ -7,7 +7,7 @@ import { own } from '../../base/lookup.ts';
 import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
 import { type Loss, OPTIONS } from '../../losses/catalogue.ts';
 import { FAMILIES, type Family, type FamilyName, type LossType } from '../../losses/families.ts';
-import { COMPARISON, LENGTH, LISTS, LOSS, MOVING, REFERENCE, REWARD, TEXTS, TURNS } from './losses.ts';
+import { AHEAD, COMPARISON, LENGTH, LISTS, LOSS, MOVING, REFERENCE, REWARD, TEXTS, TURNS } from './losses.ts';
 import { LABELS, OPTIMAL_VALUES, WRITTEN } from './online.ts';
 import { PPO as PPO_SETTINGS } from './ppo.ts';
 import { GROUP_RELATIVE, RETURNS, ROLLOUTS } from './rollouts.ts';
@@ -35,10 +35,18 @@ function optionsOf<Trainer extends FamilyName, Always extends boolean>(
 
 /** Settings of every run of a trainer. */
 const COMPLETIONS = { ...TRAINING, ...REWARD, ...LENGTH };
-const DPO = { ...COMPLETIONS, ...LOSS, ...LISTS, ...optionsOf('dpo', true), ...REFERENCE, ...MOVING };
+const DPO = {
+  ...COMPLETIONS,
+  ...LOSS,
+  ...LISTS,
+  ...optionsOf('dpo', true),
+  ...REFERENCE,
+  ...MOVING,
+  ...AHEAD,
+};
 const CPO = { ...COMPLETIONS, ...LOSS, ...optionsOf('cpo', true) };
 const ORPO = { ...COMPLETIONS, ...optionsOf('orpo', true) };
-const KTO = { ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true) };
+const KTO = { ...COMPLETIONS, ...LOSS, ...optionsOf('kto', true), ...AHEAD };
 const SFT = { ...TRAINING, ...LENGTH, ...TEXTS };
 const REWARD_MODEL = { ...TRAINING, ...LENGTH, ...COMPARISON, ...optionsOf('reward', true) };
 const RLOO = { ...TRAINING, ...ROLLOUTS, ...RETURNS, ...optionsOf('rloo', true) };
@@ -143,10 +151,15 @@ export interface DPOConfig
     Values<typeof LISTS>,
     OptionValues<'dpo'>,
     Values<typeof REFERENCE>,
-    Values<typeof MOVING> {}
+    Values<typeof MOVING>,
+    Values<typeof AHEAD> {}
 export interface CPOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'cpo'> {}
 export interface ORPOConfig extends CompletionConfig, OptionValues<'orpo'> {}
-export interface KTOConfig extends CompletionConfig, Values<typeof LOSS>, OptionValues<'kto'> {}
+export interface KTOConfig
+  extends CompletionConfig,
+    Values<typeof LOSS>,
+    OptionValues<'kto'>,
+    Values<typeof AHEAD> {}
 export interface SFTConfig
   extends TrainingConfig,
     Values<typeof LENGTH>,

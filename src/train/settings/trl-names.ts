@@ -7,7 +7,7 @@ import { say, setting, type Words } from '../../base/sentence.ts';
 const FLOAT32 = say`training computes in float32; ${setting('dtype')} keeps the frozen base in float16, bfloat16 or less`;
 const BLOCKS = say`${setting('dtype')} q4_0 or q8_0 keeps the frozen base in 4 or 8 bits`;
 const TOLD = 'the metrics of every step are reported: as events in a program, on stderr by the commands';
-const AHEAD = say`the reference is computed ahead of training and cached, unless ${setting('syncRefModel')} moves it`;
+const AHEAD = say`the reference is computed ${setting('perDeviceEvalBatchSize')} examples at a time`;
 const KERNELS = 'kernels are chosen for the device; on the command line by --variant and --tune';
 const PACKED = 'sequences are always packed, without padding';
 const LENGTHS = say`${setting('maxLength')} counts prompt and completion together; a prompt that does not fit is refused by its row`;
@@ -43,7 +43,7 @@ const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] =
     ],
     TOLD,
   ],
-  [['precompute_ref_log_probs', 'precompute_ref_batch_size', 'precompute_ref_eval_batch_size'], AHEAD],
+  [['precompute_ref_batch_size', 'precompute_ref_eval_batch_size'], AHEAD],
   [['optim', 'optim_args'], 'the optimizer is AdamW'],
   [
     ['eval_strategy', 'evaluation_strategy', 'do_eval'],

@@ -1,0 +1,91 @@
+/**
+ * What a large data set costs the host before the first step: tokenizing in slices, hashing, planning, the reference of one batch. Pairs
+ * are made here, of about 60 tokens of prompt and 300 a side by the embedded model's tokenizer.
+ */
+import tokenizerJson from '../../demos/align/model/tokenizer.json' with { type: 'json' };
+import tokenizerConfig from '../../demos/align/model/tokenizer_config.json' with { type: 'json' };
+import type { PreferenceRow } from '../../src/data/preference-dataset.ts';
+import { Random } from '../../src/data/random.ts';
+import { Tokenizer } from '../../src/data/tokenizer.ts';
+import type { Gpu } from '../../src/gpu/device.ts';
+import { memoryFiles } from '../../src/io/files.ts';
+import { CausalLM } from '../../src/model/causal-lm.ts';
+import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
+import { MODELS, randomModel } from './models.ts';
+
+const WORDS =
+  'once upon a time there was little girl who liked to play with her friend in the garden they saw big red ball and were very happy but then it started rain so went home mom said you can have cake';
+/** Characters of a prompt and of a completion. */
+const SIZES = { prompt: 140, completion: 840 };
+
+/** Milliseconds and bytes of one step on so many pairs; the host's bytes are those of the whole process, in Node. */
+export async function largeData(gpu: Gpu, pairs: number): Promise<Record<string, number>> {
+  const tokenizer = await Tokenizer.fromFiles(
+    memoryFiles({
+      'tokenizer.json': JSON.stringify(tokenizerJson),
+      'tokenizer_config.json': JSON.stringify(tokenizerConfig),
+    }),
+  );
+  const model = await CausalLM.load(gpu, randomModel(MODELS.embedded, 'random'));
+  const trainDataset = madeRows(pairs);
+  const begun = performance.now();
+  const idle = longestTurn();
+  const trainer = await DPOTrainer.create({
+    model,
+    args: { maxSteps: 1 },
+    trainDataset,
+    processingClass: tokenizer,
+  });
+  const tokenized = performance.now();
+  let firstStep = Number.NaN;
+  for await (const event of trainer.train()) if (event.type === 'step') firstStep = performance.now();
+  const longest = idle();
+  trainer.dispose();
+  model.dispose();
+  return {
+    'tokenizing milliseconds': tokenized - begun,
+    'first step milliseconds': firstStep - begun,
+    'longest turn milliseconds': longest,
+    ...hostPeak(),
+  };
+}
+
+function madeRows(count: number): PreferenceRow[] {
+  const random = new Random(7);
+  const words = WORDS.split(' ');
+  const text = (length: number) => {
+    const made: string[] = [];
+    for (let left = length; left > 0; ) {
+      const word = ` ${words[random.below(words.length)]}`;
+      made.push(word);
+      left -= word.length;
+    }
+    // Added up word by word it would hold a node for each.
+    return made.join('');
+  };
+  return Array.from({ length: count }, () => ({
+    prompt: text(SIZES.prompt),
+    chosen: text(SIZES.completion),
+    rejected: text(SIZES.completion),
+  }));
+}
+
+/** Watches how long the event loop is not free; gives the longest time. */
+function longestTurn(): () => number {
+  let last = performance.now();
+  let longest = 0;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+  }, 1);
+  return () => {
+    clearInterval(timer);
+    return longest;
+  };
+}
+
+function hostPeak(): Record<string, number> {
+  if (typeof process === 'undefined' || !process.resourceUsage) return {};
+  return { 'host bytes': process.resourceUsage().maxRSS * 1024 };
+}
