@@ -13,22 +13,22 @@ export class StudioPages {
     private readonly style: string,
   ) {}
 
-  /** Bundles what the module's text exports, and the style sheet of that path. */
-  static async open(contents: string, style?: string): Promise<StudioPages> {
-    const options = { bundle: true, write: false, absWorkingDir: process.cwd() } as const;
-    const [script, sheet, browser, server] = await Promise.all([
+  /** Bundles what the module's text exports, and the style sheets that it imports. */
+  static async open(contents: string): Promise<StudioPages> {
+    const [{ outputFiles }, browser, server] = await Promise.all([
       build({
-        ...options,
         stdin: { contents, resolveDir: '.', loader: 'ts' },
+        bundle: true,
+        write: false,
+        outdir: 'out',
         format: 'iife',
         globalName: 'demo',
       }),
-      style === undefined ? undefined : build({ ...options, entryPoints: [style] }),
       launchChromium(),
       serve({}),
     ]);
-    const textOf = (bundle?: { outputFiles: { text: string }[] }) => bundle?.outputFiles[0]?.text ?? '';
-    return new StudioPages(browser, server, textOf(script), textOf(sheet));
+    const textOf = (ending: string) => outputFiles.find(({ path }) => path.endsWith(ending))?.text ?? '';
+    return new StudioPages(browser, server, textOf('.js'), textOf('.css'));
   }
 
   async close(): Promise<void> {

@@ -37,8 +37,7 @@ export const FILE_TYPES: Readonly<Record<FileType, Writer>> = {
         const cells = new Map(Object.entries(row));
         return fields.map((name) => cellText(cells.get(name)));
       });
-      // Every cell quoted: a lone "\r", or spaces at an end, come back as they are.
-      return encode(`${Papa.unparse({ fields, data: lines }, { quotes: true, newline: '\n' })}\n`);
+      return encode(`${Papa.unparse({ fields, data: lines }, { newline: '\n' })}\n`);
     },
   },
   parquet: {

@@ -35,7 +35,7 @@ const RULES: Readonly<Record<WarningKind, (judgments: readonly Judgment[]) => Fi
   },
 
   duplicate(judgments) {
-    const ids = [...groups(judgments, sameDrafts).values()].flatMap((group) =>
+    const ids = judgedTwice(judgments).flatMap((group) =>
       [...groups(group, outcome).values()].flatMap((same) => same.slice(1).map(({ id }) => id)),
     );
     if (ids.length === 0) return undefined;
@@ -44,9 +44,7 @@ const RULES: Readonly<Record<WarningKind, (judgments: readonly Judgment[]) => Fi
   },
 
   contradiction(judgments) {
-    const torn = [...groups(judgments, sameDrafts).values()].filter(
-      (group) => groups(group, outcome).size > 1,
-    );
+    const torn = judgedTwice(judgments).filter((group) => groups(group, outcome).size > 1);
     if (torn.length === 0) return undefined;
     const text = `${counted(torn.length, 'pair of drafts was', 'pairs of drafts were')} judged in different ways. Delete the judgments that you no longer agree with.`;
     return { text, ids: torn.flat().map(({ id }) => id) };
@@ -121,6 +119,18 @@ const learned = (judgment: Judgment) => {
   const { good, bad } = meaningOf(judgment);
   return [...good(judgment), ...bad(judgment)];
 };
+
+/** Groups of two and more judgments of the same drafts; of ten thousand judgments few are in one. */
+function judgedTwice(judgments: readonly Judgment[]): Judgment[][] {
+  let found = twice.get(judgments);
+  if (!found) {
+    found = [...groups(judgments, sameDrafts).values()].filter((group) => group.length > 1);
+    twice.set(judgments, found);
+  }
+  return found;
+}
+
+const twice = new WeakMap<readonly Judgment[], Judgment[][]>();
 
 /** Judgments with one key have the same prompt and drafts, in whichever order they were shown. */
 function sameDrafts({ prompt, drafts, edit }: Judgment): string {
