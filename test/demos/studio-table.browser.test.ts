@@ -119,6 +119,9 @@ describe('the table of judgments', function () {
     await dialog.getByLabel('Text in its place').fill('My text');
     await dialog.getByLabel('Note').fill('');
     await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'hidden' });
+    // The dialog tells of its end a task later; what it saved would be drawn in the frame after.
+    await page.waitForTimeout(50);
     expect(await all()).to.deep.equal([pick]);
     await button(/^Edit: /).press('Enter');
     expect(await dialog.getByLabel('Note').inputValue()).to.equal('old');
@@ -226,7 +229,7 @@ describe('the table of judgments', function () {
     await button('Delete 25 selected').click();
     await says('25 judgments deleted.');
     expect(await page.locator('.table-range').innerText()).to.equal(`1–25 of ${found - 25}`);
-    expect(await page.evaluate(() => store.state().kept.total)).to.equal(9975);
+    await page.waitForFunction(() => store.state().kept.total === 9975);
   });
 
   it('fits a telephone and follows the store', async () => {
