@@ -12,9 +12,6 @@ import {
 
 export type Changed = Pick<Judgment, 'verdict' | 'edit' | 'note' | 'tags'>;
 
-/** What the dialog returns then; Escape gives nothing. */
-const SAVED = 'saved';
-
 export class TableDialog {
   private readonly dialog = make('dialog', 'table-dialog');
   private readonly verdict = make('select');
@@ -38,16 +35,17 @@ export class TableDialog {
   ask(judgment: Judgment): Promise<Changed | undefined> {
     this.fill(judgment);
     const form = make('form', 'table-fields', ...this.fields(judgment));
+    let isSaved = false;
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      this.dialog.close(SAVED);
+      isSaved = true;
+      this.dialog.close();
     });
     this.dialog.replaceChildren(form);
     return new Promise((resolve) => {
-      this.dialog.returnValue = '';
       this.dialog.onclose = () => {
         this.dialog.replaceChildren();
-        resolve(this.dialog.returnValue === SAVED ? this.changed() : undefined);
+        resolve(isSaved ? this.changed() : undefined);
       };
       this.dialog.showModal();
       this.verdict.focus();
@@ -73,7 +71,7 @@ export class TableDialog {
     ];
     const close = make('button', '', 'Close without saving');
     close.type = 'button';
-    close.addEventListener('click', () => this.dialog.close(''));
+    close.addEventListener('click', () => this.dialog.close());
     return [
       ...whole,
       field('Verdict', this.verdict),
