@@ -203,6 +203,7 @@ describe('imported rows', () => {
       { prompt: [user], chosen: [assistant, user, assistant], rejected: [assistant] },
       { messages: [user, { ...assistant, tool_calls: [{}] }] },
       { text: 'T' },
+      { messages: [assistant] },
       { prompt: 'P', chosen: 'c', rejected: 'r', verdict: 'best', time: '2026-01-01T00:00:00Z' },
       { prompt: 'P', chosen: 'c', rejected: 'r', verdict: 'first', time: 'today' },
       { prompt: 'P', chosen: 'c', rejected: 'r' },
@@ -218,8 +219,9 @@ describe('imported rows', () => {
           /^5: "chosen" has turns of: assistant, user, assistant/,
           /^6: a turn of "messages" has "tool_calls"/,
           /^7: has only "text"/,
-          /^8: "verdict" is "best"/,
-          /^9: "time" is "today"/,
+          /^8: no turn of "messages" comes before the completion/,
+          /^9: "verdict" is "best"/,
+          /^10: "time" is "today"/,
           /^: 1 row repeats another and counts once/,
         ];
         all.forEach((problem, i) => {

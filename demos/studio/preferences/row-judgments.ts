@@ -5,7 +5,7 @@
 import { own } from '../../../src/base/lookup.ts';
 import { type DataForm, type RowValue, setOf } from '../../../src/data/data-form.ts';
 import { type LabelledRow, toLabelledRows } from '../../../src/data/labelled-dataset.ts';
-import { looksLikeMessages } from '../../../src/data/messages.ts';
+import { looksLikeMessages, side } from '../../../src/data/messages.ts';
 import { toPreferenceRow } from '../../../src/data/preference-dataset.ts';
 import { InputError, listed, quote } from '../../../src/io/errors.ts';
 import { parseExactJson } from '../../../src/io/exact-json.ts';
@@ -160,11 +160,12 @@ function labelled(row: RowValue, where: string): Omit<Found, 'where'> {
 
 /** A conversation to learn from; its last turn is the assistant's. */
 function conversation(row: RowValue, where: string): Omit<Found, 'where'> {
-  const turns = promptOf(row.messages, 'messages', where);
+  const turns = side(row.messages, 'messages', where);
   if (typeof turns === 'string') throw new InputError(where, '"messages" is text', 'Give a list of turns');
   const completion = completionText(turns.slice(-1), 'messages', where);
+  const prompt = promptOf(turns.slice(0, -1), 'messages', where);
   const drafts = [draftOf(completion, row, 'completion', where)];
-  return { judgment: { prompt: turns.slice(0, -1), drafts, verdict: 'up', ...aboutOf(row, where) } };
+  return { judgment: { prompt, drafts, verdict: 'up', ...aboutOf(row, where) } };
 }
 
 function text(row: RowValue, where: string): Omit<Found, 'where'> {

@@ -54,7 +54,13 @@ export const editOf = ({ text, ended }: Draft, draft: 0 | 1): Edit => ({ draft, 
 /** A prompt: text, or turns that have a role and text and nothing else. */
 export function promptOf(value: unknown, column: string, where: string): Prompt {
   const prompt = side(value, column, where);
-  return typeof prompt === 'string' ? prompt : prompt.map((message) => turnOf(message, column, where));
+  if (typeof prompt === 'string') return prompt;
+  if (prompt.length > 0) return prompt.map((message) => turnOf(message, column, where));
+  throw new InputError(
+    where,
+    `no turn of "${column}" comes before the completion`,
+    'Begin with a turn of "user"',
+  );
 }
 
 /** The text of a completion, which in a chat is one turn of the assistant. */
