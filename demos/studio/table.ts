@@ -83,7 +83,8 @@ class JudgmentTable {
     for (const [name, { words }] of Object.entries(VERDICTS)) this.verdict.append(new Option(words, name));
     const title = make('h2', '', 'Your judgments');
     title.id = 'table-title';
-    this.said.setAttribute('role', 'status');
+    // No role of status: the page has one, the count of preferences.
+    this.said.setAttribute('aria-live', 'polite');
     const section = make(
       'section',
       'card table-card',

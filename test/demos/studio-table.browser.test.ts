@@ -55,7 +55,7 @@ describe('the table of judgments', function () {
   const rows = () => page.locator('tbody').getByRole('row');
   const cells = (column: string) => page.locator(`tbody [data-column="${column}"]`).allInnerTexts();
   const all = () => page.evaluate(() => [...store.all()]);
-  const says = (text: string) => page.getByRole('status').filter({ hasText: text }).waitFor();
+  const says = (text: string) => page.locator('.table-said').filter({ hasText: text }).waitFor();
 
   it('shows texts as text, newest first, with what each verdict says of the drafts', async () => {
     const [a, b] = [
