@@ -82,6 +82,9 @@ function demos(outdir = 'dist/demos') {
   const files = names.flatMap((name) => [
     `${name}/index.html`,
     `${name}/judge.html`,
+    `${name}/connect.html`,
+    `${name}/connect.ts`,
+    `${name}/connect-worker.ts`,
     `${name}/style.css`,
     `${name}/page.ts`,
     `${name}/worker.ts`,

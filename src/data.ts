@@ -10,9 +10,10 @@ export {
   type ComparisonRow,
   type TokenizedComparison,
 } from './data/comparison-dataset.ts';
-export type { DataForm, DataRow } from './data/data-form.ts';
+export { type DataForm, type DataRow, type RowValue, setOf } from './data/data-form.ts';
 export { parseDataset } from './data/jsonl.ts';
-export { LABELLED, type LabelledRow, readLabelledRows } from './data/labelled-dataset.ts';
+export { LABELLED, type LabelledRow, readLabelledRows, toLabelledRows } from './data/labelled-dataset.ts';
+export { looksLikeMessages, textOrMessages } from './data/messages.ts';
 export {
   type ColumnSpecs,
   type Columns,

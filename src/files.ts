@@ -6,7 +6,8 @@
  */
 export { type ByteSource, blobSource, byteSource, memorySource } from './io/byte-source.ts';
 export { type CheckpointStore, memoryCheckpointStore } from './io/checkpoint.ts';
-export { InputError } from './io/errors.ts';
+export { InputError, listed, quote, reason } from './io/errors.ts';
+export { parseExactJson } from './io/exact-json.ts';
 export { blobFiles, type Files, memoryFiles } from './io/files.ts';
 export { ggufFiles } from './io/gguf/files.ts';
 export { contentHash } from './io/hash.ts';
@@ -15,8 +16,9 @@ export type { FetchFilesOptions } from './io/http-file.ts';
 export { fetchFiles } from './io/http-files.ts';
 export { CacheWriteError, type HubCache, memoryHubCache } from './io/hub/cache.ts';
 export { DamagedDownloadError } from './io/hub/download.ts';
-export { clearPageCache } from './io/hub/opfs-cache.ts';
-export { type Json, type JsonObject, parseJsonObject } from './io/json.ts';
+export { clearPageCache, opfsHubCache } from './io/hub/opfs-cache.ts';
+export { hubEndpoint, type RepositoryName, repositoryNamed, repositoryOfPage } from './io/hub/repository.ts';
+export { isObject, type Json, type JsonObject, kindOf, parseJsonObject } from './io/json.ts';
 export {
   type IndexedDbOptions,
   indexedDbCheckpointStore,
@@ -25,4 +27,4 @@ export {
 } from './io/page-stores.ts';
 export { memoryReferenceCache, type ReferenceCache, storedReferenceCache } from './io/reference-cache.ts';
 export { openSafetensors, parseSafetensors, type TensorSource, writeSafetensors } from './io/safetensors.ts';
-export { openSource, type Source, type SourceOptions } from './io/sources.ts';
+export { isSingleFile, openSingleFile, openSource, type Source, type SourceOptions } from './io/sources.ts';

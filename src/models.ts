@@ -35,7 +35,7 @@ export { ggufModel } from './model/gguf-model.ts';
 export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
 export { mergedModelFiles } from './model/merged-model.ts';
 export type { LoadDtype } from './model/precision.ts';
-export { describeModel, type ModelDescription } from './model/weights.ts';
+export { describeModel, type ModelDescription, openModelWeights, weightShapes } from './model/weights.ts';
 export {
   type ImplicitReward,
   type ImplicitRewardOptions,

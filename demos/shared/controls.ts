@@ -51,10 +51,10 @@ export class Controls<Phase extends string, Field extends string> {
   private offered: Offers = COMMON.loading;
   private isWaiting = false;
 
-  /** `act` resolves when the worker has taken the order; `stages` are the phases that only this page has. */
+  /** `act` resolves when the worker has taken the order; `stages` are phases that only this page has, or labels differently. */
   constructor(
     private readonly names: readonly Field[],
-    stages: Readonly<Record<Phase, Offers>>,
+    stages: Readonly<Record<Phase, Offers> & Partial<Record<CommonPhase | 'loading', Offers>>>,
     private readonly act: (action: Action) => Promise<void>,
   ) {
     this.offers = new Map(Object.entries<Offers>({ ...COMMON, ...stages }));

@@ -1,5 +1,5 @@
 /**
- * The adapter as a file: PEFT's two files in a zip, made in the tab and handed to the browser as a download.
+ * Files that are made in the tab and handed to the browser as downloads; the adapter is PEFT's two files in a zip.
  */
 import { zipSync } from 'fflate';
 import type { AdapterFiles } from 'webalign/models';
@@ -11,10 +11,15 @@ export function downloadAdapter(files: AdapterFiles): void {
   // Trained numbers do not shrink; the same files give the same bytes.
   const folder = Object.fromEntries(Object.entries(files).map(([name, bytes]) => [`${NAME}/${name}`, bytes]));
   const zip = zipSync(folder, { level: 0, mtime: '1980-01-01T00:00:00' });
-  const address = URL.createObjectURL(new Blob([zip], { type: 'application/zip' }));
+  downloadFile(new Blob([zip], { type: 'application/zip' }), `${NAME}.zip`);
+}
+
+/** Hands a file to the browser as a download of this name. */
+export function downloadFile(file: Blob, name: string): void {
+  const address = URL.createObjectURL(file);
   const link = document.createElement('a');
   link.href = address;
-  link.download = `${NAME}.zip`;
+  link.download = name;
   link.click();
   // The browser has begun to read it by then.
   setTimeout(() => URL.revokeObjectURL(address), 60_000);

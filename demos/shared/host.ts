@@ -11,8 +11,8 @@ import { CausalLM, type LoadOptions, type LoraAdapter } from 'webalign/models';
 const RENEWALS = 10;
 const RENEWAL_PAUSE = 500;
 
-/** The model takes 3 MiB in float32, and is read faster so where no GPU helps. */
-const LOADING: LoadOptions = { dtype: 'float32' };
+/** The embedded model takes 3 MiB in float32, and is read faster so where no GPU helps. */
+const EMBEDDED: LoadOptions = { dtype: 'float32' };
 
 /** What a host asks of a trainer. */
 export interface Trains {
@@ -25,19 +25,21 @@ export interface Machine {
   tokenizer: Tokenizer;
   gpu: Gpu;
   model: CausalLM;
+  /** How the model is loaded, now and after a lost device. */
+  loading: LoadOptions;
   /** What a person should know about the adapter and the model, a line each. */
   notices: readonly string[];
 }
 
 /** A device with the model on it. Throws `NoAdapterError`. */
-export async function openMachine(files: Files): Promise<Machine> {
+export async function openMachine(files: Files, loading = EMBEDDED): Promise<Machine> {
   const notices: string[] = [];
   const gpu = await requestGpu({ onNotice: (line) => notices.push(line) });
   const [tokenizer, model] = await Promise.all([
     Tokenizer.fromFiles(files),
-    CausalLM.load(gpu, files, LOADING),
+    CausalLM.load(gpu, files, loading),
   ]);
-  return { files, tokenizer, gpu, model, notices: [...notices, ...model.notices] };
+  return { files, tokenizer, gpu, model, loading, notices: [...notices, ...model.notices] };
 }
 
 export class Host<Trainer extends Trains> {
@@ -58,6 +60,11 @@ export class Host<Trainer extends Trains> {
     return this.machine.model;
   }
 
+  /** The folder that the model came from. */
+  get files(): Files {
+    return this.machine.files;
+  }
+
   get tokenizer(): Tokenizer {
     return this.machine.tokenizer;
   }
@@ -71,7 +78,7 @@ export class Host<Trainer extends Trains> {
       machine.gpu.dispose();
       try {
         machine.gpu = await requestGpu();
-        machine.model = await CausalLM.load(machine.gpu, machine.files, LOADING);
+        machine.model = await CausalLM.load(machine.gpu, machine.files, machine.loading);
         return;
       } catch (error) {
         if (tries === RENEWALS) throw error;

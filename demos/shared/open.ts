@@ -25,7 +25,7 @@ interface Says {
 }
 
 /**
- * The job of the worker beside the page; undefined where there is no WebGPU or it could not be loaded, which is then told.
+ * The job of the worker beside the page, `worker.js` unless `script` says another; undefined where there is no WebGPU or it could not be loaded, which is then told.
  * `onEnd` hears that the worker has ended, which only the browser or a person at its tools can bring about.
  */
 export async function openJob<Job extends object, Update>(
@@ -33,6 +33,7 @@ export async function openJob<Job extends object, Update>(
   listener: (update: Update) => void,
   progress: Says,
   onEnd: () => void,
+  script?: string,
 ): Promise<Remote<Job> | undefined> {
   const missing = (text: string) => {
     setText(byId('missing-text', HTMLElement), text);
@@ -43,7 +44,7 @@ export async function openJob<Job extends object, Update>(
   };
   if (!window.isSecureContext) return missing(HOW_TO_BE_SECURE);
   if (!navigator.gpu) return missing(HOW_TO_GET_WEBGPU);
-  const worker = startWorker(name);
+  const worker = startWorker(name, script);
   worker.addEventListener('error', (event) => progress.complain(`The worker has failed: ${event.message}`));
   try {
     const remote = wrap<JobWorker<Job, Update>>(worker);

@@ -13,13 +13,13 @@ export interface JobWorker<Job, Update> {
 }
 
 /**
- * Starts `worker.js`, which lies beside the page. A worker with an address of its own would have a policy of its own, which
+ * Starts a worker whose script lies beside the page. A worker with an address of its own would have a policy of its own, which
  * none of a page's `<meta>` elements can set; one that begins as a blob inherits the page's and cannot reach other servers.
  * Its `location` says nothing, so it has to be told where the page is.
  */
-export function startWorker(name: string): Worker {
-  const script = new URL('worker.js', document.baseURI).href;
-  const code = new Blob([`import ${JSON.stringify(script)};`], { type: 'text/javascript' });
+export function startWorker(name: string, script = 'worker.js'): Worker {
+  const address = new URL(script, document.baseURI).href;
+  const code = new Blob([`import ${JSON.stringify(address)};`], { type: 'text/javascript' });
   return new Worker(URL.createObjectURL(code), { type: 'module', name });
 }
 

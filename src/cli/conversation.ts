@@ -3,7 +3,7 @@
  * as they are written.
  */
 import type { Message } from '../data/chat-template.ts';
-import { side } from '../data/messages.ts';
+import { textOrMessages } from '../data/messages.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { InputError, quote } from '../io/errors.ts';
 import { parseExactJson } from '../io/exact-json.ts';
@@ -141,7 +141,7 @@ function conversationsOf(text: string, file: string): { messages: Message[]; whe
   if (rows.length === 0) throw new InputError(file, 'holds no conversations', 'Give {"messages": [...]}');
   return rows.map(({ value, where }) => {
     const given: unknown = isObject(value) ? value.messages : value;
-    const messages = side(given ?? null, 'messages', where);
+    const messages = textOrMessages(given ?? null, 'messages', where);
     const last = typeof messages === 'string' ? undefined : messages.at(-1);
     if (typeof messages === 'string' || last?.role === 'assistant' || last === undefined) {
       const what =

@@ -9,7 +9,7 @@ import { CHAT_COLUMNS, type ChatColumns, chatColumns } from './chat-columns.ts';
 import type { Message } from './chat-template.ts';
 import { columnsOf, type DataForm, type RowValue } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
-import { isEmpty, side } from './messages.ts';
+import { isEmpty, textOrMessages } from './messages.ts';
 import { toPreferenceRow } from './preference-dataset.ts';
 
 /** Prompt and completion are text, or both are messages. */
@@ -73,8 +73,8 @@ export function toLabelledRows(value: RowValue, where: string): LabelledRow[] {
   if (label === undefined || typeof value.label === 'string') {
     throw new InputError(where, `"label" is ${kindOf(value.label)}`, 'Give true (desirable) or false');
   }
-  const prompt = side(value.prompt, 'prompt', where);
-  const completion = side(value.completion, 'completion', where);
+  const prompt = textOrMessages(value.prompt, 'prompt', where);
+  const completion = textOrMessages(value.completion, 'completion', where);
   if (typeof prompt !== typeof completion) {
     throw new InputError(where, '"prompt" and "completion" are not both text or both messages', COLUMNS);
   }

@@ -12,7 +12,7 @@ const EXPECTED = 'Give text, or a list of {"role", "content"} messages';
 const LABELS = ['role', 'name', 'content'];
 
 /** A column's value: text, or a list of messages. */
-export function side(value: unknown, column: string, where: string): string | Message[] {
+export function textOrMessages(value: unknown, column: string, where: string): string | Message[] {
   if (typeof value === 'string') return value;
   if (!Array.isArray(value)) throw new InputError(where, `"${column}" is ${kindOf(value)}`, EXPECTED);
   value.forEach((message: unknown, index) => {

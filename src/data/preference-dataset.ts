@@ -10,7 +10,7 @@ import { CHAT_COLUMNS, type ChatColumns, chatColumns } from './chat-columns.ts';
 import type { Message } from './chat-template.ts';
 import { columnsOf, type DataForm, type RowValue } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
-import { canonical, isEmpty, side } from './messages.ts';
+import { canonical, isEmpty, textOrMessages } from './messages.ts';
 import { shuffle } from './random.ts';
 
 /** All three are text, or all three are messages. */
@@ -51,13 +51,13 @@ export function toPreferenceRow(value: RowValue, where: string): PreferenceRow {
     const what = `the row has no ${missing.map((column) => `"${column}"`).join(' and no ')}, only ${found}`;
     throw new InputError(where, what, COLUMNS);
   }
-  const chosen = side(value.chosen, 'chosen', where);
-  const rejected = side(value.rejected, 'rejected', where);
+  const chosen = textOrMessages(value.chosen, 'chosen', where);
+  const rejected = textOrMessages(value.rejected, 'rejected', where);
   if (typeof chosen !== typeof rejected) {
     throw new InputError(where, '"chosen" and "rejected" are not both text or both messages', COLUMNS);
   }
   const hasPrompt = value.prompt !== undefined && value.prompt !== null;
-  const prompt = hasPrompt ? side(value.prompt, 'prompt', where) : undefined;
+  const prompt = hasPrompt ? textOrMessages(value.prompt, 'prompt', where) : undefined;
   // Some data sets give the prompt as text beside conversations that begin with it: those say it better.
   const explicit = prompt !== undefined && typeof prompt === typeof chosen;
   if (prompt !== undefined && !explicit && typeof chosen === 'string') {

@@ -7,7 +7,7 @@ import type { Json } from '../io/json.ts';
 import type { Message } from './chat-template.ts';
 import { columnsOf, type DataForm, type RowValue } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
-import { side } from './messages.ts';
+import { textOrMessages } from './messages.ts';
 
 export interface PromptRow {
   prompt: string | Message[];
@@ -35,5 +35,5 @@ export function toPromptRow({ prompt, ...columns }: RowValue, where: string): Pr
   if (prompt === undefined || prompt === null) {
     throw new InputError(where, `the row has no "prompt", only ${columnsOf(columns)}`, PROMPTS.wayOut);
   }
-  return { prompt: side(prompt, 'prompt', where), columns: columns as Record<string, Json>, where };
+  return { prompt: textOrMessages(prompt, 'prompt', where), columns: columns as Record<string, Json>, where };
 }

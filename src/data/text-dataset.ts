@@ -10,7 +10,7 @@ import { CHAT_COLUMNS, type ChatColumns, chatColumns } from './chat-columns.ts';
 import type { Message } from './chat-template.ts';
 import { columnsOf, type DataForm, type RowValue, setOf } from './data-form.ts';
 import { parseDataset } from './jsonl.ts';
-import { isEmpty, side } from './messages.ts';
+import { isEmpty, textOrMessages } from './messages.ts';
 
 /** A text or a conversation; what comes before the completion is `prompt`, where the two are told apart. */
 export interface TextRow extends ChatColumns {
@@ -45,13 +45,13 @@ export function toTextRow(value: RowValue, where: string): TextRow {
     const found = columnsOf(value);
     throw new InputError(where, `the row has nothing to learn from, only ${found}`, COLUMNS);
   }
-  const completion = side(chatML(own(value, column)), column, where);
+  const completion = textOrMessages(chatML(own(value, column)), column, where);
   if (isEmpty(completion)) {
     throw new InputError(where, `"${column}" is empty`, 'Write something, or remove the row');
   }
   const row = { completion, ...chatColumns(value, where), where };
   if (column !== 'completion') return row;
-  const prompt = side(chatML(value.prompt ?? ''), 'prompt', where);
+  const prompt = textOrMessages(chatML(value.prompt ?? ''), 'prompt', where);
   if (typeof prompt !== typeof completion) {
     throw new InputError(where, '"prompt" and "completion" are not both text or both messages', COLUMNS);
   }

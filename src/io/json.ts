@@ -47,6 +47,7 @@ export function needObject(value: unknown, file: string): JsonObject {
   return value;
 }
 
+/** Whether the value is an object of JSON: no list, no number that a reader of exact JSON keeps as one. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Number);
 }

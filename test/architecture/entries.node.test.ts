@@ -12,12 +12,13 @@ const APART = ['node.ts', 'testing.ts'];
 const OF_DEMOS: Record<string, string> = {
   'src/cli/align-task.ts': 'the demos and `webalign align` are one task, whose settings belong to no API',
   'src/base/counted.ts': 'pages and messages of the package count in one spelling',
+  'src/base/lookup.ts': 'look-ups by a name from outside have one way in this repository',
 };
 
 /** What studies may take from the sources outside the command line. */
 const OF_STUDIES: Record<string, string> = {
   'src/base/counted.ts': OF_DEMOS['src/base/counted.ts']!,
-  'src/base/lookup.ts': 'look-ups by a name from outside have one way in this repository',
+  'src/base/lookup.ts': OF_DEMOS['src/base/lookup.ts']!,
 };
 
 const STUDIES =

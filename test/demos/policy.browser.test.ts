@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Browser, Page } from 'playwright';
 import { launchChromium, type Server, serve } from '../../src/testing.ts';
 
-const WITH_WORKER = ['align', 'rlhf', 'bench'];
+const WITH_WORKER = ['align', 'rlhf', 'bench', 'studio'];
 
 /** In a page or a worker: what becomes of requests to other origins, by every way that a script has. */
 async function reach(other: string): Promise<Record<string, string>> {

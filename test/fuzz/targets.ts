@@ -2,6 +2,7 @@
  * The readers that take files from anybody, one row each: sound folders to begin with, and what to do with a folder. A row's
  * `run` may throw an `InputError`; what it reads must be what the reader promises, or `run` throws something else.
  */
+import { exportFiles, importFile } from '../../demos/studio/preferences/files.ts';
 import type { DataForm, DataRow } from '../../src/data/data-form.ts';
 import { LABELLED } from '../../src/data/labelled-dataset.ts';
 import { PREFERENCES } from '../../src/data/preference-dataset.ts';
@@ -110,8 +111,21 @@ async function useRows(folder: Folder): Promise<void> {
     () => readDataset(source, LABELLED),
     async () => tokenizeTexts(await readDataset(source, TEXTS), tokenizer),
     () => readDataset(source, ANYTHING),
+    () => useJudgments(new File([bytes], source.name)),
   ];
   await throwFirst(uses);
+}
+
+/** Judgments of a file, written and read again. */
+async function useJudgments(file: File): Promise<void> {
+  const { judgments, problems } = await importFile(file);
+  for (const problem of problems) holds(problem.length < 1000, `a problem of ${problem.length} characters`);
+  const [written] = await exportFiles(judgments, { form: 'all', type: 'jsonl' });
+  if (!written) return;
+  const again = await importFile(new File([written.bytes], written.name));
+  holds(again.problems.length === 0, `written, and then ${again.problems[0]}`);
+  const ids = (all: readonly { id: string }[]) => all.map(({ id }) => id).join();
+  holds(ids(again.judgments) === ids(judgments), 'other judgments when written');
 }
 
 /** The rows, by the names that `--only` takes. */

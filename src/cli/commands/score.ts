@@ -3,7 +3,7 @@
  */
 import type { Message } from '../../data/chat-template.ts';
 import type { DataForm, RowValue } from '../../data/data-form.ts';
-import { side } from '../../data/messages.ts';
+import { textOrMessages } from '../../data/messages.ts';
 import { InputError, listed, quote } from '../../io/errors.ts';
 import type { ScoreInput } from '../../train/reward-model.ts';
 import { command } from '../command.ts';
@@ -57,11 +57,11 @@ export const score = command({
 function toInput({ text, prompt, completion, messages, ids }: RowValue, where: string): ScoreInput {
   if (Array.isArray(ids)) return { ids: ids as number[] };
   if (typeof text === 'string') return text;
-  if (messages !== undefined) return { messages: side(messages, 'messages', where) as Message[] };
+  if (messages !== undefined) return { messages: textOrMessages(messages, 'messages', where) as Message[] };
   if (completion !== undefined) {
     const sides = {
-      prompt: side(prompt ?? '', 'prompt', where),
-      completion: side(completion, 'completion', where),
+      prompt: textOrMessages(prompt ?? '', 'prompt', where),
+      completion: textOrMessages(completion, 'completion', where),
     };
     if (typeof sides.prompt === typeof sides.completion) return sides;
     const what = '"prompt" and "completion" are not both text or both messages';

@@ -1,0 +1,281 @@
+/**
+ * The job itself, in the worker: write drafts, and learn from what a person made of them. Knows no document.
+ */
+
+import { Tokenizer } from 'webalign';
+import { memoryFiles, openSource } from 'webalign/files';
+import {
+  type Adapter,
+  type AdapterFiles,
+  describeModel,
+  ggufAdapter,
+  ggufModel,
+  readAdapter,
+  writeAdapter,
+} from 'webalign/models';
+import {
+  adviceOn,
+  type EvaluateEvent,
+  type RunState,
+  readRunState,
+  type TrainEvent,
+  type Trainer,
+} from 'webalign/trainers';
+import { own } from '../../src/base/lookup.ts';
+import { historyOf, toPoint } from '../align/telling.ts';
+import { openKept } from '../shared/kept.ts';
+import { RunJob } from '../shared/run-job.ts';
+import { type Assets, withModel } from './assets.ts';
+import { addRun } from './history.ts';
+import { chooseModel, keepModel, nameOfFiles } from './library.ts';
+import type {
+  DraftRequest,
+  DraftUpdate,
+  Lesson,
+  Listener,
+  ModelPlan,
+  Opened,
+  Side,
+  StagePhase,
+  StudioJob,
+} from './messages.ts';
+import { methodOf } from './methods.ts';
+import { planModel } from './planning.ts';
+import type { Source } from './preferences/judgment.ts';
+import { runName, type StudioKept, type StudioRecord } from './record.ts';
+import { Runtime } from './runtime.ts';
+import { LABELS } from './settings.ts';
+import { Teller } from './telling.ts';
+
+export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements StudioJob {
+  private constructor(
+    assets: Assets,
+    kept: StudioKept,
+    private readonly runtime: Runtime,
+    private readonly teller: Teller,
+    problem: string,
+  ) {
+    super(kept, runtime, (update) => teller.tell(update));
+    const { model, tokenizer, gpu } = runtime;
+    this.opened = {
+      adapter: gpu.adapter,
+      model: {
+        name: model.name,
+        parameters: assets.parameters,
+        positions: model.config.maxPositionEmbeddings,
+        chats: tokenizer.hasChatTemplate,
+        embedded: assets.loading === undefined,
+      },
+      suggestions: assets.suggestions,
+      problem,
+    };
+  }
+
+  readonly opened: Opened;
+  private writing = new AbortController();
+
+  /** Opens the current model, the embedded one from beside the page at `base`, and finds what an earlier visit left. */
+  static readonly open = async (base: string, listener: Listener): Promise<Job> => {
+    const { made, problem } = await withModel(base, async (assets) => {
+      return { assets, runtime: await Runtime.open(assets) };
+    });
+    const { assets, runtime } = made;
+    const onUnkept = (text: string) => listener({ type: 'notice', text });
+    const kept = await openKept<StudioRecord>(assets.database, onUnkept);
+    const job = new Job(assets, kept, runtime, new Teller(listener), problem);
+    await job.findKept();
+    job.notify(job.runtime.notices);
+    return job;
+  };
+
+  async start(lesson: Lesson): Promise<void> {
+    await this.begin({ lesson, startedAt: Date.now(), totalSteps: 0, stopped: false });
+  }
+
+  async write(request: DraftRequest, listener: (update: DraftUpdate) => void): Promise<DraftUpdate> {
+    this.stopWriting();
+    this.writing = new AbortController();
+    const { signal } = this.writing;
+    let last: DraftUpdate | undefined;
+    const tell = (update: DraftUpdate) => {
+      last = update;
+      listener(update);
+    };
+    try {
+      await this.onSoundDevice(() =>
+        this.runtime.draft(request, (side) => this.sourceOf(side), signal, tell),
+      );
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    const empty = (side: Side) => ({ text: '', ended: false, source: this.sourceOf(side) });
+    return last ?? { drafts: request.sides.map(empty), done: request.sides.map(() => false) };
+  }
+
+  stopWriting(): void {
+    this.writing.abort();
+  }
+
+  async bestAdapterFiles(): Promise<AdapterFiles> {
+    const { best } = this.record ?? {};
+    if (best) return best.files;
+    throw new Error('No row was held out in this run. Pick on more prompts: about every fifth is held out.');
+  }
+
+  async ggufAdapterFile(): Promise<Uint8Array<ArrayBuffer>> {
+    return ggufAdapter(await describeModel(this.runtime.files), await this.adapterNow());
+  }
+
+  async mergedGgufFile(): Promise<Uint8Array<ArrayBuffer>> {
+    const adapter = await this.adapterNow();
+    return ggufModel(this.runtime.files, [{ adapter, factor: 1, name: 'the adapter' }]);
+  }
+
+  private async adapterNow(): Promise<Adapter> {
+    return readAdapter(memoryFiles(await this.adapterFiles()));
+  }
+
+  async plan(files: readonly File[]): Promise<ModelPlan> {
+    const fileBytes = files.reduce((sum, { size }) => sum + size, 0);
+    const folder = await openSource(files);
+    await describeModel(folder);
+    await Tokenizer.fromFiles(folder);
+    return planModel(this.runtime.gpu, folder, { name: nameOfFiles(files), fileBytes });
+  }
+
+  async keepModel(...given: Parameters<StudioJob['keepModel']>): Promise<void> {
+    this.refuseWhileRunning();
+    const { id } = await keepModel(...given);
+    await chooseModel(id);
+  }
+
+  protected override createTrainer({ lesson }: StudioRecord): Trainer {
+    return this.runtime.newTrainer(lesson, this.kept);
+  }
+
+  protected override async work(record: StudioRecord): Promise<void> {
+    await this.train(record, this.trainerOf(record));
+    if (this.wanted === 'pause') return this.enter('paused');
+    if (this.step === 0) return this.reset();
+    if (this.wanted === 'stop') record.stopped = true;
+    await this.kept.writeRecord(record);
+    await this.remember(record);
+    await this.advise(record);
+    this.enter('done');
+  }
+
+  /** Puts a run that has ended into the history. */
+  private async remember(record: StudioRecord): Promise<void> {
+    const { startedAt, lesson } = record;
+    const { method, settings, train } = lesson;
+    const state = await readRunState(this.kept.checkpoint);
+    const heldOut = historyOf(state?.log).heldOut.at(-1) ?? { loss: Number.NaN, accuracy: Number.NaN };
+    const [name, model] = [runName(record), this.opened.model.name];
+    const rows = methodOf(method).count(train);
+    const run = { startedAt, name, model, method, settings, rows, step: this.step, heldOut };
+    const adapter = this.runtime.trainer?.adapter;
+    if (!adapter) return;
+    const files = writeAdapter(await this.runtime.turns.run(() => adapter.toAdapter()));
+    const say = () =>
+      this.notify(['This browser has no room to keep the run among the past ones: export it.']);
+    await addRun(run, files).catch(say);
+  }
+
+  private sourceOf(side: Side): Source {
+    const model = this.opened.model.name;
+    const hasLearned = side === 'now' && this.runtime.trainer !== undefined && this.step > 0;
+    return hasLearned && this.record
+      ? { model, adapter: `${runName(this.record)}, step ${this.step}` }
+      : { model };
+  }
+
+  private async train(record: StudioRecord, trainer: Trainer): Promise<void> {
+    const state = await readRunState(this.kept.checkpoint);
+    this.step = state?.step ?? 0;
+    this.tellRun(record, state);
+    const stage = this.beginStage('reference');
+    if (record.stopped) stage.abort();
+    for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
+      this.report(event, record);
+      if (event.type === 'evaluate') await this.keepBest(record, trainer, event);
+      if (event.type === 'start') await this.kept.writeRecord(record);
+      // Without a checkpoint there is nothing that the rest would load.
+      if (stage.signal.aborted && event.type === 'reference' && !state) break;
+    }
+  }
+
+  private tellRun({ lesson, totalSteps }: StudioRecord, state: RunState | undefined): void {
+    const { method, settings } = lesson;
+    this.teller.tell({ type: 'run', method, settings, totalSteps, ...historyOf(state?.log) });
+  }
+
+  private report(event: TrainEvent, record: StudioRecord): void {
+    if (event.type === 'start') {
+      const { totalSteps, trainableParameters, plannedBytes } = event.plan;
+      record.totalSteps = totalSteps;
+      this.teller.tell({ type: 'plan', totalSteps, trainableParameters, plannedBytes });
+    } else if (event.type === 'reference') {
+      this.teller.tell({ type: 'progress', done: event.done, total: event.total });
+    } else if (event.type === 'step') {
+      this.step = event.step;
+      if (this.phase === 'reference') this.enter('training');
+      this.teller.step(event, this.runtime.gpu);
+    } else if (event.type === 'evaluate') {
+      this.teller.tell({ type: 'heldOut', point: toPoint(event.step, event.metrics, 'eval_') });
+    } else if (event.type === 'notice') {
+      this.teller.tell(event);
+    } else if (event.type === 'end') {
+      this.step = event.step;
+    }
+  }
+
+  /** Keeps the adapter as it stands where the held-out loss is the lowest so far. */
+  private async keepBest(record: StudioRecord, trainer: Trainer, event: EvaluateEvent): Promise<void> {
+    const loss = event.metrics.eval_loss ?? Number.NaN;
+    const { adapter } = trainer;
+    if (!adapter || !(loss < (record.best?.loss ?? Number.POSITIVE_INFINITY))) return;
+    const files = writeAdapter(await this.runtime.turns.run(() => adapter.toAdapter()));
+    record.best = { step: event.step, loss, files };
+    await this.kept.writeRecord(record);
+  }
+
+  /** Problems that the figures of the run show. */
+  private async advise({ lesson: { method, settings, train }, best }: StudioRecord): Promise<void> {
+    const state = await readRunState(this.kept.checkpoint);
+    const advice = adviceOn({
+      log: state?.log ?? [],
+      examples: methodOf(method).count(train),
+      config: settings,
+      rank: settings.r,
+    });
+    const lines = advice.map(({ sentence }) => sentence.toString((name) => own(LABELS, name) ?? name));
+    if (best && best.step < this.step) {
+      const at = `step ${best.step} (${best.loss.toFixed(3)})`;
+      lines.unshift(
+        `The held-out loss was lowest at ${at}: the tab Keep also exports the adapter of that step.`,
+      );
+    }
+    this.teller.tell({ type: 'advice', lines });
+  }
+
+  private async findKept(): Promise<void> {
+    const record = await this.kept.readRecord();
+    const state = record && (await readRunState(this.kept.checkpoint).catch(() => undefined));
+    if (!record || !state) return this.reset();
+    this.record = record;
+    this.step = state.step;
+    const isOver = record.stopped || state.step === record.totalSteps;
+    this.tellRun(record, state);
+    if (!isOver) return this.enter('kept');
+    // The adapter of a finished run writes and is exported as before the reload.
+    await this.onSoundDevice(() => this.loadCheckpoint(record));
+    await this.advise(record);
+    this.enter('done');
+  }
+
+  /** Puts a trainer with the numbers of the checkpoint on the model; trains nothing. */
+  private async loadCheckpoint(record: StudioRecord): Promise<void> {
+    const signal = AbortSignal.abort();
+    for await (const _ of this.runtime.turns.each(this.trainerOf(record).train({ signal })));
+  }
+}

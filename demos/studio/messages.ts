@@ -1,0 +1,155 @@
+/**
+ * The contract between the page and its worker: what the page may ask for, and what the worker tells. Plain data on both
+ * sides, so that either can be read, tested or replaced alone.
+ */
+import type { AdapterReport } from 'webalign/gpu';
+import type { AdapterFiles, LoadDtype } from 'webalign/models';
+import type { Point } from '../align/messages.ts';
+import type { Pace } from '../shared/pace.ts';
+import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
+import type { MethodName } from './methods.ts';
+import type { Draft, Judgment, Prompt } from './preferences/judgment.ts';
+
+/** Numbers that a person sets before a run. Names of TRL and PEFT. */
+export interface Settings {
+  beta: number;
+  learningRate: number;
+  numTrainEpochs: number;
+  perDeviceTrainBatchSize: number;
+  /** LoRA rank. */
+  r: number;
+  seed: number;
+}
+
+/** What a run is started with. */
+export interface Lesson {
+  method: MethodName;
+  settings: Settings;
+  /** The judgments as they are now; later picks belong to a later run. */
+  train: readonly Judgment[];
+  heldOut: readonly Judgment[];
+}
+
+/** The stage that this run has beside those of every run: log-probabilities of the reference. */
+export type StagePhase = 'reference';
+export type Phase = CommonPhase | StagePhase;
+
+/** The model that drafts and learns. */
+export interface ModelFacts {
+  /** The name that a person reads and that the adapter's files carry. */
+  name: string;
+  /** Numbers in its weights. */
+  parameters: number;
+  /** Tokens of prompt and completion together. */
+  positions: number;
+  /** Whether it has a chat template; otherwise it only continues texts. */
+  chats: boolean;
+  /** Whether this is the storyteller of the page. */
+  embedded: boolean;
+}
+
+export interface Opened {
+  adapter: AdapterReport;
+  model: ModelFacts;
+  /** Prompts to offer. */
+  suggestions: readonly string[];
+  /** Why this is not the model that the page was to open with; empty where it is. */
+  problem: string;
+}
+
+/** `before`: the model without the adapter of the run. `now`: the model as it stands. */
+export type Side = 'before' | 'now';
+
+export interface DraftRequest {
+  prompt: Prompt;
+  /** Who writes each draft, in the order shown: one or two. */
+  sides: readonly Side[];
+  temperature: number;
+  topP: number;
+  maxNewTokens: number;
+  /** Of each draft: two by one model must differ. */
+  seeds: readonly number[];
+}
+
+/** The drafts so far, in the order shown; `done` says which of them are complete. */
+export interface DraftUpdate {
+  drafts: readonly Draft[];
+  done: readonly boolean[];
+}
+
+/** What the worker tells without being asked. */
+export type Update =
+  | CommonUpdate<Phase>
+  /** A run begins, or goes on: everything that is known of it so far. */
+  | {
+      type: 'run';
+      method: MethodName;
+      settings: Settings;
+      totalSteps: number;
+      train: Point[];
+      heldOut: Point[];
+    }
+  /** What the run will take, before its first step. */
+  | { type: 'plan'; totalSteps: number; trainableParameters: number; plannedBytes: number }
+  | { type: 'progress'; done: number; total: number }
+  | { type: 'steps'; points: Point[]; pace: Pace }
+  | { type: 'heldOut'; point: Point }
+  /** At the end: problems that the figures of the run show, a sentence each. */
+  | { type: 'advice'; lines: string[] };
+
+export type Listener = (update: Update) => void;
+
+/** What a model needs on this device in one precision, in bytes. */
+export interface PrecisionPlan {
+  dtype: LoadDtype;
+  weightBytes: number;
+  /** At the peak of a training step with an adapter. */
+  trainingBytes: number;
+  /** Why it does not fit, and what to change; empty where it does. */
+  problem: string;
+}
+
+/** What a model would need, before it is loaded. */
+export interface ModelPlan {
+  name: string;
+  parameters: number;
+  positions: number;
+  /** Bytes of its files. */
+  fileBytes: number;
+  /** Tokens of prompt and draft in the step that was planned. */
+  tokens: number;
+  precisions: PrecisionPlan[];
+}
+
+/** What the page may ask for once everything is loaded. Problems of a run are told as `failed`; the rest rejects. */
+export interface StudioJob {
+  readonly opened: Opened;
+  start(lesson: Lesson): Promise<void>;
+  /** Stops after the step under way and keeps a checkpoint. */
+  pause(): Promise<void>;
+  /** Goes on from the checkpoint, of this visit or an earlier one, bit for bit. */
+  resume(): Promise<void>;
+  /** Ends the run here; the adapter stays. */
+  stop(): Promise<void>;
+  /** Forgets the run that is kept in this browser. */
+  discard(): Promise<void>;
+  /** Writes the drafts; resolves with them as they are when all have ended or {@link stopWriting} is called. */
+  write(request: DraftRequest, listener: (update: DraftUpdate) => void): Promise<DraftUpdate>;
+  stopWriting(): void;
+  /** The adapter as it stands, in PEFT's files. */
+  adapterFiles(): Promise<AdapterFiles>;
+  /** The adapter of the evaluated step where the held-out loss was lowest. Rejects where no row is held out. */
+  bestAdapterFiles(): Promise<AdapterFiles>;
+  /** The adapter as llama.cpp reads it, a GGUF file. */
+  ggufAdapterFile(): Promise<Uint8Array<ArrayBuffer>>;
+  /** The model with the adapter merged into its weights, as one GGUF file in F16. */
+  mergedGgufFile(): Promise<Uint8Array<ArrayBuffer>>;
+  /** What the model in these files would need. Reads none of its weights. */
+  plan(files: readonly File[]): Promise<ModelPlan>;
+  /** Copies a model into this browser and makes it the one that the page opens with. */
+  keepModel(
+    files: readonly File[],
+    about: { name: string; dtype: LoadDtype },
+    onProgress: (done: number, total: number) => void,
+  ): Promise<void>;
+}

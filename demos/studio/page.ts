@@ -1,0 +1,116 @@
+/**
+ * The page: opens the store and the worker, and hands each part what the worker tells. All drawing is in the modules beside this
+ * one; nothing here touches the GPU.
+ */
+import type { Remote } from 'comlink';
+import { showAdapter } from '../shared/adapter.ts';
+import { byId, setText } from '../shared/dom.ts';
+import { LOST, openJob } from '../shared/open.ts';
+import { Collect } from './collect.ts';
+import { Compare } from './compare.ts';
+import { Guide } from './guide.ts';
+import { Keep } from './keep.ts';
+import type { Opened, Phase, StudioJob, Update } from './messages.ts';
+import { ModelTab } from './model-tab.ts';
+import { showPastRuns } from './past-runs.ts';
+import { statusText } from './preferences/counts.ts';
+import { openPreferences } from './preferences/store.ts';
+import { importedPrompts } from './prompt-files.ts';
+import { mountTable } from './table.ts';
+import { Tabs } from './tabs.ts';
+import { Training } from './training.ts';
+
+/** Phases in which there is an adapter that writes and can be taken. */
+const WITH_ADAPTER: readonly Phase[] = ['training', 'pausing', 'paused', 'done'];
+
+let job: Remote<StudioJob> | undefined;
+let opened: Opened | undefined;
+/** News of the worker before the page knew what it had opened. */
+let early: Update[] | undefined = [];
+
+let pageProblem = '';
+
+const store = await openPreferences();
+const training = new Training(() => job, store);
+const collect = new Collect(
+  () => job,
+  store,
+  await importedPrompts(),
+  (text) => complain(text),
+  () => tabs.shown === 'collect',
+);
+const compare = new Compare(store, () => {
+  collect.sampling.writers = 'blind';
+  tabs.show('collect');
+  collect.write();
+});
+mountTable(byId('table', HTMLDivElement), store);
+const keep = new Keep(() => job, store);
+const guide = new Guide(store);
+const modelTab = new ModelTab(() => job);
+const tabs = new Tabs((name) => {
+  if (name === 'keep') void keep.look();
+});
+
+/** Says what went wrong, above all tabs; what the store says of itself stands before it. */
+function complain(text: string): void {
+  pageProblem = text;
+  setText(byId('problem', HTMLElement), [store.state().problem, pageProblem].filter(Boolean).join(' '));
+}
+
+function countPicks(): void {
+  setText(byId('count', HTMLElement), statusText(store.state().kept));
+  complain(pageProblem);
+}
+
+function show(update: Update): void {
+  if (!opened) {
+    early?.push(update);
+    return;
+  }
+  training.show(update);
+  if (update.type === 'failed') complain(update.message);
+  if (update.type !== 'phase') return;
+  const { phase, step } = update;
+  const hasAdapter = WITH_ADAPTER.includes(phase) && step > 0;
+  compare.allow(hasAdapter);
+  keep.allow(hasAdapter);
+  guide.enter(phase);
+  if (phase === 'done' || phase === 'idle') void showPastRuns();
+  document.body.dataset.phase = phase;
+}
+
+/** The browser has ended the worker, and all that it held is gone with it. */
+function loseWorker(): void {
+  job = undefined;
+  training.leave();
+  collect.leave();
+  compare.allow(false);
+  keep.allow(false);
+  complain(LOST);
+}
+
+// Picks that only this tab has would be lost.
+addEventListener('beforeunload', (event) => {
+  if (store.state().unsaved > 0) event.preventDefault();
+});
+store.subscribe(countPicks);
+countPicks();
+const says = {
+  say: (text: string) => training.progress.say(text),
+  complain: (text: string) => {
+    training.progress.complain(text);
+    complain(text);
+  },
+};
+job = await openJob<StudioJob, Update>('studio', show, says, loseWorker);
+if (job) {
+  opened = await job.opened;
+  showAdapter(opened.adapter);
+  modelTab.show(opened.model);
+  training.ready(opened.model);
+  for (const update of early ?? []) show(update);
+  collect.ready(opened);
+  if (opened.problem) complain(opened.problem);
+}
+early = undefined;

@@ -1,0 +1,28 @@
+/** What the page says of a run, where it differs from the other demos. */
+import { counted } from '../../src/base/counted.ts';
+import { commonSentence, Progress } from '../shared/progress.ts';
+import type { PhaseUpdate } from '../shared/run-job.ts';
+import type { Phase, StagePhase } from './messages.ts';
+
+type Sentence = (update: PhaseUpdate<Phase>) => string;
+
+/** Sentences by phase; those of the other demos for the rest. */
+const SENTENCES: Readonly<Partial<Record<Phase, Sentence>>> = {
+  idle: ({ unkept }) => `Ready to train on your picks. ${unkept}`.trimEnd(),
+  reference: () => 'Preparing: the model before training reads every row once.',
+  training: () => 'Training. You can go on picking meanwhile; drafts take turns with the steps.',
+  done: ({ step, unkept }) =>
+    `Done after ${counted(step, 'step')}. New drafts come from the trained model. Compare it blind, or export it. ${unkept}`.trimEnd(),
+};
+
+export class StudioProgress extends Progress<StagePhase> {
+  constructor() {
+    super(
+      ({ phase, ...rest }) => {
+        const own = SENTENCES[phase];
+        return own ? own({ ...rest, phase }) : commonSentence({ ...rest, phase: phase as never });
+      },
+      ['reference'],
+    );
+  }
+}

@@ -1,0 +1,25 @@
+/** What is kept of a run in this browser, beside its checkpoint, and the name of a run. */
+import type { AdapterFiles } from 'webalign/models';
+import type { Kept } from '../shared/kept.ts';
+import type { RunRecord } from '../shared/run-job.ts';
+import type { Lesson } from './messages.ts';
+import { methodOf } from './methods.ts';
+
+export interface StudioRecord extends RunRecord {
+  /** What it learns from, as it was when the run was started. */
+  lesson: Lesson;
+  /** The adapter where the held-out loss was lowest. */
+  best?: { step: number; loss: number; files: AdapterFiles };
+}
+
+export type StudioKept = Kept<StudioRecord>;
+
+/** `DPO 2026-11-30 07:50`, in the time of this machine. */
+export function runName({
+  startedAt,
+  lesson: { method },
+}: Pick<StudioRecord, 'startedAt' | 'lesson'>): string {
+  const date = new Date(startedAt);
+  const local = new Date(startedAt - date.getTimezoneOffset() * 60_000).toISOString();
+  return `${methodOf(method).label} ${local.slice(0, 16).replace('T', ' ')}`;
+}

@@ -1,0 +1,112 @@
+/**
+ * What the job asks of the GPU: a trainer, and two drafts of a prompt, streamed, between two steps of training if need be.
+ */
+import { textAfter } from 'webalign/data';
+import type { Around } from 'webalign/gpu';
+import {
+  addUpdate,
+  emptyGenerations,
+  type Generation,
+  type GenerationUpdate,
+  type StreamOptions,
+  streamGeneration,
+} from 'webalign/models';
+import type { Trainer } from 'webalign/trainers';
+import { Host, type Machine, openMachine } from '../shared/host.ts';
+import type { Assets } from './assets.ts';
+import type { DraftRequest, DraftUpdate, Lesson, Side } from './messages.ts';
+import { methodOf } from './methods.ts';
+import type { Draft, Prompt, Source } from './preferences/judgment.ts';
+import type { StudioKept } from './record.ts';
+import { loraConfig, trainingArgs } from './task.ts';
+import { TRAINERS } from './trainers.ts';
+
+/** Tokens between two looks at the drafts. */
+const EVERY = 2;
+
+/** One draft as it is written. */
+interface Writing {
+  side: Side;
+  source: Source;
+  written: Generation;
+  done: boolean;
+}
+
+export class Runtime extends Host<Trainer> {
+  /** Throws `NoAdapterError`. */
+  static async open(assets: Assets): Promise<Runtime> {
+    return new Runtime(await openMachine(assets.model, assets.loading));
+  }
+
+  private constructor(machine: Machine) {
+    super(machine);
+  }
+
+  /** The trainer of a run, with a fresh adapter on the model. Throws `InputError` for settings or rows that make no sense. */
+  newTrainer({ method, settings, train, heldOut }: Lesson, kept: StudioKept): Trainer {
+    return TRAINERS[method]({
+      model: this.model,
+      tokenizer: this.tokenizer,
+      train,
+      heldOut,
+      args: trainingArgs(method, settings, methodOf(method).count(train)),
+      peftConfig: loraConfig(settings),
+      checkpoint: kept.checkpoint,
+      referenceCache: kept.referenceCache,
+    });
+  }
+
+  /**
+   * Drafts of one prompt side by side, as they are written. Rejects with the signal's reason; throws `InputError` for a prompt that is
+   * empty or too long.
+   */
+  async draft(
+    { prompt, sides, seeds, ...sampling }: DraftRequest,
+    nameOf: (side: Side) => Source,
+    signal: AbortSignal,
+    listener: (update: DraftUpdate) => void,
+  ): Promise<void> {
+    const ids = this.encode(prompt);
+    const writings = sides.map((side): Writing => {
+      const [written] = emptyGenerations(1) as [Generation];
+      return { side, source: nameOf(side), written, done: false };
+    });
+    const tell = () => listener(this.stateOf(ids, writings));
+    const follow = (writing: Writing, i: number) =>
+      this.follow(writing, ids, { ...sampling, seed: seeds[i], signal, every: EVERY }, tell);
+    await Promise.all(writings.map(follow));
+  }
+
+  private async follow(
+    writing: Writing,
+    ids: readonly number[],
+    options: StreamOptions,
+    tell: () => void,
+  ): Promise<void> {
+    const stream: AsyncGenerator<GenerationUpdate[]> = streamGeneration(this.model, [ids], options);
+    for await (const updates of this.turns.each(stream, this.on(writing.side))) {
+      for (const update of updates) {
+        addUpdate(writing.written, update);
+        writing.done ||= update.finished !== undefined;
+      }
+      tell();
+    }
+  }
+
+  private stateOf(ids: readonly number[], writings: readonly Writing[]): DraftUpdate {
+    const draftOf = ({ written, source }: Writing): Draft => {
+      const text = textAfter(this.tokenizer, ids, written.ids);
+      return { text, ended: written.finished === 'eos', source };
+    };
+    return { drafts: writings.map(draftOf), done: writings.map(({ done }) => done) };
+  }
+
+  private encode(prompt: Prompt): number[] {
+    if (typeof prompt === 'string') return this.tokenizer.encode(prompt);
+    return this.tokenizer.encodeChat(prompt, { addGenerationPrompt: true });
+  }
+
+  private on(side: Side): Around {
+    return side === 'now' ? (work) => work() : this.asItWas;
+  }
+}

@@ -1,0 +1,76 @@
+/** The form that says how drafts are written, and the seeds and the order of the next ones. */
+import { byId } from '../shared/dom.ts';
+import type { DraftRequest, ModelFacts, Side } from './messages.ts';
+
+/** Who writes, by the form's option. */
+const WRITERS: ReadonlyMap<string, readonly Side[]> = new Map([
+  ['now', ['now', 'now']],
+  ['blind', ['before', 'now']],
+  ['one', ['now']],
+]);
+
+/** Whether two things change places: one random bit. */
+const coin = () => ((crypto.getRandomValues(new Uint8Array(1))[0] as number) & 1) === 1;
+
+export class Sampling {
+  private readonly form = byId('sampling', HTMLFormElement);
+
+  constructor() {
+    this.form.addEventListener('submit', (event) => event.preventDefault());
+  }
+
+  /** What is written after a pick. */
+  get afterPick(): string {
+    return this.field('then').value;
+  }
+
+  set writers(value: 'now' | 'blind' | 'one') {
+    this.field('writers').value = value;
+    this.form.dispatchEvent(new Event('change'));
+  }
+
+  /** How many drafts are judged together. */
+  get count(): number {
+    return this.sides.length;
+  }
+
+  /** `listener` hears that another field has another value. */
+  onChange(listener: () => void): void {
+    this.form.addEventListener('change', listener);
+  }
+
+  private get sides(): readonly Side[] {
+    return WRITERS.get(this.field('writers').value) ?? ['now', 'now'];
+  }
+
+  /** Sets a length and a temperature that suit the model; the form stands at those of the storyteller. */
+  suit({ embedded, positions }: ModelFacts): void {
+    if (embedded) return;
+    this.field('maxNewTokens').value = String(Math.min(160, Math.floor(positions / 2)));
+    this.field('temperature').value = '0.8';
+  }
+
+  /** How the next drafts are written, in random order; undefined where a field makes no sense, which the browser then says. */
+  next(): Omit<DraftRequest, 'prompt'> | undefined {
+    if (!this.form.reportValidity()) return undefined;
+    const seed = this.number('seed');
+    this.field('seed').value = String(seed + 2);
+    const writers = this.sides.map((side, i) => ({ side, seed: seed + i }));
+    if (coin()) writers.reverse();
+    return {
+      sides: writers.map(({ side }) => side),
+      seeds: writers.map((writer) => writer.seed),
+      temperature: this.number('temperature'),
+      topP: this.number('topP'),
+      maxNewTokens: this.number('maxNewTokens'),
+    };
+  }
+
+  private number(name: string): number {
+    return Number(this.field(name).value);
+  }
+
+  private field(name: string): HTMLInputElement {
+    return this.form.elements.namedItem(name) as HTMLInputElement;
+  }
+}

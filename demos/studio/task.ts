@@ -1,0 +1,72 @@
+/**
+ * Defaults of a run, from the model and from how much there is to learn from, and what they come to in the trainer's settings.
+ */
+
+import type { LoraArgs } from 'webalign/models';
+import { ALIGN_LORA, ALIGN_TRAINING } from '../../src/cli/align-task.ts';
+import type { Settings } from './messages.ts';
+import { type MethodName, methodOf } from './methods.ts';
+
+/** Checkpoints and looks at the held-out rows, over a run. */
+const EVALUATIONS = 8;
+/** Rows that a short run goes through in all, so that ten picks have a visible effect. */
+const FEW_ROWS_SEEN = 80;
+const MOST_EPOCHS = 8;
+/** Up to so many rows there is a batch of so many. */
+const BATCHES: readonly (readonly [rows: number, batch: number])[] = [
+  [32, 4],
+  [128, 8],
+  [Number.POSITIVE_INFINITY, 16],
+];
+/** A model up to so many numbers learns at this rate: small models take large steps. */
+const RATES: readonly (readonly [parameters: number, rate: number])[] = [
+  [10e6, ALIGN_TRAINING.learningRate],
+  [200e6, 2e-4],
+  [1e9, 1e-4],
+  [Number.POSITIVE_INFINITY, 5e-5],
+];
+
+const rowFor = (table: readonly (readonly [number, number])[], size: number): number =>
+  table.find(([most]) => size <= most)?.[1] ?? 0;
+
+/** Settings for so many rows and a model of so many numbers. */
+export function defaultsFor(rows: number, parameters: number): Settings {
+  const epochs = Math.round(FEW_ROWS_SEEN / Math.max(1, rows));
+  return {
+    beta: 0.1,
+    learningRate: rowFor(RATES, parameters),
+    numTrainEpochs: Math.min(MOST_EPOCHS, Math.max(1, epochs)),
+    perDeviceTrainBatchSize: rowFor(BATCHES, rows),
+    r: ALIGN_LORA.r,
+    seed: ALIGN_TRAINING.seed,
+  };
+}
+
+/** Optimizer steps of a run on so many rows. */
+export function stepsOf(rows: number, { numTrainEpochs, perDeviceTrainBatchSize }: Settings): number {
+  return Math.ceil(numTrainEpochs * Math.ceil(rows / perDeviceTrainBatchSize));
+}
+
+/** The trainer's settings. */
+export function trainingArgs(
+  method: MethodName,
+  { r: _, beta, ...settings }: Settings,
+  rows: number,
+): Record<string, unknown> {
+  const steps = stepsOf(rows, { r: 0, beta, ...settings });
+  const every = Math.max(1, Math.ceil(steps / EVALUATIONS));
+  return {
+    ...settings,
+    ...(methodOf(method).hasBeta && { beta }),
+    perDeviceEvalBatchSize: settings.perDeviceTrainBatchSize,
+    warmupRatio: ALIGN_TRAINING.warmupRatio,
+    lrSchedulerType: ALIGN_TRAINING.lrSchedulerType,
+    evalSteps: every,
+    saveSteps: every,
+  };
+}
+
+/** The adapter's settings; its scale is the same at every rank. */
+export function loraConfig({ r }: Settings): LoraArgs {
+  return { r, loraAlpha: (ALIGN_LORA.loraAlpha / ALIGN_LORA.r) * r };
+}

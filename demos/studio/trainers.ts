@@ -1,0 +1,47 @@
+/** The trainer of each method, on data sets of token ids that are made of the judgments. */
+import type { Tokenizer } from 'webalign';
+import type { CheckpointStore, ReferenceCache } from 'webalign/files';
+import type { CausalLM, LoraArgs } from 'webalign/models';
+import { DPOTrainer, KTOTrainer, ORPOTrainer, SFTTrainer, type Trainer } from 'webalign/trainers';
+import type { MethodName } from './methods.ts';
+import type { Judgment } from './preferences/judgment.ts';
+import { labelRows, pairRows, textRows } from './preferences/rows.ts';
+import { type Ending, pairIds, sequenceIds } from './tokens.ts';
+
+/** Everything that a trainer is made of. */
+export interface TrainerParts {
+  model: CausalLM;
+  tokenizer: Tokenizer;
+  train: readonly Judgment[];
+  heldOut: readonly Judgment[];
+  /** Settings under TRL's names. */
+  args: Readonly<Record<string, unknown>>;
+  peftConfig: LoraArgs;
+  checkpoint: CheckpointStore;
+  referenceCache: ReferenceCache;
+}
+
+type ToIds<Ids> = (judgments: readonly Judgment[], ending: Ending) => Ids[];
+
+/** The options of a trainer, its data sets made by `toIds`. */
+function options<Ids>({ train, heldOut, tokenizer, ...rest }: TrainerParts, toIds: ToIds<Ids>) {
+  const { vocabSize, maxPositionEmbeddings: maxLength } = rest.model.config;
+  const ending = { tokenizer, vocabSize, maxLength };
+  const datasets = { trainDataset: toIds(train, ending), evalDataset: toIds(heldOut, ending) };
+  return { ...rest, ...datasets, processingClass: tokenizer };
+}
+
+const pairs: ToIds<ReturnType<typeof pairIds>> = (judgments, ending) =>
+  pairRows(judgments).map((row) => pairIds(row, ending));
+const texts: ToIds<ReturnType<typeof sequenceIds>> = (judgments, ending) =>
+  textRows(judgments).map((row) => sequenceIds(row, ending));
+const labels: ToIds<ReturnType<typeof sequenceIds> & { desirable: boolean }> = (judgments, ending) =>
+  labelRows(judgments).map((row) => ({ ...sequenceIds(row, ending), desirable: row.label }));
+
+/** Makes a method's trainer. Throws `InputError` for settings or rows that make no sense. */
+export const TRAINERS: Readonly<Record<MethodName, (parts: TrainerParts) => Trainer>> = {
+  dpo: (parts) => new DPOTrainer(options(parts, pairs)),
+  kto: (parts) => new KTOTrainer(options(parts, labels)),
+  orpo: (parts) => new ORPOTrainer(options(parts, pairs)),
+  sft: (parts) => new SFTTrainer(options(parts, texts)),
+};

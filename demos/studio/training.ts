@@ -1,0 +1,185 @@
+/**
+ * The tab in which a run is started and watched: what it would learn from, settings with defaults for that much, curves, and the
+ * buttons of the run.
+ */
+import type { Remote } from 'comlink';
+import { counted } from '../../src/base/counted.ts';
+import { AlignCharts } from '../align/charts.ts';
+import { type Action, Controls, type Offer, RUNNING } from '../shared/controls.ts';
+import { byId, make, setText } from '../shared/dom.ts';
+import { messageOf } from '../shared/message-of.ts';
+import type { ModelFacts, Settings, StagePhase, StudioJob, Update } from './messages.ts';
+import { METHOD_NAMES, type MethodName, methodOf } from './methods.ts';
+import { split } from './preferences/split.ts';
+import type { PreferenceStore } from './preferences/store.ts';
+import { warnings } from './preferences/warnings.ts';
+import { StudioProgress } from './progress.ts';
+import { FIELDS } from './settings.ts';
+import { defaultsFor, stepsOf } from './task.ts';
+
+const TRAIN: Offer = { label: 'Train', action: 'start' };
+const STOP: Offer = { label: 'Stop' };
+/** Fewer rows teach nothing. */
+const FEWEST = 2;
+
+export class Training {
+  readonly progress = new StudioProgress();
+  private readonly charts = new AlignCharts();
+  private readonly controls: Controls<StagePhase, keyof Settings>;
+  private readonly method = byId('set-method', HTMLSelectElement);
+  private readonly form = byId('settings', HTMLFormElement);
+  private model: ModelFacts | undefined;
+  /** Settings that the person has changed, which the defaults leave alone. */
+  private readonly changed = new Set<string>();
+
+  constructor(
+    private readonly job: () => Remote<StudioJob> | undefined,
+    private readonly store: PreferenceStore,
+  ) {
+    this.controls = new Controls<StagePhase, keyof Settings>(
+      FIELDS,
+      {
+        loading: [{ label: 'Train' }, STOP],
+        idle: [TRAIN, STOP],
+        done: [TRAIN, { label: 'Discard', action: 'discard' }],
+        failed: [TRAIN, STOP],
+        reference: RUNNING,
+      },
+      (action) => this.act(action),
+    );
+    this.method.append(
+      ...METHOD_NAMES.map((name) => {
+        const option = make('option', '', methodOf(name).label);
+        option.value = name;
+        return option;
+      }),
+    );
+    this.method.addEventListener('change', () => {
+      this.changed.add('method');
+      this.look();
+    });
+    this.form.addEventListener('input', (event) => {
+      const { name } = event.target as HTMLInputElement;
+      this.changed.add(name);
+      this.sayPlan();
+    });
+    store.subscribe(() => this.look());
+  }
+
+  ready(model: ModelFacts): void {
+    this.model = model;
+    this.look();
+  }
+
+  /** There is nobody any more who trains. */
+  leave(): void {
+    this.controls.leave();
+  }
+
+  show(update: Update): void {
+    const { type } = update;
+    if (type === 'phase') {
+      this.controls.enter(update.phase);
+      this.progress.enter(update);
+      if (update.phase === 'idle') this.charts.begin(1);
+      this.look();
+    } else if (type === 'run') {
+      this.method.value = update.method;
+      this.changed.add('method');
+      this.controls.show(update.settings);
+      for (const name of FIELDS) this.changed.add(name);
+      this.charts.goOn(update.totalSteps, update.train, update.heldOut);
+      this.advise([]);
+    } else if (type === 'plan') {
+      this.charts.setTotal(update.totalSteps);
+      this.progress.plan(update.totalSteps, update.plannedBytes);
+    } else if (type === 'progress') this.progress.share(update.done, update.total);
+    else if (type === 'steps') {
+      for (const point of update.points) this.charts.addPoint('train', point);
+      this.progress.pace(update.pace);
+    } else if (type === 'heldOut') this.charts.addPoint('held', update.point);
+    else if (type === 'advice') this.advise(update.lines);
+    else if (type === 'notice') this.progress.note(update.text);
+    else this.progress.complain(update.message);
+  }
+
+  private async act(action: Action): Promise<void> {
+    const job = this.job();
+    if (!job) return;
+    try {
+      if (action !== 'start') return await job[action]();
+      const settings = this.controls.read();
+      if (!settings) return;
+      const { train, heldOut } = split(this.store.all());
+      const method = this.chosen();
+      const { row, count } = methodOf(method);
+      const rows = count(train);
+      if (rows < FEWEST) {
+        const what = `There is ${counted(rows, row)} to learn from. Pick at least ${FEWEST} on the tab Collect first.`;
+        return this.progress.complain(what);
+      }
+      await job.start({ method, settings, train, heldOut });
+    } catch (error) {
+      this.progress.complain(messageOf(error));
+    }
+  }
+
+  /** What there is to learn from now, with defaults for that much. */
+  private look(): void {
+    // Thumbs alone make no pair.
+    if (!this.changed.has('method')) this.method.value = this.hasThumbsAlone() ? 'kto' : 'dpo';
+    const { meaning, hasBeta, count } = methodOf(this.chosen());
+    setText(byId('method-meaning', HTMLElement), meaning);
+    byId('set-beta', HTMLInputElement).disabled = !hasBeta;
+    if (!byId('fields', HTMLFieldSetElement).disabled && this.model) {
+      const rows = count(split(this.store.all()).train);
+      const defaults = defaultsFor(rows, this.model.parameters);
+      for (const name of FIELDS) {
+        if (!this.changed.has(name)) this.field(name).value = String(defaults[name]);
+      }
+    }
+    this.sayPlan();
+    this.warn();
+  }
+
+  private hasThumbsAlone(): boolean {
+    const all = this.store.all();
+    return methodOf('dpo').count(all) === 0 && methodOf('kto').count(all) > 0;
+  }
+
+  private sayPlan(): void {
+    const { row, count } = methodOf(this.chosen());
+    const { train, heldOut } = split(this.store.all());
+    const [rows, held] = [count(train), count(heldOut)];
+    const settings = Object.fromEntries(FIELDS.map((name) => [name, this.field(name).valueAsNumber]));
+    const steps = stepsOf(rows, settings as unknown as Settings);
+    const learned = `${counted(rows, row)} to learn from, ${held} held out by their prompts to check on`;
+    const ahead = rows >= FEWEST && Number.isFinite(steps) ? `: ${counted(steps, 'step')}` : '';
+    setText(byId('plan', HTMLElement), `${learned}${ahead}.`);
+  }
+
+  private warn(): void {
+    showLines(
+      'warnings',
+      this.store.all().length > 0 ? warnings(this.store.all()).map(({ text }) => text) : [],
+    );
+  }
+
+  private advise(lines: readonly string[]): void {
+    showLines('advice', lines);
+  }
+
+  private chosen(): MethodName {
+    return METHOD_NAMES.find((name) => name === this.method.value) ?? 'dpo';
+  }
+
+  private field(name: keyof Settings): HTMLInputElement {
+    return this.form.elements.namedItem(name) as HTMLInputElement;
+  }
+}
+
+function showLines(id: string, lines: readonly string[]): void {
+  const list = byId(id, HTMLUListElement);
+  list.replaceChildren(...lines.map((line) => make('li', '', line)));
+  list.hidden = lines.length === 0;
+}

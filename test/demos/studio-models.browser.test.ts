@@ -1,0 +1,104 @@
+/** Models of one's own in the studio: dropped files, an address, and what the pages can reach. */
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { ggufModel } from 'webalign/models';
+import { folderFiles } from 'webalign/node';
+import { StudioPage } from './studio-page.ts';
+
+const FOLDER = 'demos/align/model';
+/** Nobody answers there but the test itself. */
+const HOST = 'https://models.example';
+
+describe('models of the studio', function () {
+  this.timeout(180_000);
+
+  let studio: StudioPage;
+  before(async () => {
+    studio = await StudioPage.open();
+  });
+  after(() => studio?.demo.close());
+
+  const name = () => studio.page.locator('#model-name').textContent();
+  const isOpen = (wanted: string) =>
+    studio.page.waitForFunction(
+      (text) => document.getElementById('model-name')?.textContent === text,
+      wanted,
+      { timeout: 60_000, polling: 50 },
+    );
+
+  it('says what a GGUF file needs by precision, before it is used', async () => {
+    await studio.drafts();
+    await studio.tab('Model');
+    const bytes = await ggufModel(await folderFiles(FOLDER), []);
+    const buffer = Buffer.from(bytes);
+    const file = { name: 'teller.gguf', mimeType: 'application/octet-stream', buffer };
+    await studio.page.getByLabel('Files of a model').setInputFiles(file);
+    await studio.page.getByRole('button', { name: 'Use this model' }).waitFor();
+    const rows = await studio.page.locator('#own-precisions tr').allInnerTexts();
+    expect(rows).to.have.length(4);
+    for (const row of rows) expect(row).to.match(/[KM]iB\s+[\d.]+ MiB\s+yes$/);
+    expect(await name()).to.equal(FOLDER);
+  });
+
+  it('copies it into the browser, opens with it, and drafts', async () => {
+    await studio.demo.press('Use this model');
+    await isOpen('teller.gguf');
+    await studio.tab('Collect');
+    await studio.drafts();
+    studio.demo.requests.length = 0;
+  });
+
+  it('refuses files that are no model, by name', async () => {
+    await studio.tab('Model');
+    const file = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no model') };
+    await studio.page.getByLabel('Files of a model').setInputFiles(file);
+    const alert = studio.page.getByRole('alert').filter({ hasText: 'config.json' });
+    await alert.waitFor();
+    expect(await studio.page.locator('#own').isHidden()).to.equal(true);
+  });
+
+  it('fetches a model from an address, and can reach no other server meanwhile', async () => {
+    const { context, server } = studio.demo;
+    const headers = { 'access-control-allow-origin': '*', etag: '"1"' };
+    await context.route(`${HOST}/**`, async (route) => {
+      const file = new URL(route.request().url()).pathname.split('/').at(-1);
+      const body = await readFile(`${FOLDER}/${file}`).catch(() => undefined);
+      await route.fulfill(body ? { body, headers } : { status: 404, headers });
+    });
+    await context.route('https://other.example/**', (route) => route.fulfill({ body: '', headers }));
+    await studio.page.getByRole('link', { name: 'Fetch a model' }).click();
+    await studio.page.getByLabel('Repository or address').fill(`${HOST}/teller`);
+    expect(studio.demo.sent().filter((url) => !url.startsWith(server.url))).to.deep.equal([]);
+    await studio.demo.page.getByRole('button', { name: 'Look it up' }).click();
+    await studio.page.getByRole('button', { name: 'Fetch and use this model' }).waitFor({ timeout: 60_000 });
+    const reach = (url: string) =>
+      fetch(url, { mode: 'no-cors' }).then(
+        () => 'reached',
+        () => 'refused',
+      );
+    const other = 'https://other.example/x';
+    expect(await studio.page.evaluate(reach, other)).to.equal('refused');
+    const worker = studio.page.workers().at(-1)!;
+    expect(await worker.evaluate(reach, other)).to.equal('refused');
+    expect(await worker.evaluate(reach, `${HOST}/teller/config.json`)).to.equal('reached');
+    await studio.demo.press('Fetch and use this model');
+    await isOpen('teller');
+    await studio.drafts();
+    const hosts = new Set(studio.demo.sent().map((url) => new URL(url).origin));
+    expect([...hosts]).to.have.members([server.url, HOST]);
+  });
+
+  it('opens without that server from then on, and deletes what it kept', async () => {
+    await studio.page.reload();
+    await isOpen('teller');
+    studio.demo.requests.length = 0;
+    await studio.drafts();
+    expect(studio.demo.sent()).to.deep.equal([]);
+    await studio.tab('Model');
+    await studio.page.getByRole('button', { name: 'Delete teller', exact: true }).click();
+    await studio.page.getByRole('button', { name: 'Delete teller.gguf' }).click();
+    await studio.page.locator('#library').waitFor({ state: 'hidden' });
+    await studio.page.reload();
+    await isOpen(FOLDER);
+  });
+});

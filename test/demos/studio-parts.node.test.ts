@@ -1,0 +1,111 @@
+/** Parts of the studio without a page: end tokens of drafts, win rates, defaults, where a model comes from. */
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { Tokenizer } from 'webalign';
+import { memoryFiles } from 'webalign/files';
+import type { Judgment, Verdict } from '../../demos/studio/preferences/judgment.ts';
+import { hostsOf, originOf } from '../../demos/studio/remote.ts';
+import { defaultsFor, stepsOf } from '../../demos/studio/task.ts';
+import { pairIds, sequenceIds } from '../../demos/studio/tokens.ts';
+import { wilson, winRates } from '../../demos/studio/win-rate.ts';
+
+const MODEL = 'demos/align/model';
+/** A line break behind the end of a turn, as many templates have it. */
+const TEMPLATE =
+  "{% for m in messages %}{{ m.role + ': ' + m.content }}{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+
+async function tokenizer(template?: string): Promise<Tokenizer> {
+  const config = JSON.parse(await readFile(`${MODEL}/tokenizer_config.json`, 'utf8'));
+  const files = memoryFiles({
+    'tokenizer.json': await readFile(`${MODEL}/tokenizer.json`, 'utf8'),
+    'tokenizer_config.json': JSON.stringify({ ...config, ...(template && { chat_template: template }) }),
+  });
+  return Tokenizer.fromFiles(files);
+}
+
+describe('parts of the studio', () => {
+  describe('end tokens', () => {
+    const ending = async (template?: string) => ({
+      tokenizer: await tokenizer(template),
+      vocabSize: 10_000,
+      maxLength: 512,
+    });
+
+    it('end a draft that the model had ended, and no other', async () => {
+      const context = await ending();
+      const row = { id: '', where: 'row', prompt: 'Amy saw', chosen: ' a dog.', rejected: ' a cat.' };
+      const ids = pairIds({ ...row, chosenEnded: true, rejectedEnded: false }, context);
+      const { eosId } = context.tokenizer;
+      expect(ids.chosen.at(-1)).to.equal(eosId);
+      expect(ids.rejected).to.not.include(eosId);
+      expect(context.tokenizer.decode([...ids.prompt, ...ids.rejected])).to.equal('Amy saw a cat.');
+    });
+
+    it('go with whatever a chat template writes behind them', async () => {
+      const context = await ending(TEMPLATE);
+      const row = {
+        id: '',
+        where: 'row',
+        prompt: [{ role: 'user', content: 'Who?' }],
+        completion: [{ role: 'assistant', content: 'A dog.' }],
+      };
+      const { eosId } = context.tokenizer;
+      const ended = sequenceIds({ ...row, ended: true }, context).completion;
+      const cut = sequenceIds({ ...row, ended: false }, context).completion;
+      expect(ended.slice(0, cut.length)).to.deep.equal(cut);
+      expect(ended[cut.length]).to.equal(eosId);
+      expect(ended.length).to.be.above(cut.length + 1);
+    });
+  });
+
+  describe('the win rate', () => {
+    const judged = (verdict: Verdict, adapters: readonly (string | undefined)[]): Judgment => ({
+      id: '',
+      time: 0,
+      prompt: '',
+      verdict,
+      drafts: adapters.map((adapter) => ({
+        text: 'x',
+        ended: true,
+        source: { model: 'm', ...(adapter && { adapter }) },
+      })),
+    });
+
+    it("has Wilson's interval", () => {
+      // Of 7 in 10, from R: prop.test(7, 10, correct = FALSE).
+      const [low, high] = wilson(7, 10);
+      expect(low).to.be.closeTo(0.3968, 5e-5);
+      expect(high).to.be.closeTo(0.8922, 5e-5);
+      expect(wilson(0, 0)).to.deep.equal([0, 1]);
+    });
+
+    it('counts by who wrote, wherever it stood, and only picks between the two', () => {
+      const [row, ...others] = winRates([
+        judged('first', ['a', undefined]),
+        judged('second', [undefined, 'a']),
+        judged('first', [undefined, 'a']),
+        judged('tie', ['a', undefined]),
+        judged('first', ['a', 'a']),
+        judged('up', ['a']),
+      ]);
+      expect(others).to.deep.equal([]);
+      expect(row).to.include({ adapter: 'a', wins: 2, losses: 1, undecided: 1 });
+    });
+  });
+
+  it('goes through few rows more often, and takes larger batches of many', () => {
+    const [few, many] = [defaultsFor(10, 1e6), defaultsFor(1000, 1e6)];
+    expect(few).to.include({ numTrainEpochs: 8, perDeviceTrainBatchSize: 4 });
+    expect(many).to.include({ numTrainEpochs: 1, perDeviceTrainBatchSize: 16 });
+    expect(stepsOf(10, few)).to.equal(24);
+    expect(defaultsFor(10, 1e9).learningRate).to.be.below(few.learningRate);
+  });
+
+  it('reaches the servers of one model alone', () => {
+    expect(hostsOf(originOf('https://a.example/x/y', ''))).to.deep.equal(['https://a.example']);
+    const hub = hostsOf(originOf('owner/name', 'v1'));
+    expect(hub[0]).to.equal('https://huggingface.co');
+    expect(hub).to.deep.equal(hostsOf(originOf('https://huggingface.co/owner/name', '')));
+    expect(() => originOf('what is this', '')).to.throw('neither a repository nor an address');
+  });
+});

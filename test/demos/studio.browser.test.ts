@@ -1,0 +1,200 @@
+/** The studio from an empty profile to an adapter that others read, by keys. */
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { unzipSync } from 'fflate';
+import { CausalLM, generate, readAdapter, Tokenizer } from 'webalign';
+import { memoryFiles } from 'webalign/files';
+import { folderFiles, requestGpu } from 'webalign/node';
+import { textAfter } from '../../src/data/text-stream.ts';
+import { StudioPage } from './studio-page.ts';
+
+const PROMPT = 'Amy and her dog went to the park.';
+/** Tokens of the greedy drafts that page and library are compared by. */
+const LENGTH = 16;
+
+describe('the studio', function () {
+  this.timeout(300_000);
+
+  let studio: StudioPage;
+  before(async () => {
+    studio = await StudioPage.open();
+  });
+  after(() => studio?.demo.close());
+
+  /** The greedy drafts of the prompt, before and after training, in the order of the form. */
+  async function greedy(): Promise<string> {
+    const { page } = studio;
+    await studio.tab('Collect');
+    await page.locator('#sampling').evaluate((form: HTMLFormElement, length) => {
+      const set = (name: string, value: string) => {
+        (form.elements.namedItem(name) as HTMLInputElement).value = value;
+      };
+      set('temperature', '0');
+      set('maxNewTokens', String(length));
+    }, LENGTH);
+    await page.getByLabel('Prompt', { exact: true }).fill(PROMPT);
+    await page.keyboard.press('Control+Enter');
+    await studio.drafts({ ended: true });
+    const text = (await page.locator('#draft-0').textContent()) ?? '';
+    expect(await page.locator('#draft-1').textContent(), 'both are greedy').to.equal(text);
+    return text.slice(PROMPT.length);
+  }
+
+  it('opens with drafts of the storyteller and no preference', async () => {
+    await studio.drafts();
+    expect(await studio.count()).to.equal('0 preferences');
+    expect(await studio.draft('First draft').innerText()).to.not.equal(
+      await studio.draft('Second draft').innerText(),
+    );
+    studio.demo.requests.length = 0;
+  });
+
+  it('keeps picks by keys, and takes one back', async () => {
+    await studio.pick('1', '2', 's', '1', '2', '0', 'x', '1', '2', '1', '2');
+    await studio.expectCount('8 preferences · 1 tie · 1 both bad');
+    await studio.page.keyboard.press('Control+z');
+    await studio.expectCount('7 preferences · 1 tie · 1 both bad');
+    await studio.drafts();
+    await studio.demo.press('Second is better');
+    await studio.expectCount('8 preferences · 1 tie · 1 both bad');
+  });
+
+  it('prefers an edit to the other draft', async () => {
+    await studio.drafts({ ended: true });
+    const rejected = await studio.page.locator('#draft-1').textContent();
+    await studio.page.keyboard.press('e');
+    await studio.page.getByLabel('Your text').fill(' 1 2 0 x is text here.');
+    await studio.page.keyboard.press('Control+Enter');
+    await studio.expectCount('9 preferences · 1 tie · 1 both bad');
+    const rows = (await readFile(await (await studio.export('Pairs')).path(), 'utf8')).trim().split('\n');
+    expect(rows).to.have.length(9);
+    const { prompt, chosen, rejected: other } = JSON.parse(rows.at(-1) ?? '');
+    expect(chosen).to.equal(' 1 2 0 x is text here.');
+    expect(prompt + other).to.equal(rejected);
+  });
+
+  it('offers the prompts of a file next', async () => {
+    await studio.tab('Collect');
+    const buffer = Buffer.from('Zoe had a kite.\nBen had a boat.\n');
+    await studio.page
+      .getByLabel('File of prompts')
+      .setInputFiles({ name: 'mine.txt', mimeType: 'text/plain', buffer });
+    const prompt = studio.page.getByLabel('Prompt', { exact: true });
+    await studio.page.getByText('2 prompts of mine.txt come next.').waitFor();
+    expect(await prompt.inputValue()).to.equal('Zoe had a kite.');
+    await studio.demo.press('Skip');
+    expect(await prompt.inputValue()).to.equal('Ben had a boat.');
+  });
+
+  it('shows words of a prompt as text, whatever they are', async () => {
+    await studio.tab('Collect');
+    const markup = '<img src=x onerror="document.title=1">';
+    await studio.page.getByLabel('Prompt', { exact: true }).fill(markup);
+    await studio.demo.press('Write');
+    await studio.drafts();
+    expect(await studio.draft('First draft').innerText()).to.include(markup);
+    expect(await studio.page.locator('.pair img').count()).to.equal(0);
+  });
+
+  let uninterrupted: Record<string, Uint8Array>;
+
+  it('trains while drafts go on, and draws the curves', async () => {
+    await studio.tab('Train');
+    await studio.fill({ numTrainEpochs: '4', perDeviceTrainBatchSize: '4', r: '4' });
+    await studio.demo.press('Train');
+    await studio.demo.status('Training');
+    await studio.tab('Collect');
+    await studio.demo.press('Another prompt');
+    await studio.drafts({ ended: true });
+    await studio.demo.status('Done');
+    await studio.tab('Train');
+    const [loss] = await studio.demo.charts();
+    expect(loss).to.match(/^Loss after step \d+: [\d.]+ in training/);
+  });
+
+  it('exports an adapter that writes the same in the library', async () => {
+    uninterrupted = await studio.adapter();
+    const shown = await greedy();
+    const files = await folderFiles('demos/align/model');
+    const gpu = await requestGpu();
+    const [model, tokenizer] = await Promise.all([
+      CausalLM.load(gpu, files, { dtype: 'float32' }),
+      Tokenizer.fromFiles(files),
+    ]);
+    const prompt = tokenizer.encode(PROMPT);
+    const write = async () => {
+      const [written] = await generate(model, [prompt], { maxNewTokens: LENGTH, temperature: 0 });
+      return textAfter(tokenizer, prompt, written?.ids ?? []);
+    };
+    const before = await write();
+    model.attach(await readAdapter(memoryFiles(uninterrupted)));
+    expect(await write()).to.equal(shown);
+    expect(before, 'the adapter changes the text').to.not.equal(shown);
+    gpu.dispose();
+  });
+
+  it('outlives its worker and its tab, and ends with the same adapter', async () => {
+    await studio.tab('Train');
+    await studio.demo.press('Train');
+    await studio.demo.step(2);
+    await studio.demo.press('Pause');
+    await studio.demo.status('Paused at step');
+    await studio.demo.endWorker();
+    await studio.page.getByRole('alert').filter({ hasText: 'Reload the page' }).waitFor();
+    await studio.page.reload();
+    await studio.demo.status('is kept in this browser');
+    await studio.expectCount('9 preferences · 1 tie · 1 both bad');
+    studio.demo.requests.length = 0;
+    await studio.demo.press('Resume');
+    await studio.demo.status('Done');
+    expect(await studio.adapter()).to.deep.equal(uninterrupted);
+  });
+
+  it('keeps both runs, with their adapters', async () => {
+    await studio.tab('Train');
+    const runs = studio.page.locator('#past-rows tr');
+    expect(await runs.count()).to.equal(2);
+    const [download] = await Promise.all([
+      studio.page.waitForEvent('download'),
+      runs
+        .last()
+        .getByRole('button', { name: /^Export adapter/ })
+        .click(),
+    ]);
+    const entries = unzipSync(await readFile(await download.path()));
+    const weights = entries['webalign-adapter/adapter_model.safetensors'];
+    expect(weights).to.deep.equal(uninterrupted['adapter_model.safetensors']);
+    await runs
+      .last()
+      .getByRole('button', { name: /^Delete/ })
+      .click();
+    await studio.page.waitForFunction(() => document.querySelectorAll('#past-rows tr').length === 1);
+  });
+
+  it('compares before and after by blind picks', async () => {
+    await studio.tab('Compare');
+    await studio.demo.press('Compare blind');
+    await studio.pick('1', '2');
+    await studio.tab('Compare');
+    expect(await studio.page.locator('#compare-now').innerText()).to.match(
+      /^After training was better in [012] of 2 picks that decided, \d+% \(95% interval .* too close to call/,
+    );
+  });
+
+  it('asked the network for nothing since it was loaded', () => {
+    expect(studio.demo.sent()).to.deep.equal([]);
+  });
+
+  it('made no errors', () => {
+    expect(studio.demo.errors).to.deep.equal([]);
+  });
+
+  it('fits a telephone, on every tab', async () => {
+    for (const name of ['Model', 'Collect', 'Train', 'Compare', 'Keep']) {
+      await studio.tab(name);
+      await studio.demo.fitsTelephone();
+    }
+  });
+
+  it('says what to do where there is no WebGPU', () => studio.demo.saysWhatToDoWithoutWebGpu());
+});
