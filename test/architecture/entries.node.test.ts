@@ -49,7 +49,8 @@ describe('the entries', () => {
     for (const path of subpaths()) {
       const name = path === '.' ? 'index' : path.slice(2);
       expect(exports[path], path).to.include({
-        types: `./dist/types/${name}.d.ts`,
+        'types@>=6': `./dist/types/${name}.d.ts`,
+        types: `./dist/types/typescript-5/${name}.d.ts`,
         default: `./dist/${name}.js`,
       });
       expect(textOf(`src/${name}.ts`), path).to.match(/^\/\*\*\n \* `webalign(\/\w+)?`: /);

@@ -2,6 +2,7 @@
 import { build } from 'esbuild';
 import type { Browser, BrowserContext, Page } from 'playwright';
 import { launchChromium, type Server, serve } from 'webalign/testing';
+import { wgsl } from '../../shaders/include.mjs';
 
 export class StudioPages {
   context!: BrowserContext;
@@ -23,6 +24,7 @@ export class StudioPages {
         outdir: 'out',
         format: 'iife',
         globalName: 'demo',
+        plugins: [wgsl('shaders')],
       }),
       launchChromium(),
       serve({}),
