@@ -6,7 +6,6 @@ export interface TokenIds extends ArrayLike<number>, Iterable<number> {
   /** The places, from 0 on. */
   keys(): IterableIterator<number>;
   at(place: number): number | undefined;
-  findLastIndex(is: (id: number) => boolean): number;
 }
 
 /** Ids of the first array; the next are twice as long each, up to the most. */
