@@ -20,13 +20,14 @@ const PAGES = [
   {
     name: 'trains DPO from token ids',
     code: "import { CausalLM, DPOTrainer, requestGpu } from 'webalign'; keep({ CausalLM, DPOTrainer, requestGpu });",
-    limit: 110,
+    // Preparing data in slices, and ids in typed arrays, came to 1.5 kB.
+    limit: 111,
     goal: 95,
   },
   {
     name: 'trains DPO from texts and conversations',
     code: "import { CausalLM, DPOTrainer, requestGpu, Tokenizer } from 'webalign'; keep({ CausalLM, DPOTrainer, requestGpu, Tokenizer });",
-    limit: 158,
+    limit: 159,
     goal: 125,
   },
   {
