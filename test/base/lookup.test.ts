@@ -97,7 +97,7 @@ describe('look-ups by names that every object answers to', () => {
         // Refused in words, not stumbled over.
         expect(error, name).to.not.be.instanceOf(TypeError);
         expect((error as Error).message, name).to.match(
-          /Known|[Ss]upported|Give|write #include|its options|Export/,
+          /Known|[Ss]upported|Give|write #include|its options|Export|offered/,
         );
       }
     });
