@@ -22,6 +22,7 @@ import {
   type SettingChange,
   savedIdentity,
 } from './resume.ts';
+import { isDue } from './schedule.ts';
 
 const SAVED: readonly Slab[] = ['values', 'firstMoments', 'secondMoments'];
 
@@ -125,8 +126,19 @@ export function restoreParameters(parameters: ParameterStore, checkpoint: Checkp
 }
 
 /** Whether the run was evaluated where it stands. */
-export function hasEvaluated({ log, step }: RunState): boolean {
+function hasEvaluated({ log, step }: RunState): boolean {
   return log.some((entry) => entry.type === 'evaluate' && entry.step === step);
+}
+
+/** Whether the run as it stands is to be evaluated: on its way, at its end, or because a stop cut an evaluation off. */
+export function owesEvaluation(
+  state: RunState,
+  { evalSteps }: { evalSteps: number },
+  totalSteps: number,
+): boolean {
+  const { step } = state;
+  const isTime = step >= totalSteps || (step > 0 && isDue(step, evalSteps));
+  return isTime && !hasEvaluated(state);
 }
 
 /** How far a run has come. */

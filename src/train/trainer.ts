@@ -24,7 +24,7 @@ import { type CompletionScore, completionScores } from './role-scores.ts';
 import { castRoles, continues, type Roles } from './roles.ts';
 import { isDue, learningRate, type Schedule, scheduleOf } from './schedule.ts';
 import type { SourcedStep } from './source.ts';
-import { hasEvaluated, loadRun, positionOf, type RunState, restoreParameters, saveRun } from './state.ts';
+import { loadRun, owesEvaluation, positionOf, type RunState, restoreParameters, saveRun } from './state.ts';
 import { countTokens, givesFiniteLoss, microBatches, runBatch, type StepContext } from './step.ts';
 import type { Task, TrainerOptions } from './task.ts';
 
@@ -130,6 +130,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     }
 
     const clock = new Clock(totalSteps - this.state.step);
+    if (owesEvaluation(this.state, config, totalSteps)) yield* this.evaluateNow(signal);
     while (this.state.step < totalSteps && !signal?.aborted) {
       if (source.waits) yield* this.told(clock);
       const next = this.state.step + 1;
@@ -140,9 +141,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       await gpu.settle(gpu.recorder.throttle());
       yield* this.told(clock, METRICS_LATE);
 
-      const { step } = this.state;
-      const evaluates = isDue(step, config.evalSteps) && step < totalSteps;
-      const saves = isDue(step, config.saveSteps) && step < totalSteps;
+      const evaluates = owesEvaluation(this.state, config, totalSteps);
+      const saves = isDue(this.state.step, config.saveSteps) && this.state.step < totalSteps;
       if (!evaluates && !saves) continue;
       // A checkpoint keeps only what is known to be finite.
       yield* this.told(clock);
@@ -151,7 +151,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     }
     yield* this.told(clock);
     const completed = this.state.step >= totalSteps;
-    if (completed && !hasEvaluated(this.state)) yield* this.evaluateNow(signal);
+    if (completed && owesEvaluation(this.state, config, totalSteps)) yield* this.evaluateNow(signal);
     yield* this.save(identity);
     yield {
       type: 'end',
