@@ -42,7 +42,7 @@ describe('training on a quantised base', () => {
     const referenceCache = memoryReferenceCache();
     const cached = async (dtype: LoadDtype) => {
       const model = await CausalLM.load(gpu, filesOf(tinyLlama), { dtype });
-      const args = { ...ARGS, maxSteps: 1 };
+      const args = { ...ARGS, maxSteps: 1, precomputeRefLogProbs: true };
       const run = new DPOTrainer({ model, args, trainDataset: PAIRS, peftConfig: LORA, referenceCache });
       let last: boolean | undefined;
       for await (const event of run.train()) if (event.type === 'reference') last = event.cached;
