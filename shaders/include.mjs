@@ -175,11 +175,19 @@ export function expand(path, read) {
   return { path, code, lines, files: [...files] };
 }
 
-/** WGSL without comments and indentation. A line stays a line, so that errors name the right one. @param {string} text */
+/** A space that joins nothing: beside a sign that is not a word, and not between two that could become one, such as `- -`. */
+const IDLE_SPACE = /(?<=[^\w\s]) +(?=\w)|(?<=\w) +(?=[^\w\s])|(?<=[(){}[\],;:]) +| +(?=[(){}[\],;:])/g;
+
+/** WGSL without comments, indentation and idle spaces. A line stays a line, so that errors name the right one. @param {string} text */
 export function stripped(text) {
   return text
     .split('\n')
-    .map((line) => line.replace(/\/\/.*$/, '').trim())
+    .map((line) =>
+      line
+        .replace(/\/\/.*$/, '')
+        .trim()
+        .replace(IDLE_SPACE, ''),
+    )
     .join('\n');
 }
 

@@ -5,19 +5,19 @@
  * @module webalign/losses
  */
 export { batchLoss } from './losses/batch-loss.ts';
-export { LOSSES, type Loss, type LossOptions } from './losses/catalogue.ts';
+export { LOSSES } from './losses/catalogue.ts';
 export { completionLoss, type Term } from './losses/completion-loss.ts';
 export { DIVERGENCES, type Divergence, type DivergenceRow } from './losses/divergences.ts';
+export { FAMILIES, type FamilyName } from './losses/families.ts';
 export {
-  FAMILIES,
   type Family,
-  type FamilyName,
   type LossSettings,
   LossSettingsError,
   type LossType,
   lossOf,
   type TrainingLoss,
-} from './losses/families.ts';
+} from './losses/family.ts';
+export type { Loss, LossOptions } from './losses/loss.ts';
 export type { LossOption } from './losses/options.ts';
 export { POLICYS_OWN } from './losses/policy-losses.ts';
 export { lossShader } from './losses/shader.ts';

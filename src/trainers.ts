@@ -102,7 +102,7 @@ export {
 export { type SampledText, type SampleFigures, sampleFigures } from './train/sample-figures.ts';
 export { logprobs, type Scorer, type ScorerKind, scalars } from './train/scorer.ts';
 export * as declare from './train/settings/declare.ts';
-export type { TrainerSettings } from './train/settings/trainers.ts';
+export type { TrainerSettings } from './train/settings/trainer.ts';
 export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';
 export type { ExampleSource, SourcedStep } from './train/source.ts';
 export { type LogEntry, type RunState, readRunState } from './train/state.ts';

@@ -3,7 +3,7 @@ import { own } from '../base/lookup.ts';
 import type { SliceOptions } from '../base/slices.ts';
 import type { DataForm } from '../data/data-form.ts';
 import { LORA_DEFAULTS, resolveConfig, resolveLoraConfig, resolveLoss } from '../train/config.ts';
-import { defaultsOf, type TrainerSettings } from '../train/settings/trainers.ts';
+import { defaultsOf, type TrainerSettings } from '../train/settings/trainer.ts';
 import { TRAINING } from '../train/settings/training.ts';
 import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';

@@ -3,7 +3,7 @@
  * settings that the method has.
  */
 import { own } from '../base/lookup.ts';
-import { defaultsOf } from '../train/settings/trainers.ts';
+import { defaultsOf } from '../train/settings/trainer.ts';
 import type { Method } from './method.ts';
 import { OPTIONS, type OptionName, type Settings } from './options.ts';
 

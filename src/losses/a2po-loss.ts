@@ -2,11 +2,12 @@
  * The loss of A*-PO, as a row of the catalogue: a regression on completions that the policy has sampled itself.
  */
 import a2poShader from '../../shaders/losses/a2po.wgsl';
-import type { Loss } from './catalogue.ts';
+import type { Family } from './family.ts';
+import type { Loss } from './loss.ts';
 import { TOKEN_RECORD } from './units.ts';
 
 /** A*-PO (Brantley et al. 2025). Its β is the trainer's `beta2`; r − V* is the column `advantage`. */
-export const a2po: Loss = {
+const a2po: Loss = {
   name: 'a2po',
   unit: 'token',
   shader: a2poShader,
@@ -19,3 +20,11 @@ export const a2po: Loss = {
   },
   over: 'sum',
 };
+
+export const A2PO_LOSSES: readonly Loss[] = [a2po];
+
+export const A2PO_FAMILY = {
+  losses: A2PO_LOSSES,
+  lossType: 'a2po',
+  usesReference: true,
+} as const satisfies Family;

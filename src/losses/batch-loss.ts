@@ -6,9 +6,9 @@ import { sequenceSums } from '../ops/sequence-sum.ts';
 import { weighPairs } from '../ops/wpo.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { Loss } from './catalogue.ts';
 import { completionLoss, type Lengths } from './completion-loss.ts';
-import type { TrainingLoss } from './families.ts';
+import type { TrainingLoss } from './family.ts';
+import type { Loss } from './loss.ts';
 import { tokenLoss } from './token-loss.ts';
 import { PAIR_RECORD } from './units.ts';
 

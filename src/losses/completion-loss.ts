@@ -13,8 +13,8 @@ import type { Shader } from '../gpu/shader.ts';
 import { checkPerRow } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import type { Loss } from './catalogue.ts';
 import { DIVERGENCES, type Divergence, REVERSE_KL } from './divergences.ts';
+import type { Loss } from './loss.ts';
 import { type GivenOption, lossOptions } from './options.ts';
 import { DIVISORS, type DivisorContext, unitOf } from './units.ts';
 

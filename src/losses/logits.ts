@@ -8,9 +8,10 @@ import { sequenceSums } from '../ops/sequence-sum.ts';
 import { tokenLogprobs } from '../ops/token-logprob.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { type Loss, sigmoid } from './catalogue.ts';
 import { completionLoss } from './completion-loss.ts';
+import type { Loss } from './loss.ts';
 import { lossOptions } from './options.ts';
+import { sigmoid } from './pair-losses.ts';
 import { PAIR_RECORD, recordMeans, valuesOf } from './units.ts';
 
 export interface PreferenceLogits {

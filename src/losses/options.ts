@@ -6,8 +6,8 @@ import { isOwn, own } from '../base/lookup.ts';
 import { inRange, type Range, rangeText } from '../base/range.ts';
 import { type Sentence, say, setting } from '../base/sentence.ts';
 import { number, type OtherNames, type Parts, type Setting, type TrlName } from '../base/setting.ts';
-import type { Loss, LossOptions } from './catalogue.ts';
 import type { FamilyName } from './families.ts';
+import type { Loss, LossOptions } from './loss.ts';
 
 /** An option as a formula needs it. */
 export interface LossOption {

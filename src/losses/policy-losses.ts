@@ -9,7 +9,8 @@ import grpoShader from '../../shaders/losses/grpo.wgsl';
 import rlooShader from '../../shaders/losses/rloo.wgsl';
 import sapoShader from '../../shaders/losses/sapo.wgsl';
 import vespoShader from '../../shaders/losses/vespo.wgsl';
-import type { Loss } from './catalogue.ts';
+import type { Family } from './family.ts';
+import type { Loss } from './loss.ts';
 import { type LossOption, option } from './options.ts';
 import { type MetricColumns, TOKEN_RECORD } from './units.ts';
 
@@ -181,3 +182,18 @@ export const GROUP_RELATIVE_LOSSES: readonly Loss[] = [
 ];
 
 export const POLICY_LOSSES: readonly Loss[] = [rloo, ...GROUP_RELATIVE_LOSSES];
+
+/** Its KL is in the rewards. */
+export const RLOO_FAMILY = {
+  losses: [rloo],
+  lossType: 'rloo',
+  usesReference: false,
+} as const satisfies Family;
+
+export const GRPO_FAMILY = {
+  losses: GROUP_RELATIVE_LOSSES,
+  lossType: 'dapo',
+  usesReference: ({ beta }) => Number(beta ?? 0) > 0,
+  // The rewards hold β then.
+  prepared: (settings) => (settings.klIn === 'reward' ? { ...settings, beta: 0 } : settings),
+} as const satisfies Family;

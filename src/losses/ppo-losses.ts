@@ -4,7 +4,8 @@
  */
 import ppoShader from '../../shaders/losses/ppo.wgsl';
 import ppoValueShader from '../../shaders/losses/ppo-value.wgsl';
-import type { Loss } from './catalogue.ts';
+import type { Family } from './family.ts';
+import type { Loss } from './loss.ts';
 import { option } from './options.ts';
 import { TOKEN_RECORD } from './units.ts';
 
@@ -67,3 +68,10 @@ const ppoValue: Loss = {
 };
 
 export const PPO_LOSSES: readonly Loss[] = [ppo, ppoValue];
+
+/** The second loss is for its values. */
+export const PPO_FAMILY = {
+  losses: PPO_LOSSES,
+  lossType: 'ppo',
+  usesReference: false,
+} as const satisfies Family;

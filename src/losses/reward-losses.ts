@@ -2,7 +2,8 @@
  * Losses of reward models, as rows of the catalogue: pairs of scores rather than of log-probabilities.
  */
 import bradleyTerryShader from '../../shaders/losses/bradley-terry.wgsl';
-import type { Loss } from './catalogue.ts';
+import type { Family } from './family.ts';
+import type { Loss } from './loss.ts';
 import { option } from './options.ts';
 import { REWARD_METRICS } from './units.ts';
 
@@ -34,3 +35,9 @@ const bradleyTerry: Loss = {
 };
 
 export const REWARD_LOSSES: readonly Loss[] = [bradleyTerry];
+
+export const REWARD_FAMILY = {
+  losses: REWARD_LOSSES,
+  lossType: 'bradley_terry',
+  usesReference: false,
+} as const satisfies Family;

@@ -10,7 +10,7 @@ import policy from '../../shaders/lib/policy.wgsl';
 import tokenwise from '../../shaders/lib/tokenwise.wgsl';
 import { withIncludes } from '../gpu/own-shader.ts';
 import type { Shader } from '../gpu/shader.ts';
-import type { Loss } from './catalogue.ts';
+import type { Loss } from './loss.ts';
 
 const DRIVERS: Readonly<Record<string, Shader>> = {
   'lib/pairwise.wgsl': pairwise,

@@ -5,7 +5,7 @@
  * arrays that were read late.
  */
 import { type ExampleShape, type ScoredRows, scoredLengths } from '../data/packing.ts';
-import type { Loss } from './catalogue.ts';
+import type { Loss } from './loss.ts';
 
 /** Columns of a pair's record, and how many there are. */
 export const PAIR_RECORD = {

@@ -3,8 +3,8 @@
  * reference's completions; then the implicit reward β log π/π_ref of one completion a prompt is regressed on r − V*.
  */
 import type { PromptRow } from '../data/prompt-dataset.ts';
-import { FAMILIES } from '../losses/families.ts';
-import { type A2POArgs, type A2POConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
+import { A2PO, type A2POArgs, type A2POConfig } from '../train/settings/a2po.ts';
+import { resolveConfig, resolveLoss } from '../train/settings/resolve.ts';
 import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
 import { AdvantageRegression } from './advantage-regression.ts';
@@ -22,12 +22,12 @@ export class A2POTrainer extends Trainer<A2POConfig> {
   /** Throws `InputError` for settings that make no sense, and for a prompt that does not fit, by its row. */
   constructor(options: A2POTrainerOptions) {
     const { model, rewardFuncs } = options;
-    const given = resolveConfig<A2POConfig>(TRAINERS.a2po, options.args, options.peftConfig);
+    const given = resolveConfig<A2POConfig>(A2PO, options.args, options.peftConfig);
     const rewards = weighedRewards([rewardFuncs].flat(), given.rewardWeights);
     const { config, notices: ofLength } = withFittingLength(given, options);
     const { tokenizer, prompts, heldOut, notices } = preparePrompts(options, config);
     const { beta2: beta, perDeviceTrainBatchSize, gradientAccumulationSteps } = config;
-    const loss = resolveLoss(FAMILIES.a2po, { lossType: FAMILIES.a2po.lossType, beta });
+    const loss = resolveLoss(A2PO.family, { lossType: A2PO.family.lossType, beta });
     const maker = new AdvantageRegression(loss.reads, tokenizer, rewards, {
       ...config,
       promptsAtATime: perDeviceTrainBatchSize * gradientAccumulationSteps,
@@ -35,6 +35,7 @@ export class A2POTrainer extends Trainer<A2POConfig> {
     const settings = { ...config, numGenerations: 1 };
     super(options, {
       config,
+      settings: A2PO.settings,
       loss,
       source: new RolloutSource({ model, tokenizer, prompts, maker, settings }),
       evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, { ...config, beta }),

@@ -4,17 +4,11 @@
  */
 import { say, setting } from '../base/sentence.ts';
 import { InputError } from '../io/errors.ts';
-import { FAMILIES } from '../losses/families.ts';
-import {
-  type GRPOArgs,
-  type GRPOConfig,
-  resolveConfig,
-  resolveLoss,
-  TRAINERS,
-  type WithOwnOptions,
-} from '../train/config.ts';
 import { MovingReference } from '../train/moving-reference.ts';
 import type { ReferenceKind } from '../train/reference.ts';
+import { GRPO, type GRPOArgs, type GRPOConfig } from '../train/settings/grpo.ts';
+import { resolveConfig, resolveLoss } from '../train/settings/resolve.ts';
+import type { WithOwnOptions } from '../train/settings/trainer.ts';
 import { Trainer } from '../train/trainer.ts';
 import { AGGREGATIONS } from './advantages.ts';
 import { policyGradientTask, type RolloutTrainerOptions, requireReference } from './policy-gradient-task.ts';
@@ -27,18 +21,19 @@ export class GRPOTrainer extends Trainer<GRPOConfig> {
   constructor(options: GRPOTrainerOptions<WithOwnOptions<GRPOArgs>>);
   /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
   constructor(options: GRPOTrainerOptions) {
-    const given = resolveConfig<GRPOConfig>(TRAINERS.grpo, options.args, options.peftConfig);
+    const given = resolveConfig<GRPOConfig>(GRPO, options.args, options.peftConfig);
     const { config, notices } = withFittingLength(given, options);
     const { beta, klIn, multiObjectiveAggregation, scaleRewards: scale, syncRefModel } = config;
     const penalty = klIn === 'reward' ? beta : 0;
     requireReference(syncRefModel, beta);
     requireOneReturn(config, penalty);
-    const loss = resolveLoss(FAMILIES.grpo, { ...config });
+    const loss = resolveLoss(GRPO.family, { ...config });
     const advantages = AGGREGATIONS[multiObjectiveAggregation]({ baseline: 'group_mean', scale });
     super(
       options,
       policyGradientTask(options, config, {
         loss,
+        declared: GRPO.settings,
         advantages,
         penalty,
         notices: [...notices, ...noticesOf(config)],

@@ -4,14 +4,8 @@
  */
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { InputError } from '../io/errors.ts';
-import { FAMILIES } from '../losses/families.ts';
-import {
-  type OnlineDPOArgs,
-  type OnlineDPOConfig,
-  resolveConfig,
-  resolveLoss,
-  TRAINERS,
-} from '../train/config.ts';
+import { ONLINE_DPO, type OnlineDPOArgs, type OnlineDPOConfig } from '../train/settings/online-dpo.ts';
+import { resolveConfig, resolveLoss } from '../train/settings/resolve.ts';
 import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
 import { RewardEvaluation } from './evaluation.ts';
@@ -38,7 +32,7 @@ export class OnlineDPOTrainer extends Trainer<OnlineDPOConfig> {
   /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
   constructor(options: OnlineDPOTrainerOptions) {
     const { model, judge, judgeBatchSize, rewardFuncs = [], evalDataset = [] } = options;
-    const given = resolveConfig<OnlineDPOConfig>(TRAINERS['online-dpo'], options.args, options.peftConfig);
+    const given = resolveConfig<OnlineDPOConfig>(ONLINE_DPO, options.args, options.peftConfig);
     const functions = [rewardFuncs].flat();
     if (functions.length === 0 && !judge)
       throw new InputError(
@@ -53,7 +47,7 @@ export class OnlineDPOTrainer extends Trainer<OnlineDPOConfig> {
       config,
     );
     // As TRL has it: sums over completions.
-    const loss = resolveLoss(FAMILIES['online-dpo'], { ...config, ipoTokenMean: 0 });
+    const loss = resolveLoss(ONLINE_DPO.family, { ...config, ipoTokenMean: 0 });
     const labeler = judge ? new JudgeLabels(judge, judgeBatchSize) : new RewardLabels(rewards, config);
     const maker = new PairExperience(labeler, config);
     // A batch counts prompts, as TRL's does.
@@ -61,6 +55,7 @@ export class OnlineDPOTrainer extends Trainer<OnlineDPOConfig> {
     const settings = { ...config, numGenerations: PAIR, perDeviceTrainBatchSize };
     super(options, {
       config,
+      settings: ONLINE_DPO.settings,
       loss,
       source: new RolloutSource({ model, tokenizer, prompts, maker, settings }),
       evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),

@@ -3,9 +3,10 @@
  * A trainer adds its loss, its advantages and what of β is in the rewards.
  */
 import { say, setting } from '../base/sentence.ts';
+import type { SettingTable } from '../base/setting.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { InputError } from '../io/errors.ts';
-import type { TrainingLoss } from '../losses/families.ts';
+import type { TrainingLoss } from '../losses/family.ts';
 import type { TrainingConfig } from '../train/config.ts';
 import type { DataOptions, Task } from '../train/task.ts';
 import type { AdvantageFunction } from './advantages.ts';
@@ -30,6 +31,8 @@ type RolloutConfig = TrainingConfig &
 /** The method's own part. */
 export interface PolicyGradientMethod<Config> {
   loss: TrainingLoss;
+  /** The trainer's declarations. */
+  declared: SettingTable;
   advantages: AdvantageFunction;
   /** Of the KL penalty in the rewards. */
   penalty: number;
@@ -44,7 +47,7 @@ export function policyGradientTask<Config extends RolloutConfig>(
     Partial<
       Pick<PolicyGradientSettings, 'rewardClipRange' | 'maskTruncatedCompletions' | 'topEntropyQuantile'>
     >,
-  { loss, advantages, penalty, notices = [], reference }: PolicyGradientMethod<Config>,
+  { loss, declared, advantages, penalty, notices = [], reference }: PolicyGradientMethod<Config>,
 ): Task<Config> {
   const { model, rewardFuncs } = options;
   const { tokenizer, prompts, heldOut, notices: ofPrompts } = preparePrompts(options, config);
@@ -53,6 +56,7 @@ export function policyGradientTask<Config extends RolloutConfig>(
   const maker = new PolicyGradientExperience(loss, rewards, options.advantageFunc ?? advantages, settings);
   return {
     config,
+    settings: declared,
     loss,
     source: new RolloutSource({ model, tokenizer, prompts, maker, settings: config }),
     evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),

@@ -8,7 +8,7 @@ import { own } from '../base/lookup.ts';
 import type { ColumnSpecs, TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
-import type { TrainingLoss } from '../losses/families.ts';
+import type { TrainingLoss } from '../losses/family.ts';
 import type { Metrics } from '../train/events.ts';
 import type { StepContext } from '../train/step.ts';
 import type { AdvantageFunction } from './advantages.ts';

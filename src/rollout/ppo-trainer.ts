@@ -6,10 +6,10 @@
 import { say, setting } from '../base/sentence.ts';
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { InputError } from '../io/errors.ts';
-import { FAMILIES } from '../losses/families.ts';
-import { type PPOArgs, type PPOConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
 import type { RoleStart } from '../train/roles.ts';
 import { scalars } from '../train/scorer.ts';
+import { PPO, type PPOArgs, type PPOConfig } from '../train/settings/ppo.ts';
+import { resolveConfig, resolveLoss } from '../train/settings/resolve.ts';
 import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
 import { RewardEvaluation } from './evaluation.ts';
@@ -36,7 +36,7 @@ export class PPOTrainer extends Trainer<PPOConfig> {
       rewardFuncs,
       valueModel,
     } = options;
-    const config = resolveConfig<PPOConfig>(TRAINERS.ppo, options.args, options.peftConfig);
+    const config = resolveConfig<PPOConfig>(PPO, options.args, options.peftConfig);
     if (!tokenizer)
       throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
     requireEstimator(config.klEstimator);
@@ -44,8 +44,8 @@ export class PPOTrainer extends Trainer<PPOConfig> {
     const prompts = tokenizePrompts(trainDataset, tokenizer, model, maxCompletionLength);
     const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
     const rewards = weighedRewards([rewardFuncs].flat(), config.rewardWeights);
-    const loss = resolveLoss(FAMILIES.ppo, { ...config, beta, lossType: FAMILIES.ppo.lossType });
-    const valueLoss = resolveLoss(FAMILIES.ppo, { ...config, beta, lossType: 'ppo_value' });
+    const loss = resolveLoss(PPO.family, { ...config, beta, lossType: PPO.family.lossType });
+    const valueLoss = resolveLoss(PPO.family, { ...config, beta, lossType: 'ppo_value' });
     const rows = scoreAfterEos ? { states: maxCompletionLength } : 'targets';
     const passes = passSettings(config);
     const maker = new PPOExperience(loss.reads, { reads: valueLoss.reads, rows }, rewards, {
@@ -55,6 +55,7 @@ export class PPOTrainer extends Trainer<PPOConfig> {
     });
     super(options, {
       config,
+      settings: PPO.settings,
       loss,
       beside: [{ name: 'value', scorer: scalars(rows), loss: valueLoss, weight: vfCoef, start: valueModel }],
       source: new RolloutSource({ model, tokenizer, prompts, maker, settings: { ...config, ...passes } }),

@@ -3,8 +3,9 @@
  * writes several completions of each prompt, and each learns from its reward, less β times its log-ratio to the reference,
  * compared with those of the others.
  */
-import { FAMILIES } from '../losses/families.ts';
-import { type RLOOArgs, type RLOOConfig, resolveConfig, resolveLoss, TRAINERS } from '../train/config.ts';
+
+import { resolveConfig, resolveLoss } from '../train/settings/resolve.ts';
+import { RLOO, type RLOOArgs, type RLOOConfig } from '../train/settings/rloo.ts';
 import { Trainer } from '../train/trainer.ts';
 import { AGGREGATIONS } from './advantages.ts';
 import { policyGradientTask, type RolloutTrainerOptions } from './policy-gradient-task.ts';
@@ -15,12 +16,15 @@ export interface RLOOTrainerOptions extends RolloutTrainerOptions<RLOOArgs> {}
 export class RLOOTrainer extends Trainer<RLOOConfig> {
   /** Throws `InputError` for settings that make no sense, and for a prompt that does not fit, by its row. */
   constructor(options: RLOOTrainerOptions) {
-    const given = resolveConfig<RLOOConfig>(TRAINERS.rloo, options.args, options.peftConfig);
+    const given = resolveConfig<RLOOConfig>(RLOO, options.args, options.peftConfig);
     const { config, notices } = withFittingLength(given, options);
-    const { lossType } = FAMILIES.rloo;
+    const { lossType } = RLOO.family;
     const { beta: penalty, normalizeAdvantages: normalize } = config;
     const advantages = AGGREGATIONS.sum_then_normalize({ baseline: 'leave_one_out', normalize });
-    const loss = resolveLoss(FAMILIES.rloo, { ...config, lossType });
-    super(options, policyGradientTask(options, config, { loss, advantages, penalty, notices }));
+    const loss = resolveLoss(RLOO.family, { ...config, lossType });
+    super(
+      options,
+      policyGradientTask(options, config, { loss, declared: RLOO.settings, advantages, penalty, notices }),
+    );
   }
 }

@@ -1,92 +1,54 @@
 /**
- * A run's configuration: its types, its defaults and what is made of it. The settings are declared in `settings/`.
+ * A run's configuration: its types and its defaults. The settings are declared in `settings/`, and each trainer imports its own from
+ * there; this file has them all.
  */
-import { InputError } from '../io/errors.ts';
 import { LORA, type LoraConfig } from '../io/lora-settings.ts';
-import {
-  type Family,
-  type LossSettings,
-  LossSettingsError,
-  lossOf,
-  type TrainingLoss,
-} from '../losses/families.ts';
-import type { Kept } from '../model/decoder.ts';
-import {
-  type A2POConfig,
-  type CPOConfig,
-  type DPOConfig,
-  defaultsOf,
-  type GRPOConfig,
-  type KTOConfig,
-  type OnlineDPOConfig,
-  type ORPOConfig,
-  type PPOConfig,
-  type RewardConfig,
-  type RLOOConfig,
-  type SFTConfig,
-  TRAINERS,
-  type TrainingConfig,
-} from './settings/trainers.ts';
+import { A2PO, type A2POConfig } from './settings/a2po.ts';
+import { CPO, type CPOConfig } from './settings/cpo.ts';
+import { DPO, type DPOConfig } from './settings/dpo.ts';
+import { GRPO, type GRPOConfig } from './settings/grpo.ts';
+import { KTO, type KTOConfig } from './settings/kto.ts';
+import { ONLINE_DPO, type OnlineDPOConfig } from './settings/online-dpo.ts';
+import { ORPO, type ORPOConfig } from './settings/orpo.ts';
+import { PPO, type PPOConfig } from './settings/ppo.ts';
+import { REWARD_MODEL, type RewardConfig } from './settings/reward.ts';
+import { RLOO, type RLOOConfig } from './settings/rloo.ts';
+import { SFT, type SFTConfig } from './settings/sft.ts';
+import { defaultsOf } from './settings/trainer.ts';
 
-export { resolveConfig, resolveLoraConfig } from './settings/resolve.ts';
+export type { A2POArgs, A2POConfig } from './settings/a2po.ts';
+export type { CPOArgs, CPOConfig } from './settings/cpo.ts';
+export type { DPOArgs, DPOConfig } from './settings/dpo.ts';
+export type { GRPOArgs, GRPOConfig } from './settings/grpo.ts';
+export type { KTOArgs, KTOConfig } from './settings/kto.ts';
+export type { OnlineDPOArgs, OnlineDPOConfig } from './settings/online-dpo.ts';
+export type { ORPOArgs, ORPOConfig } from './settings/orpo.ts';
+export type { PPOArgs, PPOConfig } from './settings/ppo.ts';
+export { resolveConfig, resolveLoraConfig, resolveLoss } from './settings/resolve.ts';
+export type { RewardArgs, RewardConfig } from './settings/reward.ts';
+export type { RLOOArgs, RLOOConfig } from './settings/rloo.ts';
+export type { SFTArgs, SFTConfig } from './settings/sft.ts';
 export {
-  type A2POArgs,
-  type A2POConfig,
   type CompletionConfig,
-  type CPOArgs,
-  type CPOConfig,
-  type DPOArgs,
-  type DPOConfig,
-  type GRPOArgs,
-  type GRPOConfig,
-  type KTOArgs,
-  type KTOConfig,
   LORA_LEARNING_RATE,
-  type OnlineDPOArgs,
-  type OnlineDPOConfig,
-  type ORPOArgs,
-  type ORPOConfig,
-  type PPOArgs,
-  type PPOConfig,
-  type RewardArgs,
-  type RewardConfig,
-  type RLOOArgs,
-  type RLOOConfig,
-  type SFTArgs,
-  type SFTConfig,
-  TRAINERS,
   type TrainingConfig,
   type WithOwnOptions,
-} from './settings/trainers.ts';
+} from './settings/trainer.ts';
+export { TRAINERS } from './settings/trainers.ts';
 
 /** PEFT's LoRA settings; null trains all weights. */
 export type PeftConfig = LoraConfig | null;
 
 // TRL's defaults. The learning rates are those of full training; adapters have larger ones.
-export const DPO_DEFAULTS: Readonly<DPOConfig> = defaultsOf(TRAINERS.dpo);
-export const CPO_DEFAULTS: Readonly<CPOConfig> = defaultsOf(TRAINERS.cpo);
-export const ORPO_DEFAULTS: Readonly<ORPOConfig> = defaultsOf(TRAINERS.orpo);
-export const KTO_DEFAULTS: Readonly<KTOConfig> = defaultsOf(TRAINERS.kto);
-export const SFT_DEFAULTS: Readonly<SFTConfig> = defaultsOf(TRAINERS.sft);
-export const REWARD_DEFAULTS: Readonly<RewardConfig> = defaultsOf(TRAINERS.reward);
-export const ONLINE_DPO_DEFAULTS: Readonly<OnlineDPOConfig> = defaultsOf(TRAINERS['online-dpo']);
-export const A2PO_DEFAULTS: Readonly<A2POConfig> = defaultsOf(TRAINERS.a2po);
-export const RLOO_DEFAULTS: Readonly<RLOOConfig> = defaultsOf(TRAINERS.rloo);
-export const GRPO_DEFAULTS: Readonly<GRPOConfig> = defaultsOf(TRAINERS.grpo);
-export const PPO_DEFAULTS: Readonly<PPOConfig> = defaultsOf(TRAINERS.ppo);
+export const DPO_DEFAULTS: Readonly<DPOConfig> = defaultsOf(DPO);
+export const CPO_DEFAULTS: Readonly<CPOConfig> = defaultsOf(CPO);
+export const ORPO_DEFAULTS: Readonly<ORPOConfig> = defaultsOf(ORPO);
+export const KTO_DEFAULTS: Readonly<KTOConfig> = defaultsOf(KTO);
+export const SFT_DEFAULTS: Readonly<SFTConfig> = defaultsOf(SFT);
+export const REWARD_DEFAULTS: Readonly<RewardConfig> = defaultsOf(REWARD_MODEL);
+export const ONLINE_DPO_DEFAULTS: Readonly<OnlineDPOConfig> = defaultsOf(ONLINE_DPO);
+export const A2PO_DEFAULTS: Readonly<A2POConfig> = defaultsOf(A2PO);
+export const RLOO_DEFAULTS: Readonly<RLOOConfig> = defaultsOf(RLOO);
+export const GRPO_DEFAULTS: Readonly<GRPOConfig> = defaultsOf(GRPO);
+export const PPO_DEFAULTS: Readonly<PPOConfig> = defaultsOf(PPO);
 export const LORA_DEFAULTS: Readonly<LoraConfig> = defaultsOf({ settings: LORA, defaults: {} });
-
-/** What the decoder keeps of its layers under these settings. */
-export function keptActivations({ gradientCheckpointing, savedActivations }: TrainingConfig): Kept {
-  return gradientCheckpointing ? 'nothing' : savedActivations;
-}
-
-/** The loss that a family makes of a configuration. Throws {@link InputError}. */
-export function resolveLoss(family: Family, config: LossSettings): TrainingLoss {
-  try {
-    return lossOf(family, config);
-  } catch (error) {
-    if (!(error instanceof LossSettingsError)) throw error;
-    throw new InputError('settings', error.what, error.wayOut, { cause: error });
-  }
-}

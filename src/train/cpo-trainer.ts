@@ -3,16 +3,10 @@
  * TRL's names and defaults.
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
-import { FAMILIES } from '../losses/families.ts';
-import {
-  type CPOArgs,
-  type CPOConfig,
-  resolveConfig,
-  resolveLoss,
-  TRAINERS,
-  type WithOwnOptions,
-} from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
+import { CPO, type CPOArgs, type CPOConfig } from './settings/cpo.ts';
+import { resolveConfig, resolveLoss } from './settings/resolve.ts';
+import type { WithOwnOptions } from './settings/trainer.ts';
 import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
@@ -35,7 +29,7 @@ export class CPOTrainer extends Trainer<CPOConfig> {
 }
 
 function* cpoTask(options: AnyOptions): Sliced<Task<CPOConfig>> {
-  const config = resolveConfig<CPOConfig>(TRAINERS.cpo, options.args as CPOArgs, options.peftConfig);
-  const loss = resolveLoss(FAMILIES.cpo, { ...config });
+  const config = resolveConfig<CPOConfig>(CPO, options.args as CPOArgs, options.peftConfig);
+  const loss = resolveLoss(CPO.family, { ...config });
   return { config, loss, ...rowsTask(config, yield* prepareBoth(options, config.maxLength, preparePairs)) };
 }

@@ -3,18 +3,12 @@
  * them, is `lossType`.
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
-import { FAMILIES } from '../losses/families.ts';
-import {
-  type DPOArgs,
-  type DPOConfig,
-  resolveConfig,
-  resolveLoss,
-  TRAINERS,
-  type WithOwnOptions,
-} from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
 import { MovingReference } from './moving-reference.ts';
 import type { ReferenceKind } from './reference.ts';
+import { DPO, type DPOArgs, type DPOConfig } from './settings/dpo.ts';
+import { resolveConfig, resolveLoss } from './settings/resolve.ts';
+import type { WithOwnOptions } from './settings/trainer.ts';
 import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
@@ -38,8 +32,8 @@ export class DPOTrainer extends Trainer<DPOConfig> {
 
 /** Settings, data and loss of a run. Throws an `InputError` for what is wrong with them. */
 export function* dpoTask(options: AnyOptions): Sliced<Task<DPOConfig>> {
-  const config = resolveConfig<DPOConfig>(TRAINERS.dpo, options.args as DPOArgs, options.peftConfig);
-  const loss = resolveLoss(FAMILIES.dpo, { ...config });
+  const config = resolveConfig<DPOConfig>(DPO, options.args as DPOArgs, options.peftConfig);
+  const loss = resolveLoss(DPO.family, { ...config });
   const { syncRefModel, refModelMixupAlpha: alpha, refModelSyncSteps: everySteps } = config;
   const moving: ReferenceKind = ({ model, parameters }) =>
     new MovingReference(model, parameters, { alpha, everySteps });

@@ -5,7 +5,7 @@
 import type { Gpu } from '../gpu/device.ts';
 import { batchLoss } from '../losses/batch-loss.ts';
 import { completionLoss } from '../losses/completion-loss.ts';
-import type { TrainingLoss } from '../losses/families.ts';
+import type { TrainingLoss } from '../losses/family.ts';
 import { recordMeans, valuesOf, withMargins } from '../losses/units.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';

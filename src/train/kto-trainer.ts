@@ -6,15 +6,6 @@ import { say, setting } from '../base/sentence.ts';
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import type { TokenizedExample } from '../data/packing.ts';
 import { InputError } from '../io/errors.ts';
-import { FAMILIES } from '../losses/families.ts';
-import {
-  type KTOArgs,
-  type KTOConfig,
-  resolveConfig,
-  resolveLoss,
-  TRAINERS,
-  type WithOwnOptions,
-} from './config.ts';
 import {
   isDesirable,
   type LabelledDataset,
@@ -22,6 +13,9 @@ import {
   prepareLabelled,
   withBaselines,
 } from './datasets.ts';
+import { KTO, type KTOArgs, type KTOConfig } from './settings/kto.ts';
+import { resolveConfig, resolveLoss } from './settings/resolve.ts';
+import type { WithOwnOptions } from './settings/trainer.ts';
 import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
@@ -45,8 +39,8 @@ export class KTOTrainer extends Trainer<KTOConfig> {
 
 /** Settings, data and loss of a run. Throws an `InputError` for what is wrong with them. */
 export function* ktoTask(options: AnyOptions): Sliced<Task<KTOConfig>> {
-  const config = resolveConfig<KTOConfig>(TRAINERS.kto, options.args as KTOArgs, options.peftConfig);
-  const loss = resolveLoss(FAMILIES.kto, { ...config });
+  const config = resolveConfig<KTOConfig>(KTO, options.args as KTOArgs, options.peftConfig);
+  const loss = resolveLoss(KTO.family, { ...config });
   const { train, evaluation, notices } = yield* prepareBoth(options, config.maxLength, prepareLabelled);
   const balance = balanceNotice(train, config);
   const { perDeviceTrainBatchSize, seed, maxLength, shuffleDataset } = config;

@@ -1,7 +1,7 @@
 /** Optimizer steps that are recorded and whose metrics are on their way. */
 import type { TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
-import type { TrainingLoss } from '../losses/families.ts';
+import type { TrainingLoss } from '../losses/family.ts';
 import type { Metrics } from './events.ts';
 import { type BatchMeans, silentMeans, stepMetrics } from './metrics.ts';
 import type { SourcedStep } from './source.ts';

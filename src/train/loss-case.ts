@@ -6,11 +6,13 @@ import { isOwn, own } from '../base/lookup.ts';
 import type { KindName, SettingTable } from '../base/setting.ts';
 import { didYouMean } from '../base/suggest.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
-import { LOSSES, type Loss } from '../losses/catalogue.ts';
-import { FAMILIES, type Family, type FamilyName, type TrainingLoss } from '../losses/families.ts';
+import { LOSSES } from '../losses/catalogue.ts';
+import { FAMILIES, type FamilyName } from '../losses/families.ts';
+import type { Family, TrainingLoss } from '../losses/family.ts';
+import type { Loss } from '../losses/loss.ts';
 import { isOwnLoss } from '../losses/shader.ts';
 import { type DPOConfig, resolveLoss, TRAINERS } from './config.ts';
-import { defaultsOf } from './settings/trainers.ts';
+import { defaultsOf } from './settings/trainer.ts';
 
 /** A pair: log-probabilities, summed over each completion's tokens. */
 export interface PairNumbers {
@@ -104,15 +106,14 @@ function familyOf(name: unknown, where: string): { home: FamilyName; family: Fam
   const named = families.find(([each]) => each === name);
   if (named) return { home: named[0], family: named[1] };
   const loss = Object.values(LOSSES).find((each) => each.name === name);
-  const owner = loss && families.find(([, family]) => family.includes(loss));
+  const owner = loss && families.find(([, family]) => family.losses.includes(loss));
   if (!loss || !owner) {
     const known = [...Object.keys(FAMILIES), ...Object.keys(LOSSES)];
     const wayOut = `Known are ${listed([...new Set(known)], 40)}`;
     throw new InputError(where, `no loss is called ${quote(name)}`, wayOut);
   }
-  const includes = (each: Loss) => each === loss;
   const { usesReference, prepared }: Family = owner[1];
-  const family = { includes, lossType: loss.name, usesReference, ...(prepared && { prepared }) };
+  const family = { losses: [loss], lossType: loss.name, usesReference, ...(prepared && { prepared }) };
   return { home: owner[0], family };
 }
 
@@ -124,10 +125,8 @@ function settingsOfLoss(home: FamilyName): SettingTable {
 
 function checkOptions(given: Values, name: string | undefined, home: FamilyName, where: string): void {
   // Losses from outside stand in lossType as descriptors.
-  const losses = [
-    ...Object.values(LOSSES).filter((each) => FAMILIES[home].includes(each)),
-    ...[given.lossType].flat().filter(isOwnLoss),
-  ];
+  const { losses: ofFamily }: Family = FAMILIES[home];
+  const losses = [...ofFamily, ...[given.lossType].flat().filter(isOwnLoss)];
   const settings = settingsOfLoss(home);
   const known = new Set([
     ...Object.keys(settings),

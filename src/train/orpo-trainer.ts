@@ -3,9 +3,9 @@
  * cross-entropy is that of the chosen completion; TRL's takes its prompt in as well.
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
-import { FAMILIES } from '../losses/families.ts';
-import { type ORPOArgs, type ORPOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
+import { ORPO, type ORPOArgs, type ORPOConfig } from './settings/orpo.ts';
+import { resolveConfig, resolveLoss } from './settings/resolve.ts';
 import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
@@ -24,7 +24,7 @@ export class ORPOTrainer extends Trainer<ORPOConfig> {
 }
 
 function* orpoTask(options: ORPOTrainerOptions): Sliced<Task<ORPOConfig>> {
-  const config = resolveConfig<ORPOConfig>(TRAINERS.orpo, options.args, options.peftConfig);
-  const loss = resolveLoss(FAMILIES.orpo, { ...config, lossType: FAMILIES.orpo.lossType });
+  const config = resolveConfig<ORPOConfig>(ORPO, options.args, options.peftConfig);
+  const loss = resolveLoss(ORPO.family, { ...config, lossType: ORPO.family.lossType });
   return { config, loss, ...rowsTask(config, yield* prepareBoth(options, config.maxLength, preparePairs)) };
 }

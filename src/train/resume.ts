@@ -12,7 +12,8 @@ import type { CausalLM } from '../model/causal-lm.ts';
 import type { LoraAdapter } from '../model/lora.ts';
 import type { TrainingConfig } from './config.ts';
 import type { Roles } from './roles.ts';
-import { ALL_SETTINGS } from './settings/trainers.ts';
+import { AHEAD } from './settings/losses.ts';
+import { TRAINING } from './settings/training.ts';
 import type { Task } from './task.ts';
 
 /** A setting that has another value from a step on. */
@@ -24,8 +25,8 @@ export interface SettingChange {
   new: Json;
 }
 
-/** What a run is. */
-export interface RunIdentity {
+/** What a run is, as checkpoints keep it. */
+export interface SavedIdentity {
   /** Hashes of what must be the same, by what it is. */
   parts: Readonly<Record<string, string>>;
   /** The same for what may change and is too long to be recorded. */
@@ -33,6 +34,15 @@ export interface RunIdentity {
   /** All settings as they are in force, LoRA's with them. */
   settings: JsonObject;
 }
+
+/** The same of a run that is there. */
+export interface RunIdentity extends SavedIdentity {
+  /** Settings that the run may go on with other values of. */
+  mayChange: readonly string[];
+}
+
+/** Settings of trainers that do not give theirs. */
+const USUAL: SettingTable = { ...TRAINING, ...AHEAD };
 
 /** What a trainer's run is. */
 export async function identityOf({
@@ -46,15 +56,17 @@ export async function identityOf({
   adapter: LoraAdapter | undefined;
   config: TrainingConfig;
   roles: Roles;
-  task: Pick<Task<TrainingConfig>, 'source' | 'evaluation'>;
+  task: Pick<Task<TrainingConfig>, 'source' | 'evaluation' | 'settings'>;
 }): Promise<RunIdentity> {
   const shapes = [...roles.parameters.tensors].map(([name, { shape }]) => [name, shape]);
   const began = await Promise.all(roles.beside.map((role) => role.began()));
-  return identify(
+  const declared = Object.entries(task.settings ?? USUAL);
+  const saved = await identify(
     { model: [await model.policyHash(), shapes, began], 'training data': task.source.identity },
     { 'evaluation data': task.evaluation.identity },
     { ...config, ...adapter?.config },
   );
+  return { ...saved, mayChange: declared.filter(([, each]) => each.mayChange).map(([name]) => name) };
 }
 
 /** Hashes the parts; settings become plain JSON. */
@@ -62,7 +74,7 @@ async function identify(
   parts: Readonly<Record<string, unknown>>,
   changeable: Readonly<Record<string, unknown>>,
   settings: object,
-): Promise<RunIdentity> {
+): Promise<SavedIdentity> {
   const hashed = async (all: Readonly<Record<string, unknown>>) =>
     Object.fromEntries(
       await Promise.all(
@@ -79,14 +91,9 @@ async function identify(
   };
 }
 
-/** Whether a run may go on with another value of the setting. */
-export function mayChange(name: string): boolean {
-  return own(ALL_SETTINGS as SettingTable, name)?.mayChange ?? false;
-}
-
 /** A hash of what must be the same. */
-export function hashOfFixed({ parts, settings }: RunIdentity): Promise<string> {
-  const fixed = Object.entries(settings).filter(([name]) => !mayChange(name));
+export function hashOfFixed({ parts, settings, mayChange }: RunIdentity): Promise<string> {
+  const fixed = Object.entries(settings).filter(([name]) => !mayChange.includes(name));
   return contentHash(JSON.stringify([parts, fixed]));
 }
 
@@ -94,13 +101,13 @@ export function hashOfFixed({ parts, settings }: RunIdentity): Promise<string> {
  * What has changed since a checkpoint was written after `step`. Throws {@link InputError} that names what must not change, its
  * old value and the new one.
  */
-export function changesSince(step: number, before: RunIdentity, now: RunIdentity): SettingChange[] {
+export function changesSince(step: number, before: SavedIdentity, now: RunIdentity): SettingChange[] {
   const names = [...new Set([...Object.keys(before.settings), ...Object.keys(now.settings)])];
   const changes = names.flatMap((name): SettingChange[] => {
     const [old, value] = [own(before.settings, name) ?? null, own(now.settings, name) ?? null];
     return JSON.stringify(old) === JSON.stringify(value) ? [] : [{ step, name, old, new: value }];
   });
-  const refused = changes.filter(({ name }) => !mayChange(name));
+  const refused = changes.filter(({ name }) => !now.mayChange.includes(name));
   const other = Object.keys(now.parts).filter((name) => own(now.parts, name) !== own(before.parts, name));
   if (refused.length > 0) throw differentSettings(refused);
   if (other.length > 0) {
@@ -139,13 +146,13 @@ function short(hash: string | null): string | null {
 }
 
 /** The identity that a checkpoint's state holds; undefined for one that has none. */
-export function savedIdentity(saved: Json | undefined): RunIdentity | undefined {
+export function savedIdentity(saved: Json | undefined): SavedIdentity | undefined {
   if (!isObject(saved)) return undefined;
   const { parts, changeable, settings } = saved;
   const areHashes = (all: unknown) =>
     isObject(all) && Object.values(all).every((hash) => typeof hash === 'string');
   if (!areHashes(parts) || !areHashes(changeable) || !isObject(settings)) return undefined;
-  return { parts, changeable, settings } as unknown as RunIdentity;
+  return { parts, changeable, settings } as unknown as SavedIdentity;
 }
 
 /** Whether these are changes that a run has recorded. */

@@ -5,11 +5,11 @@
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import { type Comparison, comparisonTokens } from '../data/comparison-dataset.ts';
 import { requireTokenIds } from '../data/tokenizer.ts';
-import { FAMILIES } from '../losses/families.ts';
-import { type RewardArgs, type RewardConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
 import { type DataContext, prepareBoth } from './datasets.ts';
 import { skippedToken } from './scored-token.ts';
 import { scalars } from './scorer.ts';
+import { resolveConfig, resolveLoss } from './settings/resolve.ts';
+import { REWARD_MODEL, type RewardArgs, type RewardConfig } from './settings/reward.ts';
 import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
@@ -41,7 +41,7 @@ function padTokenOf(
 
 function* rewardTask(options: RewardTrainerOptions): Sliced<Task<RewardConfig>> {
   const { model, processingClass: tokenizer, peftConfig } = options;
-  const config = resolveConfig<RewardConfig>(TRAINERS.reward, options.args, peftConfig);
+  const config = resolveConfig<RewardConfig>(REWARD_MODEL, options.args, peftConfig);
   const padTokenId = padTokenOf(options, config);
   const { vocabSize, maxPositionEmbeddings } = model.config;
   const prepare = (rows: readonly Comparison[], { maxLength, keep }: DataContext) =>
@@ -55,7 +55,7 @@ function* rewardTask(options: RewardTrainerOptions): Sliced<Task<RewardConfig>> 
   const known = peftConfig && 'weights' in peftConfig ? peftConfig.head : undefined;
   return {
     config,
-    loss: resolveLoss(FAMILIES.reward, { ...config, lossType: FAMILIES.reward.lossType }),
+    loss: resolveLoss(REWARD_MODEL.family, { ...config, lossType: REWARD_MODEL.family.lossType }),
     scorer: scalars('ends', known),
     ...rowsTask(config, yield* prepareBoth(options, config.maxLength, prepare)),
   };

@@ -11,12 +11,12 @@ import { contentHash } from '../io/hash.ts';
 import type { LoraArgs, LoraConfig } from '../io/lora-settings.ts';
 import type { Adapter } from '../io/peft.ts';
 import { shortNames } from '../io/target-modules.ts';
-import type { TrainingLoss } from '../losses/families.ts';
+import type { TrainingLoss } from '../losses/family.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { adapterParameters, freshAdapter, type LoraAdapter } from '../model/lora.ts';
 import { type ParameterSpec, type ParameterStore, SLABS } from '../tensor/parameters.ts';
-import { resolveLoraConfig } from './config.ts';
 import { logprobs, type Scorer, type ScorerKind } from './scorer.ts';
+import { resolveLoraConfig } from './settings/resolve.ts';
 
 /** A role beside the policy. */
 export interface RoleKind {

@@ -2,9 +2,9 @@
  * Supervised fine-tuning on texts, conversations, or prompts and completions, with TRL's names and defaults.
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
-import { FAMILIES } from '../losses/families.ts';
-import { resolveConfig, resolveLoss, type SFTArgs, type SFTConfig, TRAINERS } from './config.ts';
 import { prepareBoth, prepareTexts, type TextDataset } from './datasets.ts';
+import { resolveConfig, resolveLoss } from './settings/resolve.ts';
+import { SFT, type SFTArgs, type SFTConfig } from './settings/sft.ts';
 import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 
@@ -23,8 +23,8 @@ export class SFTTrainer extends Trainer<SFTConfig> {
 }
 
 function* sftTask(options: SFTTrainerOptions): Sliced<Task<SFTConfig>> {
-  const config = resolveConfig<SFTConfig>(TRAINERS.sft, options.args, options.peftConfig);
-  const loss = resolveLoss(FAMILIES.sft, { lossType: FAMILIES.sft.lossType });
+  const config = resolveConfig<SFTConfig>(SFT, options.args, options.peftConfig);
+  const loss = resolveLoss(SFT.family, { lossType: SFT.family.lossType });
   const { completionOnlyLoss, assistantOnlyLoss = false } = config;
   const data = yield* prepareBoth(options, config.maxLength, (dataset: TextDataset, context) =>
     prepareTexts(dataset, { ...context, completionOnlyLoss, assistantOnlyLoss }),

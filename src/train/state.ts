@@ -58,7 +58,8 @@ export async function saveRun(
     for (const [name, values] of await parameters.read(slab)) tensors.set(`${slab}/${name}`, values);
   }
   const configHash = await hashOfFixed(identity);
-  const saved = { ...state, run: identity } as unknown as JsonObject;
+  const { mayChange: _, ...run } = identity;
+  const saved = { ...state, run } as unknown as JsonObject;
   await store.write(await encodeCheckpoint({ configHash, state: saved, tensors }));
 }
 

@@ -7,7 +7,7 @@
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { batchLoss } from '../losses/batch-loss.ts';
-import type { TrainingLoss } from '../losses/families.ts';
+import type { TrainingLoss } from '../losses/family.ts';
 import { lengthsOf, recordsOf, type Unit } from '../losses/units.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import type { CausalLM } from '../model/causal-lm.ts';

@@ -2,12 +2,13 @@
  * What a trainer is given, and what it makes of it before the loop begins: settings, a source of examples, a loss, and a
  * way to be judged.
  */
+import type { SettingTable } from '../base/setting.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CheckpointStore } from '../io/checkpoint.ts';
 import type { LoraArgs } from '../io/lora-settings.ts';
 import type { Adapter } from '../io/peft.ts';
 import type { ReferenceCache } from '../io/reference-cache.ts';
-import type { TrainingLoss } from '../losses/families.ts';
+import type { TrainingLoss } from '../losses/family.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import type { TrainingConfig } from './config.ts';
 import { DatasetSource } from './dataset-source.ts';
@@ -41,6 +42,8 @@ export interface DataOptions<Args, Dataset> extends TrainerOptions {
 /** What there is to minimise, on what, and how it is judged. */
 export interface Task<Config extends TrainingConfig> {
   config: Config;
+  /** Declarations of the configuration: they say which settings a resumed run may change. Those that all trainers have where left out. */
+  settings?: SettingTable;
   source: ExampleSource;
   evaluation: Evaluation;
   /** Things a person should know about the data, a line each. */

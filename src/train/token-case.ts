@@ -7,7 +7,7 @@ import { didYouMean } from '../base/suggest.ts';
 import type { ColumnScope } from '../data/packing.ts';
 import { InputError, listed, quote } from '../io/errors.ts';
 import { LOSSES } from '../losses/catalogue.ts';
-import type { TrainingLoss } from '../losses/families.ts';
+import type { TrainingLoss } from '../losses/family.ts';
 import type { LossCase } from './loss-case.ts';
 
 /** A token that the policy has sampled. */

@@ -38,9 +38,7 @@ describe('names', () => {
 
   it('lead from a formula to the catalogue', () => {
     const formulas = shaders.filter((shader) => shader.startsWith('shaders/losses/'));
-    const rows = ['catalogue', 'policy-losses', 'ppo-losses', 'reward-losses', 'a2po-loss'].flatMap((file) =>
-      importsOf(`src/losses/${file}.ts`),
-    );
+    const rows = importsOf('src/losses/catalogue.ts').flatMap(importsOf);
     expect(rows).to.include.members(formulas);
     const divergences = shaders.filter((shader) => shader.startsWith('shaders/divergences/'));
     expect(importsOf('src/losses/divergences.ts')).to.include.members(divergences);

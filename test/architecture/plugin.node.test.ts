@@ -58,7 +58,7 @@ describe('the WGSL plugin', () => {
     expect(other.code).equal('\n  fn b() {} // a word\nfn other() {}\n');
     const small = (await loaded(minified)).main;
     expect(small.lines).deep.equal(expected.lines);
-    expect(small.code).equal('\n\nfn b() {}\nfn a() {}\nfn main() {}\n');
+    expect(small.code).equal('\n\nfn b(){}\nfn a(){}\nfn main(){}\n');
   });
 
   it('fails at file and line of a missing include', async () => {

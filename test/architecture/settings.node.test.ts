@@ -15,11 +15,11 @@ const fieldsOf = (name: keyof typeof TRAINERS) => {
 
 /** Where each type is declared, and the fields it must have. */
 const TYPES: [name: string, path: string, fields: string[]][] = [
-  ['DPOConfig', 'src/train/settings/trainers.ts', fieldsOf('dpo')],
-  ['CPOConfig', 'src/train/settings/trainers.ts', fieldsOf('cpo')],
-  ['ORPOConfig', 'src/train/settings/trainers.ts', fieldsOf('orpo')],
-  ['KTOConfig', 'src/train/settings/trainers.ts', fieldsOf('kto')],
-  ['SFTConfig', 'src/train/settings/trainers.ts', fieldsOf('sft')],
+  ['DPOConfig', 'src/train/settings/dpo.ts', fieldsOf('dpo')],
+  ['CPOConfig', 'src/train/settings/cpo.ts', fieldsOf('cpo')],
+  ['ORPOConfig', 'src/train/settings/orpo.ts', fieldsOf('orpo')],
+  ['KTOConfig', 'src/train/settings/kto.ts', fieldsOf('kto')],
+  ['SFTConfig', 'src/train/settings/sft.ts', fieldsOf('sft')],
   ['LoraConfig', 'src/io/lora-settings.ts', Object.keys(LORA)],
 ];
 

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { type Logged, logFiles, metricTable, trainerState } from '../../src/cli/trainer-state.ts';
 import { TRAINERS } from '../../src/train/config.ts';
-import { defaultsOf } from '../../src/train/settings/trainers.ts';
+import { defaultsOf } from '../../src/train/settings/trainer.ts';
 
 /** The fields of the dataclass in transformers 5.23: `TrainerState(**json)` takes no other. */
 const FIELDS = [

@@ -6,7 +6,8 @@ import { rangeText } from '../../src/base/range.ts';
 import { GROUPS, type Setting } from '../../src/base/setting.ts';
 import { flagOf } from '../../src/cli/flags.ts';
 import { SETTINGS } from '../../src/cli/options.ts';
-import { defaultsOf, TRAINERS, type TrainerSettings } from '../../src/train/settings/trainers.ts';
+import { defaultsOf, type TrainerSettings } from '../../src/train/settings/trainer.ts';
+import { TRAINERS } from '../../src/train/settings/trainers.ts';
 import { TRL_NAMES } from '../../src/train/settings/trl-names.ts';
 
 const INTRO = `# Settings

@@ -280,7 +280,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     async run(folder) {
       const file = `${FOLDER}/state.json`;
       const read = parseJson(textOf(only(folder, 'state.json')) ?? '', file);
-      const run = { parts: {}, changeable: {}, settings: {} };
+      const run = { parts: {}, changeable: {}, settings: {}, mayChange: [] };
       const state = isObject(read) ? { changes: [], run, ...read } : read;
       const store = memoryCheckpointStore();
       try {

@@ -2,9 +2,11 @@
  * DPO's loss, derivative and records against the float64 reference and TRL's own numbers, at every size of margin.
  */
 import { expect } from 'chai';
-import { LOSSES, type Loss, sigmoid } from '../../src/losses/catalogue.ts';
+import { LOSSES } from '../../src/losses/catalogue.ts';
 import { completionLoss } from '../../src/losses/completion-loss.ts';
+import type { Loss } from '../../src/losses/loss.ts';
 import { lossOptions } from '../../src/losses/options.ts';
+import { sigmoid } from '../../src/losses/pair-losses.ts';
 import { lossShader } from '../../src/losses/shader.ts';
 import { PAIR_METRICS, PAIR_RECORD, recordMeans, valuesOf } from '../../src/losses/units.ts';
 import { Tape } from '../../src/tensor/tape.ts';

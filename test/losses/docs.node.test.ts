@@ -3,7 +3,8 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { LOSSES, type Loss } from '../../src/losses/catalogue.ts';
+import { LOSSES } from '../../src/losses/catalogue.ts';
+import type { Loss } from '../../src/losses/loss.ts';
 import { lossOptions } from '../../src/losses/options.ts';
 import { lossShader } from '../../src/losses/shader.ts';
 import { PAIR_METRICS } from '../../src/losses/units.ts';

@@ -3,8 +3,9 @@
  * smoothing at its ends, single tokens, and the scores of every divergence.
  */
 import { expect } from 'chai';
-import { LOSSES, type Loss } from '../../src/losses/catalogue.ts';
+import { LOSSES } from '../../src/losses/catalogue.ts';
 import { DIVERGENCES } from '../../src/losses/divergences.ts';
+import type { Loss } from '../../src/losses/loss.ts';
 import { lossShader } from '../../src/losses/shader.ts';
 import { PAIR_METRICS, PAIR_RECORD } from '../../src/losses/units.ts';
 import { expectClose, random } from '../reference/compare.ts';

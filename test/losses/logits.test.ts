@@ -1,7 +1,7 @@
 /** DPO in one call from logits: loss, gradient by the chain of references and by finite differences, in place, and refusals. */
 import { expect } from 'chai';
-import { sigmoid } from '../../src/losses/catalogue.ts';
 import { dpo } from '../../src/losses/logits.ts';
+import { sigmoid } from '../../src/losses/pair-losses.ts';
 import { logitsOf } from '../../src/ops/logits.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose, random } from '../reference/compare.ts';

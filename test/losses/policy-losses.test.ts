@@ -3,7 +3,8 @@
  * without a part, completions that are masked; loss and derivative of odd shapes.
  */
 import { expect } from 'chai';
-import { LOSSES, type Loss } from '../../src/losses/catalogue.ts';
+import { LOSSES } from '../../src/losses/catalogue.ts';
+import type { Loss } from '../../src/losses/loss.ts';
 import { lossOptions } from '../../src/losses/options.ts';
 import { POLICY_LOSSES, POLICYS_OWN } from '../../src/losses/policy-losses.ts';
 import { tokenLoss } from '../../src/losses/token-loss.ts';

@@ -3,9 +3,9 @@
  * derivative. Computes nothing itself.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
-import type { Loss } from '../../src/losses/catalogue.ts';
 import { completionLoss } from '../../src/losses/completion-loss.ts';
 import type { Divergence } from '../../src/losses/divergences.ts';
+import type { Loss } from '../../src/losses/loss.ts';
 import { unitOf } from '../../src/losses/units.ts';
 
 import { Tape } from '../../src/tensor/tape.ts';

@@ -3,8 +3,9 @@
  * gradients written outside the catalogue serve as formulas, which tries that door as well.
  */
 import { expect } from 'chai';
-import { type Loss, sigmoid } from '../../src/losses/catalogue.ts';
 import type { Term } from '../../src/losses/completion-loss.ts';
+import type { Loss } from '../../src/losses/loss.ts';
+import { sigmoid } from '../../src/losses/pair-losses.ts';
 import { lossShader } from '../../src/losses/shader.ts';
 import { tokenLoss } from '../../src/losses/token-loss.ts';
 import { DIVISORS, type Divisor, TOKEN_RECORD } from '../../src/losses/units.ts';

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { type CausalLM, type Gpu, type Tokenizer, writeAdapter } from 'webalign';
 import type { TokenizedExample } from 'webalign/data';
 import { type CheckpointStore, InputError, type Json, memoryCheckpointStore } from 'webalign/files';
-import { type Family, lossOf } from 'webalign/losses';
+import { FAMILIES, type Family, lossOf } from 'webalign/losses';
 import {
   type DPOConfig,
   declare,
@@ -39,7 +39,7 @@ interface SwapConfig extends DPOConfig, Values<typeof OWN> {}
 
 /** Losses on pairs that need a reference and have a formula of a margin. */
 const SWAPPED: Family = {
-  includes: ({ name }) => ['sigmoid', 'hinge'].includes(name),
+  losses: FAMILIES.dpo.losses.filter(({ name }) => ['sigmoid', 'hinge'].includes(name)),
   lossType: 'sigmoid',
   usesReference: true,
 };

@@ -98,7 +98,8 @@ describe('rollout: A2POTrainer', () => {
     for (const stopAfter of [1, 2]) {
       const checkpoint = memoryCheckpointStore();
       await trained(gpu, await starter({ args, checkpoint }), stopAfter, load);
-      const resumed = await trained(gpu, await starter({ args, checkpoint }), undefined, load);
+      const others = { ...args, rewardTimeout: 599 };
+      const resumed = await trained(gpu, await starter({ args: others, checkpoint }), undefined, load);
       expect(resumed.bytes, `stopped after ${stopAfter}`).to.deep.equal(whole.bytes);
       expect(resumed.log).to.deep.equal(whole.log);
     }

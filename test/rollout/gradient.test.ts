@@ -6,7 +6,8 @@
 import { expect } from 'chai';
 import type { TokenizedExample } from '../../src/data/packing.ts';
 import type { Adapter } from '../../src/io/peft.ts';
-import { FAMILIES, lossOf } from '../../src/losses/families.ts';
+import { FAMILIES } from '../../src/losses/families.ts';
+import { lossOf } from '../../src/losses/family.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
 import { logprobs } from '../../src/train/scorer.ts';
 import { runBatch } from '../../src/train/step.ts';

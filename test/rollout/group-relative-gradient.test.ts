@@ -7,7 +7,8 @@
 import { expect } from 'chai';
 import type { TokenizedExample } from '../../src/data/packing.ts';
 import type { Adapter } from '../../src/io/peft.ts';
-import { FAMILIES, type LossSettings, lossOf } from '../../src/losses/families.ts';
+import { FAMILIES } from '../../src/losses/families.ts';
+import { type LossSettings, lossOf } from '../../src/losses/family.ts';
 import { POLICY_LOSSES } from '../../src/losses/policy-losses.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
 import { advantages } from '../../src/rollout/advantages.ts';

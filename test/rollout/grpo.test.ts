@@ -132,7 +132,9 @@ describe('rollout/grpo', () => {
     for (const stopAfter of [1, 3]) {
       const store = memoryCheckpointStore();
       await trained(gpu, await starter(settings, {}, store), stopAfter, load);
-      const resumed = await trained(gpu, await starter(settings, {}, store), undefined, load);
+      // A setting of rollouts alone that a run may go on with another value of.
+      const others = { ...settings, rewardTimeout: 599 };
+      const resumed = await trained(gpu, await starter(others, {}, store), undefined, load);
       expect(resumed.bytes, `stopped after ${stopAfter}`).to.deep.equal(whole.bytes);
       expect(resumed.log).to.deep.equal(whole.log);
     }

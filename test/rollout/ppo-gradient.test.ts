@@ -6,7 +6,8 @@
 import { expect } from 'chai';
 import { packExamples, type TokenizedExample } from '../../src/data/packing.ts';
 import type { Adapter } from '../../src/io/peft.ts';
-import { FAMILIES, lossOf } from '../../src/losses/families.ts';
+import { FAMILIES } from '../../src/losses/families.ts';
+import { lossOf } from '../../src/losses/family.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
 import { generalizedAdvantages, tokenRewards } from '../../src/rollout/gae.ts';
 import { castRoles } from '../../src/train/roles.ts';

@@ -4,7 +4,8 @@
  */
 import { expect } from 'chai';
 import type { TokenizedExample } from '../../src/data/packing.ts';
-import { FAMILIES, lossOf } from '../../src/losses/families.ts';
+import { FAMILIES } from '../../src/losses/families.ts';
+import { lossOf } from '../../src/losses/family.ts';
 import { PPOExperience } from '../../src/rollout/ppo-experience.ts';
 import type { Samples } from '../../src/rollout/sampling.ts';
 import { PPO_DEFAULTS } from '../../src/train/config.ts';

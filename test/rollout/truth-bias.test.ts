@@ -24,7 +24,8 @@ import {
   toTokens,
 } from '../../src/cli/fixed-points/problem.ts';
 import { Table } from '../../src/cli/fixed-points/table.ts';
-import { FAMILIES, lossOf, type TrainingLoss } from '../../src/losses/families.ts';
+import { FAMILIES } from '../../src/losses/families.ts';
+import { lossOf, type TrainingLoss } from '../../src/losses/family.ts';
 import { relativeL2 } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 

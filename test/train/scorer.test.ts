@@ -5,7 +5,8 @@
 import { expect } from 'chai';
 import { packExamples, type TokenizedExample } from '../../src/data/packing.ts';
 import { memoryCheckpointStore } from '../../src/io/checkpoint.ts';
-import { FAMILIES, lossOf } from '../../src/losses/families.ts';
+import { FAMILIES } from '../../src/losses/families.ts';
+import { lossOf } from '../../src/losses/family.ts';
 import { DeviceBatch } from '../../src/model/batch.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import { Tape } from '../../src/tensor/tape.ts';

@@ -5,7 +5,8 @@
 import { expect } from 'chai';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
 import { InputError } from '../../src/io/errors.ts';
-import { type Loss, sigmoid } from '../../src/losses/catalogue.ts';
+import type { Loss } from '../../src/losses/loss.ts';
+import { sigmoid } from '../../src/losses/pair-losses.ts';
 import { lossShader } from '../../src/losses/shader.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import { CPOTrainer } from '../../src/train/cpo-trainer.ts';

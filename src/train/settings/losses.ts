@@ -10,15 +10,14 @@ import {
   declared,
   number,
   numbers,
-  type RunSettings,
   type Translation,
   translated,
   whole,
 } from '../../base/setting.ts';
 import { InputError } from '../../io/errors.ts';
-import { BETA, LOSSES } from '../../losses/catalogue.ts';
 import { DIVERGENCES, divergenceNamed, REVERSE_KL } from '../../losses/divergences.ts';
-import type { LossType } from '../../losses/families.ts';
+import type { LossType } from '../../losses/family.ts';
+import { BETA } from '../../losses/loss.ts';
 
 /** For trainers on texts of any kind. */
 export const LENGTH = {
@@ -61,7 +60,6 @@ export const LOSS = {
       flag: 'loss',
       trl: translated('loss_type', (settings) => {
         const types = [settings.lossType].flat();
-        for (const type of types) requireInTrl(String(type), settings);
         if (settings.useWeighting && types.includes('sft')) {
           const what = say`TRL cannot weigh pairs (${setting('useWeighting')}) where sft is in the list of losses`;
           throw new InputError('settings', what, 'Train without one of them');
@@ -76,19 +74,6 @@ export const LOSS = {
 function isLossType(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return typeof value === 'string';
   return 'shader' in value && 'options' in value;
-}
-
-/** Throws {@link InputError} for a loss that TRL does not have, or not with these options. */
-function requireInTrl(name: string, settings: RunSettings): void {
-  const loss = own(LOSSES, name);
-  if (!loss) return;
-  const { trl, options } = loss;
-  if (trl === false) throw new InputError('settings', `TRL has no loss ${name}`, 'Train with another');
-  for (const [option, value] of Object.entries(trl ?? {})) {
-    if ((own(settings, option) ?? own(options, option)?.default) === value) continue;
-    const what = say`TRL's ${name} has ${setting(option)} ${value} only`;
-    throw new InputError('settings', what, say`Train with ${setting(option)} ${value}`);
-  }
 }
 
 /** For trainers on pairs whose loss is a list of losses. */

@@ -1,10 +1,13 @@
 /** The settings of PPO: what tokens earn, how advantages are made of it, and how often a batch of completions is learned from. */
-import { boolean, choice, number, whole } from '../../base/setting.ts';
+import { boolean, choice, number, type Values, whole } from '../../base/setting.ts';
+import { PPO_FAMILY, PPO_OPTIONS } from '../../losses/ppo-losses.ts';
 import { ENDING, ROLLOUTS } from './rollouts.ts';
+import { type Args, type OptionValues, optionsOf, type TrainingConfig, trainer } from './trainer.ts';
+import { TRAINING } from './training.ts';
 
 const { numGenerationsEval, maxCompletionLength, temperature, rewardWeights, rewardTimeout } = ROLLOUTS;
 
-export const PPO = {
+const TOKENS = {
   numGenerationsEval,
   maxCompletionLength,
   temperature,
@@ -89,3 +92,20 @@ export const PPO = {
     help: "give the score behind the end token, as TRL's PPO does, and not on the last token",
   }),
 };
+
+const SETTINGS = { ...TRAINING, ...TOKENS, ...optionsOf(PPO_OPTIONS, 'ppo', true) };
+
+export const PPO = trainer({
+  family: PPO_FAMILY,
+  settings: SETTINGS,
+  options: optionsOf(PPO_OPTIONS, 'ppo', false),
+  defaults: { learningRate: 3e-6, maxCompletionLength: 53, temperature: 0.7 },
+  adapterDefaults: { learningRate: 3e-5 },
+});
+
+export interface PPOConfig
+  extends TrainingConfig,
+    Values<typeof TOKENS>,
+    OptionValues<typeof PPO_OPTIONS, 'ppo'> {}
+
+export type PPOArgs = Args<PPOConfig, typeof SETTINGS>;

@@ -9,9 +9,16 @@ import { didYouMean } from '../../base/suggest.ts';
 import { InputError, quote } from '../../io/errors.ts';
 import { LORA, type LoraArgs, type LoraConfig } from '../../io/lora-settings.ts';
 import { namesOf, underOwnNames } from '../../io/setting-names.ts';
-import { LOSSES, type Loss } from '../../losses/catalogue.ts';
-import type { LossType } from '../../losses/families.ts';
-import { defaultsOf, type TrainerSettings, type TrainingConfig } from './trainers.ts';
+import {
+  type Family,
+  type LossSettings,
+  LossSettingsError,
+  type LossType,
+  lossOf,
+  type TrainingLoss,
+} from '../../losses/family.ts';
+import type { Loss } from '../../losses/loss.ts';
+import { defaultsOf, type TrainerSettings, type TrainingConfig } from './trainer.ts';
 import { PROGRAM_NAMES } from './trl-names.ts';
 
 const WHERE = 'settings';
@@ -55,6 +62,16 @@ export function resolveLoraConfig(
   return config;
 }
 
+/** The loss that a family makes of a configuration. Throws {@link InputError}. */
+export function resolveLoss(family: Family, config: LossSettings): TrainingLoss {
+  try {
+    return lossOf(family, config);
+  } catch (error) {
+    if (!(error instanceof LossSettingsError)) throw error;
+    throw new InputError(WHERE, error.what, error.wayOut, { cause: error });
+  }
+}
+
 /** Throws {@link InputError} for the first value that its declaration does not allow. */
 export function checkValues(values: object, known: SettingTable): void {
   for (const [name, value] of Object.entries(values)) {
@@ -74,7 +91,7 @@ function optionsInUse(
   lossType: unknown = family.lossType,
 ): SettingTable {
   const read = ([lossType].flat() as LossType[]).flatMap((type) => {
-    const loss = typeof type === 'string' ? own(LOSSES, type) : type;
+    const loss = typeof type === 'string' ? family.losses.find(({ name }) => name === type) : type;
     return Object.keys(loss?.options ?? {});
   });
   const inUse = [...new Set(read)].filter((name) => isOwn(known, name) && !isOwn(settings, name));

@@ -1,45 +1,14 @@
 /**
- * The settings of online DPO and of A*-PO, whose policies write their own completions as those of `rollouts.ts` do. Names and
- * defaults are TRL's.
+ * The settings of A*-PO, whose policy writes its own completions as those of `rollouts.ts` do. Names and defaults are TRL's.
  */
-import { boolean, choice, number, whole } from '../../base/setting.ts';
-import { ENDING, ROLLOUTS } from './rollouts.ts';
-
-const {
-  numGenerationsEval,
-  maxCompletionLength,
-  temperature,
-  stepsPerGeneration,
-  numIterations,
-  rewardWeights,
-  rewardTimeout,
-} = ROLLOUTS;
-
-/** What both share with the other trainers on rollouts. */
-export const WRITTEN = {
-  numGenerationsEval,
-  maxCompletionLength,
-  temperature,
-  stepsPerGeneration,
-  numIterations,
-  rewardWeights,
-  rewardTimeout,
-};
-
-/** How the two completions of a prompt become a pair. */
-export const LABELS = {
-  /** `greedy`: the better one is chosen. `sampled`: the first is chosen with probability σ(r₁ − r₂). */
-  labels: choice(['greedy', 'sampled'], {
-    default: 'greedy',
-    group: 'rollouts',
-    trl: null,
-    help: 'greedy chooses the completion of higher reward; sampled draws the choice with probability σ(r₁ − r₂)',
-  }),
-  ...ENDING,
-};
+import { boolean, number, type Values, whole } from '../../base/setting.ts';
+import { A2PO_FAMILY } from '../../losses/a2po-loss.ts';
+import { type Args, type TrainingConfig, trainer } from './trainer.ts';
+import { TRAINING } from './training.ts';
+import { WRITTEN } from './written.ts';
 
 /** How V* is estimated, and what is regressed on it. */
-export const OPTIMAL_VALUES = {
+const OPTIMAL_VALUES = {
   /** β of the optimal value V*, which is estimated from the reference's completions before training. */
   beta1: number({
     default: 0.5,
@@ -73,3 +42,16 @@ export const OPTIMAL_VALUES = {
     off: 'keep prompts that the reference never solves',
   }),
 };
+
+const SETTINGS = { ...TRAINING, ...WRITTEN, ...OPTIMAL_VALUES };
+
+export const A2PO = trainer({
+  family: A2PO_FAMILY,
+  settings: SETTINGS,
+  defaults: { learningRate: 5e-5, maxCompletionLength: 256 },
+  adapterDefaults: { learningRate: 5e-4 },
+});
+
+export interface A2POConfig extends TrainingConfig, Values<typeof WRITTEN>, Values<typeof OPTIMAL_VALUES> {}
+
+export type A2POArgs = Args<A2POConfig, typeof SETTINGS>;

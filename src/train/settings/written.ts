@@ -1,0 +1,22 @@
+/** What online DPO and A*-PO share with the other trainers whose policies write their own completions. */
+import { ROLLOUTS } from './rollouts.ts';
+
+const {
+  numGenerationsEval,
+  maxCompletionLength,
+  temperature,
+  stepsPerGeneration,
+  numIterations,
+  rewardWeights,
+  rewardTimeout,
+} = ROLLOUTS;
+
+export const WRITTEN = {
+  numGenerationsEval,
+  maxCompletionLength,
+  temperature,
+  stepsPerGeneration,
+  numIterations,
+  rewardWeights,
+  rewardTimeout,
+};
