@@ -105,6 +105,19 @@ describe('cli: several files of data', () => {
     await expectRefused(() => read([a, bad], {}), `${bad}, line 2`);
   });
 
+  it('takes lists of files from a configuration file, from stages, and in commands that rate', async () => {
+    const settings = { data: [a, b], dataWeights: [1, 1, 1] };
+    const config = await workshop.write('config.json', JSON.stringify(settings));
+    const model = ['--model', workshop.path('model')];
+    const { error } = await workshop.run(['kto', ...model, '--config', config, '--out', workshop.path('x')]);
+    expect(error.message).to.include('there are 3 for 2 data sets');
+    const stages = await workshop.write('stages.json', JSON.stringify([{ name: 'one', ...settings }]));
+    const sacpo = await workshop.run(['sacpo', ...model, '--stages', stages, '--out', workshop.path('x')]);
+    expect(sacpo.error.message).to.include('there are 3 for 2 data sets');
+    const rated = await workshop.run(['score', ...model, '--data', a, '--data', b, '--data', a]);
+    expect(rated.error.message).to.include(`${a}: is given twice`);
+  });
+
   it('goes on exactly, refuses other weights, and records, plans and hands over the mixture', async () => {
     const args = (out: string, steps: string, weights = '0.7,0.3') => [
       ...workshop.dpo({ '--data': a, '--out': workshop.path(out), '--max-steps': steps }),
