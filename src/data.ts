@@ -15,6 +15,13 @@ export { parseDataset } from './data/jsonl.ts';
 export { LABELLED, type LabelledRow, readLabelledRows, toLabelledRows } from './data/labelled-dataset.ts';
 export { looksLikeMessages, textOrMessages } from './data/messages.ts';
 export {
+  type MixedPart,
+  type MixOptions,
+  type Mixture,
+  mixDatasets,
+  type StoppingStrategy,
+} from './data/mix-datasets.ts';
+export {
   type ColumnSpecs,
   type Columns,
   type PackedBatch,

@@ -9,6 +9,7 @@ export interface KindValues {
   texts: string[];
   prompts: string[];
   path: string;
+  paths: string[];
   source: string;
   number: number;
   list: string[];
@@ -66,6 +67,13 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
     expected: 'a path',
     fromText: (t) => t,
     read: (v) => (isText(v) ? v : undefined),
+  },
+  paths: {
+    placeholder: '<path>',
+    expected: 'a path, or a list of paths',
+    several: true,
+    fromText: (t) => t,
+    read: (v) => (isText(v) ? [v] : isTexts(v) ? v : undefined),
   },
   source: {
     placeholder: '<source>',

@@ -7,7 +7,14 @@ import { defaultsOf, type TrainerSettings } from '../train/settings/trainer.ts';
 import { TRAINING } from '../train/settings/training.ts';
 import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';
-import { LORA_OPTIONS, MODEL_OPTIONS, type OptionName, pick, type Settings } from './options.ts';
+import {
+  DATA_OPTIONS,
+  LORA_OPTIONS,
+  MODEL_OPTIONS,
+  type OptionName,
+  pick,
+  type Settings,
+} from './options.ts';
 import type { JudgedBy } from './report/judged.ts';
 import type { RewardContext } from './rewards.ts';
 
@@ -54,7 +61,7 @@ export function methodOptions({ settings: { settings, options } }: Pick<Method, 
 
 /** The options that decide what a run of the method is, for its command and its plan. */
 export function runOptions(method: Method): OptionName[] {
-  const data = ['dtype', 'data', 'evalData', 'evalSplit', 'initAdapter', 'full'] as const;
+  const data = ['dtype', ...DATA_OPTIONS, 'initAdapter', 'full'] as const;
   const extra = method.extra?.options ?? [];
   return [...MODEL_OPTIONS, ...data, ...methodOptions(method), ...extra, ...LORA_OPTIONS];
 }

@@ -33,9 +33,6 @@ export interface OptionRow {
 /** Headings of the help, in their order. */
 export const GROUPS = { files: 'Files', text: 'Generation', ...SETTING_GROUPS, output: 'Output' } as const;
 
-/** A run has one file of rows to learn from, and one of rows held out. */
-const ONE_FILE = 'put the rows of both files into one, or train on one after the other (--init-adapter)';
-
 /** An option of commands; `names` are TRL's names for the same. */
 const row = <K extends Kind>(
   flag: `--${string}`,
@@ -57,7 +54,9 @@ const COMMAND_OPTIONS = {
   q: row('--q', 'number', 'files', 'how much of the last adapter counts, from 0 to 1'),
   method: row('--method', 'text', 'files', 'the command that is planned: dpo, sft, rloo and so on'),
   stages: row('--stages', 'path', 'files', 'JSON file of the stages to train'),
-  data: { ...row('--data', 'path', 'files', 'what to learn from: JSON Lines, CSV or Parquet with prompt, chosen, rejected, or what the command says'), again: ONE_FILE },
+  data: row('--data', 'paths', 'files', 'what to learn from: JSON Lines, CSV or Parquet with prompt, chosen, rejected, or what the command says; may be given several times'),
+  dataWeights: row('--data-weights', 'numbers', 'files', 'shares of the files of --data in what is trained on, in their order: 0.7,0.3; without, all rows', ['data_weights']),
+  stoppingStrategy: row('--stopping-strategy', 'text', 'files', 'with --data-weights: first_exhausted ends with the first file that is used up and repeats no row (default); all_exhausted with the last, and drops no row', ['stopping_strategy']),
   evalData: { ...row('--eval-data', 'path', 'files', 'rows held out for evaluation, in the same form'), again: 'put the rows of both files into one' },
   evalSplit: row('--eval-split', 'number', 'files', 'rows of --data to hold out instead: a share below 1, or a number'),
   input: row('--input', 'path', 'files', 'what to work on: texts, a JSON object a line with "text" or "ids", or cases for a loss'),
@@ -155,6 +154,15 @@ export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = {
 
 /** Options of every command that opens a model. */
 export const MODEL_OPTIONS = ['model', 'revision', 'token', 'refresh'] as const satisfies OptionName[];
+
+/** The options that say which rows a run has. */
+export const DATA_OPTIONS = [
+  'data',
+  'dataWeights',
+  'stoppingStrategy',
+  'evalData',
+  'evalSplit',
+] as const satisfies OptionName[];
 
 /** Options of LoRA. */
 export const LORA_OPTIONS = Object.keys(LORA) as (keyof typeof LORA)[];

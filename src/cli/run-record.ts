@@ -14,15 +14,12 @@ import type { Method } from './method.ts';
 import { METHODS } from './methods.ts';
 import type { RecordedModel } from './open.ts';
 import { RUN_RECORD } from './run-folder.ts';
+import type { DataRecord } from './training-data.ts';
 
-export interface RunRecord extends RecordedModel {
+export interface RunRecord extends RecordedModel, DataRecord {
   method: string;
   /** In which precision the model's matrices were kept; float32 where it is left out. */
   dtype?: string;
-  /** Files by their full paths. */
-  data: string;
-  evalData: string | null;
-  evalSplit: number;
   /** How many rows of the files were used, from the first on; all where it is left out. */
   rows?: { train: number; evaluation: number };
   settings: TrainingConfig;
@@ -100,12 +97,17 @@ function noRecord(file: string): InputError {
   return new InputError(file, 'is not the record of a run', 'Train again, or fetch the folder again');
 }
 
+function areTexts(values: unknown): boolean {
+  return Array.isArray(values) && values.every((value) => typeof value === 'string');
+}
+
 function isRecord(json: JsonObject): boolean {
   const {
     model,
     revision = null,
     dtype = 'float32',
     data,
+    dataWeights = [],
     evalData,
     evalSplit,
     rows,
@@ -118,13 +120,14 @@ function isRecord(json: JsonObject): boolean {
     typeof model === 'string' &&
     (revision === null || typeof revision === 'string') &&
     typeof dtype === 'string' &&
-    typeof data === 'string' &&
+    areTexts([data].flat()) &&
+    Array.isArray(dataWeights) &&
+    dataWeights.every(Number.isFinite) &&
     (evalData === null || typeof evalData === 'string') &&
     typeof evalSplit === 'number' &&
     (rows === undefined || (isObject(rows) && Object.values(rows).every(Number.isSafeInteger))) &&
     (initAdapter === null || typeof initAdapter === 'string') &&
-    Array.isArray(below) &&
-    below.every((path) => typeof path === 'string') &&
+    areTexts(below) &&
     isObject(settings) &&
     typeof settings.seed === 'number' &&
     (lora === null || isObject(lora))

@@ -2,7 +2,6 @@
  * The file that names the stages of a stepwise alignment: an object with "stages", or their list alone. Each stage has a
  * "name", a "method", "data", perhaps "lambda", and the settings of its method's command. Reads and checks; trains nothing.
  */
-import { resolve } from 'node:path';
 import { InputError, listed, quote } from '../io/errors.ts';
 import { isObject, type JsonObject, kindOf, parseJson } from '../io/json.ts';
 import type { LoraConfig } from '../io/peft.ts';
@@ -16,18 +15,18 @@ import type { Trainer } from '../train/trainer.ts';
 import { type Method, methodOptions } from './method.ts';
 import { METHODS } from './methods.ts';
 import { readText } from './open.ts';
-import { LORA_OPTIONS, pick, type Settings } from './options.ts';
+import { DATA_OPTIONS, LORA_OPTIONS, pick, type Settings } from './options.ts';
 import type { RunFolder } from './run-folder.ts';
 import { settingsFrom } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 import { follow, type RunSummary } from './training.ts';
-import { readData } from './training-data.ts';
+import { type DataRecord, readData, recordedData } from './training-data.ts';
 
 /** A stage as read, with its data. */
 export interface StageFile {
   method: Method;
   /** Where its rows are. */
-  source: { data: string; evalData: string | null; evalSplit: number };
+  source: DataRecord;
   stage: Omit<SACPOStage, 'checkpoint' | 'peftConfig'>;
   /** What was set, LoRA's settings among it. */
   settings: Settings;
@@ -74,10 +73,10 @@ async function readStage(
   if (lambda !== undefined && !(typeof lambda === 'number' && lambda > 0)) {
     throw new InputError(where, `"lambda" is ${quote(lambda)}`, 'Give a number above 0');
   }
-  const options = [...methodOptions(method), ...LORA_OPTIONS, 'data', 'evalData', 'evalSplit'] as const;
+  const options = [...methodOptions(method), ...LORA_OPTIONS, ...DATA_OPTIONS] as const;
   const settings = settingsFrom(rest, where, options, TRL_NAMES);
   if (settings.data === undefined) throw new InputError(where, 'has no "data"', 'Name a file');
-  const { data, evalData, evalSplit = 0.1, seed = TRAINING.seed.default } = settings;
+  const { data, evalSplit = 0.1, seed = TRAINING.seed.default } = settings;
   const { train, evaluation } = await readData(method, { ...settings, data, evalSplit, seed }, onNotice);
   const stage = {
     name,
@@ -87,11 +86,7 @@ async function readStage(
     evalDataset: evaluation as SACPOStage['trainDataset'],
     ...(lambda === undefined ? {} : { lambda }),
   };
-  const source = {
-    data: resolve(data),
-    evalData: evalData === undefined ? null : resolve(evalData),
-    evalSplit,
-  };
+  const source = recordedData({ ...settings, data, evalSplit });
   return { method, stage, settings, source };
 }
 

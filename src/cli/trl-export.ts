@@ -24,7 +24,7 @@ import type { Method } from './method.ts';
 import { type RecordedModel, recordedModel } from './open.ts';
 import { TRL_SCRIPT, TRL_STAGES } from './run-folder.ts';
 import { type RecordedRun, type RunRecord, readRuns } from './run-record.ts';
-import { readData } from './training-data.ts';
+import { dataSettingsOf, readData } from './training-data.ts';
 import { stagesScript, trainingScript } from './trl-script.ts';
 
 const SETTINGS = 'settings.json';
@@ -59,7 +59,7 @@ async function filesOf(
   { folder, record, method }: RecordedRun,
   { tokenIds, open, onNotice }: TrlOptions,
 ): Promise<Files> {
-  const { model, revision, dtype = 'float32', data, evalData, evalSplit, rows, settings, lora } = record;
+  const { model, revision, dtype = 'float32', data, evalData, rows, settings, lora } = record;
   const { trl } = method;
   if (trl === undefined) {
     const wayOut = 'Hand over the adapter with --format peft, merged or gguf';
@@ -75,8 +75,7 @@ async function filesOf(
     onNotice(
       `The run kept its base in ${dtype}, and the script loads it in float32: its numbers will differ`,
     );
-  const named = { data, evalSplit, seed: settings.seed, ...(evalData === null ? {} : { evalData }) };
-  const all = await readData(method, named, onNotice);
+  const all = await readData(method, { ...dataSettingsOf(record), seed: settings.seed }, onNotice);
   const parts = {
     train: all.train.slice(0, rows?.train),
     ...(all.evaluation.length > 0 ? { eval: all.evaluation.slice(0, rows?.evaluation) } : {}),

@@ -57,12 +57,6 @@ describe('cli/flags', () => {
       expect(error.message).to.include(`${flag} is given twice, as "${one}" and "${other}": `);
       return error.message;
     };
-    // The Workshop's own command has one already.
-    const { code, error } = await dpo('--data', 'more.jsonl');
-    expect(code).to.equal(2);
-    expect(error.message)
-      .to.include('--data is given twice')
-      .and.include('put the rows of both files into one');
     expect(await twice('--loss', 'ipo', 'hinge')).to.include('separate the names by commas');
     expect(await twice('--loss-weights', '1', '2')).to.include('separate the numbers by commas');
     for (const [flag, one, other] of [

@@ -14,9 +14,10 @@ import { type BestCompletion, bestOfN } from '../../rollout/best-of-n.ts';
 import { textOfCompletion } from '../../rollout/rewards.ts';
 import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
-import { adapterJson, openModel, openModelFiles, readRows, withGpu } from '../open.ts';
+import { adapterJson, openModel, openModelFiles, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 import { loadRewards } from '../rewards.ts';
+import { readAllRows } from '../training-data.ts';
 
 /** Completions of each prompt, unless another number is given. */
 const USUAL = 8;
@@ -58,7 +59,7 @@ export const bestOfNCommand = command({
     const n = settings.numGenerations ?? settings.n ?? USUAL;
     await using _ = await lockFile(out);
     const path = await freePath(out, overwrite ?? false);
-    const rows = await readRows(data, PROMPTS);
+    const rows = await readAllRows(data, PROMPTS);
     const files = await openModelFiles(settings, terminal, signal);
     return await withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {
@@ -81,7 +82,11 @@ export const bestOfNCommand = command({
       for (const { where = 'a row' } of left)
         terminal.info(`${where}: no completion was rated, so the prompt is left out.`);
       if (kept.length === 0)
-        throw new InputError(data, 'has no prompt whose completions were rated', 'Use another reward');
+        throw new InputError(
+          data.join(', '),
+          'has no prompt whose completions were rated',
+          'Use another reward',
+        );
       const lines = kept.map((best) => `${JSON.stringify(lineOf(best, n))}\n`).join('');
       await writeFileAtomic(path, new TextEncoder().encode(lines));
       for (const { row, completion, reward: best } of kept)

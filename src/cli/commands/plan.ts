@@ -86,7 +86,7 @@ function planOf(method: Method): Command {
     async run({ settings, terminal, signal }) {
       const { full = false, memoryCap } = settings;
       checkMethod(method, settings);
-      const { model, data } = settings as Settings & { model: string; data: string };
+      const { model, data } = settings as Settings & { model: string; data: string[] };
       const files = await openModelFiles({ ...settings, model }, terminal, signal);
       const { train, evaluation } = await readData(method, { ...settings, data }, (line) =>
         terminal.info(line),

@@ -13,8 +13,9 @@ import { exactJson } from '../../io/exact-json.ts';
 import { DPO_DEFAULTS } from '../../train/config.ts';
 import { type ImplicitReward, implicitRewards, separation } from '../../train/implicit-rewards.ts';
 import { command } from '../command.ts';
-import { adapterJson, openModel, openModelFiles, readRows, withGpu } from '../open.ts';
+import { adapterJson, openModel, openModelFiles, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
+import { readAllRows } from '../training-data.ts';
 
 export const reward = command({
   name: 'reward',
@@ -29,7 +30,7 @@ export const reward = command({
   defaults: { beta: DPO_DEFAULTS.beta, maxLength: DPO_DEFAULTS.maxLength },
   async run({ settings, terminal, signal }) {
     const { data, beta, maxLength } = settings;
-    const rows = await readRows(data, ANSWERS, (line) => terminal.info(line));
+    const rows = await readAllRows(data, ANSWERS, (line) => terminal.info(line));
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings, async (gpu) => {
       const { model, tokenizer } = await openModel(gpu, files, {

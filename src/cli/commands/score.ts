@@ -8,9 +8,10 @@ import { InputError, listed, quote } from '../../io/errors.ts';
 import type { ScoreInput } from '../../train/reward-model.ts';
 import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
-import { adapterJson, openModelFiles, readRows, withGpu } from '../open.ts';
+import { adapterJson, openModelFiles, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 import { openRewardModel } from '../reward-models.ts';
+import { readAllRows } from '../training-data.ts';
 
 const WAY_OUT = 'Give "text", "prompt" and "completion", "messages", or "ids"';
 
@@ -34,10 +35,10 @@ export const score = command({
   defaults: {},
   async run({ settings, terminal, signal }) {
     const { input, data } = settings;
-    const path = input ?? data;
-    if (path === undefined || (input !== undefined && data !== undefined))
+    const paths = input === undefined ? data : [input];
+    if (paths === undefined || (input !== undefined && data !== undefined))
       throw new UsageError('score needs --input, the file with the texts.');
-    const rows = await readRows(path, SCORED);
+    const rows = await readAllRows(paths, SCORED);
     const files = await openModelFiles(settings, terminal, signal);
     return withGpu(terminal, settings, async (gpu) => {
       const model = await openRewardModel(gpu, files, settings, (line) => terminal.info(line));

@@ -24,7 +24,7 @@ import { openRunFolder, RUN_RECORD } from '../run-folder.ts';
 import { type RunRecord, recordedChanges, writeRunRecord } from '../run-record.ts';
 import { logFiles } from '../trainer-state.ts';
 import { runTraining } from '../training.ts';
-import { readData } from '../training-data.ts';
+import { readData, recordedData } from '../training-data.ts';
 import { modelFiles } from '../write-model.ts';
 
 export const trainCommands: readonly Command[] = METHODS.map(trainCommand);
@@ -78,14 +78,11 @@ function trainCommand(method: Method): Command {
         const job = { method, train, evaluation, settings, folder, watch: report?.see.bind(report) };
         const result = await runTraining(open, job, terminal, signal);
         const { adapter, config, changes } = result.trainer;
-        const { data, evalData, evalSplit } = settings;
         const record: RunRecord = {
           method: name,
           ...recordedModel(files),
           dtype,
-          data: resolve(data),
-          evalData: evalData === undefined ? null : resolve(evalData),
-          evalSplit,
+          ...recordedData(settings),
           settings: config,
           ...recordedChanges(changes),
           lora: adapter?.config ?? null,

@@ -11,6 +11,7 @@ import type { Trainer } from '../../train/trainer.ts';
 import type { Method } from '../method.ts';
 import type { RunRecord } from '../run-record.ts';
 import type { RunSummary } from '../training.ts';
+import { dataText } from '../training-data.ts';
 import type { Comparison, Measured, TextFigures } from './before-after.ts';
 import { curves } from './figures.ts';
 import { html } from './html.ts';
@@ -207,7 +208,7 @@ function scored({ tokenizer, trainer }: RunPage, { before, after }: Comparison):
 }
 
 function runFacts({ method, record, plan, summary, comparison, problem }: RunPage): Facts {
-  const { model, revision, dtype, data, evalData, rewards, initAdapter, below = [], lora } = record;
+  const { model, revision, dtype, evalData, rewards, initAdapter, below = [], lora } = record;
   const begins = initAdapter ?? (lora ? 'a fresh adapter' : 'all weights of the model');
   const all: readonly (readonly [string, string | false | null | undefined])[] = [
     ['Method', method.name],
@@ -216,7 +217,7 @@ function runFacts({ method, record, plan, summary, comparison, problem }: RunPag
     ['Precision', dtype],
     ['Adapters below', below.join(', ')],
     ['Trained', `${begins}, ${whole(plan.trainableParameters)} numbers`],
-    ['Data', data],
+    ['Data', dataText(record)],
     ['Held out', evalData ?? `${plan.evalExamples} ${method.rows} of the data`],
     ['Rewards', rewards?.join(', ')],
     ['Written to', summary.out],

@@ -87,6 +87,10 @@ const ANSWERS: readonly (readonly [names: readonly string[], answer: Words])[] =
     'there it is a data set on the hub, here data are files: download it as Parquet or JSON Lines, on the command line for --data FILE',
   ],
   [
+    ['datasets'],
+    'there each has a path and a fraction, here data are files: on the command line --data for each and --data-weights',
+  ],
+  [
     ['dataset_config', 'dataset_train_split', 'dataset_test_split', 'dataset_streaming'],
     'data are files, on the command line for --data, --eval-data and --eval-split',
   ],
