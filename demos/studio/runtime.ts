@@ -15,7 +15,6 @@ import type { Trainer } from 'webalign/trainers';
 import { Host, type Machine, openMachine } from '../shared/host.ts';
 import type { Assets } from './assets.ts';
 import type { DraftRequest, DraftUpdate, Lesson, Side } from './messages.ts';
-import { methodOf } from './methods.ts';
 import type { Draft, Prompt, Source } from './preferences/judgment.ts';
 import type { StudioKept } from './record.ts';
 import { loraConfig, trainingArgs } from './task.ts';
@@ -49,7 +48,7 @@ export class Runtime extends Host<Trainer> {
       tokenizer: this.tokenizer,
       train,
       heldOut,
-      args: trainingArgs(method, settings, methodOf(method).count(train)),
+      args: trainingArgs(method, settings),
       peftConfig: loraConfig(settings),
       checkpoint: kept.checkpoint,
       referenceCache: kept.referenceCache,

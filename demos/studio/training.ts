@@ -14,8 +14,9 @@ import { split } from './preferences/split.ts';
 import type { PreferenceStore } from './preferences/store.ts';
 import { warnings } from './preferences/warnings.ts';
 import { StudioProgress } from './progress.ts';
+import { showSamples } from './samples-view.ts';
 import { FIELDS } from './settings.ts';
-import { defaultsFor, stepsOf } from './task.ts';
+import { defaultsFor, evalStepsOf, stepsOf } from './task.ts';
 
 const TRAIN: Offer = { label: 'Train', action: 'start' };
 const STOP: Offer = { label: 'Stop' };
@@ -98,6 +99,7 @@ export class Training {
       for (const point of update.points) this.charts.addPoint('train', point);
       this.progress.pace(update.pace);
     } else if (type === 'heldOut') this.charts.addPoint('held', update.point);
+    else if (type === 'samples') showSamples(update.samples);
     else if (type === 'advice') this.advise(update.lines);
     else if (type === 'notice') this.progress.note(update.text);
     else this.progress.complain(update.message);
@@ -153,6 +155,8 @@ export class Training {
     const [rows, held] = [count(train), count(heldOut)];
     const settings = Object.fromEntries(FIELDS.map((name) => [name, this.field(name).valueAsNumber]));
     const steps = stepsOf(rows, settings as unknown as Settings);
+    if (!this.changed.has('evalSteps') && Number.isFinite(steps))
+      this.field('evalSteps').value = String(evalStepsOf(steps));
     const learned = `${counted(rows, row)} to learn from, ${held} held out by their prompts to check on`;
     const ahead = rows >= FEWEST && Number.isFinite(steps) ? `: ${counted(steps, 'step')}` : '';
     setText(byId('plan', HTMLElement), `${learned}${ahead}.`);

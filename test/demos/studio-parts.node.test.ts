@@ -3,8 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Tokenizer } from 'webalign';
 import { memoryFiles } from 'webalign/files';
+import { hasStalled } from '../../demos/studio/early-stopping.ts';
 import type { Judgment, Verdict } from '../../demos/studio/preferences/judgment.ts';
 import { hostsOf, originOf } from '../../demos/studio/remote.ts';
+import { isSampled, samplePrompts } from '../../demos/studio/samples.ts';
 import { defaultsFor, stepsOf } from '../../demos/studio/task.ts';
 import { pairIds, sequenceIds } from '../../demos/studio/tokens.ts';
 import { wilson, winRates } from '../../demos/studio/win-rate.ts';
@@ -91,6 +93,21 @@ describe('parts of the studio', () => {
       expect(others).to.deep.equal([]);
       expect(row).to.include({ adapter: 'a', wins: 2, losses: 1, undecided: 1 });
     });
+  });
+
+  it('ends a run after evaluations without a lower held-out loss, as transformers counts them', () => {
+    expect(hasStalled([3, 2, 2.5], 2)).to.equal(false);
+    expect(hasStalled([3, 2, 2.5, 2], 2), 'the same loss is no lower one').to.equal(true);
+    expect(hasStalled([3, 2, 2.5, 1.9], 2)).to.equal(false);
+    expect(hasStalled([], 1)).to.equal(false);
+    expect(hasStalled([1, 2, 3, 4], 0), 'no patience was set').to.equal(false);
+  });
+
+  it('samples two prompts, those held out first, at evaluations and at the end', () => {
+    const of = (...prompts: string[]) =>
+      prompts.map((prompt): Judgment => ({ id: prompt, time: 0, prompt, verdict: 'tie', drafts: [] }));
+    expect(samplePrompts({ train: of('a', 'b'), heldOut: of('c', 'c') })).to.deep.equal(['c', 'a']);
+    expect([0, 1, 2, 3, 4, 5].filter((step) => isSampled(step, 2, 5))).to.deep.equal([0, 2, 4, 5]);
   });
 
   it('goes through few rows more often, and takes larger batches of many', () => {

@@ -112,6 +112,17 @@ describe('the studio', function () {
     expect(loss).to.match(/^Loss after step \d+: [\d.]+ in training/);
   });
 
+  it('shows samples on the way, the last of them by the adapter that is exported', async () => {
+    const lists = studio.page.locator('#samples-by-prompt .samples');
+    expect(await lists.count()).to.equal(2);
+    const steps = await lists.first().locator('.sample-step').allInnerTexts();
+    expect(steps[0]).to.equal('Step 0');
+    const last = Number.parseInt(await studio.demo.text('tile-step'), 10);
+    expect(steps.at(-1)).to.equal(`Step ${last}`);
+    const texts = await lists.first().locator('.sample-text').allInnerTexts();
+    expect(texts.at(-1), 'training changes the text').to.not.equal(texts[0]);
+  });
+
   it('exports an adapter that writes the same in the library', async () => {
     uninterrupted = await studio.adapter();
     const shown = await greedy();
