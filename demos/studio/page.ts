@@ -12,6 +12,7 @@ import { Guide } from './guide.ts';
 import { Keep } from './keep.ts';
 import type { Opened, Phase, StudioJob, Update } from './messages.ts';
 import { ModelTab } from './model-tab.ts';
+import { keepPage } from './offline.ts';
 import { showPastRuns } from './past-runs.ts';
 import { statusText } from './preferences/counts.ts';
 import { openPreferences } from './preferences/store.ts';
@@ -30,6 +31,7 @@ let early: Update[] | undefined = [];
 
 let pageProblem = '';
 
+void keepPage().then((text) => setText(byId('offline-text', HTMLElement), text));
 const store = await openPreferences();
 const training = new Training(() => job, store);
 const collect = new Collect(
