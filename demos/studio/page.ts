@@ -8,6 +8,7 @@ import { byId, setText } from '../shared/dom.ts';
 import { LOST, openJob } from '../shared/open.ts';
 import { Collect } from './collect.ts';
 import { Compare } from './compare.ts';
+import { ComparisonPlans } from './comparison-plans.ts';
 import { Guide } from './guide.ts';
 import { Keep } from './keep.ts';
 import type { Opened, Phase, StudioJob, Update } from './messages.ts';
@@ -41,7 +42,7 @@ const collect = new Collect(
   (text) => complain(text),
   () => tabs.shown === 'collect',
 );
-const compare = new Compare(store, () => {
+const compare = new Compare(store, await ComparisonPlans.open(), () => {
   collect.sampling.writers = 'blind';
   tabs.show('collect');
   collect.write();
