@@ -73,6 +73,8 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
 
   readonly opened: Opened;
   private writing = new AbortController();
+  /** What the run of the record goes on from. */
+  private first: Adapter | undefined;
 
   /** Opens the current model, the embedded one from beside the page at `base`, and finds what an earlier visit left. */
   static readonly open = async (base: string, listener: Listener): Promise<Job> => {
@@ -89,6 +91,8 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
   };
 
   async start(lesson: Lesson): Promise<void> {
+    this.refuseWhileRunning();
+    await this.readFirst(lesson);
     await this.begin({ lesson, startedAt: Date.now(), totalSteps: 0, stopped: false, samples: [] });
   }
 
@@ -150,7 +154,11 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
   }
 
   protected override createTrainer({ lesson }: StudioRecord): Trainer {
-    return this.runtime.newTrainer(lesson, this.kept);
+    return this.runtime.newTrainer(lesson, this.kept, this.first);
+  }
+
+  private async readFirst({ start }: Lesson): Promise<void> {
+    this.first = start && (await readAdapter(memoryFiles(start)));
   }
 
   protected override async work(record: StudioRecord): Promise<void> {
@@ -279,6 +287,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     const record = await this.kept.readRecord();
     const state = record && (await readRunState(this.kept.checkpoint).catch(() => undefined));
     if (!record || !state) return this.reset();
+    await this.readFirst(record.lesson);
     this.record = record;
     this.step = state.step;
     const isOver = record.stopped || state.step === record.totalSteps;

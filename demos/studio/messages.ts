@@ -33,6 +33,8 @@ export interface Lesson {
   /** The judgments as they are now; later picks belong to a later run. */
   train: readonly Judgment[];
   heldOut: readonly Judgment[];
+  /** The adapter that the run goes on from; a fresh one without. */
+  start?: AdapterFiles;
 }
 
 /** The stage that this run has beside those of every run: log-probabilities of the reference. */

@@ -79,7 +79,8 @@ function show(update: Update): void {
   compare.allow(hasAdapter);
   keep.allow(hasAdapter);
   guide.enter(phase);
-  if (phase === 'done' || phase === 'idle') void showPastRuns();
+  if (phase === 'done' || phase === 'idle')
+    void showPastRuns({ model: opened.model.name, goOn: (run) => training.goOnFrom(run) });
   document.body.dataset.phase = phase;
 }
 

@@ -9,11 +9,18 @@ const number = (value: number, digits: number) => (Number.isFinite(value) ? valu
 /** When the runs that are compared were started, the one chosen last behind. */
 let compared: number[] = [];
 
+/** What the page does with a run. */
+export interface RunActions {
+  /** The model of this page: a run can go on only on the model that it was made of. */
+  model: string;
+  goOn(run: PastRun): void;
+}
+
 /** Draws the table anew; hides its section where no run has ended yet. */
-export async function showPastRuns(): Promise<void> {
+export async function showPastRuns(actions: RunActions): Promise<void> {
   const runs = await pastRuns().catch(() => []);
   byId('past', HTMLElement).hidden = runs.length === 0;
-  byId('past-rows', HTMLTableSectionElement).replaceChildren(...runs.map(rowOf));
+  byId('past-rows', HTMLTableSectionElement).replaceChildren(...runs.map((run) => rowOf(run, actions)));
   showCompared(runs);
 }
 
@@ -27,9 +34,9 @@ function showCompared(runs: readonly PastRun[]): void {
   compareRuns(first && second ? [first, second] : undefined);
 }
 
-function rowOf(run: PastRun): HTMLElement {
+function rowOf(run: PastRun, actions: RunActions): HTMLElement {
   const { name, model, settings, rows, step, heldOut } = run;
-  const title = make('th', '', nameField(run));
+  const title = make('th', '', nameField(run, actions));
   title.scope = 'row';
   const set = `β ${settings.beta}, rate ${settings.learningRate}, ${settings.numTrainEpochs} epochs, rank ${settings.r}`;
   const cells = [
@@ -46,27 +53,29 @@ function rowOf(run: PastRun): HTMLElement {
   });
   const remove = action('Delete', name, async () => {
     await deleteRun(run);
-    await showPastRuns();
+    await showPastRuns(actions);
   });
+  const goOn = action('Continue', name, async () => actions.goOn(run));
+  goOn.hidden = model !== actions.model;
   return make(
     'tr',
     '',
     make('td', '', comparing(run)),
     title,
     ...cells.map((text) => make('td', '', text)),
-    make('td', 'row', take, remove),
+    make('td', 'row', goOn, take, remove),
   );
 }
 
 /** Where a run is given another name. An empty one is not taken. */
-function nameField(run: PastRun): HTMLInputElement {
+function nameField(run: PastRun, actions: RunActions): HTMLInputElement {
   const field = make('input', 'run-name');
   Object.assign(field, { type: 'text', value: run.name, maxLength: 80, required: true });
   field.setAttribute('aria-label', `Name of ${run.name}`);
   field.addEventListener('change', async () => {
     const name = field.value.trim();
     if (name !== '') await renameRun(run, name);
-    await showPastRuns();
+    await showPastRuns(actions);
   });
   return field;
 }

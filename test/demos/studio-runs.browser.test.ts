@@ -68,6 +68,11 @@ describe('runs of the studio', function () {
       expect(await rows().first().locator('td').nth(5).innerText(), 'held-out loss').to.match(/^\d+\.\d{3}$/);
     });
 
+  it('samples the model as it learns', async () => {
+    const texts = await studio.page.locator('.samples').first().locator('.sample-text').allInnerTexts();
+    expect(texts.at(-1)).to.not.equal(texts[0]);
+  });
+
   it('renames a run, and remembers it', async () => {
     const field = rows().first().getByRole('textbox');
     await field.fill('Imitation');
@@ -93,7 +98,19 @@ describe('runs of the studio', function () {
     expect((await says())[2], 'SFT has no pairs to tell apart').to.match(/: [\d.]+ second run\.$/);
     // A third takes the place of the first.
     await studio.page.getByLabel(/^Compare KTO/).check();
-    expect(await studio.page.getByLabel('Compare Imitation').isChecked()).to.equal(false);
+    const first = studio.page.getByRole('checkbox', { name: 'Compare Imitation', checked: false });
+    await first.waitFor();
+  });
+
+  it('goes on from the adapter of a run that has ended', async () => {
+    const before = await studio.adapter();
+    await studio.tab('Train');
+    await studio.page.getByRole('button', { name: 'Continue: Imitation' }).click();
+    await train('sft', { ...once, learningRate: '0', r: '8' });
+    const after = await studio.adapter();
+    // Without a learning rate it stays what it was, its rank of 2 included.
+    expect(after['adapter_model.safetensors']).to.deep.equal(before['adapter_model.safetensors']);
+    expect(await studio.page.locator('#go-on').isVisible()).to.equal(false);
   });
 
   it('made no errors', () => {
