@@ -146,6 +146,8 @@ describe('the studio', function () {
   it('outlives its worker and its tab, and ends with the same adapter', async () => {
     await studio.tab('Train');
     await studio.demo.press('Train');
+    // Until then the tiles are those of the run before.
+    await studio.demo.status('Training');
     await studio.demo.step(2);
     await studio.demo.press('Pause');
     await studio.demo.status('Paused at step');
