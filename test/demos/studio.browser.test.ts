@@ -100,7 +100,9 @@ describe('the studio', function () {
 
   it('trains while drafts go on, and draws the curves', async () => {
     await studio.tab('Train');
-    await studio.fill({ numTrainEpochs: '4', perDeviceTrainBatchSize: '4', r: '4' });
+    // Larger steps than a person would take: nine picks on random drafts must change a greedy text.
+    const learningRate = '0.01';
+    await studio.fill({ learningRate, numTrainEpochs: '4', perDeviceTrainBatchSize: '4', r: '4' });
     await studio.demo.press('Train');
     await studio.demo.status('Training');
     await studio.tab('Collect');
