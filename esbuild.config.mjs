@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as esbuild from 'esbuild';
 import { demosIn, frontPage } from './demos/front/front.mjs';
+import { writeIdleServiceWorker, writeServiceWorker } from './demos/studio/offline.mjs';
 import { asModules } from './esbuild.modules.mjs';
 import { wgsl } from './shaders/include.mjs';
 
@@ -69,9 +70,10 @@ const commandLine = () => ({ ...installed, entryPoints: { cli: './src/cli/main.t
  * lists them.
  *
  * @param {string} outdir
+ * @param {boolean} keeps whether the studio serves itself without a network
  * @returns {Options}
  */
-function demos(outdir = 'dist/demos') {
+function demos(outdir = 'dist/demos', keeps = true) {
   mkdirSync(join(root, outdir), { recursive: true });
   writeFileSync(join(root, outdir, 'index.html'), frontPage(demosIn(root)));
   const names = readdirSync(join(root, 'demos'));
@@ -80,6 +82,8 @@ function demos(outdir = 'dist/demos') {
     if (existsSync(from)) cpSync(from, join(root, outdir, folder), { recursive: true });
   }
   const files = names.flatMap((name) => [
+    `${name}/manifest.webmanifest`,
+    `${name}/icon.svg`,
     `${name}/index.html`,
     `${name}/judge.html`,
     `${name}/connect.html`,
@@ -93,10 +97,27 @@ function demos(outdir = 'dist/demos') {
     ...common,
     outdir,
     minify: true,
-    loader: { '.html': 'copy' },
+    loader: { '.html': 'copy', '.webmanifest': 'copy', '.svg': 'copy' },
+    metafile: true,
+    plugins: [...common.plugins, offline(outdir, keeps)],
     entryPoints: entries('demos', files),
   };
 }
+
+/**
+ * The studio keeps its files in the browser, by a list that is known once they are built; none while they are rebuilt.
+ *
+ * @param {string} outdir @param {boolean} keeps @returns {esbuild.Plugin}
+ */
+const offline = (outdir, keeps) => ({
+  name: 'offline',
+  setup({ onEnd }) {
+    onEnd(async ({ errors, metafile }) => {
+      if (!keeps) await writeIdleServiceWorker(root, outdir);
+      else if (errors.length === 0 && metafile) await writeServiceWorker(root, outdir, metafile);
+    });
+  },
+});
 
 /** The demos for a host: without what an earlier build left, and without source maps, which would be most of it. */
 function site() {
@@ -195,7 +216,7 @@ export async function build(names = ['library', 'demos', 'tests'], tests = testF
 
 /** Serves `dist/demos` on the first free port from 8080, to this machine only, and rebuilds when a source changes. */
 async function serve() {
-  const context = await esbuild.context(demos());
+  const context = await esbuild.context(demos('dist/demos', false));
   await context.watch();
   let port = 8080;
   while (!(await isFree(port))) port++;

@@ -235,14 +235,13 @@ class Chart {
   }
 }
 
-/** The charts of a page, in its element `charts`. */
+/** Charts of a page, in its element `charts` or in another one. */
 export class Charts {
   private readonly range = { steps: 1 };
   private readonly charts: Chart[];
   private frame = 0;
 
-  constructor(specs: readonly ChartSpec[]) {
-    const parent = byId('charts', HTMLDivElement);
+  constructor(specs: readonly ChartSpec[], parent: HTMLElement = byId('charts', HTMLDivElement)) {
     this.charts = specs.map((spec) => new Chart(spec, this.range, parent));
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
       for (const chart of this.charts) chart.redraw();

@@ -1,5 +1,6 @@
 /** The tab that compares the model before and after training by blind picks, and says what the picks so far show. */
 import { byId, make, onPress, setText, setUsable } from '../shared/dom.ts';
+import type { ComparisonPlans } from './comparison-plans.ts';
 import type { PreferenceStore } from './preferences/store.ts';
 import { type WinRate, winRates } from './win-rate.ts';
 
@@ -8,15 +9,19 @@ const percent = (share: number) => `${Math.round(100 * share)}%`;
 export class Compare {
   private readonly table = byId('compare-table', HTMLTableElement);
   private readonly rows = byId('compare-rows', HTMLTableSectionElement);
+  private readonly picks = byId('compare-picks', HTMLInputElement);
   private readonly start = byId('compare-start', HTMLButtonElement);
   private canStart = false;
 
   /** `begin` sets the drafts to one of each and shows them. */
   constructor(
     private readonly store: PreferenceStore,
+    private readonly plans: ComparisonPlans,
     begin: () => void,
   ) {
-    onPress(this.start, begin);
+    onPress(this.start, () => {
+      if (this.picks.reportValidity()) begin();
+    });
     store.subscribe(() => this.draw());
     this.draw();
   }
@@ -27,8 +32,17 @@ export class Compare {
     this.draw();
   }
 
+  /** Fixes how many picks decide a comparison that has just got its first. */
+  private rates(): WinRate[] {
+    const judgments = this.store.all();
+    const picks = this.picks.checkValidity() ? this.picks.valueAsNumber : Number.NaN;
+    for (const { adapter, wins, losses, undecided } of winRates(judgments, this.plans.byAdapter))
+      if (wins + losses + undecided === 1 && Number.isFinite(picks)) this.plans.fix(adapter, picks);
+    return winRates(judgments, this.plans.byAdapter);
+  }
+
   private draw(): void {
-    const rates = winRates(this.store.all());
+    const rates = this.rates();
     this.rows.replaceChildren(...rates.map(rowOf));
     this.table.hidden = rates.length === 0;
     setUsable(this.start, this.canStart);
@@ -39,18 +53,26 @@ export class Compare {
   }
 }
 
-function sentenceOf({ adapter, wins, losses, rate, interval }: WinRate): string {
-  if (rate === undefined) return `${adapter}: no pick has decided between before and after yet.`;
-  const [low, high] = interval;
-  const shown = `After training was better in ${wins} of ${wins + losses} picks that decided, ${percent(rate)} (95% interval ${percent(low)} to ${percent(high)}).`;
+function sentenceOf({ adapter, wins, losses, planned, result }: WinRate): string {
+  const decided = wins + losses;
+  if (planned === undefined)
+    return `${adapter}: after training was better in ${wins} of ${decided} picks that decided. How many there should be was not fixed before the first, so there is no interval.`;
+  if (!result)
+    return `${adapter}: ${decided} of the ${planned} picks that decide are there. The result is shown after the last.`;
+  const [low, high] = result.interval;
+  const shown = `After training was better in ${result.wins} of ${planned} picks that decided, ${percent(result.rate)} (95% interval ${percent(low)} to ${percent(high)}).`;
   const isClear = low > 0.5 || high < 0.5;
-  return isClear ? shown : `${shown} That is too close to call: go on picking.`;
+  return isClear
+    ? shown
+    : `${shown} That is too close to call. To find a smaller difference, set more picks before the next comparison.`;
 }
 
-function rowOf({ adapter, wins, losses, undecided, rate, interval: [low, high] }: WinRate): HTMLElement {
+function rowOf({ adapter, wins, losses, undecided, planned, result }: WinRate): HTMLElement {
   const name = make('th', '', adapter);
   name.scope = 'row';
   const cells = [wins, losses, undecided].map(String);
-  const shares = rate === undefined ? ['–', '–'] : [percent(rate), `${percent(low)} to ${percent(high)}`];
+  const shares = result
+    ? [percent(result.rate), result.interval.map(percent).join(' to ')]
+    : [planned === undefined ? '–' : `after ${planned} picks`, '–'];
   return make('tr', '', name, ...[...cells, ...shares].map((text) => make('td', '', text)));
 }

@@ -1,8 +1,10 @@
-/** The runs that have ended in this browser: what each was, and its adapter. The worker adds them, the page lists them. */
-import { createStore, delMany, get, keys, set } from 'idb-keyval';
+/** The runs that have ended in this browser: what each was, its curves and samples, and its adapter. The worker adds them, the page lists them. */
+import { createStore, delMany, get, keys, set, update } from 'idb-keyval';
 import type { AdapterFiles } from 'webalign/models';
+import type { Point } from '../align/messages.ts';
 import type { Settings } from './messages.ts';
 import type { MethodName } from './methods.ts';
+import type { Samples } from './samples.ts';
 
 export interface PastRun {
   /** Milliseconds since 1970, by which a run is known. */
@@ -16,6 +18,8 @@ export interface PastRun {
   step: number;
   /** On the held-out rows at the end; not a number where none was held out. */
   heldOut: { loss: number; accuracy: number };
+  curves: { train: readonly Point[]; heldOut: readonly Point[] };
+  samples: Samples;
 }
 
 const store = createStore('webalign-studio-runs', 'runs');
@@ -38,6 +42,10 @@ export async function pastRuns(): Promise<PastRun[]> {
 
 export const adapterOf = ({ startedAt }: PastRun): Promise<AdapterFiles | undefined> =>
   get<AdapterFiles>(filesKey(startedAt), store);
+
+/** Does nothing where the run was deleted in another tab. */
+export const renameRun = ({ startedAt }: PastRun, name: string): Promise<void> =>
+  update<PastRun | undefined>(runKey(startedAt), (run) => run && { ...run, name }, store);
 
 export const deleteRun = ({ startedAt }: PastRun): Promise<void> =>
   delMany([filesKey(startedAt), runKey(startedAt)], store);

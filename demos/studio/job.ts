@@ -14,18 +14,18 @@ import {
   writeAdapter,
 } from 'webalign/models';
 import {
-  adviceOn,
   type EvaluateEvent,
   type RunState,
   readRunState,
   type TrainEvent,
   type Trainer,
 } from 'webalign/trainers';
-import { own } from '../../src/base/lookup.ts';
 import { historyOf, toPoint } from '../align/telling.ts';
 import { openKept } from '../shared/kept.ts';
 import { RunJob } from '../shared/run-job.ts';
+import { adviceLines } from './advice.ts';
 import { type Assets, withModel } from './assets.ts';
+import { hasStalled, heldOutLoss, lossesOf } from './early-stopping.ts';
 import { addRun } from './history.ts';
 import { chooseModel, keepModel, nameOfFiles } from './library.ts';
 import type {
@@ -44,7 +44,7 @@ import { planModel } from './planning.ts';
 import type { Source } from './preferences/judgment.ts';
 import { runName, type StudioKept, type StudioRecord } from './record.ts';
 import { Runtime } from './runtime.ts';
-import { LABELS } from './settings.ts';
+import { isSampled, samplePrompts, takeSample } from './samples.ts';
 import { Teller } from './telling.ts';
 
 export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements StudioJob {
@@ -73,6 +73,8 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
 
   readonly opened: Opened;
   private writing = new AbortController();
+  /** What the run of the record goes on from. */
+  private first: Adapter | undefined;
 
   /** Opens the current model, the embedded one from beside the page at `base`, and finds what an earlier visit left. */
   static readonly open = async (base: string, listener: Listener): Promise<Job> => {
@@ -89,7 +91,9 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
   };
 
   async start(lesson: Lesson): Promise<void> {
-    await this.begin({ lesson, startedAt: Date.now(), totalSteps: 0, stopped: false });
+    this.refuseWhileRunning();
+    await this.readFirst(lesson);
+    await this.begin({ lesson, startedAt: Date.now(), totalSteps: 0, stopped: false, samples: [] });
   }
 
   async write(request: DraftRequest, listener: (update: DraftUpdate) => void): Promise<DraftUpdate> {
@@ -150,7 +154,11 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
   }
 
   protected override createTrainer({ lesson }: StudioRecord): Trainer {
-    return this.runtime.newTrainer(lesson, this.kept);
+    return this.runtime.newTrainer(lesson, this.kept, this.first);
+  }
+
+  private async readFirst({ start }: Lesson): Promise<void> {
+    this.first = start && (await readAdapter(memoryFiles(start)));
   }
 
   protected override async work(record: StudioRecord): Promise<void> {
@@ -169,10 +177,13 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     const { startedAt, lesson } = record;
     const { method, settings, train } = lesson;
     const state = await readRunState(this.kept.checkpoint);
-    const heldOut = historyOf(state?.log).heldOut.at(-1) ?? { loss: Number.NaN, accuracy: Number.NaN };
+    const curves = historyOf(state?.log);
+    const heldOut = curves.heldOut.at(-1) ?? { loss: Number.NaN, accuracy: Number.NaN };
+    const samples = { prompts: samplePrompts(lesson), taken: record.samples };
     const [name, model] = [runName(record), this.opened.model.name];
     const rows = methodOf(method).count(train);
-    const run = { startedAt, name, model, method, settings, rows, step: this.step, heldOut };
+    const facts = { startedAt, name, model, method, settings, rows, step: this.step };
+    const run = { ...facts, heldOut, curves, samples };
     const adapter = this.runtime.trainer?.adapter;
     if (!adapter) return;
     const files = writeAdapter(await this.runtime.turns.run(() => adapter.toAdapter()));
@@ -194,19 +205,46 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     this.step = state?.step ?? 0;
     this.tellRun(record, state);
     const stage = this.beginStage('reference');
-    if (record.stopped) stage.abort();
+    const losses = lossesOf(state);
+    const isOver = () => record.stopped || hasStalled(losses, record.lesson.settings.earlyStoppingPatience);
+    if (isOver()) stage.abort();
     for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
       this.report(event, record);
-      if (event.type === 'evaluate') await this.keepBest(record, trainer, event);
+      if (event.type === 'evaluate') {
+        losses.push(heldOutLoss(event));
+        await this.keepBest(record, trainer, event);
+        record.stopped ||= isOver();
+        if (record.stopped) stage.abort();
+      }
       if (event.type === 'start') await this.kept.writeRecord(record);
+      if (event.type === 'start' && !state) await this.sample(record, 0);
+      // The model then stands at that very step; figures of a step come later than the step itself.
+      if (event.type === 'checkpoint') await this.sample(record, event.step);
       // Without a checkpoint there is nothing that the rest would load.
       if (stage.signal.aborted && event.type === 'reference' && !state) break;
     }
   }
 
-  private tellRun({ lesson, totalSteps }: StudioRecord, state: RunState | undefined): void {
+  private tellRun(record: StudioRecord, state: RunState | undefined): void {
+    const { lesson, totalSteps } = record;
     const { method, settings } = lesson;
     this.teller.tell({ type: 'run', method, settings, totalSteps, ...historyOf(state?.log) });
+    this.tellSamples(record);
+  }
+
+  private tellSamples({ lesson, samples }: StudioRecord): void {
+    this.teller.tell({ type: 'samples', samples: { prompts: samplePrompts(lesson), taken: samples } });
+  }
+
+  /** Samples the model as it stands, where that is due and has not been done. */
+  private async sample(record: StudioRecord, step: number): Promise<void> {
+    const { lesson, totalSteps, samples } = record;
+    const isThere = samples.some((each) => each.step === step);
+    if (isThere || !isSampled(step, lesson.settings.evalSteps, totalSteps)) return;
+    const taken = await takeSample(this.runtime, samplePrompts(lesson), step);
+    record.samples = [...samples, taken];
+    await this.kept.writeRecord(record);
+    this.tellSamples(record);
   }
 
   private report(event: TrainEvent, record: StudioRecord): void {
@@ -231,7 +269,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
 
   /** Keeps the adapter as it stands where the held-out loss is the lowest so far. */
   private async keepBest(record: StudioRecord, trainer: Trainer, event: EvaluateEvent): Promise<void> {
-    const loss = event.metrics.eval_loss ?? Number.NaN;
+    const loss = heldOutLoss(event);
     const { adapter } = trainer;
     if (!adapter || !(loss < (record.best?.loss ?? Number.POSITIVE_INFINITY))) return;
     const files = writeAdapter(await this.runtime.turns.run(() => adapter.toAdapter()));
@@ -240,21 +278,8 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
   }
 
   /** Problems that the figures of the run show. */
-  private async advise({ lesson: { method, settings, train }, best }: StudioRecord): Promise<void> {
-    const state = await readRunState(this.kept.checkpoint);
-    const advice = adviceOn({
-      log: state?.log ?? [],
-      examples: methodOf(method).count(train),
-      config: settings,
-      rank: settings.r,
-    });
-    const lines = advice.map(({ sentence }) => sentence.toString((name) => own(LABELS, name) ?? name));
-    if (best && best.step < this.step) {
-      const at = `step ${best.step} (${best.loss.toFixed(3)})`;
-      lines.unshift(
-        `The held-out loss was lowest at ${at}: the tab Keep also exports the adapter of that step.`,
-      );
-    }
+  private async advise(record: StudioRecord): Promise<void> {
+    const lines = adviceLines(record, await readRunState(this.kept.checkpoint));
     this.teller.tell({ type: 'advice', lines });
   }
 
@@ -262,6 +287,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     const record = await this.kept.readRecord();
     const state = record && (await readRunState(this.kept.checkpoint).catch(() => undefined));
     if (!record || !state) return this.reset();
+    await this.readFirst(record.lesson);
     this.record = record;
     this.step = state.step;
     const isOver = record.stopped || state.step === record.totalSteps;

@@ -9,6 +9,7 @@ import type { Pace } from '../shared/pace.ts';
 import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
 import type { MethodName } from './methods.ts';
 import type { Draft, Judgment, Prompt } from './preferences/judgment.ts';
+import type { Samples } from './samples.ts';
 
 /** Numbers that a person sets before a run. Names of TRL and PEFT. */
 export interface Settings {
@@ -19,6 +20,10 @@ export interface Settings {
   /** LoRA rank. */
   r: number;
   seed: number;
+  /** Steps between two evaluations; a checkpoint and samples are made then too. */
+  evalSteps: number;
+  /** Evaluations without a lower held-out loss after which a run ends; 0 for never. transformers' name. */
+  earlyStoppingPatience: number;
 }
 
 /** What a run is started with. */
@@ -28,6 +33,8 @@ export interface Lesson {
   /** The judgments as they are now; later picks belong to a later run. */
   train: readonly Judgment[];
   heldOut: readonly Judgment[];
+  /** The adapter that the run goes on from; a fresh one without. */
+  start?: AdapterFiles;
 }
 
 /** The stage that this run has beside those of every run: log-probabilities of the reference. */
@@ -94,6 +101,8 @@ export type Update =
   | { type: 'progress'; done: number; total: number }
   | { type: 'steps'; points: Point[]; pace: Pace }
   | { type: 'heldOut'; point: Point }
+  /** All samples of the run so far. */
+  | { type: 'samples'; samples: Samples }
   /** At the end: problems that the figures of the run show, a sentence each. */
   | { type: 'advice'; lines: string[] };
 

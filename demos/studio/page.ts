@@ -8,10 +8,12 @@ import { byId, setText } from '../shared/dom.ts';
 import { LOST, openJob } from '../shared/open.ts';
 import { Collect } from './collect.ts';
 import { Compare } from './compare.ts';
+import { ComparisonPlans } from './comparison-plans.ts';
 import { Guide } from './guide.ts';
 import { Keep } from './keep.ts';
 import type { Opened, Phase, StudioJob, Update } from './messages.ts';
 import { ModelTab } from './model-tab.ts';
+import { keepPage } from './offline.ts';
 import { showPastRuns } from './past-runs.ts';
 import { statusText } from './preferences/counts.ts';
 import { openPreferences } from './preferences/store.ts';
@@ -30,6 +32,7 @@ let early: Update[] | undefined = [];
 
 let pageProblem = '';
 
+void keepPage().then((text) => setText(byId('offline-text', HTMLElement), text));
 const store = await openPreferences();
 const training = new Training(() => job, store);
 const collect = new Collect(
@@ -39,7 +42,7 @@ const collect = new Collect(
   (text) => complain(text),
   () => tabs.shown === 'collect',
 );
-const compare = new Compare(store, () => {
+const compare = new Compare(store, await ComparisonPlans.open(), () => {
   collect.sampling.writers = 'blind';
   tabs.show('collect');
   collect.write();
@@ -76,7 +79,8 @@ function show(update: Update): void {
   compare.allow(hasAdapter);
   keep.allow(hasAdapter);
   guide.enter(phase);
-  if (phase === 'done' || phase === 'idle') void showPastRuns();
+  if (phase === 'done' || phase === 'idle')
+    void showPastRuns({ model: opened.model.name, goOn: (run) => training.goOnFrom(run) });
   document.body.dataset.phase = phase;
 }
 

@@ -1,20 +1,42 @@
 /** The table of runs that have ended, with what can be done with each. */
 import { byId, make, onPress } from '../shared/dom.ts';
 import { downloadAdapter } from '../shared/download.ts';
-import { adapterOf, deleteRun, type PastRun, pastRuns } from './history.ts';
+import { compareRuns } from './compare-runs.ts';
+import { adapterOf, deleteRun, type PastRun, pastRuns, renameRun } from './history.ts';
 
 const number = (value: number, digits: number) => (Number.isFinite(value) ? value.toFixed(digits) : '–');
 
-/** Draws the table anew; hides its section where no run has ended yet. */
-export async function showPastRuns(): Promise<void> {
-  const runs = await pastRuns().catch(() => []);
-  byId('past', HTMLElement).hidden = runs.length === 0;
-  byId('past-rows', HTMLTableSectionElement).replaceChildren(...runs.map(rowOf));
+/** When the runs that are compared were started, the one chosen last behind. */
+let compared: number[] = [];
+
+/** What the page does with a run. */
+export interface RunActions {
+  /** The model of this page: a run can go on only on the model that it was made of. */
+  model: string;
+  goOn(run: PastRun): void;
 }
 
-function rowOf(run: PastRun): HTMLElement {
+/** Draws the table anew; hides its section where no run has ended yet. */
+export async function showPastRuns(actions: RunActions): Promise<void> {
+  const runs = await pastRuns().catch(() => []);
+  byId('past', HTMLElement).hidden = runs.length === 0;
+  byId('past-rows', HTMLTableSectionElement).replaceChildren(...runs.map((run) => rowOf(run, actions)));
+  showCompared(runs);
+}
+
+/** Draws the runs that are compared. The rows stay, so that the keyboard's focus does. */
+function showCompared(runs: readonly PastRun[]): void {
+  const chosen = compared.flatMap((startedAt) => runs.filter((run) => run.startedAt === startedAt));
+  compared = chosen.map(({ startedAt }) => startedAt);
+  for (const box of document.querySelectorAll<HTMLInputElement>('#past-rows [type=checkbox]'))
+    box.checked = compared.includes(Number(box.value));
+  const [first, second] = chosen;
+  compareRuns(first && second ? [first, second] : undefined);
+}
+
+function rowOf(run: PastRun, actions: RunActions): HTMLElement {
   const { name, model, settings, rows, step, heldOut } = run;
-  const title = make('th', '', name);
+  const title = make('th', '', nameField(run, actions));
   title.scope = 'row';
   const set = `β ${settings.beta}, rate ${settings.learningRate}, ${settings.numTrainEpochs} epochs, rank ${settings.r}`;
   const cells = [
@@ -31,9 +53,44 @@ function rowOf(run: PastRun): HTMLElement {
   });
   const remove = action('Delete', name, async () => {
     await deleteRun(run);
-    await showPastRuns();
+    await showPastRuns(actions);
   });
-  return make('tr', '', title, ...cells.map((text) => make('td', '', text)), make('td', 'row', take, remove));
+  const goOn = action('Continue', name, async () => actions.goOn(run));
+  goOn.hidden = model !== actions.model;
+  return make(
+    'tr',
+    '',
+    make('td', '', comparing(run)),
+    title,
+    ...cells.map((text) => make('td', '', text)),
+    make('td', 'row', goOn, take, remove),
+  );
+}
+
+/** Where a run is given another name. An empty one is not taken. */
+function nameField(run: PastRun, actions: RunActions): HTMLInputElement {
+  const field = make('input', 'run-name');
+  Object.assign(field, { type: 'text', value: run.name, maxLength: 80, required: true });
+  field.setAttribute('aria-label', `Name of ${run.name}`);
+  field.addEventListener('change', async () => {
+    const name = field.value.trim();
+    if (name !== '') await renameRun(run, name);
+    await showPastRuns(actions);
+  });
+  return field;
+}
+
+/** Whether a run is one of the two that are compared; a third takes the place of the earlier one. */
+function comparing({ startedAt, name }: PastRun): HTMLInputElement {
+  const box = make('input');
+  Object.assign(box, { type: 'checkbox', value: String(startedAt) });
+  box.setAttribute('aria-label', `Compare ${name}`);
+  box.addEventListener('change', async () => {
+    const others = compared.filter((each) => each !== startedAt);
+    compared = box.checked ? [...others.slice(-1), startedAt] : others;
+    showCompared(await pastRuns());
+  });
+  return box;
 }
 
 function action(label: string, name: string, act: () => Promise<void>): HTMLButtonElement {

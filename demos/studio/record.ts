@@ -4,10 +4,13 @@ import type { Kept } from '../shared/kept.ts';
 import type { RunRecord } from '../shared/run-job.ts';
 import type { Lesson } from './messages.ts';
 import { methodOf } from './methods.ts';
+import type { Sample } from './samples.ts';
 
 export interface StudioRecord extends RunRecord {
   /** What it learns from, as it was when the run was started. */
   lesson: Lesson;
+  /** What the model wrote on the way. */
+  samples: readonly Sample[];
   /** The adapter where the held-out loss was lowest. */
   best?: { step: number; loss: number; files: AdapterFiles };
 }

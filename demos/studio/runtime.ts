@@ -4,6 +4,7 @@
 import { textAfter } from 'webalign/data';
 import type { Around } from 'webalign/gpu';
 import {
+  type Adapter,
   addUpdate,
   emptyGenerations,
   type Generation,
@@ -15,7 +16,6 @@ import type { Trainer } from 'webalign/trainers';
 import { Host, type Machine, openMachine } from '../shared/host.ts';
 import type { Assets } from './assets.ts';
 import type { DraftRequest, DraftUpdate, Lesson, Side } from './messages.ts';
-import { methodOf } from './methods.ts';
 import type { Draft, Prompt, Source } from './preferences/judgment.ts';
 import type { StudioKept } from './record.ts';
 import { loraConfig, trainingArgs } from './task.ts';
@@ -42,15 +42,15 @@ export class Runtime extends Host<Trainer> {
     super(machine);
   }
 
-  /** The trainer of a run, with a fresh adapter on the model. Throws `InputError` for settings or rows that make no sense. */
-  newTrainer({ method, settings, train, heldOut }: Lesson, kept: StudioKept): Trainer {
+  /** The trainer of a run, with a fresh adapter on the model or the one it starts with. Throws `InputError` for settings or rows that make no sense. */
+  newTrainer({ method, settings, train, heldOut }: Lesson, kept: StudioKept, start?: Adapter): Trainer {
     return TRAINERS[method]({
       model: this.model,
       tokenizer: this.tokenizer,
       train,
       heldOut,
-      args: trainingArgs(method, settings, methodOf(method).count(train)),
-      peftConfig: loraConfig(settings),
+      args: trainingArgs(method, settings),
+      peftConfig: start ?? loraConfig(settings),
       checkpoint: kept.checkpoint,
       referenceCache: kept.referenceCache,
     });

@@ -8,6 +8,8 @@ export const LABELS = {
   perDeviceTrainBatchSize: 'the batch size',
   r: 'the LoRA rank',
   seed: 'the seed',
+  evalSteps: 'the steps between evaluations',
+  earlyStoppingPatience: 'the patience',
 } as const satisfies Readonly<Record<keyof Settings, string>>;
 
 export const FIELDS = Object.keys(LABELS) as (keyof Settings)[];

@@ -32,37 +32,43 @@ const rowFor = (table: readonly (readonly [number, number])[], size: number): nu
 /** Settings for so many rows and a model of so many numbers. */
 export function defaultsFor(rows: number, parameters: number): Settings {
   const epochs = Math.round(FEW_ROWS_SEEN / Math.max(1, rows));
-  return {
-    beta: 0.1,
-    learningRate: rowFor(RATES, parameters),
+  const length = {
     numTrainEpochs: Math.min(MOST_EPOCHS, Math.max(1, epochs)),
     perDeviceTrainBatchSize: rowFor(BATCHES, rows),
+  };
+  return {
+    ...length,
+    beta: 0.1,
+    learningRate: rowFor(RATES, parameters),
     r: ALIGN_LORA.r,
     seed: ALIGN_TRAINING.seed,
+    evalSteps: evalStepsOf(stepsOf(rows, length)),
+    earlyStoppingPatience: 0,
   };
 }
 
+type Length = Pick<Settings, 'numTrainEpochs' | 'perDeviceTrainBatchSize'>;
+
 /** Optimizer steps of a run on so many rows. */
-export function stepsOf(rows: number, { numTrainEpochs, perDeviceTrainBatchSize }: Settings): number {
+export function stepsOf(rows: number, { numTrainEpochs, perDeviceTrainBatchSize }: Length): number {
   return Math.ceil(numTrainEpochs * Math.ceil(rows / perDeviceTrainBatchSize));
 }
+
+/** Steps between two evaluations of a run of so many steps. */
+export const evalStepsOf = (steps: number): number => Math.max(1, Math.ceil(steps / EVALUATIONS));
 
 /** The trainer's settings. */
 export function trainingArgs(
   method: MethodName,
-  { r: _, beta, ...settings }: Settings,
-  rows: number,
+  { r: _, earlyStoppingPatience: __, beta, ...settings }: Settings,
 ): Record<string, unknown> {
-  const steps = stepsOf(rows, { r: 0, beta, ...settings });
-  const every = Math.max(1, Math.ceil(steps / EVALUATIONS));
   return {
     ...settings,
     ...(methodOf(method).hasBeta && { beta }),
     perDeviceEvalBatchSize: settings.perDeviceTrainBatchSize,
     warmupRatio: ALIGN_TRAINING.warmupRatio,
     lrSchedulerType: ALIGN_TRAINING.lrSchedulerType,
-    evalSteps: every,
-    saveSteps: every,
+    saveSteps: settings.evalSteps,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The trainer of each method, on data sets of token ids that are made of the judgments. */
 import type { Tokenizer } from 'webalign';
 import type { CheckpointStore, ReferenceCache } from 'webalign/files';
-import type { CausalLM, LoraArgs } from 'webalign/models';
+import type { Adapter, CausalLM, LoraArgs } from 'webalign/models';
 import { DPOTrainer, KTOTrainer, ORPOTrainer, SFTTrainer, type Trainer } from 'webalign/trainers';
 import type { MethodName } from './methods.ts';
 import type { Judgment } from './preferences/judgment.ts';
@@ -16,7 +16,7 @@ export interface TrainerParts {
   heldOut: readonly Judgment[];
   /** Settings under TRL's names. */
   args: Readonly<Record<string, unknown>>;
-  peftConfig: LoraArgs;
+  peftConfig: LoraArgs | Adapter;
   checkpoint: CheckpointStore;
   referenceCache: ReferenceCache;
 }

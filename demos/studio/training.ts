@@ -6,16 +6,18 @@ import type { Remote } from 'comlink';
 import { counted } from '../../src/base/counted.ts';
 import { AlignCharts } from '../align/charts.ts';
 import { type Action, Controls, type Offer, RUNNING } from '../shared/controls.ts';
-import { byId, make, setText } from '../shared/dom.ts';
+import { byId, make, onPress, setText } from '../shared/dom.ts';
 import { messageOf } from '../shared/message-of.ts';
-import type { ModelFacts, Settings, StagePhase, StudioJob, Update } from './messages.ts';
+import { adapterOf, type PastRun } from './history.ts';
+import type { Lesson, ModelFacts, Settings, StagePhase, StudioJob, Update } from './messages.ts';
 import { METHOD_NAMES, type MethodName, methodOf } from './methods.ts';
 import { split } from './preferences/split.ts';
 import type { PreferenceStore } from './preferences/store.ts';
 import { warnings } from './preferences/warnings.ts';
 import { StudioProgress } from './progress.ts';
+import { showSamples } from './samples-view.ts';
 import { FIELDS } from './settings.ts';
-import { defaultsFor, stepsOf } from './task.ts';
+import { defaultsFor, evalStepsOf, stepsOf } from './task.ts';
 
 const TRAIN: Offer = { label: 'Train', action: 'start' };
 const STOP: Offer = { label: 'Stop' };
@@ -29,6 +31,7 @@ export class Training {
   private readonly method = byId('set-method', HTMLSelectElement);
   private readonly form = byId('settings', HTMLFormElement);
   private model: ModelFacts | undefined;
+  private from: PastRun | undefined;
   /** Settings that the person has changed, which the defaults leave alone. */
   private readonly changed = new Set<string>();
 
@@ -63,11 +66,31 @@ export class Training {
       this.changed.add(name);
       this.sayPlan();
     });
+    onPress(byId('go-on-not', HTMLButtonElement), () => this.goOnFrom(undefined));
     store.subscribe(() => this.look());
   }
 
   ready(model: ModelFacts): void {
     this.model = model;
+    this.look();
+  }
+
+  /** The next run goes on from the adapter of this one, with its settings. */
+  goOnFrom(run: PastRun | undefined): void {
+    if (run && byId('fields', HTMLFieldSetElement).disabled) {
+      this.progress.complain('End or discard the current run before you continue another one.');
+      return;
+    }
+    this.from = run;
+    byId('go-on', HTMLElement).hidden = run === undefined;
+    if (!run) return;
+    setText(
+      byId('go-on-text', HTMLElement),
+      `The next run goes on from the adapter of ${run.name}, and keeps its rank of ${run.settings.r}.`,
+    );
+    this.method.value = run.method;
+    this.controls.show(run.settings);
+    for (const name of [...FIELDS, 'method']) this.changed.add(name);
     this.look();
   }
 
@@ -98,6 +121,7 @@ export class Training {
       for (const point of update.points) this.charts.addPoint('train', point);
       this.progress.pace(update.pace);
     } else if (type === 'heldOut') this.charts.addPoint('held', update.point);
+    else if (type === 'samples') showSamples(update.samples);
     else if (type === 'advice') this.advise(update.lines);
     else if (type === 'notice') this.progress.note(update.text);
     else this.progress.complain(update.message);
@@ -118,10 +142,19 @@ export class Training {
         const what = `There is ${counted(rows, row)} to learn from. Pick at least ${FEWEST} on the tab Collect first.`;
         return this.progress.complain(what);
       }
-      await job.start({ method, settings, train, heldOut });
+      await job.start({ method, train, heldOut, ...(await this.beginning(settings)) });
+      this.goOnFrom(undefined);
     } catch (error) {
       this.progress.complain(messageOf(error));
     }
+  }
+
+  /** The settings of the next run, and the adapter that it goes on from. */
+  private async beginning(settings: Settings): Promise<Pick<Lesson, 'settings' | 'start'>> {
+    if (!this.from) return { settings };
+    const start = await adapterOf(this.from);
+    if (!start) throw new Error(`${this.from.name} was deleted. Choose another run, or begin afresh.`);
+    return { settings: { ...settings, r: this.from.settings.r }, start };
   }
 
   /** What there is to learn from now, with defaults for that much. */
@@ -153,6 +186,8 @@ export class Training {
     const [rows, held] = [count(train), count(heldOut)];
     const settings = Object.fromEntries(FIELDS.map((name) => [name, this.field(name).valueAsNumber]));
     const steps = stepsOf(rows, settings as unknown as Settings);
+    if (!this.changed.has('evalSteps') && Number.isFinite(steps))
+      this.field('evalSteps').value = String(evalStepsOf(steps));
     const learned = `${counted(rows, row)} to learn from, ${held} held out by their prompts to check on`;
     const ahead = rows >= FEWEST && Number.isFinite(steps) ? `: ${counted(steps, 'step')}` : '';
     setText(byId('plan', HTMLElement), `${learned}${ahead}.`);

@@ -5,49 +5,95 @@ export interface WinRate {
   adapter: string;
   wins: number;
   losses: number;
-  /** Ties and both-bad: undecided. */
+  /** Ties, both-bad and edits: undecided. They are not part of the rate. */
   undecided: number;
-  /** Wins among the decided; undefined where none is. */
-  rate: number | undefined;
-  /** 95% interval of the rate: Wilson's score interval, which holds for few picks too. */
-  interval: readonly [low: number, high: number];
+  /** Picks that were to decide, by a number fixed before the first; undefined where none was. */
+  planned: number | undefined;
+  /** Once so many picks have decided: their result. Later picks do not change it. */
+  result: { wins: number; rate: number; interval: readonly [low: number, high: number] } | undefined;
 }
 
-/** Two-sided 95% quantile of the normal distribution. */
-const Z = 1.959964;
+/** A half of what a 95% interval leaves out. */
+const TAIL = 0.025;
+/** Halvings until the bound is exact to the last bits of a number near 1. */
+const HALVINGS = 60;
 
-/** Wilson's score interval of a share of successes (Wilson 1927). */
-export function wilson(successes: number, trials: number): [number, number] {
-  if (trials === 0) return [0, 1];
-  const share = successes / trials;
-  const center = share + Z ** 2 / (2 * trials);
-  const spread = Z * Math.sqrt((share * (1 - share)) / trials + Z ** 2 / (4 * trials ** 2));
-  const scale = 1 + Z ** 2 / trials;
-  return [Math.max(0, (center - spread) / scale), Math.min(1, (center + spread) / scale)];
+/**
+ * The exact 95% interval of a probability from so many successes in so many independent trials (Clopper and Pearson 1934). Holds
+ * where the number of trials did not depend on what they gave.
+ */
+export function clopperPearson(successes: number, trials: number): [low: number, high: number] {
+  return [lowest(successes, trials), 1 - lowest(trials - successes, trials)];
 }
 
-/** A row for each adapter that was compared with the model before it, the latest first. */
-export function winRates(judgments: readonly Judgment[]): WinRate[] {
-  const counts = new Map<string, { wins: number; losses: number; undecided: number }>();
-  for (const { drafts, verdict } of [...judgments].reverse()) {
-    const places = drafts.map(({ source }) => source?.adapter);
-    const now = places.findIndex((adapter) => adapter !== undefined);
-    const before = places.indexOf(undefined);
-    const adapter = places[now];
-    if (drafts.length !== 2 || adapter === undefined || before < 0) continue;
-    const row = counts.get(adapter) ?? { wins: 0, losses: 0, undecided: 0 };
-    counts.set(adapter, row);
-    const better = OUTCOMES[verdict];
-    if (better === undefined) row.undecided++;
-    else if (better === now) row.wins++;
-    else row.losses++;
+/** The probability under which so many successes and more have the chance {@link TAIL}. */
+function lowest(successes: number, trials: number): number {
+  if (successes === 0) return 0;
+  let [low, high] = [0, 1];
+  for (let i = 0; i < HALVINGS; i++) {
+    const middle = (low + high) / 2;
+    if (atLeast(successes, trials, middle) < TAIL) low = middle;
+    else high = middle;
   }
-  return [...counts].map(([adapter, { wins, losses, undecided }]) => {
-    const decided = wins + losses;
-    const rate = decided > 0 ? wins / decided : undefined;
-    return { adapter, wins, losses, undecided, rate, interval: wilson(wins, decided) };
-  });
+  return low;
+}
+
+/** Chance of so many successes and more. */
+function atLeast(successes: number, trials: number, probability: number): number {
+  // Logarithms, because the terms of many trials are below the smallest number.
+  let log = trials * Math.log1p(-probability);
+  const odds = Math.log(probability) - Math.log1p(-probability);
+  let sum = 0;
+  for (let k = 0; k <= trials; k++) {
+    if (k >= successes) sum += Math.exp(log);
+    log += odds + Math.log((trials - k) / (k + 1));
+  }
+  return sum;
+}
+
+/** A row for each adapter that was compared with the model before it, the latest first; `planned` by the adapter's name. */
+export function winRates(judgments: readonly Judgment[], planned: ReadonlyMap<string, number>): WinRate[] {
+  const outcomes = new Map<string, Outcome[]>();
+  for (const judgment of judgments) {
+    const found = outcomeOf(judgment);
+    if (!found) continue;
+    const before = outcomes.get(found.adapter) ?? [];
+    before.push(found.outcome);
+    // The adapter of the latest pick comes last.
+    outcomes.delete(found.adapter);
+    outcomes.set(found.adapter, before);
+  }
+  return [...outcomes].reverse().map(([adapter, all]) => rateOf(adapter, all, planned.get(adapter)));
+}
+
+type Outcome = 'win' | 'loss' | 'undecided';
+
+function rateOf(adapter: string, outcomes: readonly Outcome[], planned: number | undefined): WinRate {
+  const count = (list: readonly Outcome[], wanted: Outcome) => list.filter((each) => each === wanted).length;
+  const decided = outcomes.filter((outcome) => outcome !== 'undecided');
+  const counted = decided.slice(0, planned);
+  const wins = count(counted, 'win');
+  const isComplete = planned !== undefined && counted.length === planned;
+  return {
+    adapter,
+    wins: count(outcomes, 'win'),
+    losses: count(outcomes, 'loss'),
+    undecided: count(outcomes, 'undecided'),
+    planned,
+    result: isComplete ? { wins, rate: wins / planned, interval: clopperPearson(wins, planned) } : undefined,
+  };
+}
+
+/** What a pick between the two says; undefined for every other judgment. */
+function outcomeOf({ drafts, verdict }: Judgment): { adapter: string; outcome: Outcome } | undefined {
+  const places = drafts.map(({ source }) => source?.adapter);
+  const now = places.findIndex((adapter) => adapter !== undefined);
+  const adapter = places[now];
+  if (drafts.length !== 2 || adapter === undefined || !places.includes(undefined)) return undefined;
+  const better = BETTER[verdict];
+  if (better === undefined) return { adapter, outcome: 'undecided' };
+  return { adapter, outcome: better === now ? 'win' : 'loss' };
 }
 
 /** The place that a verdict calls better. An edit says that neither was good enough as it stood. */
-const OUTCOMES: Readonly<Partial<Record<Judgment['verdict'], number>>> = { first: 0, second: 1 };
+const BETTER: Readonly<Partial<Record<Judgment['verdict'], number>>> = { first: 0, second: 1 };

@@ -3,11 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Tokenizer } from 'webalign';
 import { memoryFiles } from 'webalign/files';
+import { hasStalled } from '../../demos/studio/early-stopping.ts';
 import type { Judgment, Verdict } from '../../demos/studio/preferences/judgment.ts';
 import { hostsOf, originOf } from '../../demos/studio/remote.ts';
+import { isSampled, samplePrompts } from '../../demos/studio/samples.ts';
 import { defaultsFor, stepsOf } from '../../demos/studio/task.ts';
 import { pairIds, sequenceIds } from '../../demos/studio/tokens.ts';
-import { wilson, winRates } from '../../demos/studio/win-rate.ts';
+import { clopperPearson, winRates } from '../../demos/studio/win-rate.ts';
 
 const MODEL = 'demos/align/model';
 /** A line break behind the end of a turn, as many templates have it. */
@@ -71,26 +73,59 @@ describe('parts of the studio', () => {
       })),
     });
 
-    it("has Wilson's interval", () => {
-      // Of 7 in 10, from R: prop.test(7, 10, correct = FALSE).
-      const [low, high] = wilson(7, 10);
-      expect(low).to.be.closeTo(0.3968, 5e-5);
-      expect(high).to.be.closeTo(0.8922, 5e-5);
-      expect(wilson(0, 0)).to.deep.equal([0, 1]);
+    it("has Clopper and Pearson's interval", () => {
+      // From SciPy: beta.ppf(0.025, 7, 4) and beta.ppf(0.975, 8, 3).
+      const [low, high] = clopperPearson(7, 10);
+      expect(low).to.be.closeTo(0.3475471499400027, 1e-12);
+      expect(high).to.be.closeTo(0.9332604888222655, 1e-12);
+      // Of none and of all it has a closed form.
+      expect(clopperPearson(0, 10)[0]).to.equal(0);
+      expect(clopperPearson(0, 10)[1]).to.be.closeTo(1 - 0.025 ** (1 / 10), 1e-12);
+      expect(clopperPearson(2000, 2000)[0]).to.be.closeTo(0.025 ** (1 / 2000), 1e-12);
+      expect(clopperPearson(0, 0)).to.deep.equal([0, 1]);
+    });
+
+    it('is known after as many decided picks as were planned, and later ones do not change it', () => {
+      const picks = ['first', 'tie', 'first', 'second'] as const;
+      const all = picks.map((verdict) => judged(verdict, ['a', undefined]));
+      const resultOf = (planned: number | undefined) =>
+        winRates(all, new Map(planned === undefined ? [] : [['a', planned]]))[0]?.result;
+      expect(resultOf(2)).to.deep.equal({ wins: 2, rate: 1, interval: clopperPearson(2, 2) });
+      expect(resultOf(3)).to.deep.include({ wins: 2, interval: clopperPearson(2, 3) });
+      expect(resultOf(4), 'the tie does not decide').to.equal(undefined);
+      expect(resultOf(undefined), 'no number was fixed').to.equal(undefined);
     });
 
     it('counts by who wrote, wherever it stood, and only picks between the two', () => {
-      const [row, ...others] = winRates([
-        judged('first', ['a', undefined]),
-        judged('second', [undefined, 'a']),
-        judged('first', [undefined, 'a']),
-        judged('tie', ['a', undefined]),
-        judged('first', ['a', 'a']),
-        judged('up', ['a']),
-      ]);
+      const [row, ...others] = winRates(
+        [
+          judged('first', ['a', undefined]),
+          judged('second', [undefined, 'a']),
+          judged('first', [undefined, 'a']),
+          judged('tie', ['a', undefined]),
+          judged('first', ['a', 'a']),
+          judged('up', ['a']),
+        ],
+        new Map(),
+      );
       expect(others).to.deep.equal([]);
       expect(row).to.include({ adapter: 'a', wins: 2, losses: 1, undecided: 1 });
     });
+  });
+
+  it('ends a run after evaluations without a lower held-out loss, as transformers counts them', () => {
+    expect(hasStalled([3, 2, 2.5], 2)).to.equal(false);
+    expect(hasStalled([3, 2, 2.5, 2], 2), 'the same loss is no lower one').to.equal(true);
+    expect(hasStalled([3, 2, 2.5, 1.9], 2)).to.equal(false);
+    expect(hasStalled([], 1)).to.equal(false);
+    expect(hasStalled([1, 2, 3, 4], 0), 'no patience was set').to.equal(false);
+  });
+
+  it('samples two prompts, those held out first, at evaluations and at the end', () => {
+    const of = (...prompts: string[]) =>
+      prompts.map((prompt): Judgment => ({ id: prompt, time: 0, prompt, verdict: 'tie', drafts: [] }));
+    expect(samplePrompts({ train: of('a', 'b'), heldOut: of('c', 'c') })).to.deep.equal(['c', 'a']);
+    expect([0, 1, 2, 3, 4, 5].filter((step) => isSampled(step, 2, 5))).to.deep.equal([0, 2, 4, 5]);
   });
 
   it('goes through few rows more often, and takes larger batches of many', () => {

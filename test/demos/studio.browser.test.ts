@@ -100,7 +100,9 @@ describe('the studio', function () {
 
   it('trains while drafts go on, and draws the curves', async () => {
     await studio.tab('Train');
-    await studio.fill({ numTrainEpochs: '4', perDeviceTrainBatchSize: '4', r: '4' });
+    // Larger steps than a person would take: nine picks on random drafts must change a greedy text.
+    const learningRate = '0.01';
+    await studio.fill({ learningRate, numTrainEpochs: '4', perDeviceTrainBatchSize: '4', r: '4' });
     await studio.demo.press('Train');
     await studio.demo.status('Training');
     await studio.tab('Collect');
@@ -110,6 +112,16 @@ describe('the studio', function () {
     await studio.tab('Train');
     const [loss] = await studio.demo.charts();
     expect(loss).to.match(/^Loss after step \d+: [\d.]+ in training/);
+  });
+
+  it('shows samples of two prompts, from before the first step to the last', async () => {
+    const lists = studio.page.locator('#samples-by-prompt .samples');
+    expect(await lists.count()).to.equal(2);
+    const steps = await lists.first().locator('.sample-step').allInnerTexts();
+    expect(steps[0]).to.equal('Step 0');
+    const last = Number.parseInt(await studio.demo.text('tile-step'), 10);
+    expect(steps.at(-1)).to.equal(`Step ${last}`);
+    expect(await lists.last().locator('.sample-text').allInnerTexts()).to.not.include('');
   });
 
   it('exports an adapter that writes the same in the library', async () => {
@@ -136,6 +148,8 @@ describe('the studio', function () {
   it('outlives its worker and its tab, and ends with the same adapter', async () => {
     await studio.tab('Train');
     await studio.demo.press('Train');
+    // Until then the tiles are those of the run before.
+    await studio.demo.status('Training');
     await studio.demo.step(2);
     await studio.demo.press('Pause');
     await studio.demo.status('Paused at step');
@@ -173,8 +187,14 @@ describe('the studio', function () {
 
   it('compares before and after by blind picks', async () => {
     await studio.tab('Compare');
+    await studio.page.getByLabel('Picks that decide').fill('2');
     await studio.demo.press('Compare blind');
-    await studio.pick('1', '2');
+    await studio.pick('1');
+    await studio.page
+      .locator('#compare-now')
+      .filter({ hasText: ': 1 of the 2 picks' })
+      .waitFor({ state: 'attached' });
+    await studio.pick('2');
     await studio.tab('Compare');
     expect(await studio.page.locator('#compare-now').innerText()).to.match(
       /^After training was better in [012] of 2 picks that decided, \d+% \(95% interval .* too close to call/,
