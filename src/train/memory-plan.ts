@@ -14,8 +14,8 @@ import type { Trainer } from './trainer.ts';
 const RULES: readonly (readonly [part: string, label: RegExp])[] = [
   ['adapters', /\.lora_[AB]$|^parameter values$/],
   ['optimizer', /^(parameter gradients|first moments|second moments|clip|partial squares)$/],
-  ['weights', /\.weight$/],
-  ['head', /^(strip of logits|pull of the vocabulary|row states|token |logit means|ones$|vocabulary mean)/],
+  ['weights', /\.(weight|bias)$/],
+  ['head', /^(strip of logits|pull of the vocabulary|row states|token (log-probabilities|statistics)$|logit means|ones$|vocabulary mean)/],
   ['reference', /reference|^policy values$/],
   ['batch', /^(token ids|positions|spans|targets|sequence offsets|loss rows|index |column )/],
   ['caches', /^(rope turns|key-value cache)$/],
