@@ -8,7 +8,7 @@ import { DeviceLostError, GpuError, GpuValidationError, OutOfMemoryError, Shader
 import { type Guard, guarded, unguarded } from './guard.ts';
 import { LOOP_LIMIT } from './loops.ts';
 import { PipelineCache, type PipelineKey } from './pipelines.ts';
-import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
+import { type BufferKind, BufferPool, type BufferView, type MemoryReport } from './pool.ts';
 import { type AdapterProfile, profileOf } from './profile.ts';
 import { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
@@ -159,8 +159,8 @@ export class Gpu {
   }
 
   /** A new buffer that holds the data. */
-  upload(data: ArrayBufferView, label: string): BufferView {
-    const view = this.pool.allocate(data.byteLength, label);
+  upload(data: ArrayBufferView, label: string, kind?: BufferKind): BufferView {
+    const view = this.pool.allocate(data.byteLength, label, { kind });
     this.recorder.write(view, data);
     return view;
   }

@@ -110,7 +110,7 @@ export class CachedReference implements Reference {
       values.set(known, filled);
       filled += known.length;
     }
-    return Tensor.from(gpu, values, [values.length], 'reference log-probabilities');
+    return Tensor.from(gpu, values, [values.length], 'reference log-probabilities', 'reference');
   }
 
   /** It stays as it is. */

@@ -53,7 +53,8 @@ export class LiveReference implements Reference {
 export function scoredCopy(gpu: Gpu, model: CausalLM, batch: DeviceBatch, temperature: number): Tensor {
   const count = batch.targets.length;
   const label = 'reference log-probabilities';
-  const rows = new Tensor(gpu.pool.allocate(count * 4, label), [count], 'f32', label);
+  const view = gpu.pool.allocate(count * 4, label, { kind: 'reference' });
+  const rows = new Tensor(view, [count], 'f32', label);
   const tape = Tape.forInference(gpu);
   gpu.recorder.copy(rowLogprobs(tape, model, batch, temperature), rows, count * 4);
   tape.dispose();

@@ -103,6 +103,6 @@ export class MovingReference implements Reference {
 
   private slabOn(gpu: Gpu, label: string): BufferView {
     const size = this.parameters.length * 4;
-    return { ...gpu.pool.allocate(size, label), size };
+    return { ...gpu.pool.allocate(size, label, { kind: 'reference' }), size };
   }
 }

@@ -11,6 +11,7 @@ import { requireTokenIds, Tokenizer } from '../data/tokenizer.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { InputError } from '../io/errors.ts';
 import type { Adapter } from '../io/peft.ts';
+import { SCORE_HEAD } from '../io/peft-head.ts';
 import { openSource, type Source, type SourceOptions } from '../io/sources.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import { CausalLM } from '../model/causal-lm.ts';
@@ -103,7 +104,7 @@ export class RewardModel {
       tokenizer ?? ((await files.exists('tokenizer.json')) ? await Tokenizer.fromFiles(files) : undefined);
     const model = await CausalLM.load(gpu, files, { dtype, headless: true });
     const adapters = adapter ? [model.attach(adapter)] : [];
-    const head = adapters[0]?.head ?? Tensor.from(gpu, values, [1, values.length], 'score.weight');
+    const head = adapters[0]?.head ?? Tensor.from(gpu, values, [1, values.length], SCORE_HEAD, 'weights');
     const free = () => {
       if (adapters.length === 0) gpu.pool.release(head);
       model.dispose();
