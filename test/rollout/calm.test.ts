@@ -1,8 +1,8 @@
 /** Calm: strong words and exclamation marks count against a text, mild words do not. */
 import { expect } from 'chai';
-import { calm } from '../../src/data/calm.ts';
+import { calm } from '../../src/rollout/calm.ts';
 
-describe('data: calm', () => {
+describe('rollout: calm', () => {
   const CASES: Record<string, [text: string, value: number]> = {
     'nothing at all': ['', 0],
     'mild words, glad and sad': ['They liked to play and helped a friend. He cried.', 0],
