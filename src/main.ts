@@ -3,10 +3,12 @@
  * `webalign` on the command line: signals and the process's end. The first Ctrl-C lets the command stop where it can
  * be taken up again, the second ends the program at once.
  */
-import { guardStrangers } from '../node/deadline.ts';
-import { EXIT, InterruptedError, type StopSignal } from './failures.ts';
-import { packageVersion } from './package.ts';
-import { runProgram } from './program.ts';
+
+import { EXIT, InterruptedError, type StopSignal } from './cli/failures.ts';
+import { packageVersion } from './cli/package.ts';
+import { runProgram } from './cli/program.ts';
+import { guardStrangers } from './node/deadline.ts';
+import { STUDIES } from './studies/commands.ts';
 
 const stop = new AbortController();
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const satisfies StopSignal[];
@@ -30,6 +32,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed),
 );
 
-const code = await runProgram(process.argv.slice(2), { signal: stop.signal, version: packageVersion });
+const code = await runProgram(process.argv.slice(2), {
+  signal: stop.signal,
+  version: packageVersion,
+  studies: STUDIES,
+});
 // The device may still have work under way, which would keep the process alive.
 process.exit(code);
