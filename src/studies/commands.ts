@@ -1,9 +1,9 @@
 /** The studies of the embedded model, as commands; `src/main.ts` adds them to those of the command line. */
 import type { Command } from '../cli/command.ts';
 import { fixedPoints } from '../cli/commands/fixed-points.ts';
-import { frontier } from '../cli/commands/frontier.ts';
 import { preferences } from '../cli/commands/preferences.ts';
 import { rlhf } from '../cli/commands/rlhf.ts';
 import { tradeoff } from '../cli/commands/tradeoff.ts';
+import { frontier } from './frontier/command.ts';
 
 export const STUDIES: readonly Command[] = [preferences, frontier, tradeoff, fixedPoints, rlhf];

@@ -1,7 +1,7 @@
 /**
  * The frontier as a plot: the optimum's limit, best-of-n, and a mark and a colour for each family of methods.
  */
-import { type Html, html } from '../report/html.ts';
+import { type Html, html } from '../../cli/report/html.ts';
 import {
   type Axis,
   axes,
@@ -19,7 +19,7 @@ import {
   px,
   type Scale,
   svgDocument,
-} from '../study/svg.ts';
+} from '../../cli/study/svg.ts';
 import { type Frontier, limitAt, type MethodPoint } from './analysis.ts';
 
 /** Nats that stand below the axis, far enough apart by their roots. */

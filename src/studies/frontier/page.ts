@@ -3,8 +3,8 @@
  * that it says is computed from the results; the same results give the same bytes.
  */
 import { LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
-import type { Estimate } from '../statistics.ts';
-import { number, plusMinus } from '../study/figures.ts';
+import type { Estimate } from '../../cli/statistics.ts';
+import { number, plusMinus } from '../../cli/study/figures.ts';
 import type { BestPoint, Checks, CurvePoint, Frontier, MethodPoint } from './analysis.ts';
 import { optimumAt } from './price.ts';
 import { CONTENDER, ERRORS, FRONTIER_TRAINING, type FrontierTask, PRICE, STORIES_PER_PAIR } from './task.ts';

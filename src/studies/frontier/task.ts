@@ -2,8 +2,8 @@
  * What the frontier is made of: which methods are trained, on what, and how many stories are written to measure them.
  * Plain data. Every method has the same pairs in the same order, steps, learning rate and adapter; only its loss differs.
  */
-import { ALIGN_LORA, ALIGN_TRAINING } from '../align-task.ts';
-import type { Settings } from '../options.ts';
+import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
+import type { Settings } from '../../cli/options.ts';
 
 export interface Entry {
   /** Names its files. */

@@ -6,24 +6,16 @@
 import { basename, dirname } from 'node:path';
 import { lockFolder, writeFiles } from 'webalign/node';
 import { LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
-import { command } from '../command.ts';
-import { checksOf, frontierOf, type MethodPoint, type MethodSamples } from '../frontier/analysis.ts';
-import { collect, type Job, keptResults, readResults } from '../frontier/collect.ts';
-import { readGiven } from '../frontier/given.ts';
-import { altText, frontierLines, frontierPage, verdict } from '../frontier/page.ts';
-import { frontierPlot } from '../frontier/plot.ts';
-import {
-  CONTENDER,
-  CURVE_BETAS,
-  ERRORS,
-  FRONTIER,
-  FRONTIER_QUICK,
-  PRICE,
-  STORIES_PER_PAIR,
-} from '../frontier/task.ts';
-import { readText, withGpu } from '../open.ts';
-import { EMBEDDED } from '../package.ts';
-import { embeddedFingerprint, heldOutOpenings } from '../study/embedded.ts';
+import { command } from '../../cli/command.ts';
+import { readText, withGpu } from '../../cli/open.ts';
+import { EMBEDDED } from '../../cli/package.ts';
+import { embeddedFingerprint, heldOutOpenings } from '../../cli/study/embedded.ts';
+import { checksOf, frontierOf, type MethodPoint, type MethodSamples } from './analysis.ts';
+import { collect, type Job, keptResults, readResults } from './collect.ts';
+import { readGiven } from './given.ts';
+import { altText, frontierLines, frontierPage, verdict } from './page.ts';
+import { frontierPlot } from './plot.ts';
+import { CONTENDER, CURVE_BETAS, ERRORS, FRONTIER, FRONTIER_QUICK, PRICE, STORIES_PER_PAIR } from './task.ts';
 
 const OUT = 'docs/frontier';
 const WORK = 'webalign-out/frontier';

@@ -1,6 +1,8 @@
 /** The frontier: its arithmetic where the optimum is known exactly, its page and plot, and the command on very little. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import type { Groups } from '../../src/cli/study/groups.ts';
+import { Kept } from '../../src/cli/study/kept.ts';
 import {
   bestOfCurve,
   type CurvePoint,
@@ -13,16 +15,14 @@ import {
   optimumCurve,
   roomBelow,
   sameReward,
-} from '../../src/cli/frontier/analysis.ts';
-import { altText, frontierPage, verdict } from '../../src/cli/frontier/page.ts';
-import { frontierPlot } from '../../src/cli/frontier/plot.ts';
-import { optimumAt, pricedAt } from '../../src/cli/frontier/price.ts';
-import { ERRORS, FRONTIER, FRONTIER_QUICK } from '../../src/cli/frontier/task.ts';
-import type { Groups } from '../../src/cli/study/groups.ts';
-import { Kept } from '../../src/cli/study/kept.ts';
+} from '../../src/studies/frontier/analysis.ts';
+import { altText, frontierPage, verdict } from '../../src/studies/frontier/page.ts';
+import { frontierPlot } from '../../src/studies/frontier/plot.ts';
+import { optimumAt, pricedAt } from '../../src/studies/frontier/price.ts';
+import { ERRORS, FRONTIER, FRONTIER_QUICK } from '../../src/studies/frontier/task.ts';
 import { estimateOptimum } from '../../src/theory/estimators.ts';
+import { Workshop } from '../cli/workshop.ts';
 import { random } from '../reference/compare.ts';
-import { Workshop } from './workshop.ts';
 
 /** Where e^(r/β) doubles with every unit of reward. */
 const BETA = 1 / Math.LN2;

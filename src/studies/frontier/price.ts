@@ -3,8 +3,8 @@
  * and by their own.
  */
 import { estimateGap, type GapEstimate } from 'webalign/theory';
-import { type Estimate, estimate } from '../statistics.ts';
-import { means } from '../study/groups.ts';
+import { type Estimate, estimate } from '../../cli/statistics.ts';
+import { means } from '../../cli/study/groups.ts';
 import type { CurvePoint, Samples } from './analysis.ts';
 
 /** A method at a price of β for a nat. */

@@ -5,9 +5,9 @@
 import { contentHash, InputError } from 'webalign/files';
 import { ADAPTER_WEIGHTS, type Adapter } from 'webalign/models';
 import { folderFiles } from 'webalign/node';
-import { readAdapterFor } from '../open.ts';
-import { EMBEDDED } from '../package.ts';
-import { readRuns } from '../run-record.ts';
+import { readAdapterFor } from '../../cli/open.ts';
+import { EMBEDDED } from '../../cli/package.ts';
+import { readRuns } from '../../cli/run-record.ts';
 import type { Entry, FrontierTask } from './task.ts';
 
 export interface GivenRun {

@@ -4,8 +4,8 @@
  * standard errors are the spread between prompts, so that they include what varies together from prompt to prompt.
  */
 import { estimateBestOfN, estimateOptimum, KL_ESTIMATORS } from 'webalign/theory';
-import { type Estimate, estimate } from '../statistics.ts';
-import { type Groups, mean, means } from '../study/groups.ts';
+import { type Estimate, estimate } from '../../cli/statistics.ts';
+import { type Groups, mean, means } from '../../cli/study/groups.ts';
 import { type Priced, pricedAt } from './price.ts';
 
 /** Reward and KL of a policy. */
