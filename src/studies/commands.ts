@@ -3,7 +3,7 @@ import type { Command } from '../cli/command.ts';
 import { fixedPoints } from '../cli/commands/fixed-points.ts';
 import { preferences } from '../cli/commands/preferences.ts';
 import { rlhf } from '../cli/commands/rlhf.ts';
-import { tradeoff } from '../cli/commands/tradeoff.ts';
 import { frontier } from './frontier/command.ts';
+import { tradeoff } from './tradeoff/command.ts';
 
 export const STUDIES: readonly Command[] = [preferences, frontier, tradeoff, fixedPoints, rlhf];

@@ -1,12 +1,12 @@
 /** Two criteria in tension: what is made of samples, the page and the plot, and the command on very little. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { checksOf, type Tradeoff, tradeoffOf } from '../../src/cli/tradeoff/analysis.ts';
-import { type ByModel, type Result, relabelled } from '../../src/cli/tradeoff/collect.ts';
-import { altText, tradeoffPage, verdict } from '../../src/cli/tradeoff/page.ts';
-import { tradeoffPlot } from '../../src/cli/tradeoff/plot.ts';
-import { ERRORS, TRADEOFF, TRADEOFF_QUICK } from '../../src/cli/tradeoff/task.ts';
-import { Workshop } from './workshop.ts';
+import { checksOf, type Tradeoff, tradeoffOf } from '../../src/studies/tradeoff/analysis.ts';
+import { type ByModel, type Result, relabelled } from '../../src/studies/tradeoff/collect.ts';
+import { altText, tradeoffPage, verdict } from '../../src/studies/tradeoff/page.ts';
+import { tradeoffPlot } from '../../src/studies/tradeoff/plot.ts';
+import { ERRORS, TRADEOFF, TRADEOFF_QUICK } from '../../src/studies/tradeoff/task.ts';
+import { Workshop } from '../cli/workshop.ts';
 
 /** Two openings of two stories, whose means are `sentiment` and `calm`, each give or take a half. */
 function result(sentiment: number, calm: number, firstStage?: string): Result {

@@ -10,17 +10,17 @@ import { ADAPTER_WEIGHTS, type LoraAdapter, writeAdapter } from 'webalign/models
 import { folderFiles } from 'webalign/node';
 import { calm } from 'webalign/rollouts';
 import { SACPOTrainer } from 'webalign/trainers';
-import { ALIGN_LORA, ALIGN_TRAINING } from '../align-task.ts';
-import { continueOpenings } from '../continuations.ts';
-import { logRatios } from '../divergences.ts';
-import { DPO } from '../methods.ts';
-import { adapterName, type OpenModel, openModel } from '../open.ts';
-import { EMBEDDED } from '../package.ts';
-import { runStages } from '../stages.ts';
-import { Kept } from '../study/kept.ts';
-import { goesOn, workFolder } from '../study/work-folder.ts';
-import type { Terminal } from '../terminal.ts';
-import { runTraining } from '../training.ts';
+import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
+import { continueOpenings } from '../../cli/continuations.ts';
+import { logRatios } from '../../cli/divergences.ts';
+import { DPO } from '../../cli/methods.ts';
+import { adapterName, type OpenModel, openModel } from '../../cli/open.ts';
+import { EMBEDDED } from '../../cli/package.ts';
+import { runStages } from '../../cli/stages.ts';
+import { Kept } from '../../cli/study/kept.ts';
+import { goesOn, workFolder } from '../../cli/study/work-folder.ts';
+import type { Terminal } from '../../cli/terminal.ts';
+import { runTraining } from '../../cli/training.ts';
 import { TRADEOFF_SAMPLING, type TradeoffTask } from './task.ts';
 
 /** Log-ratios are kept to a ten-thousandth of a nat: float32 sums of forty tokens have no more. */

@@ -3,8 +3,8 @@
  * between the stages, and whether the first one was left as it was. Pure arithmetic on numbers per opening; standard errors
  * are the spread between openings, differences are taken opening by opening.
  */
-import { type Estimate, estimate } from '../statistics.ts';
-import { means } from '../study/groups.ts';
+import { type Estimate, estimate } from '../../cli/statistics.ts';
+import { means } from '../../cli/study/groups.ts';
 import type { ByModel, Result, Samples } from './collect.ts';
 
 export interface Point {

@@ -4,15 +4,15 @@
 import { basename, dirname } from 'node:path';
 import { readPreferenceRows } from 'webalign';
 import { lockFolder, writeFiles } from 'webalign/node';
-import { command } from '../command.ts';
-import { readText, withGpu } from '../open.ts';
-import { EMBEDDED } from '../package.ts';
-import { embeddedFingerprint, heldOutOpenings } from '../study/embedded.ts';
-import { checksOf, tradeoffOf } from '../tradeoff/analysis.ts';
-import { collect, type Job, keptResults, readResults, relabelled } from '../tradeoff/collect.ts';
-import { altText, type PageData, tradeoffLines, tradeoffPage, verdict } from '../tradeoff/page.ts';
-import { tradeoffPlot } from '../tradeoff/plot.ts';
-import { ERRORS, TRADEOFF, TRADEOFF_QUICK } from '../tradeoff/task.ts';
+import { command } from '../../cli/command.ts';
+import { readText, withGpu } from '../../cli/open.ts';
+import { EMBEDDED } from '../../cli/package.ts';
+import { embeddedFingerprint, heldOutOpenings } from '../../cli/study/embedded.ts';
+import { checksOf, tradeoffOf } from './analysis.ts';
+import { collect, type Job, keptResults, readResults, relabelled } from './collect.ts';
+import { altText, type PageData, tradeoffLines, tradeoffPage, verdict } from './page.ts';
+import { tradeoffPlot } from './plot.ts';
+import { ERRORS, TRADEOFF, TRADEOFF_QUICK } from './task.ts';
 
 const OUT = 'docs/sacpo';
 const WORK = 'webalign-out/tradeoff';

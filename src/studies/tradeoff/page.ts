@@ -2,9 +2,9 @@
  * Stepwise alignment for readers: what it is, how to use it, and what it does on the embedded task, as a page of Markdown
  * and as lines for a terminal. All figures are computed from the results; the same results give the same bytes.
  */
-import { ALIGN_LORA, ALIGN_TRAINING } from '../align-task.ts';
-import type { Estimate } from '../statistics.ts';
-import { number, plusMinus } from '../study/figures.ts';
+import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
+import type { Estimate } from '../../cli/statistics.ts';
+import { number, plusMinus } from '../../cli/study/figures.ts';
 import type { Checks, Move, Point, Tradeoff } from './analysis.ts';
 import { ERRORS, TRADEOFF_SAMPLING, type TradeoffTask } from './task.ts';
 

@@ -1,7 +1,7 @@
 /**
  * The two criteria against each other: the stages joined by q, the model as it was, and both criteria at once.
  */
-import { html } from '../report/html.ts';
+import { html } from '../../cli/report/html.ts';
 import {
   axes,
   errorBars,
@@ -12,7 +12,7 @@ import {
   legendMark,
   mark,
   svgDocument,
-} from '../study/svg.ts';
+} from '../../cli/study/svg.ts';
 import type { Point, Tradeoff } from './analysis.ts';
 
 /** A look for each kind of model. */
