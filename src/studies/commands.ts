@@ -2,8 +2,8 @@
 import type { Command } from '../cli/command.ts';
 import { fixedPoints } from '../cli/commands/fixed-points.ts';
 import { preferences } from '../cli/commands/preferences.ts';
-import { rlhf } from '../cli/commands/rlhf.ts';
 import { frontier } from './frontier/command.ts';
+import { rlhf } from './rlhf/command.ts';
 import { tradeoff } from './tradeoff/command.ts';
 
 export const STUDIES: readonly Command[] = [preferences, frontier, tradeoff, fixedPoints, rlhf];

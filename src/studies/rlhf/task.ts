@@ -2,8 +2,8 @@
  * What the study of figure 1 of the DPO paper is made of: the pairs, the reward model, the roads from the pairs to a policy, and
  * how often each is looked at. Plain data.
  */
-import { ALIGN_LORA, ALIGN_TRAINING } from '../align-task.ts';
-import type { Settings } from '../options.ts';
+import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
+import type { Settings } from '../../cli/options.ts';
 
 /** A way from pairs to a policy. One of another method is one more row. */
 export interface Road {

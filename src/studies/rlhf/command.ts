@@ -3,16 +3,16 @@
  */
 import { basename, dirname } from 'node:path';
 import { lockFolder, writeFiles } from 'webalign/node';
-import { command } from '../command.ts';
-import { readText, withGpu } from '../open.ts';
-import { EMBEDDED } from '../package.ts';
-import { rlhfOf } from '../rlhf/analysis.ts';
-import { collect } from '../rlhf/collect.ts';
-import { altText, type PageData, rlhfLines, rlhfPage, verdict } from '../rlhf/page.ts';
-import { rlhfPlot } from '../rlhf/plot.ts';
-import { type Job, keptResults, readResults } from '../rlhf/results.ts';
-import { ERRORS, RLHF, RLHF_QUICK } from '../rlhf/task.ts';
-import { embeddedFingerprint, heldOutOpenings } from '../study/embedded.ts';
+import { command } from '../../cli/command.ts';
+import { readText, withGpu } from '../../cli/open.ts';
+import { EMBEDDED } from '../../cli/package.ts';
+import { embeddedFingerprint, heldOutOpenings } from '../../cli/study/embedded.ts';
+import { rlhfOf } from './analysis.ts';
+import { collect } from './collect.ts';
+import { altText, type PageData, rlhfLines, rlhfPage, verdict } from './page.ts';
+import { rlhfPlot } from './plot.ts';
+import { type Job, keptResults, readResults } from './results.ts';
+import { ERRORS, RLHF, RLHF_QUICK } from './task.ts';
 
 const OUT = 'docs/rlhf';
 const WORK = 'webalign-out/rlhf';

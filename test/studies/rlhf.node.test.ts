@@ -2,15 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import { Writable } from 'node:stream';
 import { expect } from 'chai';
-import { rlhfOf } from '../../src/cli/rlhf/analysis.ts';
-import { collect } from '../../src/cli/rlhf/collect.ts';
-import { altText, rlhfPage, verdict } from '../../src/cli/rlhf/page.ts';
-import { rlhfPlot } from '../../src/cli/rlhf/plot.ts';
-import { type Job, keptResults, type Results, readResults } from '../../src/cli/rlhf/results.ts';
-import { ERRORS, RLHF_QUICK, type RlhfTask, type Road, rewardEpochs } from '../../src/cli/rlhf/task.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
+import { rlhfOf } from '../../src/studies/rlhf/analysis.ts';
+import { collect } from '../../src/studies/rlhf/collect.ts';
+import { altText, rlhfPage, verdict } from '../../src/studies/rlhf/page.ts';
+import { rlhfPlot } from '../../src/studies/rlhf/plot.ts';
+import { type Job, keptResults, type Results, readResults } from '../../src/studies/rlhf/results.ts';
+import { ERRORS, RLHF_QUICK, type RlhfTask, type Road, rewardEpochs } from '../../src/studies/rlhf/task.ts';
+import { Workshop } from '../cli/workshop.ts';
 import { testGpu } from '../support/gpu.ts';
-import { Workshop } from './workshop.ts';
 
 const [dpo, rloo, ppo, few] = RLHF_QUICK.roads as [Road, Road, Road, Road];
 /** Openings of two stories each, whose means differ from opening to opening by a tenth. */

@@ -2,8 +2,8 @@
  * Both rewards against KL along each road: the true one solid, the learned one open, in the same units. Where the lines part, the
  * reward model is being exploited.
  */
-import { html } from '../report/html.ts';
-import type { Estimate } from '../statistics.ts';
+import { html } from '../../cli/report/html.ts';
+import type { Estimate } from '../../cli/statistics.ts';
 import {
   axes,
   errorBars,
@@ -15,7 +15,7 @@ import {
   mark,
   px,
   svgDocument,
-} from '../study/svg.ts';
+} from '../../cli/study/svg.ts';
 import type { Point, Rlhf } from './analysis.ts';
 
 const STYLE = '.open{fill:var(--paper);stroke-width:1.6} .proxy{stroke-dasharray:5 4}\n';

@@ -9,16 +9,16 @@ import { parseDataset } from 'webalign/data';
 import { ADAPTER_CONFIG, RewardModel, readAdapter, sampledTokens, writeAdapter } from 'webalign/models';
 import { folderFiles, writeFiles } from 'webalign/node';
 import type { TrainEvent } from 'webalign/trainers';
-import type { Method } from '../method.ts';
-import { METHODS } from '../methods.ts';
-import { adapterName, type OpenModel, openModel } from '../open.ts';
-import { EMBEDDED } from '../package.ts';
-import { inGroups } from '../study/groups.ts';
-import type { Kept } from '../study/kept.ts';
-import { type MeasuredStories, measureStories, rounded } from '../study/stories.ts';
-import { goesOn, workFolder } from '../study/work-folder.ts';
-import type { Terminal } from '../terminal.ts';
-import { runTraining, type TrainingJob } from '../training.ts';
+import type { Method } from '../../cli/method.ts';
+import { METHODS } from '../../cli/methods.ts';
+import { adapterName, type OpenModel, openModel } from '../../cli/open.ts';
+import { EMBEDDED } from '../../cli/package.ts';
+import { inGroups } from '../../cli/study/groups.ts';
+import type { Kept } from '../../cli/study/kept.ts';
+import { type MeasuredStories, measureStories, rounded } from '../../cli/study/stories.ts';
+import { goesOn, workFolder } from '../../cli/study/work-folder.ts';
+import type { Terminal } from '../../cli/terminal.ts';
+import { runTraining, type TrainingJob } from '../../cli/training.ts';
 import {
   type BaseResult,
   firstPairs,

@@ -4,8 +4,8 @@
  * standard errors are the spread between openings, differences are taken opening by opening.
  */
 import { estimateOptimum, LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
-import { type Estimate, estimate } from '../statistics.ts';
-import { type Groups, means } from '../study/groups.ts';
+import { type Estimate, estimate } from '../../cli/statistics.ts';
+import { type Groups, means } from '../../cli/study/groups.ts';
 import type { Look, Results, RewardModelResult } from './results.ts';
 import type { Road } from './task.ts';
 
