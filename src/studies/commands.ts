@@ -1,7 +1,7 @@
 /** The studies of the embedded model, as commands; `src/main.ts` adds them to those of the command line. */
 import type { Command } from '../cli/command.ts';
-import { fixedPoints } from '../cli/commands/fixed-points.ts';
 import { preferences } from '../cli/commands/preferences.ts';
+import { fixedPoints } from './fixed-points/command.ts';
 import { frontier } from './frontier/command.ts';
 import { rlhf } from './rlhf/command.ts';
 import { tradeoff } from './tradeoff/command.ts';

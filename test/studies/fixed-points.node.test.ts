@@ -1,10 +1,10 @@
 /** Where methods converge: the page is that of the kept figures, and the command draws it again without any device. */
 import { cp, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { keptFigures, type MethodResult, readFigures } from '../../src/cli/fixed-points/collect.ts';
-import { METHODS } from '../../src/cli/fixed-points/methods.ts';
-import { fixedPointsPage, type Row, strayed } from '../../src/cli/fixed-points/page.ts';
-import { Workshop } from './workshop.ts';
+import { keptFigures, type MethodResult, readFigures } from '../../src/studies/fixed-points/collect.ts';
+import { METHODS } from '../../src/studies/fixed-points/methods.ts';
+import { fixedPointsPage, type Row, strayed } from '../../src/studies/fixed-points/page.ts';
+import { Workshop } from '../cli/workshop.ts';
 
 const KEPT = 'docs/fixed-points';
 

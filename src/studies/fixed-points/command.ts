@@ -4,11 +4,11 @@
  */
 import { basename, dirname } from 'node:path';
 import { lockFolder, writeFiles } from 'webalign/node';
-import { command } from '../command.ts';
-import { collectFigures, keptFigures, readFigures } from '../fixed-points/collect.ts';
-import { fixedPointLines, fixedPointsPage, strayed } from '../fixed-points/page.ts';
-import { withGpu } from '../open.ts';
-import { goesOn } from '../study/work-folder.ts';
+import { command } from '../../cli/command.ts';
+import { withGpu } from '../../cli/open.ts';
+import { goesOn } from '../../cli/study/work-folder.ts';
+import { collectFigures, keptFigures, readFigures } from './collect.ts';
+import { fixedPointLines, fixedPointsPage, strayed } from './page.ts';
 
 const OUT = 'docs/fixed-points';
 

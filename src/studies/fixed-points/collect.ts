@@ -2,9 +2,9 @@
  * The figures of every method: J where its table comes to rest, and J where it should. What is kept is not made again.
  */
 import type { Gpu } from 'webalign';
-import { adapterName } from '../open.ts';
-import { Kept } from '../study/kept.ts';
-import type { Terminal } from '../terminal.ts';
+import { adapterName } from '../../cli/open.ts';
+import { Kept } from '../../cli/study/kept.ts';
+import type { Terminal } from '../../cli/terminal.ts';
 import { METHODS, type Method } from './methods.ts';
 import { BANDIT, objectiveOf, type Problem, TREE } from './problem.ts';
 import { TRAINING, trainTable } from './train.ts';

@@ -41,7 +41,7 @@ directions (their cosine on the tree is −0.55), so that training diverges.
 - **The tree.** ${described(TREE)}
 - **The bandit.** ${described(BANDIT)}
 
-Logits of π_ref and rewards are normally distributed and stand in [\`problems.json\`](../src/cli/fixed-points/problems.json); β is
+Logits of π_ref and rewards are normally distributed and stand in [\`problems.json\`](../src/studies/fixed-points/problems.json); β is
 ${TREE.beta}.
 
 ## How it was made
