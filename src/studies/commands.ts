@@ -1,8 +1,8 @@
 /** The studies of the embedded model, as commands; `src/main.ts` adds them to those of the command line. */
 import type { Command } from '../cli/command.ts';
-import { preferences } from '../cli/commands/preferences.ts';
 import { fixedPoints } from './fixed-points/command.ts';
 import { frontier } from './frontier/command.ts';
+import { preferences } from './preferences/command.ts';
 import { rlhf } from './rlhf/command.ts';
 import { tradeoff } from './tradeoff/command.ts';
 

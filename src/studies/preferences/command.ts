@@ -8,10 +8,10 @@ import { shuffle } from 'webalign/data';
 import { lockFolder, writeFiles } from 'webalign/node';
 import { sentiment } from 'webalign/rollouts';
 import { counted } from '../../base/counted.ts';
-import { command } from '../command.ts';
-import { openModel, openModelFiles, readText, withGpu } from '../open.ts';
-import { MODEL_OPTIONS } from '../options.ts';
-import { makePairs, type Pair } from '../preference-pairs.ts';
+import { command } from '../../cli/command.ts';
+import { openModel, openModelFiles, readText, withGpu } from '../../cli/open.ts';
+import { MODEL_OPTIONS } from '../../cli/options.ts';
+import { makePairs, type Pair } from './pairs.ts';
 
 export const preferences = command({
   name: 'preferences',

@@ -5,8 +5,8 @@
 import { type Tokenizer, wholeSentences } from 'webalign/data';
 import type { GenerationOptions } from 'webalign/models';
 import { sentiment } from 'webalign/rollouts';
-import { type Continuation, continueOpenings } from './continuations.ts';
-import type { OpenModel } from './open.ts';
+import { type Continuation, continueOpenings } from '../../cli/continuations.ts';
+import type { OpenModel } from '../../cli/open.ts';
 
 /** Openings that are continued at a time. */
 const AT_A_TIME = 50;
