@@ -21,8 +21,8 @@ const OF_STUDIES: Record<string, string> = {
   'src/base/lookup.ts': OF_DEMOS['src/base/lookup.ts']!,
 };
 
-const STUDIES =
-  /^src\/cli\/(study|frontier|tradeoff|rlhf|fixed-points)\/|^src\/cli\/(commands\/)?(frontier|tradeoff|rlhf|fixed-points|preferences|preference-pairs|align-task|continuations|divergences)\.ts$/;
+/** Parts of the command line that demos or studies stand on, which import the package as studies do. */
+const SHARED = /^src\/cli\/(align-task|continuations|divergences)\.ts$/;
 
 const outside = [
   ...filesBelow('demos', '.ts'),
@@ -31,7 +31,7 @@ const outside = [
 ];
 const studies = [
   ...filesBelow('src/studies', '.ts'),
-  ...filesBelow('src/cli', '.ts').filter((file) => STUDIES.test(file)),
+  ...filesBelow('src/cli', '.ts').filter((file) => SHARED.test(file)),
 ];
 
 /** What an entry exports, by name; each with the file it comes from. */

@@ -1,8 +1,6 @@
 /** The frontier: its arithmetic where the optimum is known exactly, its page and plot, and the command on very little. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import type { Groups } from '../../src/cli/study/groups.ts';
-import { Kept } from '../../src/cli/study/kept.ts';
 import {
   bestOfCurve,
   type CurvePoint,
@@ -20,6 +18,8 @@ import { altText, frontierPage, verdict } from '../../src/studies/frontier/page.
 import { frontierPlot } from '../../src/studies/frontier/plot.ts';
 import { optimumAt, pricedAt } from '../../src/studies/frontier/price.ts';
 import { ERRORS, FRONTIER, FRONTIER_QUICK } from '../../src/studies/frontier/task.ts';
+import type { Groups } from '../../src/studies/shared/groups.ts';
+import { Kept } from '../../src/studies/shared/kept-results.ts';
 import { estimateOptimum } from '../../src/theory/estimators.ts';
 import { Workshop } from '../cli/workshop.ts';
 import { random } from '../reference/compare.ts';

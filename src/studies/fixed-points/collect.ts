@@ -3,8 +3,8 @@
  */
 import type { Gpu } from 'webalign';
 import { adapterName } from '../../cli/open.ts';
-import { Kept } from '../../cli/study/kept.ts';
 import type { Terminal } from '../../cli/terminal.ts';
+import { Kept } from '../shared/kept-results.ts';
 import { METHODS, type Method } from './methods.ts';
 import { BANDIT, objectiveOf, type Problem, TREE } from './problem.ts';
 import { TRAINING, trainTable } from './train.ts';

@@ -6,7 +6,7 @@ import { basename, dirname } from 'node:path';
 import { lockFolder, writeFiles } from 'webalign/node';
 import { command } from '../../cli/command.ts';
 import { withGpu } from '../../cli/open.ts';
-import { goesOn } from '../../cli/study/work-folder.ts';
+import { goesOn } from '../shared/work-folder.ts';
 import { collectFigures, keptFigures, readFigures } from './collect.ts';
 import { fixedPointLines, fixedPointsPage, strayed } from './page.ts';
 

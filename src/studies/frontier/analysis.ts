@@ -5,7 +5,7 @@
  */
 import { estimateBestOfN, estimateOptimum, KL_ESTIMATORS } from 'webalign/theory';
 import { type Estimate, estimate } from '../../cli/statistics.ts';
-import { type Groups, mean, means } from '../../cli/study/groups.ts';
+import { type Groups, mean, means } from '../shared/groups.ts';
 import { type Priced, pricedAt } from './price.ts';
 
 /** Reward and KL of a policy. */

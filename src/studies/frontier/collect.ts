@@ -12,12 +12,12 @@ import { type Continuation, continueOpenings } from '../../cli/continuations.ts'
 import { METHODS } from '../../cli/methods.ts';
 import { adapterName, type OpenModel, openModel } from '../../cli/open.ts';
 import { EMBEDDED } from '../../cli/package.ts';
-import { inGroups } from '../../cli/study/groups.ts';
-import { Kept } from '../../cli/study/kept.ts';
-import { measureStories } from '../../cli/study/stories.ts';
-import { goesOn, workFolder } from '../../cli/study/work-folder.ts';
 import type { Terminal } from '../../cli/terminal.ts';
 import { runTraining } from '../../cli/training.ts';
+import { inGroups } from '../shared/groups.ts';
+import { Kept } from '../shared/kept-results.ts';
+import { measureStories } from '../shared/stories.ts';
+import { goesOn, workFolder } from '../shared/work-folder.ts';
 import type { Samples } from './analysis.ts';
 import type { GivenRun } from './given.ts';
 import { type Entry, FRONTIER_SAMPLING, FRONTIER_TRAINING, type FrontierTask } from './task.ts';

@@ -9,7 +9,7 @@ import { LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
 import { command } from '../../cli/command.ts';
 import { readText, withGpu } from '../../cli/open.ts';
 import { EMBEDDED } from '../../cli/package.ts';
-import { embeddedFingerprint, heldOutOpenings } from '../../cli/study/embedded.ts';
+import { embeddedFingerprint, heldOutOpenings } from '../shared/embedded.ts';
 import { checksOf, frontierOf, type MethodPoint, type MethodSamples } from './analysis.ts';
 import { collect, type Job, keptResults, readResults } from './collect.ts';
 import { readGiven } from './given.ts';

@@ -4,7 +4,7 @@
  */
 import { LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
 import type { Estimate } from '../../cli/statistics.ts';
-import { number, plusMinus } from '../../cli/study/figures.ts';
+import { number, plusMinus } from '../shared/figures.ts';
 import type { BestPoint, Checks, CurvePoint, Frontier, MethodPoint } from './analysis.ts';
 import { optimumAt } from './price.ts';
 import { CONTENDER, ERRORS, FRONTIER_TRAINING, type FrontierTask, PRICE, STORIES_PER_PAIR } from './task.ts';

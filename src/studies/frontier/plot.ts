@@ -19,7 +19,7 @@ import {
   px,
   type Scale,
   svgDocument,
-} from '../../cli/study/svg.ts';
+} from '../shared/svg.ts';
 import { type Frontier, limitAt, type MethodPoint } from './analysis.ts';
 
 /** Nats that stand below the axis, far enough apart by their roots. */

@@ -4,7 +4,7 @@
  */
 import { estimateGap, type GapEstimate } from 'webalign/theory';
 import { type Estimate, estimate } from '../../cli/statistics.ts';
-import { means } from '../../cli/study/groups.ts';
+import { means } from '../shared/groups.ts';
 import type { CurvePoint, Samples } from './analysis.ts';
 
 /** A method at a price of β for a nat. */

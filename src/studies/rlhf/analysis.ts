@@ -5,7 +5,7 @@
  */
 import { estimateOptimum, LEAST_EFFECTIVE_SAMPLES } from 'webalign/theory';
 import { type Estimate, estimate } from '../../cli/statistics.ts';
-import { type Groups, means } from '../../cli/study/groups.ts';
+import { type Groups, means } from '../shared/groups.ts';
 import type { Look, Results, RewardModelResult } from './results.ts';
 import type { Road } from './task.ts';
 

@@ -13,12 +13,12 @@ import type { Method } from '../../cli/method.ts';
 import { METHODS } from '../../cli/methods.ts';
 import { adapterName, type OpenModel, openModel } from '../../cli/open.ts';
 import { EMBEDDED } from '../../cli/package.ts';
-import { inGroups } from '../../cli/study/groups.ts';
-import type { Kept } from '../../cli/study/kept.ts';
-import { type MeasuredStories, measureStories, rounded } from '../../cli/study/stories.ts';
-import { goesOn, workFolder } from '../../cli/study/work-folder.ts';
 import type { Terminal } from '../../cli/terminal.ts';
 import { runTraining, type TrainingJob } from '../../cli/training.ts';
+import { inGroups } from '../shared/groups.ts';
+import type { Kept } from '../shared/kept-results.ts';
+import { type MeasuredStories, measureStories, rounded } from '../shared/stories.ts';
+import { goesOn, workFolder } from '../shared/work-folder.ts';
 import {
   type BaseResult,
   firstPairs,

@@ -6,7 +6,7 @@ import { lockFolder, writeFiles } from 'webalign/node';
 import { command } from '../../cli/command.ts';
 import { readText, withGpu } from '../../cli/open.ts';
 import { EMBEDDED } from '../../cli/package.ts';
-import { embeddedFingerprint, heldOutOpenings } from '../../cli/study/embedded.ts';
+import { embeddedFingerprint, heldOutOpenings } from '../shared/embedded.ts';
 import { rlhfOf } from './analysis.ts';
 import { collect } from './collect.ts';
 import { altText, type PageData, rlhfLines, rlhfPage, verdict } from './page.ts';

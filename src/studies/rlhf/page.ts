@@ -3,7 +3,7 @@
  * figures are computed from the results; the same results give the same bytes.
  */
 import { formatBytes } from 'webalign/gpu';
-import { number, plusMinus } from '../../cli/study/figures.ts';
+import { number, plusMinus } from '../shared/figures.ts';
 import type { LearnedOutcome, Point, Rlhf, RoadOutcome } from './analysis.ts';
 import { ERRORS, RLHF_TRAINING, type RlhfTask } from './task.ts';
 

@@ -15,7 +15,7 @@ import {
   mark,
   px,
   svgDocument,
-} from '../../cli/study/svg.ts';
+} from '../shared/svg.ts';
 import type { Point, Rlhf } from './analysis.ts';
 
 const STYLE = '.open{fill:var(--paper);stroke-width:1.6} .proxy{stroke-dasharray:5 4}\n';

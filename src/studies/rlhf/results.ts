@@ -1,5 +1,5 @@
 /** What the study keeps: results by part, and the keys of all that each depends on. */
-import { Kept } from '../../cli/study/kept.ts';
+import { Kept } from '../shared/kept-results.ts';
 import { RLHF_SAMPLING, RLHF_TRAINING, type RlhfTask, type Road, rewardEpochs } from './task.ts';
 
 /** Changes where what is measured does. */

@@ -4,7 +4,7 @@
  * are the spread between openings, differences are taken opening by opening.
  */
 import { type Estimate, estimate } from '../../cli/statistics.ts';
-import { means } from '../../cli/study/groups.ts';
+import { means } from '../shared/groups.ts';
 import type { ByModel, Result, Samples } from './collect.ts';
 
 export interface Point {

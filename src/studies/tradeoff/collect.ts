@@ -17,10 +17,10 @@ import { DPO } from '../../cli/methods.ts';
 import { adapterName, type OpenModel, openModel } from '../../cli/open.ts';
 import { EMBEDDED } from '../../cli/package.ts';
 import { runStages } from '../../cli/stages.ts';
-import { Kept } from '../../cli/study/kept.ts';
-import { goesOn, workFolder } from '../../cli/study/work-folder.ts';
 import type { Terminal } from '../../cli/terminal.ts';
 import { runTraining } from '../../cli/training.ts';
+import { Kept } from '../shared/kept-results.ts';
+import { goesOn, workFolder } from '../shared/work-folder.ts';
 import { TRADEOFF_SAMPLING, type TradeoffTask } from './task.ts';
 
 /** Log-ratios are kept to a ten-thousandth of a nat: float32 sums of forty tokens have no more. */

@@ -7,7 +7,7 @@ import { lockFolder, writeFiles } from 'webalign/node';
 import { command } from '../../cli/command.ts';
 import { readText, withGpu } from '../../cli/open.ts';
 import { EMBEDDED } from '../../cli/package.ts';
-import { embeddedFingerprint, heldOutOpenings } from '../../cli/study/embedded.ts';
+import { embeddedFingerprint, heldOutOpenings } from '../shared/embedded.ts';
 import { checksOf, tradeoffOf } from './analysis.ts';
 import { collect, type Job, keptResults, readResults, relabelled } from './collect.ts';
 import { altText, type PageData, tradeoffLines, tradeoffPage, verdict } from './page.ts';

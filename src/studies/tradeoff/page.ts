@@ -4,7 +4,7 @@
  */
 import { ALIGN_LORA, ALIGN_TRAINING } from '../../cli/align-task.ts';
 import type { Estimate } from '../../cli/statistics.ts';
-import { number, plusMinus } from '../../cli/study/figures.ts';
+import { number, plusMinus } from '../shared/figures.ts';
 import type { Checks, Move, Point, Tradeoff } from './analysis.ts';
 import { ERRORS, TRADEOFF_SAMPLING, type TradeoffTask } from './task.ts';
 

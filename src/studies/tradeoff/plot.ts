@@ -12,7 +12,7 @@ import {
   legendMark,
   mark,
   svgDocument,
-} from '../../cli/study/svg.ts';
+} from '../shared/svg.ts';
 import type { Point, Tradeoff } from './analysis.ts';
 
 /** A look for each kind of model. */

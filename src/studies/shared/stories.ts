@@ -2,9 +2,9 @@
  * Stories of a model as a study measures it: those to every opening, and how far the model's adapters have taken it.
  */
 import type { GenerationOptions } from 'webalign/models';
-import { type Continuation, continueOpenings } from '../continuations.ts';
-import { logRatios } from '../divergences.ts';
-import type { OpenModel } from '../open.ts';
+import { type Continuation, continueOpenings } from '../../cli/continuations.ts';
+import { logRatios } from '../../cli/divergences.ts';
+import type { OpenModel } from '../../cli/open.ts';
 import { inGroups } from './groups.ts';
 
 export interface MeasuredStories {

@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path';
 import { fileCheckpointStore, nodeReferenceCache } from 'webalign/node';
-import { InterruptedError } from '../failures.ts';
-import { CHECKPOINT, type RunFolder } from '../run-folder.ts';
+import { InterruptedError } from '../../cli/failures.ts';
+import { CHECKPOINT, type RunFolder } from '../../cli/run-folder.ts';
 
 /** The folder of the run at `path`, one of those in `work`. */
 export function workFolder(path: string, work: string): RunFolder {

@@ -4,8 +4,8 @@
 import { readPreferenceRows } from 'webalign';
 import { contentHash } from 'webalign/files';
 import { folderFiles } from 'webalign/node';
-import { readText } from '../open.ts';
-import { EMBEDDED } from '../package.ts';
+import { readText } from '../../cli/open.ts';
+import { EMBEDDED } from '../../cli/package.ts';
 
 /** Hash of the model's files. */
 export async function embeddedFingerprint(): Promise<string> {

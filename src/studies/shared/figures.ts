@@ -1,7 +1,7 @@
 /**
  * Numbers as pages and terminals show them.
  */
-import type { Estimate } from '../statistics.ts';
+import type { Estimate } from '../../cli/statistics.ts';
 
 /** With its standard error: `1.23 ± 0.04`. */
 export function plusMinus({ mean, standardError }: Estimate): string {

@@ -3,8 +3,8 @@
  * error bars of one standard error, and labels that keep clear of them. Colours are Okabe and Ito's, which colour-blind
  * readers tell apart. The same numbers give the same bytes.
  */
-import { Html, html } from '../report/html.ts';
-import type { Estimate } from '../statistics.ts';
+import { Html, html } from '../../cli/report/html.ts';
+import type { Estimate } from '../../cli/statistics.ts';
 
 const SIZE = { width: 948, height: 600 } as const;
 /** Where the axes stand; to the right of it is the legend. */
