@@ -13,7 +13,7 @@ import { isObject, parseJsonObject } from '../io/json.ts';
 import { ADAPTER_CONFIG, type Adapter, otherBaseNotice, readAdapter } from '../io/peft.ts';
 import type { CausalLM } from '../model/causal-lm.ts';
 import { padTokenId } from '../model/classifier.ts';
-import { describeModel } from '../model/weights.ts';
+import { describeModel } from '../model/description.ts';
 import { folderFiles } from '../node/folder.ts';
 import { RewardModel } from '../train/reward-model.ts';
 import { type ScoredToken, skippedToken } from '../train/scored-token.ts';

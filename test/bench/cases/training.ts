@@ -11,7 +11,7 @@ import { FAMILIES, lossOf } from '../../../src/losses/families.ts';
 import { DeviceBatch } from '../../../src/model/batch.ts';
 import { CausalLM } from '../../../src/model/causal-lm.ts';
 import type { Kept } from '../../../src/model/decoder.ts';
-import { linearShapes } from '../../../src/model/weights.ts';
+import { linearShapes } from '../../../src/model/weight-shapes.ts';
 import { sequenceSums } from '../../../src/ops/sequence-sum.ts';
 import { Tape } from '../../../src/tensor/tape.ts';
 import { Tensor } from '../../../src/tensor/tensor.ts';
