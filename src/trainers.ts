@@ -86,10 +86,10 @@ export type {
 export { KTOTrainer, type KTOTrainerOptions } from './train/kto-trainer.ts';
 export { type MemoryPlan, planMemory } from './train/memory-plan.ts';
 export { comparedAccuracy } from './train/metrics.ts';
-export { MovingReference } from './train/moving-reference.ts';
 export { Optimizer } from './train/optimizer.ts';
 export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
-export type { Reference, ReferenceKind, ReferenceSetup } from './train/reference.ts';
+export { MovingReference } from './train/references/moving-reference.ts';
+export type { Reference, ReferenceKind, ReferenceSetup } from './train/references/reference.ts';
 export type { SettingChange } from './train/resume.ts';
 export { RewardTrainer, type RewardTrainerOptions } from './train/reward-trainer.ts';
 export type { RoleKind, RoleStart } from './train/roles.ts';

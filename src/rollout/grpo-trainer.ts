@@ -13,8 +13,8 @@ import {
   TRAINERS,
   type WithOwnOptions,
 } from '../train/config.ts';
-import { MovingReference } from '../train/moving-reference.ts';
-import type { ReferenceKind } from '../train/reference.ts';
+import { MovingReference } from '../train/references/moving-reference.ts';
+import type { ReferenceKind } from '../train/references/reference.ts';
 import { Trainer } from '../train/trainer.ts';
 import { AGGREGATIONS } from './advantages.ts';
 import { policyGradientTask, type RolloutTrainerOptions, requireReference } from './policy-gradient-task.ts';

@@ -13,8 +13,8 @@ import {
   type WithOwnOptions,
 } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import { MovingReference } from './moving-reference.ts';
-import type { ReferenceKind } from './reference.ts';
+import { MovingReference } from './references/moving-reference.ts';
+import type { ReferenceKind } from './references/reference.ts';
 import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
 

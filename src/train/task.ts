@@ -13,7 +13,7 @@ import type { TrainingConfig } from './config.ts';
 import { DatasetSource } from './dataset-source.ts';
 import type { PreparedDatasets } from './datasets.ts';
 import { type Evaluation, LossEvaluation } from './evaluation.ts';
-import type { ReferenceKind } from './reference.ts';
+import type { ReferenceKind } from './references/reference.ts';
 import type { RoleKind } from './roles.ts';
 import type { ScorerKind } from './scorer.ts';
 import type { ExampleSource } from './source.ts';

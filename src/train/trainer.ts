@@ -17,8 +17,8 @@ import { areFinite, lateMetrics, METRICS_LATE, metricsOf, type PendingStep } fro
 import { evalMetrics } from './metrics.ts';
 import { Optimizer } from './optimizer.ts';
 import { type PlannedRun, planRun, type RunRehearsal, rehearseRun } from './plan.ts';
-import type { Reference } from './reference.ts';
-import { beginReference, dueOf, dueUnless, isAhead, referenceOf } from './references.ts';
+import type { Reference } from './references/reference.ts';
+import { beginReference, dueOf, dueUnless, isAhead, referenceOf } from './references/references.ts';
 import { identityOf, type RunIdentity } from './resume.ts';
 import { type CompletionScore, completionScores } from './role-scores.ts';
 import { castRoles, continues, type Roles } from './roles.ts';

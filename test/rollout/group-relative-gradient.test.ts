@@ -11,7 +11,7 @@ import { FAMILIES, type LossSettings, lossOf } from '../../src/losses/families.t
 import { POLICY_LOSSES } from '../../src/losses/policy-losses.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
 import { advantages } from '../../src/rollout/advantages.ts';
-import { LiveReference } from '../../src/train/live-reference.ts';
+import { LiveReference } from '../../src/train/references/live-reference.ts';
 import { logprobs } from '../../src/train/scorer.ts';
 import { runBatch } from '../../src/train/step.ts';
 import { allTexts, fiveTokens, PROMPT, withAdapter } from '../model/five-tokens.ts';

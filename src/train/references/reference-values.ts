@@ -2,7 +2,7 @@
  * The reference's log-probabilities of a list of examples, which are scored so many at a time. Which of them go together is a
  * function of the list alone, so that values are the same in whatever order they are asked for.
  */
-import type { TokenizedExample } from '../data/packing.ts';
+import type { TokenizedExample } from '../../data/packing.ts';
 
 export class ReferenceValues {
   /** Of all completion tokens, example after example. */

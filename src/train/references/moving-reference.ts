@@ -4,16 +4,16 @@
  * scored when it is trained on, by the model itself with the reference's numbers in the place of the policy's; all of it is
  * copies and kernels in the queue, nothing is read back.
  */
-import type { TokenizedExample } from '../data/packing.ts';
-import type { Gpu } from '../gpu/device.ts';
-import type { BufferView } from '../gpu/pool.ts';
-import { InputError } from '../io/errors.ts';
-import type { DeviceBatch } from '../model/batch.ts';
-import type { CausalLM } from '../model/causal-lm.ts';
-import { movingAverage } from '../ops/moving-average.ts';
-import type { ParameterStore } from '../tensor/parameters.ts';
-import type { Tensor } from '../tensor/tensor.ts';
-import type { TrainEvent } from './events.ts';
+import type { TokenizedExample } from '../../data/packing.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import type { BufferView } from '../../gpu/pool.ts';
+import { InputError } from '../../io/errors.ts';
+import type { DeviceBatch } from '../../model/batch.ts';
+import type { CausalLM } from '../../model/causal-lm.ts';
+import { movingAverage } from '../../ops/moving-average.ts';
+import type { ParameterStore } from '../../tensor/parameters.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { TrainEvent } from '../events.ts';
 import { scoredCopy } from './live-reference.ts';
 import type { Reference } from './reference.ts';
 

@@ -2,15 +2,15 @@
  * Where π_ref comes from, as a strategy: what a step asks of a reference, and what one is made of. Types alone. The
  * reference is the model itself, with the trained adapter off or as it stood before the first step.
  */
-import type { TokenizedExample } from '../data/packing.ts';
-import type { Gpu } from '../gpu/device.ts';
-import type { ReferenceCache } from '../io/reference-cache.ts';
-import type { DeviceBatch } from '../model/batch.ts';
-import type { CausalLM } from '../model/causal-lm.ts';
-import type { LoraAdapter } from '../model/lora.ts';
-import type { ParameterStore } from '../tensor/parameters.ts';
-import type { Tensor } from '../tensor/tensor.ts';
-import type { TrainEvent } from './events.ts';
+import type { TokenizedExample } from '../../data/packing.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import type { ReferenceCache } from '../../io/reference-cache.ts';
+import type { DeviceBatch } from '../../model/batch.ts';
+import type { CausalLM } from '../../model/causal-lm.ts';
+import type { LoraAdapter } from '../../model/lora.ts';
+import type { ParameterStore } from '../../tensor/parameters.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { TrainEvent } from '../events.ts';
 
 export interface Reference {
   /** Whether {@link prepare} scores: the examples that are known ahead, a batch at a time. */

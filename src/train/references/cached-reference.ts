@@ -2,20 +2,20 @@
  * A reference that stays as it is, for examples that are known ahead: its log-probabilities are computed once, ahead or as
  * examples come up, and those of a whole list are kept by the hash of everything they depend on.
  */
-import { hashOfExamples } from '../data/example-hash.ts';
-import { packExamples, type TokenizedExample } from '../data/packing.ts';
-import type { Gpu } from '../gpu/device.ts';
-import { reason } from '../io/errors.ts';
-import { contentHash } from '../io/hash.ts';
-import { DeviceBatch } from '../model/batch.ts';
-import type { CausalLM } from '../model/causal-lm.ts';
-import type { LoraAdapter } from '../model/lora.ts';
-import { Tape } from '../tensor/tape.ts';
-import { Tensor } from '../tensor/tensor.ts';
-import type { TrainEvent } from './events.ts';
+import { hashOfExamples } from '../../data/example-hash.ts';
+import { packExamples, type TokenizedExample } from '../../data/packing.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { reason } from '../../io/errors.ts';
+import { contentHash } from '../../io/hash.ts';
+import { DeviceBatch } from '../../model/batch.ts';
+import type { CausalLM } from '../../model/causal-lm.ts';
+import type { LoraAdapter } from '../../model/lora.ts';
+import { Tape } from '../../tensor/tape.ts';
+import { Tensor } from '../../tensor/tensor.ts';
+import type { TrainEvent } from '../events.ts';
+import { rowLogprobs } from '../scorer.ts';
 import type { Reference, ReferenceSetup } from './reference.ts';
 import { ReferenceValues } from './reference-values.ts';
-import { rowLogprobs } from './scorer.ts';
 
 /** Changes when the way of computing changes, so that no stale value is read. */
 const VERSION = 'reference-4';

@@ -2,16 +2,16 @@
  * A reference for examples that are made on the way: the model without its trained adapter, which scores a batch when the
  * batch is trained on, in the same queue and in the same packed form. Nothing is kept and nothing is read back.
  */
-import type { TokenizedExample } from '../data/packing.ts';
-import type { Gpu } from '../gpu/device.ts';
-import type { DeviceBatch } from '../model/batch.ts';
-import type { CausalLM } from '../model/causal-lm.ts';
-import type { LoraAdapter } from '../model/lora.ts';
-import { Tape } from '../tensor/tape.ts';
-import { Tensor } from '../tensor/tensor.ts';
-import type { TrainEvent } from './events.ts';
+import type { TokenizedExample } from '../../data/packing.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import type { DeviceBatch } from '../../model/batch.ts';
+import type { CausalLM } from '../../model/causal-lm.ts';
+import type { LoraAdapter } from '../../model/lora.ts';
+import { Tape } from '../../tensor/tape.ts';
+import { Tensor } from '../../tensor/tensor.ts';
+import type { TrainEvent } from '../events.ts';
+import { rowLogprobs } from '../scorer.ts';
 import type { Reference } from './reference.ts';
-import { rowLogprobs } from './scorer.ts';
 
 export class LiveReference implements Reference {
   constructor(

@@ -1,13 +1,13 @@
 /** Which reference a run has where its trainer names none. */
 
-import type { TokenizedExample } from '../data/packing.ts';
+import type { TokenizedExample } from '../../data/packing.ts';
+import type { TrainingConfig } from '../config.ts';
+import type { TrainEvent } from '../events.ts';
+import type { Task } from '../task.ts';
 import { CachedReference } from './cached-reference.ts';
-import type { TrainingConfig } from './config.ts';
-import type { TrainEvent } from './events.ts';
 import { LiveReference } from './live-reference.ts';
 import { MovingReference, NEVER } from './moving-reference.ts';
 import type { Reference, ReferenceKind, ReferenceSetup } from './reference.ts';
-import type { Task } from './task.ts';
 
 /** The reference of a task; undefined where neither its loss nor its source has one. */
 export function referenceOf(
