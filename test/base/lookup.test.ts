@@ -25,7 +25,7 @@ import { checkDtype } from '../../src/model/precision.ts';
 import { ratedWords } from '../../src/rollout/sentiment.ts';
 import { estimateKl, type KlEstimator } from '../../src/theory/estimators.ts';
 import { resolveConfig, resolveLoraConfig, TRAINERS } from '../../src/train/config.ts';
-import { lossOfCase } from '../../src/train/loss-case.ts';
+import { lossOfCase } from '../../src/train/loss-cases/loss-case.ts';
 import { trlArguments } from '../../src/train/settings/trl-arguments.ts';
 import { tinyLlama } from '../reference/fixtures.ts';
 

@@ -2,12 +2,12 @@
  * A case for a loss on tokens as people write it down, and the columns that the kernels read. Which columns there are is the
  * loss's own declaration. Checks everything and says which token is wrong; computes nothing.
  */
-import { isOwn, own } from '../base/lookup.ts';
-import { didYouMean } from '../base/suggest.ts';
-import type { ColumnScope } from '../data/packing.ts';
-import { InputError, listed, quote } from '../io/errors.ts';
-import { LOSSES } from '../losses/catalogue.ts';
-import type { TrainingLoss } from '../losses/families.ts';
+import { isOwn, own } from '../../base/lookup.ts';
+import { didYouMean } from '../../base/suggest.ts';
+import type { ColumnScope } from '../../data/packing.ts';
+import { InputError, listed, quote } from '../../io/errors.ts';
+import { LOSSES } from '../../losses/catalogue.ts';
+import type { TrainingLoss } from '../../losses/families.ts';
 import type { LossCase } from './loss-case.ts';
 
 /** A token that the policy has sampled. */

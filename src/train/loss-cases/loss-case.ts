@@ -2,15 +2,15 @@
  * A case for a loss as people write it down, and what is made of it: the loss that its options describe, and columns
  * of numbers for the kernels. Checks everything and says which row is wrong; computes nothing.
  */
-import { isOwn, own } from '../base/lookup.ts';
-import type { KindName, SettingTable } from '../base/setting.ts';
-import { didYouMean } from '../base/suggest.ts';
-import { InputError, listed, quote } from '../io/errors.ts';
-import { LOSSES, type Loss } from '../losses/catalogue.ts';
-import { FAMILIES, type Family, type FamilyName, type TrainingLoss } from '../losses/families.ts';
-import { isOwnLoss } from '../losses/shader.ts';
-import { type DPOConfig, resolveLoss, TRAINERS } from './config.ts';
-import { defaultsOf } from './settings/trainers.ts';
+import { isOwn, own } from '../../base/lookup.ts';
+import type { KindName, SettingTable } from '../../base/setting.ts';
+import { didYouMean } from '../../base/suggest.ts';
+import { InputError, listed, quote } from '../../io/errors.ts';
+import { LOSSES, type Loss } from '../../losses/catalogue.ts';
+import { FAMILIES, type Family, type FamilyName, type TrainingLoss } from '../../losses/families.ts';
+import { isOwnLoss } from '../../losses/shader.ts';
+import { type DPOConfig, resolveLoss, TRAINERS } from '../config.ts';
+import { defaultsOf } from '../settings/trainers.ts';
 
 /** A pair: log-probabilities, summed over each completion's tokens. */
 export interface PairNumbers {

@@ -2,13 +2,13 @@
  * A loss on plain numbers: log-probabilities in, the loss of each row and its derivative out, by the very kernels
  * that train. For trying a formula, and for comparing with another implementation. Runs no model.
  */
-import type { Gpu } from '../gpu/device.ts';
-import { batchLoss } from '../losses/batch-loss.ts';
-import { completionLoss } from '../losses/completion-loss.ts';
-import type { TrainingLoss } from '../losses/families.ts';
-import { recordMeans, valuesOf, withMargins } from '../losses/units.ts';
-import { Tape } from '../tensor/tape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { batchLoss } from '../../losses/batch-loss.ts';
+import { completionLoss } from '../../losses/completion-loss.ts';
+import type { TrainingLoss } from '../../losses/families.ts';
+import { recordMeans, valuesOf, withMargins } from '../../losses/units.ts';
+import { Tape } from '../../tensor/tape.ts';
+import { Tensor } from '../../tensor/tensor.ts';
 import { type CaseColumns, columnsOfCase, type LossCase, lossOfCase, rowsOfCase } from './loss-case.ts';
 import { columnsOfTokens, type TokenColumns, type TokenLossCase } from './token-case.ts';
 
