@@ -43,12 +43,12 @@ export {
   type ImplicitRewardOptions,
   implicitRewards,
   separation,
-} from './train/implicit-rewards.ts';
+} from './train/measures/implicit-rewards.ts';
 export {
   type LoadRewardOptions,
   RewardModel,
   type RewardModelOptions,
   type RewardScoreOptions,
   type ScoreInput,
-} from './train/reward-model.ts';
-export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
+} from './train/measures/reward-model.ts';
+export { type ScoreOptions, sequenceLogprobs } from './train/measures/sequence-logprobs.ts';

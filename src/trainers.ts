@@ -12,7 +12,6 @@ export { GRPOTrainer, type GRPOTrainerOptions } from './rollout/grpo-trainer.ts'
 export { OnlineDPOTrainer, type OnlineDPOTrainerOptions } from './rollout/online-dpo-trainer.ts';
 export { PPOTrainer, type PPOTrainerOptions } from './rollout/ppo-trainer.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
-export { type Advice, adviceOn, type RunFigures } from './train/advice.ts';
 export {
   A2PO_DEFAULTS,
   type A2POArgs,
@@ -84,6 +83,8 @@ export type {
   TrainEvent,
 } from './train/events.ts';
 export { KTOTrainer, type KTOTrainerOptions } from './train/kto-trainer.ts';
+export { type Advice, adviceOn, type RunFigures } from './train/measures/advice.ts';
+export { type SampledText, type SampleFigures, sampleFigures } from './train/measures/sample-figures.ts';
 export { type MemoryPlan, planMemory } from './train/memory-plan.ts';
 export { comparedAccuracy } from './train/metrics.ts';
 export { Optimizer } from './train/optimizer.ts';
@@ -99,7 +100,6 @@ export {
   SACPOTrainer,
   type SACPOTrainerOptions,
 } from './train/sacpo-trainer.ts';
-export { type SampledText, type SampleFigures, sampleFigures } from './train/sample-figures.ts';
 export { logprobs, type Scorer, type ScorerKind, scalars } from './train/scorer.ts';
 export * as declare from './train/settings/declare.ts';
 export type { TrainerSettings } from './train/settings/trainers.ts';

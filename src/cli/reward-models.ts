@@ -15,7 +15,7 @@ import type { CausalLM } from '../model/causal-lm.ts';
 import { padTokenId } from '../model/classifier.ts';
 import { describeModel } from '../model/description.ts';
 import { folderFiles } from '../node/folder.ts';
-import { RewardModel } from '../train/reward-model.ts';
+import { RewardModel } from '../train/measures/reward-model.ts';
 import { type ScoredToken, skippedToken } from '../train/scored-token.ts';
 import { SCORED_TOKENS } from '../train/settings/losses.ts';
 import { openModelFiles } from './open.ts';

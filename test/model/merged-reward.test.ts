@@ -10,7 +10,7 @@ import { ggufAdapter } from '../../src/model/gguf-adapter.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
 import { mergedModelFiles } from '../../src/model/merged-model.ts';
 import { linearsOf } from '../../src/model/weight-shapes.ts';
-import { RewardModel } from '../../src/train/reward-model.ts';
+import { RewardModel } from '../../src/train/measures/reward-model.ts';
 import { expectRefused } from '../io/refused.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import { decodeBytes, tinyLlama } from '../reference/fixtures.ts';

@@ -8,18 +8,18 @@ import {
   packExamples,
   type TokenizedExample,
   type TokenizedSequence,
-} from '../data/packing.ts';
-import type { TokenIds } from '../data/token-ids.ts';
-import { commonPrefix } from '../data/tokenize-completions.ts';
-import { requireTokenIds } from '../data/tokenizer.ts';
-import type { Gpu } from '../gpu/device.ts';
-import { InputError } from '../io/errors.ts';
-import { DeviceBatch } from '../model/batch.ts';
-import type { CausalLM } from '../model/causal-lm.ts';
-import { STATS_WIDTH, type TokenLogprobs } from '../ops/token-logprob.ts';
-import { Tape } from '../tensor/tape.ts';
-import { rowScores } from './scorer.ts';
-import { sizeOf } from './source.ts';
+} from '../../data/packing.ts';
+import type { TokenIds } from '../../data/token-ids.ts';
+import { commonPrefix } from '../../data/tokenize-completions.ts';
+import { requireTokenIds } from '../../data/tokenizer.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { InputError } from '../../io/errors.ts';
+import { DeviceBatch } from '../../model/batch.ts';
+import type { CausalLM } from '../../model/causal-lm.ts';
+import { STATS_WIDTH, type TokenLogprobs } from '../../ops/token-logprob.ts';
+import { Tape } from '../../tensor/tape.ts';
+import { rowScores } from '../scorer.ts';
+import { sizeOf } from '../source.ts';
 
 /** Most tokens at a time where nothing else is asked for. */
 export const BATCH_TOKENS = 2048;

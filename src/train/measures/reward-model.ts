@@ -2,26 +2,26 @@
  * A reward model: a decoder with an adapter, or with weights of its own, and a scalar head on the last token (transformers' models
  * for sequence classification). Scores texts or token ids, and rates the completions of a policy, whose base it may share.
  */
-import type { Message } from '../data/chat-template.ts';
-import { encodeSequence } from '../data/comparison-dataset.ts';
-import { packExamples, type TokenizedExample, type TokenizedSequence } from '../data/packing.ts';
-import { upToScored } from '../data/scored-token.ts';
-import { encodeWithEos } from '../data/tokenize-completions.ts';
-import { requireTokenIds, Tokenizer } from '../data/tokenizer.ts';
-import type { Gpu } from '../gpu/device.ts';
-import { InputError } from '../io/errors.ts';
-import type { Adapter } from '../io/peft.ts';
-import { SCORE_HEAD } from '../io/peft-head.ts';
-import { openSource, type Source, type SourceOptions } from '../io/sources.ts';
-import { DeviceBatch } from '../model/batch.ts';
-import { CausalLM } from '../model/causal-lm.ts';
-import { readHead } from '../model/classifier.ts';
-import { LoraAdapter } from '../model/lora.ts';
-import type { LoadDtype } from '../model/precision.ts';
-import { Tape } from '../tensor/tape.ts';
-import { Tensor } from '../tensor/tensor.ts';
-import { type ScoredToken, skippedToken } from './scored-token.ts';
-import { scalarRows } from './scorer.ts';
+import type { Message } from '../../data/chat-template.ts';
+import { encodeSequence } from '../../data/comparison-dataset.ts';
+import { packExamples, type TokenizedExample, type TokenizedSequence } from '../../data/packing.ts';
+import { upToScored } from '../../data/scored-token.ts';
+import { encodeWithEos } from '../../data/tokenize-completions.ts';
+import { requireTokenIds, Tokenizer } from '../../data/tokenizer.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { InputError } from '../../io/errors.ts';
+import type { Adapter } from '../../io/peft.ts';
+import { SCORE_HEAD } from '../../io/peft-head.ts';
+import { openSource, type Source, type SourceOptions } from '../../io/sources.ts';
+import { DeviceBatch } from '../../model/batch.ts';
+import { CausalLM } from '../../model/causal-lm.ts';
+import { readHead } from '../../model/classifier.ts';
+import { LoraAdapter } from '../../model/lora.ts';
+import type { LoadDtype } from '../../model/precision.ts';
+import { Tape } from '../../tensor/tape.ts';
+import { Tensor } from '../../tensor/tensor.ts';
+import { type ScoredToken, skippedToken } from '../scored-token.ts';
+import { scalarRows } from '../scorer.ts';
 import { BATCH_TOKENS, inBatches, largestOf } from './sequence-logprobs.ts';
 
 /** A whole text, or a conversation, which EOS ends if it is text; or token ids, which are taken as they are. */

@@ -3,11 +3,11 @@
  * otherwise. A row for each diagnosis, with the reason of its threshold. Pure functions of what was logged; sentences mention
  * settings by name, so that each front end writes them in its own way.
  */
-import { counted } from '../base/counted.ts';
-import { own } from '../base/lookup.ts';
-import { type Sentence, say, setting } from '../base/sentence.ts';
+import { counted } from '../../base/counted.ts';
+import { own } from '../../base/lookup.ts';
+import { type Sentence, say, setting } from '../../base/sentence.ts';
+import type { LogEntry } from '../state.ts';
 import type { SampleFigures } from './sample-figures.ts';
-import type { LogEntry } from './state.ts';
 
 /** What is known of a run. */
 export interface RunFigures {

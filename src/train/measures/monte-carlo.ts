@@ -3,17 +3,17 @@
  * optimum of Theorem 1 would reach, from samples of the reference. The policy is the model with its adapters, the reference
  * the model without some of them; the reward is the caller's.
  */
-import type { CausalLM } from '../model/causal-lm.ts';
-import { type Generation, generate, sampledTokens } from '../model/generation.ts';
-import type { GenerationOptions } from '../model/generation-options.ts';
-import type { LoraAdapter } from '../model/lora.ts';
+import type { CausalLM } from '../../model/causal-lm.ts';
+import { type Generation, generate, sampledTokens } from '../../model/generation.ts';
+import type { GenerationOptions } from '../../model/generation-options.ts';
+import type { LoraAdapter } from '../../model/lora.ts';
 import {
   type Estimate,
   estimateKl,
   estimateObjective,
   estimateOptimum,
   type OptimumEstimate,
-} from '../theory/estimators.ts';
+} from '../../theory/estimators.ts';
 import { implicitRewards } from './implicit-rewards.ts';
 
 /** Rates what was written to a prompt, which is given by its number. */

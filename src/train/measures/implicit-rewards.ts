@@ -3,10 +3,10 @@
  * β log Z(x), which is the same for all answers to a prompt. So rewards rank the answers to one prompt; across prompts they
  * compare only as far as Z does. Policy and reference are one model with adapters on and off.
  */
-import { mean } from '../base/mean.ts';
-import type { TokenizedSequence } from '../data/packing.ts';
-import type { CausalLM } from '../model/causal-lm.ts';
-import type { LoraAdapter } from '../model/lora.ts';
+import { mean } from '../../base/mean.ts';
+import type { TokenizedSequence } from '../../data/packing.ts';
+import type { CausalLM } from '../../model/causal-lm.ts';
+import type { LoraAdapter } from '../../model/lora.ts';
 import { type ScoreOptions, sequenceLogprobs } from './sequence-logprobs.ts';
 
 export interface ImplicitReward {
