@@ -107,5 +107,5 @@ export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';
 export type { ExampleSource, SourcedStep } from './train/source.ts';
 export { type LogEntry, type RunState, readRunState } from './train/state.ts';
 export type { StepContext } from './train/step.ts';
-export { type DataOptions, rowsTask, type Task, type TrainerOptions } from './train/task.ts';
 export { Trainer } from './train/trainer.ts';
+export { type DataOptions, rowsTask, type Task, type TrainerOptions } from './train/training-task.ts';

@@ -12,8 +12,8 @@ import {
   resolveLoss,
   TRAINERS,
 } from '../train/config.ts';
-import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
+import type { DataOptions } from '../train/training-task.ts';
 import { RewardEvaluation } from './evaluation.ts';
 import { type Judge, JudgeLabels } from './judge.ts';
 import { RewardLabels } from './labels.ts';

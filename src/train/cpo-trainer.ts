@@ -13,8 +13,8 @@ import {
   type WithOwnOptions,
 } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type CPOTrainerOptions<Args = CPOArgs> = DataOptions<Args, PairDataset>;
 

@@ -15,8 +15,8 @@ import {
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
 import { MovingReference } from './references/moving-reference.ts';
 import type { ReferenceKind } from './references/reference.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type DPOTrainerOptions<Args = DPOArgs> = DataOptions<Args, PairDataset>;
 

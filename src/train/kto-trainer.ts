@@ -22,8 +22,8 @@ import {
   prepareLabelled,
   withBaselines,
 } from './datasets.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type KTOTrainerOptions<Args = KTOArgs> = DataOptions<Args, LabelledDataset>;
 

@@ -6,8 +6,8 @@ import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices
 import { FAMILIES } from '../losses/families.ts';
 import { type ORPOArgs, type ORPOConfig, resolveConfig, resolveLoss, TRAINERS } from './config.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type ORPOTrainerOptions = DataOptions<ORPOArgs, PairDataset>;
 

@@ -13,7 +13,7 @@ import type { LoraAdapter } from '../model/lora.ts';
 import type { TrainingConfig } from './config.ts';
 import type { Roles } from './roles.ts';
 import { ALL_SETTINGS } from './settings/trainers.ts';
-import type { Task } from './task.ts';
+import type { Task } from './training-task.ts';
 
 /** A setting that has another value from a step on. */
 export interface SettingChange {

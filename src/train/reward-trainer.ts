@@ -10,8 +10,8 @@ import { type RewardArgs, type RewardConfig, resolveConfig, resolveLoss, TRAINER
 import { type DataContext, prepareBoth } from './datasets.ts';
 import { skippedToken } from './scored-token.ts';
 import { scalars } from './scorer.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type RewardTrainerOptions = DataOptions<RewardArgs, readonly Comparison[]>;
 

@@ -5,8 +5,8 @@ import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices
 import { FAMILIES } from '../losses/families.ts';
 import { resolveConfig, resolveLoss, type SFTArgs, type SFTConfig, TRAINERS } from './config.ts';
 import { prepareBoth, prepareTexts, type TextDataset } from './datasets.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type SFTTrainerOptions = DataOptions<SFTArgs, TextDataset>;
 

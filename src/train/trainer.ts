@@ -26,7 +26,7 @@ import { isDue, learningRate, type Schedule, scheduleOf } from './schedule.ts';
 import type { SourcedStep } from './source.ts';
 import { hasEvaluated, loadRun, positionOf, type RunState, restoreParameters, saveRun } from './state.ts';
 import { countTokens, givesFiniteLoss, microBatches, runBatch, type StepContext } from './step.ts';
-import type { Task, TrainerOptions } from './task.ts';
+import type { Task, TrainerOptions } from './training-task.ts';
 
 export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   readonly config: Config;

@@ -3,7 +3,7 @@
 import type { TokenizedExample } from '../../data/packing.ts';
 import type { TrainingConfig } from '../config.ts';
 import type { TrainEvent } from '../events.ts';
-import type { Task } from '../task.ts';
+import type { Task } from '../training-task.ts';
 import { CachedReference } from './cached-reference.ts';
 import { LiveReference } from './live-reference.ts';
 import { MovingReference, NEVER } from './moving-reference.ts';
