@@ -63,7 +63,7 @@ const library = () =>
   });
 
 /** The command line, in few files, which start faster. @returns {Options} */
-const commandLine = () => ({ ...installed, entryPoints: { cli: './src/cli/main.ts' } });
+const commandLine = () => ({ ...installed, entryPoints: { cli: './src/main.ts' } });
 
 /**
  * A demo is a folder: a page, its script, its worker, and what they load. Everything it needs is in its bundle. A front page

@@ -20,7 +20,8 @@ export { GPUBufferUsage, GPUColorWrite, GPUMapMode, GPUShaderStage, GPUTextureUs
 export { type Buffers, type Count, type Grid, type Kernel, kernels, type Params } from './gpu/kernel.ts';
 export { shader } from './gpu/own-shader.ts';
 export type { Constants, PipelineKey } from './gpu/pipelines.ts';
-export type { BufferView, MemoryReport } from './gpu/pool.ts';
+export type { Allocation, BufferKind, BufferView, HeldBuffer, MemoryReport } from './gpu/pool.ts';
+export type { AdapterKind, AdapterProfile } from './gpu/profile.ts';
 export type { Profiler } from './gpu/profiler.ts';
 export { type RequestOptions, requestGpu } from './gpu/request.ts';
 export type { Shader, ShaderLine } from './gpu/shader.ts';

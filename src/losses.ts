@@ -33,6 +33,6 @@ export {
   PAIR_RECORD,
   TOKEN_RECORD,
 } from './losses/units.ts';
-export { evaluateLoss, type LossValues, type TokenLossValues } from './train/evaluate-loss.ts';
-export type { ExampleNumbers, LossCase, PairNumbers } from './train/loss-case.ts';
-export type { TokenLossCase, TokenNumbers } from './train/token-case.ts';
+export { evaluateLoss, type LossValues, type TokenLossValues } from './train/loss-cases/evaluate-loss.ts';
+export type { ExampleNumbers, LossCase, PairNumbers } from './train/loss-cases/loss-case.ts';
+export type { TokenLossCase, TokenNumbers } from './train/loss-cases/token-case.ts';

@@ -17,6 +17,7 @@ export {
 export { DeviceBatch } from './model/batch.ts';
 export { CausalLM, type LoadOptions } from './model/causal-lm.ts';
 export { Chat, type ChatOptions, streamText } from './model/chat.ts';
+export { describeModel, type ModelDescription } from './model/description.ts';
 export {
   addUpdate,
   emptyGenerations,
@@ -35,18 +36,19 @@ export { ggufModel } from './model/gguf-model.ts';
 export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
 export { mergedModelFiles } from './model/merged-model.ts';
 export type { LoadDtype } from './model/precision.ts';
-export { describeModel, type ModelDescription, openModelWeights, weightShapes } from './model/weights.ts';
+export { openModelWeights } from './model/stored-weights.ts';
+export { weightShapes } from './model/weight-shapes.ts';
 export {
   type ImplicitReward,
   type ImplicitRewardOptions,
   implicitRewards,
   separation,
-} from './train/implicit-rewards.ts';
+} from './train/measures/implicit-rewards.ts';
 export {
   type LoadRewardOptions,
   RewardModel,
   type RewardModelOptions,
   type RewardScoreOptions,
   type ScoreInput,
-} from './train/reward-model.ts';
-export { type ScoreOptions, sequenceLogprobs } from './train/sequence-logprobs.ts';
+} from './train/measures/reward-model.ts';
+export { type ScoreOptions, sequenceLogprobs } from './train/measures/sequence-logprobs.ts';

@@ -4,8 +4,7 @@
  *
  * @module webalign/rollouts
  */
-export { calm } from './data/calm.ts';
-export { type RatedWord, ratedWords, sentiment } from './data/sentiment.ts';
+
 export { type AdvantageCase, advantagesOfCase } from './rollout/advantage-case.ts';
 export {
   type AdvantageBatch,
@@ -19,6 +18,7 @@ export {
 } from './rollout/advantages.ts';
 export { type BestCompletion, type BestOfNOptions, bestOfN } from './rollout/best-of-n.ts';
 export { REWARDS, type RewardOptions } from './rollout/built-in-rewards.ts';
+export { calm } from './rollout/calm.ts';
 export { RewardEvaluation } from './rollout/evaluation.ts';
 export type { Experience, ExperienceMaker, MakeOptions, OwnColumns } from './rollout/experience.ts';
 export {
@@ -45,4 +45,5 @@ export {
   weighedRewards,
 } from './rollout/rewards.ts';
 export type { Prompt, Samples } from './rollout/sampling.ts';
+export { type RatedWord, ratedWords, sentiment } from './rollout/sentiment.ts';
 export { type RolloutSettings, RolloutSource } from './rollout/source.ts';

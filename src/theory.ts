@@ -29,4 +29,4 @@ export {
   type MonteCarloOptions,
   type PolicyEstimate,
   type RewardFunction,
-} from './train/monte-carlo.ts';
+} from './train/measures/monte-carlo.ts';

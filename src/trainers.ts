@@ -12,7 +12,6 @@ export { GRPOTrainer, type GRPOTrainerOptions } from './rollout/grpo-trainer.ts'
 export { OnlineDPOTrainer, type OnlineDPOTrainerOptions } from './rollout/online-dpo-trainer.ts';
 export { PPOTrainer, type PPOTrainerOptions } from './rollout/ppo-trainer.ts';
 export { RLOOTrainer, type RLOOTrainerOptions } from './rollout/rloo-trainer.ts';
-export { type Advice, adviceOn, type RunFigures } from './train/advice.ts';
 export {
   A2PO_DEFAULTS,
   type A2POArgs,
@@ -84,12 +83,14 @@ export type {
   TrainEvent,
 } from './train/events.ts';
 export { KTOTrainer, type KTOTrainerOptions } from './train/kto-trainer.ts';
+export { type Advice, adviceOn, type RunFigures } from './train/measures/advice.ts';
+export { type SampledText, type SampleFigures, sampleFigures } from './train/measures/sample-figures.ts';
 export { type MemoryPlan, planMemory } from './train/memory-plan.ts';
 export { comparedAccuracy } from './train/metrics.ts';
-export { MovingReference } from './train/moving-reference.ts';
 export { Optimizer } from './train/optimizer.ts';
 export { ORPOTrainer, type ORPOTrainerOptions } from './train/orpo-trainer.ts';
-export type { Reference, ReferenceKind, ReferenceSetup } from './train/reference.ts';
+export { MovingReference } from './train/references/moving-reference.ts';
+export type { Reference, ReferenceKind, ReferenceSetup } from './train/references/reference.ts';
 export type { SettingChange } from './train/resume.ts';
 export { RewardTrainer, type RewardTrainerOptions } from './train/reward-trainer.ts';
 export type { RoleKind, RoleStart } from './train/roles.ts';
@@ -99,7 +100,6 @@ export {
   SACPOTrainer,
   type SACPOTrainerOptions,
 } from './train/sacpo-trainer.ts';
-export { type SampledText, type SampleFigures, sampleFigures } from './train/sample-figures.ts';
 export { logprobs, type Scorer, type ScorerKind, scalars } from './train/scorer.ts';
 export * as declare from './train/settings/declare.ts';
 export type { TrainerSettings } from './train/settings/trainer.ts';
@@ -107,5 +107,5 @@ export { SFTTrainer, type SFTTrainerOptions } from './train/sft-trainer.ts';
 export type { ExampleSource, SourcedStep } from './train/source.ts';
 export { type LogEntry, type RunState, readRunState } from './train/state.ts';
 export type { StepContext } from './train/step.ts';
-export { type DataOptions, rowsTask, type Task, type TrainerOptions } from './train/task.ts';
 export { Trainer } from './train/trainer.ts';
+export { type DataOptions, rowsTask, type Task, type TrainerOptions } from './train/training-task.ts';

@@ -5,8 +5,8 @@ import type { DataForm } from '../data/data-form.ts';
 import { LORA_DEFAULTS, resolveConfig, resolveLoraConfig, resolveLoss } from '../train/config.ts';
 import { defaultsOf, type TrainerSettings } from '../train/settings/trainer.ts';
 import { TRAINING } from '../train/settings/training.ts';
-import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';
+import type { DataOptions } from '../train/training-task.ts';
 import {
   DATA_OPTIONS,
   LORA_OPTIONS,

@@ -27,8 +27,8 @@ import { ORPOTrainer } from '../train/orpo-trainer.ts';
 import { RewardTrainer } from '../train/reward-trainer.ts';
 import { TRAINERS } from '../train/settings/trainers.ts';
 import { SFTTrainer } from '../train/sft-trainer.ts';
-import type { DataOptions } from '../train/task.ts';
 import type { Trainer } from '../train/trainer.ts';
+import type { DataOptions } from '../train/training-task.ts';
 import type { Method, TrlTrainer } from './method.ts';
 import { loadRewards } from './rewards.ts';
 

@@ -10,18 +10,13 @@ import { align } from './commands/align.ts';
 import { bestOfNCommand } from './commands/best-of-n.ts';
 import { doctor } from './commands/doctor.ts';
 import { exportCommand } from './commands/export.ts';
-import { fixedPoints } from './commands/fixed-points.ts';
-import { frontier } from './commands/frontier.ts';
 import { generateCommand } from './commands/generate.ts';
 import { logprobs } from './commands/logprobs.ts';
 import { loss } from './commands/loss.ts';
 import { planCommand } from './commands/plan.ts';
-import { preferences } from './commands/preferences.ts';
 import { reward } from './commands/reward.ts';
-import { rlhf } from './commands/rlhf.ts';
 import { sacpo } from './commands/sacpo.ts';
 import { score } from './commands/score.ts';
-import { tradeoff } from './commands/tradeoff.ts';
 import { trainCommands } from './commands/train.ts';
 import { EXIT, failureOf, UsageError } from './failures.ts';
 import { addFlags, flagOf } from './flags.ts';
@@ -29,7 +24,7 @@ import { GROUPS, OPTIONS, type OptionName, type Settings } from './options.ts';
 import { mergeSettings } from './settings.ts';
 import { type Streams, Terminal } from './terminal.ts';
 
-/** Every command; one whose options depend on what it is given is made of the arguments. */
+/** The commands for everyone; one whose options depend on what it is given is made of the arguments. */
 const COMMANDS: readonly (Command | ((args: readonly string[]) => Command))[] = [
   align,
   ...trainCommands,
@@ -43,20 +38,24 @@ const COMMANDS: readonly (Command | ((args: readonly string[]) => Command))[] = 
   planCommand,
   loss,
   doctor,
-  preferences,
-  frontier,
-  tradeoff,
-  fixedPoints,
-  rlhf,
 ];
 /** Every command has these. */
 const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'variant', 'tune', 'json', 'debug'];
 const HELP_WIDTH = 100;
 
+/** What a run of the program needs beside its arguments. */
+export interface ProgramOptions {
+  signal: AbortSignal;
+  version: string;
+  /** Commands of the floor above, listed behind those that are here. */
+  studies: readonly Command[];
+  streams?: Streams;
+}
+
 /** Runs the command that `args` (without `node` and the script) name; resolves to the exit code. */
 export async function runProgram(
   args: readonly string[],
-  { signal, version, streams = process }: { signal: AbortSignal; version: string; streams?: Streams },
+  { signal, version, studies, streams = process }: ProgramOptions,
 ): Promise<number> {
   // Known before anything is parsed, so that a wrong flag is told in the same form.
   const terminal = new Terminal(args.includes('--json'), streams);
@@ -78,7 +77,7 @@ export async function runProgram(
     if (failed) code = EXIT.failed;
   };
   try {
-    await build(run, terminal, { version, args }).parseAsync([...args], { from: 'user' });
+    await build(run, terminal, { version, args, studies }).parseAsync([...args], { from: 'user' });
   } catch (error) {
     code = report(error, word, terminal, args.includes('--debug'));
   }
@@ -104,14 +103,14 @@ function report(error: unknown, word: Wording, terminal: Terminal, debug: boolea
 function build(
   run: (command: Command, flags: Settings) => Promise<void>,
   terminal: Terminal,
-  { version, args }: { version: string; args: readonly string[] },
+  { version, args, studies }: Pick<ProgramOptions, 'version' | 'studies'> & { args: readonly string[] },
 ): Commander {
   const program = new Commander('webalign')
     .description('Align small language models on the GPU, through WebGPU.')
     .version(version, '--version')
     .helpCommand(false)
     .showHelpAfterError('Add --help for what there is.');
-  for (const listed of COMMANDS) {
+  for (const listed of [...COMMANDS, ...studies]) {
     const command = typeof listed === 'function' ? listed(args) : listed;
     const sub = program
       .command(command.name)

@@ -8,7 +8,8 @@ import { DeviceLostError, GpuError, GpuValidationError, OutOfMemoryError, Shader
 import { type Guard, guarded, unguarded } from './guard.ts';
 import { LOOP_LIMIT } from './loops.ts';
 import { PipelineCache, type PipelineKey } from './pipelines.ts';
-import { BufferPool, type BufferView, type MemoryReport } from './pool.ts';
+import { type BufferKind, BufferPool, type BufferView, type MemoryReport } from './pool.ts';
+import { type AdapterProfile, profileOf } from './profile.ts';
 import { Profiler } from './profiler.ts';
 import { Recorder } from './recorder.ts';
 import type { Tuner, Tuning } from './tuner.ts';
@@ -52,6 +53,8 @@ export class Gpu {
   readonly variants: Variants;
   /** What finds out which are the fastest; undefined where nothing is to be measured. */
   readonly tuner: Tuner | undefined;
+  /** How kernels fit the adapter. */
+  readonly adapterProfile: AdapterProfile;
   /** A counting device allocates and runs nothing. */
   readonly counting: boolean;
   /** Resolves, never rejects, when the device is gone for a cause other than {@link dispose}. */
@@ -69,6 +72,7 @@ export class Gpu {
     { shared = false, memoryCap, variants = new Variants(), tuner, original }: Parts,
   ) {
     this.counting = original !== undefined;
+    this.adapterProfile = original?.adapterProfile ?? profileOf(adapter);
     this.shared = shared;
     this.guard = shared ? guarded(device, (error) => this.fail(classify(error))) : unguarded;
     this.variants = original?.variants ?? variants;
@@ -109,13 +113,9 @@ export class Gpu {
     return new Gpu(found.device, found.report, { shared, memoryCap: options.memoryCap, variants, tuner });
   }
 
-  /**
-   * Threads of a workgroup that reduces a row. Where the CPU stands in for a GPU, four are one vector of the processor: a
-   * row of 1,024 logits took 3.5 times as long with one, which leaves three lanes idle, and 4 times with 64, whose
-   * barriers cost more than they gain.
-   */
+  /** Threads of a workgroup that reduces a row. */
   get rowThreads(): number {
-    return this.adapter.software ? 4 : 64;
+    return this.adapterProfile.rowThreads;
   }
 
   /** Most iterations that a kernel may make, over all of its loops: see `LOOP_LIMIT`. */
@@ -159,8 +159,8 @@ export class Gpu {
   }
 
   /** A new buffer that holds the data. */
-  upload(data: ArrayBufferView, label: string): BufferView {
-    const view = this.pool.allocate(data.byteLength, label);
+  upload(data: ArrayBufferView, label: string, kind?: BufferKind): BufferView {
+    const view = this.pool.allocate(data.byteLength, label, { kind });
     this.recorder.write(view, data);
     return view;
   }

@@ -14,6 +14,31 @@ export interface BufferView {
   readonly size: number;
 }
 
+/** What a buffer is for. The pool only keeps it, for whoever adds up the bytes of a run. */
+export type BufferKind =
+  | 'activations'
+  | 'adapters'
+  | 'batch'
+  | 'caches'
+  | 'head'
+  | 'optimizer'
+  | 'reference'
+  | 'weights';
+
+/** A buffer that is held: what it was made for, and its bytes. */
+export interface HeldBuffer {
+  readonly label: string;
+  readonly size: number;
+  readonly kind: BufferKind;
+}
+
+export interface Allocation {
+  /** By default `activations`: what layers and loss keep for the backward pass, and their gradients. */
+  kind?: BufferKind | undefined;
+  /** A buffer up to so many times as large may serve. What is held for long asks for 1: a larger buffer would be missed. */
+  spare?: number;
+}
+
 export interface MemoryReport {
   /** Bytes in use now. */
   live: number;
@@ -43,7 +68,7 @@ export class BufferPool {
   /** Waiting buffers by size class, the oldest last: a step that asks in the same order gets the same buffers. */
   private readonly free = new Map<number, GPUBuffer[]>();
   private readonly ages = new WeakMap<GPUBuffer, number>();
-  private readonly held = new Set<GPUBuffer>();
+  private readonly held = new Map<GPUBuffer, BufferKind>();
   private live = 0;
   private peak = 0;
   private reserved = 0;
@@ -65,10 +90,14 @@ export class BufferPool {
   }
 
   /**
-   * A view of at least `size` bytes, contents undefined, in a buffer up to `spare` times as large. What is held for long
-   * asks for 1: a larger buffer would be missed. Throws {@link MemoryCapError}.
+   * A view of at least `size` bytes, contents undefined. A buffer keeps the label and the kind that it was made with.
+   * Throws {@link MemoryCapError}.
    */
-  allocate(size: number, label: string, spare = MOST_SPARE): BufferView {
+  allocate(
+    size: number,
+    label: string,
+    { kind = 'activations', spare = MOST_SPARE }: Allocation = {},
+  ): BufferView {
     const bytes = this.bytesFor(size);
     let buffer = this.waiting(bytes, spare * bytes);
     if (!buffer) {
@@ -77,7 +106,7 @@ export class BufferPool {
       if (needed > this.enforcedCap) throw new MemoryCapError(needed, this.cap, label);
       buffer = this.create(bytes, label);
       this.ages.set(buffer, this.created++);
-      this.held.add(buffer);
+      this.held.set(buffer, kind);
       this.reserved += bytes;
       this.peak = Math.max(this.peak, this.reserved);
     }
@@ -106,8 +135,8 @@ export class BufferPool {
    * Makes buffers that wait for what will ask for them. Those of the largest step, made first, also serve smaller ones: a run
    * that grows into them keeps what it made on the way, and held a third more.
    */
-  reserve(buffers: readonly { label: string; size: number }[]): void {
-    const views = buffers.map(({ label, size }) => this.allocate(size, label, 1));
+  reserve(buffers: readonly HeldBuffer[]): void {
+    const views = buffers.map(({ label, size, kind }) => this.allocate(size, label, { kind, spare: 1 }));
     for (const view of views) this.release(view);
   }
 
@@ -121,7 +150,7 @@ export class BufferPool {
   /** Destroys all buffers, those in use as well. */
   dispose(): void {
     this.beforeDestroy();
-    for (const buffer of this.held) buffer.destroy();
+    for (const buffer of this.held.keys()) buffer.destroy();
     this.held.clear();
     this.free.clear();
     this.reserved = 0;
@@ -132,9 +161,9 @@ export class BufferPool {
     return { live: this.live, peak: this.peak, reserved: this.reserved, created: this.created };
   }
 
-  /** The buffers that are held, waiting ones included; each has the label of what it was made for. */
-  buffers(): Iterable<GPUBuffer> {
-    return this.held;
+  /** The buffers that are held, waiting ones included. */
+  buffers(): HeldBuffer[] {
+    return Array.from(this.held, ([{ label, size }, kind]) => ({ label, size, kind }));
   }
 
   /** Starts a new peak from what is held now. */

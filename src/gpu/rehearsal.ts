@@ -1,18 +1,13 @@
 /** What some work will take, found by going through it on a device that only counts. Computes nothing. */
 import type { Gpu } from './device.ts';
 import type { PipelineKey } from './pipelines.ts';
-
-/** A buffer by what it was made for. */
-export interface LabelledBuffer {
-  readonly label: string;
-  readonly size: number;
-}
+import type { HeldBuffer } from './pool.ts';
 
 export interface Rehearsal {
   /** Most bytes that the work holds. */
   bytes: number;
   /** What they are made of. */
-  buffers: readonly LabelledBuffer[];
+  buffers: readonly HeldBuffer[];
   /** The kernels, for `Gpu.compile`. */
   pipelines: readonly PipelineKey[];
 }
@@ -21,6 +16,9 @@ export interface Rehearsal {
 export function rehearse(gpu: Gpu, work: (counting: Gpu) => void): Rehearsal {
   const counting = gpu.countingCopy();
   work(counting);
-  const buffers = Array.from(counting.pool.buffers(), ({ label, size }) => ({ label, size }));
-  return { bytes: counting.memory().peak, buffers, pipelines: counting.wantedPipelines };
+  return {
+    bytes: counting.memory().peak,
+    buffers: counting.pool.buffers(),
+    pipelines: counting.wantedPipelines,
+  };
 }

@@ -86,7 +86,7 @@ export class Tuner {
    */
   async tune(gpu: Gpu): Promise<TuningReport | undefined> {
     const { variants } = gpu;
-    const open = gpu.adapter.software && !this.tuning.software ? [] : variants.openChoices;
+    const open = gpu.adapterProfile.tunesByDefault || this.tuning.software ? variants.openChoices : [];
     const start = this.now();
     const choices: Record<string, number> = {};
     let shapes = 0;

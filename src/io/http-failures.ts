@@ -3,7 +3,7 @@
  * stay, and what a person can do about it.
  */
 import { InputError, reason } from './errors.ts';
-import { isMixed, pageOrigin } from './page.ts';
+import { isMixed, pageOrigin } from './page-address.ts';
 
 /** A failure that may be over in a moment, with the error that it is where it is not. */
 export class PassingFailure extends Error {

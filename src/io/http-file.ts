@@ -23,7 +23,7 @@ import { AddressCache, type CachedVersion, isStill, unlessIsStill } from './http
 import { NoAnswerError, PassingFailure, statusError } from './http-failures.ts';
 import { contentRange, type PieceCache, RangedFile, range, versionOf } from './http-ranges.ts';
 import type { HubCache } from './hub/cache.ts';
-import { isForeign, pageOrigin } from './page.ts';
+import { isForeign, pageOrigin } from './page-address.ts';
 import { inMemory, type PartialFile } from './partial-file.ts';
 
 export interface FetchFilesOptions extends FetchOptions {

@@ -5,7 +5,7 @@
 import { type Files, filesOf } from './files.ts';
 import { type FetchFilesOptions, type Found, RemoteFile, type Wanted } from './http-file.ts';
 import { PieceCache } from './http-ranges.ts';
-import { resolveAddress } from './page.ts';
+import { resolveAddress } from './page-address.ts';
 
 /** The folder at `baseUrl`. A server's 404 or 410, or a web page in a file's place, means that the file is missing. */
 export function fetchFiles(baseUrl: string, options: FetchFilesOptions = {}): Files {

@@ -6,7 +6,7 @@ import { InputError } from './errors.ts';
 import { discard, fetchOnce, type HttpOptions, persist } from './http.ts';
 import { bodyOf, isEncoded, within } from './http-body.ts';
 import { PassingFailure, statusError } from './http-failures.ts';
-import { isForeign } from './page.ts';
+import { isForeign } from './page-address.ts';
 import { type PartialFile, roomFor } from './partial-file.ts';
 
 /** Bytes of one request. */

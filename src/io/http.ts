@@ -5,7 +5,7 @@
 import { InputError } from './errors.ts';
 import { corsError, networkFailure, PassingFailure, statusError } from './http-failures.ts';
 import { WaitBudget, type WaitOptions } from './http-wait.ts';
-import { isForeign } from './page.ts';
+import { isForeign } from './page-address.ts';
 
 export interface HttpOptions extends WaitOptions {
   /** In place of the platform's: a proxy, or a test. */

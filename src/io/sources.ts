@@ -10,7 +10,7 @@ import { blobFiles, type Files, filesOf } from './files.ts';
 import type { HubCache } from './hub/cache.ts';
 import type { HubOptions } from './hub/client.ts';
 import { hubEndpoint, type RepositoryName, repositoryNamed, repositoryOfPage } from './hub/repository.ts';
-import { isRelative, resolveAddress } from './page.ts';
+import { isRelative, resolveAddress } from './page-address.ts';
 import { MODEL_CONFIG, MODEL_WEIGHTS } from './weights.ts';
 
 /**

@@ -81,7 +81,7 @@ const DRIVERS: Readonly<Record<Loss['unit'], Driver>> = {
 
 /** What stands for a reference where there is none. */
 function zeros(tape: Tape, count: number): Tensor {
-  const tensor = tape.empty([count], 'no reference');
+  const tensor = tape.empty([count], 'no reference', 'f32', 'reference');
   tape.gpu.recorder.clear(tensor);
   return tensor;
 }

@@ -40,7 +40,7 @@ export class DeviceBatch {
   ) {
     const tokens = packed.ids.length;
     const upload = (data: Uint32Array | Float32Array, shape: number[], label: string) => {
-      const tensor = Tensor.from(gpu, data, shape, label);
+      const tensor = Tensor.from(gpu, data, shape, label, 'batch');
       this.tensors.push(tensor);
       return tensor;
     };

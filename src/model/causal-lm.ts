@@ -18,18 +18,13 @@ import type { Architecture } from './architecture.ts';
 import type { DeviceBatch, TableRows } from './batch.ts';
 import { padTokenId } from './classifier.ts';
 import { Decoder } from './decoder.ts';
+import { describeModel, withoutHead } from './description.ts';
 import { type LinearShape, LoraAdapter, type Training } from './lora.ts';
 import { checkDtype, type LoadDtype } from './precision.ts';
 import { toFiles } from './stored-layout.ts';
-import {
-  describeModel,
-  type LoadedWeights,
-  linearsOf,
-  openModelWeights,
-  uploadParameters,
-  uploadWeights,
-  withoutHead,
-} from './weights.ts';
+import { openModelWeights } from './stored-weights.ts';
+import { type LoadedWeights, uploadParameters, uploadWeights } from './upload-weights.ts';
+import { linearsOf } from './weight-shapes.ts';
 
 export interface AttachOptions {
   /** Whether it is to be trained on; false where it is left out. */

@@ -22,7 +22,8 @@ import { type Architecture, inLayer, type LayerNormName, type LinearName } from 
 import type { DeviceBatch } from './batch.ts';
 import type { LoraAdapter } from './lora.ts';
 import { RotaryTables } from './rotary-tables.ts';
-import { type LoadedWeights, linearShapes } from './weights.ts';
+import type { LoadedWeights } from './upload-weights.ts';
+import { linearShapes } from './weight-shapes.ts';
 
 /** How the tokens of a pass see each other: packed spans in training, a cache in generation. */
 export interface AttentionContext {

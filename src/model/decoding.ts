@@ -7,6 +7,7 @@
 
 import { packSequences } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
+import type { BufferKind } from '../gpu/pool.ts';
 import { type Rehearsal, rehearse } from '../gpu/rehearsal.ts';
 import { attention } from '../ops/attention.ts';
 import { chosenLogprobs } from '../ops/chosen-logprob.ts';
@@ -137,16 +138,16 @@ export class Decoding {
     const packed = packSequences(prompts.map((prompt) => ({ prompt: [...prompt], completion: [] })));
     const tokens = packed.ids.length;
     this.run((tape, upload) => {
-      const spans = upload(packed.spans, [tokens, 4], 'spans');
+      const spans = upload(packed.spans, [tokens, 4], 'spans', 'batch');
       const context: AttentionContext = {
-        positions: upload(packed.positions, [tokens], 'positions'),
+        positions: upload(packed.positions, [tokens], 'positions', 'batch'),
         length: this.length,
         attend: (scope, layer, query, key, value) => {
           this.cache.storePrompts(layer, key, value);
           return attention(scope, query, key, value, spans, model.heads(layer));
         },
       };
-      const ids = upload(packed.ids, [tokens], 'token ids');
+      const ids = upload(packed.ids, [tokens], 'token ids', 'batch');
       const x = model.embed(tape, { indices: ids }, { indices: context.positions });
       const hidden = model.layers(tape, x, context);
       const last = Uint32Array.from(sequences, (_, i) => (this.allPlaces[4 * i + 1] as number) - 1);
@@ -202,8 +203,8 @@ export class Decoding {
     const tape = Tape.forInference(this.gpu);
     const uploaded: Tensor[] = [];
     try {
-      const hidden = pass(tape, (data, shape, label) => {
-        const tensor = this.upload(data, shape, label);
+      const hidden = pass(tape, (data, shape, label, kind) => {
+        const tensor = this.upload(data, shape, label, kind);
         uploaded.push(tensor);
         return tensor;
       });
@@ -245,8 +246,8 @@ export class Decoding {
     }
   }
 
-  private upload(data: Uint32Array, shape: readonly number[], label: string): Tensor {
-    const tensor = Tensor.from(this.gpu, data, shape, label);
+  private upload(data: Uint32Array, shape: readonly number[], label: string, kind?: BufferKind): Tensor {
+    const tensor = Tensor.from(this.gpu, data, shape, label, kind);
     this.owned.add(tensor);
     return tensor;
   }

@@ -6,9 +6,10 @@ import { toFloat32Bytes } from '../io/float.ts';
 import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf/writer.ts';
 import { type Adapter, checkAdapterFits, type LoraWeights, loraScale } from '../io/peft.ts';
 import { GGUF_NAMES, inLayer, LINEARS } from './architecture.ts';
+import type { ModelDescription } from './description.ts';
 import { rowInHalves } from './gguf-layout.ts';
 import { refuseHeads } from './merged-reward.ts';
-import { linearsOf, type ModelDescription } from './weights.ts';
+import { linearsOf } from './weight-shapes.ts';
 
 /**
  * The bytes of the file: `<name>.lora_a`, (r, in), and `<name>.lora_b`, (out, r), of each layer, which llama.cpp multiplies

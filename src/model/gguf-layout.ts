@@ -7,7 +7,7 @@ import { InputError, listed } from '../io/errors.ts';
 import { toFloat32, toFloat32Bytes } from '../io/float.ts';
 import type { StoredTensor, TensorSource } from '../io/safetensors.ts';
 import { type Architecture, GGUF_NAMES, inLayer, LAYER_NORMS, LINEARS } from './architecture.ts';
-import type { ModelDescription } from './weights.ts';
+import type { ModelDescription } from './description.ts';
 
 /** What is in the file of a model whose frequencies have factors; the configuration has read them. */
 export const ROPE_FACTORS = 'rope_freqs.weight';

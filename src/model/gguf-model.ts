@@ -16,11 +16,12 @@ import type { RotaryPositions } from '../io/layer-attention.ts';
 import type { StoredTensor } from '../io/safetensors.ts';
 import { MODEL_CONFIG, MODEL_GGUF, weightsFile } from '../io/weights.ts';
 import { GGUF_NAMES } from './architecture.ts';
+import { describeModel, type ModelDescription } from './description.ts';
 import { CONTEXT_FACTORS, ROPE_FACTORS, toGguf } from './gguf-layout.ts';
 import { inHalf, mergedTensors } from './merged-model.ts';
 import { refuseHeads } from './merged-reward.ts';
 import { rotaryFrequencies } from './rotary.ts';
-import { describeModel, type ModelDescription, weightShapes } from './weights.ts';
+import { weightShapes } from './weight-shapes.ts';
 
 const WAY_OUT = 'Export the merged model instead';
 /** `general.file_type`: most tensors are F16. */

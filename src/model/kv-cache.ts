@@ -21,7 +21,7 @@ export class KvCache {
     const width = config.numKeyValueHeads * config.headDim;
     try {
       for (let i = 0; i < 2 * config.numHiddenLayers; i++) {
-        const view = gpu.pool.allocate(rows * width * 4, 'key-value cache');
+        const view = gpu.pool.allocate(rows * width * 4, 'key-value cache', { kind: 'caches' });
         this.tensors.push(new Tensor(view, [rows, width], 'f32', 'key-value cache'));
       }
     } catch (error) {

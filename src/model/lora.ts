@@ -53,7 +53,7 @@ export class LoraAdapter {
       const tensor = (values: Float32Array, shape: number[], half: 'A' | 'B') => {
         const name = this.nameOf(module, half);
         if (parameters) return parameters.get(name);
-        const frozen = Tensor.from(gpu, values, shape, name);
+        const frozen = Tensor.from(gpu, values, shape, name, 'adapters');
         this.frozen.push(frozen);
         return frozen;
       };
@@ -95,7 +95,7 @@ export class LoraAdapter {
 
   private frozenHead(values: Float32Array | undefined): Tensor | undefined {
     if (!values) return undefined;
-    const head = Tensor.from(this.gpu, values, [1, values.length], SCORE_HEAD);
+    const head = Tensor.from(this.gpu, values, [1, values.length], SCORE_HEAD, 'weights');
     this.frozen.push(head);
     return head;
   }

@@ -16,9 +16,11 @@ import {
   writeSafetensors,
 } from '../io/safetensors.ts';
 import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS } from '../io/weights.ts';
+import { describeModel, type ModelDescription } from './description.ts';
 import { headOf, putHead, rewardConfig } from './merged-reward.ts';
 import { toFiles } from './stored-layout.ts';
-import { describeModel, linearsOf, type ModelDescription, openModelWeights } from './weights.ts';
+import { openModelWeights } from './stored-weights.ts';
+import { linearsOf } from './weight-shapes.ts';
 
 export interface MergedTensor extends StoredTensor {
   /** Its type in the file that it comes from; that of blocks, which nothing can be added to, is F32 here. */

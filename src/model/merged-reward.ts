@@ -11,8 +11,8 @@ import { toFloat32Bytes } from '../io/float.ts';
 import { SCORE_HEAD } from '../io/peft-head.ts';
 import { MODEL_CONFIG } from '../io/weights.ts';
 import { classifierConfig, padTokenId } from './classifier.ts';
+import type { ModelDescription } from './description.ts';
 import type { MergedTensor, MergeOptions } from './merged-model.ts';
-import type { ModelDescription } from './weights.ts';
 
 /** The head of a reward model among the adapters. Throws {@link InputError} for several, and for a share of one. */
 export function headOf(parts: readonly AdapterPart[]): Float32Array | undefined {

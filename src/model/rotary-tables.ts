@@ -37,7 +37,7 @@ export class RotaryTables {
     const positions = this.positionsFor(length);
     const frequencies = rotaryFrequencies(headDim, rotary);
     const values = ropeTable(positions, frequencies, rotary.attentionFactor);
-    const table = Tensor.from(this.gpu, values, [positions, frequencies.length, 2], 'rope turns');
+    const table = Tensor.from(this.gpu, values, [positions, frequencies.length, 2], 'rope turns', 'caches');
     this.tables.set(key, table);
     return table;
   }

@@ -5,8 +5,8 @@
 import { SCORE_HEAD } from '../io/peft-head.ts';
 import type { TensorSource, TensorToWrite } from '../io/safetensors.ts';
 import type { Architecture } from './architecture.ts';
+import type { ModelDescription } from './description.ts';
 import { fromGguf, isGguf } from './gguf-layout.ts';
-import type { ModelDescription } from './weights.ts';
 
 /** Tensors of files with the names and the layout that the decoder reads; `needed` has the names of those that it does. */
 export function fromFiles(

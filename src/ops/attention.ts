@@ -8,6 +8,7 @@ import workgroupShader from '../../shaders/layers/attention-workgroup.wgsl';
 import type { Gpu } from '../gpu/device.ts';
 import { type Buffers, type Count, type Grid, type Kernel, kernels, type Params } from '../gpu/kernel.ts';
 import type { Constants } from '../gpu/pipelines.ts';
+import type { AdapterKind } from '../gpu/profile.ts';
 import { noise, type Operation, sizeClass, tokenClass, type Variant } from '../gpu/variants.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
@@ -82,7 +83,7 @@ export interface AttentionShape {
   kvHeads: number;
   headDim: number;
   window: number;
-  software: boolean;
+  adapter: AdapterKind;
 }
 
 interface AttentionVariant extends Variant<AttentionShape> {
@@ -91,12 +92,23 @@ interface AttentionVariant extends Variant<AttentionShape> {
   reach(gpu: Pick<Gpu, 'loopLimit'>, shape: AttentionShape): Reach;
 }
 
+/**
+ * How attention fits an adapter. Where the CPU stands in for a GPU a load costs some twenty multiplications, so four tokens share
+ * it in the register kernels: 3 to 4 times less work there, but a range of keys may be visited twice. A GPU is fed by threads
+ * instead. Quads pay where four threads are one vector of the processor.
+ */
+const FITS = {
+  software: { quads: true, visits: 2, constants: { TOKENS: 4, WORKGROUP: 16 } },
+  hardware: { quads: false, visits: 1, constants: { TOKENS: 1, WORKGROUP: 64 } },
+} as const satisfies Record<AdapterKind, unknown>;
+
 /** The variants of attention. Backward takes the one that ran forward, whose log-sum-exps it reads. */
 export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
   {
     name: 'quad',
     feature: 'subgroups',
-    serves: ({ headDim, software }) => software && headDim > QUAD_HEADS.above && headDim <= QUAD_HEADS.most,
+    serves: ({ headDim, adapter }) =>
+      FITS[adapter].quads && headDim > QUAD_HEADS.above && headDim <= QUAD_HEADS.most,
     kernels: quadKernels,
     constants: ({ headDim }) => ({
       HEAD_VECTORS: headDim / 4,
@@ -112,13 +124,13 @@ export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
     name: 'register',
     serves: () => true,
     kernels: attentionKernels,
-    constants: ({ headDim, software }) => registerConstants(headDim, software),
-    // Heads wider than 64 need an inner loop per product. With four tokens per thread, a range may be visited twice.
-    reach: (gpu, { headDim, software }) => {
+    constants: ({ headDim, adapter }) => registerConstants(headDim, adapter),
+    // Heads wider than 64 need an inner loop per product.
+    reach: (gpu, { headDim, adapter }) => {
       const more = headDim > 64 ? Math.ceil(headDim / 16) - 3 : 0;
       const perToken = 1 + 2 * more;
       return {
-        keys: reachOf(gpu, SPENT, software ? 2 * perToken : perToken),
+        keys: reachOf(gpu, SPENT, FITS[adapter].visits * perToken),
         queries: reachOf(gpu, SPENT, perToken),
         headsInside: false,
       };
@@ -149,13 +161,9 @@ export const ATTENTION_VARIANTS: readonly AttentionVariant[] = [
   },
 ];
 
-/**
- * The constants that fit the register kernels to a head's width and to the device. Where the CPU stands in for a GPU a load
- * costs some twenty multiplications, so four tokens share it: 3 to 4 times less work there. A GPU is fed by threads instead.
- */
-function registerConstants(headDim: number, software: boolean): Constants {
-  const parts = { HEAD_VECTORS: headDim / 4, PARTS: Math.ceil(headDim / 16) };
-  return software ? { ...parts, TOKENS: 4, WORKGROUP: 16 } : { ...parts, TOKENS: 1, WORKGROUP: 64 };
+/** The constants that fit the register kernels to a head's width and to the adapter. */
+function registerConstants(headDim: number, adapter: AdapterKind): Constants {
+  return { HEAD_VECTORS: headDim / 4, PARTS: Math.ceil(headDim / 16), ...FITS[adapter].constants };
 }
 
 /** Iterations of a kernel outside of its main loop. */
@@ -221,8 +229,7 @@ export function attention(
   { heads, kvHeads, headDim, window = 0, ...scores }: Heads,
 ): Tensor {
   const { gpu } = tape;
-  const { software } = gpu.adapter;
-  const shape = { tokens: query.rows, heads, kvHeads, headDim, window, software };
+  const shape = { tokens: query.rows, heads, kvHeads, headDim, window, adapter: gpu.adapterProfile.kind };
   const variant = gpu.variants.choose(gpu, ATTENTION, shape);
   return attentionBy(variant, tape, [query, key, value], spans, shape, scores);
 }
@@ -236,7 +243,7 @@ function attentionBy(
   { scale = 1 / Math.sqrt(shape.headDim), softCap }: Pick<Heads, 'scale' | 'softCap'> = {},
 ): Tensor {
   const { gpu } = tape;
-  const { tokens, heads, kvHeads, headDim, window, software } = shape;
+  const { tokens, heads, kvHeads, headDim, window, adapter } = shape;
   const sharedBy = heads / kvHeads;
   const reach = variant.reach(gpu, shape);
   const ofQueries = keyPieces(reach, tokens, sharedBy);
@@ -270,7 +277,7 @@ function attentionBy(
       gpu,
       { dy, saved_y: y, saved_lse: lse, row_stats_out: rowStats },
       params,
-      registerConstants(headDim, software),
+      registerConstants(headDim, adapter),
     );
     const shared = { query, key, value, spans, dy, row_stats: rowStats };
     const { backward_query, backward_key_value } = variant.kernels;

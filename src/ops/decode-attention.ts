@@ -60,7 +60,7 @@ export function decodeAttention(
   const { heads, kvHeads, headDim, cached, scale = 1 / Math.sqrt(headDim), window = 0, softCap } = options;
   const vectors = headDim / 4;
   const fits = vectors <= WIDE_WORKGROUP;
-  const wide = (options.wide ?? !gpu.adapter.software) && fits;
+  const wide = (options.wide ?? gpu.adapterProfile.wideDecoding) && fits;
   const y = tape.empty(query.shape, 'decode attention');
   const { longest = cache.keys.rows } = options;
   const seen = window > 0 ? Math.min(longest, window) : longest;

@@ -19,7 +19,7 @@ export function entropy(tape: Tape, logits: Tensor): Tensor {
   const { rows, cols } = logits;
   const constants = sharingRows(gpu, cols);
   const values = tape.empty([rows], 'entropy');
-  const states = tape.empty([rows, 5], 'row states');
+  const states = tape.empty([rows, 5], 'row states', 'f32', 'head');
   inRowBlocks(gpu, rows, cols, (count, part) => {
     const buffers = { logits: part(logits), entropy: part(values), states: part(states) };
     entropyKernels.forward(gpu, buffers, { rows: count, cols, accumulate: 0 }, constants);

@@ -27,7 +27,7 @@ export function expectation(tape: Tape, logits: Tensor, values: Tensor): Tensor 
   const { gpu } = tape;
   const constants = sharingRows(gpu, cols);
   const result = tape.empty([rows], 'expectation');
-  const states = tape.empty([rows, 4], 'row states');
+  const states = tape.empty([rows, 4], 'row states', 'f32', 'head');
   inRowBlocks(gpu, rows, cols, (count, part) => {
     const buffers = {
       logits: part(logits),

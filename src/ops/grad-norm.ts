@@ -21,7 +21,7 @@ export const gradNormKernels = kernels(shader, {
 export function gradNorm(gpu: Gpu, gradients: BufferView, clip: BufferView, maxNorm: number): void {
   const count = gradients.size / 4;
   const chunks = Math.max(CHUNKS, Math.ceil(count / ((gpu.loopLimit / 2) * gpu.rowThreads)));
-  const partials = gpu.pool.allocate(chunks * 4, 'partial squares');
+  const partials = gpu.pool.allocate(chunks * 4, 'partial squares', { kind: 'optimizer' });
   const params = { count, chunks, max_norm: maxNorm };
   const constants = { WORKGROUP: gpu.rowThreads };
   gradNormKernels.sum_chunks(gpu, { gradients, partials }, params, constants);

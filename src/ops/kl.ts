@@ -44,7 +44,7 @@ export function kl(
   const { gpu } = tape;
   const constants = sharingRows(gpu, cols);
   const divergence = tape.empty([rows], 'KL divergence');
-  const states = tape.empty([rows, 10], 'row states');
+  const states = tape.empty([rows, 10], 'row states', 'f32', 'head');
   inRowBlocks(gpu, rows, cols, (count, part) => {
     const buffers = {
       logits: part(policy),

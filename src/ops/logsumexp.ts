@@ -19,7 +19,7 @@ export function logSumExp(tape: Tape, logits: Tensor): Tensor {
   const { rows, cols } = logits;
   const constants = sharingRows(gpu, cols);
   const lse = tape.empty([rows], 'log-sum-exp');
-  const states = tape.empty([rows, 5], 'row states');
+  const states = tape.empty([rows, 5], 'row states', 'f32', 'head');
   inRowBlocks(gpu, rows, cols, (count, part) => {
     const buffers = { logits: part(logits), lse: part(lse), states: part(states) };
     logSumExpKernels.forward(gpu, buffers, { rows: count, cols, accumulate: 0 }, constants);

@@ -21,6 +21,7 @@ import { LOOP_LIMIT } from '../gpu/loops.ts';
 import { type MatrixUnit, SUBGROUP_MATRIX } from '../gpu/matrix-unit.ts';
 import type { Constants } from '../gpu/pipelines.ts';
 import type { BufferView } from '../gpu/pool.ts';
+import type { AdapterKind } from '../gpu/profile.ts';
 import type { Shader } from '../gpu/shader.ts';
 import { noise, type Operation, sizeClass, tokenClass, type Variant } from '../gpu/variants.ts';
 import { deviceBytes, type WeightDtype } from '../tensor/formats.ts';
@@ -67,7 +68,7 @@ export interface ProductShape extends ProductSize {
   layout: Layout;
   /** How b is stored; anything but float32 in `nt` and `nn` alone. */
   format: WeightDtype;
-  software: boolean;
+  adapter: AdapterKind;
   /** What the device's subgroups multiply, if they do. */
   matrixUnit?: MatrixUnit | undefined;
 }
@@ -131,10 +132,10 @@ export const PRODUCT_VARIANTS: readonly ProductVariant[] = [
     name: 'register',
     serves: () => true,
     kernels: tiled,
-    constants: ({ software, layout, ...size }) => {
-      const { workgroup, nnRows } = FITS[software ? 'software' : 'hardware'];
+    constants: ({ adapter, layout, ...size }) => {
+      const { workgroup, nnRows } = FITS[adapter];
       const m = layout === 'nn' ? Math.max(size.m, nnRows) : size.m;
-      return { ...registerTile(software, { ...size, m }), ...layoutConstants(layout), WORKGROUP: workgroup };
+      return { ...registerTile(adapter, { ...size, m }), ...layoutConstants(layout), WORKGROUP: workgroup };
     },
   },
   staging('workgroup', { LINES: 16, LANES: 16, DOWN: 1, ACROSS: 1 }),
@@ -181,10 +182,10 @@ export const MOST_TERMS = 1.5 * LOOP_LIMIT;
  * not depend on the variant, and those of `nt` and `nn` on m by its class alone, because they decide how a sum is rounded.
  */
 export function planProduct(shape: ProductShape, variant = PRODUCT_VARIANTS[0] as ProductVariant): Plan {
-  const { software, layout, n, k } = shape;
-  const fit = FITS[software ? 'software' : 'hardware'];
+  const { adapter, layout, n, k } = shape;
+  const fit = FITS[adapter];
   const m = layout === 'tn' ? shape.m : fit.sliceRows[tokenClass(shape.m)];
-  const { DOWN, ACROSS } = registerTile(software, { m, n, k });
+  const { DOWN, ACROSS } = registerTile(adapter, { m, n, k });
   const wanted = Math.ceil(fit.sliceThreads / tiles({ m, n, k }, DOWN, ACROSS));
   const most = Math.floor(k / 4 / fit.sliceLength);
   const slices = Math.max(1, Math.min(wanted, most), Math.ceil(k / MOST_TERMS));
@@ -192,8 +193,8 @@ export function planProduct(shape: ProductShape, variant = PRODUCT_VARIANTS[0] a
 }
 
 /** The blocks of a thread of the register-tiled kernel: as many as leave the device enough threads. */
-function registerTile(software: boolean, size: ProductSize): { DOWN: number; ACROSS: number } {
-  const fit = FITS[software ? 'software' : 'hardware'];
+function registerTile(adapter: AdapterKind, size: ProductSize): { DOWN: number; ACROSS: number } {
+  const fit = FITS[adapter];
   const tile = (limit: number) => ({ DOWN: blocks(size.m, limit), ACROSS: blocks(size.n, limit) });
   const { DOWN, ACROSS } = tile(fit.blocks);
   return tiles(size, DOWN, ACROSS) < fit.threads ? tile(1) : { DOWN, ACROSS };
@@ -256,9 +257,9 @@ export const PRODUCT: Operation<ProductShape, ProductVariant> = {
 };
 
 /** The shape with rows as long as their strides may be: one after the other, and whole vectors. */
-function compact({ layout, format, software, m, n, k }: ProductShape): ProductShape {
+function compact({ layout, format, adapter, m, n, k }: ProductShape): ProductShape {
   const rows = layout === 'tn' ? padded(m) : m;
-  return { layout, format, software, m: rows, n: padded(n), k: padded(k) };
+  return { layout, format, adapter, m: rows, n: padded(n), k: padded(k) };
 }
 
 /** The shape with its longest side halved, and again, until a trial is short. */
@@ -271,12 +272,12 @@ function smaller(shape: ProductShape): ProductShape {
 
 /** What of a product's ends its kernel computes itself; the rest is for passes of their own. */
 export function joinedEnds(
-  { software }: ProductShape,
+  { adapter }: ProductShape,
   { slices }: Plan,
   { lowRank, addend }: Pick<ProductOptions, 'lowRank' | 'addend'>,
 ): Pick<ProductOptions, 'lowRank' | 'addend'> {
   const rank = lowRank?.rank ?? 0;
-  if (rank < FITS[software ? 'software' : 'hardware'].joinedRank) return {};
+  if (rank < FITS[adapter].joinedRank) return {};
   return { addend, lowRank: slices === 1 && rank % 4 === 0 ? lowRank : undefined };
 }
 
@@ -289,7 +290,7 @@ export function launch(
   { c, ...factors }: Record<'a' | 'weights' | 'c', BufferView>,
   { scale = 1, accumulate = 0, lowRank, addend }: ProductOptions,
 ): void {
-  const { layout, m, n, k, format, software } = shape;
+  const { layout, m, n, k, format, adapter } = shape;
   const rank = lowRank?.rank ?? 0;
   const addend_width = addend && addend.length === m * n ? n / 4 : 0;
   const params = { m, n, k, ...strides(layout, shape), slices, scale, accumulate, rank, addend_width };
@@ -303,7 +304,7 @@ export function launch(
   const parts = gpu.pool.allocate(slices * m * c_stride * 4, 'slices of a product');
   const ofParts = { ...params, c_stride, scale: 1, accumulate: 0 };
   kernels.plain[format].product(gpu, { ...factors, c: parts }, ofParts, constants);
-  const { workgroup: WORKGROUP } = FITS[software ? 'software' : 'hardware'];
+  const { workgroup: WORKGROUP } = FITS[adapter];
   tiled[end].f32.sum_slices(gpu, { parts, ...more, c }, params, { WORKGROUP });
   gpu.pool.release(parts);
 }

@@ -55,8 +55,13 @@ export function product(
     if (lowRank) addLowRank(gpu, layout, lowRank, c, size, scale);
     return;
   }
-  const { software, matrixUnit } = gpu.adapter;
-  const shape = { ...size, layout, format: formatOf(b), software, matrixUnit };
+  const shape = {
+    ...size,
+    layout,
+    format: formatOf(b),
+    adapter: gpu.adapterProfile.kind,
+    matrixUnit: gpu.adapter.matrixUnit,
+  };
   const variant = gpu.variants.choose(gpu, PRODUCT, shape);
   const plan = planProduct(shape, variant);
   const ends = joinedEnds(shape, plan, { lowRank, addend });

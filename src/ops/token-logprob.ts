@@ -147,7 +147,7 @@ export function headLogprobs(
 
   /** Makes the logits of each strip in turn and hands them over. */
   const eachStrip = (visit: (strip: Tensor, at: Strip, ofHead: Tensor) => void, cappedMeans?: Tensor) => {
-    const strip = tape.empty([count, strips[0].stride], 'strip of logits');
+    const strip = tape.empty([count, strips[0].stride], 'strip of logits', 'f32', 'head');
     for (const at of strips) {
       const ofHead = head.rowsFrom(at.start, at.cols);
       const size = { m: count, n: at.cols, k: width, cStride: at.stride };
@@ -162,7 +162,7 @@ export function headLogprobs(
   // With a frozen head the forward pass can leave all that the gradient needs, at one product instead of two; at hardly
   // any work where most of the vocabulary is negligible, and then with a trained head too.
   const pulls = tape.recording && hidden.requiresGrad && (sparse || !head.requiresGrad);
-  const pull = pulls ? tape.empty([count, width], 'pull of the vocabulary') : undefined;
+  const pull = pulls ? tape.empty([count, width], 'pull of the vocabulary', 'f32', 'head') : undefined;
   eachStrip((strip, { start, cols, stride }, ofHead) => {
     const accumulate = start > 0 ? 1 : 0;
     const params = { ...shared, cols, stride, start, accumulate };
@@ -261,9 +261,9 @@ function capStrip(
 
 function resultsFor(tape: Tape, rows: number) {
   return {
-    logprobs: tape.empty([rows], 'token log-probabilities'),
-    stats: tape.empty([rows, STATS_WIDTH], 'token statistics'),
-    states: tape.empty([rows, STATE_WIDTH], 'row states'),
+    logprobs: tape.empty([rows], 'token log-probabilities', 'f32', 'head'),
+    stats: tape.empty([rows, STATS_WIDTH], 'token statistics', 'f32', 'head'),
+    states: tape.empty([rows, STATE_WIDTH], 'row states', 'f32', 'head'),
   };
 }
 

@@ -5,8 +5,8 @@
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import { A2PO, type A2POArgs, type A2POConfig } from '../train/settings/a2po.ts';
 import { resolveConfig, resolveLoss } from '../train/settings/resolve.ts';
-import type { DataOptions } from '../train/task.ts';
 import { Trainer } from '../train/trainer.ts';
+import type { DataOptions } from '../train/training-task.ts';
 import { AdvantageRegression } from './advantage-regression.ts';
 import { RewardEvaluation } from './evaluation.ts';
 import { preparePrompts, withFittingLength } from './prepare.ts';

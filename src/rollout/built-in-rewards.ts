@@ -2,9 +2,10 @@
  * Rewards that need nothing but the completion, or a column, as data: a row each, by the name that the command line knows.
  * Those of TRL's `trl.rewards` are computed as there.
  */
-import { sentiment as sentimentOf } from '../data/sentiment.ts';
+
 import { InputError } from '../io/errors.ts';
 import { type BatchReward, type RewardBatch, textOfCompletion } from './rewards.ts';
+import { sentiment as sentimentOf } from './sentiment.ts';
 
 /** What the rows may be told. */
 export interface RewardOptions {

@@ -10,7 +10,7 @@ import { InputError } from '../io/errors.ts';
 import { DeviceBatch } from '../model/batch.ts';
 import { estimateMean } from '../theory/estimators.ts';
 import type { Metrics } from '../train/events.ts';
-import { rehearseScores } from '../train/sequence-logprobs.ts';
+import { rehearseScores } from '../train/measures/sequence-logprobs.ts';
 import { largestBatch } from '../train/source.ts';
 import type { StepContext } from '../train/step.ts';
 import { standardDeviation } from './advantages.ts';

@@ -4,8 +4,8 @@
  */
 import { say, setting } from '../base/sentence.ts';
 import { InputError } from '../io/errors.ts';
-import { MovingReference } from '../train/moving-reference.ts';
-import type { ReferenceKind } from '../train/reference.ts';
+import { MovingReference } from '../train/references/moving-reference.ts';
+import type { ReferenceKind } from '../train/references/reference.ts';
 import { GRPO, type GRPOArgs, type GRPOConfig } from '../train/settings/grpo.ts';
 import { resolveConfig, resolveLoss } from '../train/settings/resolve.ts';
 import type { WithOwnOptions } from '../train/settings/trainer.ts';

@@ -8,7 +8,7 @@ import type { PromptRow } from '../data/prompt-dataset.ts';
 import { InputError } from '../io/errors.ts';
 import type { TrainingLoss } from '../losses/family.ts';
 import type { TrainingConfig } from '../train/config.ts';
-import type { DataOptions, Task } from '../train/task.ts';
+import type { DataOptions, Task } from '../train/training-task.ts';
 import type { AdvantageFunction } from './advantages.ts';
 import { certificateNotice, RewardEvaluation, type RewardEvaluationSettings } from './evaluation.ts';
 import { PolicyGradientExperience, type PolicyGradientSettings } from './policy-gradient.ts';

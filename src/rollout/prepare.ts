@@ -5,7 +5,7 @@
 import type { PromptRow } from '../data/prompt-dataset.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
-import type { DataOptions } from '../train/task.ts';
+import type { DataOptions } from '../train/training-task.ts';
 import { type Prompt, repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
 
 /** What a trainer on prompts is given. */

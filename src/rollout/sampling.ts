@@ -22,8 +22,12 @@ import {
 } from '../model/generation.ts';
 import type { GenerationOptions } from '../model/generation-options.ts';
 import type { TrainEvent } from '../train/events.ts';
-import type { Reference } from '../train/reference.ts';
-import { type SequenceScores, sequenceLogprobs, sequenceScores } from '../train/sequence-logprobs.ts';
+import {
+  type SequenceScores,
+  sequenceLogprobs,
+  sequenceScores,
+} from '../train/measures/sequence-logprobs.ts';
+import type { Reference } from '../train/references/reference.ts';
 
 /** A row with its token ids. */
 export interface Prompt {

@@ -5,7 +5,7 @@
  */
 import type { Gpu } from '../gpu/device.ts';
 import { GpuValidationError } from '../gpu/errors.ts';
-import type { BufferView } from '../gpu/pool.ts';
+import type { BufferKind, BufferView } from '../gpu/pool.ts';
 import { Tensor } from './tensor.ts';
 
 /** What a parameter is called, its shape and its first values. */
@@ -68,12 +68,12 @@ export class ParameterStore {
           `maxStorageBufferBindingSize of ${gpu.limits.maxStorageBufferBindingSize}. Train LoRA adapters instead of all weights, or lower their rank.`,
       );
     }
-    const slab = (name: string) => gpu.pool.allocate(bytes, name);
+    const slab = (name: string, kind: BufferKind) => gpu.pool.allocate(bytes, name, { kind });
     this.slabs = {
-      values: slab('parameter values'),
-      gradients: slab('parameter gradients'),
-      firstMoments: slab('first moments'),
-      secondMoments: slab('second moments'),
+      values: slab('parameter values', 'adapters'),
+      gradients: slab('parameter gradients', 'optimizer'),
+      firstMoments: slab('first moments', 'optimizer'),
+      secondMoments: slab('second moments', 'optimizer'),
     };
     for (const name of SLABS) gpu.recorder.clear({ ...this.slabs[name], size: bytes });
     const initial = new Float32Array(this.length);

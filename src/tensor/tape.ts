@@ -8,7 +8,7 @@
  * until then, as it is or packed.
  */
 import type { Gpu } from '../gpu/device.ts';
-import type { BufferView } from '../gpu/pool.ts';
+import type { BufferKind, BufferView } from '../gpu/pool.ts';
 import { Tensor } from './tensor.ts';
 
 /** What an op leaves on the tape. */
@@ -67,9 +67,9 @@ export class Tape {
   }
 
   /** A new tensor of undefined contents, owned by this tape. */
-  empty(shape: readonly number[], label: string, dtype: 'f32' | 'u32' = 'f32'): Tensor {
+  empty(shape: readonly number[], label: string, dtype: 'f32' | 'u32' = 'f32', kind?: BufferKind): Tensor {
     const length = shape.reduce((a, b) => a * b, 1);
-    const tensor = new Tensor(this.gpu.pool.allocate(length * 4, label), shape, dtype, label);
+    const tensor = new Tensor(this.gpu.pool.allocate(length * 4, label, { kind }), shape, dtype, label);
     this.owned.add(tensor);
     return tensor;
   }
@@ -237,7 +237,7 @@ export class Tape {
   private pack(tensor: Tensor, packing: Packing): void {
     const words = packing.words(tensor);
     if (words === undefined || !this.owned.has(tensor)) return;
-    const view = this.gpu.pool.allocate(4 * words, `${tensor.label} ${packing.name}`, 1);
+    const view = this.gpu.pool.allocate(4 * words, `${tensor.label} ${packing.name}`, { spare: 1 });
     packing.pack(this.gpu, tensor, view);
     this.gpu.pool.release(tensor);
     tensor.moveTo(undefined);

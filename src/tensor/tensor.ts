@@ -3,7 +3,7 @@
  * its buffer; the tape, a parameter store or whoever allocated it does.
  */
 import type { Gpu } from '../gpu/device.ts';
-import type { BufferView } from '../gpu/pool.ts';
+import type { BufferKind, BufferView } from '../gpu/pool.ts';
 import { bytesOf, deviceBytes, packed, type WeightDtype } from './formats.ts';
 
 export type DType = WeightDtype | 'u32';
@@ -78,18 +78,26 @@ export class Tensor implements BufferView {
   }
 
   /** A tensor with host data, on a buffer of its own from the pool. */
-  static from(gpu: Gpu, data: TypedArray, shape: readonly number[], label = 'tensor'): Tensor {
+  static from(
+    gpu: Gpu,
+    data: TypedArray,
+    shape: readonly number[],
+    label = 'tensor',
+    kind?: BufferKind,
+  ): Tensor {
     const length = shape.reduce((a, b) => a * b, 1);
     if (data.length !== length) {
       throw new RangeError(`${label}: ${data.length} values do not fill the shape (${shape.join(', ')})`);
     }
-    return new Tensor(gpu.upload(data, label), shape, data instanceof Uint32Array ? 'u32' : 'f32', label);
+    const dtype = data instanceof Uint32Array ? 'u32' : 'f32';
+    return new Tensor(gpu.upload(data, label, kind), shape, dtype, label);
   }
 
   /** Weights to be written, on a buffer of their own from the pool. Rows are whole blocks of the format. */
   static reserve(gpu: Gpu, shape: readonly number[], dtype: WeightDtype, label: string): Tensor {
     const length = shape.reduce((a, b) => a * b, 1);
-    return new Tensor(gpu.pool.allocate(deviceBytes(dtype, length), label), shape, dtype, label);
+    const view = gpu.pool.allocate(deviceBytes(dtype, length), label, { kind: 'weights' });
+    return new Tensor(view, shape, dtype, label);
   }
 
   /** Fills reserved weights with the bytes that a file of their format would have. */

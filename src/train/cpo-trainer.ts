@@ -7,8 +7,8 @@ import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
 import { CPO, type CPOArgs, type CPOConfig } from './settings/cpo.ts';
 import { resolveConfig, resolveLoss } from './settings/resolve.ts';
 import type { WithOwnOptions } from './settings/trainer.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type CPOTrainerOptions<Args = CPOArgs> = DataOptions<Args, PairDataset>;
 

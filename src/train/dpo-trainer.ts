@@ -4,13 +4,13 @@
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
-import { MovingReference } from './moving-reference.ts';
-import type { ReferenceKind } from './reference.ts';
+import { MovingReference } from './references/moving-reference.ts';
+import type { ReferenceKind } from './references/reference.ts';
 import { DPO, type DPOArgs, type DPOConfig } from './settings/dpo.ts';
 import { resolveConfig, resolveLoss } from './settings/resolve.ts';
 import type { WithOwnOptions } from './settings/trainer.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type DPOTrainerOptions<Args = DPOArgs> = DataOptions<Args, PairDataset>;
 

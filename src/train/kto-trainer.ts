@@ -16,8 +16,8 @@ import {
 import { KTO, type KTOArgs, type KTOConfig } from './settings/kto.ts';
 import { resolveConfig, resolveLoss } from './settings/resolve.ts';
 import type { WithOwnOptions } from './settings/trainer.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type KTOTrainerOptions<Args = KTOArgs> = DataOptions<Args, LabelledDataset>;
 

@@ -4,24 +4,12 @@
  */
 
 import type { Gpu } from '../gpu/device.ts';
-import type { LabelledBuffer } from '../gpu/rehearsal.ts';
+import type { BufferKind, HeldBuffer } from '../gpu/pool.ts';
 import type { Files } from '../io/files.ts';
 import { CausalLM, type LoadOptions } from '../model/causal-lm.ts';
 import type { RunPlan } from './events.ts';
 import type { Trainer } from './trainer.ts';
 
-/** What a buffer is for, by the label it was made with; the first rule that fits. */
-const RULES: readonly (readonly [part: string, label: RegExp])[] = [
-  ['adapters', /\.lora_[AB]$|^parameter values$/],
-  ['optimizer', /^(parameter gradients|first moments|second moments|clip|partial squares)$/],
-  ['weights', /\.weight$/],
-  ['head', /^(strip of logits|pull of the vocabulary|row states|token |logit means|ones$|vocabulary mean)/],
-  ['reference', /reference|^policy values$/],
-  ['batch', /^(token ids|positions|spans|targets|sequence offsets|loss rows|index |column )/],
-  ['caches', /^(rope turns|key-value cache)$/],
-];
-/** Everything that layers and loss keep for the backward pass, and their gradients. */
-const REST = 'activations';
 /** Buffers that wait after batches of other sizes. */
 const WAITING = 'waiting';
 
@@ -57,11 +45,11 @@ export async function planMemory(
   const { largest, waitingBytes } = trainer.rehearse();
   const buffers = [...counting.pool.buffers(), ...largest.buffers];
   const parts: Record<string, number> = {};
-  for (const { label, size } of buffers) {
-    const part = partOf(label, options.trainable);
+  for (const { size, kind } of buffers) {
+    const part = partOf(kind, options.trainable);
     parts[part] = (parts[part] ?? 0) + size;
   }
-  const isWeight = ({ label }: LabelledBuffer) => partOf(label) === 'weights';
+  const isWeight = ({ kind }: HeldBuffer) => kind === 'weights';
   return {
     ...plan,
     parts: { ...parts, [WAITING]: waitingBytes },
@@ -70,12 +58,12 @@ export async function planMemory(
   };
 }
 
-function largestOf(buffers: readonly LabelledBuffer[]): LargestBuffer | undefined {
+function largestOf(buffers: readonly HeldBuffer[]): LargestBuffer | undefined {
   const [largest] = buffers.toSorted((a, b) => b.size - a.size);
   return largest && { label: largest.label, bytes: largest.size };
 }
 
-function partOf(label: string, trainable = false): string {
-  const [part = REST] = RULES.find(([, pattern]) => pattern.test(label)) ?? [];
-  return trainable && part === 'adapters' ? 'weights' : part;
+/** What trains are the adapters' numbers, or the model's own. */
+function partOf(kind: BufferKind, trainable = false): BufferKind {
+  return trainable && kind === 'adapters' ? 'weights' : kind;
 }

@@ -20,7 +20,7 @@ export class Optimizer {
     private readonly store: ParameterStore,
     private readonly config: TrainingConfig,
   ) {
-    this.clip = gpu.pool.allocate(8, 'clip');
+    this.clip = gpu.pool.allocate(8, 'clip', { kind: 'optimizer' });
   }
 
   /** One update from the gradients in the store, which start at zero again. Resolves to the norm before clipping. */

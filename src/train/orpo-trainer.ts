@@ -6,8 +6,8 @@ import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
 import { ORPO, type ORPOArgs, type ORPOConfig } from './settings/orpo.ts';
 import { resolveConfig, resolveLoss } from './settings/resolve.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type ORPOTrainerOptions = DataOptions<ORPOArgs, PairDataset>;
 

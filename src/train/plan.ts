@@ -15,7 +15,7 @@ import type { RunPlan } from './events.ts';
 import { Optimizer } from './optimizer.ts';
 import { largestBatch } from './source.ts';
 import { runBatch, type StepContext } from './step.ts';
-import type { Task } from './task.ts';
+import type { Task } from './training-task.ts';
 
 /**
  * Of the bytes of a phase, those of buffers that wait after batches of other sizes. A run whose batches differ fills them; one

@@ -14,7 +14,7 @@ import type { TrainingConfig } from './config.ts';
 import type { Roles } from './roles.ts';
 import { AHEAD } from './settings/losses.ts';
 import { TRAINING } from './settings/training.ts';
-import type { Task } from './task.ts';
+import type { Task } from './training-task.ts';
 
 /** A setting that has another value from a step on. */
 export interface SettingChange {

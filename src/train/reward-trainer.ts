@@ -10,8 +10,8 @@ import { skippedToken } from './scored-token.ts';
 import { scalars } from './scorer.ts';
 import { resolveConfig, resolveLoss } from './settings/resolve.ts';
 import { REWARD_MODEL, type RewardArgs, type RewardConfig } from './settings/reward.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type RewardTrainerOptions = DataOptions<RewardArgs, readonly Comparison[]>;
 

@@ -20,8 +20,8 @@ import { DPOTrainer, dpoTask } from './dpo-trainer.ts';
 import type { TrainEvent } from './events.ts';
 import { KTOTrainer, ktoTask } from './kto-trainer.ts';
 import { checkFreshAdapter } from './roles.ts';
-import type { Task, TrainerOptions } from './task.ts';
 import type { Trainer } from './trainer.ts';
+import type { Task, TrainerOptions } from './training-task.ts';
 
 type StageOptions = TrainerOptions & { args: object; trainDataset: unknown };
 type StageTask = Task<CompletionConfig>;

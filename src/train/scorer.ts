@@ -135,7 +135,7 @@ class LogprobScorer implements Scorer {
   score(tape: Tape, batch: DeviceBatch, { kept, filterEps }: BackwardSettings): Scores {
     const { model, temperature, vocabularyMean } = this;
     const states = scoredStates(tape, model, batch, model.logitScale / temperature, kept);
-    const logitMeans = tape.empty([states.rows], 'logit means');
+    const logitMeans = tape.empty([states.rows], 'logit means', 'f32', 'head');
     const softCap = softCapAt(model, temperature);
     const size = { m: states.rows, n: 1, k: states.cols };
     if (softCap === undefined) product(tape.gpu, 'nt', states, vocabularyMean.of(tape), logitMeans, size);
@@ -176,9 +176,9 @@ class VocabularyMean {
   constructor(private readonly model: CausalLM) {
     const { gpu, head } = model;
     const ones = new Float32Array(padded(head.rows)).fill(1, 0, head.rows);
-    this.ones = Tensor.from(gpu, ones, [1, ones.length], 'ones');
+    this.ones = Tensor.from(gpu, ones, [1, ones.length], 'ones', 'head');
     this.mean = new Tensor(
-      gpu.pool.allocate(head.cols * 4, 'vocabulary mean'),
+      gpu.pool.allocate(head.cols * 4, 'vocabulary mean', { kind: 'head' }),
       [1, head.cols],
       'f32',
       'vocabulary mean',

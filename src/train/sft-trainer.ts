@@ -5,8 +5,8 @@ import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices
 import { prepareBoth, prepareTexts, type TextDataset } from './datasets.ts';
 import { resolveConfig, resolveLoss } from './settings/resolve.ts';
 import { SFT, type SFTArgs, type SFTConfig } from './settings/sft.ts';
-import { type DataOptions, rowsTask, type Task } from './task.ts';
 import { Trainer } from './trainer.ts';
+import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 
 export type SFTTrainerOptions = DataOptions<SFTArgs, TextDataset>;
 

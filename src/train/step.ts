@@ -14,7 +14,7 @@ import type { CausalLM } from '../model/causal-lm.ts';
 import { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type BatchMeans, batchMeans, joinMeans, joinRoles } from './metrics.ts';
-import type { Reference } from './reference.ts';
+import type { Reference } from './references/reference.ts';
 import type { Role } from './roles.ts';
 import type { BackwardSettings, Scorer } from './scorer.ts';
 

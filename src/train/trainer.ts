@@ -16,8 +16,8 @@ import { areFinite, lateMetrics, METRICS_LATE, metricsOf, type PendingStep } fro
 import { evalMetrics } from './metrics.ts';
 import { Optimizer } from './optimizer.ts';
 import { type PlannedRun, planRun, type RunRehearsal, rehearseRun } from './plan.ts';
-import type { Reference } from './reference.ts';
-import { beginReference, dueOf, dueUnless, isAhead, referenceOf } from './references.ts';
+import type { Reference } from './references/reference.ts';
+import { beginReference, dueOf, dueUnless, isAhead, referenceOf } from './references/references.ts';
 import { identityOf, type RunIdentity } from './resume.ts';
 import { type CompletionScore, completionScores } from './role-scores.ts';
 import { castRoles, continues, type Roles } from './roles.ts';
@@ -26,7 +26,7 @@ import { keptActivations, type TrainingConfig } from './settings/trainer.ts';
 import type { SourcedStep } from './source.ts';
 import { loadRun, owesEvaluation, positionOf, type RunState, restoreParameters, saveRun } from './state.ts';
 import { countTokens, givesFiniteLoss, microBatches, runBatch, type StepContext } from './step.ts';
-import type { Task, TrainerOptions } from './task.ts';
+import type { Task, TrainerOptions } from './training-task.ts';
 
 export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   readonly config: Config;

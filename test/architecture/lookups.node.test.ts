@@ -22,7 +22,6 @@ const ALLOWED: Record<string, Record<string, string>> = {
     'means[name]': WRITTEN,
     'part[name]': 'a name of one of the parts, which all have the same',
   },
-  'src/train/memory-plan.ts': { 'parts[part]': 'counts: parts of the plan by the rules above it' },
   'src/rollout/rewards.ts': { 'metrics[metric]': WRITTEN },
   'src/node/yield-cpu.ts': {
     '(globals as Record<string, { prototype: Record<string, Wait> }>)[name]':

@@ -7,8 +7,9 @@ import { toFloat32 } from '../../src/io/float.ts';
 import type { JsonObject } from '../../src/io/json.ts';
 import type { Adapter } from '../../src/io/peft.ts';
 import { openWeights } from '../../src/io/weights.ts';
+import { describeModel } from '../../src/model/description.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
-import { describeModel, linearsOf } from '../../src/model/weights.ts';
+import { linearsOf } from '../../src/model/weight-shapes.ts';
 import { numbers, tokens } from './inputs.ts';
 import { randomModel } from './models.ts';
 

@@ -11,7 +11,7 @@ import type { JsonObject } from '../../src/io/json.ts';
 import { MODEL_CONFIG, MODEL_WEIGHTS } from '../../src/io/weights.ts';
 import type { Architecture } from '../../src/model/architecture.ts';
 import { ARCHITECTURES, DIALECTS } from '../../src/model/architectures.ts';
-import { weightShapes } from '../../src/model/weights.ts';
+import { weightShapes } from '../../src/model/weight-shapes.ts';
 import { numbers } from './inputs.ts';
 
 const llama = (fields: JsonObject): JsonObject => ({

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { InputError } from '../../src/io/errors.ts';
 import { generate } from '../../src/model/generation.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
-import { sequenceLogprobs } from '../../src/train/sequence-logprobs.ts';
+import { sequenceLogprobs } from '../../src/train/measures/sequence-logprobs.ts';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { loadFixture } from '../model/tiny.ts';
 import { testGpu } from '../support/gpu.ts';

@@ -77,8 +77,8 @@ describe('cli: ends', function () {
   }
 
   it('a command awaits its work before it releases what it has locked', () => {
-    const locking = filesBelow('src/cli/commands', '.ts').filter((file) =>
-      textOf(file).includes('await using'),
+    const locking = [...filesBelow('src/cli/commands', '.ts'), ...filesBelow('src/studies', '.ts')].filter(
+      (file) => textOf(file).includes('await using'),
     );
     expect(locking).to.have.length.above(8);
     for (const file of locking) expect(textOf(file), file).to.not.match(/return (withGpu|goesOn)\(/);

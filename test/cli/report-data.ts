@@ -1,7 +1,7 @@
 /** A small run as a report sees it. */
 import { type AlignReport, alignReport } from '../../src/cli/report/align-page.ts';
 import type { ReportData } from '../../src/cli/report/page.ts';
-import { sentiment } from '../../src/data/sentiment.ts';
+import { sentiment } from '../../src/rollout/sentiment.ts';
 
 /** The page of a small run of align. */
 export function reportData(text?: string): ReportData {

@@ -10,6 +10,7 @@ import { Writable } from 'node:stream';
 import { METHODS } from '../../src/cli/methods.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import type { Streams } from '../../src/cli/terminal.ts';
+import { STUDIES } from '../../src/studies/commands.ts';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { type ModelFixture, tinyLlama } from '../reference/fixtures.ts';
 
@@ -102,6 +103,7 @@ export class Workshop {
   ): Promise<Outcome> {
     const [stdout, stderr] = [collector(), collector()];
     const code = await runProgram([...args, ...forced(args), '--json'], {
+      studies: STUDIES,
       signal,
       version: '0.0.0',
       streams: { stdout, stderr, ...(stdin && { stdin }) },

@@ -4,6 +4,7 @@
 import { PassThrough } from 'node:stream';
 import { expect } from 'chai';
 import { runProgram } from '../../src/cli/program.ts';
+import { STUDIES } from '../../src/studies/commands.ts';
 import { filesBelow, textOf } from '../architecture/sources.ts';
 
 const FENCED = /^```\n(.*?)^```/gms;
@@ -37,7 +38,12 @@ async function printed(args: readonly string[]): Promise<string> {
     text += part;
   });
   const { signal } = new AbortController();
-  const code = await runProgram(args, { signal, version: '0', streams: { stdout, stderr } });
+  const code = await runProgram(args, {
+    signal,
+    version: '0',
+    studies: STUDIES,
+    streams: { stdout, stderr },
+  });
   if (code !== 0) throw new Error(`webalign ${args.join(' ')} ends with ${code}: ${stderr.read()}`);
   return text;
 }

@@ -24,7 +24,9 @@ import { isObject, parseJson, parseJsonObject, scanJson } from '../../src/io/jso
 import { ADAPTER_WEIGHTS, checkAdapterFits, readAdapter, writeAdapter } from '../../src/io/peft.ts';
 import { openSafetensors, parseSafetensors, writeSafetensors } from '../../src/io/safetensors.ts';
 import { MODEL_CONFIG, MODEL_GGUF, MODEL_WEIGHTS, openWeights } from '../../src/io/weights.ts';
-import { describeModel, linearsOf, openModelWeights, weightShapes } from '../../src/model/weights.ts';
+import { describeModel } from '../../src/model/description.ts';
+import { openModelWeights } from '../../src/model/stored-weights.ts';
+import { linearsOf, weightShapes } from '../../src/model/weight-shapes.ts';
 import { hashOfFixed } from '../../src/train/resume.ts';
 import { loadRun } from '../../src/train/state.ts';
 import gemma3 from '../fixtures/architectures/gemma3.json' with { type: 'json' };

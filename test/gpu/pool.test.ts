@@ -45,8 +45,8 @@ describe('the buffer pool', () => {
     const { pool } = makePool();
     const large = pool.allocate(2048, 'large');
     pool.release(large);
-    expect(pool.allocate(1024, 'small', 1).buffer).not.to.equal(large.buffer);
-    expect(pool.allocate(2048, 'large again', 1).buffer).to.equal(large.buffer);
+    expect(pool.allocate(1024, 'small', { spare: 1 }).buffer).not.to.equal(large.buffer);
+    expect(pool.allocate(2048, 'large again', { spare: 1 }).buffer).to.equal(large.buffer);
   });
 
   it('gives buffers in the same order in every step', () => {
@@ -124,10 +124,22 @@ describe('the buffer pool', () => {
 
   it('makes buffers ahead, which wait for requests of their size and smaller ones', () => {
     const { pool } = makePool();
-    pool.reserve([2048, 512].map((size) => ({ label: `${size}`, size })));
+    pool.reserve([2048, 512].map((size) => ({ label: `${size}`, size, kind: 'batch' as const })));
     expect(pool.report()).to.deep.equal({ live: 0, peak: 2560, reserved: 2560, created: 2 });
     pool.allocate(1500, 'a');
     pool.allocate(300, 'b');
     expect(pool.report().created).to.equal(2);
+    expect(pool.buffers().map(({ kind }) => kind)).to.deep.equal(['batch', 'batch']);
+  });
+
+  it('keeps what a buffer was made for: activations, unless it is said', () => {
+    const { pool } = makePool();
+    pool.release(pool.allocate(512, 'ids', { kind: 'batch' }));
+    pool.allocate(512, 'product');
+    pool.allocate(256, 'sums');
+    expect(pool.buffers()).to.deep.equal([
+      { label: 'ids', size: 512, kind: 'batch' },
+      { label: 'sums', size: 256, kind: 'activations' },
+    ]);
   });
 });

@@ -5,6 +5,7 @@
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { MemoryCapError } from '../../src/gpu/errors.ts';
+import { PROFILES } from '../../src/gpu/profile.ts';
 import { Tuner, type TuningStore } from '../../src/gpu/tuner.ts';
 import { type Operation, tokenClass, type Variant, Variants } from '../../src/gpu/variants.ts';
 import { testGpu } from '../support/gpu.ts';
@@ -76,8 +77,10 @@ async function setUp({ store = memoryStore(), software = true, asked, rows = ROW
       };
     },
   };
-  const adapterReport = { ...real.adapter, software: true };
-  const gpu: Gpu = Object.create(real, { variants: { value: variants }, adapter: { value: adapterReport } });
+  const gpu: Gpu = Object.create(real, {
+    variants: { value: variants },
+    adapterProfile: { value: PROFILES.software },
+  });
   return {
     gpu,
     variants,

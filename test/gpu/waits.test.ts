@@ -7,7 +7,7 @@ import { Waits } from '../../src/gpu/waits.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import { streamGeneration } from '../../src/model/generation.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
-import { sequenceLogprobs } from '../../src/train/sequence-logprobs.ts';
+import { sequenceLogprobs } from '../../src/train/measures/sequence-logprobs.ts';
 import { loadFixture, randomPairs } from '../model/tiny.ts';
 import { freshGpu } from '../support/gpu.ts';
 import { affine } from '../support/shader.ts';

@@ -8,9 +8,13 @@ import type { Loss } from '../../src/losses/loss.ts';
 import { lossOptions } from '../../src/losses/options.ts';
 import { lossShader } from '../../src/losses/shader.ts';
 import { PAIR_METRICS } from '../../src/losses/units.ts';
-import { evaluateLoss, type LossValues, type TokenLossValues } from '../../src/train/evaluate-loss.ts';
-import type { LossCase } from '../../src/train/loss-case.ts';
-import type { TokenLossCase } from '../../src/train/token-case.ts';
+import {
+  evaluateLoss,
+  type LossValues,
+  type TokenLossValues,
+} from '../../src/train/loss-cases/evaluate-loss.ts';
+import type { LossCase } from '../../src/train/loss-cases/loss-case.ts';
+import type { TokenLossCase } from '../../src/train/loss-cases/token-case.ts';
 import { expectClose } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 import { runPairs } from './run-loss.ts';

@@ -2,8 +2,8 @@
  * TRL's own losses and slopes, case by case, through the function that a page or the command line calls.
  */
 import { expect } from 'chai';
-import { evaluateLoss } from '../../src/train/evaluate-loss.ts';
-import type { PairNumbers } from '../../src/train/loss-case.ts';
+import { evaluateLoss } from '../../src/train/loss-cases/evaluate-loss.ts';
+import type { PairNumbers } from '../../src/train/loss-cases/loss-case.ts';
 import trl from '../fixtures/losses.json' with { type: 'json' };
 import { expectClose } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';

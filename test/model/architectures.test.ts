@@ -8,7 +8,7 @@ import { readAdapter } from '../../src/io/peft.ts';
 import { ARCHITECTURES } from '../../src/model/architectures.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import { generate, sampledTokens } from '../../src/model/generation.ts';
-import { sequenceLogprobs } from '../../src/train/sequence-logprobs.ts';
+import { sequenceLogprobs } from '../../src/train/measures/sequence-logprobs.ts';
 import { expectRefused } from '../io/refused.ts';
 import { relativeL2 } from '../reference/compare.ts';
 import { decodeArray, decodeArrays, type EncodedArray } from '../reference/fixtures.ts';

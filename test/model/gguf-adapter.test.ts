@@ -2,8 +2,8 @@
 import { expect } from 'chai';
 import { memoryFiles } from '../../src/io/files.ts';
 import { type Adapter, readAdapter } from '../../src/io/peft.ts';
+import { describeModel, type ModelDescription } from '../../src/model/description.ts';
 import { ggufAdapter } from '../../src/model/gguf-adapter.ts';
-import { describeModel, type ModelDescription } from '../../src/model/weights.ts';
 import exports from '../fixtures/exports.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { tinyLlama, tinyLlamaAdapter, tinyLlamaTied } from '../reference/fixtures.ts';

@@ -13,11 +13,12 @@ import { type StoredTensor, type TensorSource, writeSafetensors } from '../../sr
 import { openWeights } from '../../src/io/weights.ts';
 import { ARCHITECTURES } from '../../src/model/architectures.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
+import { describeModel } from '../../src/model/description.ts';
 import { toGguf } from '../../src/model/gguf-layout.ts';
 import { ggufModelMetadata, ggufModelTensors } from '../../src/model/gguf-model.ts';
 import { mergedTensors } from '../../src/model/merged-model.ts';
 import { fromFiles, toFiles } from '../../src/model/stored-layout.ts';
-import { describeModel, openModelWeights } from '../../src/model/weights.ts';
+import { openModelWeights } from '../../src/model/stored-weights.ts';
 import fixture from '../fixtures/gguf.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { relativeL2 } from '../reference/compare.ts';

@@ -11,9 +11,11 @@ import {
 } from '../../src/io/safetensors.ts';
 import { CausalLM, type LoadOptions } from '../../src/model/causal-lm.ts';
 import { Decoder } from '../../src/model/decoder.ts';
+import { describeModel } from '../../src/model/description.ts';
 import { freshAdapter, LoraAdapter } from '../../src/model/lora.ts';
 import { bytesIn, LOAD_DTYPES, type LoadDtype } from '../../src/model/precision.ts';
-import { describeModel, linearsOf, uploadWeights, weightShapes } from '../../src/model/weights.ts';
+import { uploadWeights } from '../../src/model/upload-weights.ts';
+import { linearsOf, weightShapes } from '../../src/model/weight-shapes.ts';
 import type { WeightDtype } from '../../src/tensor/formats.ts';
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import tinyConfig from '../fixtures/tiny-llama/config.json' with { type: 'json' };

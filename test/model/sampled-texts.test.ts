@@ -5,7 +5,7 @@
 import { expect } from 'chai';
 import { type Generation, generate, sampledTokens } from '../../src/model/generation.ts';
 import type { GenerationOptions } from '../../src/model/generation-options.ts';
-import { sequenceLogprobs } from '../../src/train/sequence-logprobs.ts';
+import { sequenceLogprobs } from '../../src/train/measures/sequence-logprobs.ts';
 import { random } from '../reference/compare.ts';
 import { decoderLogits } from '../reference/decoder.ts';
 import { generation as fixture, tinyLlama, tinyLlamaAdapter } from '../reference/fixtures.ts';

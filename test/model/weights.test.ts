@@ -9,9 +9,9 @@ import {
   writeSafetensors,
 } from '../../src/io/safetensors.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
+import { describeModel } from '../../src/model/description.ts';
 import { mergedModelFiles } from '../../src/model/merged-model.ts';
 import { fromFiles } from '../../src/model/stored-layout.ts';
-import { describeModel } from '../../src/model/weights.ts';
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { relativeL2 } from '../reference/compare.ts';

@@ -55,12 +55,13 @@ async function check(layout: Layout, m: number, n: number, k: number): Promise<v
   const sum = reference(layout, a, b, m, n, k);
   const magnitude = reference(layout, a.map(Math.abs), b.map(Math.abs), m, n, k);
   for (const { name, gpu: device } of asDevices(real)) {
-    const { software, matrixUnit } = device.adapter;
-    const shape = { layout, m, n, k, format: 'f32', software, matrixUnit } as const;
+    const { matrixUnit } = device.adapter;
+    const adapter = device.adapterProfile.kind;
+    const shape = { layout, m, n, k, format: 'f32', adapter, matrixUnit } as const;
     const names = PRODUCT_VARIANTS.map((variant) => variant.name);
     let exact: Float32Array | undefined;
     // What is staged by workgroups differs between devices by the slices alone, of which a GPU has more.
-    const all = isTiled(layout, shape) && !shape.software;
+    const all = isTiled(layout, shape) && shape.adapter === 'hardware';
     for (const asked of all ? names : names.slice(0, 1)) {
       const { gpu, check } = guards(asking(device, asked));
       const variant = gpu.variants.choose(gpu, PRODUCT, shape);
@@ -180,7 +181,7 @@ async function checkStrides(layout: Layout, size: Required<ProductSize>): Promis
     const names = isTiled(layout, size) ? PRODUCT_VARIANTS.map((each) => each.name) : ['general'];
     for (const asked of names) {
       const { gpu, check } = guards(asking(device, asked));
-      const shape = { ...size, layout, format: 'f32', software: device.adapter.software } as const;
+      const shape = { ...size, layout, format: 'f32', adapter: device.adapterProfile.kind } as const;
       const variant = gpu.variants.choose(gpu, PRODUCT, shape);
       if (asked !== 'general' && variant.name !== asked) continue;
       const c = gpu.upload(wideC, 'c');
@@ -234,10 +235,10 @@ describe('product', () => {
   });
 
   it('cuts a long sum with few results into slices, and no other', () => {
-    for (const software of [true, false]) {
-      expect(planProduct({ ...plain, software, layout: 'tn', m: 8, n: 96, k: 4000 }).slices).to.be.above(4);
-      expect(planProduct({ ...plain, software, layout: 'nt', m: 4000, n: 1024, k: 96 }).slices).to.equal(1);
-      expect(planProduct({ ...plain, software, layout: 'tn', m: 8, n: 96, k: 4 }).slices).to.equal(1);
+    for (const adapter of ['software', 'hardware'] as const) {
+      expect(planProduct({ ...plain, adapter, layout: 'tn', m: 8, n: 96, k: 4000 }).slices).to.be.above(4);
+      expect(planProduct({ ...plain, adapter, layout: 'nt', m: 4000, n: 1024, k: 96 }).slices).to.equal(1);
+      expect(planProduct({ ...plain, adapter, layout: 'tn', m: 8, n: 96, k: 4 }).slices).to.equal(1);
     }
   });
 
@@ -270,7 +271,7 @@ describe('product', () => {
       }
     }
     const slices = (m: number) =>
-      planProduct({ ...plain, software: false, layout: 'nt', m, n: 576, k: 576 }).slices;
+      planProduct({ ...plain, adapter: 'hardware', layout: 'nt', m, n: 576, k: 576 }).slices;
     expect([1, 200].map(slices)).to.deep.equal([2, 2]);
     expect([256, 4096].map(slices), 'many tokens fill a GPU without slices').to.deep.equal([1, 1]);
   });
@@ -278,14 +279,21 @@ describe('product', () => {
   it('gives a GPU threads before it gives them work', () => {
     const { DOWN, ACROSS } = planProduct({
       ...plain,
-      software: false,
+      adapter: 'hardware',
       layout: 'nt',
       m: 128,
       n: 96,
       k: 96,
     }).constants;
     expect([DOWN, ACROSS]).to.deep.equal([1, 1]);
-    const large = planProduct({ ...plain, software: false, layout: 'nt', m: 4096, n: 1024, k: 96 }).constants;
+    const large = planProduct({
+      ...plain,
+      adapter: 'hardware',
+      layout: 'nt',
+      m: 4096,
+      n: 1024,
+      k: 96,
+    }).constants;
     expect([large.DOWN, large.ACROSS]).to.deep.equal([2, 2]);
   });
 });

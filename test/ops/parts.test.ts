@@ -256,7 +256,7 @@ describe('products with more terms than a thread may sum', () => {
   });
 
   it('are cut into slices even if there are many results', () => {
-    const plain = { format: 'f32', software: true, layout: 'nn', m: 4096, n: 4096 } as const;
+    const plain = { format: 'f32', adapter: 'software', layout: 'nn', m: 4096, n: 4096 } as const;
     expect(planProduct({ ...plain, k: MOST_TERMS }).slices).to.equal(1);
     expect(planProduct({ ...plain, k: MOST_TERMS + 4 }).slices).to.equal(2);
   });

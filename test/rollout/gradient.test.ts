@@ -126,11 +126,12 @@ describe('rollout: the expected gradient of RLOO', () => {
     const run = async (shift: number, advantage: number) => {
       trained.parameters!.zeroGradients();
       const rows = completions.flatMap((completion) => completion.map(() => shift / completion.length));
-      const scored = await import('../../src/train/sequence-logprobs.ts').then(({ sequenceLogprobs }) =>
-        sequenceLogprobs(
-          model,
-          completions.map((completion) => ({ prompt: [...PROMPT], completion })),
-        ),
+      const scored = await import('../../src/train/measures/sequence-logprobs.ts').then(
+        ({ sequenceLogprobs }) =>
+          sequenceLogprobs(
+            model,
+            completions.map((completion) => ({ prompt: [...PROMPT], completion })),
+          ),
       );
       const old = scored.flatMap((values) => [...values]).map((value, i) => value - (rows[i] as number));
       const example = {

@@ -12,7 +12,7 @@ import { type LossSettings, lossOf } from '../../src/losses/family.ts';
 import { POLICY_LOSSES } from '../../src/losses/policy-losses.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
 import { advantages } from '../../src/rollout/advantages.ts';
-import { LiveReference } from '../../src/train/live-reference.ts';
+import { LiveReference } from '../../src/train/references/live-reference.ts';
 import { logprobs } from '../../src/train/scorer.ts';
 import { runBatch } from '../../src/train/step.ts';
 import { allTexts, fiveTokens, PROMPT, withAdapter } from '../model/five-tokens.ts';

@@ -11,7 +11,7 @@ import { lossOf, type TrainingLoss } from '../../src/losses/family.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import { freshAdapter, type LoraAdapter } from '../../src/model/lora.ts';
 import { LABEL_RULES } from '../../src/rollout/labels.ts';
-import { LiveReference } from '../../src/train/live-reference.ts';
+import { LiveReference } from '../../src/train/references/live-reference.ts';
 import { logprobs } from '../../src/train/scorer.ts';
 import { runBatch } from '../../src/train/step.ts';
 import { allTexts, fiveTokens, PROMPT, withAdapter } from '../model/five-tokens.ts';

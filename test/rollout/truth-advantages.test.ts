@@ -4,9 +4,9 @@
  * difference.
  */
 import { expect } from 'chai';
-import { groupsOfTwo, meanAdvantages, meanOfOthers } from '../../src/cli/fixed-points/expected.ts';
-import { distribution, expectation, returnsOf, TREE } from '../../src/cli/fixed-points/problem.ts';
 import { advantages, BASELINES, type Baseline } from '../../src/rollout/advantages.ts';
+import { groupsOfTwo, meanAdvantages, meanOfOthers } from '../../src/studies/fixed-points/expected.ts';
+import { distribution, expectation, returnsOf, TREE } from '../../src/studies/fixed-points/problem.ts';
 import { random } from '../reference/compare.ts';
 
 /** Float64 sums of some thousand terms. */

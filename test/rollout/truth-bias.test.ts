@@ -4,15 +4,17 @@
  * by enumeration, and on the device where there is such a loss.
  */
 import { expect } from 'chai';
-import { type BatchRule, policyGradient } from '../../src/cli/fixed-points/batches.ts';
+import { FAMILIES } from '../../src/losses/families.ts';
+import { lossOf, type TrainingLoss } from '../../src/losses/family.ts';
+import { type BatchRule, policyGradient } from '../../src/studies/fixed-points/batches.ts';
 import {
   groupsOfTwo,
   meanAdvantages,
   meanOfOthers,
   type PairOptions,
   perToken,
-} from '../../src/cli/fixed-points/expected.ts';
-import { METHODS, type Method } from '../../src/cli/fixed-points/methods.ts';
+} from '../../src/studies/fixed-points/expected.ts';
+import { METHODS, type Method } from '../../src/studies/fixed-points/methods.ts';
 import {
   distribution,
   logRatios,
@@ -22,10 +24,8 @@ import {
   sum,
   TREE,
   toTokens,
-} from '../../src/cli/fixed-points/problem.ts';
-import { Table } from '../../src/cli/fixed-points/table.ts';
-import { FAMILIES } from '../../src/losses/families.ts';
-import { lossOf, type TrainingLoss } from '../../src/losses/family.ts';
+} from '../../src/studies/fixed-points/problem.ts';
+import { Table } from '../../src/studies/fixed-points/table.ts';
 import { relativeL2 } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
 

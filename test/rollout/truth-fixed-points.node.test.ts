@@ -3,9 +3,9 @@
  * gradient, so that nothing is left to chance, beside the policy that theory predicts.
  */
 import { expect } from 'chai';
-import { METHODS, type Method } from '../../src/cli/fixed-points/methods.ts';
-import { BANDIT, objectiveOf, optimumOf, TREE } from '../../src/cli/fixed-points/problem.ts';
-import { trainTable } from '../../src/cli/fixed-points/train.ts';
+import { METHODS, type Method } from '../../src/studies/fixed-points/methods.ts';
+import { BANDIT, objectiveOf, optimumOf, TREE } from '../../src/studies/fixed-points/problem.ts';
+import { trainTable } from '../../src/studies/fixed-points/train.ts';
 import { testGpu } from '../support/gpu.ts';
 
 /** The rest of the methods is trained by the command, whose figures are kept. */

@@ -3,9 +3,9 @@
  * a bias are predicted to reach β log Z.
  */
 import { expect } from 'chai';
-import { groupsOfTwo, meanOfOthers } from '../../src/cli/fixed-points/expected.ts';
-import { balanced, collapsed, withValues } from '../../src/cli/fixed-points/predictions.ts';
-import { BANDIT, optimumOf, TREE } from '../../src/cli/fixed-points/problem.ts';
+import { groupsOfTwo, meanOfOthers } from '../../src/studies/fixed-points/expected.ts';
+import { balanced, collapsed, withValues } from '../../src/studies/fixed-points/predictions.ts';
+import { BANDIT, optimumOf, TREE } from '../../src/studies/fixed-points/problem.ts';
 import { random } from '../reference/compare.ts';
 
 describe('truth: predictions', () => {

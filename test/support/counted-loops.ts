@@ -5,6 +5,7 @@
 import type { Gpu } from '../../src/gpu/device.ts';
 import type { PipelineKey } from '../../src/gpu/pipelines.ts';
 import type { BufferView } from '../../src/gpu/pool.ts';
+import { type AdapterKind, PROFILES } from '../../src/gpu/profile.ts';
 import { reflect } from '../../src/gpu/reflect.ts';
 import type { Shader } from '../../src/gpu/shader.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -25,12 +26,11 @@ export interface CountedLoops {
 }
 
 /** The device as a software adapter or as a GPU. */
-export function countedLoops(real: Gpu, software: boolean, known: Values = {}): CountedLoops {
+export function countedLoops(real: Gpu, kind: AdapterKind, known: Values = {}): CountedLoops {
   const most = new Map<string, number>();
   const view = (size: number): BufferView => ({ buffer: {} as GPUBuffer, offset: 0, size });
   const gpu: Gpu = Object.create(real.countingCopy(), {
-    adapter: { value: { ...real.adapter, software } },
-    rowThreads: { value: software ? 4 : 64 },
+    adapterProfile: { value: PROFILES[kind] },
     limits: { value: { ...limitsOf(real), maxStorageBufferBindingSize: NO_LIMIT } },
     pool: { value: { allocate: view, release() {} } },
     dispatch: {

@@ -4,6 +4,7 @@
  * GPU and what is compiled where the CPU stands in for one must agree with the same truth.
  */
 import type { Gpu } from '../../src/gpu/device.ts';
+import { type AdapterKind, PROFILES } from '../../src/gpu/profile.ts';
 import { Variants } from '../../src/gpu/variants.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -30,14 +31,10 @@ export interface OpCase<Name extends string> {
 
 /** The device as it is asked to behave: as a software adapter or as a GPU, whatever it really is. */
 export function asDevices(real: Gpu): { name: string; gpu: Gpu }[] {
-  const as = (software: boolean, rowThreads: number): Gpu =>
-    Object.create(real, {
-      adapter: { value: { ...real.adapter, software } },
-      rowThreads: { value: rowThreads },
-    });
+  const as = (kind: AdapterKind): Gpu => Object.create(real, { adapterProfile: { value: PROFILES[kind] } });
   return [
-    { name: 'as software', gpu: as(true, 4) },
-    { name: 'as a GPU', gpu: as(false, 64) },
+    { name: 'as software', gpu: as('software') },
+    { name: 'as a GPU', gpu: as('hardware') },
   ];
 }
 

@@ -1,8 +1,8 @@
 /** What is said of finished runs: each diagnosis on both sides of its threshold, and nothing of a run that went well. */
 import { expect } from 'chai';
-import { adviceOn, DIAGNOSES, type RunFigures } from '../../src/train/advice.ts';
 import type { Metrics } from '../../src/train/events.ts';
-import { sampleFigures } from '../../src/train/sample-figures.ts';
+import { adviceOn, DIAGNOSES, type RunFigures } from '../../src/train/measures/advice.ts';
+import { sampleFigures } from '../../src/train/measures/sample-figures.ts';
 
 const STEPS = 40;
 

@@ -258,9 +258,9 @@ describe('dpo-trainer', () => {
     const before = gpu.memory().live;
     const sizes: number[] = [];
     const allocate = gpu.pool.allocate.bind(gpu.pool);
-    gpu.pool.allocate = (size, label) => {
+    gpu.pool.allocate = (size, label, options) => {
       sizes.push(size);
-      return allocate(size, label);
+      return allocate(size, label, options);
     };
     const pairs = Array.from({ length: 6 }, (_, i) => ({
       prompt: [1, 2, 3],

@@ -4,7 +4,7 @@
  */
 import { expect } from 'chai';
 import { packExamples, type TokenizedExample } from '../../src/data/packing.ts';
-import { sequenceLogprobs } from '../../src/train/sequence-logprobs.ts';
+import { sequenceLogprobs } from '../../src/train/measures/sequence-logprobs.ts';
 import { loadFixture, pass, randomPairs } from '../model/tiny.ts';
 import { random, relativeL2 } from '../reference/compare.ts';
 import { tinyLlama } from '../reference/fixtures.ts';

@@ -12,7 +12,7 @@ import type { ParameterStore } from '../../src/tensor/parameters.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import type { DPOConfig } from '../../src/train/config.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
-import { MovingReference } from '../../src/train/moving-reference.ts';
+import { MovingReference } from '../../src/train/references/moving-reference.ts';
 import { rowLogprobs } from '../../src/train/scorer.ts';
 import { loadFixture, randomPairs } from '../model/tiny.ts';
 import { expectClose, random } from '../reference/compare.ts';

@@ -7,7 +7,7 @@ import { memoryReferenceCache, type ReferenceCache } from '../../src/io/referenc
 import type { DPOArgs } from '../../src/train/config.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
 import type { TrainEvent } from '../../src/train/events.ts';
-import { ReferenceValues } from '../../src/train/reference-values.ts';
+import { ReferenceValues } from '../../src/train/references/reference-values.ts';
 import { loadFixture, randomPairs } from '../model/tiny.ts';
 import { testGpu } from '../support/gpu.ts';
 

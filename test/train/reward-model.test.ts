@@ -10,7 +10,7 @@ import { readAdapter, writeAdapter } from '../../src/io/peft.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
 import { RLOOTrainer } from '../../src/rollout/rloo-trainer.ts';
-import { RewardModel } from '../../src/train/reward-model.ts';
+import { RewardModel } from '../../src/train/measures/reward-model.ts';
 import { RewardTrainer } from '../../src/train/reward-trainer.ts';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';

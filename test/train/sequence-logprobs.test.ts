@@ -1,6 +1,6 @@
 /** Scores of given sequences: PyTorch's, whatever batch they are in. */
 import { expect } from 'chai';
-import { sequenceLogprobs } from '../../src/train/sequence-logprobs.ts';
+import { sequenceLogprobs } from '../../src/train/measures/sequence-logprobs.ts';
 import { expectRefused } from '../io/refused.ts';
 import { loadFixture } from '../model/tiny.ts';
 import { relativeL2 } from '../reference/compare.ts';

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import type { Adapter } from '../../src/io/peft.ts';
 import { CausalLM } from '../../src/model/causal-lm.ts';
 import type { Metrics } from '../../src/train/events.ts';
-import { RewardModel } from '../../src/train/reward-model.ts';
+import { RewardModel } from '../../src/train/measures/reward-model.ts';
 import { RewardTrainer } from '../../src/train/reward-trainer.ts';
 import trlRewards from '../fixtures/trl-rewards.json' with { type: 'json' };
 import { filesOf, productAdapter } from '../model/tiny.ts';

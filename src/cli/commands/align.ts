@@ -7,8 +7,8 @@ import { PREFERENCES, type PreferenceRow } from '../../data/preference-dataset.t
 import { writeAdapter } from '../../io/peft.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { folderFiles, writeFiles } from '../../node/folder.ts';
-import { adviceOn } from '../../train/advice.ts';
 import { DPO_DEFAULTS, LORA_DEFAULTS } from '../../train/config.ts';
+import { adviceOn } from '../../train/measures/advice.ts';
 import { TRL_NAMES } from '../../train/settings/trl-names.ts';
 import { ALIGN_LORA, ALIGN_QUICK, ALIGN_SAMPLING, ALIGN_SHOWN, ALIGN_TRAINING } from '../align-task.ts';
 import { inColumns } from '../columns.ts';

@@ -8,7 +8,7 @@ import { doubledBos } from '../../data/tokenize-completions.ts';
 import { requireEmbedded, requireTokenIds, type Tokenizer } from '../../data/tokenizer.ts';
 import { InputError, listed, quote } from '../../io/errors.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
-import { sequenceLogprobs } from '../../train/sequence-logprobs.ts';
+import { sequenceLogprobs } from '../../train/measures/sequence-logprobs.ts';
 import { command } from '../command.ts';
 import { adapterJson, openModel, openModelFiles, readRows, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';

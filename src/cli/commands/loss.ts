@@ -5,9 +5,9 @@ import { isOwn } from '../../base/lookup.ts';
 import { InputError, quote } from '../../io/errors.ts';
 import { isObject, type Json, type JsonObject, kindOf, parseJson } from '../../io/json.ts';
 import { type AdvantageCase, advantagesOfCase } from '../../rollout/advantage-case.ts';
-import { evaluateLoss, type LossValues, type TokenLossValues } from '../../train/evaluate-loss.ts';
-import type { LossCase } from '../../train/loss-case.ts';
-import type { TokenLossCase } from '../../train/token-case.ts';
+import { evaluateLoss, type LossValues, type TokenLossValues } from '../../train/loss-cases/evaluate-loss.ts';
+import type { LossCase } from '../../train/loss-cases/loss-case.ts';
+import type { TokenLossCase } from '../../train/loss-cases/token-case.ts';
 import { command } from '../command.ts';
 import { adapterJson, readText, withGpu } from '../open.ts';
 

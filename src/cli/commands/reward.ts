@@ -11,7 +11,7 @@ import { type CompletionRow, tokenizeCompletions } from '../../data/tokenize-com
 import { InputError } from '../../io/errors.ts';
 import { exactJson } from '../../io/exact-json.ts';
 import { DPO_DEFAULTS } from '../../train/config.ts';
-import { type ImplicitReward, implicitRewards, separation } from '../../train/implicit-rewards.ts';
+import { type ImplicitReward, implicitRewards, separation } from '../../train/measures/implicit-rewards.ts';
 import { command } from '../command.ts';
 import { adapterJson, openModel, openModelFiles, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';

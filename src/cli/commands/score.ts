@@ -5,7 +5,7 @@ import type { Message } from '../../data/chat-template.ts';
 import type { DataForm, RowValue } from '../../data/data-form.ts';
 import { textOrMessages } from '../../data/messages.ts';
 import { InputError, listed, quote } from '../../io/errors.ts';
-import type { ScoreInput } from '../../train/reward-model.ts';
+import type { ScoreInput } from '../../train/measures/reward-model.ts';
 import { command } from '../command.ts';
 import { UsageError } from '../failures.ts';
 import { adapterJson, openModelFiles, withGpu } from '../open.ts';

@@ -1,7 +1,8 @@
 /** The report of `webalign align`: stories before and after, by their sentiment. */
-import { ratedWords } from '../../data/sentiment.ts';
+
 import type { Gpu } from '../../gpu/device.ts';
 import { formatBytes } from '../../gpu/errors.ts';
+import { ratedWords } from '../../rollout/sentiment.ts';
 import type { LogEntry } from '../../train/state.ts';
 import type { Continuation } from '../continuations.ts';
 import { type Estimate, errorOfDifference, estimate } from '../statistics.ts';

@@ -9,8 +9,8 @@ import { reason } from '../../io/errors.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { type Generation, generate, sampledTokens } from '../../model/generation.ts';
 import type { TrainEvent } from '../../train/events.ts';
+import { sequenceLogprobs } from '../../train/measures/sequence-logprobs.ts';
 import type { CompletionScore } from '../../train/role-scores.ts';
-import { sequenceLogprobs } from '../../train/sequence-logprobs.ts';
 import type { Trainer } from '../../train/trainer.ts';
 
 /** Tokens of a text, where the method does not say how long completions are. */

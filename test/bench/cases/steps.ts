@@ -9,7 +9,7 @@ import { ARCHITECTURES, DIALECTS } from '../../../src/model/architectures.ts';
 import { CausalLM } from '../../../src/model/causal-lm.ts';
 import type { Kept } from '../../../src/model/decoder.ts';
 import { generate } from '../../../src/model/generation.ts';
-import { weightShapes } from '../../../src/model/weights.ts';
+import { weightShapes } from '../../../src/model/weight-shapes.ts';
 import { attention } from '../../../src/ops/attention.ts';
 import type { Tape } from '../../../src/tensor/tape.ts';
 import { Tensor } from '../../../src/tensor/tensor.ts';

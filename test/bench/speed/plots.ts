@@ -14,7 +14,7 @@ import {
   type Place,
   px,
   svgDocument,
-} from '../../../src/cli/study/svg.ts';
+} from '../../../src/studies/shared/svg.ts';
 import { OURS } from '../suite.ts';
 import type { Row } from './tables.ts';
 

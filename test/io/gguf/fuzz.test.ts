@@ -4,7 +4,8 @@ import { Tokenizer } from '../../../src/data/tokenizer.ts';
 import { byteSource } from '../../../src/io/byte-source.ts';
 import { InputError } from '../../../src/io/errors.ts';
 import { ggufFiles } from '../../../src/io/gguf/files.ts';
-import { describeModel, openModelWeights } from '../../../src/model/weights.ts';
+import { describeModel } from '../../../src/model/description.ts';
+import { openModelWeights } from '../../../src/model/stored-weights.ts';
 import { BYTE_TOKENIZER, PIECE_TOKENIZER, tinyGguf } from '../../support/gguf.ts';
 import { mutants } from './mutants.ts';
 

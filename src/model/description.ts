@@ -1,0 +1,48 @@
+/**
+ * What a model is, by its folder's configuration files: its sizes and the names that its architecture has. Reads no weights.
+ */
+import { own } from '../base/lookup.ts';
+import { type ModelConfig, parseConfigText, parseGenerationEnds, type TokenIds } from '../io/config.ts';
+import type { Files } from '../io/files.ts';
+import { GENERATION_CONFIG, MODEL_CONFIG } from '../io/weights.ts';
+import type { Architecture } from './architecture.ts';
+import { ARCHITECTURES, DIALECTS } from './architectures.ts';
+import { isClassifier } from './classifier.ts';
+
+/** A model's configuration, and the names that its architecture has. */
+export interface ModelDescription {
+  config: ModelConfig;
+  architecture: Architecture;
+  /** There is no head for the vocabulary, or none is wanted; the embedding stands in its place. */
+  headless?: boolean;
+}
+
+/** Reads the `config.json` and the `generation_config.json` of a Hugging Face folder. Throws {@link InputError}. */
+export async function describeModel(files: Files): Promise<ModelDescription> {
+  const text = await files.readText(MODEL_CONFIG);
+  const config = parseConfigText(text, `${files.name}/${MODEL_CONFIG}`, DIALECTS);
+  const ends = await generationEnds(files, config);
+  const notices = [...(config.notices ?? []), ...(ends?.notices ?? [])];
+  const architecture = own(ARCHITECTURES, config.modelType) as Architecture;
+  const description = {
+    config: {
+      ...config,
+      eosTokenIds: ends?.ids ?? config.eosTokenIds,
+      ...(notices.length > 0 && { notices }),
+    },
+    architecture,
+  };
+  return (await isClassifier(files)) ? withoutHead(description) : description;
+}
+
+/** The same model for its hidden states alone. */
+export function withoutHead({ config, architecture }: ModelDescription): ModelDescription {
+  return { config: { ...config, tieWordEmbeddings: true }, architecture, headless: true };
+}
+
+/** The end tokens that `generation_config.json` names, which come before those of `config.json`, as in transformers. */
+async function generationEnds(files: Files, { vocabSize }: ModelConfig): Promise<TokenIds | undefined> {
+  if (!(await files.exists(GENERATION_CONFIG))) return undefined;
+  const text = await files.readText(GENERATION_CONFIG);
+  return parseGenerationEnds(text, `${files.name}/${GENERATION_CONFIG}`, vocabSize);
+}

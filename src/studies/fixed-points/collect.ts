@@ -1,0 +1,104 @@
+/**
+ * The figures of every method: J where its table comes to rest, and J where it should. What is kept is not made again.
+ */
+import type { Gpu } from 'webalign';
+import { adapterName } from '../../cli/open.ts';
+import type { Terminal } from '../../cli/terminal.ts';
+import { Kept } from '../shared/kept-results.ts';
+import { METHODS, type Method } from './methods.ts';
+import { BANDIT, objectiveOf, type Problem, TREE } from './problem.ts';
+import { TRAINING, trainTable } from './train.ts';
+
+/** The problems, by the names that figures have. */
+export const PROBLEMS = { tree: TREE, bandit: BANDIT } as const satisfies Readonly<Record<string, Problem>>;
+export type ProblemName = keyof typeof PROBLEMS;
+const NAMES = Object.keys(PROBLEMS) as ProblemName[];
+
+export interface Figures {
+  /** J of the trained table. */
+  objective: number;
+  /** J where it should be. */
+  predicted: number;
+}
+
+export type MethodResult = { adapter: string } & Record<ProblemName, Figures>;
+
+export interface Collected {
+  method: Method;
+  kept: Kept<MethodResult>;
+}
+
+/** Changes where what is measured does. */
+const VERSION = 1;
+/** Of float32 sums no more is to be had. */
+const DIGITS = 6;
+
+/** Where the figures of all methods are kept. */
+export function keptFigures(out: string): Promise<Collected[]> {
+  const about = (method: Method) => {
+    const { terms, about: unit, divergence } = method.loss(TREE);
+    const losses = terms.map(({ loss, options, weight }) => [loss.name, options, weight]);
+    return [VERSION, TRAINING, PROBLEMS, method.id, losses, unit, divergence];
+  };
+  return Promise.all(
+    METHODS.map(async (method) => ({
+      method,
+      kept: await Kept.of<MethodResult>(out, method.id, about(method)),
+    })),
+  );
+}
+
+/** All figures where all are kept, without any device. */
+export async function readFigures(
+  collected: readonly Collected[],
+): Promise<{ method: Method; result: MethodResult }[] | undefined> {
+  const all = await Promise.all(
+    collected.map(async ({ method, kept }) => ({ method, result: await kept.read() })),
+  );
+  const found = all.flatMap(({ method, result }) => (result ? [{ method, result }] : []));
+  return found.length === all.length ? found : undefined;
+}
+
+/** Trains what is missing, and keeps it. */
+export async function collectFigures(
+  gpu: Gpu,
+  collected: readonly Collected[],
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<{ method: Method; result: MethodResult }[]> {
+  const results = [];
+  for (const { method, kept } of collected) {
+    let result = await kept.read();
+    if (!result) {
+      const figures: [ProblemName, Figures][] = [];
+      for (const name of NAMES) figures.push([name, await measure(gpu, name, method, terminal, signal)]);
+      result = {
+        adapter: adapterName(gpu.adapter),
+        ...(Object.fromEntries(figures) as Record<ProblemName, Figures>),
+      };
+      await kept.write(result);
+    }
+    results.push({ method, result });
+  }
+  return results;
+}
+
+async function measure(
+  gpu: Gpu,
+  name: ProblemName,
+  method: Method,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<Figures> {
+  const problem = PROBLEMS[name];
+  const label = `${method.name}, ${name}`;
+  const logits = await trainTable(gpu, problem, method, (step) => {
+    signal.throwIfAborted();
+    if (step % 10 === 0) terminal.progress(label, step, TRAINING.steps, 'steps');
+  });
+  const rounded = (value: number) => Number(value.toFixed(DIGITS));
+  return {
+    objective: rounded(objectiveOf(problem, logits)),
+    predicted: rounded(method.predicted.objective(problem)),
+  };
+}

@@ -1,0 +1,75 @@
+/**
+ * Pairs of a model's own continuations: of each opening the gladdest and the saddest, where the two differ enough. What a
+ * pair is made of is the model's; only the order of the two is new to it.
+ */
+import { type Tokenizer, wholeSentences } from 'webalign/data';
+import type { GenerationOptions } from 'webalign/models';
+import { sentiment } from 'webalign/rollouts';
+import { type Continuation, continueOpenings } from '../../cli/continuations.ts';
+import type { OpenModel } from '../../cli/open.ts';
+
+/** Openings that are continued at a time. */
+const AT_A_TIME = 50;
+
+export interface Pair {
+  prompt: string;
+  chosen: string;
+  rejected: string;
+}
+
+export interface PairOptions extends GenerationOptions {
+  seed: number;
+  /** Continuations of each opening. */
+  numReturnSequences: number;
+  /** Least difference in sentiment. */
+  margin: number;
+}
+
+/**
+ * The pairs that each group of openings gives, and how many openings it had. Every group has random numbers of its own,
+ * so the pairs of the first openings do not depend on how many follow.
+ */
+export async function* makePairs(
+  { model, tokenizer }: OpenModel,
+  openings: readonly string[],
+  { margin, ...options }: PairOptions,
+): AsyncGenerator<{ pairs: Pair[]; tried: number }> {
+  for (let start = 0; start < openings.length; start += AT_A_TIME) {
+    const some = openings.slice(start, start + AT_A_TIME);
+    const seed = options.seed + 2 ** 32 * start;
+    const written = await continueOpenings(model, tokenizer, some, { ...options, seed });
+    const pairs = some.map((prompt, i) => {
+      const own = written.slice(i * options.numReturnSequences, (i + 1) * options.numReturnSequences);
+      return bestAndWorst(prompt, own, margin, tokenizer);
+    });
+    yield { pairs: pairs.filter((pair) => pair !== undefined), tried: start + some.length };
+  }
+}
+
+/** The two continuations that differ most, ended at a sentence; undefined where they differ by less than `margin`. */
+function bestAndWorst(
+  prompt: string,
+  written: readonly Continuation[],
+  margin: number,
+  tokenizer: Tokenizer,
+): Pair | undefined {
+  const candidates = written
+    .map(({ text }) => wholeSentences(text))
+    .filter((text) => text !== undefined && tokenizesApart(prompt, text, tokenizer))
+    .map((text) => ({ text: text as string, value: sentiment(text as string) }))
+    .sort((a, b) => b.value - a.value);
+  const [best, worst] = [candidates.at(0), candidates.at(-1)];
+  if (!best || !worst || best.value - worst.value < margin) return undefined;
+  return { prompt, chosen: best.text, rejected: worst.text };
+}
+
+/** Whether the tokens of prompt and completion begin with the prompt's own, and say the same text. */
+function tokenizesApart(prompt: string, completion: string, tokenizer: Tokenizer): boolean {
+  const alone = tokenizer.encode(prompt);
+  const whole = tokenizer.encode(prompt + completion);
+  return (
+    whole.length > alone.length &&
+    alone.every((id, i) => whole[i] === id) &&
+    tokenizer.decode(whole) === tokenizer.decode(alone) + completion
+  );
+}

@@ -1,0 +1,111 @@
+/**
+ * What the samples say: both criteria and the KL of each model, what the second stage gained and cost, whether q moves
+ * between the stages, and whether the first one was left as it was. Pure arithmetic on numbers per opening; standard errors
+ * are the spread between openings, differences are taken opening by opening.
+ */
+import { type Estimate, estimate } from '../../cli/statistics.ts';
+import { means } from '../shared/groups.ts';
+import type { ByModel, Result, Samples } from './collect.ts';
+
+export interface Point {
+  /** What it is, for a table. */
+  name: string;
+  /** Scale of the second stage, where there is one. */
+  q?: number;
+  /** Optimizer steps that led to it. */
+  steps: number;
+  sentiment: Estimate;
+  calm: Estimate;
+  /** KL to the model as it was, by Schulman's k1, in nats. */
+  kl: Estimate;
+  /** Tokens of a story. */
+  tokens: Estimate;
+}
+
+export interface Change {
+  sentiment: Estimate;
+  calm: Estimate;
+}
+
+/** From one scale to the next. */
+export interface Move extends Change {
+  from: number;
+  to: number;
+}
+
+export interface Tradeoff {
+  base: Point;
+  reward: Point;
+  scaled: readonly Point[];
+  both: Point;
+  /** What the first stage changed, the second, and the two together. */
+  first: Change;
+  second: Change;
+  whole: Change;
+  /** From scale to scale. */
+  moves: readonly Move[];
+  /** From both stages to both criteria at once. */
+  atOnce: Change;
+}
+
+export function tradeoffOf({ base, reward, scaled, both }: ByModel<Result>): Tradeoff {
+  const last = scaled.at(-1)?.of as Result;
+  const points = scaled.map(({ q, of }) => ({ ...pointOf(of, `after both, q = ${q}`), q }));
+  return {
+    base: pointOf(base, 'as it was'),
+    reward: pointOf(reward, 'after the first stage'),
+    scaled: points,
+    both: pointOf(both, 'both at once'),
+    first: change(base, reward),
+    second: change(reward, last),
+    whole: change(base, last),
+    moves: scaled.slice(1).map(({ q, of }, i) => {
+      const before = scaled[i] as { q: number; of: Result };
+      return { from: before.q, to: q, ...change(before.of, of) };
+    }),
+    atOnce: change(last, both),
+  };
+}
+
+function pointOf({ steps, sentiment, calm, logRatios, tokens }: Result, name: string): Point {
+  const of = (groups: readonly (readonly number[])[]) => estimate(means(groups));
+  return { name, steps, sentiment: of(sentiment), calm: of(calm), kl: of(logRatios), tokens: of(tokens) };
+}
+
+function change(from: Samples, to: Samples): Change {
+  return { sentiment: difference(from.sentiment, to.sentiment), calm: difference(from.calm, to.calm) };
+}
+
+/** To − from, opening by opening. */
+function difference(from: readonly (readonly number[])[], to: readonly (readonly number[])[]): Estimate {
+  const before = means(from);
+  return estimate(means(to).map((value, i) => value - (before[i] as number)));
+}
+
+/** What must hold, each by more than so many standard errors, or against it by no more. */
+export interface Checks {
+  /** Calm rises by the second stage. */
+  calmer: boolean;
+  /** Moves of q in which calm falls or sentiment rises, by more than chance. */
+  back: readonly Move[];
+  /** The first stage's weights are the same bytes in all samples, and at q = 0 every story is the same. */
+  untouched: boolean;
+}
+
+export function checksOf(tradeoff: Tradeoff, { reward, scaled }: ByModel<Result>, errors: number): Checks {
+  const { second, moves } = tradeoff;
+  const zero = scaled.find(({ q }) => q === 0)?.of;
+  const samples = ({ sentiment, calm, tokens, logRatios }: Result) =>
+    JSON.stringify([sentiment, calm, tokens, logRatios]);
+  return {
+    calmer: second.calm.mean > errors * second.calm.standardError,
+    back: moves.filter(
+      ({ calm, sentiment }) =>
+        calm.mean < -errors * calm.standardError || sentiment.mean > errors * sentiment.standardError,
+    ),
+    untouched:
+      reward.firstStage !== undefined &&
+      scaled.every(({ of }) => of.firstStage === reward.firstStage) &&
+      (zero === undefined || samples(zero) === samples(reward)),
+  };
+}

@@ -1,0 +1,286 @@
+/**
+ * A reward model: a decoder with an adapter, or with weights of its own, and a scalar head on the last token (transformers' models
+ * for sequence classification). Scores texts or token ids, and rates the completions of a policy, whose base it may share.
+ */
+import type { Message } from '../../data/chat-template.ts';
+import { encodeSequence } from '../../data/comparison-dataset.ts';
+import { packExamples, type TokenizedExample, type TokenizedSequence } from '../../data/packing.ts';
+import { upToScored } from '../../data/scored-token.ts';
+import { encodeWithEos } from '../../data/tokenize-completions.ts';
+import { requireTokenIds, Tokenizer } from '../../data/tokenizer.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import { InputError } from '../../io/errors.ts';
+import type { Adapter } from '../../io/peft.ts';
+import { SCORE_HEAD } from '../../io/peft-head.ts';
+import { openSource, type Source, type SourceOptions } from '../../io/sources.ts';
+import { DeviceBatch } from '../../model/batch.ts';
+import { CausalLM } from '../../model/causal-lm.ts';
+import { readHead } from '../../model/classifier.ts';
+import { LoraAdapter } from '../../model/lora.ts';
+import type { LoadDtype } from '../../model/precision.ts';
+import { Tape } from '../../tensor/tape.ts';
+import { Tensor } from '../../tensor/tensor.ts';
+import { type ScoredToken, skippedToken } from '../scored-token.ts';
+import { scalarRows } from '../scorer.ts';
+import { BATCH_TOKENS, inBatches, largestOf } from './sequence-logprobs.ts';
+
+/** A whole text, or a conversation, which EOS ends if it is text; or token ids, which are taken as they are. */
+export type ScoreInput =
+  | string
+  | { prompt: string | readonly Message[]; completion: string | readonly Message[] }
+  | { messages: readonly Message[] }
+  | { ids: readonly number[] };
+
+export interface RewardModelOptions {
+  /** Needed for texts. */
+  tokenizer?: Tokenizer | undefined;
+  /** Which token is scored; default `auto`. It must be the one that the model was trained with. */
+  scoredToken?: ScoredToken;
+  /** What its figures are logged under; the last part of the model's name where it is left out. */
+  name?: string;
+}
+
+export interface LoadRewardOptions extends RewardModelOptions, SourceOptions {
+  /** The adapter of a reward model on a base; without one `source` is a reward model with its head in it. */
+  adapter?: Adapter | undefined;
+  dtype?: LoadDtype;
+}
+
+export interface RewardScoreOptions {
+  /** Most tokens at a time, default 2048; a longer sequence has a batch of its own. */
+  batchTokens?: number;
+  /** Stops with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** Hears how many sequences have been scored. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** What a rating asks of a batch of a policy's completions; a `RewardBatch` has it. */
+interface RatedBatch {
+  prompts: readonly (string | readonly Message[])[];
+  completions: readonly (string | readonly Message[])[];
+  promptIds: readonly (readonly number[])[];
+  completionIds: readonly (readonly number[])[];
+  tokenizer: Tokenizer;
+}
+
+/** The parts of a reward model, and who frees them. */
+interface Parts {
+  model: CausalLM;
+  adapters: readonly LoraAdapter[];
+  head: Tensor;
+  free(): void;
+}
+
+export class RewardModel {
+  readonly name: string;
+  readonly tokenizer: Tokenizer | undefined;
+  /** The token id that is skipped at the end of a sequence; undefined where the last token is scored. */
+  readonly padTokenId: number | undefined;
+  /** Whether ids of other tokenizers mean the same here, as far as that was asked. */
+  private readonly alike = new WeakMap<Tokenizer, boolean>();
+
+  private constructor(
+    private readonly parts: Parts,
+    { tokenizer, scoredToken = 'auto', name }: RewardModelOptions,
+  ) {
+    const { model } = parts;
+    const { eosTokenIds } = model.config;
+    this.tokenizer = tokenizer;
+    this.name = name ?? lastPart(model.name);
+    this.padTokenId = skippedToken(scoredToken, { tokenizer, modelPadId: model.padTokenId, eosTokenIds });
+    requireHead(parts.head, model);
+  }
+
+  /** Loads a reward model of its own. Throws {@link InputError} for a model, and for an adapter, without a head. */
+  static async load(
+    gpu: Gpu,
+    source: Source,
+    { adapter, dtype = 'auto', tokenizer, scoredToken = 'auto', name, ...options }: LoadRewardOptions = {},
+  ): Promise<RewardModel> {
+    const files = await openSource(source, options);
+    const values = adapter ? adapterHead(adapter, name) : await readHead(files);
+    const own =
+      tokenizer ?? ((await files.exists('tokenizer.json')) ? await Tokenizer.fromFiles(files) : undefined);
+    const model = await CausalLM.load(gpu, files, { dtype, headless: true });
+    const adapters = adapter ? [model.attach(adapter)] : [];
+    const head = adapters[0]?.head ?? Tensor.from(gpu, values, [1, values.length], SCORE_HEAD, 'weights');
+    const free = () => {
+      if (adapters.length === 0) gpu.pool.release(head);
+      model.dispose();
+    };
+    const settings = { tokenizer: own, scoredToken, ...(name !== undefined && { name }) };
+    return new RewardModel({ model, adapters, head, free }, settings);
+  }
+
+  /**
+   * A reward model that shares the base of `model`: nothing of the base is copied, and the adapter is on only while it scores. An
+   * adapter in training scores as it stands. Throws {@link InputError} for an adapter without a head, and for a base that trains.
+   */
+  static on(model: CausalLM, adapter: Adapter | LoraAdapter, options: RewardModelOptions = {}): RewardModel {
+    if (model.parameters) {
+      const wayOut = 'Load a reward model of its own: RewardModel.load(gpu, source, { adapter })';
+      throw new InputError(
+        model.name,
+        'trains all of its weights, and its scores would move with them',
+        wayOut,
+      );
+    }
+    const isOurs = !(adapter instanceof LoraAdapter);
+    if (isOurs) requireHead(adapterHead(adapter, options.name), model);
+    const attached = isOurs ? model.attach(adapter, { name: options.name ?? 'reward model' }) : adapter;
+    if (isOurs) attached.enabled = false;
+    const { head } = attached;
+    if (!head) throw withoutHead('adapter');
+    const free = () => {
+      if (isOurs) model.detach(attached);
+    };
+    return new RewardModel({ model, adapters: [attached], head, free }, options);
+  }
+
+  /** The model whose base it uses. */
+  get model(): CausalLM {
+    return this.parts.model;
+  }
+
+  /** The token ids that an input is scored as. Throws {@link InputError} for text without a tokenizer. */
+  encode(input: ScoreInput): number[] {
+    if (typeof input === 'object' && 'ids' in input) return [...input.ids];
+    const { tokenizer } = this;
+    if (!tokenizer)
+      throw new InputError(this.name, 'is given text and has no tokenizer', 'Give it one, or token ids');
+    if (typeof input === 'string') return encodeWithEos(input, tokenizer);
+    if ('messages' in input) return tokenizer.encodeChat(input.messages);
+    return encodeSequence(input.prompt, input.completion, tokenizer);
+  }
+
+  /** The score of every input. What one gets does not depend on the others. Throws {@link InputError}. */
+  async score(inputs: readonly ScoreInput[], options?: RewardScoreOptions): Promise<number[]> {
+    const sequences = inputs.map((input) => ({ prompt: [], completion: this.encode(input) }));
+    return this.scoreTokens(sequences, options);
+  }
+
+  /** The same for token ids; neighbors with the same prompt share it. The prompt may be empty. */
+  async scoreTokens(
+    sequences: readonly TokenizedSequence[],
+    { batchTokens = BATCH_TOKENS, signal, onProgress }: RewardScoreOptions = {},
+  ): Promise<number[]> {
+    const scored = sequences.map((sequence, i) => {
+      this.check(sequence, `sequence ${i + 1}`);
+      return upToScored(sequence, this.padTokenId);
+    });
+    const scores: number[] = [];
+    for (const batch of inBatches(scored, batchTokens)) {
+      signal?.throwIfAborted();
+      scores.push(...(await this.scoreBatch(batch)));
+      onProgress?.(scores.length, sequences.length);
+    }
+    return scores;
+  }
+
+  /**
+   * Rates completions of a policy, as a reward function: by their tokens where both have them alike, else by their text. A completion
+   * that was cut is given the end token that texts of the training had: without it a score hardly depends on what was written.
+   */
+  rate({ promptIds, completionIds, prompts, completions, tokenizer }: RatedBatch): Promise<number[]> {
+    if (!this.tokenizer || this.readsIdsOf(tokenizer)) {
+      return this.rateTokens(
+        promptIds.map((prompt, i) => ({ prompt, completion: completionIds[i] as readonly number[] })),
+      );
+    }
+    return this.score(
+      prompts.map((prompt, i) => ({
+        prompt,
+        completion: completions[i] as string | readonly Message[],
+      })),
+    );
+  }
+
+  /** The same for token ids alone. */
+  rateTokens(
+    sequences: readonly { prompt: readonly number[]; completion: readonly number[] }[],
+    options?: RewardScoreOptions,
+  ): Promise<number[]> {
+    const ends = [this.tokenizer?.eosId, ...this.parts.model.config.eosTokenIds].filter(
+      (id) => id !== undefined,
+    );
+    const ended = sequences.map(({ prompt, completion }) => {
+      const isEnded = ends.includes(completion.at(-1) as number);
+      return { prompt: [...prompt], completion: [...completion, ...(isEnded ? [] : ends.slice(0, 1))] };
+    });
+    return this.scoreTokens(ended, options);
+  }
+
+  /** Goes through the largest batch of such completions, on a device that only counts; another device's is not counted. */
+  rehearse(gpu: Gpu, sequences: readonly TokenizedSequence[]): void {
+    if (this.parts.model.gpu.device !== gpu.device) return;
+    const largest = largestOf(inBatches(sequences, BATCH_TOKENS));
+    if (largest.length > 0) this.record(gpu, largest, () => {});
+  }
+
+  /** What a person should know where it rates the completions of a policy with this tokenizer. */
+  noticeFor(tokenizer: Tokenizer): string | undefined {
+    if (this.readsIdsOf(tokenizer)) return undefined;
+    return `${this.name} has another tokenizer than the policy: it is given text.`;
+  }
+
+  /** Frees what is its own. */
+  dispose(): void {
+    this.parts.free();
+  }
+
+  private readsIdsOf(other: Tokenizer): boolean {
+    const known = this.alike.get(other);
+    if (known !== undefined) return known;
+    const found = !this.tokenizer || this.tokenizer.isAlike(other);
+    this.alike.set(other, found);
+    return found;
+  }
+
+  private async scoreBatch(examples: readonly TokenizedExample[]): Promise<Float32Array> {
+    const { gpu } = this.parts.model;
+    return new Float32Array(await this.record(gpu, examples, (rows) => gpu.read(rows)));
+  }
+
+  /** `use` sees the scores (R, 1) before they are released. */
+  private record<T>(gpu: Gpu, examples: readonly TokenizedExample[], use: (rows: Tensor) => T): T {
+    const { model, adapters, head } = this.parts;
+    const batch = new DeviceBatch(gpu, packExamples(examples, { rows: 'ends' }));
+    const tape = Tape.forInference(gpu);
+    // Recorded at once: others find their adapters as they were while this one waits.
+    const result = use(model.withOnly(adapters, () => scalarRows(tape, model, batch, head)));
+    tape.dispose();
+    batch.dispose();
+    return result;
+  }
+
+  private check({ prompt, completion }: TokenizedSequence, where: string): void {
+    const { config, name } = this.parts.model;
+    const ids = [...prompt, ...completion];
+    requireTokenIds(ids, config.vocabSize, where);
+    if (ids.length === 0) throw new InputError(where, 'has no tokens', 'Give at least one');
+    if (ids.length <= config.maxPositionEmbeddings) return;
+    const what = `has ${ids.length} tokens, ${name} has positions for ${config.maxPositionEmbeddings}`;
+    throw new InputError(where, what, 'Shorten it');
+  }
+}
+
+function adapterHead({ head }: Adapter, name = 'adapter'): Float32Array {
+  if (head) return head;
+  throw withoutHead(name);
+}
+
+function withoutHead(name: string): InputError {
+  const wayOut = 'Give one that reward-model, or PEFT with task_type SEQ_CLS, has written';
+  return new InputError(name, 'is not the adapter of a reward model: it has no head', wayOut);
+}
+
+function requireHead({ length }: { readonly length: number }, { config, name }: CausalLM): void {
+  if (length === config.hiddenSize) return;
+  const what = `its hidden states have ${config.hiddenSize} numbers, and the head of the reward model has ${length}`;
+  throw new InputError(name, what, 'Give the adapter and the model that belong together');
+}
+
+function lastPart(path: string): string {
+  return path.replace(/[\\/]+$/, '').replace(/^.*[\\/]/, '') || 'reward_model';
+}
