@@ -3,6 +3,7 @@
  * policy to the servers of that one model, which holds for its worker too, and looks only after that. A second model is looked up
  * by a page that is loaded anew.
  */
+import './reachable.ts';
 import { proxy, type Remote } from 'comlink';
 import { formatBytes } from 'webalign/gpu';
 import { showAdapter } from '../shared/adapter.ts';

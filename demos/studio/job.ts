@@ -26,6 +26,7 @@ import { RunJob } from '../shared/run-job.ts';
 import { adviceLines } from './advice.ts';
 import { type Assets, withModel } from './assets.ts';
 import { hasStalled, heldOutLoss, lossesOf } from './early-stopping.ts';
+import { type Handlers, handle } from './handlers.ts';
 import { addRun } from './history.ts';
 import { chooseModel, keepModel, nameOfFiles } from './library.ts';
 import type {
@@ -208,20 +209,38 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     const losses = lossesOf(state);
     const isOver = () => record.stopped || hasStalled(losses, record.lesson.settings.earlyStoppingPatience);
     if (isOver()) stage.abort();
-    for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
-      this.report(event, record);
-      if (event.type === 'evaluate') {
+    const isNew = state === undefined;
+    const handlers: Partial<Handlers<TrainEvent, void | Promise<void>>> = {
+      start: async ({ plan: { totalSteps, trainableParameters, plannedBytes } }) => {
+        record.totalSteps = totalSteps;
+        this.teller.tell({ type: 'plan', totalSteps, trainableParameters, plannedBytes });
+        await this.kept.writeRecord(record);
+        if (isNew) await this.sample(record, 0);
+      },
+      reference: ({ done, total }) => this.teller.tell({ type: 'progress', done, total }),
+      step: (event) => {
+        this.step = event.step;
+        if (this.phase === 'reference') this.enter('training');
+        this.teller.step(event, this.runtime.gpu);
+      },
+      evaluate: async (event) => {
+        this.teller.tell({ type: 'heldOut', point: toPoint(event.step, event.metrics, 'eval_') });
         losses.push(heldOutLoss(event));
         await this.keepBest(record, trainer, event);
         record.stopped ||= isOver();
         if (record.stopped) stage.abort();
-      }
-      if (event.type === 'start') await this.kept.writeRecord(record);
-      if (event.type === 'start' && !state) await this.sample(record, 0);
+      },
       // The model then stands at that very step; figures of a step come later than the step itself.
-      if (event.type === 'checkpoint') await this.sample(record, event.step);
+      checkpoint: ({ step }) => this.sample(record, step),
+      notice: (event) => this.teller.tell(event),
+      end: ({ step }) => {
+        this.step = step;
+      },
+    };
+    for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
+      await handle(handlers, event);
       // Without a checkpoint there is nothing that the rest would load.
-      if (stage.signal.aborted && event.type === 'reference' && !state) break;
+      if (isNew && event.type === 'reference' && stage.signal.aborted) break;
     }
   }
 
@@ -245,26 +264,6 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     record.samples = [...samples, taken];
     await this.kept.writeRecord(record);
     this.tellSamples(record);
-  }
-
-  private report(event: TrainEvent, record: StudioRecord): void {
-    if (event.type === 'start') {
-      const { totalSteps, trainableParameters, plannedBytes } = event.plan;
-      record.totalSteps = totalSteps;
-      this.teller.tell({ type: 'plan', totalSteps, trainableParameters, plannedBytes });
-    } else if (event.type === 'reference') {
-      this.teller.tell({ type: 'progress', done: event.done, total: event.total });
-    } else if (event.type === 'step') {
-      this.step = event.step;
-      if (this.phase === 'reference') this.enter('training');
-      this.teller.step(event, this.runtime.gpu);
-    } else if (event.type === 'evaluate') {
-      this.teller.tell({ type: 'heldOut', point: toPoint(event.step, event.metrics, 'eval_') });
-    } else if (event.type === 'notice') {
-      this.teller.tell(event);
-    } else if (event.type === 'end') {
-      this.step = event.step;
-    }
   }
 
   /** Keeps the adapter as it stands where the held-out loss is the lowest so far. */

@@ -2,6 +2,7 @@
  * The page: opens the store and the worker, and hands each part what the worker tells. All drawing is in the modules beside this
  * one; nothing here touches the GPU.
  */
+import './reachable.ts';
 import type { Remote } from 'comlink';
 import { showAdapter } from '../shared/adapter.ts';
 import { byId, setText } from '../shared/dom.ts';
