@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const INCLUDE = /<!-- include (\S+?)((?: \w+="[^"]*")*) -->\n?/g;
 const VALUE = / (\w+)="([^"]*)"/g;
@@ -39,5 +40,17 @@ export const includes = {
       const { text, parts } = withParts(path);
       return { contents: text, loader: 'copy', watchFiles: parts };
     });
+  },
+};
+
+/** `import text from 'text:PATH'`: a file of a package as text. @type {import('esbuild').Plugin} */
+export const texts = {
+  name: 'texts',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^text:/ }, ({ path }) => ({ path: path.slice(5), namespace: 'text' }));
+    onLoad({ filter: /.*/, namespace: 'text' }, ({ path }) => ({
+      contents: readFileSync(fileURLToPath(import.meta.resolve(path)), 'utf8'),
+      loader: 'text',
+    }));
   },
 };

@@ -4,15 +4,7 @@
 
 import { Tokenizer } from 'webalign';
 import { memoryFiles, openSource } from 'webalign/files';
-import {
-  type Adapter,
-  type AdapterFiles,
-  describeModel,
-  ggufAdapter,
-  ggufModel,
-  readAdapter,
-  writeAdapter,
-} from 'webalign/models';
+import { type Adapter, type AdapterFiles, describeModel, readAdapter, writeAdapter } from 'webalign/models';
 import {
   type EvaluateEvent,
   type RunState,
@@ -26,6 +18,7 @@ import { RunJob } from '../shared/run-job.ts';
 import { adviceLines } from './advice.ts';
 import { type Assets, withModel } from './assets.ts';
 import { hasStalled, heldOutLoss, lossesOf } from './early-stopping.ts';
+import { EXPORTS, type ExportName } from './exports.ts';
 import { type Handlers, handle } from './handlers.ts';
 import { addRun } from './history.ts';
 import { chooseModel, keepModel, nameOfFiles } from './library.ts';
@@ -36,7 +29,7 @@ import type {
   Listener,
   ModelPlan,
   Opened,
-  Side,
+  Phase,
   StagePhase,
   StudioJob,
 } from './messages.ts';
@@ -47,6 +40,9 @@ import { runName, type StudioKept, type StudioRecord } from './record.ts';
 import { Runtime } from './runtime.ts';
 import { isSampled, samplePrompts, takeSample } from './samples.ts';
 import { Teller } from './telling.ts';
+
+/** Phases in which the adapter changes. */
+const RUNNING: readonly Phase[] = ['reference', 'training', 'pausing'];
 
 export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements StudioJob {
   private constructor(
@@ -113,7 +109,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     } catch (error) {
       if (!signal.aborted) throw error;
     }
-    const empty = (side: Side) => ({ text: '', ended: false, source: this.sourceOf(side) });
+    const empty = () => ({ text: '', ended: false });
     return last ?? { drafts: request.sides.map(empty), done: request.sides.map(() => false) };
   }
 
@@ -127,17 +123,23 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     throw new Error('No row was held out in this run. Pick on more prompts: about every fifth is held out.');
   }
 
-  async ggufAdapterFile(): Promise<Uint8Array<ArrayBuffer>> {
-    return ggufAdapter(await describeModel(this.runtime.files), await this.adapterNow());
-  }
-
-  async mergedGgufFile(): Promise<Uint8Array<ArrayBuffer>> {
-    const adapter = await this.adapterNow();
-    return ggufModel(this.runtime.files, [{ adapter, factor: 1, name: 'the adapter' }]);
-  }
-
-  private async adapterNow(): Promise<Adapter> {
-    return readAdapter(memoryFiles(await this.adapterFiles()));
+  async makeFile(name: ExportName): Promise<File> {
+    const { record, kept, runtime, opened } = this;
+    if (!record) throw new Error('There is no run yet: train first.');
+    const { files, tokenizer, gpu } = runtime;
+    return EXPORTS[name]({
+      files,
+      tokenizer,
+      gpu,
+      config: runtime.model.config,
+      model: opened.model.name,
+      adapter: await readAdapter(memoryFiles(await this.adapterFiles())),
+      record,
+      isRunning: RUNNING.includes(this.phase),
+      state: await readRunState(kept.checkpoint),
+      checkpoint: await kept.checkpoint.read(),
+      onNotice: (text) => this.notify([text]),
+    });
   }
 
   async plan(files: readonly File[]): Promise<ModelPlan> {
@@ -193,7 +195,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     await addRun(run, files).catch(say);
   }
 
-  private sourceOf(side: Side): Source {
+  private sourceOf(side: 'before' | 'now'): Source {
     const model = this.opened.model.name;
     const hasLearned = side === 'now' && this.runtime.trainer !== undefined && this.step > 0;
     return hasLearned && this.record
