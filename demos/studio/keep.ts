@@ -102,7 +102,8 @@ const KINDS: readonly Kind[] = [
     meaning: 'names the GGUF file and the settings of your drafts',
     ofAdapter: true,
     export: async () => {
-      downloadFile(new Blob([modelfile()], { type: 'text/plain' }), 'Modelfile');
+      // As text it would be called Modelfile.txt.
+      downloadFile(new Blob([modelfile()], { type: 'application/octet-stream' }), 'Modelfile');
       return 'Beside webalign-model.gguf run: ollama create tuned -f Modelfile && ollama run tuned';
     },
   },
