@@ -1,0 +1,86 @@
+/**
+ * The studio's tab closed at random moments while a person picks and a run trains: every pick that the status had counted is there
+ * afterwards, and the run ends with the bytes of one that nobody disturbed. Three moments in the suite; WEBALIGN_CLOSINGS=10 for ten.
+ */
+import { readFile } from 'node:fs/promises';
+import { expect } from 'chai';
+import { StudioPage } from './studio-page.ts';
+
+const PAIRS = 24;
+const CLOSINGS = Number(process.env.WEBALIGN_CLOSINGS ?? 3);
+const SEED = Number(process.env.WEBALIGN_SEED ?? 1);
+/** Milliseconds after the run has begun, at most. */
+const LATEST = 4000;
+const RUN = {
+  r: '2',
+  learningRate: '0.005',
+  numTrainEpochs: '4',
+  evalSteps: '1',
+  perDeviceTrainBatchSize: '4',
+};
+
+/** Numbers from 0 to 1, the same for a seed (mulberry32). */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+describe('a tab of the studio that is closed at any moment', function () {
+  this.timeout(120_000 * (1 + CLOSINGS));
+
+  let studio: StudioPage;
+  before(async () => {
+    studio = await StudioPage.open();
+    const lines = (await readFile('demos/align/data/train.jsonl', 'utf8')).split('\n').slice(0, PAIRS);
+    const buffer = Buffer.from(lines.join('\n'));
+    await studio.page
+      .getByLabel('Files of judgments')
+      .setInputFiles({ name: 'pairs.jsonl', mimeType: 'application/jsonl', buffer });
+    await studio.expectCount(`${PAIRS} preferences`);
+  });
+  after(() => studio?.demo.close());
+
+  async function begin(): Promise<void> {
+    await studio.tab('Train');
+    await studio.fill(RUN);
+    await studio.demo.press('Train');
+    await studio.demo.status('Training');
+  }
+
+  const counted = async () => Number.parseInt(await studio.count(), 10);
+
+  it(`keeps every pick that it counted, and trains to the same bytes, ${CLOSINGS} times`, async () => {
+    await begin();
+    await studio.demo.status('Done');
+    const whole = await studio.adapter();
+    await begin();
+    const draw = random(SEED);
+    for (let closing = 0; closing < CLOSINGS; closing++) {
+      await studio.tab('Collect');
+      const until = Date.now() + draw() * LATEST;
+      let seen = await counted();
+      while (Date.now() < until) {
+        await studio.page.keyboard.press('1');
+        seen = await counted();
+        await studio.page.waitForTimeout(50 * draw());
+      }
+      // Whatever is under way ends here, as with a closed tab.
+      await studio.page.goto('about:blank');
+      await studio.page.goto(`${studio.demo.server.url}/studio/#train`);
+      await studio.demo.status('is kept in this browser', 'Done', 'Paused', 'Ready');
+      expect(await counted(), `closing ${closing}`).to.be.at.least(seen);
+      const primary = studio.page.locator('#primary');
+      if ((await primary.innerText()) === 'Resume') await primary.click();
+      // Closed before its first checkpoint.
+      else if ((await studio.demo.text('status')).startsWith('Ready')) await begin();
+    }
+    await studio.tab('Train');
+    await studio.demo.status('Done');
+    expect(await studio.adapter()).to.deep.equal(whole);
+  });
+});
