@@ -72,6 +72,7 @@ function passSettings({
   gradientAccumulationSteps,
   numMiniBatches,
   numPpoEpochs,
+  numGenerations,
 }: PPOConfig) {
   const episodes = perDeviceTrainBatchSize * gradientAccumulationSteps;
   const ofStep = episodes / numMiniBatches;
@@ -81,11 +82,14 @@ function passSettings({
     const what = say`${setting('numMiniBatches')} is ${numMiniBatches}, and a batch has ${gradientAccumulationSteps} times ${perDeviceTrainBatchSize} completions`;
     throw new InputError('settings', what, 'Give a number that divides them into whole batches');
   }
+  if (batch % numGenerations !== 0) {
+    const what = say`${setting('numGenerations')} is ${numGenerations}, and ${batch} completions are learned from at a time`;
+    throw new InputError('settings', what, 'Give a number that divides them into whole groups');
+  }
   return {
     perDeviceTrainBatchSize: batch,
     gradientAccumulationSteps: accumulation,
     stepsPerGeneration: accumulation * numMiniBatches,
     numIterations: numPpoEpochs,
-    numGenerations: 1,
   };
 }

@@ -8,6 +8,14 @@ import { TRAINING } from './training.ts';
 const { numGenerationsEval, maxCompletionLength, temperature, rewardWeights, rewardTimeout } = ROLLOUTS;
 
 const TOKENS = {
+  /** Completions of each prompt, which share the prompt's computation and memory; TRL's PPO writes one. */
+  numGenerations: whole({
+    default: 1,
+    range: { from: 1, upTo: 2 ** 16 },
+    group: 'rollouts',
+    trl: null,
+    help: 'completions of each prompt, which is then held once for all of them; --batch-size counts completions',
+  }),
   numGenerationsEval,
   maxCompletionLength,
   temperature,
