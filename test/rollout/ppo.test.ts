@@ -190,6 +190,10 @@ describe('rollout/ppo', () => {
     await refused({ numGenerations: 8, numMiniBatches: 16 });
     await refused({ lam: 1.5 });
     await refused({ maxCompletionLength: 40 });
+    const free = (await starter({ klCoef: 0, numGenerationsEval: 64 }))(model);
+    expect(free.notices.join()).to.include('klCoef is 0').and.include('optimality_gap');
+    free.dispose();
+    model.detach(free.adapter!);
     const start = await starter({}, undefined, ({ completionIds }) =>
       completionIds.map((_, i) => (i === 2 ? null : 1)),
     );
