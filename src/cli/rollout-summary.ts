@@ -88,18 +88,39 @@ export class RolloutClock {
   private readonly seconds = { writing: 0, rewarding: 0, training: 0 };
   private last = performance.now();
   private isRollout = false;
+  private written = 0;
+  /** Of the steps behind the first, before which a resumed run does not know what had been counted. */
+  private readonly learned = { tokens: 0, seconds: 0, counted: Number.NaN };
 
   see(event: TrainEvent): void {
     const now = performance.now();
     const passed = (now - this.last) / 1000;
     this.last = now;
-    if (event.type === 'step') this.seconds.training += passed;
+    if (event.type === 'step') this.learn(event.metrics, passed);
     if (event.type !== 'rollout') return;
     this.isRollout = true;
+    this.written += writtenIn(event.metrics);
     const { writing, rewarding, scoring } = event.seconds;
     this.seconds.writing += writing;
     this.seconds.rewarding += rewarding;
     this.seconds.training += scoring;
+  }
+
+  private learn({ num_tokens: counted = Number.NaN }: Metrics, passed: number): void {
+    const { learned } = this;
+    this.seconds.training += passed;
+    if (Number.isFinite(counted - learned.counted)) {
+      learned.tokens += counted - learned.counted;
+      learned.seconds += passed;
+    }
+    learned.counted = counted;
+  }
+
+  /** Tokens a second, written and learned from; undefined for a run without rollouts, or before there is anything to tell. */
+  speeds(): { writing: number; training: number } | undefined {
+    const { learned, written, seconds } = this;
+    if (!this.isRollout || !(learned.seconds > 0) || !(seconds.writing > 0)) return undefined;
+    return { writing: written / seconds.writing, training: learned.tokens / learned.seconds };
   }
 
   /** What lies between the last event and now is not the run's. */
@@ -115,14 +136,20 @@ export class RolloutClock {
     const batches = logHistory.filter((entry) => entry.type === 'step' && (entry.step - 1) % serves === 0);
     const sum = (of: (metrics: Metrics) => number) =>
       batches.reduce((total, { metrics }) => total + of(metrics), 0);
-    const count = (metrics: Metrics) => metrics['completions/count'] ?? 0;
-    const written = sum((metrics) => count(metrics) * (metrics['completions/mean_length'] ?? 0));
     return {
-      completions: sum(count),
-      tokens: { written: Math.round(written), trained },
+      completions: sum(({ 'completions/count': count = 0 }) => count),
+      tokens: { written: Math.round(sum(writtenIn)), trained },
       seconds: { ...this.seconds },
     };
   }
+}
+
+/** Tokens of a batch of completions. */
+function writtenIn({
+  'completions/count': count = 0,
+  'completions/mean_length': length = 0,
+}: Metrics): number {
+  return count * length;
 }
 
 interface RolloutSteps {

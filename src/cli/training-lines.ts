@@ -9,12 +9,13 @@ import { comparedAccuracy } from '../train/metrics.ts';
 import { changeText } from '../train/resume.ts';
 import { flagOf } from './flags.ts';
 import type { Method } from './method.ts';
+import type { RolloutClock } from './rollout-summary.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Milliseconds before it is told that data is being prepared. */
 const QUIET_MS = 2000;
 
-type Teller<Event> = (event: Event, method: Method, to: Terminal) => void;
+type Teller<Event> = (event: Event, method: Method, to: Terminal, clock: RolloutClock) => void;
 
 const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { type: Type }>> } = {
   start: ({ plan, resumedFrom, changed = [] }, { rows }, to) => {
@@ -32,7 +33,8 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
     if (!cached) to.progress('Reference', done, total, rows);
   },
   writing: ({ tokens, mostTokens }, _, to) => to.glimpse('Writing', tokens, mostTokens, 'tokens at most'),
-  step: (event, _, to) => to.progress('Training', event.step, event.totalSteps, stepDetails(event)),
+  step: (event, _, to, clock) =>
+    to.progress('Training', event.step, event.totalSteps, stepDetails(event, clock)),
   notice: ({ text }, _, to) => to.info(text),
   evaluate: ({ step, metrics }, _, to) =>
     to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
@@ -58,14 +60,18 @@ export function tell<Type extends TrainEvent['type']>(
   event: Extract<TrainEvent, { type: Type }>,
   method: Method,
   to: Terminal,
+  clock: RolloutClock,
 ): void {
   const teller = TELLERS[event.type as Type] as Teller<typeof event> | undefined;
-  teller?.(event, method, to);
+  teller?.(event, method, to, clock);
 }
 
-function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent): string {
-  const speed = `${tokensPerSecond.toFixed(0)} tokens/s`;
-  return `${figures(metrics)} · ${speed} · ${clock(secondsLeft)} left`;
+function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent, clock: RolloutClock): string {
+  const speeds = clock.speeds();
+  const speed = speeds
+    ? `writing ${speeds.writing.toFixed(0)}, training ${speeds.training.toFixed(0)} tokens/s`
+    : `${tokensPerSecond.toFixed(0)} tokens/s`;
+  return `${figures(metrics)} · ${speed} · ${minutes(secondsLeft)} left`;
 }
 
 /** What is worth a place in the line, of what a method logs. */
@@ -75,6 +81,8 @@ const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => num
     reward: (value) => `reward ${value.toFixed(2)}`,
     objective: (value, of) => `J ${value.toFixed(2)}${plusMinus(of('objective/standard_error'))}`,
     'kl/sequence': (value) => `KL ${value.toFixed(2)}`,
+    'completions/mean_length': (value) => `${value.toFixed(0)} tokens long`,
+    'completions/clipped_ratio': (value) => `${percent(value)} cut`,
     optimality_gap: (value, of) => {
       // From few effective samples it is known from below alone.
       const sign = of('optimality_gap/lower_bound') === 1 ? ' at least' : '';
@@ -112,7 +120,7 @@ function plusMinus(standardError: number | undefined): string {
   return standardError === undefined ? '' : ` ± ${standardError.toFixed(2)}`;
 }
 
-function clock(seconds: number): string {
+function minutes(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }

@@ -146,7 +146,7 @@ export function follow(
       // Before the first step there is nothing that a checkpoint could keep.
       if (event.type === 'reference' && trainer.step === 0 && signal.aborted)
         throw interrupted(signal, 'Stopped before the first step.');
-      tell(event, method, terminal);
+      tell(event, method, terminal, clock);
     },
     goOn: () => clock.goOn(),
     end() {
