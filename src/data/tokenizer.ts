@@ -79,7 +79,7 @@ export class Tokenizer {
     const splitsSpecial = config.split_special_tokens === true;
     const tokens = addedTokens(json, added, file);
     const make = () => {
-      const options = { tokens, eosToken: special.eos_token, splitsSpecial };
+      const options = { tokens, eosToken: special.eos_token, splitsSpecial, file };
       const tokenizer = libraryTokenizer(correctedTokenizer(json, file), options);
       const cut = splitsSpecial ? tokens.filter((token) => !token.special) : tokens;
       return new Tokenizer(files.name, tokenizer, cut, cleansUp(json, config), special, templates);
