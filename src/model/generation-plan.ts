@@ -5,9 +5,11 @@
  */
 
 import { MemoryCapError } from '../gpu/errors.ts';
-import type { Rehearsal } from '../gpu/rehearsal.ts';
+import { type Rehearsal, rehearse } from '../gpu/rehearsal.ts';
 import type { CausalLM } from './causal-lm.ts';
 import { Decoding, type DecodingBatch, type DecodingSettings } from './decoding.ts';
+import type { DecodingPass } from './decoding-pass.ts';
+import { decodingPass } from './decoding-passes.ts';
 import { checkLengths, checkOptions, type GenerationOptions } from './generation-options.ts';
 
 /** Of the longest batch, beside what the model holds. */
@@ -34,12 +36,14 @@ export function planGeneration(
   if (total === 0) return { batchSize, bytes: 0, buffers: [], pipelines: [] };
   const longest = new Array<number>(Math.max(...promptLengths)).fill(0);
   const room = roomOf(model, longest.length + settings.maxNewTokens);
+  const passBytes = passBytesOf(model);
   for (let size = Math.min(batchSize, total); ; size = Math.ceil(size / 2)) {
     // A batch that is not the only one may begin with the last sequence of a prompt.
     const sequences = promptsOf(size < total ? copies - 1 : 0, size, copies);
     const prompts = new Array<number[]>((sequences.at(-1) as number) + 1).fill(longest);
     const plan = Decoding.plan(model, { prompts, sequences, firstSequence: 0 }, settings);
-    if (plan.bytes <= room || size === 1) return { batchSize: size, ...plan };
+    if (plan.bytes <= Math.min(room.device, room.batch + passBytes) || size === 1)
+      return { batchSize: size, ...plan };
   }
 }
 
@@ -64,10 +68,12 @@ export async function prepareBatch(
   model: CausalLM,
   batch: DecodingBatch,
   settings: DecodingSettings,
+  /** The pass that is there already, if it is not the first batch. */
+  pass: DecodingPass | undefined,
 ): Promise<void> {
   const { gpu } = model;
   const { bytes, pipelines } = Decoding.plan(model, batch, settings);
-  const needed = gpu.memory().live + bytes;
+  const needed = gpu.memory().live + bytes - (pass?.bytes ?? 0);
   if (needed > gpu.pool.cap) {
     const { length } = batch.sequences;
     const [what, less] =
@@ -85,9 +91,17 @@ function promptsOf(offset: number, size: number, copies: number): number[] {
   return Array.from({ length: size }, (_, i) => Math.floor((offset + i) / copies));
 }
 
-/** Bytes that a batch may hold. */
-function roomOf(model: CausalLM, length: number): number {
+/** Bytes that a pass and its batch may hold together, and the batch alone. */
+function roomOf(model: CausalLM, length: number): { device: number; batch: number } {
   const { gpu } = model;
-  const beside = gpu.pool.cap - model.bytesHeld(length);
-  return Math.min(BATCH_BYTES, beside, gpu.limits.maxStorageBufferBindingSize);
+  const device = gpu.pool.cap - model.bytesHeld(length);
+  return { device, batch: Math.min(BATCH_BYTES, gpu.limits.maxStorageBufferBindingSize) };
+}
+
+function passBytesOf(model: CausalLM): number {
+  let bytes = 0;
+  rehearse(model.gpu, (counting) => {
+    bytes = decodingPass(model, counting).bytes;
+  });
+  return bytes;
 }

@@ -1,0 +1,73 @@
+// A layer's weights as a decoding step multiplies by them: in float32, its low-rank adapter added, the gain of the norm before it
+// multiplied in. Some rows of a stack at a time; a file of formats/ says how the weights lie.
+
+#include "lib/dispatch.wgsl"
+
+struct Params {
+  count: u32, // vectors
+  first: u32, // of y
+  depth: u32, // vectors of a row
+  rank: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> weights: array<Packed>; // (rows, k)
+@group(0) @binding(2) var<storage, read> narrow: array<vec4f>; // A (rank, k)
+@group(0) @binding(3) var<storage, read> wide: array<f32>; // B (rows, rank)
+@group(0) @binding(4) var<storage, read> gain: array<vec4f>; // (k)
+@group(0) @binding(5) var<storage, read_write> y: array<vec4f>; // a stack
+
+const WORKGROUP: u32 = 64;
+const OFFSET: bool = false; // the gain counts from one
+
+// y = W
+@compute @workgroup_size(WORKGROUP)
+fn unpack(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let id = linear_group(group, groups) * WORKGROUP + lane;
+  if (id < params.count) {
+    y[params.first + id] = weight4(id);
+  }
+}
+
+// y += scale · B A
+@compute @workgroup_size(WORKGROUP)
+fn add_low_rank(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let id = linear_group(group, groups) * WORKGROUP + lane;
+  if (id >= params.count) {
+    return;
+  }
+  let row = id / params.depth * params.rank;
+  let column = id % params.depth;
+  var sum = vec4f();
+  for (var r = 0u; r < params.rank; r++) {
+    sum += wide[row + r] * narrow[r * params.depth + column];
+  }
+  y[params.first + id] += params.scale * sum;
+}
+
+// y = y · diag(gain)
+@compute @workgroup_size(WORKGROUP)
+fn apply_gain(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let id = linear_group(group, groups) * WORKGROUP + lane;
+  if (id >= params.count) {
+    return;
+  }
+  var factor = gain[id % params.depth];
+  if (OFFSET) {
+    factor += 1.0;
+  }
+  y[params.first + id] *= factor;
+}
