@@ -34,7 +34,7 @@ fn unpack(
   }
 }
 
-// y += scale · B A
+// y += scale · B A, four rows of y a thread, which share what is read of A. The rows are a multiple of four.
 @compute @workgroup_size(WORKGROUP)
 fn add_low_rank(
   @builtin(workgroup_id) group: vec3u,
@@ -42,16 +42,22 @@ fn add_low_rank(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let id = linear_group(group, groups) * WORKGROUP + lane;
-  if (id >= params.count) {
+  if (4u * id >= params.count) {
     return;
   }
-  let row = id / params.depth * params.rank;
+  let row = 4u * (id / params.depth);
   let column = id % params.depth;
-  var sum = vec4f();
+  let b = (row + vec4u(0u, 1u, 2u, 3u)) * params.rank;
+  var sum = mat4x4f();
   for (var r = 0u; r < params.rank; r++) {
-    sum += wide[row + r] * narrow[r * params.depth + column];
+    let a = narrow[r * params.depth + column];
+    sum += mat4x4f(wide[b.x + r] * a, wide[b.y + r] * a, wide[b.z + r] * a, wide[b.w + r] * a);
   }
-  y[params.first + id] += params.scale * sum;
+  let at = params.first + row * params.depth + column;
+  y[at] += params.scale * sum[0];
+  y[at + params.depth] += params.scale * sum[1];
+  y[at + 2u * params.depth] += params.scale * sum[2];
+  y[at + 3u * params.depth] += params.scale * sum[3];
 }
 
 // y = y · diag(gain)

@@ -115,13 +115,24 @@ export class Decoding {
     }
   }
 
-  /** Bytes that a batch will hold at most and the kernels that it will run, by going through its first two steps. */
-  static plan(model: CausalLM, batch: DecodingBatch, settings: DecodingSettings): Rehearsal {
-    return rehearse(model.gpu, (counting) => {
-      const rehearsal = new Decoding(model, batch, settings, decodingPass(model, counting), counting);
-      rehearsal.prefill();
-      if (settings.maxNewTokens > 1) rehearsal.advance();
+  /**
+   * Bytes that a batch and its pass will hold at most and the kernels that they will run, by going through the first two steps.
+   * `passBytes`: those of the pass alone.
+   */
+  static plan(
+    model: CausalLM,
+    batch: DecodingBatch,
+    settings: DecodingSettings,
+  ): Rehearsal & { passBytes: number } {
+    let passBytes = 0;
+    const rehearsal = rehearse(model.gpu, (counting) => {
+      const pass = decodingPass(model, counting);
+      passBytes = pass.bytes;
+      const decoding = new Decoding(model, batch, settings, pass, counting);
+      decoding.prefill();
+      if (settings.maxNewTokens > 1) decoding.advance();
     });
+    return { ...rehearsal, passBytes };
   }
 
   /** Sequences that still take part in a step. */

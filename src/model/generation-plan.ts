@@ -5,11 +5,10 @@
  */
 
 import { MemoryCapError } from '../gpu/errors.ts';
-import { type Rehearsal, rehearse } from '../gpu/rehearsal.ts';
+import type { Rehearsal } from '../gpu/rehearsal.ts';
 import type { CausalLM } from './causal-lm.ts';
 import { Decoding, type DecodingBatch, type DecodingSettings } from './decoding.ts';
 import type { DecodingPass } from './decoding-pass.ts';
-import { decodingPass } from './decoding-passes.ts';
 import { checkLengths, checkOptions, type GenerationOptions } from './generation-options.ts';
 
 /** Of the longest batch, beside what the model holds. */
@@ -36,12 +35,11 @@ export function planGeneration(
   if (total === 0) return { batchSize, bytes: 0, buffers: [], pipelines: [] };
   const longest = new Array<number>(Math.max(...promptLengths)).fill(0);
   const room = roomOf(model, longest.length + settings.maxNewTokens);
-  const passBytes = passBytesOf(model);
   for (let size = Math.min(batchSize, total); ; size = Math.ceil(size / 2)) {
     // A batch that is not the only one may begin with the last sequence of a prompt.
     const sequences = promptsOf(size < total ? copies - 1 : 0, size, copies);
     const prompts = new Array<number[]>((sequences.at(-1) as number) + 1).fill(longest);
-    const plan = Decoding.plan(model, { prompts, sequences, firstSequence: 0 }, settings);
+    const { passBytes, ...plan } = Decoding.plan(model, { prompts, sequences, firstSequence: 0 }, settings);
     if (plan.bytes <= Math.min(room.device, room.batch + passBytes) || size === 1)
       return { batchSize: size, ...plan };
   }
@@ -96,12 +94,4 @@ function roomOf(model: CausalLM, length: number): { device: number; batch: numbe
   const { gpu } = model;
   const device = gpu.pool.cap - model.bytesHeld(length);
   return { device, batch: Math.min(BATCH_BYTES, gpu.limits.maxStorageBufferBindingSize) };
-}
-
-function passBytesOf(model: CausalLM): number {
-  let bytes = 0;
-  rehearse(model.gpu, (counting) => {
-    bytes = decodingPass(model, counting).bytes;
-  });
-  return bytes;
 }

@@ -14,7 +14,7 @@ const vectors = { threads: (p: Readonly<Record<string, number>>) => p.count as n
 
 export const foldKernels = weightKernels(shader, 'four', {
   unpack: vectors,
-  add_low_rank: vectors,
+  add_low_rank: { threads: (p) => (p.count as number) / 4 },
   apply_gain: vectors,
 });
 
@@ -41,7 +41,7 @@ export function stackLength(parts: readonly FoldedPart[]): number {
   return rows * cols + (parts.some(({ bias }) => bias) ? rows : 0);
 }
 
-/** Fills a stack of {@link stackLength} numbers. Rows of weights and of adapters are whole vectors. */
+/** Fills a stack of {@link stackLength} numbers. Both dimensions of weights are multiples of 4. */
 export function fold(
   gpu: Gpu,
   parts: readonly FoldedPart[],

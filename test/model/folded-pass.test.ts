@@ -11,7 +11,7 @@ import { CausalLM } from '../../src/model/causal-lm.ts';
 import { FoldedPass } from '../../src/model/folded-pass.ts';
 import { generate } from '../../src/model/generation.ts';
 import type { GenerationOptions } from '../../src/model/generation-options.ts';
-import { freshAdapter } from '../../src/model/lora.ts';
+import { adaptedModel } from '../bench/cases/writing.ts';
 import { randomModel } from '../bench/models.ts';
 import { random } from '../reference/compare.ts';
 import { testGpu } from '../support/gpu.ts';
@@ -24,17 +24,6 @@ function asking(gpu: Gpu, ...names: string[]): Gpu {
   return Object.create(gpu, { variants: { value: new Variants(names) } });
 }
 
-/** A model of this shape, with an adapter that changes what it writes. */
-async function adapted(gpu: Gpu, json: JsonObject): Promise<CausalLM> {
-  const model = await CausalLM.load(gpu, randomModel(json, 'random'));
-  const config = { r: 8, loraAlpha: 16, targetModules: ['q_proj'], useRslora: false };
-  const adapter = freshAdapter(config, model.targets('all-linear'), 'random', 1);
-  const { normals } = random(3);
-  for (const { b } of adapter.weights.values()) b.set(normals(b.length, 0.05));
-  model.attach(adapter);
-  return model;
-}
-
 const promptsFor = (rows: number) => {
   const { ints } = random(rows);
   return Array.from({ length: rows }, (_, i) => [...ints(1 + (i % 5), embedded.vocab_size)]);
@@ -43,7 +32,7 @@ const promptsFor = (rows: number) => {
 describe('folded-pass', () => {
   it('takes few dispatches a token, an adapter on, whatever the number of rows', async () => {
     const gpu = asking(await testGpu());
-    const model = await adapted(gpu, embedded);
+    const model = await adaptedModel(gpu);
     for (const rows of [1, 3, 20]) {
       const dispatches = async (maxNewTokens: number, returnLogprobs: boolean) => {
         const before = gpu.recorder.report.dispatches;
@@ -61,8 +50,8 @@ describe('folded-pass', () => {
   it("writes the layers' own tokens, with their log-probabilities", async () => {
     const real = await testGpu();
     const [folded, layered] = [
-      await adapted(asking(real), embedded),
-      await adapted(asking(real, 'register'), embedded),
+      await adaptedModel(asking(real)),
+      await adaptedModel(asking(real, 'register')),
     ];
     expect([folded, layered].map(FoldedPass.serves)).to.deep.equal([true, false]);
     const both = async (options: Partial<GenerationOptions>) => {
