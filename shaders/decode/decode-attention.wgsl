@@ -23,7 +23,7 @@ fn vectors_of(part: Part) -> vec4u {
 fn begin(part: Part) -> Walk {
   let at = part.own + vectors_of(part);
   let score = own_score(part.row_head * HEAD_VECTORS, part.own);
-  return Walk(score, 1.0, value[at.x], value[at.y], value[at.z], value[at.w]);
+  return Walk(score, 1.0, own_value(at.x), own_value(at.y), own_value(at.z), own_value(at.w));
 }
 
 fn go_through(walk: ptr<function, Walk>, part: Part, first: u32, end: u32) {

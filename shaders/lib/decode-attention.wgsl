@@ -1,5 +1,6 @@
 // Attention of one new token a sequence to what its sequence has seen: the prompt's keys, which several sequences may
-// share, its own earlier tokens' keys, and itself. Stores the new key and value in the cache on the way. One softmax as
+// share, its own earlier tokens' keys, and itself. A file joined to it says where the new key and value lie: own-given.wgsl, which
+// stores them in the cache, or own-cached.wgsl, where they are already. One softmax as
 // in attention.wgsl (Milakov and Gimelshein 2018); nothing is kept for a gradient. This file is shared by its kernels.
 //
 // A context longer than a kernel may loop over (src/gpu/loops.ts) takes several dispatches of the entries called
@@ -22,8 +23,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params; // cached: earlier tokens of each sequence's own
 @group(0) @binding(1) var<storage, read> query: array<vec4f>; // (rows, heads · head_dim)
-@group(0) @binding(2) var<storage, read> key: array<vec4f>; // (rows, kv_heads · head_dim)
-@group(0) @binding(3) var<storage, read> value: array<vec4f>; // (rows, kv_heads · head_dim)
 @group(0) @binding(4) var<storage, read> places: array<vec4u>; // (rows): prompt start, prompt end, own start, sequence
 @group(0) @binding(5) var<storage, read_write> keys: array<vec4f>; // (cache rows, kv_heads · head_dim)
 @group(0) @binding(6) var<storage, read_write> values: array<vec4f>; // (cache rows, kv_heads · head_dim)
@@ -69,18 +68,9 @@ fn seen_row(place: vec4u, t: u32) -> u32 {
 fn own_score(q: u32, k: u32) -> f32 {
   var sum = 0.0;
   for (var i = 0u; i < HEAD_VECTORS; i++) {
-    sum += dot(query[q + i], key[k + i]);
+    sum += dot(query[q + i], own_key(k + i));
   }
   return score_of(sum);
-}
-
-// The new token's key and value go to the row after the sequence's own last one.
-fn store(place: vec4u, kv_head: u32, vector: u32, own: u32) {
-  if (vector < HEAD_VECTORS) {
-    let at = head_at(place.z + params.cached, kv_head) + vector;
-    keys[at] = key[own + vector];
-    values[at] = value[own + vector];
-  }
 }
 
 // A thread's part of one head of one row, and where the row's new key and value lie.
@@ -99,5 +89,5 @@ fn part_of(id: u32) -> Part {
   let place = places[row];
   let kv_head = row_head % params.heads / shared_by();
   let count = place.y - place.x + params.cached;
-  return Part(row_head, place, kv_head, (id % PARTS) * 4u, head_at(row, kv_head), count);
+  return Part(row_head, place, kv_head, (id % PARTS) * 4u, head_at(own_row(row, place), kv_head), count);
 }
