@@ -30,7 +30,7 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> states: array<vec4f>; // of each thread, between dispatches of forward_piece
 
 const HEAD_VECTORS: u32 = 4; // head_dim / 4
-const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 4): threads that share a head, where it is not a workgroup
+const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 8): threads that share a head, where it is not a workgroup
 const LAST: u32 = HEAD_VECTORS - 1;
 const WINDOW: u32 = 0; // positions that a token sees, itself the last; 0 for all
 const CAPPED: bool = false; // scores go through the soft cap
@@ -89,5 +89,5 @@ fn part_of(id: u32) -> Part {
   let place = places[row];
   let kv_head = row_head % params.heads / shared_by();
   let count = place.y - place.x + params.cached;
-  return Part(row_head, place, kv_head, (id % PARTS) * 4u, head_at(own_row(row, place), kv_head), count);
+  return Part(row_head, place, kv_head, (id % PARTS) * 8u, head_at(own_row(row, place), kv_head), count);
 }

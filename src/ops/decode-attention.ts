@@ -102,7 +102,7 @@ function attend(
   const scores = { scale, soft_cap: softCap ?? 0 };
   const params = { rows: query.rows, heads, kv_heads: kvHeads, cached, ...scores, ...range };
   const shared = { HEAD_VECTORS: vectors, WINDOW: window, ...cappedBy(softCap) };
-  const parts = Math.ceil(vectors / 4);
+  const parts = Math.ceil(vectors / 8);
   const { forward, forward_piece } =
     decodeAttentionKernels[own ? 'given' : 'cached'][wide ? 'wide' : 'narrow'];
   const constants = wide ? shared : { ...shared, PARTS: parts };
@@ -110,7 +110,7 @@ function attend(
   // The wide kernel runs three inner loops per tile: scores, maximum, values.
   const step = wide
     ? WIDE_WORKGROUP * reachOf(gpu, SPENT, 2 * vectors + 12)
-    : reachOf(gpu, SPENT, Math.max(2, vectors - 2));
+    : reachOf(gpu, SPENT, Math.max(2, vectors - 6));
   if (seen <= step) {
     forward(gpu, buffers, params, constants);
     return y;

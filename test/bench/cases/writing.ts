@@ -124,8 +124,8 @@ const rollouts: readonly Case[] = [4, 8].flatMap((group) =>
           maxCompletionLength: COMPLETION,
           learningRate: 1e-3,
           seed: 1,
-          // PPO compares a completion with its own value: as many prompts as completions.
-          ...(name === 'RLOO' && { numGenerations: group }),
+          // PPO compares a completion with its own value: as many prompts as completions. One pass, so that a step is a rollout.
+          ...(name === 'RLOO' ? { numGenerations: group } : { numPpoEpochs: 1 }),
         };
         const trainer = new TRAINERS[name]({
           model,
