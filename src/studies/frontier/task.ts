@@ -130,6 +130,7 @@ export const FRONTIER: FrontierTask = {
     orpo(0.1),
     kto(0.1),
     rloo(1, SHORT),
+    rloo(4, SHORT),
     longRun(1),
     longRun(2),
     longRun(4),
