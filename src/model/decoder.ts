@@ -50,6 +50,7 @@ export class Decoder {
   /** Adapters in use, in the order in which they add up. */
   readonly adapters: LoraAdapter[] = [];
   private readonly rotary: RotaryTables | undefined;
+  private isDisposed = false;
 
   constructor(
     readonly gpu: Gpu,
@@ -127,7 +128,10 @@ export class Decoder {
     return sizes.reduce((sum, size) => sum + this.gpu.pool.bytesFor(size), 0);
   }
 
+  /** Gives everything back. Later calls do nothing. */
   dispose(): void {
+    if (this.isDisposed) return;
+    this.isDisposed = true;
     for (const adapter of this.adapters.splice(0)) adapter.dispose();
     if (this.weights.store) this.weights.store.dispose();
     else for (const tensor of this.weights.tensors.values()) this.gpu.pool.release(tensor);
