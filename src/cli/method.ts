@@ -17,6 +17,7 @@ import {
 } from './options.ts';
 import type { JudgedBy } from './report/judged.ts';
 import type { RewardContext } from './rewards.ts';
+import type { TrlTrainer } from './trl-trainers.ts';
 
 export interface Method<Row = unknown> {
   name: string;
@@ -42,16 +43,6 @@ export interface Method<Row = unknown> {
   form: DataForm<Row>;
   /** Data is prepared in slices, which the signal stops. */
   trainer(options: DataOptions<object, readonly Row[]>, slices: SliceOptions): Promise<Trainer>;
-}
-
-/** A trainer of TRL. */
-export interface TrlTrainer {
-  /** Where it is kept. */
-  module: string;
-  /** What its name and that of its configuration begin with. */
-  prefix: string;
-  /** The class of transformers' that loads its model, what it is told beside, and whether a scalar head trains with it. */
-  model: { loader: string; options: string; hasHead: boolean };
 }
 
 /** The options that a method takes: its trainer's settings, and those of single losses. */

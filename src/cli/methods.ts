@@ -29,15 +29,9 @@ import { TRAINERS } from '../train/settings/trainers.ts';
 import { SFTTrainer } from '../train/sft-trainer.ts';
 import type { Trainer } from '../train/trainer.ts';
 import type { DataOptions } from '../train/training-task.ts';
-import type { Method, TrlTrainer } from './method.ts';
+import type { Method } from './method.ts';
 import { loadRewards } from './rewards.ts';
-
-const LANGUAGE_MODEL: TrlTrainer['model'] = { loader: 'AutoModelForCausalLM', options: '', hasHead: false };
-const REWARD_MODEL: TrlTrainer['model'] = {
-  loader: 'AutoModelForSequenceClassification',
-  options: ', num_labels=1',
-  hasHead: true,
-};
+import { TRL_TRAINERS } from './trl-trainers.ts';
 
 const SHARED =
   "Settings have TRL's and PEFT's names and defaults. A tenth of the data is held out, so that the effect can be " +
@@ -85,7 +79,7 @@ export const DPO = method({
   rows: 'pairs',
   judged: 'log-ratios',
   settings: TRAINERS.dpo,
-  trl: { module: 'trl', prefix: 'DPO', model: LANGUAGE_MODEL },
+  trl: TRL_TRAINERS.dpo,
   form: PREFERENCES,
   Trainer: DPOTrainer,
 });
@@ -99,7 +93,7 @@ export const METHODS: readonly Method[] = [
     rows: 'texts',
     judged: 'likelihood',
     settings: TRAINERS.sft,
-    trl: { module: 'trl', prefix: 'SFT', model: LANGUAGE_MODEL },
+    trl: TRL_TRAINERS.sft,
     form: TEXTS,
     Trainer: SFTTrainer,
   }),
@@ -115,7 +109,7 @@ export const METHODS: readonly Method[] = [
     rows: 'completions',
     judged: 'log-ratios',
     settings: TRAINERS.kto,
-    trl: { module: 'trl', prefix: 'KTO', model: LANGUAGE_MODEL },
+    trl: TRL_TRAINERS.kto,
     form: LABELLED,
     Trainer: KTOTrainer,
   }),
@@ -130,7 +124,7 @@ export const METHODS: readonly Method[] = [
     rows: 'pairs',
     judged: 'scores',
     settings: TRAINERS.reward,
-    trl: { module: 'trl', prefix: 'Reward', model: REWARD_MODEL },
+    trl: TRL_TRAINERS['reward-model'],
     form: COMPARISONS,
     Trainer: RewardTrainer,
   }),
@@ -231,7 +225,7 @@ export const METHODS: readonly Method[] = [
     rows: 'pairs',
     judged: 'log-ratios',
     settings: TRAINERS.cpo,
-    trl: { module: 'trl.experimental.cpo', prefix: 'CPO', model: LANGUAGE_MODEL },
+    trl: TRL_TRAINERS.cpo,
     form: PREFERENCES,
     Trainer: CPOTrainer,
   }),
@@ -245,7 +239,7 @@ export const METHODS: readonly Method[] = [
     rows: 'pairs',
     judged: 'log-ratios',
     settings: TRAINERS.orpo,
-    trl: { module: 'trl.experimental.orpo', prefix: 'ORPO', model: LANGUAGE_MODEL },
+    trl: TRL_TRAINERS.orpo,
     form: PREFERENCES,
     Trainer: ORPOTrainer,
   }),

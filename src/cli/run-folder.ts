@@ -13,6 +13,7 @@ import type { ReferenceCache } from '../io/reference-cache.ts';
 import { MODEL_CONFIG, MODEL_GGUF, MODEL_INDEX, MODEL_WEIGHTS } from '../io/weights.ts';
 import { fileCheckpointStore, folderFiles } from '../node/folder.ts';
 import { lockFolder } from '../node/folder-lock.ts';
+import { TRL_SCRIPT, TRL_STAGES } from './trl-parts.ts';
 import { userReferenceCache } from '../node/reference-cache.ts';
 import { UsageError } from './failures.ts';
 
@@ -23,9 +24,6 @@ export const TRAINER_STATE = 'trainer_state.json';
 export const METRIC_TABLE = 'log.csv';
 export const REPORT = 'report.html';
 export const GGUF_ADAPTER = 'adapter.gguf';
-export const TRL_SCRIPT = 'train.py';
-/** Runs the scripts of a run in stages. */
-export const TRL_STAGES = 'train.sh';
 /** What every run leaves beside what it trained. */
 const TOLD = [RUN_RECORD, TRAINER_STATE, METRIC_TABLE, REPORT] as const;
 /** What a run leaves, the one written last first: without it the others are not taken for a result. */

@@ -8,7 +8,6 @@ import type { PreferenceRow } from '../data/preference-dataset.ts';
 import { tokenizePairs } from '../data/tokenize-completions.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { InputError, quote } from '../io/errors.ts';
-import { exactJson } from '../io/exact-json.ts';
 import type { Files as ModelFiles } from '../io/files.ts';
 import { type LoraConfig, readAdapter, writeAdapter } from '../io/peft.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
@@ -20,12 +19,11 @@ import { folderFiles } from '../node/folder.ts';
 import type { DPOConfig, RewardConfig } from '../train/config.ts';
 import { skippedToken } from '../train/scored-token.ts';
 import { freshHeadValues } from '../train/scorer.ts';
-import { trlArguments } from '../train/settings/trl-arguments.ts';
 import type { Method } from './method.ts';
 import { type RecordedModel, recordedModel } from './open.ts';
-import { TRL_SCRIPT, TRL_STAGES } from './run-folder.ts';
 import { type RecordedRun, type RunRecord, readRuns } from './run-record.ts';
 import { dataSettingsOf, readData } from './training-data.ts';
+import { jsonl, scriptArguments, TRL_REQUIREMENTS, TRL_SCRIPT, TRL_STAGES, utf8 } from './trl-parts.ts';
 import { stagesScript, trainingScript } from './trl-script.ts';
 
 const SETTINGS = 'settings.json';
@@ -88,11 +86,17 @@ async function filesOf(
     if (idsOf) files[`${name}.ids.jsonl`] = jsonl(idsOf(part));
   }
   if (method.trl?.model.hasHead) await requireSameToken(folder, record, await open(record));
-  const settingsJson = { model, revision, data, evalData, args: argumentsOf(method, record) };
+  const settingsJson = {
+    model,
+    revision,
+    data,
+    evalData,
+    args: scriptArguments(method.name, record.settings),
+  };
   return {
     ...files,
     ...(lora ? await adapters(folder, record, lora, { open, method }) : {}),
-    'requirements.txt': utf8('trl==1.16.0\npeft>=0.18\n'),
+    'requirements.txt': utf8(TRL_REQUIREMENTS),
     [SETTINGS]: utf8(`${JSON.stringify(settingsJson, null, 2)}\n`),
     [TRL_SCRIPT]: utf8(
       trainingScript(method.name, trl, { hasAdapter: lora !== null, hasIds: tokenIds, settings: SETTINGS }),
@@ -171,19 +175,6 @@ async function requireSameToken(folder: string, { settings, lora }: RunRecord, m
   throw new InputError(folder, what, say`Train with ${setting('scoredToken')} last_non_pad`);
 }
 
-/** What the script hands to TRL's configuration class. */
-function argumentsOf({ name }: Method, { settings }: RunRecord): Record<string, unknown> {
-  return {
-    ...trlArguments({ ...settings }),
-    // KTO pairs each completion with one of its own batch, so that its rows must stay where they are.
-    ...(name === 'kto' ? { train_sampling_strategy: 'sequential' } : {}),
-    bf16: false,
-    optim: 'adamw_torch',
-    logging_steps: 1,
-    report_to: 'none',
-  };
-}
-
 /** Rows as TRL reads them; a margin is in all of them or in none. */
 function inTrlsColumns(rows: readonly unknown[]): unknown[] {
   const written = rows.map(asTrlHasIt) as Record<string, unknown>[];
@@ -206,12 +197,4 @@ function asTrlHasIt(row: unknown): unknown {
   }
   if (rest.prompt !== undefined || completion === undefined) return columns;
   return { [typeof completion === 'string' ? 'text' : 'messages']: completion, ...others };
-}
-
-function jsonl(rows: readonly unknown[]): Uint8Array {
-  return utf8(rows.map((row) => `${exactJson(row)}\n`).join(''));
-}
-
-function utf8(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }

@@ -22,8 +22,9 @@ import { UsageError } from '../failures.ts';
 import { openModelFiles, type RecordedModel, readAdapterFor } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 import { recordedSkip } from '../reward-models.ts';
-import { GGUF_ADAPTER, openRunFolder, type RunFolderOptions, TRL_SCRIPT, TRL_STAGES } from '../run-folder.ts';
+import { GGUF_ADAPTER, openRunFolder, type RunFolderOptions } from '../run-folder.ts';
 import { trlFiles } from '../trl-export.ts';
+import { TRL_SCRIPT, TRL_STAGES } from '../trl-parts.ts';
 
 interface Format {
   writes: RunFolderOptions['writes'];
