@@ -1,6 +1,6 @@
-// Attention of one new token a sequence to what its sequence has seen: the prompt's keys, which several sequences may
-// share, its own earlier tokens' keys, and itself. Stores the new key and value in the cache on the way. One softmax as
-// in attention.wgsl (Milakov and Gimelshein 2018); nothing is kept for a gradient. This file is shared by its kernels.
+// Attention of one new token per sequence to the tokens before it: the prompt's keys, which several sequences may
+// share, the keys of its own earlier tokens, and itself. Also stores the new key and value in the cache. One softmax as
+// in attention.wgsl (Milakov and Gimelshein 2018); keeps nothing for a gradient. Shared by the decoding kernels.
 //
 // A context longer than a kernel may loop over (src/gpu/loops.ts) takes several dispatches of the entries called
 // `forward_piece`. Each takes a range of keys and stores its state for the next. The result does not depend on the ranges.
@@ -43,7 +43,7 @@ fn score_of(product: f32) -> f32 {
   return product * params.scale;
 }
 
-// The first of the cached keys in sight.
+// The first visible cached key.
 fn first_seen(count: u32) -> u32 {
   if (WINDOW == 0u) {
     return 0u;
@@ -55,12 +55,12 @@ fn shared_by() -> u32 {
   return params.heads / params.kv_heads;
 }
 
-// Where a row of the cache, or of key and value, keeps a head.
+// The position of a head in a row of the cache, or of key and value.
 fn head_at(row: u32, kv_head: u32) -> u32 {
   return (row * params.kv_heads + kv_head) * HEAD_VECTORS;
 }
 
-// The cache row of the t-th key that a sequence has seen.
+// The cache row of the t-th key of a sequence.
 fn seen_row(place: vec4u, t: u32) -> u32 {
   let prompt = place.y - place.x;
   return select(place.z + t - prompt, place.x + t, t < prompt);
@@ -74,7 +74,7 @@ fn own_score(q: u32, k: u32) -> f32 {
   return score_of(sum);
 }
 
-// The new token's key and value go to the row after the sequence's own last one.
+// The new token's key and value are stored in the row after the sequence's last one.
 fn store(place: vec4u, kv_head: u32, vector: u32, own: u32) {
   if (vector < HEAD_VECTORS) {
     let at = head_at(place.z + params.cached, kv_head) + vector;
@@ -83,7 +83,7 @@ fn store(place: vec4u, kv_head: u32, vector: u32, own: u32) {
   }
 }
 
-// A thread's part of one head of one row, and where the row's new key and value lie.
+// A thread's part of one head of one row, and the position of the row's new key and value.
 struct Part {
   row_head: u32,
   place: vec4u,
