@@ -1,5 +1,5 @@
 /**
- * The charting library as text, to be put into a page that loads nothing.
+ * The charting library as text, for insertion into a page that loads nothing.
  */
 import { readFile } from 'node:fs/promises';
 import { fileOfDependency } from '../package.ts';
