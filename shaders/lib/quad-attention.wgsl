@@ -77,7 +77,7 @@ fn two_from(token: u32) -> vec4u {
   return min(token + FOUR, vec4u(params.tokens - 1u));
 }
 
-// Where vector v of a thread lies in a head. Past the end is the last again, against which zeros are held.
+// The offset of vector v of a thread in a head. Past the end it is the last vector again, multiplied by zeros.
 fn vector_at(v: u32, part: u32) -> u32 {
   return min(4u * v + part, HEAD_VECTORS - 1u);
 }

@@ -71,7 +71,7 @@ export const ADAPTER = { adapterDefaults: { learningRate: LORA_LEARNING_RATE } }
 
 // Names the groups themselves rather than the tables: a declaration file would lose the comments of spread tables.
 export interface TrainingConfig extends Values<typeof TRAINING> {}
-/** What trainers on prompts and completions have in common. */
+/** The common part of trainers on prompts and completions. */
 export interface CompletionConfig extends TrainingConfig, Values<typeof REWARD>, Values<typeof LENGTH> {}
 
 /** Settings of every run of these trainers. */
