@@ -54,7 +54,7 @@ struct Block {
   highest: f32,
 }
 
-// Unnormalised. The floor is 0 in f32 and takes in the −infinity of a mask.
+// Unnormalized. The floor is 0 in f32 and takes in the −infinity of a mask.
 fn weight_of(block: Block, x: f32) -> f32 {
   return exp(max((x - block.highest) / params.temperature, -200.0));
 }

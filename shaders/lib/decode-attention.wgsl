@@ -42,7 +42,7 @@ fn score_of(product: f32) -> f32 {
   return product * params.scale;
 }
 
-// The first of the cached keys in sight.
+// The first visible cached key.
 fn first_seen(count: u32) -> u32 {
   if (WINDOW == 0u) {
     return 0u;
@@ -54,12 +54,12 @@ fn shared_by() -> u32 {
   return params.heads / params.kv_heads;
 }
 
-// Where a row of the cache, or of key and value, keeps a head.
+// The position of a head in a row of the cache, or of key and value.
 fn head_at(row: u32, kv_head: u32) -> u32 {
   return (row * params.kv_heads + kv_head) * HEAD_VECTORS;
 }
 
-// The cache row of the t-th key that a sequence has seen.
+// The cache row of the t-th key of a sequence.
 fn seen_row(place: vec4u, t: u32) -> u32 {
   let prompt = place.y - place.x;
   return select(place.z + t - prompt, place.x + t, t < prompt);

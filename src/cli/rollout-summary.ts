@@ -1,12 +1,12 @@
 /**
- * What `--json` says of a run whose policy wrote its own completions: how many, what they earned, how the policy stands to the
+ * `--json` output for runs with sampled completions: their number, their rewards, the distance of the policy from the
  * optimum, and where the time went.
  */
 import { own } from '../base/lookup.ts';
 import type { Metrics, TrainEvent } from '../train/events.ts';
 import type { Trainer } from '../train/trainer.ts';
 
-/** An estimate from below of β log Z. */
+/** A lower estimate of β log Z. */
 interface OptimumSummary {
   estimate: number;
   /** By the jackknife. */
@@ -17,13 +17,13 @@ interface OptimumSummary {
 
 export interface RewardEvaluationSummary {
   reward?: number;
-  /** KL(π ‖ π_ref) in nats a completion. */
+  /** KL(π ‖ π_ref) in nats per completion. */
   kl?: number;
   objective?: number;
   optimalityGap?: number;
   /** The same corrected by the jackknife. */
   optimalityGapCorrected?: number;
-  /** Whether gap and optimum are lower bounds, because samples are worth too few of the optimum's own. */
+  /** Whether gap and optimum are lower bounds, because there are too few effective samples. */
   lowerBound?: boolean;
   effectiveSamples?: number;
   /** β log Z from the policy's samples and from the reference's. */
@@ -34,7 +34,7 @@ export interface RewardEvaluationSummary {
 export interface RolloutSummary {
   completions: number;
   tokens: { written: number; trained: number };
-  /** Of this sitting: a resumed run does not know how long it had taken before. */
+  /** Of this process: a resumed run does not know the time spent before. */
   seconds: { writing: number; rewarding: number; training: number };
 }
 
@@ -45,7 +45,7 @@ export function trainedTokens({ tokens }: { tokens: number | RolloutSummary['tok
 
 const ERROR = '/standard_error';
 
-/** The part of `eval` that rewards bring; what was not measured is left out. */
+/** The reward metrics of `eval`; those that were not measured are left out. */
 export function rewardEvaluation(held: Metrics): RewardEvaluationSummary {
   const of = (name: string) => own(held, `eval_${name}`);
   const defined = <T extends object>(parts: T): T | undefined =>
@@ -131,7 +131,7 @@ export class RolloutClock {
   /** Undefined for a run without rollouts. */
   summary({ logHistory, config }: Trainer, trained: number): RolloutSummary | undefined {
     if (!this.isRollout) return undefined;
-    // A batch of completions may serve several steps, which all log it.
+    // Several steps may use the same batch of completions, and all of them log it.
     const serves = stepsPerRollout(config as RolloutSteps);
     const batches = logHistory.filter((entry) => entry.type === 'step' && (entry.step - 1) % serves === 0);
     const sum = (of: (metrics: Metrics) => number) =>

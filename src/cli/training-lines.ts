@@ -1,4 +1,4 @@
-/** What a run tells on the terminal: a line for each kind of event, and the figures that are worth a place in it. */
+/** Terminal output of a run: one line per kind of event, and the metrics that are shown in it. */
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
 import type { Progress } from '../base/slices.ts';
@@ -12,7 +12,7 @@ import type { Method } from './method.ts';
 import type { RolloutClock } from './rollout-summary.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Milliseconds before it is told that data is being prepared. */
+/** Milliseconds before a message that data is being prepared. */
 const QUIET_MS = 2000;
 
 type Teller<Event> = (event: Event, method: Method, to: Terminal, clock: RolloutClock) => void;
@@ -27,7 +27,9 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
     );
     if (resumedFrom === undefined) return;
     const changes = changed.map((change) => changeText(change).toString(flagOf));
-    to.info(`Going on after step ${resumedFrom}${changes.length > 0 ? `, with ${changes.join(', ')}` : ''}`);
+    to.info(
+      `Continuing after step ${resumedFrom}${changes.length > 0 ? `, with ${changes.join(', ')}` : ''}`,
+    );
   },
   reference: ({ done, total, cached }, { rows }, to) => {
     if (!cached) to.progress('Reference', done, total, rows);
@@ -40,7 +42,7 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
     to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
 };
 
-/** Tells how far the data of a run is prepared, where that takes long. */
+/** Shows progress while the data of a run is prepared, if that takes long. */
 export function tellsTokenizing({ rows }: Method, to: Terminal): (progress: Progress) => void {
   const begun = performance.now();
   return ({ done, total }) => {
@@ -48,14 +50,14 @@ export function tellsTokenizing({ rows }: Method, to: Terminal): (progress: Prog
   };
 }
 
-/** What was measured, in a line, and what went wrong. */
+/** A line about the measured variants, and about failures. */
 function tuningLines({ shapes, seconds, choices, notices }: TuningReport): string[] {
   const counts = Object.entries(choices).map(([name, count]) => `${name} ${count}`);
   const told = `Tuned ${counted(shapes, 'shape')} in ${seconds.toFixed(1)} s; choices: ${counts.join(', ')}`;
   return shapes > 0 ? [told, ...notices] : notices;
 }
 
-/** Tells an event of a run in a line, where it is worth one. */
+/** Prints a line for an event of a run, if the event has one. */
 export function tell<Type extends TrainEvent['type']>(
   event: Extract<TrainEvent, { type: Type }>,
   method: Method,
@@ -74,7 +76,7 @@ function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent, clock
   return `${figures(metrics)} · ${speed} · ${minutes(secondsLeft)} left`;
 }
 
-/** What is worth a place in the line, of what a method logs. */
+/** The metrics shown in a line, of all that a method logs. */
 const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => number | undefined) => string>> =
   {
     loss: (value) => `loss ${value.toFixed(3)}`,
@@ -84,7 +86,7 @@ const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => num
     'completions/mean_length': (value) => `${value.toFixed(0)} tokens long`,
     'completions/clipped_ratio': (value) => `${percent(value)} cut`,
     optimality_gap: (value, of) => {
-      // From few effective samples it is known from below alone.
+      // From few effective samples it is only a lower bound.
       const sign = of('optimality_gap/lower_bound') === 1 ? ' at least' : '';
       return `gap${sign} ${value.toFixed(2)}${plusMinus(of('optimality_gap/standard_error'))}`;
     },
@@ -92,12 +94,12 @@ const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => num
     'rewards/accuracies': (value, of) => accuracy(value, of('rewards/margins')),
     margin: (value) => `margin ${value.toFixed(2)}`,
     accuracy: (value, of) => accuracy(value, of('margin')),
-    // log π − log π_ref of texts that the policy did not write is no KL.
+    // log π − log π_ref of texts that the policy did not write is not a KL.
     'log_ratio/chosen': (value) => `log-ratio of chosen ${value.toFixed(2)}`,
     'log_ratio/rejected': (value) => `of rejected ${value.toFixed(2)}`,
   };
 
-/** Loss, margin, accuracy, log-ratios or KL in a line. */
+/** Loss, margin, accuracy, log-ratios or KL in one line. */
 function figures(metrics: Metrics, prefix = ''): string {
   const of = (name: string) => own(metrics, `${prefix}${name}`);
   const shown = Object.entries(FIGURES).flatMap(([name, show]) => {
@@ -111,7 +113,7 @@ function accuracy(value: number, margin: number | undefined): string {
   return `accuracy ${percent(comparedAccuracy(value, margin))}`;
 }
 
-/** A share as a person reads it; a dash where there is none. */
+/** A share as a percentage; a dash if undefined. */
 export function percent(share: number | undefined, digits = 0): string {
   return share === undefined ? '–' : `${(100 * share).toFixed(digits)}%`;
 }

@@ -132,8 +132,8 @@ describe('cli: dpo', function () {
       const { code, json, stderr } = await workshop.run(args);
       expect(code, stderr).to.equal(0);
       expect(json).to.include({ steps: 12 });
-      expect(stderr.match(/was lost .*Going on with a new one .*\(1 of 3\)/g), stderr).to.have.length(1);
-      expect(stderr.match(/Going on after step \d+/g), stderr).to.have.length(1);
+      expect(stderr.match(/was lost .*Continuing with a new one .*\(1 of 3\)/g), stderr).to.have.length(1);
+      expect(stderr.match(/Continuing after step \d+/g), stderr).to.have.length(1);
     } finally {
       Gpu.request = request;
     }
@@ -159,7 +159,7 @@ describe('cli: dpo', function () {
     expect(other.error.message).to.include('--beta was 0.1 and is 0.5');
     const resumed = await workshop.run(workshop.dpo(changed));
     expect(resumed.code, resumed.stderr).to.equal(0);
-    expect(resumed.stderr).to.include('Going on after step 1, with --learning-rate 1e+30 → 0.001');
+    expect(resumed.stderr).to.include('Continuing after step 1, with --learning-rate 1e+30 → 0.001');
     const { changes } = JSON.parse(await readFile(`${out}/run.json`, 'utf8'));
     expect(changes).to.deep.include({ step: 1, name: 'maxSteps', old: 40, new: 3 });
   });

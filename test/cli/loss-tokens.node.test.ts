@@ -170,7 +170,7 @@ describe('webalign loss: tokens', () => {
 
   it('says where a reference has no part', async () => {
     const { stderr } = await run([{ loss: 'rloo', tokens: WITH_REFERENCE }]);
-    expect(stderr).to.include('case 1: referenceLogp has no part in rloo');
+    expect(stderr).to.include('case 1: referenceLogp is not used by rloo');
   });
 
   const [first, ...others] = TOKENS as [Token, ...Token[]];
