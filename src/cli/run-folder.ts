@@ -13,9 +13,9 @@ import type { ReferenceCache } from '../io/reference-cache.ts';
 import { MODEL_CONFIG, MODEL_GGUF, MODEL_INDEX, MODEL_WEIGHTS } from '../io/weights.ts';
 import { fileCheckpointStore, folderFiles } from '../node/folder.ts';
 import { lockFolder } from '../node/folder-lock.ts';
-import { TRL_SCRIPT, TRL_STAGES } from './trl-parts.ts';
 import { userReferenceCache } from '../node/reference-cache.ts';
 import { UsageError } from './failures.ts';
+import { TRL_SCRIPT, TRL_STAGES } from './trl-parts.ts';
 
 export const CHECKPOINT = 'checkpoint.safetensors';
 export const RUN_RECORD = 'run.json';
