@@ -56,6 +56,10 @@ interface Loop {
   isEnded: boolean;
 }
 
+/** The library's own, which it keeps private: positional arguments and those by name. */
+type Arguments = (args: Node[], environment: Environment) => [Value[], Map<string, Value>];
+const { evaluateArguments } = Interpreter.prototype as unknown as { evaluateArguments: Arguments };
+
 type Evaluate = (self: TemplateInterpreter, syntax: Syntax, environment: Environment) => Value;
 
 export class TemplateInterpreter extends Interpreter {
@@ -67,6 +71,7 @@ export class TemplateInterpreter extends Interpreter {
   constructor(environment: Environment, budget: TemplateBudget) {
     super(environment);
     this.budget = budget;
+    Object.assign(this, { evaluateArguments: this.argumentsOf });
     environment.setVariable(
       GENERATION,
       callable((_, scope) => this.generation.mark(scope)),
@@ -85,6 +90,13 @@ export class TemplateInterpreter extends Interpreter {
     this.budget.require(value);
     return value;
   }
+
+  /** A call copies what is spread over its arguments: `f(*list)`. */
+  private readonly argumentsOf: Arguments = (args, environment) => {
+    const [placed, named] = evaluateArguments.call(this, args, environment);
+    this.budget.elements(placed.length + named.size);
+    return [placed, named];
+  };
 
   library(syntax: Syntax, environment: Environment): Value {
     return super.evaluate(node(syntax), environment);

@@ -33,6 +33,7 @@ const isCased =
   (change: (text: string) => string): Test =>
   (value, _, budget) => {
     const shown = str(value, budget);
+    budget.looks(shown.length);
     return LETTERS.test(shown) && shown === change(shown);
   };
 
