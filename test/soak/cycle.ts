@@ -1,7 +1,6 @@
 /**
- * A server's life in a process of its own: load, train, generate, dispose, so many times as the first argument says. Every tenth
- * cycle also exchanges the device, which costs some ten times as much as the rest. Prints a line of JSON for each cycle: resident
- * bytes, threads and open descriptors.
+ * A server's life in a process of its own: load, train, generate, dispose, so many times as the first argument says. Prints a
+ * line of JSON for each cycle: resident bytes, threads and open descriptors.
  */
 import { readdirSync } from 'node:fs';
 import { generate } from '../../src/model/generation.ts';
@@ -10,15 +9,9 @@ import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
 import { loadFixture, randomPairs } from '../model/tiny.ts';
 import { collectGarbage } from '../support/host-memory.ts';
 
-const CYCLES_OF_A_DEVICE = 10;
-
 const pairs = randomPairs(8, 5);
-let gpu = await requestGpu();
 for (let cycle = 0; cycle < Number(process.argv[2]); cycle++) {
-  if (cycle > 0 && cycle % CYCLES_OF_A_DEVICE === 0) {
-    gpu.dispose();
-    gpu = await requestGpu();
-  }
+  const gpu = await requestGpu();
   const model = await loadFixture(gpu);
   const args = { perDeviceTrainBatchSize: 4, maxSteps: 2, seed: cycle };
   const trainer = new DPOTrainer({ model, args, trainDataset: pairs });
@@ -26,6 +19,7 @@ for (let cycle = 0; cycle < Number(process.argv[2]); cycle++) {
   await generate(model, [[1, 2, 3], [4]], { maxNewTokens: 6, seed: cycle, eosTokenIds: [] });
   trainer.dispose();
   model.dispose();
+  gpu.dispose();
   await collectGarbage();
   const of = (folder: string) => readdirSync(folder).length;
   const bytes = process.memoryUsage.rss();
