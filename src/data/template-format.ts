@@ -185,7 +185,7 @@ export function formatText(
     if (all === '{{' || all === '}}') return all[0] as string;
     if (name === undefined) throw new RangeError(`a single "${all}" is no field`);
     const value = argument(name);
-    const shown = { r: repr, s: str }[conversion ?? ''];
+    const shown = own({ r: repr, s: str }, conversion ?? '');
     const made = formatted(shown ? text(shown(value, budget)) : value, spec, budget);
     budget.text(made.length);
     return made;

@@ -12,7 +12,7 @@ import type { Loss, LossOptions } from './loss.ts';
 /** An option of a formula. */
 export interface LossOption {
   readonly default: number;
-  /** The allowed values; default: any number. */
+  /** The allowed values; by default every number. */
   readonly range?: Range;
   /** Another option of the formula, which provides the default value. */
   readonly sameAs?: string | undefined;
@@ -27,7 +27,7 @@ interface OptionParts<Trl extends TrlName, Trainer extends FamilyName, Always ex
   readonly trainers: readonly Trainer[];
   /**
    * True if it is a setting of every run of these trainers and is stored in run.json and checkpoints; false if it is a setting only of
-   * runs whose losses read it. True is only for options that the first run.json already had: any other would
+   * runs whose losses read it. True is only for options that the first run.json already had: others would
    * make existing checkpoints impossible to resume.
    */
   readonly always: Always;

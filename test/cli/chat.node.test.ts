@@ -67,7 +67,7 @@ describe('cli: generate --chat', function () {
     setTimeout(() => typed.end('sky\n/reset\n'), 50);
     const { code, stderr, told } = await chat([], typed);
     expect(code, stderr).to.equal(0);
-    expect(stderr).to.include('Ctrl-D').and.include('> ').and.include('cut after 3 tokens');
+    expect(stderr).to.include('Ctrl-D').and.include('> ').and.include('truncated after 3 tokens');
     expect(told?.map(({ answers }) => answers.length)).to.deep.equal([2]);
   });
 

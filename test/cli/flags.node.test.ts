@@ -113,7 +113,7 @@ describe('cli/flags', () => {
     );
     const together = ['--gradient-checkpointing', '--saved-activations', 'float16'];
     expect(message(await dpo(...together))).to.include(
-      '--gradient-checkpointing saves no activations, and --saved-activations asks for them in float16',
+      '--gradient-checkpointing saves no activations, but --saved-activations asks for them in float16',
     );
     const file = await workshop.write('low.json', JSON.stringify({ label_smoothing: 0.7 }));
     expect(message(await dpo('--config', file))).to.include('settings: labelSmoothing is 0.7');

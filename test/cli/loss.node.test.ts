@@ -98,18 +98,18 @@ describe('webalign loss', () => {
   });
 
   const REFUSED: [what: string, input: unknown, message: string][] = [
-    ['pairs for tokens', { loss: 'rloo', pairs: [PAIR] }, 'rloo takes tokens, and there are pairs'],
+    ['pairs for tokens', { loss: 'rloo', pairs: [PAIR] }, 'rloo needs tokens, but there are pairs'],
     [
       'tokens for pairs',
       { loss: 'dpo', tokens: [{ logp: -1 }] },
-      'sigmoid takes pairs, and there are tokens',
+      'sigmoid needs pairs, but there are tokens',
     ],
     ['an unknown loss', { loss: 'dqo' }, 'unknown loss "dqo". Supported losses: dpo, cpo,'],
     ['no loss', [{ pairs: [PAIR] }], 'case 1: unknown loss undefined'],
     ['something else', [3], 'case 1: expected a case, got a number'],
     ['an empty list', [], 'contains no cases'],
-    ['no pairs', { loss: 'dpo', pairs: [] }, 'sigmoid takes pairs, and there are no pairs'],
-    ['examples for pairs', { loss: 'dpo', examples: [EXAMPLE] }, 'and there are examples'],
+    ['no pairs', { loss: 'dpo', pairs: [] }, 'sigmoid needs pairs, but there are no pairs'],
+    ['examples for pairs', { loss: 'dpo', examples: [EXAMPLE] }, 'but there are examples'],
     ['no reference', { loss: 'dpo', pairs: [PAIR, BARE] }, 'pairs 2: has no referenceChosen'],
     ['no tokens', { loss: 'orpo', pairs: [BARE] }, 'pairs 1: has no chosenTokens'],
     ['half a token', { loss: 'dpo', pairs: [{ ...PAIR, chosenTokens: 0.5 }] }, 'chosenTokens is 0.5'],
@@ -121,7 +121,7 @@ describe('webalign loss', () => {
     ['an option that is text', { loss: 'dpo', options: { beta: '1' } }, 'beta is "1". Give a number'],
     ['an unknown loss type', { loss: 'cpo', options: { lossType: 'aot' } }, 'unknown loss "aot"'],
     ['two losses', { loss: 'ipo', options: { lossType: 'aot' } }, 'lossType is "aot"'],
-    ['a term on top', { loss: 'simpo', options: { cpoAlpha: 1 } }, 'Make loss cpo'],
+    ['a term on top', { loss: 'simpo', options: { cpoAlpha: 1 } }, 'Set loss to cpo'],
     ['weights too few', { loss: 'dpo', options: { lossWeights: [1, 2] } }, 'lossWeights has 2 entries'],
     ['LD-DPO', { loss: 'dpo', options: { ldAlpha: 0.5 } }, 'ldAlpha weights tokens by their position'],
     ['TR-DPO', { loss: 'dpo', options: { syncRefModel: true } }, 'syncRefModel moves the reference'],

@@ -255,7 +255,7 @@ describe('trainers refuse', () => {
       'activations that are not saved in float16',
       dpo,
       { gradientCheckpointing: true, savedActivations: 'float16' },
-      /gradientCheckpointing saves no activations, and savedActivations asks for them in float16.*only one of them/,
+      /gradientCheckpointing saves no activations, but savedActivations asks for them in float16.*only one of them/,
     ],
     ['KTO with a batch of one', kto, { perDeviceTrainBatchSize: 1 }, /perDeviceTrainBatchSize is 1/],
   ];
