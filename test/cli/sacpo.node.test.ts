@@ -155,14 +155,14 @@ describe('cli: sacpo', function () {
     bad(
       'an unknown method',
       () => [{ ...reward, method: 'nash' }],
-      'stage 1: "method" is "nash". Take dpo, kto',
+      'stage 1: "method" is "nash". Use dpo, kto',
     );
     for (const method of ['sft', 'cpo', 'orpo'])
       bad(
         `${method}, which has no reference`,
         () => [reward, { ...safety, method }],
         'no reference',
-        'Take dpo',
+        'Use dpo',
       );
     bad('an unknown setting', () => [{ ...reward, bata: 1 }], 'stage 1: no setting is called "bata"', 'beta');
     bad("another method's setting", () => [{ ...reward, desirableWeight: 2 }], '"desirableWeight"');
