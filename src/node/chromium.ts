@@ -6,13 +6,15 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Browser, BrowserType, LaunchOptions } from 'playwright';
+import { type AdapterKey, type AdapterName, kindOf } from './adapter-name.ts';
 import { CARRIER, carried, isCarried } from './carried.ts';
 import { isInstalled, missing, optional } from './packages.ts';
 import { serve } from './serve.ts';
+import { lavapipeDriver } from './vulkan-drivers.ts';
 
 export interface ChromiumOptions extends LaunchOptions {
-  /** Take only the machine's GPU, or only SwiftShader. Otherwise the first that works, in this order. */
-  adapter?: 'native' | 'software';
+  /** Take only this adapter. Otherwise the machine's GPU, else SwiftShader. */
+  adapter?: AdapterName;
   /** Hears one line that names the browser and its adapter. */
   onNotice?: (line: string) => void;
 }
@@ -37,18 +39,49 @@ interface Candidate {
 /** Nothing phones home. Playwright's own flags do most of it. */
 const QUIET = ['--no-pings', '--disable-domain-reliability', '--disable-breakpad'];
 
-const ADAPTER_FLAGS = {
-  native:
-    process.platform === 'linux'
-      ? [
-          '--enable-unsafe-webgpu',
-          '--ignore-gpu-blocklist',
-          '--enable-features=Vulkan',
-          '--use-angle=vulkan',
-          '--disable-vulkan-surface',
-        ]
-      : ['--enable-unsafe-webgpu'],
-  software: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
+/** How an adapter is asked for, and whether the one that a page gets is it. */
+interface AdapterWay {
+  args: readonly string[];
+  /** Variables of the browser's environment; undefined where this machine does not have the adapter. */
+  environment(): Promise<Record<string, string> | undefined>;
+  isIt(adapter: PageAdapter): boolean;
+  /** What to say where a page gets another adapter. */
+  otherwise: string;
+}
+
+const VULKAN =
+  process.platform === 'linux'
+    ? [
+        '--enable-unsafe-webgpu',
+        '--ignore-gpu-blocklist',
+        '--enable-features=Vulkan',
+        '--use-angle=vulkan',
+        '--disable-vulkan-surface',
+      ]
+    : ['--enable-unsafe-webgpu'];
+
+const ADAPTERS: Record<AdapterKey, AdapterWay> = {
+  native: {
+    args: VULKAN,
+    environment: async () => ({}),
+    isIt: ({ software }) => !software,
+    otherwise: 'offers a software adapter only',
+  },
+  swiftshader: {
+    args: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
+    environment: async () => ({}),
+    isIt: () => true,
+    otherwise: '',
+  },
+  lavapipe: {
+    args: VULKAN,
+    async environment() {
+      const driver = await lavapipeDriver();
+      return driver ? { VK_DRIVER_FILES: driver, VK_ICD_FILENAMES: driver } : undefined;
+    },
+    isIt: ({ description }) => /llvmpipe|lavapipe/i.test(description),
+    otherwise: 'offers another adapter than lavapipe',
+  },
 };
 
 /** Launches the browser; see `webalign/testing`. Throws {@link NoChromiumError}, or names a package that is missing. */
@@ -58,7 +91,7 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Bro
   const browsers = isCarried ? [CARRIER] : [];
   const { chromium } = await optional('webalign/testing', 'playwright', browsers, () => import('playwright'));
   for await (const candidate of candidates(chromium, launch.executablePath)) {
-    for (const kind of adapter ? [adapter] : kindsHere()) {
+    for (const kind of adapter ? [kindOf(adapter)] : kindsHere()) {
       const outcome = await attempt(chromium, candidate, kind, launch);
       if ('browser' in outcome) {
         onNotice?.(`${candidate.origin}, WebGPU on ${outcome.adapter.description}`);
@@ -74,12 +107,12 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Bro
 }
 
 /** Software alone where Linux shows no device of a GPU: it saves a launch in vain. */
-function kindsHere(): ('native' | 'software')[] {
+function kindsHere(): AdapterKey[] {
   const forced = process.env.WEBALIGN_ADAPTER;
-  if (forced === 'native' || forced === 'software') return [forced];
-  if (process.platform !== 'linux' || existsSync('/dev/nvidiactl')) return ['native', 'software'];
+  if (forced) return [kindOf(forced)];
+  if (process.platform !== 'linux' || existsSync('/dev/nvidiactl')) return ['native', 'swiftshader'];
   const cards = existsSync('/dev/dri') ? readdirSync('/dev/dri') : [];
-  return cards.some((name) => name.startsWith('renderD')) ? ['native', 'software'] : ['software'];
+  return cards.some((name) => name.startsWith('renderD')) ? ['native', 'swiftshader'] : ['swiftshader'];
 }
 
 /** Browsers in the order of preference: the one asked for, Playwright's own, an installed one, npm's. */
@@ -149,25 +182,28 @@ type Outcome = { browser: Browser; adapter: PageAdapter } | { failure: string };
 async function attempt(
   chromium: BrowserType,
   candidate: Candidate,
-  kind: 'native' | 'software',
+  kind: AdapterKey,
   options: LaunchOptions,
 ): Promise<Outcome> {
+  const { args, environment, isIt, otherwise } = ADAPTERS[kind];
+  const variables = await environment();
+  if (!variables) return { failure: `this machine has no driver called ${kind}` };
   let browser: Browser;
   try {
     browser = await chromium.launch({
       ...options,
       executablePath: candidate.executablePath,
-      args: [...QUIET, ...ADAPTER_FLAGS[kind], ...(options.args ?? [])],
-      env: { ...(process.env as Record<string, string>), ...options.env, ...candidate.env },
+      args: [...QUIET, ...args, ...(options.args ?? [])],
+      env: { ...(process.env as Record<string, string>), ...options.env, ...candidate.env, ...variables },
     });
   } catch (error) {
     return { failure: `does not start: ${String(error).split('\n')[0]}` };
   }
   try {
     const adapter = await adapterOf(browser);
-    if (adapter && (kind === 'software' || !adapter.software)) return { browser, adapter };
+    if (adapter && isIt(adapter)) return { browser, adapter };
     await browser.close();
-    return { failure: adapter ? 'offers a software adapter only' : 'offers no WebGPU adapter' };
+    return { failure: adapter ? otherwise : 'offers no WebGPU adapter' };
   } catch (error) {
     await browser.close();
     return { failure: String(error).split('\n')[0] ?? '' };
