@@ -86,6 +86,17 @@ const ADAPTERS: Record<AdapterKey, AdapterWay> = {
 
 /** Launches the browser; see `webalign/testing`. Throws {@link NoChromiumError}, or names a package that is missing. */
 export async function launchChromium(options: ChromiumOptions = {}): Promise<Browser> {
+  return (await firstWithGpu(options)).browser;
+}
+
+/** Options for Playwright's own `launch` that lead to a browser with WebGPU; each has been tried. Throws as {@link launchChromium}. */
+export async function chromiumLaunchOptions(options: ChromiumOptions = {}): Promise<LaunchOptions> {
+  const { browser, launched } = await firstWithGpu(options);
+  await browser.close();
+  return launched;
+}
+
+async function firstWithGpu(options: ChromiumOptions): Promise<Found> {
   const { adapter, onNotice, ...launch } = options;
   const tried: string[] = [];
   const browsers = isCarried ? [CARRIER] : [];
@@ -95,7 +106,7 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Bro
       const outcome = await attempt(chromium, candidate, kind, launch);
       if ('browser' in outcome) {
         onNotice?.(`${candidate.origin}, WebGPU on ${outcome.adapter.description}`);
-        return outcome.browser;
+        return outcome;
       }
       tried.push(`${candidate.origin} (${candidate.executablePath}), ${kind} adapter: ${outcome.failure}`);
     }
@@ -176,7 +187,14 @@ function isExecutable(path: string): boolean {
   }
 }
 
-type Outcome = { browser: Browser; adapter: PageAdapter } | { failure: string };
+interface Found {
+  browser: Browser;
+  adapter: PageAdapter;
+  /** What it was launched with. */
+  launched: LaunchOptions;
+}
+
+type Outcome = Found | { failure: string };
 
 /** Launches one browser and asks it for an adapter. Closes it when it has none. */
 async function attempt(
@@ -188,20 +206,21 @@ async function attempt(
   const { args, environment, isIt, otherwise } = ADAPTERS[kind];
   const variables = await environment();
   if (!variables) return { failure: `this machine has no driver called ${kind}` };
+  const launched: LaunchOptions = {
+    ...options,
+    executablePath: candidate.executablePath,
+    args: [...QUIET, ...args, ...(options.args ?? [])],
+    env: { ...(process.env as Record<string, string>), ...options.env, ...candidate.env, ...variables },
+  };
   let browser: Browser;
   try {
-    browser = await chromium.launch({
-      ...options,
-      executablePath: candidate.executablePath,
-      args: [...QUIET, ...args, ...(options.args ?? [])],
-      env: { ...(process.env as Record<string, string>), ...options.env, ...candidate.env, ...variables },
-    });
+    browser = await chromium.launch(launched);
   } catch (error) {
     return { failure: `does not start: ${String(error).split('\n')[0]}` };
   }
   try {
     const adapter = await adapterOf(browser);
-    if (adapter && isIt(adapter)) return { browser, adapter };
+    if (adapter && isIt(adapter)) return { browser, adapter, launched };
     await browser.close();
     return { failure: adapter ? otherwise : 'offers no WebGPU adapter' };
   } catch (error) {
