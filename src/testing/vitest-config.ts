@@ -48,6 +48,8 @@ export async function gpuBrowser({ adapter }: PresetOptions = {}): Promise<TestC
       enabled: true,
       headless: true,
       screenshotFailures: false,
+      // Vite bundles what the tests import before the page may answer, which is slow on a busy machine.
+      connectTimeout: 300_000,
       provider: playwright({ launchOptions }),
       instances: [{ browser: 'chromium' }],
     },

@@ -79,7 +79,7 @@ export function gpuTest({ leaks = 'warn', ...capabilities }: VitestOptions = {})
 /** The browser's, or Node's with its checks of every index. */
 async function platformGpu(): Promise<GPU | undefined> {
   if (globalThis.navigator?.gpu || typeof document === 'object') return navigator.gpu;
-  const { requestNodeGpu } = (await import(/* @vite-ignore */ NODE)) as typeof import('../node.ts');
+  const { requestNodeGpu } = (await import(/* @vite-ignore */ NODE)) as typeof import('../node/adapter.ts');
   return (await requestNodeGpu({ checked: true })).gpu;
 }
 

@@ -29,6 +29,8 @@ export function watchDevice(device: GPUDevice, isOurs: boolean): Watch {
   const compiled = new Set<Promise<void>>();
   /** Errors of WGSL, until the device tells that it has refused the module. */
   const broken: { first: string; message: string }[] = [];
+  /** First lines of the errors of WGSL that are among the findings, which the device tells once more. */
+  const shown: string[] = [];
   const told = new Set<Promise<void>>();
   const isGone = { value: false };
 
@@ -37,11 +39,14 @@ export function watchDevice(device: GPUDevice, isOurs: boolean): Watch {
     GPUValidationError: 'validation',
   };
   const tell = async (error: GPUError) => {
+    // Dawn in Node tells of a module before the call that makes it has returned.
+    await Promise.resolve();
     // A shader that does not compile is the cause of what else is refused, and is told later.
     await Promise.all(compiled);
     const causes = broken.splice(0);
     findings.unshift(...causes.map(({ message }): Finding => ({ kind: 'shader', message })));
-    if (causes.some(({ first }) => error.message.includes(first))) return;
+    shown.push(...causes.map(({ first }) => first));
+    if (shown.some((first) => error.message.includes(first))) return;
     findings.push({ kind: kinds[error.constructor.name] ?? 'internal', message: error.message });
   };
   device.addEventListener('uncapturederror', ({ error }) => {
@@ -108,6 +113,7 @@ export function watchDevice(device: GPUDevice, isOurs: boolean): Watch {
     take() {
       // What is left here was captured by the code under test.
       broken.length = 0;
+      shown.length = 0;
       return findings.splice(0);
     },
     takeLeaks() {

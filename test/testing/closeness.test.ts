@@ -8,7 +8,7 @@ describe('closeness of tensors', () => {
     expect(pass).equal(false);
     expect(message.split('\n')).deep.equal([
       '2 of 6 elements differ by more than rtol 0.0000013, atol 0.00001, ulp 0.',
-      '  first at index 1 [0, 1]: got 2.5, expected 2 (off by 0.5, 1048576 ulp)',
+      '  first at index 1 [0, 1]: got 2.5, expected 2 (off by 0.5, 2097152 ulp)',
       '  worst at index 3 [1, 0]: got 9, expected 4 (off by 5, 9437184 ulp)',
     ]);
   });
