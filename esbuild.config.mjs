@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as esbuild from 'esbuild';
 import { demosIn, frontPage } from './demos/front/front.mjs';
+import { includes, texts } from './demos/include.mjs';
 import { writeIdleServiceWorker, writeServiceWorker } from './demos/studio/offline.mjs';
 import { asModules } from './esbuild.modules.mjs';
 import { wgsl } from './shaders/include.mjs';
@@ -99,7 +100,7 @@ function demos(outdir = 'dist/demos', keeps = true) {
     minify: true,
     loader: { '.html': 'copy', '.webmanifest': 'copy', '.svg': 'copy' },
     metafile: true,
-    plugins: [...common.plugins, offline(outdir, keeps)],
+    plugins: [...common.plugins, includes, texts, offline(outdir, keeps)],
     entryPoints: entries('demos', files),
   };
 }

@@ -14,6 +14,7 @@ export {
   readAdapter,
   writeAdapter,
 } from './io/peft.ts';
+export type { StreamedFile } from './io/streamed-file.ts';
 export { DeviceBatch } from './model/batch.ts';
 export { CausalLM, type LoadOptions } from './model/causal-lm.ts';
 export { Chat, type ChatOptions, streamText } from './model/chat.ts';
@@ -32,9 +33,9 @@ export {
 export type { GenerationOptions } from './model/generation-options.ts';
 export { type GenerationPlan, planGeneration } from './model/generation-plan.ts';
 export { ggufAdapter } from './model/gguf-adapter.ts';
-export { ggufModel } from './model/gguf-model.ts';
+export { ggufModel, streamGgufModel } from './model/gguf-model.ts';
 export { freshAdapter, type LinearShape, LoraAdapter } from './model/lora.ts';
-export { mergedModelFiles } from './model/merged-model.ts';
+export { mergedModelFiles, streamMergedModel } from './model/merged-model.ts';
 export type { LoadDtype } from './model/precision.ts';
 export { openModelWeights } from './model/stored-weights.ts';
 export { weightShapes } from './model/weight-shapes.ts';

@@ -7,9 +7,13 @@ import { join } from 'node:path';
 
 /** @typedef {{ name: string, title: string, description: string }} Demo */
 
-/** Every folder of `demos/` with a page, by name. @param {string} root @returns {Demo[]} */
+/** The demo that stands first and largest: the one that people bring their own work to. */
+const FIRST = 'studio';
+
+/** Every folder of `demos/` with a page: the studio, then the others by name. @param {string} root @returns {Demo[]} */
 export function demosIn(root) {
-  return readdirSync(join(root, 'demos'))
+  const names = readdirSync(join(root, 'demos')).filter((name) => name !== FIRST);
+  return [FIRST, ...names]
     .map((name) => ({ name, page: join(root, 'demos', name, 'index.html') }))
     .filter(({ page }) => existsSync(page))
     .map(({ name, page }) => ({ name, ...described(readFileSync(page, 'utf8'), page) }));

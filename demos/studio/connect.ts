@@ -11,6 +11,7 @@ import { messageOf } from '../shared/message-of.ts';
 import { LOST, openJob } from '../shared/open.ts';
 import type { Connect, Wanted } from './connect-job.ts';
 import { chosenPrecision, showPlan } from './plan-view.ts';
+import { makeTablesReachable } from './reachable.ts';
 import { hostsOf, originOf } from './remote.ts';
 
 /** Where a token waits for the page to load anew, in this tab alone. */
@@ -31,6 +32,7 @@ from.addEventListener('submit', (event) => {
   location.assign(`?${query}`);
 });
 
+makeTablesReachable();
 // Before that the browser itself would send the form, the token in its address.
 byId('look', HTMLButtonElement).disabled = false;
 

@@ -40,6 +40,10 @@ export async function pastRuns(): Promise<PastRun[]> {
   return runs.filter((run) => run !== undefined).toSorted((a, b) => b.startedAt - a.startedAt);
 }
 
+/** The run that was started then; undefined where it was deleted. */
+export const pastRun = (startedAt: number): Promise<PastRun | undefined> =>
+  get<PastRun>(runKey(startedAt), store);
+
 export const adapterOf = ({ startedAt }: PastRun): Promise<AdapterFiles | undefined> =>
   get<AdapterFiles>(filesKey(startedAt), store);
 

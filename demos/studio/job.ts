@@ -4,15 +4,7 @@
 
 import { Tokenizer } from 'webalign';
 import { memoryFiles, openSource } from 'webalign/files';
-import {
-  type Adapter,
-  type AdapterFiles,
-  describeModel,
-  ggufAdapter,
-  ggufModel,
-  readAdapter,
-  writeAdapter,
-} from 'webalign/models';
+import { type Adapter, type AdapterFiles, describeModel, readAdapter, writeAdapter } from 'webalign/models';
 import {
   type EvaluateEvent,
   type RunState,
@@ -26,6 +18,8 @@ import { RunJob } from '../shared/run-job.ts';
 import { adviceLines } from './advice.ts';
 import { type Assets, withModel } from './assets.ts';
 import { hasStalled, heldOutLoss, lossesOf } from './early-stopping.ts';
+import { EXPORTS, type ExportName } from './exports.ts';
+import { type Handlers, handle } from './handlers.ts';
 import { addRun } from './history.ts';
 import { chooseModel, keepModel, nameOfFiles } from './library.ts';
 import type {
@@ -35,7 +29,7 @@ import type {
   Listener,
   ModelPlan,
   Opened,
-  Side,
+  Phase,
   StagePhase,
   StudioJob,
 } from './messages.ts';
@@ -46,6 +40,9 @@ import { runName, type StudioKept, type StudioRecord } from './record.ts';
 import { Runtime } from './runtime.ts';
 import { isSampled, samplePrompts, takeSample } from './samples.ts';
 import { Teller } from './telling.ts';
+
+/** Phases in which the adapter changes. */
+const RUNNING: readonly Phase[] = ['reference', 'training', 'pausing'];
 
 export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements StudioJob {
   private constructor(
@@ -112,7 +109,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     } catch (error) {
       if (!signal.aborted) throw error;
     }
-    const empty = (side: Side) => ({ text: '', ended: false, source: this.sourceOf(side) });
+    const empty = () => ({ text: '', ended: false });
     return last ?? { drafts: request.sides.map(empty), done: request.sides.map(() => false) };
   }
 
@@ -126,17 +123,23 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     throw new Error('No row was held out in this run. Pick on more prompts: about every fifth is held out.');
   }
 
-  async ggufAdapterFile(): Promise<Uint8Array<ArrayBuffer>> {
-    return ggufAdapter(await describeModel(this.runtime.files), await this.adapterNow());
-  }
-
-  async mergedGgufFile(): Promise<Uint8Array<ArrayBuffer>> {
-    const adapter = await this.adapterNow();
-    return ggufModel(this.runtime.files, [{ adapter, factor: 1, name: 'the adapter' }]);
-  }
-
-  private async adapterNow(): Promise<Adapter> {
-    return readAdapter(memoryFiles(await this.adapterFiles()));
+  async makeFile(name: ExportName): Promise<File> {
+    const { record, kept, runtime, opened } = this;
+    if (!record) throw new Error('There is no run yet: train first.');
+    const { files, tokenizer, gpu } = runtime;
+    return EXPORTS[name]({
+      files,
+      tokenizer,
+      gpu,
+      config: runtime.model.config,
+      model: opened.model.name,
+      adapter: await readAdapter(memoryFiles(await this.adapterFiles())),
+      record,
+      isRunning: RUNNING.includes(this.phase),
+      state: await readRunState(kept.checkpoint),
+      checkpoint: await kept.checkpoint.read(),
+      onNotice: (text) => this.notify([text]),
+    });
   }
 
   async plan(files: readonly File[]): Promise<ModelPlan> {
@@ -192,7 +195,7 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     await addRun(run, files).catch(say);
   }
 
-  private sourceOf(side: Side): Source {
+  private sourceOf(side: 'before' | 'now'): Source {
     const model = this.opened.model.name;
     const hasLearned = side === 'now' && this.runtime.trainer !== undefined && this.step > 0;
     return hasLearned && this.record
@@ -208,20 +211,38 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     const losses = lossesOf(state);
     const isOver = () => record.stopped || hasStalled(losses, record.lesson.settings.earlyStoppingPatience);
     if (isOver()) stage.abort();
-    for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
-      this.report(event, record);
-      if (event.type === 'evaluate') {
+    const isNew = state === undefined;
+    const handlers: Partial<Handlers<TrainEvent, void | Promise<void>>> = {
+      start: async ({ plan: { totalSteps, trainableParameters, plannedBytes } }) => {
+        record.totalSteps = totalSteps;
+        this.teller.tell({ type: 'plan', totalSteps, trainableParameters, plannedBytes });
+        await this.kept.writeRecord(record);
+        if (isNew) await this.sample(record, 0);
+      },
+      reference: ({ done, total }) => this.teller.tell({ type: 'progress', done, total }),
+      step: (event) => {
+        this.step = event.step;
+        if (this.phase === 'reference') this.enter('training');
+        this.teller.step(event, this.runtime.gpu);
+      },
+      evaluate: async (event) => {
+        this.teller.tell({ type: 'heldOut', point: toPoint(event.step, event.metrics, 'eval_') });
         losses.push(heldOutLoss(event));
         await this.keepBest(record, trainer, event);
         record.stopped ||= isOver();
         if (record.stopped) stage.abort();
-      }
-      if (event.type === 'start') await this.kept.writeRecord(record);
-      if (event.type === 'start' && !state) await this.sample(record, 0);
+      },
       // The model then stands at that very step; figures of a step come later than the step itself.
-      if (event.type === 'checkpoint') await this.sample(record, event.step);
+      checkpoint: ({ step }) => this.sample(record, step),
+      notice: (event) => this.teller.tell(event),
+      end: ({ step }) => {
+        this.step = step;
+      },
+    };
+    for await (const event of this.runtime.turns.each(trainer.train({ signal: stage.signal }))) {
+      await handle(handlers, event);
       // Without a checkpoint there is nothing that the rest would load.
-      if (stage.signal.aborted && event.type === 'reference' && !state) break;
+      if (isNew && event.type === 'reference' && stage.signal.aborted) break;
     }
   }
 
@@ -245,26 +266,6 @@ export class Job extends RunJob<StudioRecord, Trainer, StagePhase> implements St
     record.samples = [...samples, taken];
     await this.kept.writeRecord(record);
     this.tellSamples(record);
-  }
-
-  private report(event: TrainEvent, record: StudioRecord): void {
-    if (event.type === 'start') {
-      const { totalSteps, trainableParameters, plannedBytes } = event.plan;
-      record.totalSteps = totalSteps;
-      this.teller.tell({ type: 'plan', totalSteps, trainableParameters, plannedBytes });
-    } else if (event.type === 'reference') {
-      this.teller.tell({ type: 'progress', done: event.done, total: event.total });
-    } else if (event.type === 'step') {
-      this.step = event.step;
-      if (this.phase === 'reference') this.enter('training');
-      this.teller.step(event, this.runtime.gpu);
-    } else if (event.type === 'evaluate') {
-      this.teller.tell({ type: 'heldOut', point: toPoint(event.step, event.metrics, 'eval_') });
-    } else if (event.type === 'notice') {
-      this.teller.tell(event);
-    } else if (event.type === 'end') {
-      this.step = event.step;
-    }
   }
 
   /** Keeps the adapter as it stands where the held-out loss is the lowest so far. */

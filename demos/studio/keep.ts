@@ -4,9 +4,11 @@ import { formatBytes } from 'webalign/gpu';
 import { byId, make, onPress, setText, setUsable } from '../shared/dom.ts';
 import { downloadAdapter, downloadFile } from '../shared/download.ts';
 import { messageOf } from '../shared/message-of.ts';
+import type { ExportName } from './exports.ts';
 import type { StudioJob } from './messages.ts';
 import { exportFiles, type FileType, type Form } from './preferences/files.ts';
 import type { PreferenceStore } from './preferences/store.ts';
+import { samplingNow, systemNow } from './sampling.ts';
 
 interface Context {
   job: Remote<StudioJob>;
@@ -35,6 +37,32 @@ const data = (label: string, meaning: string, form: Form): Kind => ({
   },
 });
 
+/** A file that the worker makes. */
+const made = (name: ExportName, label: string, meaning: string, next: string): Kind => ({
+  label,
+  meaning,
+  ofAdapter: true,
+  export: async ({ job }) => {
+    const file = await job.makeFile(name);
+    downloadFile(file, file.name);
+    return next;
+  },
+});
+
+/** How Ollama runs the whole model: as the drafts were written. */
+function modelfile(): string {
+  const { temperature, topP, maxNewTokens } = samplingNow();
+  const system = systemNow();
+  return [
+    'FROM ./webalign-model.gguf',
+    `PARAMETER temperature ${temperature}`,
+    `PARAMETER top_p ${topP}`,
+    `PARAMETER num_predict ${maxNewTokens}`,
+    ...(system ? [`SYSTEM """${system.replaceAll('"""', "'''")}"""`] : []),
+    '',
+  ].join('\n');
+}
+
 const NO_ROWS = 'No pick makes a row of this kind. Choose another form.';
 
 /** What can be exported, a row each. */
@@ -57,26 +85,46 @@ const KINDS: readonly Kind[] = [
       return 'It is read like the adapter for PEFT.';
     },
   },
+  made(
+    'ggufAdapter',
+    'Adapter for llama.cpp',
+    'a GGUF file, for a GGUF of the same model',
+    'Run llama-cli -m model.gguf --lora webalign-adapter.gguf',
+  ),
+  made(
+    'ggufModel',
+    'Whole model for llama.cpp and Ollama',
+    'one GGUF file in F16 with the adapter merged in',
+    'For Ollama, export its Modelfile too, and run beside both: ollama create tuned -f Modelfile',
+  ),
   {
-    label: 'Adapter for llama.cpp',
-    meaning: 'a GGUF file, for a GGUF of the same model',
+    label: 'Modelfile for Ollama',
+    meaning: 'names the GGUF file and the settings of your drafts',
     ofAdapter: true,
-    export: async ({ job }) => {
-      const bytes = await job.ggufAdapterFile();
-      downloadFile(new Blob([bytes], { type: 'application/octet-stream' }), 'webalign-adapter.gguf');
-      return 'Run llama-cli -m model.gguf --lora webalign-adapter.gguf';
+    export: async () => {
+      // As text it would be called Modelfile.txt.
+      downloadFile(new Blob([modelfile()], { type: 'application/octet-stream' }), 'Modelfile');
+      return 'Beside webalign-model.gguf run: ollama create tuned -f Modelfile && ollama run tuned';
     },
   },
-  {
-    label: 'Whole model for llama.cpp and Ollama',
-    meaning: 'one GGUF file in F16 with the adapter merged in; made in memory, so for small models',
-    ofAdapter: true,
-    export: async ({ job }) => {
-      const bytes = await job.mergedGgufFile();
-      downloadFile(new Blob([bytes], { type: 'application/octet-stream' }), 'webalign-model.gguf');
-      return 'For Ollama, write FROM ./webalign-model.gguf into a file Modelfile beside it and run: ollama create tuned -f Modelfile';
-    },
-  },
+  made(
+    'mergedModel',
+    'Whole model for transformers',
+    'safetensors with the adapter merged in, configuration and tokenizer, in a zip',
+    'Unpack it, and load the folder with AutoModelForCausalLM.from_pretrained.',
+  ),
+  made(
+    'report',
+    'Report of the run',
+    'curves, samples and settings on one page, which loads nothing',
+    'report.html opens in any browser, and shows everything without a network.',
+  ),
+  made(
+    'trl',
+    'Run for TRL and accelerate',
+    'a script that goes on with adapter, data order, schedule and optimizer',
+    'Unpack it, pip install -r requirements.txt, and run accelerate launch --num_processes 1 train.py',
+  ),
   data('Pairs', 'prompt, chosen, rejected, for DPO', 'dpo'),
   data('Labeled drafts', 'prompt, completion, label, for KTO', 'kto'),
   data('Texts', 'prompt, completion, for SFT', 'sft'),

@@ -130,7 +130,8 @@ async function models(): Promise<FileSystemDirectoryHandle> {
   return root.getDirectoryHandle(FOLDER, { create: true });
 }
 
-async function refuseWithoutRoom(name: string, bytes: number): Promise<void> {
+/** Throws `InputError` where the page may not keep so many bytes more. */
+export async function refuseWithoutRoom(name: string, bytes: number): Promise<void> {
   const { quota = 0, usage = 0 } = await navigator.storage.estimate();
   if (bytes <= quota - usage) return;
   const what = `takes ${formatBytes(bytes)}, and this browser has ${formatBytes(Math.max(0, quota - usage))} left for the page`;

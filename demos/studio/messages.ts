@@ -7,6 +7,7 @@ import type { AdapterFiles, LoadDtype } from 'webalign/models';
 import type { Point } from '../align/messages.ts';
 import type { Pace } from '../shared/pace.ts';
 import type { CommonPhase, CommonUpdate } from '../shared/run-job.ts';
+import type { ExportName } from './exports.ts';
 import type { MethodName } from './methods.ts';
 import type { Draft, Judgment, Prompt } from './preferences/judgment.ts';
 import type { Samples } from './samples.ts';
@@ -64,8 +65,10 @@ export interface Opened {
   problem: string;
 }
 
-/** `before`: the model without the adapter of the run. `now`: the model as it stands. */
-export type Side = 'before' | 'now';
+/** A run that has ended, by its start. */
+export type PastSide = `run ${number}`;
+/** `before`: the model without the adapter of the run. `now`: the model as it stands. Otherwise with the adapter of a past run alone. */
+export type Side = 'before' | 'now' | PastSide;
 
 export interface DraftRequest {
   prompt: Prompt;
@@ -149,10 +152,8 @@ export interface StudioJob {
   adapterFiles(): Promise<AdapterFiles>;
   /** The adapter of the evaluated step where the held-out loss was lowest. Rejects where no row is held out. */
   bestAdapterFiles(): Promise<AdapterFiles>;
-  /** The adapter as llama.cpp reads it, a GGUF file. */
-  ggufAdapterFile(): Promise<Uint8Array<ArrayBuffer>>;
-  /** The model with the adapter merged into its weights, as one GGUF file in F16. */
-  mergedGgufFile(): Promise<Uint8Array<ArrayBuffer>>;
+  /** A file of the run for others to read. What is large lies on the disk, until the next one is made. */
+  makeFile(name: ExportName): Promise<File>;
   /** What the model in these files would need. Reads none of its weights. */
   plan(files: readonly File[]): Promise<ModelPlan>;
   /** Copies a model into this browser and makes it the one that the page opens with. */

@@ -10,7 +10,9 @@ import { Collect } from './collect.ts';
 import { Compare } from './compare.ts';
 import { ComparisonPlans } from './comparison-plans.ts';
 import { Guide } from './guide.ts';
+import { HiddenPage } from './hidden-page.ts';
 import { Keep } from './keep.ts';
+import { wireEverything } from './keep-everything.ts';
 import type { Opened, Phase, StudioJob, Update } from './messages.ts';
 import { ModelTab } from './model-tab.ts';
 import { keepPage } from './offline.ts';
@@ -18,6 +20,7 @@ import { showPastRuns } from './past-runs.ts';
 import { statusText } from './preferences/counts.ts';
 import { openPreferences } from './preferences/store.ts';
 import { importedPrompts } from './prompt-files.ts';
+import { makeTablesReachable } from './reachable.ts';
 import { mountTable } from './table.ts';
 import { Tabs } from './tabs.ts';
 import { Training } from './training.ts';
@@ -31,7 +34,9 @@ let opened: Opened | undefined;
 let early: Update[] | undefined = [];
 
 let pageProblem = '';
+const watchHidden = new HiddenPage((text) => training.progress.note(text));
 
+makeTablesReachable();
 void keepPage().then((text) => setText(byId('offline-text', HTMLElement), text));
 const store = await openPreferences();
 const training = new Training(() => job, store);
@@ -42,13 +47,15 @@ const collect = new Collect(
   (text) => complain(text),
   () => tabs.shown === 'collect',
 );
-const compare = new Compare(store, await ComparisonPlans.open(), () => {
+const comparisons = await ComparisonPlans.open();
+const compare = new Compare(store, comparisons, () => {
   collect.sampling.writers = 'blind';
   tabs.show('collect');
   collect.write();
 });
 mountTable(byId('table', HTMLDivElement), store);
 const keep = new Keep(() => job, store);
+wireEverything({ store, comparisons }, () => void showRuns());
 const guide = new Guide(store);
 const modelTab = new ModelTab(() => job);
 const tabs = new Tabs((name) => {
@@ -59,6 +66,11 @@ const tabs = new Tabs((name) => {
 function complain(text: string): void {
   pageProblem = text;
   setText(byId('problem', HTMLElement), [store.state().problem, pageProblem].filter(Boolean).join(' '));
+}
+
+/** What another tab of the page has changed under this one. */
+function tellElsewhere(text: string): void {
+  setText(byId('elsewhere', HTMLElement), text);
 }
 
 function countPicks(): void {
@@ -79,10 +91,17 @@ function show(update: Update): void {
   compare.allow(hasAdapter);
   keep.allow(hasAdapter);
   guide.enter(phase);
-  if (phase === 'done' || phase === 'idle')
-    void showPastRuns({ model: opened.model.name, goOn: (run) => training.goOnFrom(run) });
+  if (phase === 'done' || phase === 'idle') void showRuns();
+  watchHidden.enter(phase);
   document.body.dataset.phase = phase;
 }
+
+const showRuns = async () =>
+  showPastRuns({
+    model: opened?.model.name ?? '',
+    goOn: (run) => training.goOnFrom(run),
+    onRuns: (runs) => collect.sampling.offerRuns(runs),
+  });
 
 /** The browser has ended the worker, and all that it held is gone with it. */
 function loseWorker(): void {
@@ -98,6 +117,7 @@ function loseWorker(): void {
 addEventListener('beforeunload', (event) => {
   if (store.state().unsaved > 0) event.preventDefault();
 });
+store.onElsewhere(tellElsewhere);
 store.subscribe(countPicks);
 countPicks();
 const says = {

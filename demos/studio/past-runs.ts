@@ -14,11 +14,14 @@ export interface RunActions {
   /** The model of this page: a run can go on only on the model that it was made of. */
   model: string;
   goOn(run: PastRun): void;
+  /** Those of this model that there are now. */
+  onRuns(runs: readonly PastRun[]): void;
 }
 
-/** Draws the table anew; hides its section where no run has ended yet. */
+/** Draws the table anew; hides its section where no run has ended yet. `onRuns` of the actions hears which there are. */
 export async function showPastRuns(actions: RunActions): Promise<void> {
   const runs = await pastRuns().catch(() => []);
+  actions.onRuns(runs.filter(({ model }) => model === actions.model));
   byId('past', HTMLElement).hidden = runs.length === 0;
   byId('past-rows', HTMLTableSectionElement).replaceChildren(...runs.map((run) => rowOf(run, actions)));
   showCompared(runs);

@@ -16,6 +16,9 @@ export const importedPrompts = (): Promise<string[]> =>
     () => [],
   );
 
+/** Keeps prompts in the place of those before. Rejects where the browser keeps nothing. */
+export const keepPrompts = (prompts: readonly string[]): Promise<void> => set(KEY, [...prompts], kept);
+
 /** Wires the button: `onPrompts` gets the prompts of a file, `say` what became of it, in sentences. */
 export function wirePromptImport(onPrompts: (prompts: string[]) => void, say: (text: string) => void): void {
   const input = byId('prompts-input', HTMLInputElement);
@@ -29,7 +32,7 @@ export function wirePromptImport(onPrompts: (prompts: string[]) => void, say: (t
       const texts = prompts.flatMap(asText);
       const left = prompts.length - texts.length;
       const leftOut = left > 0 ? [`${counted(left, 'chat')} of several turns left out.`] : [];
-      await set(KEY, texts, kept).catch(() => leftOut.push('They are gone with this tab.'));
+      await keepPrompts(texts).catch(() => leftOut.push('They are gone with this tab.'));
       onPrompts(texts);
       say(
         [`${counted(texts.length, 'prompt')} of ${file.name} come next.`, ...leftOut, ...problems].join(' '),

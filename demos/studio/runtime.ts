@@ -16,6 +16,7 @@ import type { Trainer } from 'webalign/trainers';
 import { Host, type Machine, openMachine } from '../shared/host.ts';
 import type { Assets } from './assets.ts';
 import type { DraftRequest, DraftUpdate, Lesson, Side } from './messages.ts';
+import { isPast, PastAdapters } from './past-adapters.ts';
 import type { Draft, Prompt, Source } from './preferences/judgment.ts';
 import type { StudioKept } from './record.ts';
 import { loraConfig, trainingArgs } from './task.ts';
@@ -26,7 +27,8 @@ const EVERY = 2;
 
 /** One draft as it is written. */
 interface Writing {
-  side: Side;
+  /** Puts the model into the state in which it writes. */
+  around: Around;
   source: Source;
   written: Generation;
   done: boolean;
@@ -38,12 +40,23 @@ export class Runtime extends Host<Trainer> {
     return new Runtime(await openMachine(assets.model, assets.loading));
   }
 
+  /** On a device of one's own, in Node as well. */
+  static on(machine: Machine): Runtime {
+    return new Runtime(machine);
+  }
+
+  private readonly past = new PastAdapters();
+
   private constructor(machine: Machine) {
     super(machine);
   }
 
   /** The trainer of a run, with a fresh adapter on the model or the one it starts with. Throws `InputError` for settings or rows that make no sense. */
-  newTrainer({ method, settings, train, heldOut }: Lesson, kept: StudioKept, start?: Adapter): Trainer {
+  newTrainer(
+    { method, settings, train, heldOut }: Lesson,
+    kept: Pick<StudioKept, 'checkpoint' | 'referenceCache'>,
+    start?: Adapter,
+  ): Trainer {
     return TRAINERS[method]({
       model: this.model,
       tokenizer: this.tokenizer,
@@ -62,15 +75,16 @@ export class Runtime extends Host<Trainer> {
    */
   async draft(
     { prompt, sides, seeds, ...sampling }: DraftRequest,
-    nameOf: (side: Side) => Source,
+    nameOf: (side: 'before' | 'now') => Source,
     signal: AbortSignal,
     listener: (update: DraftUpdate) => void,
   ): Promise<void> {
     const ids = this.encode(prompt);
-    const writings = sides.map((side): Writing => {
+    const writings: Writing[] = [];
+    for (const side of sides) {
       const [written] = emptyGenerations(1) as [Generation];
-      return { side, source: nameOf(side), written, done: false };
-    });
+      writings.push({ ...(await this.writerOf(side, nameOf)), written, done: false });
+    }
     const tell = () => listener(this.stateOf(ids, writings));
     const follow = (writing: Writing, i: number) =>
       this.follow(writing, ids, { ...sampling, seed: seeds[i], signal, every: EVERY }, tell);
@@ -84,7 +98,7 @@ export class Runtime extends Host<Trainer> {
     tell: () => void,
   ): Promise<void> {
     const stream: AsyncGenerator<GenerationUpdate[]> = streamGeneration(this.model, [ids], options);
-    for await (const updates of this.turns.each(stream, this.on(writing.side))) {
+    for await (const updates of this.turns.each(stream, writing.around)) {
       for (const update of updates) {
         addUpdate(writing.written, update);
         writing.done ||= update.finished !== undefined;
@@ -106,7 +120,19 @@ export class Runtime extends Host<Trainer> {
     return this.tokenizer.encodeChat(prompt, { addGenerationPrompt: true });
   }
 
-  private on(side: Side): Around {
-    return side === 'now' ? (work) => work() : this.asItWas;
+  private async writerOf(
+    side: Side,
+    nameOf: (side: 'before' | 'now') => Source,
+  ): Promise<Pick<Writing, 'around' | 'source'>> {
+    if (!isPast(side)) {
+      const around: Around = side === 'now' ? (work) => work() : this.asItWas;
+      return { around, source: nameOf(side) };
+    }
+    const { model } = this;
+    const { adapter, run } = await this.turns.run(() => this.past.on(model, side));
+    return {
+      around: (work) => model.withOnly([adapter], work),
+      source: { model: model.name, adapter: run.name },
+    };
   }
 }

@@ -1,13 +1,18 @@
 /** The form that says how drafts are written, and the seeds and the order of the next ones. */
 import { byId } from '../shared/dom.ts';
+import type { PastRun } from './history.ts';
 import type { DraftRequest, ModelFacts, Side } from './messages.ts';
 
 /** Who writes, by the form's option. */
-const WRITERS: ReadonlyMap<string, readonly Side[]> = new Map([
+const WRITERS: ReadonlyMap<string, readonly Side[]> = new Map<string, readonly Side[]>([
   ['now', ['now', 'now']],
   ['blind', ['before', 'now']],
   ['one', ['now']],
 ]);
+/** The option by which two other fields say who writes. */
+const CHOSEN = 'chosen';
+const FIRST = 'writerA';
+const SECOND = 'writerB';
 
 /** Whether two things change places: one random bit. */
 const coin = () => ((crypto.getRandomValues(new Uint8Array(1))[0] as number) & 1) === 1;
@@ -17,6 +22,8 @@ export class Sampling {
 
   constructor() {
     this.form.addEventListener('submit', (event) => event.preventDefault());
+    this.form.addEventListener('change', () => this.showChosen());
+    this.offerRuns([]);
   }
 
   /** What is written after a pick. */
@@ -39,7 +46,32 @@ export class Sampling {
     this.form.addEventListener('change', listener);
   }
 
+  /** Offers runs that have ended as writers, on the model of this page. */
+  offerRuns(runs: readonly Pick<PastRun, 'startedAt' | 'name'>[]): void {
+    const writers: [Side, string][] = [
+      ['before', 'the model before training'],
+      ['now', 'the model as it stands'],
+      ...runs.map(({ startedAt, name }): [Side, string] => [`run ${startedAt}`, name]),
+    ];
+    for (const [name, usual] of [
+      [FIRST, 'before'],
+      [SECOND, writers.at(-1)?.[0] ?? 'now'],
+    ] as const) {
+      const field = this.form.elements.namedItem(name) as HTMLSelectElement;
+      const { value } = field;
+      field.replaceChildren(...writers.map(([side, label]) => new Option(label, side)));
+      field.value = writers.some(([side]) => side === value) ? value : usual;
+    }
+    this.showChosen();
+  }
+
+  private showChosen(): void {
+    byId('writers-chosen', HTMLElement).hidden = this.field('writers').value !== CHOSEN;
+  }
+
   private get sides(): readonly Side[] {
+    if (this.field('writers').value === CHOSEN)
+      return [FIRST, SECOND].map((name) => this.field(name).value as Side);
     return WRITERS.get(this.field('writers').value) ?? ['now', 'now'];
   }
 
@@ -73,4 +105,21 @@ export class Sampling {
   private field(name: string): HTMLInputElement {
     return this.form.elements.namedItem(name) as HTMLInputElement;
   }
+}
+
+/** How drafts are written, as the form says. */
+export function samplingNow(): Pick<DraftRequest, 'temperature' | 'topP' | 'maxNewTokens'> {
+  const { elements } = byId('sampling', HTMLFormElement);
+  const number = (name: string) => Number((elements.namedItem(name) as HTMLInputElement).value);
+  return {
+    temperature: number('temperature'),
+    topP: number('topP'),
+    maxNewTokens: number('maxNewTokens'),
+  };
+}
+
+/** What a chat's model is told first; empty for nothing, and where prompts are texts. */
+export function systemNow(): string {
+  const isChat = byId('form', HTMLSelectElement).value === 'chat';
+  return isChat ? byId('system', HTMLTextAreaElement).value.trim() : '';
 }

@@ -8,6 +8,7 @@ import { AlignCharts } from '../align/charts.ts';
 import { type Action, Controls, type Offer, RUNNING } from '../shared/controls.ts';
 import { byId, make, onPress, setText } from '../shared/dom.ts';
 import { messageOf } from '../shared/message-of.ts';
+import { type Handlers, handle } from './handlers.ts';
 import { adapterOf, type PastRun } from './history.ts';
 import type { Lesson, ModelFacts, Settings, StagePhase, StudioJob, Update } from './messages.ts';
 import { METHOD_NAMES, type MethodName, methodOf } from './methods.ts';
@@ -34,6 +35,36 @@ export class Training {
   private from: PastRun | undefined;
   /** Settings that the person has changed, which the defaults leave alone. */
   private readonly changed = new Set<string>();
+
+  private readonly handlers: Handlers<Update> = {
+    phase: (update) => {
+      this.controls.enter(update.phase);
+      this.progress.enter(update);
+      if (update.phase === 'idle') this.charts.begin(1);
+      this.look();
+    },
+    run: ({ method, settings, totalSteps, train, heldOut }) => {
+      this.method.value = method;
+      this.controls.show(settings);
+      for (const name of [...FIELDS, 'method']) this.changed.add(name);
+      this.charts.goOn(totalSteps, train, heldOut);
+      this.advise([]);
+    },
+    plan: ({ totalSteps, plannedBytes }) => {
+      this.charts.setTotal(totalSteps);
+      this.progress.plan(totalSteps, plannedBytes);
+    },
+    progress: ({ done, total }) => this.progress.share(done, total),
+    steps: ({ points, pace }) => {
+      for (const point of points) this.charts.addPoint('train', point);
+      this.progress.pace(pace);
+    },
+    heldOut: ({ point }) => this.charts.addPoint('held', point),
+    samples: ({ samples }) => showSamples(samples),
+    advice: ({ lines }) => this.advise(lines),
+    notice: ({ text }) => this.progress.note(text),
+    failed: ({ message }) => this.progress.complain(message),
+  };
 
   constructor(
     private readonly job: () => Remote<StudioJob> | undefined,
@@ -100,31 +131,7 @@ export class Training {
   }
 
   show(update: Update): void {
-    const { type } = update;
-    if (type === 'phase') {
-      this.controls.enter(update.phase);
-      this.progress.enter(update);
-      if (update.phase === 'idle') this.charts.begin(1);
-      this.look();
-    } else if (type === 'run') {
-      this.method.value = update.method;
-      this.changed.add('method');
-      this.controls.show(update.settings);
-      for (const name of FIELDS) this.changed.add(name);
-      this.charts.goOn(update.totalSteps, update.train, update.heldOut);
-      this.advise([]);
-    } else if (type === 'plan') {
-      this.charts.setTotal(update.totalSteps);
-      this.progress.plan(update.totalSteps, update.plannedBytes);
-    } else if (type === 'progress') this.progress.share(update.done, update.total);
-    else if (type === 'steps') {
-      for (const point of update.points) this.charts.addPoint('train', point);
-      this.progress.pace(update.pace);
-    } else if (type === 'heldOut') this.charts.addPoint('held', update.point);
-    else if (type === 'samples') showSamples(update.samples);
-    else if (type === 'advice') this.advise(update.lines);
-    else if (type === 'notice') this.progress.note(update.text);
-    else this.progress.complain(update.message);
+    handle(this.handlers, update);
   }
 
   private async act(action: Action): Promise<void> {

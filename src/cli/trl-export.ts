@@ -1,6 +1,6 @@
 /**
- * A run as a folder for TRL: the same model, rows, settings and first adapter under a short Python script, so that it can
- * be repeated, checked or scaled there. Writes files; it runs no Python.
+ * A run as a folder for TRL: the same model, rows, settings and initial adapter with a short Python script, so that it can
+ * be repeated, checked or scaled there. Writes files; runs no Python.
  */
 import { basename } from 'node:path';
 import { say, setting } from '../base/sentence.ts';
@@ -8,7 +8,6 @@ import type { PreferenceRow } from '../data/preference-dataset.ts';
 import { tokenizePairs } from '../data/tokenize-completions.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { InputError, quote } from '../io/errors.ts';
-import { exactJson } from '../io/exact-json.ts';
 import type { Files as ModelFiles } from '../io/files.ts';
 import { type LoraConfig, readAdapter, writeAdapter } from '../io/peft.ts';
 import { resolveTargetModules } from '../io/target-modules.ts';
@@ -20,19 +19,18 @@ import { folderFiles } from '../node/folder.ts';
 import type { DPOConfig, RewardConfig } from '../train/config.ts';
 import { skippedToken } from '../train/scored-token.ts';
 import { freshHeadValues } from '../train/scorer.ts';
-import { trlArguments } from '../train/settings/trl-arguments.ts';
 import type { Method } from './method.ts';
 import { type RecordedModel, recordedModel } from './open.ts';
-import { TRL_SCRIPT, TRL_STAGES } from './run-folder.ts';
 import { type RecordedRun, type RunRecord, readRuns } from './run-record.ts';
 import { dataSettingsOf, readData } from './training-data.ts';
+import { jsonl, scriptArguments, TRL_REQUIREMENTS, TRL_SCRIPT, TRL_STAGES, utf8 } from './trl-parts.ts';
 import { stagesScript, trainingScript } from './trl-script.ts';
 
 const SETTINGS = 'settings.json';
 
 /**
- * The folder's files, by path, for the run in the folder `run`: of each stage below its name where it has stages. Throws
- * {@link InputError} where TRL cannot do the same.
+ * The folder's files, by path, for the run in the folder `run`; a run in stages has one subfolder per stage. Throws
+ * {@link InputError} if TRL cannot do the same.
  */
 export async function trlFiles(run: string, options: TrlOptions): Promise<Files> {
   const runs = await readRuns(run);
@@ -45,9 +43,9 @@ export async function trlFiles(run: string, options: TrlOptions): Promise<Files>
 export interface TrlOptions {
   /** Whether the token ids are written too. */
   tokenIds: boolean;
-  /** Opens the model that a run was made from. */
+  /** Opens the model that a run started from. */
   open(recorded: RecordedModel): Promise<ModelFiles>;
-  /** Hears what a person should know of what is written. */
+  /** Receives notices about the exported files. */
   onNotice(line: string): void;
 }
 
@@ -63,15 +61,15 @@ async function filesOf(
   const { model, revision, dtype = 'float32', data, evalData, rows, settings, lora } = record;
   const { trl } = method;
   if (trl === undefined) {
-    const wayOut = 'Hand over the adapter with --format peft, merged or gguf';
-    const what = `a run of ${method.name} is not written for TRL: its rewards are functions in JavaScript, which Python cannot call`;
+    const wayOut = 'Export the adapter with --format peft, merged or gguf';
+    const what = `a run of ${method.name} cannot be exported to TRL: its rewards are JavaScript functions, which Python cannot call`;
     throw new InputError(folder, what, wayOut);
   }
   if (/\.gguf$/i.test(model)) {
-    const wayOut = 'Train on the Hugging Face folder, or hand over the adapter with --format peft or gguf';
-    throw new InputError(folder, `its model is ${model}, and TRL does not train GGUF`, wayOut);
+    const wayOut = 'Train on the Hugging Face folder, or export the adapter with --format peft or gguf';
+    throw new InputError(folder, `its model is ${model}, and TRL cannot train GGUF`, wayOut);
   }
-  // As they are stored, a folder's weights are the same numbers in float32.
+  // Weights as stored in a folder are the same numbers in float32.
   if (dtype !== 'auto' && dtype !== 'float32')
     onNotice(
       `The run kept its base in ${dtype}, and the script loads it in float32: its numbers will differ`,
@@ -88,11 +86,17 @@ async function filesOf(
     if (idsOf) files[`${name}.ids.jsonl`] = jsonl(idsOf(part));
   }
   if (method.trl?.model.hasHead) await requireSameToken(folder, record, await open(record));
-  const settingsJson = { model, revision, data, evalData, args: argumentsOf(method, record) };
+  const settingsJson = {
+    model,
+    revision,
+    data,
+    evalData,
+    args: scriptArguments(method.name, record.settings),
+  };
   return {
     ...files,
     ...(lora ? await adapters(folder, record, lora, { open, method }) : {}),
-    'requirements.txt': utf8('trl==1.16.0\npeft>=0.18\n'),
+    'requirements.txt': utf8(TRL_REQUIREMENTS),
     [SETTINGS]: utf8(`${JSON.stringify(settingsJson, null, 2)}\n`),
     [TRL_SCRIPT]: utf8(
       trainingScript(method.name, trl, { hasAdapter: lora !== null, hasIds: tokenIds, settings: SETTINGS }),
@@ -100,11 +104,11 @@ async function filesOf(
   };
 }
 
-/** Rows to the columns that TRL's DPO makes of them. */
+/** Rows with the columns that TRL's DPO makes from them. */
 async function tokenIdsOf({ name }: Method, { settings }: RunRecord, model: ModelFiles) {
   if (name !== 'dpo') {
-    const wayOut = 'Leave out --token-ids: TRL tokenises the text by the same rules';
-    throw new InputError('token ids', `only TRL's DPO takes them as they are, and this is ${name}`, wayOut);
+    const wayOut = 'Leave out --token-ids: TRL tokenizes the text by the same rules';
+    throw new InputError('token ids', `only TRL's DPO accepts them, and this is ${name}`, wayOut);
   }
   const tokenizer = await Tokenizer.fromFiles(model);
   const { maxPositionEmbeddings } = (await describeModel(model)).config;
@@ -115,7 +119,7 @@ async function tokenIdsOf({ name }: Method, { settings }: RunRecord, model: Mode
     );
 }
 
-/** The adapter as it was before the first step, as it was at the end, and those that lay below it. */
+/** The adapter before the first step and at the end, and the adapters below it. */
 async function adapters(
   run: string,
   record: RunRecord,
@@ -152,14 +156,14 @@ async function freshFiles(
 }
 
 /**
- * TRL scores the last token that is not its pad token, or EOS where there is none. Throws {@link InputError} for a run that has
- * scored another one, and for one whose head TRL would begin by chance.
+ * TRL scores the last token other than its pad token, or EOS if there is none. Throws {@link InputError} for a run that
+ * scored another one, and for one whose head TRL would initialize randomly.
  */
 async function requireSameToken(folder: string, { settings, lora }: RunRecord, model: ModelFiles) {
   if (!lora) {
     const what =
-      'a reward model of which all weights were trained is not written for TRL: its head would begin as another';
-    throw new InputError(folder, what, 'Train an adapter, or hand over the model with --format merged');
+      'a fully trained reward model cannot be exported to TRL: its head would be initialized differently';
+    throw new InputError(folder, what, 'Train an adapter, or export the model with --format merged');
   }
   const tokenizer = await Tokenizer.fromFiles(model);
   const { eosTokenIds } = (await describeModel(model)).config;
@@ -167,21 +171,8 @@ async function requireSameToken(folder: string, { settings, lora }: RunRecord, m
   const ours = skippedToken((settings as RewardConfig).scoredToken, context);
   const theirs = skippedToken('last_non_pad', context);
   if (ours === theirs || ![ours, theirs].includes(tokenizer.eosId)) return;
-  const what = say`its reward model scores another token than TRL's would, which pads with ${quote(tokenizer.token(theirs ?? -1))}`;
+  const what = say`its reward model scores another token than TRL, which pads with ${quote(tokenizer.token(theirs ?? -1))}`;
   throw new InputError(folder, what, say`Train with ${setting('scoredToken')} last_non_pad`);
-}
-
-/** What the script hands to TRL's configuration class. */
-function argumentsOf({ name }: Method, { settings }: RunRecord): Record<string, unknown> {
-  return {
-    ...trlArguments({ ...settings }),
-    // KTO pairs each completion with one of its own batch, so that its rows must stay where they are.
-    ...(name === 'kto' ? { train_sampling_strategy: 'sequential' } : {}),
-    bf16: false,
-    optim: 'adamw_torch',
-    logging_steps: 1,
-    report_to: 'none',
-  };
 }
 
 /** Rows as TRL reads them; a margin is in all of them or in none. */
@@ -194,7 +185,7 @@ function inTrlsColumns(rows: readonly unknown[]): unknown[] {
 /** Token ids of a reward model's pairs. */
 const isTokenIds = (ids: unknown) => Array.isArray(ids) && typeof ids[0] === 'number';
 
-/** A row under the names that TRL looks for: a text that nothing precedes is "text", or "messages". */
+/** A row with TRL's names: a text without a prompt is "text", or "messages". */
 function asTrlHasIt(row: unknown): unknown {
   const { where: _, chatTemplateKwargs, ...rest } = row as Record<string, unknown>;
   const columns =
@@ -206,12 +197,4 @@ function asTrlHasIt(row: unknown): unknown {
   }
   if (rest.prompt !== undefined || completion === undefined) return columns;
   return { [typeof completion === 'string' ? 'text' : 'messages']: completion, ...others };
-}
-
-function jsonl(rows: readonly unknown[]): Uint8Array {
-  return utf8(rows.map((row) => `${exactJson(row)}\n`).join(''));
-}
-
-function utf8(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }

@@ -1,22 +1,24 @@
 /**
- * The text of the scripts that repeat a run with TRL: one in Python for a run, one in sh for a run in stages. What they read
- * lies beside them, written by `trl-export.ts`; nothing is run here.
+ * The text of the scripts that repeat a run with TRL: one in Python per run, and one in sh for a run in stages. Their input
+ * files are written by `trl-export.ts`; nothing is run here.
  */
-import type { TrlTrainer } from './method.ts';
-import { TRL_SCRIPT } from './run-folder.ts';
+import { TRL_SCRIPT } from './trl-parts.ts';
+import type { TrlTrainer } from './trl-trainers.ts';
 
 export interface ScriptOptions {
-  /** Whether an adapter is trained, and not all weights. */
+  /** Whether an adapter is trained, rather than all weights. */
   hasAdapter: boolean;
-  /** Whether token ids are given, to be taken in place of TRL's own. */
+  /** Whether token ids are given, to be used instead of TRL's own. */
   hasIds: boolean;
   /** The file of settings. */
   settings: string;
+  /** Goes on where the run stands, and does not begin it anew: its plan and its moments lie beside the script. */
+  goesOn?: boolean;
 }
 
 /** The lines that only some runs need. */
 const ADAPTER_ARGUMENTS = `
-    parser.add_argument("--adapter", default="start", help="start: as before the first step; trained: as the run left it")
+    parser.add_argument("--adapter", default="start", help="start: before the first step; trained: after the run")
     below = sorted(map(str, (HERE / "below").glob("*")))
     parser.add_argument("--below", nargs="*", default=below, help="adapters to merge into the model first")`;
 
@@ -30,18 +32,74 @@ const TOKEN_IDS = `
     trainer.train_dataset = rows("train.ids.jsonl")
     trainer.eval_dataset = rows("eval.ids.jsonl")`;
 
+const REPEATS = (
+  settings: string,
+) => `Settings are in ${settings}. The numbers of the first steps are those of webalign where its rows were taken in the order of
+the file (--no-shuffle-dataset); each shuffles in its own way.`;
+
+const GOES_ON = (
+  settings: string,
+) => `Settings are in ${settings}. plan.json has the rows and the learning rate of each step that is left, in webalign's order.
+moments.safetensors, where it is there, has both moments of AdamW and with plan.json the number of its steps, so that the
+optimizer goes on as it was; without it the optimizer begins anew. Nothing else of a run is carried: there is no other
+state. One process: several would take every step several times.`;
+
+const GOING_ON = (prefix: string) => `
+
+class GoingOn(${prefix}Trainer):
+    """Takes the steps that are left."""
+
+    plan = json.loads((HERE / "plan.json").read_text(encoding="utf-8"))
+
+    def get_train_dataloader(self):
+        if self.accelerator.num_processes > 1:
+            raise RuntimeError("launch one process: accelerate launch --num_processes 1")
+        return DataLoader(self.train_dataset, batch_sampler=self.plan["batches"], collate_fn=self.data_collator)
+
+    def create_optimizer(self, *given):
+        optimizer = super().create_optimizer(*given)
+        moments = HERE / "moments.safetensors"
+        if not moments.exists():
+            return optimizer
+        kept = load_file(moments)
+        for name, parameter in self.model.named_parameters():
+            key = name.replace(".default.", ".")
+            if parameter.requires_grad:
+                first, second = (kept[f"{which}/{key}"].view_as(parameter) for which in ("first", "second"))
+                optimizer.state[parameter] = {
+                    "step": torch.tensor(float(self.plan["step"])),
+                    "exp_avg": first.to(parameter.device),
+                    "exp_avg_sq": second.to(parameter.device),
+                }
+        return optimizer
+
+    def create_scheduler(self, num_training_steps, optimizer=None):
+        rates, peak = self.plan["learning_rates"], self.args.learning_rate
+        shares = [rate / peak if peak > 0 else 0.0 for rate in rates]
+        self.lr_scheduler = LambdaLR(optimizer or self.optimizer, lambda step: shares[min(step, len(shares) - 1)])
+        return self.lr_scheduler
+`;
+
+/** Behind the trainer, whose reference is the adapter that the run began with. */
+const AS_TRAINED = `
+    set_peft_model_state_dict(trainer.model, load_file(HERE / "trained" / "adapter_model.safetensors"))`;
+
 export function trainingScript(
   name: string,
   { module, prefix, model: { loader, options } }: TrlTrainer,
-  { hasAdapter, hasIds, settings }: ScriptOptions,
+  { hasAdapter, hasIds, settings, goesOn = false }: ScriptOptions,
 ): string {
-  return `"""A run of \`webalign ${name}\` with TRL: the same model, rows and settings.
+  const imports = goesOn
+    ? 'from peft import PeftModel, set_peft_model_state_dict\nfrom safetensors.torch import load_file\nfrom torch.optim.lr_scheduler import LambdaLR\nfrom torch.utils.data import DataLoader\n'
+    : hasAdapter
+      ? 'from peft import PeftModel\n'
+      : '';
+  return `"""A run of \`webalign ${name}\` with TRL: ${goesOn ? 'it goes on where it stands, with' : 'the same'} model, rows and settings.
 
     pip install -r requirements.txt
-    accelerate launch ${TRL_SCRIPT}
+    accelerate launch ${goesOn ? '--num_processes 1 ' : ''}${TRL_SCRIPT}
 
-Settings are in ${settings}. The numbers of the first steps are those of webalign where its rows were taken in the order of
-the file (--no-shuffle-dataset); each shuffles in its own way.
+${(goesOn ? GOES_ON : REPEATS)(settings)}
 """
 
 import argparse
@@ -50,7 +108,7 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-${hasAdapter ? 'from peft import PeftModel\n' : ''}from transformers import ${loader}, AutoTokenizer
+${imports}from transformers import ${loader}, AutoTokenizer
 from ${module} import ${prefix}Config, ${prefix}Trainer
 
 HERE = Path(__file__).resolve().parent
@@ -61,15 +119,15 @@ def rows(name):
     if not path.exists():
         return None
     return Dataset.from_list([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
-
+${goesOn ? GOING_ON(prefix) : ''}
 
 def main():
     settings = json.loads((HERE / "${settings}").read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=settings["model"], help="folder or name of the model")
-    parser.add_argument("--revision", default=settings["revision"], help="of a model of the hub")${hasAdapter ? ADAPTER_ARGUMENTS : ''}
+    parser.add_argument("--revision", default=settings["revision"], help="of a Hub model")${hasAdapter ? ADAPTER_ARGUMENTS : ''}
     parser.add_argument("--out", default=str(HERE / "out"))
-    parser.add_argument("--cpu", action="store_true", help="do without a GPU")
+    parser.add_argument("--cpu", action="store_true", help="run without a GPU")
     given = parser.parse_args()
 
     model = ${loader}.from_pretrained(given.model, revision=given.revision, dtype=torch.float32${options})${hasAdapter ? ADAPTERS : ''}
@@ -77,13 +135,13 @@ def main():
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     evaluation = rows("eval.jsonl")
-    trainer = ${prefix}Trainer(
+    trainer = ${goesOn ? 'GoingOn' : `${prefix}Trainer`}(
         model=model,
         args=${prefix}Config(output_dir=given.out, use_cpu=given.cpu, **settings["args"]),
         train_dataset=rows("train.jsonl"),
         eval_dataset=evaluation,
         processing_class=tokenizer,
-    )${hasIds ? TOKEN_IDS : ''}
+    )${hasIds ? TOKEN_IDS : ''}${goesOn ? AS_TRAINED : ''}
     trainer.train()
     if evaluation is not None:
         print(json.dumps(trainer.evaluate()))
@@ -95,14 +153,14 @@ if __name__ == "__main__":
 `;
 }
 
-/** Every stage on top of what TRL has made of those before it. */
+/** Runs every stage on top of TRL's results for the earlier ones. */
 export function stagesScript(stages: readonly string[]): string {
   const lines = stages.map((stage, i) => {
     const below = stages.slice(0, i).map((name) => ` ${name}/out`);
     return `accelerate launch ${stage}/${TRL_SCRIPT}${below.length > 0 ? ` --below${below.join('')}` : ''} "$@"`;
   });
   return `#!/bin/sh
-# The stages of \`webalign sacpo\` with TRL, one after the other, each on top of what TRL has made of those before. Each can
+# The stages of \`webalign sacpo\` with TRL, one after the other, each on top of TRL's results for the earlier ones. Each can
 # be run by itself too: then those before are as webalign left them.
 set -e
 cd "$(dirname "$0")"

@@ -22,12 +22,17 @@ export function mergeAdapters(
     const name = `${module}.weight`;
     const tensor = stored.get(name);
     if (!tensor) throw new InputError(name, 'is not among the weights', 'Give the model of the adapter');
-    merged.set(name, withAdapters(tensor, module, parts));
+    merged.set(name, mergedWeight(tensor, module, parts));
   }
   return merged;
 }
 
-function withAdapters(tensor: StoredTensor, module: string, parts: readonly AdapterPart[]): TensorToWrite {
+/** One weight with what the adapters add to its module. Throws {@link InputError} as {@link mergeAdapters} does. */
+export function mergedWeight(
+  tensor: StoredTensor,
+  module: string,
+  parts: readonly AdapterPart[],
+): TensorToWrite {
   const values = toFloat32(tensor);
   const toBytes = FLOAT_BYTES[tensor.dtype as keyof typeof FLOAT_BYTES];
   const [out, width] = tensor.shape as [number, number];

@@ -12,6 +12,7 @@ import type { ByteSource } from './byte-source.ts';
 import { InputError, listed, quote, reason } from './errors.ts';
 import { isObject, type JsonObject, kindOf, scanJson } from './json.ts';
 import type { BlockDtype } from './quantised.ts';
+import type { StreamedFile } from './streamed-file.ts';
 
 /** Bytes for each element, by the format's name of the type. */
 // biome-ignore format: a row for each size
@@ -208,17 +209,23 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
 }
 
-/**
- * A file of `tensors`, ordered as the Python package does (wide types first, then by name), the header padded with
- * spaces to a multiple of eight. Same tensors and metadata, same bytes.
- */
-export function writeSafetensors(
-  tensors: ReadonlyMap<string, TensorToWrite>,
-  metadata: Record<string, string> = {},
-): Uint8Array<ArrayBuffer> {
-  const ordered = [...tensors].sort(
-    ([a, x], [b, y]) => ELEMENT_BYTES[y.dtype] - ELEMENT_BYTES[x.dtype] || (a < b ? -1 : 1),
-  );
+/** What the header says of a tensor. */
+type Header = Pick<StoredTensor, 'dtype' | 'shape'>;
+
+/** A tensor to write, whose bytes are made when their turn comes. */
+export interface TensorToStream extends Header {
+  read(): Promise<Uint8Array>;
+}
+
+const bytesOf = ({ dtype, shape }: Header): number =>
+  shape.reduce((product, dimension) => product * dimension, ELEMENT_BYTES[dtype]);
+
+/** The file's order, the Python package's: wide types first, then by name. */
+const inOrder = <T extends Header>(tensors: ReadonlyMap<string, T>): [string, T][] =>
+  [...tensors].sort(([a, x], [b, y]) => ELEMENT_BYTES[y.dtype] - ELEMENT_BYTES[x.dtype] || (a < b ? -1 : 1));
+
+/** Length and header, padded with spaces to a multiple of eight, of tensors in the file's order. */
+function headOf(ordered: readonly [string, Header][], metadata: Record<string, string>) {
   const lines: string[] = [];
   const keys = Object.keys(metadata).sort();
   if (keys.length > 0) {
@@ -226,26 +233,64 @@ export function writeSafetensors(
       `"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(own(metadata, key))}`).join()}}`,
     );
   }
-  let offset = 0;
-  for (const [name, { dtype, shape, data }] of ordered) {
-    const size = shape.reduce((product, dimension) => product * dimension, ELEMENT_BYTES[dtype]);
-    if (size !== data.byteLength) {
-      throw new RangeError(`tensor ${name}: ${dtype} [${shape}] takes ${size} bytes, got ${data.byteLength}`);
-    }
-    const entry = { dtype, shape, data_offsets: [offset, offset + size] };
-    lines.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
-    offset += size;
+  let bytes = 0;
+  for (const [name, entry] of ordered) {
+    const { dtype, shape } = entry;
+    const size = bytesOf(entry);
+    lines.push(
+      `${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [bytes, bytes + size] })}`,
+    );
+    bytes += size;
   }
   const header = new TextEncoder().encode(`{${lines.join()}}`);
   const headerBytes = Math.ceil(header.byteLength / LENGTH_BYTES) * LENGTH_BYTES;
-  const file = new Uint8Array(LENGTH_BYTES + headerBytes + offset);
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  file.fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerBytes);
-  file.set(header, LENGTH_BYTES);
-  let at = LENGTH_BYTES + headerBytes;
+  const head = new Uint8Array(LENGTH_BYTES + headerBytes);
+  new DataView(head.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  head.fill(0x20, LENGTH_BYTES);
+  head.set(header, LENGTH_BYTES);
+  return { head, bytes };
+}
+
+function checkSize(name: string, entry: Header, data: Uint8Array): void {
+  const size = bytesOf(entry);
+  if (size === data.byteLength) return;
+  throw new RangeError(
+    `tensor ${name}: ${entry.dtype} [${entry.shape}] takes ${size} bytes, got ${data.byteLength}`,
+  );
+}
+
+/** A file of `tensors`. Same tensors and metadata, same bytes. */
+export function writeSafetensors(
+  tensors: ReadonlyMap<string, TensorToWrite>,
+  metadata: Record<string, string> = {},
+): Uint8Array<ArrayBuffer> {
+  const ordered = inOrder(tensors);
+  for (const [name, tensor] of ordered) checkSize(name, tensor, tensor.data);
+  const { head, bytes } = headOf(ordered, metadata);
+  const file = new Uint8Array(head.byteLength + bytes);
+  file.set(head);
+  let at = head.byteLength;
   for (const [, { data }] of ordered) {
     file.set(data, at);
     at += data.byteLength;
   }
   return file;
+}
+
+/** The same file piece by piece, a tensor at a time in memory. */
+export function streamSafetensors(
+  tensors: ReadonlyMap<string, TensorToStream>,
+  metadata: Record<string, string> = {},
+): StreamedFile {
+  const ordered = inOrder(tensors);
+  const { head, bytes } = headOf(ordered, metadata);
+  async function* pieces() {
+    yield head;
+    for (const [name, tensor] of ordered) {
+      const data = await tensor.read();
+      checkSize(name, tensor, data);
+      yield data;
+    }
+  }
+  return { bytes: head.byteLength + bytes, pieces };
 }

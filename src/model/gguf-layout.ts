@@ -56,16 +56,35 @@ export function fromGguf(
   throw new InputError(where, what, 'Use a model of a supported architecture, as its converter wrote it');
 }
 
+/** A tensor as llama.cpp's files have it. */
+export interface GgufForm {
+  name: string;
+  /** Turns the decoder's tensor into it. */
+  turn(tensor: StoredTensor): StoredTensor;
+}
+
+/** What becomes of the decoder's tensor of a name in llama.cpp's files. */
+export function ggufForms({ config, architecture }: ModelDescription): (name: string) => GgufForm {
+  const parts = new Map(partsOf(architecture, config).map((part) => [part.own, part]));
+  return (given) => {
+    const part = parts.get(moduleOf(given)) as Part;
+    return {
+      name: `${part.theirs}${given.slice(part.own.length)}`,
+      turn: (tensor) => toTheirs(part, tensor, config.headDim),
+    };
+  };
+}
+
 /** The decoder's tensors as llama.cpp's files have them. */
 export function toGguf(
-  { config, architecture }: ModelDescription,
+  description: ModelDescription,
   tensors: ReadonlyMap<string, StoredTensor>,
 ): Map<string, StoredTensor> {
-  const parts = new Map(partsOf(architecture, config).map((part) => [part.own, part]));
+  const formOf = ggufForms(description);
   return new Map(
     [...tensors].map(([given, tensor]) => {
-      const part = parts.get(moduleOf(given)) as Part;
-      return [`${part.theirs}${given.slice(part.own.length)}`, toTheirs(part, tensor, config.headDim)];
+      const { name, turn } = formOf(given);
+      return [name, turn(tensor)];
     }),
   );
 }

@@ -10,15 +10,16 @@ import type { Files } from '../io/files.ts';
 import { toFloat32, toFloat32Bytes } from '../io/float.ts';
 import { openGguf } from '../io/gguf/reader.ts';
 import { vocabularyMetadata } from '../io/gguf/vocabulary.ts';
-import { type GgufTensor, type GgufValue, writeGguf } from '../io/gguf/writer.ts';
+import { type GgufStreamedTensor, type GgufValue, streamGguf } from '../io/gguf/writer.ts';
 import { parseJsonObject } from '../io/json.ts';
 import type { RotaryPositions } from '../io/layer-attention.ts';
 import type { StoredTensor } from '../io/safetensors.ts';
+import { type StreamedFile, wholeFile } from '../io/streamed-file.ts';
 import { MODEL_CONFIG, MODEL_GGUF, weightsFile } from '../io/weights.ts';
 import { GGUF_NAMES } from './architecture.ts';
 import { describeModel, type ModelDescription } from './description.ts';
-import { CONTEXT_FACTORS, ROPE_FACTORS, toGguf } from './gguf-layout.ts';
-import { inHalf, mergedTensors } from './merged-model.ts';
+import { CONTEXT_FACTORS, ggufForms, ROPE_FACTORS } from './gguf-layout.ts';
+import { inHalf, type MergedSource, mergedSources } from './merged-model.ts';
 import { refuseHeads } from './merged-reward.ts';
 import { rotaryFrequencies } from './rotary.ts';
 import { weightShapes } from './weight-shapes.ts';
@@ -31,9 +32,13 @@ const NOT_CARRIED = ['general.file_type', 'general.quantization_version'];
 
 /** The bytes of the file. Throws {@link InputError}. */
 export async function ggufModel(
-  source: Files,
-  parts: readonly AdapterPart[],
+  ...given: Parameters<typeof streamGgufModel>
 ): Promise<Uint8Array<ArrayBuffer>> {
+  return wholeFile(await streamGgufModel(...given));
+}
+
+/** The same file, a tensor at a time. Throws {@link InputError}, for numbers that F16 cannot hold when their tensor is made. */
+export async function streamGgufModel(source: Files, parts: readonly AdapterPart[]): Promise<StreamedFile> {
   refuseHeads(parts, 'GGUF');
   const description = await describeModel(source);
   if (description.headless)
@@ -43,8 +48,8 @@ export async function ggufModel(
     (await weightsFile(source)) === MODEL_GGUF
       ? await carriedMetadata(source)
       : await tokenizerMetadata(source, description.config);
-  const tensors = ggufModelTensors(description, await mergedTensors(source, description, parts));
-  return writeGguf(new Map([...configuration, ...carried]), tensors);
+  const tensors = ggufModelTensors(description, await mergedSources(source, description, parts));
+  return streamGguf(new Map([...configuration, ...carried]), tensors);
 }
 
 /** What the file says of the architecture. Throws {@link InputError} where llama.cpp would compute something else. */
@@ -117,17 +122,25 @@ function needCap(cap: number | undefined, where: string): number {
 /** The weights: matrices in halves; what is small, and tables of positions, in float32 as llama.cpp wants them. */
 export function ggufModelTensors(
   description: ModelDescription,
-  tensors: ReadonlyMap<string, StoredTensor>,
-): Map<string, GgufTensor> {
-  const written = new Map<string, GgufTensor>();
-  for (const [name, factors] of frequencyFactors(description))
-    written.set(name, { shape: [factors.length], dtype: 'F32', data: toFloat32Bytes(factors) });
+  tensors: ReadonlyMap<string, MergedSource>,
+): Map<string, GgufStreamedTensor> {
+  const written = new Map<string, GgufStreamedTensor>();
+  for (const [name, factors] of frequencyFactors(description)) {
+    const data = toFloat32Bytes(factors);
+    const shape = [factors.length];
+    written.set(name, { shape, dtype: 'F32', bytes: data.byteLength, read: async () => data });
+  }
   const needed = weightShapes(description.architecture, description.config);
-  const used = new Map([...tensors].filter(([name]) => needed.has(name)));
-  for (const [name, tensor] of toGguf(description, used)) {
+  const formOf = ggufForms(description);
+  for (const [own, { read, ...tensor }] of tensors) {
+    if (!needed.has(own)) continue;
     const { shape } = tensor;
+    const { name, turn } = formOf(own);
     const whole = shape.length < 2 || name.startsWith(GGUF_NAMES.positions);
-    written.set(name, { shape, dtype: whole ? 'F32' : 'F16', data: whole ? inFull(tensor) : inHalf(tensor) });
+    const bytes = shape.reduce((product, size) => product * size, whole ? 4 : 2);
+    const make = whole ? inFull : inHalf;
+    const made = async () => make(turn({ ...tensor, data: await read() }));
+    written.set(name, { shape, dtype: whole ? 'F32' : 'F16', bytes, read: made });
   }
   return written;
 }

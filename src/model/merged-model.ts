@@ -6,24 +6,33 @@ import type { AdapterPart } from '../io/combine-adapters.ts';
 import { InputError } from '../io/errors.ts';
 import { type Files, ownBytes } from '../io/files.ts';
 import { toFloat16Bytes, toFloat32, toFloat32Bytes } from '../io/float.ts';
-import { mergeAdapters } from '../io/merge-adapters.ts';
+import { mergedWeight } from '../io/merge-adapters.ts';
 import { checkAdapterFits } from '../io/peft.ts';
 import { isBlocks } from '../io/quantised.ts';
 import {
+  type SafetensorsDtype,
   type StoredDtype,
   type StoredTensor,
+  streamSafetensors,
   type TensorSource,
-  writeSafetensors,
 } from '../io/safetensors.ts';
+import { type StreamedFile, streamOf, wholeFile } from '../io/streamed-file.ts';
 import { carriedFiles, MODEL_CONFIG, MODEL_WEIGHTS } from '../io/weights.ts';
 import { describeModel, type ModelDescription } from './description.ts';
 import { headOf, putHead, rewardConfig } from './merged-reward.ts';
-import { toFiles } from './stored-layout.ts';
+import { toFileStreams } from './stored-layout.ts';
 import { openModelWeights } from './stored-weights.ts';
 import { linearsOf } from './weight-shapes.ts';
 
-export interface MergedTensor extends StoredTensor {
+/** A weight with the adapters in it, made when its bytes are asked for. */
+export interface MergedSource extends Omit<TensorSource, 'dtype'> {
+  dtype: SafetensorsDtype;
   /** Its type in the file that it comes from; that of blocks, which nothing can be added to, is F32 here. */
+  storedAs: StoredDtype;
+}
+
+/** The same with its bytes. */
+export interface MergedTensor extends StoredTensor {
   storedAs: StoredDtype;
 }
 
@@ -41,48 +50,77 @@ export interface MergeOptions {
  * sequence classification. Throws {@link InputError} for a model that cannot be read and for an adapter of another one.
  */
 export async function mergedModelFiles(
+  ...given: Parameters<typeof streamMergedModel>
+): Promise<Record<string, Uint8Array>> {
+  const files: Record<string, Uint8Array> = {};
+  for (const [path, file] of Object.entries(await streamMergedModel(...given)))
+    files[path] = await wholeFile(file);
+  return files;
+}
+
+/** The same files, the weights a tensor at a time. */
+export async function streamMergedModel(
   source: Files,
   parts: readonly AdapterPart[],
   onNotice: (line: string) => void = () => undefined,
   { padTokenId }: MergeOptions = {},
-): Promise<Record<string, Uint8Array>> {
+): Promise<Record<string, StreamedFile>> {
   const description = await describeModel(source);
-  const merged = await mergedTensors(source, description, parts);
+  const merged = await mergedSources(source, description, parts);
   const head = headOf(parts);
   if (head) putHead(merged, head, description);
   const blocks = new Set<string>();
   for (const [name, tensor] of merged) {
     if (!isBlocks(tensor.storedAs)) continue;
     blocks.add(tensor.storedAs);
-    merged.set(name, { ...tensor, dtype: 'F16', data: inHalf(tensor) });
+    merged.set(name, { ...tensor, dtype: 'F16', read: async () => inHalf(await read(tensor)) });
   }
   if (blocks.size > 0)
     onNotice(`Weights stored in ${[...blocks].join(', ')} are unpacked and written in F16.`);
+  const config = head
+    ? await rewardConfig(source, description, { padTokenId, onNotice })
+    : await source.read(MODEL_CONFIG);
+  const carried = Object.entries(await carriedFiles(source));
   return {
-    ...(await carriedFiles(source)),
-    [MODEL_WEIGHTS]: writeSafetensors(toFiles(description.architecture, merged), { format: 'pt' }),
-    [MODEL_CONFIG]: head
-      ? await rewardConfig(source, description, { padTokenId, onNotice })
-      : await source.read(MODEL_CONFIG),
+    ...Object.fromEntries(carried.map(([path, file]) => [path, streamOf(file)])),
+    [MODEL_WEIGHTS]: streamSafetensors(toFileStreams(description.architecture, merged), { format: 'pt' }),
+    [MODEL_CONFIG]: streamOf(config),
   };
 }
 
-/** All weights as the decoder reads them, with the adapters in them. */
-export async function mergedTensors(
+/** All weights as the decoder reads them, with the adapters in them; each is made when it is read. */
+export async function mergedSources(
   source: Files,
   description: ModelDescription,
   parts: readonly AdapterPart[],
-): Promise<Map<string, MergedTensor>> {
+): Promise<Map<string, MergedSource>> {
   const { config, architecture } = description;
   const linears = linearsOf(architecture, config);
   for (const { adapter, name = 'adapter' } of parts) checkAdapterFits(adapter, linears, name);
   const { stored } = await openModelWeights(source, description);
-  const tensors = new Map<string, MergedTensor>();
-  for (const [name, tensor] of stored) tensors.set(name, await unpacked(tensor));
-  for (const [name, { data }] of mergeAdapters(tensors, parts)) {
-    tensors.set(name, { ...(tensors.get(name) as MergedTensor), data: ownBytes(data) });
+  const tensors = new Map<string, MergedSource>();
+  for (const [name, tensor] of stored) tensors.set(name, unpacked(tensor));
+  for (const module of new Set(parts.flatMap(({ adapter }) => [...adapter.weights.keys()]))) {
+    const name = `${module}.weight`;
+    const tensor = tensors.get(name);
+    if (!tensor) throw new InputError(name, 'is not among the weights', 'Give the model of the adapter');
+    const merge = async () => ownBytes(mergedWeight(await read(tensor), module, parts).data);
+    tensors.set(name, { ...tensor, read: merge });
   }
   return tensors;
+}
+
+/** All of them at once. */
+export async function mergedTensors(
+  ...given: Parameters<typeof mergedSources>
+): Promise<Map<string, MergedTensor>> {
+  const tensors = new Map<string, MergedTensor>();
+  for (const [name, source] of await mergedSources(...given)) tensors.set(name, await read(source));
+  return tensors;
+}
+
+async function read({ read, ...tensor }: MergedSource): Promise<MergedTensor> {
+  return { ...tensor, data: await read() };
 }
 
 /** A tensor's values as F16; {@link InputError} where they are beyond it. */
@@ -93,11 +131,13 @@ export function inHalf(tensor: StoredTensor): Uint8Array<ArrayBuffer> {
   throw new InputError(tensor.where, 'holds numbers that F16 cannot', 'Export an adapter instead');
 }
 
-/** A tensor with its bytes. */
-async function unpacked({ read, ...tensor }: TensorSource): Promise<MergedTensor> {
+/** A tensor of a type that can be added to. */
+function unpacked(tensor: TensorSource): MergedSource {
   const { dtype } = tensor;
-  const data = await read();
-  if (!isBlocks(dtype)) return { ...tensor, dtype, data, storedAs: dtype };
-  const values = toFloat32Bytes(toFloat32({ ...tensor, data }));
-  return { ...tensor, dtype: 'F32', data: ownBytes(values), storedAs: dtype };
+  if (!isBlocks(dtype)) return { ...tensor, dtype, storedAs: dtype };
+  const inFull = async () => {
+    const data = await tensor.read();
+    return ownBytes(toFloat32Bytes(toFloat32({ ...tensor, data })));
+  };
+  return { ...tensor, dtype: 'F32', read: inFull, storedAs: dtype };
 }

@@ -12,7 +12,7 @@ import { SCORE_HEAD } from '../io/peft-head.ts';
 import { MODEL_CONFIG } from '../io/weights.ts';
 import { classifierConfig, padTokenId } from './classifier.ts';
 import type { ModelDescription } from './description.ts';
-import type { MergedTensor, MergeOptions } from './merged-model.ts';
+import type { MergedSource, MergeOptions } from './merged-model.ts';
 
 /** The head of a reward model among the adapters. Throws {@link InputError} for several, and for a share of one. */
 export function headOf(parts: readonly AdapterPart[]): Float32Array | undefined {
@@ -40,7 +40,7 @@ function classifierOf(source: Files, { architecture, config }: ModelDescription)
 
 /** Puts the head in the place of the one for the vocabulary. */
 export function putHead(
-  tensors: Map<string, MergedTensor>,
+  tensors: Map<string, MergedSource>,
   head: Float32Array,
   { architecture, config }: ModelDescription,
 ): void {
@@ -51,7 +51,13 @@ export function putHead(
   tensors.delete(`${architecture.head}.weight`);
   const data = ownBytes(toFloat32Bytes(head));
   const shape = [1, head.length];
-  tensors.set(SCORE_HEAD, { dtype: 'F32', storedAs: 'F32', shape, data, where: SCORE_HEAD });
+  tensors.set(SCORE_HEAD, {
+    dtype: 'F32',
+    storedAs: 'F32',
+    shape,
+    where: SCORE_HEAD,
+    read: async () => data,
+  });
 }
 
 /** The `config.json` of the reward model, if transformers has such a model: one label, and the id by which transformers finds the token to score. */

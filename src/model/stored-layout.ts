@@ -3,7 +3,7 @@
  * linear weights stored (in, out). Only bytes move here; no number changes. llama.cpp's files are gguf-layout.ts's.
  */
 import { SCORE_HEAD } from '../io/peft-head.ts';
-import type { TensorSource, TensorToWrite } from '../io/safetensors.ts';
+import type { TensorSource, TensorToStream, TensorToWrite } from '../io/safetensors.ts';
 import type { Architecture } from './architecture.ts';
 import type { ModelDescription } from './description.ts';
 import { fromGguf, isGguf } from './gguf-layout.ts';
@@ -30,15 +30,32 @@ export function fromFiles(
 }
 
 /** The decoder's tensors with the layout of the architecture's files. */
-export function toFiles(
+export const toFiles = (
   architecture: Architecture,
   tensors: ReadonlyMap<string, TensorToWrite>,
-): Map<string, TensorToWrite> {
+): Map<string, TensorToWrite> =>
+  withLayout(architecture, tensors, (tensor, turn) => ({ ...tensor, data: turn(tensor.data) }));
+
+/** The same for tensors whose bytes are made when their turn comes. */
+export const toFileStreams = (
+  architecture: Architecture,
+  tensors: ReadonlyMap<string, TensorToStream>,
+): Map<string, TensorToStream> =>
+  withLayout(architecture, tensors, (tensor, turn) => ({
+    ...tensor,
+    read: async () => turn(await tensor.read()),
+  }));
+
+function withLayout<T extends { shape: number[] }>(
+  architecture: Architecture,
+  tensors: ReadonlyMap<string, T>,
+  turned: (tensor: T, turn: (data: Uint8Array) => Uint8Array) => T,
+): Map<string, T> {
   return new Map(
     [...tensors].map(([name, tensor]) => {
       if (!isTurned(architecture, name, tensor.shape)) return [name, tensor];
       const [rows, cols] = tensor.shape as [number, number];
-      return [name, { ...tensor, shape: [cols, rows], data: transposed(tensor.data, rows, cols) }];
+      return [name, { ...turned(tensor, (data) => transposed(data, rows, cols)), shape: [cols, rows] }];
     }),
   );
 }

@@ -13,6 +13,14 @@ const OF_DEMOS: Record<string, string> = {
   'src/cli/align-task.ts': 'the demos and `webalign align` are one task, whose settings belong to no API',
   'src/base/counted.ts': 'pages and messages of the package count in one spelling',
   'src/base/lookup.ts': 'look-ups by a name from outside have one way in this repository',
+  'src/cli/continuations.ts': 'the rule that plays the user is judged as `webalign align` judges',
+  'src/cli/divergences.ts': 'the rule that plays the user is judged as `webalign align` judges',
+  'src/cli/statistics.ts': 'the rule that plays the user is judged as `webalign align` judges',
+  'src/cli/report/figures.ts': 'the report of a run is one page, whoever makes it',
+  'src/cli/report/html.ts': 'the report of a run is one page, whoever makes it',
+  'src/cli/report/page.ts': 'the report of a run is one page, whoever makes it',
+  'src/cli/report/parts.ts': 'the report of a run is one page, whoever makes it',
+  'src/cli/trl-going-on.ts': 'runs are handed to TRL in one way',
 };
 
 /** What studies may take from the sources outside the command line. */

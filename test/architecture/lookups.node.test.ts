@@ -30,6 +30,11 @@ const ALLOWED: Record<string, Record<string, string>> = {
   'src/node/chromium.ts': { 'process.env[name]': 'names of ours; the environment is no plain object' },
   'src/cli/report/html.ts': { 'ENTITIES[character]': 'one of the five characters that the pattern finds' },
   'src/cli/trl-export.ts': { 'files[`${name}.jsonl`]': WRITTEN, 'files[`${name}.ids.jsonl`]': WRITTEN },
+  'src/model/merged-model.ts': { 'files[path]': WRITTEN },
+  'demos/studio/everything.ts': {
+    'files[`${folder}/run.json`]': WRITTEN,
+    'files[`${folder}/${name}`]': WRITTEN,
+  },
   'demos/align/telling.ts': { 'metrics[prefix + name]': 'names of ours' },
   'demos/optimum/camera.ts': { 'KEYS[event.key]': 'names of keys on a keyboard' },
 };

@@ -195,7 +195,13 @@ export class DemoPage {
 
   async fitsTelephone(): Promise<void> {
     await this.page.setViewportSize({ width: 360, height: 740 });
-    expect(await this.page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(360);
+    const { width, widest } = await this.page.evaluate(() => {
+      const right = (each: Element) => each.getBoundingClientRect().right;
+      const beyond = [...document.body.querySelectorAll('*')].filter((each) => right(each) > 360);
+      const names = beyond.map((each) => `${each.tagName} ${each.id} ${each.className} ${right(each)}`);
+      return { width: document.documentElement.scrollWidth, widest: names.slice(0, 20).join('\n') };
+    });
+    expect(width, `beyond the screen:\n${widest}\n`).to.be.at.most(360);
   }
 
   async saysWhatToDoWithoutWebGpu(): Promise<void> {

@@ -13,7 +13,10 @@ import type { Browser, Page } from 'playwright';
 import { launchChromium, type Server, serve } from '../../src/testing.ts';
 
 const BELOW = '/some/path/';
-const DEMOS = readdirSync('demos').filter((name) => existsSync(`demos/${name}/index.html`));
+/** The studio, which people bring their own work to, and the others by name. */
+const DEMOS = ['studio', ...readdirSync('demos').filter((name) => name !== 'studio')].filter((name) =>
+  existsSync(`demos/${name}/index.html`),
+);
 
 describe('the site', () => {
   let browser: Browser;

@@ -1,15 +1,19 @@
 /** Parts of the studio without a page: end tokens of drafts, win rates, defaults, where a model comes from. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
+import { unzipSync } from 'fflate';
 import { Tokenizer } from 'webalign';
 import { memoryFiles } from 'webalign/files';
 import { hasStalled } from '../../demos/studio/early-stopping.ts';
 import type { Judgment, Verdict } from '../../demos/studio/preferences/judgment.ts';
+import { type TabStorage, UndoLog } from '../../demos/studio/preferences/undo-log.ts';
 import { hostsOf, originOf } from '../../demos/studio/remote.ts';
 import { isSampled, samplePrompts } from '../../demos/studio/samples.ts';
 import { defaultsFor, stepsOf } from '../../demos/studio/task.ts';
 import { pairIds, sequenceIds } from '../../demos/studio/tokens.ts';
 import { clopperPearson, winRates } from '../../demos/studio/win-rate.ts';
+import { zipped } from '../../demos/studio/zip.ts';
+import { streamOf } from '../../src/io/streamed-file.ts';
 
 const MODEL = 'demos/align/model';
 /** A line break behind the end of a turn, as many templates have it. */
@@ -25,7 +29,77 @@ async function tokenizer(template?: string): Promise<Tokenizer> {
   return Tokenizer.fromFiles(files);
 }
 
+/** What a tab keeps, up to so many characters. */
+class Tab implements TabStorage {
+  private readonly kept = new Map<string, string>();
+  constructor(private readonly room = Number.POSITIVE_INFINITY) {}
+  get length() {
+    return this.kept.size;
+  }
+  key = (at: number) => [...this.kept.keys()][at] ?? null;
+  getItem = (key: string) => this.kept.get(key) ?? null;
+  removeItem = (key: string) => void this.kept.delete(key);
+  setItem(key: string, value: string): void {
+    const used = [...this.kept.values()].reduce((sum, { length }) => sum + length, 0);
+    if (used + value.length > this.room) throw new DOMException('', 'QuotaExceededError');
+    this.kept.set(key, value);
+  }
+}
+
 describe('parts of the studio', () => {
+  describe('undo', () => {
+    const judgment = (id: string): Judgment => ({ id, time: 1, prompt: '', drafts: [], verdict: 'tie' });
+
+    it('outlives a reload, step by step', () => {
+      const tab = new Tab();
+      const now = new Map<string, Judgment>();
+      const find = (id: string) => now.get(id);
+      const log = new UndoLog('a', tab);
+      for (const id of ['x', 'y']) {
+        log.note(new Map([[id, judgment(id)]]), 'added', find);
+        now.set(id, judgment(id));
+      }
+      const again = new UndoLog('a', tab);
+      expect(new UndoLog('b', tab).take(find), 'another store').to.equal(undefined);
+      const last = again.take(find);
+      expect(last?.words).to.equal('Undone: 1 judgment added.');
+      expect([...(last?.changes ?? [])]).to.deep.equal([['y', undefined]]);
+      now.delete('y');
+      expect([...(new UndoLog('a', tab).take(find)?.changes.keys() ?? [])]).to.deep.equal(['x']);
+      expect(new UndoLog('a', tab).take(find)).to.equal(undefined);
+    });
+
+    it('lets the oldest step go where the tab has no more room', () => {
+      const tab = new Tab(400);
+      const find = () => undefined;
+      const log = new UndoLog('a', tab);
+      for (let i = 0; i < 9; i++) log.note(new Map([[String(i), judgment(String(i))]]), 'added', find);
+      const again = new UndoLog('a', tab);
+      const ids: string[] = [];
+      for (let step = again.take(judgment); step; step = again.take(judgment))
+        ids.push(...step.changes.keys());
+      expect(ids.length).to.be.within(1, 8);
+      expect(ids[0]).to.equal('8');
+    });
+  });
+
+  describe('a zip that is made piece by piece', () => {
+    it('holds the files, and gives the same bytes again', async () => {
+      const files = { 'a.txt': streamOf(new Uint8Array([1, 2, 3])), 'b/c': streamOf(new Uint8Array(70_000)) };
+      const whole = async () => {
+        const pieces: Uint8Array[] = [];
+        for await (const piece of zipped('folder', files)) pieces.push(piece);
+        return new Uint8Array(Buffer.concat(pieces));
+      };
+      const zip = await whole();
+      expect(Object.entries(unzipSync(zip)).map(([path, { length }]) => [path, length])).to.deep.equal([
+        ['folder/a.txt', 3],
+        ['folder/b/c', 70_000],
+      ]);
+      expect(await whole()).to.deep.equal(zip);
+    });
+  });
+
   describe('end tokens', () => {
     const ending = async (template?: string) => ({
       tokenizer: await tokenizer(template),

@@ -16,7 +16,7 @@ import { CausalLM } from '../../src/model/causal-lm.ts';
 import { describeModel } from '../../src/model/description.ts';
 import { toGguf } from '../../src/model/gguf-layout.ts';
 import { ggufModelMetadata, ggufModelTensors } from '../../src/model/gguf-model.ts';
-import { mergedTensors } from '../../src/model/merged-model.ts';
+import { mergedSources, mergedTensors } from '../../src/model/merged-model.ts';
 import { fromFiles, toFiles } from '../../src/model/stored-layout.ts';
 import { openModelWeights } from '../../src/model/stored-weights.ts';
 import fixture from '../fixtures/gguf.json' with { type: 'json' };
@@ -46,7 +46,7 @@ function folder({ config, weights }: Fixture): Files {
 async function asGguf(source: Files, inBlocks = false): Promise<Uint8Array<ArrayBuffer>> {
   const description = await describeModel(source);
   const tensors = new Map<string, GgufTensor>();
-  const inF16 = ggufModelTensors(description, await mergedTensors(source, description, []));
+  const inF16 = ggufModelTensors(description, await mergedSources(source, description, []));
   for (const [name, tensor] of toGguf(description, await mergedTensors(source, description, []))) {
     tensors.set(name, { ...tensor, dtype: 'F32' });
     const dtype = tensors.size % 2 === 0 ? 'Q8_0' : 'Q4_0';
@@ -54,7 +54,8 @@ async function asGguf(source: Files, inBlocks = false): Promise<Uint8Array<Array
       tensors.set(name, { ...tensor, dtype, data: quantise(dtype, toFloat32(tensor)) });
     }
   }
-  for (const [name, factors] of inF16) if (name.startsWith('rope_')) tensors.set(name, factors);
+  for (const [name, { read, ...factors }] of inF16)
+    if (name.startsWith('rope_')) tensors.set(name, { ...factors, data: await read() });
   return writeGguf(ggufModelMetadata(description, 'config.json'), tensors);
 }
 
@@ -122,8 +123,9 @@ describe('model/gguf-layout', () => {
   it('writes the factors of frequencies by the converter’s rule', async () => {
     const source = folder(FIXTURES.llama3);
     const description = await describeModel(source);
-    const tensors = ggufModelTensors(description, await mergedTensors(source, description, []));
-    const { data, shape } = tensors.get('rope_freqs.weight')!;
+    const tensors = ggufModelTensors(description, await mergedSources(source, description, []));
+    const { read, shape } = tensors.get('rope_freqs.weight')!;
+    const data = await read();
     expect(shape).to.deep.equal([8]);
     const factors = new Float32Array(new Uint8Array(data).buffer);
     expect(relativeL2(factors, fixture.ropeFactors)).to.be.below(1e-7);

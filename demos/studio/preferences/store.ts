@@ -31,6 +31,8 @@ export interface PreferenceStore {
   undo(): Promise<string | undefined>;
   /** Hears of every change, of other tabs too. Returns what ends that. */
   subscribe(listener: () => void): () => void;
+  /** Hears in a sentence that another tab has changed or deleted what this one shows; its change is the one that stays. */
+  onElsewhere(listener: (text: string) => void): void;
   /** Tries what is not kept once more. */
   save(): Promise<boolean>;
   close(): void;
@@ -41,11 +43,11 @@ export async function openPreferences({
   database = 'webalign-studio-preferences',
 } = {}): Promise<PreferenceStore> {
   try {
-    const store = new Preferences(await openDisk(database));
+    const store = new Preferences(await openDisk(database), new UndoLog(database, sessionStorage));
     await store.load();
     return store;
   } catch {
-    return new Preferences(NO_DISK);
+    return new Preferences(NO_DISK, new UndoLog(database));
   }
 }
 
@@ -54,14 +56,18 @@ class Preferences implements PreferenceStore {
   /** Newer than `kept`, by id; undefined for what was deleted. */
   private unsaved: Changes = new Map();
   private why = '';
-  private readonly undoLog = new UndoLog();
   private readonly listeners = new Set<() => void>();
+  private readonly elsewhere = new Set<(text: string) => void>();
   private queue: Promise<unknown> = Promise.resolve();
   private shown: readonly Judgment[] | undefined;
 
-  constructor(private readonly disk: Disk) {
+  constructor(
+    private readonly disk: Disk,
+    private readonly undoLog: UndoLog,
+  ) {
     this.why = disk.denied;
     disk.onChange((changes) => {
+      this.sayElsewhere(changes);
       for (const [id, change] of changes) this.keep(id, change);
       this.tell();
     });
@@ -116,6 +122,10 @@ class Preferences implements PreferenceStore {
     return () => void this.listeners.delete(listener);
   }
 
+  onElsewhere(listener: (text: string) => void): void {
+    this.elsewhere.add(listener);
+  }
+
   save(): Promise<boolean> {
     return this.write(new Map());
   }
@@ -158,6 +168,16 @@ class Preferences implements PreferenceStore {
     }
     this.why = why;
     this.tell();
+  }
+
+  private sayElsewhere(changes: Changes): void {
+    const other = [...changes].filter(([id, change]) => {
+      const mine = this.find(id);
+      return mine !== undefined && JSON.stringify(mine) !== JSON.stringify(change);
+    });
+    if (other.length === 0) return;
+    const text = `Another tab has changed ${counted(other.length, 'judgment')}; this tab shows what is kept now.`;
+    for (const listener of this.elsewhere) listener(text);
   }
 
   private keep(id: string, change: Change): void {

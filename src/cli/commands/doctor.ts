@@ -1,12 +1,12 @@
 /**
- * `webalign doctor`: what this machine offers, and whether its kernels compute what they should.
+ * `webalign doctor`: this machine's adapter, and whether its kernels compute correct results.
  */
 import { formatBytes } from '../../gpu/errors.ts';
 import { command } from '../command.ts';
 import { adapterName, withGpu } from '../open.ts';
 import { runSelfTest } from '../self-test.ts';
 
-/** The limits that decide what fits. */
+/** The limits that determine what fits. */
 const LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
@@ -21,9 +21,8 @@ const IN_BYTES: readonly string[] = LIMITS.filter((name) =>
 
 export const doctor = command({
   name: 'doctor',
-  summary: 'look at the GPU and test its kernels',
-  description:
-    'Says which adapter is used, what it offers, and whether its kernels agree with float64 on the CPU.',
+  summary: 'show the GPU and test its kernels',
+  description: 'Shows the adapter and its features, and compares its kernels with float64 on the CPU.',
   example: 'doctor',
   options: [],
   required: [],
@@ -32,8 +31,8 @@ export const doctor = command({
     withGpu(terminal, settings, async (gpu) => {
       const { vendor, architecture, description, software, features } = gpu.adapter;
       terminal.print(`Adapter   ${adapterName(gpu.adapter)}`);
-      terminal.print(`Kind      ${software ? 'software: the CPU stands in for a GPU' : 'native'}`);
-      terminal.print(`Features  ${features.join(', ') || 'none of those that are used'}`);
+      terminal.print(`Kind      ${software ? 'software: the CPU replaces a GPU' : 'native'}`);
+      terminal.print(`Features  ${features.join(', ') || 'none of those that webalign uses'}`);
       const limits = Object.fromEntries(LIMITS.map((name) => [name, gpu.limits[name]]));
       for (const [name, value] of Object.entries(limits)) {
         terminal.print(`${name.padEnd(34)} ${IN_BYTES.includes(name) ? formatBytes(value) : value}`);

@@ -1,13 +1,7 @@
-/**
- * The charting library as text, to be put into a page that loads nothing.
- */
+/** Reads the charting library from where npm has put it. */
 import { readFile } from 'node:fs/promises';
 import { fileOfDependency } from '../package.ts';
-
-export interface ChartLibrary {
-  script: string;
-  style: string;
-}
+import type { ChartLibrary } from './chart-library.ts';
 
 export async function chartLibrary(): Promise<ChartLibrary> {
   const read = (name: string) => readFile(fileOfDependency(`uplot/dist/${name}`), 'utf8');

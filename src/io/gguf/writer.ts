@@ -6,6 +6,7 @@
  * Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
 import type { BlockDtype } from '../quantised.ts';
+import type { StreamedFile } from '../streamed-file.ts';
 
 /** Metadata that is a number, or several: the format's code, and the array that holds them. A truth is a byte, 0 or 1. */
 export const NUMBER_TYPES = {
@@ -67,37 +68,74 @@ export const ARRAY_CODE = 9;
 export const ALIGNMENT = 32;
 const VERSION = 3;
 
-/** A file of metadata and tensors, both in the order given. */
-export function writeGguf(
-  metadata: ReadonlyMap<string, GgufValue>,
-  tensors: ReadonlyMap<string, GgufTensor>,
-): Uint8Array<ArrayBuffer> {
+/** A tensor whose bytes are made when their turn comes. */
+export interface GgufStreamedTensor extends Omit<GgufTensor, 'data'> {
+  bytes: number;
+  read(): Promise<Uint8Array>;
+}
+
+type Entry = Omit<GgufTensor, 'data'> & { bytes: number };
+
+/** What stands before the tensors, filled up to where they begin, and the bytes that they take. */
+function headOf(metadata: ReadonlyMap<string, GgufValue>, tensors: readonly (readonly [string, Entry])[]) {
   const alignment = Number(metadata.get('general.alignment')?.value ?? ALIGNMENT);
   const head = new Bytes();
   head.numbers('uint32', [MAGIC, VERSION]);
-  head.numbers('uint64', [BigInt(tensors.size), BigInt(metadata.size)]);
+  head.numbers('uint64', [BigInt(tensors.length), BigInt(metadata.size)]);
   for (const [key, value] of metadata) {
     head.text(key);
     head.value(value);
   }
   let offset = 0;
-  for (const [name, { shape, dtype, data }] of tensors) {
+  for (const [name, { shape, dtype, bytes }] of tensors) {
     head.text(name);
     head.numbers('uint32', [shape.length]);
     head.numbers('uint64', [...shape].reverse().map(BigInt));
     head.numbers('uint32', [TENSOR_TYPES[dtype]]);
     head.numbers('uint64', [BigInt(offset)]);
-    offset += aligned(data.byteLength, alignment);
+    offset += aligned(bytes, alignment);
   }
-  const start = aligned(head.length, alignment);
-  const file = new Uint8Array(start + offset);
-  head.copyTo(file);
-  let at = start;
+  const filled = new Uint8Array(aligned(head.length, alignment));
+  head.copyTo(filled);
+  return { head: filled, bytes: offset, alignment };
+}
+
+/** A file of metadata and tensors, both in the order given. */
+export function writeGguf(
+  metadata: ReadonlyMap<string, GgufValue>,
+  tensors: ReadonlyMap<string, GgufTensor>,
+): Uint8Array<ArrayBuffer> {
+  const entries = [...tensors].map(
+    ([name, { data, ...rest }]) => [name, { ...rest, bytes: data.byteLength }] as const,
+  );
+  const { head, bytes, alignment } = headOf(metadata, entries);
+  const file = new Uint8Array(head.byteLength + bytes);
+  file.set(head);
+  let at = head.byteLength;
   for (const { data } of tensors.values()) {
     file.set(data, at);
     at += aligned(data.byteLength, alignment);
   }
   return file;
+}
+
+/** The same file piece by piece, a tensor at a time in memory. */
+export function streamGguf(
+  metadata: ReadonlyMap<string, GgufValue>,
+  tensors: ReadonlyMap<string, GgufStreamedTensor>,
+): StreamedFile {
+  const { head, bytes, alignment } = headOf(metadata, [...tensors]);
+  async function* pieces() {
+    yield head;
+    for (const [name, { bytes, read }] of tensors) {
+      const data = await read();
+      if (data.byteLength !== bytes)
+        throw new RangeError(`tensor ${name} takes ${bytes} bytes, got ${data.byteLength}`);
+      yield data;
+      yield new Uint8Array(aligned(bytes, alignment) - bytes);
+    }
+  }
+  return { bytes: head.byteLength + bytes, pieces };
 }
 
 /** The next boundary. */

@@ -1,0 +1,41 @@
+/**
+ * A page that nobody looks at while it trains: its title says how the run stands, and whoever comes back is told that browsers slow
+ * hidden pages down.
+ */
+import type { Phase } from './messages.ts';
+
+const TITLES: Readonly<Partial<Record<Phase, string>>> = {
+  reference: 'Training …',
+  training: 'Training …',
+  pausing: 'Pausing …',
+  done: 'Trained',
+  failed: 'Training has ended early',
+};
+const BUSY: readonly Phase[] = ['reference', 'training'];
+const SLOWED =
+  'The page was hidden for a while, and browsers slow hidden pages down. In a window of its own it trains at full speed.';
+
+export class HiddenPage {
+  private readonly title = document.title;
+  private phase: Phase = 'idle';
+  private wasHidden = false;
+
+  /** `tell` gets a sentence when the page is looked at again during a run. */
+  constructor(private readonly tell: (text: string) => void) {
+    document.addEventListener('visibilitychange', () => this.look());
+  }
+
+  enter(phase: Phase): void {
+    this.phase = phase;
+    this.look();
+  }
+
+  private look(): void {
+    const isBusy = BUSY.includes(this.phase);
+    const { hidden } = document;
+    const words = TITLES[this.phase];
+    document.title = hidden && words ? `${words} · ${this.title}` : this.title;
+    if (this.wasHidden && !hidden && isBusy) this.tell(SLOWED);
+    this.wasHidden = hidden && isBusy;
+  }
+}

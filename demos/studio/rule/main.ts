@@ -1,0 +1,85 @@
+/**
+ * `node demos/studio/rule.mjs`: a rule plays the user on several seeds; prints what came of each and keeps the figures. Goes on where an
+ * earlier call ended; `--again` plays all seeds anew.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { readPreferenceRows, Tokenizer } from 'webalign';
+import { shuffle } from 'webalign/data';
+import { CausalLM, describeModel } from 'webalign/models';
+import { folderFiles, requestGpu } from 'webalign/node';
+import { estimate } from '../../../src/cli/statistics.ts';
+import { parametersOf } from '../planning.ts';
+import { Runtime } from '../runtime.ts';
+import { type Figures, play } from './user.ts';
+
+const SEEDS = 5;
+const HELD_OUT = 160;
+const MODEL = 'demos/align/model';
+const DATA = 'demos/align/data';
+const KEPT = 'demos/studio/rule/figures.json';
+
+/** Seeds that an earlier call has played. */
+async function keptRuns(): Promise<Figures[]> {
+  const text = await readFile(KEPT, 'utf8').catch(() => undefined);
+  return text === undefined ? [] : (JSON.parse(text) as { runs: Figures[] }).runs;
+}
+
+async function promptsOf(path: string): Promise<string[]> {
+  const rows = readPreferenceRows(await readFile(path, 'utf8'), path);
+  return [...new Set(rows.map(({ prompt }) => prompt as string))];
+}
+
+const line = ({
+  seed,
+  picks,
+  ties,
+  pairs,
+  steps,
+  before,
+  after,
+  rise,
+  standardError,
+  samples,
+  seconds,
+}: Figures) =>
+  [
+    `seed ${seed}: ${picks} picks, ${ties} ties, ${steps} steps on ${pairs} pairs`,
+    `score ${before.toFixed(2)} → ${after.toFixed(2)}, ${(rise / standardError).toFixed(1)} standard errors`,
+    `fluency ${samples.before.fluency.toFixed(2)} → ${samples.after.fluency.toFixed(2)}`,
+    `distinct-3 ${samples.before.distinct3.toFixed(3)} → ${samples.after.distinct3.toFixed(3)}`,
+    `${(seconds.picks + seconds.training + seconds.stories).toFixed(0)} s (${seconds.picks.toFixed(0)} picking, ${seconds.training.toFixed(0)} training)`,
+  ].join('; ');
+
+const files = folderFiles(MODEL);
+const gpu = await requestGpu();
+const loading = { dtype: 'float32' } as const;
+const [model, tokenizer] = await Promise.all([
+  CausalLM.load(gpu, files, loading),
+  Tokenizer.fromFiles(files),
+]);
+const runtime = Runtime.on({ files, tokenizer, gpu, model, loading, notices: [] });
+const parameters = parametersOf(await describeModel(files));
+const heldOut = (await promptsOf(`${DATA}/eval.jsonl`)).slice(0, HELD_OUT);
+const others = (await promptsOf(`${DATA}/train.jsonl`)).filter((prompt) => !heldOut.includes(prompt));
+const prompts = [...shuffle(others.length, 0, 0)].map((at) => others[at] as string);
+
+const { description, software } = gpu.adapter;
+const adapter = software ? `${description} (software, on the CPU)` : description;
+console.log(`${heldOut.length} held-out prompts, ${prompts.length} to pick on; ${adapter}`);
+const keep = (runs: readonly Figures[]) => writeFile(KEPT, `${JSON.stringify({ adapter, runs }, null, 2)}\n`);
+const runs = process.argv.includes('--again') ? [] : await keptRuns();
+for (let seed = 0; seed < SEEDS; seed++) {
+  let figures = runs.find((run) => run.seed === seed);
+  if (!figures) {
+    figures = await play({ runtime, parameters, prompts, heldOut }, seed);
+    runs.push(figures);
+    await keep(runs);
+  }
+  console.log(line(figures));
+  for (const sentence of figures.advice) console.log(`  ${sentence}`);
+}
+const rises = estimate(runs.map(({ rise }) => rise));
+console.log(
+  `mean rise ${rises.mean.toFixed(2)} ± ${rises.standardError.toFixed(2)} over seeds, ${(rises.mean / rises.standardError).toFixed(1)} standard errors`,
+);
+gpu.dispose();

@@ -1,0 +1,27 @@
+/** TRL's trainers, by the names of the methods here: where each is kept, and what loads its model. Plain data. */
+
+/** A trainer of TRL. */
+export interface TrlTrainer {
+  /** Where it is kept. */
+  module: string;
+  /** What its name and that of its configuration begin with. */
+  prefix: string;
+  /** The class of transformers' that loads its model, what it is told beside, and whether a scalar head trains with it. */
+  model: { loader: string; options: string; hasHead: boolean };
+}
+
+const LANGUAGE_MODEL: TrlTrainer['model'] = { loader: 'AutoModelForCausalLM', options: '', hasHead: false };
+const REWARD_MODEL: TrlTrainer['model'] = {
+  loader: 'AutoModelForSequenceClassification',
+  options: ', num_labels=1',
+  hasHead: true,
+};
+
+export const TRL_TRAINERS = {
+  dpo: { module: 'trl', prefix: 'DPO', model: LANGUAGE_MODEL },
+  sft: { module: 'trl', prefix: 'SFT', model: LANGUAGE_MODEL },
+  kto: { module: 'trl', prefix: 'KTO', model: LANGUAGE_MODEL },
+  'reward-model': { module: 'trl', prefix: 'Reward', model: REWARD_MODEL },
+  cpo: { module: 'trl.experimental.cpo', prefix: 'CPO', model: LANGUAGE_MODEL },
+  orpo: { module: 'trl.experimental.orpo', prefix: 'ORPO', model: LANGUAGE_MODEL },
+} as const satisfies Readonly<Record<string, TrlTrainer>>;
