@@ -98,6 +98,9 @@ const COMMAND_OPTIONS = {
   tune: row('--tune', 'toggle', 'run', 'measure kernel variants before training and remember the fastest; by default on GPUs'),
   profile: row('--profile', 'switch', 'run', 'time every kernel, where the adapter can'),
 
+  ci: row('--ci', 'switch', 'run', 'look for a browser with WebGPU too, and say which versions are used'),
+  junit: row('--junit', 'path', 'output', 'file to write the checks to, as JUnit XML'),
+
   json: row('--json', 'switch', 'output', 'one JSON object as the last line of stdout, all else on stderr'),
   debug: row('--debug', 'switch', 'output', 'show where in the program an error arose'),
 } as const satisfies Record<string, OptionRow>;
