@@ -97,6 +97,8 @@ const COMMAND_OPTIONS = {
   variant: row('--variant', 'list', 'run', `kernel variants to use for operations that have one of them: ${VARIANT_NAMES.join(', ')}`),
   tune: row('--tune', 'toggle', 'run', 'measure kernel variants before training and store the fastest; on by default on GPUs'),
   profile: row('--profile', 'switch', 'run', 'time every kernel, if the adapter supports it'),
+  ci: row('--ci', 'switch', 'run', 'also look for a browser with WebGPU, and show the versions in use'),
+  junit: row('--junit', 'path', 'output', 'file for the checks, as JUnit XML'),
 
   json: row('--json', 'switch', 'output', 'one JSON object as the last line of stdout, everything else on stderr'),
   debug: row('--debug', 'switch', 'output', 'show the stack trace of an error'),
