@@ -86,14 +86,19 @@ function finish(entries) {
   }
   const merged = [...used].sort().map((name) => `interface ${name}${dom.get(name)} {}`);
   writeFileSync(join(types, GLOBALS), `${merged.join('\n')}\n`);
-  mkdirSync(join(types, 'typescript-5'), { recursive: true });
   for (const entry of entries) {
     const path = join(types, `${entry}.d.ts`);
-    writeFileSync(path, `/// <reference path="./${GLOBALS}" />\n${readFileSync(path, 'utf8')}`);
-    const older = `/// <reference types="@webgpu/types" />\nexport * from '../${entry}.js';\n`;
-    writeFileSync(join(types, 'typescript-5', `${entry}.d.ts`), older);
+    const older = join(types, 'typescript-5', `${entry}.d.ts`);
+    const up = '../'.repeat(entry.split('/').length - 1);
+    writeFileSync(path, `/// <reference path="./${up}${GLOBALS}" />\n${readFileSync(path, 'utf8')}`);
+    mkdirSync(dirname(older), { recursive: true });
+    writeFileSync(older, `/// <reference types="@webgpu/types" />\nexport * from '../${up}${entry}.js';\n`);
   }
 }
 
 const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-finish(Object.values(exports).flatMap(({ types: file }) => /\/([\w-]+)\.d\.ts$/.exec(file ?? '')?.[1] ?? []));
+finish(
+  Object.values(exports).flatMap(
+    ({ types: file }) => /^\.\/dist\/types\/typescript-5\/(.+)\.d\.ts$/.exec(file ?? '')?.[1] ?? [],
+  ),
+);

@@ -68,7 +68,7 @@ fn conclude(part: Part, walk: Walk, lane: u32) {
   if (lane >= HEAD_VECTORS) {
     return;
   }
-  var result = own_weight * value[part.own + lane];
+  var result = own_weight * own_value(part.own + lane);
   for (var i = 0u; i < TEAMS; i++) {
     result += shares[i * HEAD_VECTORS + lane];
   }

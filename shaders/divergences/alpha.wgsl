@@ -1,5 +1,5 @@
 // The α-divergence (Wang et al. 2024): f′ = (e^((α−1) r) − 1) / (α − 1), slope e^((α−1) r). α → 1 is the reverse
-// KL, α = 0 the forward one. The exponent stops at 80, so that scores stay finite; beyond, the slope is 0.
+// KL, α = 0 the forward one. The exponent is clamped at 80, so that scores stay finite; beyond that the slope is 0.
 
 fn divergence(ratio: f32, alpha: f32) -> Curve {
   let power = alpha - 1.0;

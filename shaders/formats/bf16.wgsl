@@ -1,4 +1,4 @@
-// Weights in bfloat16, the upper halves of float32, two a word.
+// Weights in bfloat16, the upper halves of float32, two per word.
 
 alias Packed = vec2u;
 

@@ -1,5 +1,5 @@
-// Weights in half precision, two a word. No `shader-f16` is needed. A device that takes subnormals for zero, as WGSL lets it,
-// loses weights below 2^−14.
+// Weights in half precision, two per word, without `shader-f16`. On a device that flushes subnormals to zero, as WGSL allows,
+// weights below 2^−14 are lost.
 
 alias Packed = vec2u;
 

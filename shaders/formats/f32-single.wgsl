@@ -1,4 +1,4 @@
-// Weights in float32, for kernels that read one at a time: half as fast again as one out of four.
+// Weights in float32, for kernels that read one at a time: 1.5 times as fast as selecting one out of four.
 
 alias Packed = f32;
 

@@ -1,4 +1,4 @@
-// Blocks of 32 nibbles, counted from 8, under a scale; the low nibbles are the first half. 9 words for two blocks: both
+// Blocks of 32 nibbles with an offset of 8 and a scale; the low nibbles are the first half. 9 words for two blocks: both
 // scales, then the nibbles.
 
 #include "lib/half.wgsl"

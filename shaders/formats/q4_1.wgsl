@@ -1,4 +1,4 @@
-// Blocks of 32 nibbles under a scale and on a minimum; the low nibbles are the first half. 5 words a block.
+// Blocks of 32 nibbles with a scale and a minimum; the low nibbles are the first half. 5 words per block.
 
 #include "lib/half.wgsl"
 #include "lib/quants.wgsl"

@@ -1,5 +1,5 @@
-// Blocks of 32 numbers of five bits, counted from 16, under a scale. 11 words for two blocks: both scales, then for each
-// block its fifth bits and its nibbles, of which the low ones are the first half.
+// Blocks of 32 five-bit numbers with an offset of 16 and a scale. 11 words for two blocks: both scales, then for each
+// block its fifth bits and its nibbles; the low nibbles are the first half.
 
 #include "lib/half.wgsl"
 #include "lib/quants.wgsl"

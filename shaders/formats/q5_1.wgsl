@@ -1,5 +1,5 @@
-// Blocks of 32 numbers of five bits under a scale and on a minimum. 6 words a block: scale and minimum, the fifth bits, the
-// nibbles, of which the low ones are the first half.
+// Blocks of 32 five-bit numbers with a scale and a minimum. 6 words per block: scale and minimum, the fifth bits, the
+// nibbles; the low nibbles are the first half.
 
 #include "lib/half.wgsl"
 #include "lib/quants.wgsl"

@@ -1,5 +1,5 @@
-// Blocks of 256 numbers of five bits in eight runs of 32, each with a scale and a minimum. 44 words: the scales of the scales,
-// the scales, the fifth bits, a bit of each byte for a run, and the nibbles, low and high ones for every two runs.
+// Blocks of 256 five-bit numbers in eight runs of 32, each with a scale and a minimum. 44 words: the scales of the scales,
+// the scales, the fifth bits (one bit of each byte per run), and the nibbles, low and high ones for every two runs.
 
 #include "lib/quants.wgsl"
 #include "lib/runs.wgsl"

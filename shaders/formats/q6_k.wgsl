@@ -1,5 +1,5 @@
-// Blocks of 256 numbers of six bits, counted from 32, in sixteen runs under signed scales, which a half scales. 105 words for
-// two blocks: both halves, then for each block the lower four bits, the upper two, and the scales.
+// Blocks of 256 six-bit numbers with an offset of 32, in sixteen runs with signed scales, and one half-precision scale. 105 words for
+// two blocks: both half-precision scales, then for each block the lower four bits, the upper two, and the scales.
 
 #include "lib/half.wgsl"
 #include "lib/quants.wgsl"

@@ -1,4 +1,4 @@
-// Blocks of 32 signed bytes under a scale. 17 words for two blocks: both scales, then the bytes.
+// Blocks of 32 signed bytes with a scale. 17 words for two blocks: both scales, then the bytes.
 
 #include "lib/half.wgsl"
 #include "lib/weight1.wgsl"

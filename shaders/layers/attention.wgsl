@@ -2,7 +2,7 @@
 // prefix [spans.x, spans.y) and of its own segment [spans.z, i]; key j is seen by exactly the queries [j, spans.w). With
 // a sliding window, of these only the last WINDOW positions.
 // Online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): the scores are never stored, one log-sum-exp a query
-// is. A thread owns 16 coordinates of one head as a matrix in registers, for one token or for four neighbours that share
+// is. A thread owns 16 coordinates of one head as a matrix in registers, for one token or for four neighbors that share
 // every load; what it holds of token t is component t of a vector. head_dim must be a multiple of 4.
 
 #include "lib/attention.wgsl"

@@ -1,4 +1,4 @@
-// Layer normalisation (Ba et al. 2016): y = (x − mean) · rstd · weight + bias, rstd = 1 / sqrt(variance + eps). Threads and
+// Layer normalization (Ba et al. 2016): y = (x − mean) · rstd · weight + bias, rstd = 1 / sqrt(variance + eps). Threads and
 // rows as in rms-norm.wgsl. Mean and rstd (rows, 2) are kept for the backward pass.
 
 #include "lib/dispatch.wgsl"

@@ -80,7 +80,7 @@ fn product(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  // Neighbouring threads share the rows of a.
+  // Neighboring threads share the rows of a.
   let id = linear_group(group, groups) * WORKGROUP + lane;
   let across = (params.n + 4u * ACROSS - 1u) / (4u * ACROSS);
   let down = (params.m + 4u * DOWN - 1u) / (4u * DOWN);

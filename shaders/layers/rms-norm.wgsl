@@ -1,4 +1,4 @@
-// Root-mean-square normalisation (Zhang and Sennrich 2019): y = x · rstd · weight, rstd = 1 / sqrt(mean(x²) + eps).
+// Root-mean-square normalization (Zhang and Sennrich 2019): y = x · rstd · weight, rstd = 1 / sqrt(mean(x²) + eps).
 // Where the weight is an offset (Gemma), 1 + weight takes its place.
 // WORKGROUP threads share a row and a workgroup takes ROWS of them: one of many threads where a GPU reduces, many of one
 // where the CPU stands in for it. rstd (rows) is kept for the backward pass.

@@ -1,7 +1,7 @@
 // Activations of feed-forward layers, z · σ(w(z)): SiLU with w = z, and GELU in its tanh form (Hendrycks and Gimpel 2016)
 // with w = 2 √(2/π) (z + 0.044715 z³), because 1 + tanh(u) = 2 σ(2u).
 
-// Replaced by vec4f where the number of elements allows: an access costs the same, for four times as much.
+// Replaced by vec4f if the number of elements is a multiple of four: one access then loads four times as much.
 alias Element = f32;
 
 const GELU: bool = false;
@@ -12,7 +12,7 @@ fn sigmoid(z: Element) -> Element {
   return 1.0 / (1.0 + exp(-z));
 }
 
-// σ(w(z)). A cube leaves the range of exp early.
+// σ(w(z)). The cube in w exceeds the range of exp early.
 fn openness(z: Element) -> Element {
   if (GELU) {
     return sigmoid(clamp(GELU_SLOPE * (z + GELU_CUBE * z * z * z), Element(-80.0), Element(80.0)));

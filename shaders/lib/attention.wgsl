@@ -1,5 +1,5 @@
-// What the kernels of attention share: what they read and write, and which keys a query sees and which queries see a key,
-// as the spans tell it.
+// Shared by the attention kernels: bindings, and the rule for which keys a query sees and which queries see a key,
+// as defined by the spans.
 
 #include "lib/soft-cap.wgsl"
 
@@ -39,14 +39,14 @@ struct Params {
 const HEAD_VECTORS: u32 = 4; // head_dim / 4
 const WINDOW: u32 = 0; // positions that a query sees, itself the last; 0 for all
 // Several dispatches, each for a range of keys or queries. Running sums are kept in y and in the gradients, which are set, not
-// added to; the state of the softmax is kept after the log-sum-exps. The result does not depend on the ranges.
+// added to; the state of the softmax is stored after the log-sum-exps. The result does not depend on the ranges.
 const PIECEWISE: bool = false;
 const CAPPED: bool = false; // scores go through the soft cap
 
 const LOWEST: f32 = -3.0e38;
 const FOUR = vec4u(0u, 1u, 2u, 3u);
 
-// Scores of products of queries and keys.
+// Attention scores from products of queries and keys.
 fn scores_of(products: vec4f) -> vec4f {
   if (CAPPED) {
     return soft_capped(products * params.scale, params.soft_cap);
@@ -98,13 +98,13 @@ fn seen_keys(tokens: vec4u, pass_index: u32) -> Ranges {
   let starts = vec4u(s0.z, s1.z, s2.z, s3.z);
   if (pass_index == 0u) {
     let ends = vec4u(s0.y, s1.y, s2.y, s3.y);
-    // A segment goes on where its prefix ends.
+    // A segment continues where its prefix ends.
     return ranges(windowed(vec4u(s0.x, s1.x, s2.x, s3.x), ends + tokens + 1u - starts), ends);
   }
   return ranges(windowed(starts, tokens + 1u), tokens + 1u);
 }
 
-// Those in the range of this dispatch.
+// Those within the range of this dispatch.
 fn taken_keys(tokens: vec4u, pass_index: u32) -> Ranges {
   let seen = seen_keys(tokens, pass_index);
   if (!PIECEWISE) {
@@ -118,7 +118,7 @@ fn takes_none(tokens: vec4u) -> bool {
   return max(taken_keys(tokens, 0u).end, taken_keys(tokens, 1u).end) == 0u;
 }
 
-// The first keys in sight, where the query is the last before `ends`.
+// The first visible keys, for the last query before `ends`.
 fn windowed(starts: vec4u, ends: vec4u) -> vec4u {
   if (WINDOW == 0u) {
     return starts;
@@ -126,7 +126,7 @@ fn windowed(starts: vec4u, ends: vec4u) -> vec4u {
   return max(starts, ends - min(ends, vec4u(WINDOW)));
 }
 
-// Which of a thread's keys, among those that see query i at all, lie in its window.
+// Which of a thread's keys are within the window of query i.
 fn in_window(tokens: vec4u, i: u32) -> vec4<bool> {
   if (WINDOW == 0u) {
     return vec4<bool>(true);
@@ -141,7 +141,7 @@ fn seeing_queries(tokens: vec4u) -> Ranges {
   return ranges(tokens, vec4u(spans[tokens.x].w, spans[tokens.y].w, spans[tokens.z].w, spans[tokens.w].w));
 }
 
-// Those in the range of this dispatch.
+// Those within the range of this dispatch.
 fn taken_queries(tokens: vec4u) -> Ranges {
   let seeing = seeing_queries(tokens);
   if (!PIECEWISE) {
@@ -160,7 +160,7 @@ fn goes_on() -> bool {
   return params.stop < params.tokens;
 }
 
-// Where the softmax state of a query is kept between dispatches: largest score and sum of weights. Each of the `parts` threads
+// Where the softmax state of a query is stored between dispatches: largest score and sum of weights. Each of the `parts` threads
 // that share a head has its own copy, so no thread reads one that another writes.
 fn state_at(token: u32, head: u32, part: u32, parts: u32) -> u32 {
   return params.tokens * params.heads + 2u * ((token * params.heads + head) * parts + part);

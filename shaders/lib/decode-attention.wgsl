@@ -1,5 +1,6 @@
 // Attention of one new token a sequence to what its sequence has seen: the prompt's keys, which several sequences may
-// share, its own earlier tokens' keys, and itself. Stores the new key and value in the cache on the way. One softmax as
+// share, its own earlier tokens' keys, and itself. A file joined to it says where the new key and value lie: own-given.wgsl, which
+// stores them in the cache, or own-cached.wgsl, where they are already. One softmax as
 // in attention.wgsl (Milakov and Gimelshein 2018); nothing is kept for a gradient. This file is shared by its kernels.
 //
 // A context longer than a kernel may loop over (src/gpu/loops.ts) takes several dispatches of the entries called
@@ -22,8 +23,6 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params; // cached: earlier tokens of each sequence's own
 @group(0) @binding(1) var<storage, read> query: array<vec4f>; // (rows, heads · head_dim)
-@group(0) @binding(2) var<storage, read> key: array<vec4f>; // (rows, kv_heads · head_dim)
-@group(0) @binding(3) var<storage, read> value: array<vec4f>; // (rows, kv_heads · head_dim)
 @group(0) @binding(4) var<storage, read> places: array<vec4u>; // (rows): prompt start, prompt end, own start, sequence
 @group(0) @binding(5) var<storage, read_write> keys: array<vec4f>; // (cache rows, kv_heads · head_dim)
 @group(0) @binding(6) var<storage, read_write> values: array<vec4f>; // (cache rows, kv_heads · head_dim)
@@ -31,7 +30,7 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> states: array<vec4f>; // of each thread, between dispatches of forward_piece
 
 const HEAD_VECTORS: u32 = 4; // head_dim / 4
-const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 4): threads that share a head, where it is not a workgroup
+const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 8): threads that share a head, where it is not a workgroup
 const LAST: u32 = HEAD_VECTORS - 1;
 const WINDOW: u32 = 0; // positions that a token sees, itself the last; 0 for all
 const CAPPED: bool = false; // scores go through the soft cap
@@ -43,7 +42,7 @@ fn score_of(product: f32) -> f32 {
   return product * params.scale;
 }
 
-// The first of the cached keys in sight.
+// The first visible cached key.
 fn first_seen(count: u32) -> u32 {
   if (WINDOW == 0u) {
     return 0u;
@@ -55,12 +54,12 @@ fn shared_by() -> u32 {
   return params.heads / params.kv_heads;
 }
 
-// Where a row of the cache, or of key and value, keeps a head.
+// The position of a head in a row of the cache, or of key and value.
 fn head_at(row: u32, kv_head: u32) -> u32 {
   return (row * params.kv_heads + kv_head) * HEAD_VECTORS;
 }
 
-// The cache row of the t-th key that a sequence has seen.
+// The cache row of the t-th key of a sequence.
 fn seen_row(place: vec4u, t: u32) -> u32 {
   let prompt = place.y - place.x;
   return select(place.z + t - prompt, place.x + t, t < prompt);
@@ -69,18 +68,9 @@ fn seen_row(place: vec4u, t: u32) -> u32 {
 fn own_score(q: u32, k: u32) -> f32 {
   var sum = 0.0;
   for (var i = 0u; i < HEAD_VECTORS; i++) {
-    sum += dot(query[q + i], key[k + i]);
+    sum += dot(query[q + i], own_key(k + i));
   }
   return score_of(sum);
-}
-
-// The new token's key and value go to the row after the sequence's own last one.
-fn store(place: vec4u, kv_head: u32, vector: u32, own: u32) {
-  if (vector < HEAD_VECTORS) {
-    let at = head_at(place.z + params.cached, kv_head) + vector;
-    keys[at] = key[own + vector];
-    values[at] = value[own + vector];
-  }
 }
 
 // A thread's part of one head of one row, and where the row's new key and value lie.
@@ -99,5 +89,5 @@ fn part_of(id: u32) -> Part {
   let place = places[row];
   let kv_head = row_head % params.heads / shared_by();
   let count = place.y - place.x + params.cached;
-  return Part(row_head, place, kv_head, (id % PARTS) * 4u, head_at(row, kv_head), count);
+  return Part(row_head, place, kv_head, (id % PARTS) * 8u, head_at(own_row(row, place), kv_head), count);
 }

@@ -1,4 +1,4 @@
-// e^x, e^x − 1 and log(1 + u) where WGSL's own are too coarse: at large exponents, and next to 0.
+// e^x, e^x − 1 and log(1 + u), for arguments where WGSL's own functions are too inaccurate: large exponents, and values near 0.
 
 // log(1 + u) for u in [−1/2, 1] as 2 artanh(u / (2 + u)), by its series: WGSL's log is imprecise near 1.
 fn log1p_unit(u: f32) -> f32 {
@@ -8,7 +8,7 @@ fn log1p_unit(u: f32) -> f32 {
   return 2.0 * s * (1.0 + t * (1.0 / 3.0 + t * (1.0 / 5.0 + t * (1.0 / 7.0 + tail))));
 }
 
-// e^x to a few ULP, where WGSL's own may be off by 3 + 2 |x| of them. Stays at e^88 above; below e^−87 it is 0.
+// e^x to a few ULP, where WGSL's own error may be 3 + 2 |x| ULP. Clamped at e^88; below e^−87 it is 0.
 fn precise_exp(x: f32) -> f32 {
   let parts = exp_parts(x);
   return select(parts.x + parts.x * parts.y, 0.0, x < -87.0);

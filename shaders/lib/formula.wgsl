@@ -1,4 +1,4 @@
-// Functions that formulas of losses are made of, with their derivatives. Knows neither pairs nor tokens.
+// Building blocks of loss formulas, with their derivatives. Independent of pairs and tokens.
 
 #include "lib/exponentials.wgsl"
 
@@ -11,7 +11,7 @@ struct Curve {
 // The largest number of float32.
 const LARGEST: f32 = 3.4028234e38;
 
-// β Δ, but finite, so that nothing becomes 0 · ∞ in a formula: scores of f-divergences reach 10³⁴.
+// β Δ, clamped to finite values, so that no formula computes 0 · ∞: scores of f-divergences reach 10³⁴.
 fn scaled(beta: f32, margin: f32) -> f32 {
   return clamp(beta * margin, -LARGEST, LARGEST);
 }
@@ -37,7 +37,7 @@ fn log_sigmoid(z: f32) -> f32 {
   return min(z, 0.0) - log1p_unit(precise_exp(-abs(z)));
 }
 
-// −(1 − ε) log σ(z) − ε log σ(−z): the cross-entropy of a comparison that is the wrong way round with probability ε.
+// −(1 − ε) log σ(z) − ε log σ(−z): the cross-entropy of a comparison whose label is swapped with probability ε.
 fn logistic(z: f32, flipped: f32) -> Curve {
   let value = -(1.0 - flipped) * log_sigmoid(z) - flipped * log_sigmoid(-z);
   return Curve(value, flipped * sigmoid(z) - (1.0 - flipped) * sigmoid(-z));

@@ -1,8 +1,8 @@
-// What the losses of group-relative policy optimization share: the level of the ratio, KL to the reference in the loss, the
-// mask of sequences that are too far off-policy. A loss file includes this one in place of the driver.
+// Shared by the losses of group-relative policy optimization: token or sequence ratios, the KL to the reference in the loss, and the
+// mask of off-policy sequences. A loss file includes this file instead of the driver.
 //
 // With ρ = π/π_old of a token, or s = exp(mean of log ρ) of its completion, a token's loss is f(ρ or s, A) + β c k3, where
-// k3 = e^−k1 − 1 + k1, k1 = log π/π_ref, and c is the same ratio or 1. An advantage stands for every token, and is 0 where the
+// k3 = e^−k1 − 1 + k1, k1 = log π/π_ref, and c is the same ratio or 1. There is an advantage for every token; it is 0 if the
 // token has no part in f.
 
 #include "lib/policy.wgsl"
@@ -14,7 +14,7 @@ struct Sums {
   own: f32, // the formula's
 }
 
-// What is summed over a completion.
+// The summands of the sums over a completion.
 fn group_sums(token: Token, own: f32) -> vec4f {
   return vec4f(log_ratio(token), advantage[token.row], k3(token), own);
 }
@@ -29,21 +29,21 @@ fn k3(token: Token) -> f32 {
   return expm1(-k1) + k1;
 }
 
-// ρ, or s at the level of sequences. Notes are then means over completions.
+// ρ, or s at sequence level. Notes are then means over completions.
 fn ratio_of(token: Token, sequence_level: f32) -> f32 {
   note_weight = select(token.tokens, 1.0, sequence_level == 1.0);
   return precise_exp(select(log_ratio(token), sums_of(token).log_ratio / token.tokens, sequence_level == 1.0));
 }
 
-// `gain`, or 0 where it is below 0 and the completion has become less likely than `most` allows (DeepSeek-V3.2): mean of
+// `gain`, or 0 if it is negative and the completion has become less likely than `most` allows (DeepSeek-V3.2): mean of
 // log π_old/π above it.
 fn on_policy(token: Token, gain: f32, most: f32) -> f32 {
   let drift = -sums_of(token).log_ratio / token.tokens;
   return select(gain, 0.0, gain < 0.0 && drift > most);
 }
 
-// A completion's ratio depends on all of its tokens: each gets its share of what all of them lose by it. `whole` is the
-// derivative of f(s, ΣA) to log s, since f is proportional to |A|.
+// A completion's ratio depends on all of its tokens, so each token gets its share of the completion's derivative. `whole` is the
+// derivative of f(s, ΣA) to log s, because f is proportional to |A|.
 fn shared_slope(token: Token, own: f32, whole: f32, sequence_level: f32) -> f32 {
   return select(own, whole / token.tokens, sequence_level == 1.0);
 }

@@ -1,12 +1,12 @@
-// What a thread of attention.wgsl holds: heads of one token or of four neighbours, in registers, as 4 × 4 blocks of 16
-// coordinates. lib/attention.wgsl binds what they are read from. A value of token t is component t of a vector, so the
-// number of tokens is a constant and not another copy of the kernel.
+// The registers of a thread of attention.wgsl: heads of one token or of four neighbors, as 4 × 4 blocks of 16
+// coordinates. lib/attention.wgsl declares the bindings. A value of token t is component t of a vector, so the
+// number of tokens is a constant rather than another copy of the kernel.
 
 const WORKGROUP: u32 = 64;
 const PARTS: u32 = 1; // ceil(HEAD_VECTORS / 4): threads that share a head
 const TOKENS: u32 = 1; // tokens of a thread, 1 or 4
 
-// What a thread owns: its tokens, the head and the first of its four vectors.
+// The part of a thread: its tokens, the head, and the first of its four vectors.
 struct Place {
   first_token: u32,
   tokens: vec4u,
@@ -15,7 +15,7 @@ struct Place {
   valid: bool,
 }
 
-// Tokens past the last are the last again; nothing of theirs is stored.
+// Tokens past the last repeat the last one; their results are not stored.
 fn place_of(group: vec3u, groups: vec3u, lane: u32, heads: u32) -> Place {
   let id = linear_group(group, groups) * WORKGROUP + lane;
   let head = id / PARTS;
@@ -24,7 +24,7 @@ fn place_of(group: vec3u, groups: vec3u, lane: u32, heads: u32) -> Place {
   return Place(token, tokens, head % heads, (id % PARTS) * 4u, token < params.tokens);
 }
 
-// Four vectors of a head. A width that is no multiple of 16 has fewer in its last part: what lies past it reads as zero.
+// Four vectors of a head. If the width is not a multiple of 16, the last part has fewer; the rest reads as zero.
 fn vectors_at(start: u32, first: u32) -> vec4u {
   return start + min(first + FOUR, vec4u(HEAD_VECTORS - 1u));
 }
@@ -76,7 +76,7 @@ fn inners(held: Held, block: mat4x4f) -> vec4f {
   return vec4f(inner(held.t0, block), inner(held.t1, block), inner(held.t2, block), inner(held.t3, block));
 }
 
-// The same for blocks that are not held but read for every score.
+// The same for blocks that are not kept in registers but read for every score.
 fn query_inners(starts: vec4u, first: u32, block: mat4x4f) -> vec4f {
   var products = vec4f(inner(query_block(starts.x, first), block));
   if (TOKENS == 4u) {

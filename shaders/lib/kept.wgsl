@@ -1,5 +1,5 @@
-// Few entries out of many, as a workgroup finds them: each thread looks at its share of a stretch of entries and lists what
-// it keeps; then all threads go through all lists, one after the other, so that the order is always the same.
+// Collects a few entries out of many in a workgroup: each thread scans its share of a stretch of entries and lists those
+// that it keeps; then all threads go through all lists, one after the other, so that the order is always the same.
 
 struct Kept {
   index: u32,

@@ -1,7 +1,7 @@
-// Drives a loss on completions that are labelled one by one: a thread gathers what its completion is worth, calls
+// Driver of losses on completions with labels: a thread gathers the inputs for one completion, calls
 // the formula, and writes the derivative and a record.
 //
-// Where `stride` is 2, sequence 2e is example e's completion and 2e + 1 the prompt with another example's completion,
+// If `stride` is 2, sequence 2e is example e's completion and 2e + 1 the prompt with another example's completion,
 // from which the KL baseline is estimated (Ethayarajh et al. 2024, section 4.1); no gradient flows through it.
 //
 // A loss file includes this one and adds
@@ -84,7 +84,7 @@ fn evaluate_example(e: u32) -> ExampleResult {
   let is_desirable = desirable[e] > 0.5;
   let kl = baseline();
   var result = loss(Example(completion, is_desirable, kl, e), params.options);
-  // A NaN must reach the loss, though exp and min may make a number of it.
+  // A NaN must reach the loss, although exp and min may turn it into a number.
   let sum = completion.ratio + kl;
   if (is_nan(sum)) {
     result = ExampleResult(sum, sum);

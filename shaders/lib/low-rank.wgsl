@@ -1,4 +1,4 @@
-// A low-rank pair of factors behind the sum of a product, a step of four along the rank at a time. The rank is a multiple
+// Adds the LoRA term to the accumulated product, four ranks per step. The rank is a multiple
 // of 4. The layout is that of the product, nt or nn.
 
 @group(0) @binding(5) var<storage, read> narrow: array<vec4f>; // (m, rank)

@@ -1,4 +1,4 @@
-// No low-rank pair behind the sum of a product.
+// A product without a LoRA term.
 
 fn more_depth() -> u32 {
   return 0u;

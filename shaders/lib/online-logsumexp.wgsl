@@ -1,13 +1,13 @@
-// Largest entry, sum of exponentials and argmax of a row in one pass (Milakov and Gimelshein 2018), with what entropy
-// and collision probability need beside them. The including file binds the rows as `logits: array<u32>`: they are read as bits, because WGSL
-// lets an implementation assume that no f32 is infinite, and −∞ is how an entry is masked. A masked entry changes
-// nothing; a row of nothing else keeps the empty state, whose sum is 0. No infinity is ever computed with.
+// Largest entry, sum of exponentials and argmax of a row in one pass (Milakov and Gimelshein 2018), and the additional sums for
+// entropy and collision probability. The including file binds the rows as `logits: array<u32>`: they are read as bits, because WGSL
+// lets an implementation assume that no f32 is infinite, and a masked entry is −∞. A masked entry changes
+// nothing; a fully masked row keeps the empty state, whose sum is 0. No arithmetic uses an infinity.
 //
 // Everything is relative to the largest entry m, so that logits of any size keep their full precision:
 //   largest = m,  sum = Σ e^(z − m),  spread = Σ e^(z − m) (z − m),  square = Σ e^(2 (z − m)),  arg = the lowest index of m.
 // Then log p = (z − m) − log(sum), the entropy is log(sum) − spread / sum, and log Σ p² is log(square) − 2 log(sum). A NaN or +∞ in a row makes its sum NaN,
-// and so everything that is divided by it: an overflow upstream must show, even on devices whose exp makes a number
-// of a NaN.
+// and so everything that is divided by it: an overflow upstream must be visible, even on devices whose exp turns a NaN
+// into a number.
 
 #include "lib/reduce.wgsl"
 #include "lib/row-share.wgsl"
@@ -17,7 +17,7 @@ const EXPONENT: u32 = 0x7f800000u; // all of it is set in −∞, +∞ and NaN, 
 const QUIET_NAN: u32 = 0x7fc00000u;
 const LOWEST: f32 = -3.4028234e38;
 const NEGLIGIBLE: f32 = -104.0; // e to the power of less is 0 in f32
-const BLOCK: u32 = 256u; // entries a thread adds before it merges: rounding grows with the block, not with the row
+const BLOCK: u32 = 256u; // entries that a thread adds before it merges, so that rounding errors grow with the block, not with the row
 
 struct Online {
   largest: f32,
@@ -33,7 +33,7 @@ fn online_empty() -> Online {
   return Online(LOWEST, 0.0, 0.0, 0.0, 0u);
 }
 
-// A state relative to a larger maximum. No shift is so large that it overflows, and a NaN in the sum stays.
+// A state relative to a larger maximum. The shift cannot overflow, and a NaN in the sum is kept.
 fn online_raised(state: Online, largest: f32) -> Online {
   let shift = max(state.largest - largest, NEGLIGIBLE);
   let factor = exp(shift);
@@ -41,7 +41,7 @@ fn online_raised(state: Online, largest: f32) -> Online {
   return Online(largest, state.sum * factor, spread, state.square * factor * factor, state.arg);
 }
 
-// One more entry. A first entry at the lowest number is still an entry.
+// One more entry. A first entry equal to the lowest number still counts.
 fn online_push(state: ptr<function, Online>, bits: u32, index: u32) {
   if ((bits & EXPONENT) == EXPONENT) {
     if (bits != MASKED) {
@@ -64,7 +64,7 @@ fn online_push(state: ptr<function, Online>, bits: u32, index: u32) {
   (*state).square += weight * weight;
 }
 
-// Four more entries, `step` apart: one look for what is special and one for a new maximum, where four would branch each.
+// Four more entries, `step` apart: one check for special values and one for a new maximum, instead of four branches each.
 fn online_push_four(state: ptr<function, Online>, bits: vec4u, index: u32, step: u32) {
   if (any((bits & vec4u(EXPONENT)) == vec4u(EXPONENT))) {
     for (var i = 0u; i < 4u; i++) {
@@ -86,7 +86,7 @@ fn online_push_four(state: ptr<function, Online>, bits: vec4u, index: u32, step:
   (*state).square += dot(weight, weight);
 }
 
-// Two parts of a row together.
+// Merges two parts of a row.
 fn online_merge(a: Online, b: Online) -> Online {
   if (b.sum == 0.0) {
     return a;
@@ -101,7 +101,7 @@ fn online_merge(a: Online, b: Online) -> Online {
   return Online(largest, x.sum + y.sum, x.spread + y.spread, x.square + y.square, select(b.arg, a.arg, first));
 }
 
-// The parts of all threads together, in a fixed order. Every thread of the group must take part.
+// Merges the parts of all threads, in a fixed order. Every thread of the group must take part.
 fn online_reduce(state: Online, lane: u32) -> Online {
   if (WORKGROUP == 1) {
     return state;
@@ -139,7 +139,7 @@ fn online_row(start: u32, cols: u32, lane: u32) -> Online {
   return online_reduce(row, lane);
 }
 
-// 1 / sum; 0 for a row that is masked throughout, so that all its probabilities are 0.
+// 1 / sum; 0 for a fully masked row, so that all its probabilities are 0.
 fn online_inverse(state: Online) -> f32 {
   if (state.sum == 0.0) {
     return 0.0;
@@ -155,7 +155,7 @@ fn online_weight(state: Online, bits: u32) -> f32 {
   return exp(bitcast<f32>(bits) - state.largest);
 }
 
-// log(sum), a NaN passed on. Only for rows that are not masked throughout.
+// log(sum), which keeps a NaN. Only for rows that are not fully masked.
 fn online_log_sum(state: Online) -> f32 {
   if ((bitcast<u32>(state.sum) & EXPONENT) == EXPONENT) {
     return state.sum;
@@ -168,7 +168,7 @@ fn online_logprob(state: Online, bits: u32) -> f32 {
   return bitcast<f32>(bits) - state.largest - online_log_sum(state);
 }
 
-// −Σ p log p in nats; 0 for a row that is masked throughout.
+// −Σ p log p in nats; 0 for a fully masked row.
 fn online_entropy(state: Online) -> f32 {
   if (state.sum == 0.0) {
     return 0.0;
@@ -176,7 +176,7 @@ fn online_entropy(state: Online) -> f32 {
   return online_log_sum(state) - state.spread / state.sum;
 }
 
-// log Σ p² ≤ 0, the logarithm of the chance that two draws are the same; 0 for a row that is masked throughout.
+// log Σ p² ≤ 0, the logarithm of the probability that two draws are equal; 0 for a fully masked row.
 fn online_log_collision(state: Online) -> f32 {
   if (state.sum == 0.0) {
     return 0.0;

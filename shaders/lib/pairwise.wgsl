@@ -1,4 +1,4 @@
-// Drives a loss on pairs: one thread a pair gathers what its two completions are worth, calls the formula, and
+// Driver of losses on pairs: one thread per pair gathers the inputs for its two completions, calls the formula, and
 // writes the derivative and a record. Sequence 2p is pair p's chosen completion, 2p + 1 its rejected one.
 //
 // A loss file includes this one and adds
@@ -9,7 +9,7 @@
 #include "lib/completion-loss.wgsl"
 
 @group(0) @binding(4) var<storage, read_write> records: array<PairRecord>; // (pairs, 13)
-@group(0) @binding(6) var<storage, read> whole: array<f32>; // (S): log π with every token alike; `sums`, but for LD-DPO
+@group(0) @binding(6) var<storage, read> whole: array<f32>; // (S): log π with all tokens weighted equally; `sums`, except for LD-DPO
 
 struct Pair {
   chosen: Completion,
@@ -29,18 +29,18 @@ struct PairRecord {
   chosen_reward: f32, // β r₊, unless the formula says otherwise
   rejected_reward: f32,
   margin: f32,
-  accuracy: f32, // 1 where the chosen reward is larger; a tie is 0
+  accuracy: f32, // 1 if the chosen reward is larger; a tie is 0
   chosen_logp: f32,
   rejected_logp: f32,
   chosen_tokens: f32,
   rejected_tokens: f32,
-  nll: f32, // of the chosen completion, a token
+  nll: f32, // of the chosen completion, per token
   weight: f32, // of the pair
   first_note: f32,
   second_note: f32,
 }
 
-// Of the two completions, for metrics: β r, where a formula whose rewards are others does not set them.
+// Rewards of the two completions, for metrics: β r, unless a formula sets others.
 var<private> rewards: vec2f;
 
 @compute @workgroup_size(WORKGROUP)
@@ -90,7 +90,7 @@ fn evaluate_pair(p: u32) -> PairResult {
   rewards = vec2f(beta * pair.chosen.ratio, beta * pair.rejected.ratio);
   var result = loss(pair, params.options);
   let margin = rewards.x - rewards.y;
-  // A NaN must reach the loss, though exp and min may make a number of it.
+  // A NaN must reach the loss, although exp and min may turn it into a number.
   if (is_nan(margin)) {
     result = PairResult(margin, margin, margin);
   }
@@ -123,12 +123,12 @@ fn of_scores(pair: Pair, loss: f32, dchosen: f32, drejected: f32) -> PairResult 
   return PairResult(loss, by_slope(dchosen, pair.chosen), by_slope(drejected, pair.rejected));
 }
 
-// Where a divergence's exponent has stopped, the derivative is 0, whatever the loss makes of the score.
+// If a divergence's exponent was clamped, the derivative is 0 for any loss.
 fn by_slope(derivative: f32, completion: Completion) -> f32 {
   return select(derivative * completion.slope, 0.0, completion.slope == 0.0);
 }
 
-// The result of a loss that is a function of their difference alone.
+// The result of a loss that is a function of their difference only.
 fn of_margin(pair: Pair, loss: f32, slope: f32) -> PairResult {
   return of_scores(pair, loss, slope, -slope);
 }

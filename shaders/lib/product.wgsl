@@ -1,13 +1,13 @@
-// What the kernels of matrix products share: parameters, factors and result, and how a row of the result is stored. A
-// variant says how the work is divided; what is computed, and from where, is the same for all of them.
+// Shared by the matrix product kernels: parameters, factors and result, and how a row of the result is stored. A
+// variant defines how the work is divided; the result and its layout are the same for all of them.
 //   nt: c (m, n) = a (m, k) · b (n, k)ᵀ     nn: c (m, n) = a (m, k) · b (k, n)     tn: c (m, n) = a (k, m)ᵀ · b (k, n)
-// The second factor may be the frozen weights of a layer: a file of formats/, joined to the kernel, says how it is stored.
-// A block is a matrix whose columns are rows of its buffer, so that a layout is a matter of transposing. A long k with
-// few results is cut into slices, c (slices, m, n) one after the other. The result is scaled, and added to what c holds
-// where accumulate is 1. A file of epilogues/, joined as well, says what else belongs to the result: a low-rank pair of
-// factors, summed behind the others (more_depth, more_left, more_right), and an addend.
-// The rows of a and of c may lie further apart than they are long, such as those of logits, padded to fours where the
-// vocabulary is odd. What is behind a row of c up to the next four is written too; in nn what is behind a row of a must be 0.
+// The second factor may be the frozen weights of a layer: a file of formats/, joined with the kernel, reads its layout.
+// A block is a matrix whose columns are rows of its buffer, so that the layouts differ only in transposition. A long k with
+// few results is split into slices, c (slices, m, n) one after the other. The result is scaled, and added to the contents of c
+// if accumulate is 1. A file of epilogues/, also joined, defines the epilogue: the LoRA term,
+// summed after the product (more_depth, more_left, more_right), and an addend.
+// The rows of a and of c may have a larger stride than their length, such as those of logits, padded to a multiple of four for an
+// odd vocabulary. The padding of c up to the next multiple of four is written too; in nn the padding of a must be 0.
 
 struct Params {
   m: u32,
@@ -31,7 +31,7 @@ const A_BY_ROWS: bool = true; // a (m, k), not (k, m)
 const B_BY_ROWS: bool = true; // b (n, k), not (k, n)
 const CORNER = vec4u(0u, 1u, 2u, 3u);
 
-// A block of a factor: where its four rows start. Rows past the end are the last row again, whose results are not kept.
+// A block of a factor: the offsets of its four rows. Rows past the end repeat the last row, and their results are not kept.
 fn rows_at(row: u32, rows: u32, width: u32) -> vec4u {
   return min(row + CORNER, vec4u(rows - 1u)) * width;
 }
@@ -45,7 +45,7 @@ fn block_b(at: vec4u) -> mat4x4f {
 }
 
 // Blocks such that right · left is a block of the result with the rows of c as columns. `stays` are the addresses of a
-// factor whose rows lie along k, `column` and `moves` those of one whose rows lie across it; `inside` is 0 past the end of k.
+// factor whose rows run along k, `column` and `moves` those of one whose rows run across it; `inside` is 0 past the end of k.
 fn left(stays: vec4u, column: u32, moves: vec4u, i: u32) -> mat4x4f {
   if (A_BY_ROWS) {
     return block_a(stays + i);

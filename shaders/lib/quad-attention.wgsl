@@ -1,7 +1,7 @@
-// What the four threads of attention-quad.wgsl, a quad, hold and exchange. A quad owns a head of 4 · BLOCKS tokens; each of
-// its threads every fourth vector of them, as blocks of four tokens, a token a column. Rows of other tokens come two at a
+// The registers and exchanges of the four threads (a quad) of attention-quad.wgsl. A quad computes a head of 4 · BLOCKS tokens; each of
+// its threads has every fourth vector of them, as blocks of four tokens, one token per column. Rows of other tokens are processed two at a
 // time. lib/attention.wgsl binds what they are read from.
-// Indices into what is held are written out, because those that a loop counts cost as much as reading memory.
+// Indices into the registers are written out, because an index computed in a loop costs as much as reading memory.
 
 const BLOCKS: u32 = 4; // blocks of four tokens: VECTORS · BLOCKS is at most 16
 const VECTORS = (HEAD_VECTORS + 3u) / 4u; // of a head, in a thread
@@ -20,7 +20,7 @@ struct Place {
   own: vec4f, // 1 for the own token of a block
 }
 
-// Tokens past the last are the last again; nothing of theirs is stored.
+// Tokens past the last repeat the last one; their results are not stored.
 fn place_of(group: vec3u, groups: vec3u, part: u32, heads: u32) -> Place {
   let id = linear_group(group, groups);
   let first = id / heads * 4u * BLOCKS;
@@ -35,13 +35,13 @@ fn range_of_quad(range: Ranges) -> vec2u {
   return vec2u(min(first, quadSwapY(first)), max(end, quadSwapY(end)));
 }
 
-// How often two tokens are taken of a range.
+// Number of pairs of tokens in a range.
 fn turns_in(range: vec2u) -> u32 {
   return (max(range.y, range.x) - range.x + 1u) / 2u;
 }
 
-// The keys that a quad's queries see, two a turn: of their prefixes, then of their segments. Both by one loop, because
-// every loop around it carries all sums once more, and takes as much longer to compile.
+// The keys that a quad's queries see, two per iteration: those of their prefixes, then those of their segments. In a single loop, because
+// every additional loop carries all sums once more and takes as much longer to compile.
 struct Keys {
   prefix: Ranges,
   segment: Ranges,
@@ -77,7 +77,7 @@ fn two_from(token: u32) -> vec4u {
   return min(token + FOUR, vec4u(params.tokens - 1u));
 }
 
-// Where vector v of a thread lies in a head. Past the end is the last again, against which zeros are held.
+// The offset of vector v of a thread in a head. Past the end it is the last vector again, multiplied by zeros.
 fn vector_at(v: u32, part: u32) -> u32 {
   return min(4u * v + part, HEAD_VECTORS - 1u);
 }

@@ -1,6 +1,6 @@
-// Whole numbers out of words of packed ones.
+// Unpacks integers from words.
 
-// Of each byte of a word, the bits from `shift` on that a mask keeps.
+// From each byte of a word, the bits from `shift` on that a mask keeps.
 fn bits4(word: u32, shift: u32, mask: u32) -> vec4u {
   return (vec4u(word) >> (vec4u(0u, 8u, 16u, 24u) + shift)) & vec4u(mask);
 }

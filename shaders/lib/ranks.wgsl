@@ -1,7 +1,7 @@
-// Order statistics of a batch, for losses that compare sorted samples. Nothing is sorted: a kernel that runs before the
-// formula counts ranks, with one workgroup per sample. It knows neither the meaning of the samples nor their use.
+// Order statistics of a batch, for losses that compare sorted samples. Instead of sorting, a kernel that runs before the
+// formula counts ranks, with one workgroup per sample. Independent of the samples' meaning.
 //
-// A loss file includes this one beside its driver and adds
+// A loss file includes this file besides its driver and adds
 //   fn sample(side: u32, index: u32) -> f32     the values of the two sides, one for each record
 
 @group(0) @binding(7) var<storage, read_write> ranked: array<u32>; // (2, records) ranks, then (2, records) samples in order, as bits

@@ -1,6 +1,6 @@
-// The soft cap of attention scores and logits (Gemma 2), cap · tanh(x / cap), and its derivative. The including file says what
-// `Capped` is: f32 or a vector of them.
-// WGSL's tanh may be as wrong as a quotient of exponentials, which cancel around 0, where most scores lie: there it is its series.
+// The soft cap of attention scores and logits (Gemma 2), cap · tanh(x / cap), and its derivative. The including file defines
+// `Capped`: f32 or a vector.
+// WGSL's tanh may be as inaccurate as a quotient of exponentials, which cancel around 0, where most scores are; there a series is used.
 
 const SERIES_ENDS: f32 = 0.4; // the first term left out is 6e-8 of the sum
 
@@ -18,7 +18,7 @@ fn soft_capped(x: Capped, cap: f32) -> Capped {
   return cap * soft_tanh(x / cap);
 }
 
-// d capped / d x, from what the cap has made of x.
+// d capped / d x, from the capped value.
 fn soft_cap_slope(capped: Capped, cap: f32) -> Capped {
   let t = capped / cap;
   return 1.0 - t * t;

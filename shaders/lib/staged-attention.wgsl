@@ -1,5 +1,5 @@
-// What a workgroup of attention-workgroup.wgsl does with a tile: which tiles meet, scores of TILE queries and TILE keys out of
-// pieces staged in workgroup memory, and sums of staged rows by a tile of weights. A thread has a block of 4 × 4 of the
+// The tile operations of a workgroup of attention-workgroup.wgsl: which tiles meet, scores of TILE queries and TILE keys from
+// pieces staged in workgroup memory, and sums of staged rows weighted by a tile. A thread has a block of 4 × 4 of the
 // scores, and of the sums every eighth vector of four rows.
 
 #include "lib/attention.wgsl"
@@ -32,7 +32,7 @@ fn place_of(group: vec3u, groups: vec3u, heads: u32) -> Place {
   return Place(id / PARTS / heads * TILE, id / PARTS % heads, id % PARTS * 4u * SIDE);
 }
 
-// Tokens past the last are the last again.
+// Tokens past the last repeat the last one.
 fn rows_of(first: u32) -> vec4u {
   return min(first + FOUR, vec4u(params.tokens - 1u));
 }

@@ -12,7 +12,7 @@ const DEEP: u32 = 4; // blocks of a piece along k
 const TALL = LINES * DOWN; // blocks of the tile
 const WIDE = LANES * ACROSS;
 
-// Column by column of the blocks, (4, DEEP, TALL) and (4, DEEP, WIDE): neighbouring threads read neighbouring vectors.
+// Column by column of the blocks, (4, DEEP, TALL) and (4, DEEP, WIDE): neighboring threads read neighboring vectors.
 var<workgroup> left_piece: array<vec4<Staged>, 4u * DEEP * TALL>;
 var<workgroup> right_piece: array<vec4<Staged>, 4u * DEEP * WIDE>;
 

@@ -15,7 +15,7 @@ struct Tile {
   end: u32, // of the slice, and of the pair, if there is one
 }
 
-// Neighbouring groups share the rows of a.
+// Neighboring groups share the rows of a.
 fn tile_of(group: vec3u, groups: vec3u) -> Tile {
   let id = linear_group(group, groups);
   let across = (params.n + 4u * WIDE - 1u) / (4u * WIDE);
@@ -27,7 +27,7 @@ fn tile_of(group: vec3u, groups: vec3u) -> Tile {
   return Tile(slice, id / across % down * TALL, id % across * WIDE, depth, slice * length, end);
 }
 
-// Which block a thread copies: next to those of its neighbours in memory.
+// Which block a thread copies: next to those of its neighbors in memory.
 fn place_in(piece: u32, size: u32, by_rows: bool) -> vec2u {
   return select(vec2u(piece % size, piece / size), vec2u(piece / DEEP, piece % DEEP), by_rows);
 }

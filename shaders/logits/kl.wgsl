@@ -3,7 +3,7 @@
 // passes.
 //
 // With d = log a − log b, KL(a ‖ b) is summed as Σ a (d − 1 + e^−d) = Σ a d − a + b: the same number, because a and b
-// sum to 1, but every term is ≥ 0 and an error in the normalisers enters squared, so that the divergence of two
+// sum to 1, but every term is ≥ 0 and an error in the normalizers enters squared, so that the divergence of two
 // policies that hardly differ is not lost in rounding.
 //
 // Masks (−∞): where both sides are masked, an entry adds nothing; where a alone is, its share of a is 0; where b

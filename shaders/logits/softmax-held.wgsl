@@ -1,7 +1,7 @@
 // Softmax and log-softmax as in softmax.wgsl, by workgroups so wide that their threads hold the row: it is read from memory
 // once, where two passes read it twice as soon as the rows under way are more than the cache. A thread holds four numbers in
 // each of up to 16 named vectors, because an array with an index does not stay in registers; numbers next to each other are
-// those of neighbouring threads. What lies past the end of the row is as if it were masked.
+// those of neighboring threads. What lies past the end of the row is as if it were masked.
 
 #include "lib/dispatch.wgsl"
 #include "lib/online-logsumexp.wgsl"

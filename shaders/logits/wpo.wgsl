@@ -1,4 +1,4 @@
-// Weighted preference optimisation (Zhou et al. 2024, equation 2): a pair weighs w₊ w₋ with
+// Weighted preference optimization (Zhou et al. 2024, equation 2): a pair weighs w₊ w₋ with
 //   w = exp(1/T Σ (log π(token) − log Σ p²)),
 // so that pairs count by how likely the policy would write them itself, against how likely it repeats itself. Weights
 // scale loss and derivative and have no gradient. `forward` weighs what a loss has written for each pair, one

@@ -1,7 +1,7 @@
 // Alignment via optimal transport on unpaired completions (Melnyk et al. 2024): the log-ratios of the chosen
 // and of the rejected completions are each sorted over the batch, and δ is the difference r₊ − r₋ at the same rank,
 // loss = −(1 − ε) log σ(βδ) − ε log σ(−βδ). A pair's loss is that of its chosen completion's rank; the derivative to its
-// rejected one is that of the loss at the rejected one's own rank, which as a rule is another pair's.
+// rejected one is that of the loss at the rejected one's own rank, which usually belongs to another pair.
 
 #include "lib/pairwise.wgsl"
 #include "lib/ranks.wgsl"

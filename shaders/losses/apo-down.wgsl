@@ -1,4 +1,4 @@
-// Anchored preference optimisation, down (D'Oosterlinck et al. 2024, equation 8), where the model is better than the chosen
+// Anchored preference optimization, down (D'Oosterlinck et al. 2024, equation 8), where the model is better than the chosen
 // completions: with rewards c = β r₊ and d = β r₋  loss = σ(c) + σ(d − c),  dloss/dc = σ′(c) − σ′(d − c),
 // dloss/dd = σ′(d − c).
 

@@ -1,4 +1,4 @@
-// Anchored preference optimisation, zero (D'Oosterlinck et al. 2024, equation 7), where the chosen completions are better
+// Anchored preference optimization, zero (D'Oosterlinck et al. 2024, equation 7), where the chosen completions are better
 // than the model: with rewards c = β r₊ and d = β r₋  loss = σ(−c) + σ(d),  dloss/dc = −σ′(c),  dloss/dd = σ′(d).
 
 #include "lib/pairwise.wgsl"

@@ -1,4 +1,4 @@
-// Binary classifier optimisation on pairs (Jung et al. 2024), without the shift of rewards: with rewards
+// Binary classifier optimization on pairs (Jung et al. 2024), without the shift of rewards: with rewards
 // c = β r₊ and d = β r₋  loss = −log σ(c) − log σ(−d),  dloss/dc = −σ(−c),  dloss/dd = σ(d).
 
 #include "lib/pairwise.wgsl"

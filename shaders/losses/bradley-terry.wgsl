@@ -1,5 +1,5 @@
 // Reward models (Bradley and Terry 1952; Christiano et al. 2017): r is the score of a completion, m the margin by which the
-// chosen one should win (Touvron et al. 2023), c pulls the rewards of a pair to a sum of 0 (Eisenstein et al. 2023):
+// chosen one should win (Touvron et al. 2023), and c pulls the rewards of a pair to a sum of 0 (Eisenstein et al. 2023):
 // loss = −log σ(r₊ − r₋ − m) + c (r₊ + r₋)²,  r = β s.
 
 #include "lib/pairwise.wgsl"

@@ -1,4 +1,4 @@
-// Calibrated DPO (Xiao et al. 2024, Cal-DPO), which aims both log-ratios at a value of their own, too:
+// Calibrated DPO (Xiao et al. 2024, Cal-DPO), which also sets a target for each log-ratio:
 // loss = −log σ(r₊ − r₋) + (r₊ − (1 − s)/β)² + (r₋ + s/β)²,
 // dloss/dr₊ = −σ(r₋ − r₊) + 2 (r₊ − (1 − s)/β),  dloss/dr₋ = σ(r₋ − r₊) + 2 (r₋ + s/β). The paper has s = ½.
 

@@ -5,7 +5,7 @@
 
 struct Options {
   beta: f32, // of the KL in the loss
-  epsilon_high: f32, // most of the weight itself
+  epsilon_high: f32, // upper bound of the weight
   importance_sampling_level: f32, // 1: of the completion
   use_bias_correction_kl: f32, // 1: the KL term is multiplied by the ratio
   off_policy_mask_threshold: f32,

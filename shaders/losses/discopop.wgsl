@@ -1,6 +1,6 @@
 // The log-ratio modulated loss that DiscoPOP discovered (Lu et al. 2024, equation 5): z = β (s₊ − s₋), m = σ(z/τ),
 // loss = −(1 − m) log σ(z) + m e^−z,  dloss/dz = (m (1 − m) / τ) (e^−z + log σ(z)) − (1 − m) σ(−z) − m e^−z.
-// m e^−z is exp(log σ(z/τ) − z): its factors overflow and vanish where the product is ordinary.
+// m e^−z is computed as exp(log σ(z/τ) − z), because its factors overflow and underflow where the product is moderate.
 
 #include "lib/pairwise.wgsl"
 

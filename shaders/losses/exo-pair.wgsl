@@ -1,4 +1,4 @@
-// Efficient exact optimisation on pairs (Ji et al. 2024, equation 16), the reverse KL to labels smoothed by ε > 0:
+// Efficient exact optimization on pairs (Ji et al. 2024, equation 16), the reverse KL to labels smoothed by ε > 0:
 // z = β (s₊ − s₋),  loss = σ(z) (log σ(z) − log(1 − ε)) + σ(−z) (log σ(−z) − log ε),
 // dloss/dz = σ(z) σ(−z) (z − log(1 − ε) + log ε).
 

@@ -1,5 +1,5 @@
 // GMPO (arXiv 2507.20673): the geometric mean of the tokens' ratios, each clipped on one side in its logarithm:
-// from above where A > 0, from below else. −A times that mean for the completion; every token that is not clipped gets an
+// from above if A > 0, else from below. −A times that mean for the completion; every unclipped token gets an
 // equal share of the derivative.
 
 #include "lib/group-relative.wgsl"
@@ -10,7 +10,7 @@ struct Options {
   epsilon_high: f32,
 }
 
-// Tokens of advantage 0 have no part in the mean.
+// Tokens with advantage 0 are not part of the mean.
 fn summand(token: Token, options: Options) -> vec4f {
   let part = select(1.0, 0.0, advantage[token.row] == 0.0);
   return vec4f(part * clipped_log_ratio(token, options), part, 0.0, 0.0);

@@ -1,5 +1,5 @@
 // Clipped ratios (GRPO, Shao et al. 2024, equation 3), of tokens or of whole completions (GSPO, arXiv 2507.18071).
-// What divides the sum over tokens makes BNPO, Dr. GRPO, DAPO and LUSPO of it.
+// With other divisors of the sum over tokens it becomes BNPO, Dr. GRPO, DAPO and LUSPO.
 
 #include "lib/group-relative.wgsl"
 
@@ -7,11 +7,11 @@ struct Options {
   beta: f32, // of the KL in the loss
   epsilon: f32,
   epsilon_high: f32,
-  delta: f32, // most of a ratio that is not clipped
+  delta: f32, // upper bound of an unclipped ratio
   importance_sampling_level: f32, // 1: of the completion
   use_bias_correction_kl: f32, // 1: the KL term is multiplied by the ratio
   off_policy_mask_threshold: f32,
-  max_completion_length: f32, // the driver's divisor, where that is a constant
+  max_completion_length: f32, // the driver's divisor, if that is constant
 }
 
 fn summand(token: Token, options: Options) -> vec4f {

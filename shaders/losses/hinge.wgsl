@@ -1,5 +1,5 @@
 // The hinge loss of SLiC-HF (Zhao et al. 2023) on DPO's margin, as in RSO (Liu et al. 2024):
-// z = β (s₊ − s₋),  loss = max(0, 1 − z),  dloss/dz = −1 where z < 1, else 0.
+// z = β (s₊ − s₋),  loss = max(0, 1 − z),  dloss/dz = −1 if z < 1, else 0.
 
 #include "lib/pairwise.wgsl"
 

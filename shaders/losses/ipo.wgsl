@@ -1,4 +1,4 @@
-// Identity preference optimisation (Azar et al. 2024, equation 17): loss = (h − 1/(2β))²,  dloss/dh = 2 (h − 1/(2β)),
+// Identity preference optimization (Azar et al. 2024, equation 17): loss = (h − 1/(2β))²,  dloss/dh = 2 (h − 1/(2β)),
 // with h = s₊/n₊ − s₋/n₋, means over the completions' tokens as its authors used them, or h = s₊ − s₋.
 
 #include "lib/pairwise.wgsl"

@@ -1,4 +1,4 @@
-// Kahneman-Tversky optimisation (Ethayarajh et al. 2024, equation 8) on completions that are desirable or not:
+// Kahneman-Tversky optimization (Ethayarajh et al. 2024, equation 8) on completions that are desirable or not:
 // desirable w_D (1 − σ(β (r − KL))),  undesirable w_U (1 − σ(β (KL − r))).
 
 #include "lib/labelled.wgsl"

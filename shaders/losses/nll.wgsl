@@ -3,7 +3,7 @@
 #include "lib/labelled.wgsl"
 
 struct Options {
-  beta: f32, // scales the logged rewards alone
+  beta: f32, // scales only the logged rewards
 }
 
 fn loss(example: Example, options: Options) -> ExampleResult {

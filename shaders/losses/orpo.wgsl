@@ -1,4 +1,4 @@
-// Odds ratio preference optimisation (Hong et al. 2024, equations 6 and 7), without reference: with l̄ the mean of log π over
+// Odds ratio preference optimization (Hong et al. 2024, equations 6 and 7), without reference: with l̄ the mean of log π over
 // tokens and o = (l̄₊ − log(1 − e^l̄₊)) − (l̄₋ − log(1 − e^l̄₋)) the logarithm of the odds ratio
 // loss = −l₊/n₊ − β log σ(o),  dloss/do = −β σ(−o),  do/dl̄± = ±1 / (1 − e^l̄±). Notes: o and log σ(o).
 
@@ -21,7 +21,7 @@ fn loss(pair: Pair, options: Options) -> PairResult {
   return PairResult(nll(pair.chosen) - options.beta * ratio, dchosen - 1.0 / mean_over(pair.chosen), drejected);
 }
 
-// A probability of 1, or by rounding more, has no odds: it counts as the largest float32 below 1.
+// A probability of 1, or slightly more by rounding, has infinite odds: it counts as the largest float32 below 1.
 fn mean_logp(completion: Completion) -> f32 {
   return min(completion.logp / tokens_of(completion), -exp2(-24.0));
 }

@@ -1,10 +1,10 @@
-// PPO's clipped value loss, a state at a time: 0.5 max((v − R)², (clip(v, v_old ± c) − R)²). Where the clipped branch is the
-// larger one, v has left the range on the way to R, and its derivative is 0. Values stand where others have log-probabilities.
+// PPO's clipped value loss for one state: 0.5 max((v − R)², (clip(v, v_old ± c) − R)²). If the clipped branch is the
+// larger one, v has left the range in the direction of R, and its derivative is 0. Values replace log-probabilities here.
 
 #include "lib/tokenwise.wgsl"
 
 @group(0) @binding(8) var<storage, read> old_values: array<f32>; // (R): when the completions were written
-@group(0) @binding(9) var<storage, read> returns: array<f32>; // (R): what the values are to become
+@group(0) @binding(9) var<storage, read> returns: array<f32>; // (R): targets of the values
 
 struct Options {
   beta: f32, // unused: the penalty is in the returns

@@ -1,5 +1,5 @@
-// PPO's clipped surrogate, a token at a time (Schulman et al. 2017, equation 7): with ρ = π/π_old of the token and an advantage
-// A of its own, loss = −min(ρA, clip(ρ, 1 − c, 1 + c) A). The reference is in the advantage: rewards hold −β log π/π_ref.
+// PPO's clipped surrogate for one token (Schulman et al. 2017, equation 7): with ρ = π/π_old of the token and its own advantage
+// A, loss = −min(ρA, clip(ρ, 1 − c, 1 + c) A). The reference is in the advantage: rewards contain −β log π/π_ref.
 
 #include "lib/policy.wgsl"
 

@@ -1,6 +1,6 @@
-// REINFORCE leave-one-out (Ahmadian et al. 2024, equation 8) as TRL has it: the ratio of a whole completion, clipped, and no
+// REINFORCE leave-one-out (Ahmadian et al. 2024, equation 8) as in TRL: the ratio of a whole completion, clipped, without
 // division by its length. With ρ = Π π/π_old over the completion, loss = −min(ρA, clip(ρ, 1 − ε, 1 + ε_high) A); every token
-// gets the derivative −ρA, 0 where clipped. The reference is in the advantage: A holds −β log π/π_ref of the completion.
+// gets the derivative −ρA, or 0 if clipped. The reference is in the advantage: A contains −β log π/π_ref of the completion.
 
 #include "lib/policy.wgsl"
 

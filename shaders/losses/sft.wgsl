@@ -1,9 +1,9 @@
-// Token-mean cross-entropy of the chosen completion; the rejected one has no part in it.
+// Token-mean cross-entropy of the chosen completion; the rejected one is ignored.
 
 #include "lib/pairwise.wgsl"
 
 struct Options {
-  beta: f32, // scales the logged rewards alone
+  beta: f32, // scales only the logged rewards
 }
 
 fn loss(pair: Pair, options: Options) -> PairResult {

@@ -1,4 +1,4 @@
-// DPO on means over tokens (the length-normalised loss of Tülu 3, Lambert et al. 2024):
+// DPO on means over tokens (the length-normalized loss of Tülu 3, Lambert et al. 2024):
 // z = β (s₊/n₊ − s₋/n₋),  loss = −log σ(z),  dloss/dz = −σ(−z).
 
 #include "lib/pairwise.wgsl"

@@ -1,4 +1,4 @@
-// Direct preference optimisation (Rafailov et al. 2023, equation 7) with the label smoothing of cDPO (Mitchell 2023):
+// Direct preference optimization (Rafailov et al. 2023, equation 7) with the label smoothing of cDPO (Mitchell 2023):
 // z = β (s₊ − s₋),  loss = −(1 − ε) log σ(z) − ε log σ(−z),  dloss/dz = ε σ(z) − (1 − ε) σ(−z).
 
 #include "lib/pairwise.wgsl"

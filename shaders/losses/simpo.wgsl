@@ -1,4 +1,4 @@
-// Simple preference optimisation (Meng et al. 2024, equation 6), without reference: with l̄ the mean of log π over tokens
+// Simple preference optimization (Meng et al. 2024, equation 6), without reference: with l̄ the mean of log π over tokens
 // z = β (l̄₊ − l̄₋) − γ,  loss = −(1 − ε) log σ(z) − ε log σ(−z),  dloss/dz = ε σ(z) − (1 − ε) σ(−z).
 
 #include "lib/pairwise.wgsl"
@@ -6,7 +6,7 @@
 struct Options {
   beta: f32,
   label_smoothing: f32,
-  simpo_gamma: f32, // γ, the margin that is aimed at
+  simpo_gamma: f32, // γ, the target margin
 }
 
 fn loss(pair: Pair, options: Options) -> PairResult {

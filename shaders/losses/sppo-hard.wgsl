@@ -1,4 +1,4 @@
-// Self-play preference optimisation (Wu et al. 2024, equation 4.7) where the chosen completion always wins:
+// Self-play preference optimization (Wu et al. 2024, equation 4.7) where the chosen completion always wins:
 // loss = (r₊ − 1/(2β))² + (r₋ + 1/(2β))²,  dloss/dr± = 2 (r± ∓ 1/(2β)).
 
 #include "lib/pairwise.wgsl"

@@ -5,16 +5,16 @@
 
 struct Options {
   beta: f32, // of the KL in the loss
-  vespo_k_pos: f32, // where A is not below 0
+  vespo_k_pos: f32, // for A ≥ 0
   vespo_lambda_pos: f32,
   vespo_k_neg: f32,
   vespo_lambda_neg: f32,
-  importance_sampling_level: f32, // of the ratio that the KL term is multiplied by; 1: of the completion
+  importance_sampling_level: f32, // of the ratio in the KL term; 1: of the completion
   use_bias_correction_kl: f32, // 1: the KL term is multiplied by that ratio
   off_policy_mask_threshold: f32,
 }
 
-// log W lies between log 1e-8 and 20, as in TRL.
+// log W is clamped between log 1e-8 and 20, as in TRL.
 const LEAST_LOG: f32 = -18.420681;
 const MOST_LOG: f32 = 20.0;
 

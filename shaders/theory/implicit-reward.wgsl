@@ -1,4 +1,4 @@
-// The reward whose optimal policy is a given one, f = β log(π / π_ref) + β log Z, one thread an answer, from normalised
+// The reward whose optimal policy is a given one, f = β log(π / π_ref) + β log Z, one thread an answer, from normalized
 // log-probabilities.
 //
 // Masks (−∞): an answer that the policy excludes has reward −∞, so that the way back excludes it again, and so has one that

@@ -1,4 +1,4 @@
-// Theorem 1, row by row and in log-space: the policy that maximises objective (1), π*(y) = π_ref(y) e^(f(y)/β) / Z, and
+// Theorem 1, row by row and in log-space: the policy that maximizes objective (1), π*(y) = π_ref(y) e^(f(y)/β) / Z, and
 // Z = Σ π_ref(y) e^(f(y)/β). One workgroup a row.
 //
 // Everything is relative to the largest reward f₀ within the support: with x = (f − f₀) / β ≤ 0 and S = Σ π_ref (e^x − 1),

@@ -1,6 +1,6 @@
-/** Numbers with the noun behind them, for sentences. */
+/** A number followed by its noun, for messages. */
 
-/** `1 pair`, `2 pairs`; a plural that is more than an s is given. */
+/** `1 pair`, `2 pairs`; `several` is the plural if it is not formed with an s. */
 export function counted(count: number, one: string, several = `${one}s`): string {
   return `${count} ${count === 1 ? one : several}`;
 }

@@ -1,6 +1,6 @@
 /**
- * Look-ups in plain-object tables by a name from outside: a file, a flag, a caller. Plain indexing would find what every
- * object inherits (`constructor`, `toString`, `__proto__`); these functions see a table's own entries only.
+ * Lookups in plain-object tables by a name from outside: a file, a flag, a caller. Plain indexing would also find
+ * inherited properties (`constructor`, `toString`, `__proto__`); these functions only see a table's own entries.
  */
 
 /** The table's own entry of that name, undefined for every other name. */
@@ -8,7 +8,7 @@ export function own<Table extends object>(table: Table, name: PropertyKey): Tabl
   return Object.hasOwn(table, name) ? table[name as keyof Table] : undefined;
 }
 
-/** Whether the table has an entry of its own by that name. */
+/** Whether the table has its own entry with that name. */
 export function isOwn<Table extends object>(table: Table, name: PropertyKey): name is keyof Table {
   return Object.hasOwn(table, name);
 }

@@ -1,5 +1,5 @@
 /**
- * The values that a number may have, as data: checked by {@link inRange}, told by {@link rangeText}.
+ * The allowed values of a number, as data: checked by {@link inRange}, printed by {@link rangeText}.
  */
 
 export interface Range {
@@ -11,17 +11,17 @@ export interface Range {
   readonly upTo?: number;
   /** Every value is smaller than this one. */
   readonly below?: number;
-  /** Why, if that is not obvious. */
+  /** The reason for the range, if it is not obvious. */
   readonly reason?: string;
 }
 
-/** The largest number of float32, and the least above 0 that it holds in full. */
+/** The largest float32, and the smallest normal one. */
 export const FLOAT32_MOST = (2 - 2 ** -23) * 2 ** 127;
 const FLOAT32_LEAST = 2 ** -126;
-/** Whole numbers reach kernels in 32 bits, with a sign. */
+/** Integers are passed to kernels as signed 32-bit numbers. */
 export const WHOLE_MOST = 2 ** 31 - 1;
 
-/** Whether float32, in which everything is computed, has the number: neither infinite there nor 0 without being it. */
+/** Whether float32, in which everything is computed, can represent the number without overflow or underflow to 0. */
 export function inFloat32(value: number): boolean {
   const size = Math.abs(value);
   return size === 0 || (size >= FLOAT32_LEAST && size <= FLOAT32_MOST);
@@ -37,7 +37,7 @@ export function inRange(value: number, { from, above, upTo, below }: Range): boo
   );
 }
 
-/** `from 0 to below 1`, `above 0, up to 1`; empty where every number is allowed. */
+/** `from 0 to below 1`, `above 0, up to 1`; empty if every number is allowed. */
 export function rangeText({ from, above, upTo, below }: Range): string {
   const start = from !== undefined ? `from ${from}` : above !== undefined ? `above ${above}` : '';
   const end = upTo !== undefined ? `to ${upTo}` : below !== undefined ? `below ${below}` : '';

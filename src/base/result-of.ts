@@ -1,4 +1,4 @@
-/** What a generator returns in the end; what it tells on the way is not heard. */
+/** The return value of a generator; the values that it yields are ignored. */
 export async function resultOf<Result>(generator: AsyncGenerator<unknown, Result>): Promise<Result> {
   for (;;) {
     const { done, value } = await generator.next();

@@ -1,15 +1,15 @@
 /**
- * Sentences that mention settings. A program calls a setting `learningRate`, the command line `--learning-rate`: an error
- * keeps the names apart from its words, and the front end that shows it decides how to write them.
+ * Sentences that mention settings. A program calls a setting `learningRate`, the command line `--learning-rate`. An error
+ * therefore stores the names separately from its text, and the front end that shows it formats them.
  */
 
-/** What a front end calls a setting. */
+/** Returns a front end's name for a setting. */
 export type Wording = (name: string) => string;
 
 /** Text, or text that mentions settings. */
 export type Words = string | Sentence;
 
-/** A setting's name inside a sentence. */
+/** A setting's name within a sentence. */
 class SettingName {
   constructor(readonly name: string) {}
 }
@@ -17,7 +17,7 @@ class SettingName {
 export class Sentence {
   constructor(readonly parts: readonly (string | SettingName)[]) {}
 
-  /** The text; settings have their own names unless `word` has others. */
+  /** The text; settings appear under their own names unless `word` maps them. */
   toString(word: Wording = (name) => name): string {
     return this.parts.map((part) => (typeof part === 'string' ? part : word(part.name))).join('');
   }
@@ -34,7 +34,7 @@ export function say(texts: TemplateStringsArray, ...values: (Words | SettingName
   return new Sentence(parts);
 }
 
-/** Several settings in a row: `beta, maxLength`. */
+/** A list of settings: `beta, maxLength`. */
 export function settings(names: readonly string[]): Sentence {
   return new Sentence(names.flatMap((name, i) => [i === 0 ? '' : ', ', new SettingName(name)]));
 }

@@ -1,14 +1,14 @@
 /**
- * A setting is declared once: type, range, default, help, TRL's name. Everything else derives from the declaration: the
- * types of configurations, defaults, validation, flags and their help, the export to TRL, the table in the documentation. A
- * declaration that lacks a part does not compile. Knows no setting itself.
+ * A setting is declared once: type, range, default, help, TRL's name. Everything else is derived from the declaration:
+ * configuration types, defaults, validation, flags and their help, the export to TRL, the table in the documentation. A
+ * declaration that lacks a part does not compile. This file contains no settings.
  */
 import { inFloat32, inRange, type Range, rangeText, WHOLE_MOST } from './range.ts';
 
-/** How values of a kind are written on a command line and in a file; front ends have a row for each. */
+/** How values of a kind are written on a command line and in a file; front ends have one row per kind. */
 export type KindName = 'number' | 'whole' | 'boolean' | 'choice' | 'names' | 'numbers' | 'losses';
 
-/** Headings of the settings in help and documentation, in their order. */
+/** Headings of the settings in help and documentation, in order. */
 export const GROUPS = {
   loss: 'Loss',
   rollouts: 'Rollouts',
@@ -20,11 +20,11 @@ export const GROUPS = {
 /** The settings of a run, by name. */
 export type RunSettings = Readonly<Record<string, unknown>>;
 
-/** How a setting that TRL words differently is written for it. */
+/** How to express a setting for TRL if TRL's differs. */
 export interface Translation<Name extends string | null = string | null> {
   /** TRL's name, if its values mean the same; null if no name of TRL does. */
   readonly name: Name;
-  /** The arguments of TRL's configuration class. Throws where TRL cannot do the same. */
+  /** The arguments of TRL's configuration class. Throws if TRL cannot do the same. */
   write(settings: RunSettings): Readonly<Record<string, unknown>>;
 }
 
@@ -36,10 +36,10 @@ export function translated<const Name extends string | null>(
   return { name, write };
 }
 
-/** TRL's name for a setting, a translation, or null if TRL has nothing of the kind. */
+/** TRL's name for a setting, a translation, or null if TRL has no equivalent. */
 export type TrlName = string | Translation | null;
 
-/** What every declaration says. */
+/** The part that every declaration has. */
 export interface Parts<
   Default,
   Trl extends TrlName = TrlName,
@@ -52,27 +52,27 @@ export interface Parts<
   /** One line in lower case, without a full stop. */
   readonly help: string;
   readonly trl: Trl;
-  /** Whether a run may go on from its checkpoint with another value. */
+  /** Whether the value may change when a run resumes. */
   readonly mayChange?: boolean;
-  /** Further names that are understood. */
+  /** Other accepted names. */
   readonly aliases?: readonly Alias[];
   /** The flag without its dashes, if that is not the name with hyphens. */
   readonly flag?: Flag;
 }
 
-/** `Names` are the names that are understood beside the setting's own. */
+/** `Names` are the accepted names besides the setting's own. */
 export interface Setting<Value = unknown, Names extends string = string> extends Parts<Value> {
   readonly kind: KindName;
-  /** The values in a few words, for tables: `whole number`. */
+  /** A short description of the values, for tables: `whole number`. */
   readonly type: string;
   /** For numbers. */
   readonly range?: Range;
   /** For one of several names. */
   readonly choices?: readonly string[];
   readonly fits: (value: unknown) => boolean;
-  /** What to give instead of a value that does not fit: `Give a number above 0`. */
+  /** What to do about an invalid value: `Give a number above 0`. */
   readonly wayOut: string;
-  /** For switches that are on by default: what `--no-…` does. */
+  /** For switches that are on by default: the effect of `--no-…`. */
   readonly off?: string;
   readonly names: readonly Names[];
 }
@@ -82,10 +82,10 @@ export type SettingTable = Readonly<Record<string, Setting>>;
 
 export type ValueOf<Declared> = Declared extends Setting<infer Value> ? Value : never;
 
-/** The configuration that a table declares. Its fields keep the comments of the table's entries. */
+/** The configuration type of a table. Its fields keep the comments of the table's entries. */
 export type Values<Table> = { [Name in keyof Table]: ValueOf<Table[Name]> };
 
-/** The same values by the other names that are understood. */
+/** The same values under their other accepted names. */
 export type Spellings<Table> = {
   [Name in keyof Table as NamesOf<Table[Name]>]?: ValueOf<Table[Name]>;
 };
@@ -95,18 +95,18 @@ type CamelCase<Text extends string> = Text extends `${infer First}-${infer Rest}
   ? `${First}${Capitalize<CamelCase<Rest>>}`
   : Text;
 
-/** The names beside the setting's own. */
+/** The accepted names besides the setting's own. */
 export type OtherNames<Trl extends TrlName, Alias extends string, Flag extends string> =
   | (Trl extends string ? Trl : Trl extends Translation<infer Name extends string> ? Name : never)
   | Alias
   | CamelCase<Flag>;
 
-/** Null is a value where it is the default. */
+/** Null is a value if it is the default. */
 type OrNull<Value, Default> = Default extends null ? Value | null : Value;
 
 type Rule = Pick<Setting, 'kind' | 'type' | 'range' | 'choices' | 'fits' | 'wayOut' | 'off'>;
 
-/** A setting of a kind of its own, by the rule given; the functions below declare the usual kinds. */
+/** A setting of another kind, with the given rule; the functions below declare the usual kinds. */
 export function declared<
   Value,
   Trl extends TrlName,
@@ -125,7 +125,7 @@ export function declared<
   };
 }
 
-/** The same parts with the kind's type in place of a default's own: a setting that is 1 may become 2. */
+/** Replaces a default's literal type by the kind's type: a setting that is 1 may become 2. */
 function widened<
   Value,
   Default extends Value | null,
@@ -169,7 +169,7 @@ export function whole<
   return declared({ kind: 'whole', type: 'whole number', range, fits, wayOut }, parts);
 }
 
-/** What a number that is within its range is beyond all the same, behind {@link Setting.wayOut}. */
+/** Further limits for a number that is within its range; continues {@link Setting.wayOut}. */
 export function beyond({ kind, range }: Setting, value: unknown): string {
   if (typeof value !== 'number' || !range || !inRange(value, range)) return '';
   if (kind === 'whole') return Number.isInteger(value) ? `, at most ${WHOLE_MOST}` : '';
@@ -181,7 +181,7 @@ function within(range: Range): string {
   return `${text && ` ${text}`}${range.reason === undefined ? '' : `: ${range.reason}`}`;
 }
 
-/** True or false. One that is on by default says what `--no-…` does. */
+/** True or false. One that is on by default describes the effect of `--no-…`. */
 export function boolean<
   const Default extends boolean | null,
   const Trl extends TrlName,

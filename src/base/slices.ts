@@ -1,15 +1,15 @@
 /**
- * Long work of the CPU in slices: a generator that tells how far it is. A caller runs it through at once, or in slices between which
- * the event loop is free, so that a page answers and a signal is heard.
+ * Long CPU work in slices: a generator that reports its progress. A caller runs it to the end at once, or in slices with
+ * a free event loop in between, so that a page stays responsive and signals are received.
  */
 
-/** How far work is; each of the items counts alike. */
+/** Progress of the work; all items count equally. */
 export interface Progress {
   done: number;
   total: number;
 }
 
-/** Work that yields at least every {@link SLICE_MS}, where one item does not take longer. */
+/** Work that yields at least every {@link SLICE_MS}, unless a single item takes longer. */
 export type Sliced<Result> = Generator<Progress, Result>;
 
 export interface SliceOptions {
@@ -21,7 +21,7 @@ export interface SliceOptions {
 /** Milliseconds of a slice: below the 100 that a person notices. */
 export const SLICE_MS = 40;
 
-/** What the work returns, in one go. */
+/** Runs the work at once and returns its result. */
 export function atOnce<Result>(work: Sliced<Result>): Result {
   for (;;) {
     const { done, value } = work.next();
@@ -29,7 +29,7 @@ export function atOnce<Result>(work: Sliced<Result>): Result {
   }
 }
 
-/** The same with the event loop free after every slice. */
+/** The same, but yields to the event loop after every slice. */
 export async function inSlices<Result>(
   work: Sliced<Result>,
   { signal, onProgress }: SliceOptions = {},
@@ -43,7 +43,7 @@ export async function inSlices<Result>(
   }
 }
 
-/** What `each` makes of the items. */
+/** The results of `each` for the items. */
 export function* mapSliced<A, B>(items: readonly A[], each: (item: A, index: number) => B): Sliced<B[]> {
   const made: B[] = [];
   let end = performance.now() + SLICE_MS;
@@ -56,7 +56,7 @@ export function* mapSliced<A, B>(items: readonly A[], each: (item: A, index: num
   return made;
 }
 
-/** Lets whatever waits have its turn; a timer would wait for milliseconds, and for a second in a page that is hidden. */
+/** Yields to other tasks; a timer would wait for milliseconds, and for a second in a hidden page. */
 function pause(): Promise<void> {
   const { port1, port2 } = new MessageChannel();
   return new Promise((resolve) => {

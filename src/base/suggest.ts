@@ -1,12 +1,12 @@
 /**
- * "Did you mean …?": the known name that a misspelt one is nearest to.
+ * "Did you mean …?": the known name that is closest to a misspelled one.
  */
 
-/** The nearest of the known names, whatever the case and the hyphens; undefined where none is near. */
+/** The closest known name, ignoring case and hyphens; undefined if none is close. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const bare = (text: string) => text.toLowerCase().replace(/[-_]/g, '');
   const wanted = bare(name);
-  // A third of the letters may be wrong: more, and it is another word.
+  // Up to a third of the letters may differ; beyond that it is probably another word.
   const most = Math.floor(wanted.length / 3);
   const found = known
     .map((candidate) => ({ candidate, distance: editDistance(wanted, bare(candidate), most) }))
@@ -15,13 +15,13 @@ export function nearest(name: string, known: readonly string[]): string | undefi
   return found[0]?.candidate;
 }
 
-/** The suggestion as the beginning of a sentence's end: `Did you mean beta? `, or nothing. */
+/** The suggestion, to be followed by more text: `Did you mean beta? `, or an empty string. */
 export function didYouMean(name: string, known: readonly string[]): string {
   const meant = nearest(name, known);
   return meant === undefined ? '' : `Did you mean ${meant}? `;
 }
 
-/** Letters to insert, delete, replace or swap with their neighbor; `most` + 1 for everything above `most`. */
+/** Number of insertions, deletions, replacements and swaps of neighbors (edit distance); `most` + 1 if it exceeds `most`. */
 function editDistance(a: string, b: string, most: number): number {
   if (Math.abs(a.length - b.length) > most) return most + 1;
   let beforeLast: number[] = [];

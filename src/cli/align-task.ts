@@ -1,11 +1,11 @@
 /**
- * The numbers of the project's own job, `align`: how the adapter of the embedded model is trained and how stories are
- * sampled to see what it changed. Plain data, the same for the command and for the page.
+ * The settings of the example `align`: how the adapter of the embedded model is trained, and how stories are
+ * sampled to measure its effect. Plain data, shared by the command and the page.
  */
 import type { LoraConfig } from 'webalign/models';
 import type { DPOConfig } from 'webalign/trainers';
 
-/** Chosen so that the held-out accuracy is high and the stories still read as stories, in a minute or two on two cores. */
+/** Chosen for high held-out accuracy with readable stories, in a minute or two on two cores. */
 export const ALIGN_TRAINING = {
   beta: 0.5,
   learningRate: 2e-3,
@@ -20,11 +20,11 @@ export const ALIGN_TRAINING = {
 
 export const ALIGN_LORA = { r: 16, loraAlpha: 32 } as const satisfies Partial<LoraConfig>;
 
-/** Stories written before and after: one for each of the first held-out openings, with the same random numbers. */
+/** Stories written before and after training: one for each of the first held-out openings, with the same random numbers. */
 export const ALIGN_SAMPLING = { openings: 100, maxNewTokens: 40, temperature: 1, seed: 7 } as const;
 
-/** Stories shown in full; the first ones, not chosen. */
+/** Stories shown in full: the first ones, without selection. */
 export const ALIGN_SHOWN = 6;
 
-/** What is left of it all where someone only wants to see that it works. */
+/** Settings of a quick run that only shows that everything works. */
 export const ALIGN_QUICK = { pairs: 32, heldOut: 16, openings: 8, maxSteps: 2 } as const;

@@ -13,7 +13,7 @@ export function inColumns(left: string, right: string, width: number): string {
   ).join('\n');
 }
 
-/** Words in lines of at most `width` characters; a longer word is cut. */
+/** Splits text into lines of at most `width` characters; a longer word is cut. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';

@@ -1,6 +1,6 @@
 /**
- * `completions.jsonl` of a run: a line for each completion that the policy wrote to learn from, with what it earned (TRL's
- * `log_completions`). Written as batches come; on resuming, lines of steps that will be taken again are dropped first.
+ * `completions.jsonl` of a run: one line for each completion that the policy sampled for training, with its rewards (TRL's
+ * `log_completions`). Written batch by batch. On resuming, lines of steps that will be repeated are removed first.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ type Rollout = Extract<TrainEvent, { type: 'rollout' }>;
 export class CompletionLog {
   constructor(private readonly folder: string) {}
 
-  /** Keeps an event's completions, where it has any. */
+  /** Stores the completions of an event, if it has any. */
   async see(event: TrainEvent): Promise<void> {
     if (event.type === 'start') await this.keepUntil(event.resumedFrom ?? 0);
     if (event.type !== 'rollout') return;
@@ -30,7 +30,7 @@ export class CompletionLog {
   }
 }
 
-/** Of a line of the log; one that was cut off counts as later than all. */
+/** Step of a line of the log. A truncated line counts as later than all others. */
 function stepOf(line: string): number {
   try {
     const { step } = JSON.parse(line) as { step: number };

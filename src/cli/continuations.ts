@@ -1,6 +1,6 @@
 /**
- * Stories that a model writes to given openings, as text with their sentiment. Shared by the command that makes pairs of
- * them and the one that compares a model with itself before and after.
+ * Stories that a model writes from given openings, as text with their sentiment. Shared by the command that makes pairs from
+ * them and the one that compares a model before and after training.
  */
 import { type Tokenizer, textAfter } from 'webalign/data';
 import { type CausalLM, type Generation, type GenerationOptions, generate } from 'webalign/models';
@@ -9,13 +9,13 @@ import { sentiment } from 'webalign/rollouts';
 export interface Continuation extends Generation {
   /** Token ids of the opening. */
   prompt: number[];
-  /** What was written, without the opening; begins with the space between the two. */
+  /** The continuation without the opening; begins with the space between the two. */
   text: string;
   /** Sum of the words' ratings. */
   sentiment: number;
 }
 
-/** `numReturnSequences` continuations of each opening, one opening after the other. */
+/** `numReturnSequences` continuations of each opening, grouped by opening. */
 export async function continueOpenings(
   model: CausalLM,
   tokenizer: Tokenizer,

@@ -1,6 +1,6 @@
 /**
- * `webalign generate --chat`: messages that a person types, a message a line on stdin, or conversations out of a file; answers
- * as they are written.
+ * `webalign generate --chat`: messages typed by the user, one per line of stdin, or conversations from a file; answers
+ * are printed while they are generated.
  */
 import type { Message } from '../data/chat-template.ts';
 import { textOrMessages } from '../data/messages.ts';
@@ -18,7 +18,7 @@ import type { Terminal } from './terminal.ts';
 export interface Talk {
   model: CausalLM;
   tokenizer: Tokenizer;
-  /** To be answered; undefined where messages come from stdin. */
+  /** Conversations to answer; undefined if messages come from stdin. */
   conversations: readonly Message[][] | undefined;
   asked: Omit<ChatOptions, 'onNotice' | 'signal'>;
 }
@@ -27,16 +27,16 @@ interface Answer extends Generation {
   text: string;
 }
 
-/** What `--json` says of conversations. */
+/** `--json` output for conversations. */
 export interface Told {
   conversations: { messages: readonly Message[]; answers: readonly Answer[] }[];
   tokensPerSecond: number;
 }
 
-/** The line that begins a conversation anew. */
+/** The line that starts a new conversation. */
 const RESET = '/reset';
 
-/** Answers every message. Throws {@link InputError} for one that the model cannot read. */
+/** Answers every message. Throws {@link InputError} for a message that the model cannot read. */
 export async function converse(talk: Talk, terminal: Terminal, signal: AbortSignal): Promise<Told> {
   const { model, tokenizer, asked } = talk;
   const chat = new Chat(model, tokenizer, { ...asked, onNotice: (line) => terminal.info(line) });
@@ -55,7 +55,7 @@ export async function converse(talk: Talk, terminal: Terminal, signal: AbortSign
     tokens += said.ids.length;
     answers.push(said);
     if (terminal.isTyped && said.finished === 'length')
-      terminal.info(`(cut after ${asked.maxNewTokens} tokens: --max-tokens)`);
+      terminal.info(`(truncated after ${asked.maxNewTokens} tokens: --max-tokens)`);
   };
   if (talk.conversations) {
     for (const messages of talk.conversations) {
@@ -69,7 +69,8 @@ export async function converse(talk: Talk, terminal: Terminal, signal: AbortSign
       stop?.abort();
       return stop !== undefined;
     };
-    if (terminal.isTyped) terminal.info(`${RESET} begins anew, Ctrl-C stops an answer, Ctrl-D ends.`);
+    if (terminal.isTyped)
+      terminal.info(`${RESET} starts a new conversation, Ctrl-C stops an answer, Ctrl-D quits.`);
     for await (const line of terminal.lines(signal, interrupt)) {
       const message = line.trim();
       if (message === RESET) {
@@ -89,7 +90,7 @@ export async function converse(talk: Talk, terminal: Terminal, signal: AbortSign
   signal.throwIfAborted();
   return { conversations: told, tokensPerSecond: seconds > 0 ? tokens / seconds : 0 };
 
-  /** A message that is too long ends a list of them; a person shortens it. */
+  /** A message that is too long stops a batch of messages; a person can shorten it. */
   async function said(work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -100,7 +101,7 @@ export async function converse(talk: Talk, terminal: Terminal, signal: AbortSign
   }
 }
 
-/** Writes an answer as it comes; undefined where it was stopped. */
+/** Prints an answer while it is generated; undefined if it was stopped. */
 async function written(
   answer: AsyncGenerator<string, Generation>,
   terminal: Terminal,
@@ -122,15 +123,15 @@ async function written(
   }
 }
 
-/** The conversations of the file `--messages`. Throws {@link InputError} for what cannot be answered. */
+/** The conversations of the file `--messages`. Throws {@link InputError} for conversations that cannot be answered. */
 export async function readConversations({ messages: path = '', system }: Settings): Promise<Message[][]> {
   return conversationsOf(await readText(path), path).map(({ messages, where }) => {
     if (system === undefined || messages[0]?.role !== 'system') return messages;
-    throw new InputError(where, 'has a system message of its own', 'Leave out --system');
+    throw new InputError(where, 'already has a system message', 'Leave out --system');
   });
 }
 
-/** One list of messages, or one {"messages": [...]}; or one of either on each line, or in a list. */
+/** One list of messages, or one {"messages": [...]}; or several of these, one per line or in a list. */
 function conversationsOf(text: string, file: string): { messages: Message[]; where: string }[] {
   const whole = jsonOf(text, file);
   const rows = isConversation(whole)
@@ -138,7 +139,7 @@ function conversationsOf(text: string, file: string): { messages: Message[]; whe
     : Array.isArray(whole)
       ? whole.map((value, i) => ({ value, where: `${file}, row ${i + 1}` }))
       : linesOf(text, file);
-  if (rows.length === 0) throw new InputError(file, 'holds no conversations', 'Give {"messages": [...]}');
+  if (rows.length === 0) throw new InputError(file, 'contains no conversations', 'Give {"messages": [...]}');
   return rows.map(({ value, where }) => {
     const given: unknown = isObject(value) ? value.messages : value;
     const messages = textOrMessages(given ?? null, 'messages', where);
@@ -146,18 +147,18 @@ function conversationsOf(text: string, file: string): { messages: Message[]; whe
     if (typeof messages === 'string' || last?.role === 'assistant' || last === undefined) {
       const what =
         typeof messages === 'string' ? 'has text as its "messages"' : `ends with ${quote(last?.role)}`;
-      throw new InputError(where, what, 'Give messages, the last one of the user');
+      throw new InputError(where, what, 'Provide a list of messages that ends with one of role "user"');
     }
     return { messages, where };
   });
 }
 
-/** One conversation, rather than a list of several. */
+/** Whether this is one conversation rather than a list of several. */
 const isConversation = (value: unknown) =>
   (isObject(value) && 'messages' in value) ||
   (Array.isArray(value) && isObject(value[0]) && typeof value[0].role === 'string');
 
-/** The text as one JSON value; undefined where it is several, a line each. */
+/** The text as one JSON value; undefined if it is several values, one per line. */
 function jsonOf(text: string, file: string): unknown {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   return lines.length > 1 && lines.every((line) => /^\s*[[{].*[\]}]\s*$/.test(line))

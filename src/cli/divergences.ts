@@ -1,5 +1,5 @@
 /**
- * How far adapters have taken a model from itself: log-ratios of what it wrote, from which the KL is estimated.
+ * How far adapters have moved a model: log-ratios of its own texts, from which the KL is estimated.
  */
 import { type ImplicitReward, implicitRewards, sampledTokens } from 'webalign/models';
 import { type SampleFigures, sampleFigures } from 'webalign/trainers';
@@ -7,8 +7,8 @@ import type { Continuation } from './continuations.ts';
 import type { OpenModel } from './open.ts';
 
 /**
- * For every story log π − log π_ref in nats, summed over its tokens and the one that ended it: one sample each of
- * KL(π ‖ π_ref), where the story was drawn from π at temperature 1. π_ref is the model without any adapter.
+ * For every story log π − log π_ref in nats, summed over its tokens and its end token. Each is one sample of
+ * KL(π ‖ π_ref) if the story was sampled from π at temperature 1. π_ref is the model without any adapter.
  */
 export async function logRatios(
   open: OpenModel,
@@ -18,7 +18,7 @@ export async function logRatios(
   return (await withReference(open, stories, signal)).map(({ reward }) => reward);
 }
 
-/** How stories of the model read, before and after training, and the log-ratios of those after. */
+/** Stories of the model before and after training, and the log-ratios of those after. */
 export async function readStories(
   open: OpenModel,
   { before, after }: Record<'before' | 'after', readonly Continuation[]>,

@@ -1,6 +1,6 @@
 /**
- * How a command ends when it cannot do what it was asked: the exit code and the sentence for each kind of error. Errors
- * that know their way out are shown as they are, without a trace; anything else is a fault of ours and says so.
+ * How a command ends after an error: the exit code and the message for each kind of error. Expected errors
+ * are shown without a stack trace; any other error is reported as a bug in webalign.
  */
 import type { Wording } from '../base/sentence.ts';
 import { GpuError } from '../gpu/errors.ts';
@@ -17,7 +17,7 @@ export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-/** A person or the system asked the program to stop. The message says what is left behind. */
+/** The user or the system stopped the program. The message says what has been saved. */
 export class InterruptedError extends Error {
   override name = 'InterruptedError';
   constructor(
@@ -37,7 +37,7 @@ const EXPECTED = [
   MissingPackageError,
 ];
 
-/** Exit code, and what to tell, settings called what `word` makes of their names. */
+/** Exit code and message; `word` turns names of settings into the names to print. */
 export function failureOf(
   error: unknown,
   word: Wording,

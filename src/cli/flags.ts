@@ -1,6 +1,6 @@
 /**
- * Options as commander's flags: the one that the help shows, and hidden ones for the other names that are understood, so
- * that TRL's command lines work here where they mean the same, and say why where they do not.
+ * Options as commander's flags: a visible one for the help, and hidden ones for other accepted names. TRL's command lines
+ * therefore work if they mean the same here, and give an explanation if they do not.
  */
 import { type Command as Commander, InvalidArgumentError, Option } from 'commander';
 import { own } from '../base/lookup.ts';
@@ -12,7 +12,7 @@ import { UsageError } from './failures.ts';
 import { KINDS, type Kind } from './kinds.ts';
 import { GROUPS, OPTIONS, type OptionName, SETTINGS } from './options.ts';
 
-/** Adds a command's options and the names that it knows something about. */
+/** Adds a command's options, and names for which there is an explanation. */
 export function addFlags(to: Commander, names: readonly OptionName[], command: Command): void {
   for (const name of names) addFlag(to, name, aboutOption(name, command));
   const taken = new Set(to.options.map(({ long }) => long));
@@ -26,17 +26,17 @@ export function addFlags(to: Commander, names: readonly OptionName[], command: C
   }
 }
 
-/** What a setting is called on the command line. */
+/** The name of a setting on the command line. */
 export function flagOf(name: string): string {
   return own(OPTIONS, name)?.flag ?? name;
 }
 
-/** One option under all of its flags. Two different ones at once are refused, and so are two values of one. */
+/** One option with all of its flags. Giving two different ones, or two values of one, is an error. */
 function addFlag(to: Commander, name: OptionName, about: string): void {
   const { flag, kind, group, names } = OPTIONS[name];
   let before: { long: string | undefined; text: string | null } | undefined;
   const add = (option: Option) => {
-    // Hidden ones too: the first option of a group gives the group its place in the help.
+    // Hidden ones too: the first option of a group determines the group's position in the help.
     option.helpGroup(`${GROUPS[group]}:`);
     option.attributeName = () => name;
     to.addOption(option);
@@ -51,13 +51,13 @@ function addFlag(to: Commander, name: OptionName, about: string): void {
   const { placeholder } = KINDS[kind];
   const ours = new Option(placeholder ? `${flag} ${placeholder}` : flag, about);
   add(kind === 'switch' ? ours : ours.argParser(parser(kind)));
-  // Python's parsers take a word behind a switch, too.
+  // Python's argument parsers accept a value after a switch, too.
   const [value, parsed] = kind === 'switch' ? ['[true|false]', 'boolean' as const] : [placeholder, kind];
   for (const other of otherFlags(names, flag))
     add(new Option(`${other} ${value}`).hideHelp().argParser(parser(parsed)));
 }
 
-/** The last one would win, and the others be dropped without a word. */
+/** Without this check the last value would win, and the others would be dropped silently. */
 function givenTwice(name: OptionName, ...texts: (string | null)[]): UsageError {
   const { flag, kind, again = KINDS[kind].again ?? 'leave one of them out' } = OPTIONS[name];
   return new UsageError(
@@ -65,7 +65,7 @@ function givenTwice(name: OptionName, ...texts: (string | null)[]): UsageError {
   );
 }
 
-/** What stands behind a flag, read by the rules of its kind; several texts add up. */
+/** Parses the value after a flag by the rules of its kind; several texts add up. */
 function parser(kind: Kind): (text: string, before: unknown) => unknown {
   const { fromText, read, expected, several } = KINDS[kind];
   return (text, before) => {
@@ -75,7 +75,7 @@ function parser(kind: Kind): (text: string, before: unknown) => unknown {
   };
 }
 
-/** `--learning_rate` and `--learning-rate` for TRL's `learning_rate`, without the option's own. Files alone have camelCase. */
+/** `--learning_rate` and `--learning-rate` for TRL's `learning_rate`, without the option's own flag. Only files use camelCase. */
 function otherFlags(names: readonly string[], own: string): string[] {
   const flags = names
     .filter((name) => name === name.toLowerCase())
@@ -83,7 +83,7 @@ function otherFlags(names: readonly string[], own: string): string[] {
   return [...new Set(flags)].filter((flag) => flag !== own);
 }
 
-/** What the help says of an option: what it is, which values it takes, whether it is required, its default. */
+/** The help text of an option: description, allowed values, whether it is required, and its default. */
 function aboutOption(name: OptionName, { required, defaults, shown }: Command): string {
   const setting: Setting | undefined = own(SETTINGS, name);
   const usual = own(defaults, name) ?? own(shown ?? {}, name) ?? undefined;

@@ -1,9 +1,9 @@
 /**
- * Kinds of options: how a value of each is written behind a flag and in a configuration file.
+ * Kinds of options: how a value of each is written after a flag and in a configuration file.
  */
 import { own } from '../base/lookup.ts';
 
-/** What an option's value is, by the name of its kind. */
+/** The type of an option's value, by the name of its kind. */
 export interface KindValues {
   text: string;
   texts: string[];
@@ -27,11 +27,11 @@ interface KindRule {
   expected: string;
   /** The flag may be given several times. */
   several?: boolean;
-  /** What to do instead of giving it a second time. */
+  /** What to do instead of giving it twice. */
   again?: string;
-  /** From what stands behind the flag. */
+  /** Parses the text after a flag. */
   fromText: (text: string) => unknown;
-  /** From what stands in a configuration file, or what `fromText` gave: the value, or undefined where it is none. */
+  /** Parses a value of a configuration file or the result of `fromText`; undefined if it is invalid. */
   read: (value: unknown) => unknown;
 }
 
@@ -59,7 +59,7 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
     expected: 'text, or a list of texts',
     several: true,
     fromText: (t) => t,
-    // An empty one too: what a model writes by itself.
+    // Also an empty prompt: the model then writes unconditionally.
     read: (v) => (isString(v) ? [v] : isTexts(v, isString) ? v : undefined),
   },
   path: {
@@ -77,7 +77,7 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
   },
   source: {
     placeholder: '<source>',
-    expected: 'a folder, owner/name or an address',
+    expected: 'a folder, owner/name or a URL',
     fromText: (t) => t,
     read: (v) => (isText(v) ? v : undefined),
   },
@@ -90,14 +90,14 @@ export const KINDS: Readonly<Record<Kind, KindRule>> = {
   list: {
     placeholder: '<names>',
     expected: 'names, separated by commas',
-    again: 'separate the names by commas, behind one of them',
+    again: 'give all names to one of them, separated by commas',
     fromText: (t) => t.split(',').map((part) => part.trim()),
     read: (v) => (isText(v) ? [v] : isTexts(v) ? v : undefined),
   },
   numbers: {
     placeholder: '<numbers>',
     expected: 'numbers, separated by commas',
-    again: 'separate the numbers by commas, behind one of them',
+    again: 'give all numbers to one of them, separated by commas',
     fromText: (t) => t.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part))),
     read: (v) => (Array.isArray(v) && v.length > 0 && v.every(Number.isFinite) ? v : undefined),
   },

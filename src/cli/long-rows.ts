@@ -1,5 +1,5 @@
 /**
- * The self-test's rows of 200,000 numbers. Some software adapters end a loop before so many iterations and report nothing
+ * The self-test's rows of 200,000 numbers. Some software adapters end a loop before so many iterations, without an error
  * (`gpu/loops.ts`). Each operation over rows runs on one row, with its gradient. Probabilities, and gradients proportional to
  * them, are multiplied by 200,000, so that a missing one exceeds the tolerance.
  */
@@ -35,7 +35,7 @@ interface LongOp {
   /** Multiplies the result and its upstream gradient; 1 by default. */
   factor?: number;
   value(row: Row): number[];
-  /** The upstream gradient is 200,000 where the result is one number. */
+  /** The upstream gradient is 200,000 if the result is one number. */
   gradient(row: Row, upstream: Float64Array): number[];
 }
 
@@ -161,7 +161,7 @@ async function policy(gpu: Gpu, tape: Tape, random: Random) {
   return { found: await logPolicy.toArray(gpu), expected };
 }
 
-/** Sampling must find the likeliest token: greedy, with top-k 1 and with a tiny top-p. */
+/** Sampling must find the most likely token: greedy, with top-k 1 and with a tiny top-p. */
 async function likeliest(gpu: Gpu, _: Tape, random: Random) {
   const logits = normal(random, LONG);
   logits[LAST] = 9;

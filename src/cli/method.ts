@@ -1,4 +1,4 @@
-/** A way to train: what a row of `methods.ts` says of it, and the options, defaults and checks that follow from that. */
+/** A training method: the row type of `methods.ts`, and the options, defaults and checks derived from a row. */
 import { own } from '../base/lookup.ts';
 import type { SliceOptions } from '../base/slices.ts';
 import type { DataForm } from '../data/data-form.ts';
@@ -25,15 +25,15 @@ export interface Method<Row = unknown> {
   /** Lines of the help. */
   description: string;
   example: string;
-  /** What the rows of its data are. */
+  /** The kind of rows in its data. */
   rows: 'pairs' | 'completions' | 'texts' | 'prompts';
-  /** How held-out rows show in the report what a run has done. */
+  /** How the report shows held-out rows. */
   judged: JudgedBy;
-  /** Its settings are options of the command, by the same names. */
+  /** Its settings, which are options of the command with the same names. */
   settings: TrainerSettings;
-  /** Its trainer in TRL; undefined if the run cannot be handed over. */
+  /** Its trainer in TRL; undefined if the run cannot be exported. */
   trl?: TrlTrainer;
-  /** What its trainer is given beside settings and data, and the options that it comes from. */
+  /** Further arguments of its trainer, and the options that they come from. */
   extra?: {
     options: readonly OptionName[];
     load(settings: Settings, context: RewardContext): Promise<object>;
@@ -41,7 +41,7 @@ export interface Method<Row = unknown> {
   /** Options of its command that may be left out. */
   others?: readonly OptionName[];
   form: DataForm<Row>;
-  /** Data is prepared in slices, which the signal stops. */
+  /** Prepares the data in slices, so that the signal can stop it. */
   trainer(options: DataOptions<object, readonly Row[]>, slices: SliceOptions): Promise<Trainer>;
 }
 
@@ -50,19 +50,19 @@ export function methodOptions({ settings: { settings, options } }: Pick<Method, 
   return Object.keys({ ...settings, ...options }) as OptionName[];
 }
 
-/** The options that decide what a run of the method is, for its command and its plan. */
+/** The options that define a run of the method, for its command and its plan. */
 export function runOptions(method: Method): OptionName[] {
   const data = ['dtype', ...DATA_OPTIONS, 'initAdapter', 'full'] as const;
   const extra = method.extra?.options ?? [];
   return [...MODEL_OPTIONS, ...data, ...methodOptions(method), ...extra, ...LORA_OPTIONS];
 }
 
-/** Those of them that must be given. */
+/** The required ones among them. */
 export function requiredOptions({ extra }: Method): ('model' | 'data' | OptionName)[] {
   return ['model', 'data', ...(extra?.options ?? [])];
 }
 
-/** What they are where they are not given and the settings' own defaults do not hold. */
+/** Defaults that differ from the settings' own. */
 export const RUN_DEFAULTS = {
   dtype: 'auto',
   evalSplit: 0.1,
@@ -70,7 +70,7 @@ export const RUN_DEFAULTS = {
   seed: TRAINING.seed.default,
 } as const satisfies Settings;
 
-/** Throws an `InputError` for settings that its trainer would refuse, before anything slow is done. */
+/** Throws an `InputError` for settings that its trainer would reject, before any slow work. */
 export function checkMethod(method: Method, settings: Settings): void {
   const { family } = method.settings;
   const config = resolveConfig(method.settings, pick(settings, methodOptions(method)));

@@ -1,6 +1,6 @@
 /**
- * The ways to train as data: for each its data, its settings and its trainer. A command `webalign NAME` is made of every
- * row; nothing else asks which one it is.
+ * The training methods as data: data, settings and trainer of each. Every row makes a command `webalign NAME`;
+ * no other code depends on the method.
  */
 import type { SliceOptions } from '../base/slices.ts';
 import { COMPARISONS } from '../data/comparison-dataset.ts';
@@ -34,16 +34,16 @@ import { loadRewards } from './rewards.ts';
 import { TRL_TRAINERS } from './trl-trainers.ts';
 
 const SHARED =
-  "Settings have TRL's and PEFT's names and defaults. A tenth of the data is held out, so that the effect can be " +
-  'seen. Stopped by Ctrl-C or killed, it goes on with --resume.';
+  "Settings have TRL's and PEFT's names and defaults. A tenth of the data is held out to measure the " +
+  'effect. After Ctrl-C or a crash, --resume continues the run.';
 
-/** A row whose parts fit together; the list below does not care what its data is. */
+/** Checks that the parts of a row fit together; the list below does not depend on the type of the data. */
 function method<Args, Row>(
   row: Omit<Method<Row>, 'trainer'> & {
     Trainer: (new (
       options: DataOptions<Args, readonly Row[]>,
     ) => Trainer) & {
-      /** Of trainers on data sets, which are prepared in slices. */
+      /** For trainers on data sets, which are prepared in slices. */
       create?(options: DataOptions<Args, readonly Row[]>, slices: SliceOptions): Promise<Trainer>;
     };
   },
@@ -54,7 +54,7 @@ function method<Args, Row>(
   return { ...rest, trainer } as unknown as Method;
 }
 
-/** The option --reward, which loads the functions that a trainer on rollouts is given. */
+/** The option --reward, which loads the reward functions of a trainer on rollouts. */
 function rewarded({
   maxCompletionLength: usual,
 }: {
@@ -70,7 +70,7 @@ function rewarded({
 
 export const DPO = method({
   name: 'dpo',
-  summary: 'train on preference pairs, with DPO or a relative',
+  summary: 'train on preference pairs, with DPO or a related loss',
   description:
     'Trains a LoRA adapter on preference pairs with DPO (Rafailov et al. 2023), or with the loss that --loss names, ' +
     `and writes it as PEFT files. ${SHARED}`,
@@ -88,7 +88,7 @@ export const METHODS: readonly Method[] = [
   method({
     name: 'sft',
     summary: 'fine-tune on texts, conversations, or prompts and completions',
-    description: `Trains a LoRA adapter to continue as the data does, and writes it as PEFT files. ${SHARED}`,
+    description: `Trains a LoRA adapter to imitate the texts of the data, and writes it as PEFT files. ${SHARED}`,
     example: 'sft --model HuggingFaceTB/SmolLM2-135M --data instructions.jsonl --out adapter --epochs 1',
     rows: 'texts',
     judged: 'likelihood',
@@ -100,10 +100,10 @@ export const METHODS: readonly Method[] = [
   DPO,
   method({
     name: 'kto',
-    summary: 'train on completions labelled good or bad',
+    summary: 'train on completions labeled good or bad',
     description:
       'Trains a LoRA adapter with KTO (Ethayarajh et al. 2024) on rows of prompt, completion and label, and writes it as ' +
-      `PEFT files. Pairs are taken too. ${SHARED}`,
+      `PEFT files. Pairs work too. ${SHARED}`,
     example:
       'kto --model HuggingFaceTB/SmolLM2-135M --data labels.jsonl --out adapter --desirable-weight 1.2',
     rows: 'completions',
@@ -117,9 +117,9 @@ export const METHODS: readonly Method[] = [
     name: 'reward-model',
     summary: 'learn a reward from preference pairs (Bradley–Terry)',
     description:
-      'Trains a LoRA adapter and a scalar head on preference pairs, so that the chosen side of each scores above the rejected one, ' +
-      'and writes both as PEFT files (SEQ_CLS). A column "margin" says by how much. The result is a reward for rloo ' +
-      `(--reward FOLDER) and rates texts with score. ${SHARED}`,
+      'Trains a LoRA adapter and a scalar head on preference pairs, so that the chosen side of each scores higher than the rejected one, ' +
+      'and writes both as PEFT files (SEQ_CLS). An optional column "margin" says by how much. Use the result as a reward for rloo ' +
+      `(--reward FOLDER), or to rate texts with score. ${SHARED}`,
     example: 'reward-model --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out reward --epochs 1',
     rows: 'pairs',
     judged: 'scores',
@@ -133,8 +133,8 @@ export const METHODS: readonly Method[] = [
     summary: 'let the model write, and learn from rewards (RLOO)',
     description:
       'Trains a LoRA adapter with REINFORCE leave-one-out (Ahmadian et al. 2024): the model writes several completions of each ' +
-      'prompt, --reward rates them, and each is compared with the others. On a small model a LoRA wants --learning-rate 1e-3, ' +
-      `where TRL's default moves nothing. ${SHARED}`,
+      'prompt, --reward rates them, and each is compared with the others. A LoRA adapter on a small model needs --learning-rate 1e-3; ' +
+      `TRL's default is too small. ${SHARED}`,
     example:
       'rloo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --num-generations 8 --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
     rows: 'prompts',
@@ -149,8 +149,8 @@ export const METHODS: readonly Method[] = [
     name: 'online-dpo',
     summary: 'let the model write pairs, and learn from the better one (online DPO)',
     description:
-      'Trains a LoRA adapter with online DPO (Guo et al. 2024): the model writes two completions of each prompt, --reward says ' +
-      'which is better, and DPO learns from the pair. --batch-size counts prompts. On a small model a LoRA wants --learning-rate ' +
+      'Trains a LoRA adapter with online DPO (Guo et al. 2024): the model writes two completions of each prompt, --reward picks ' +
+      'the better one, and DPO learns from the pair. --batch-size counts prompts. A LoRA adapter on a small model needs --learning-rate ' +
       `1e-3. ${SHARED}`,
     example:
       'online-dpo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --max-completion-length 40 --labels sampled --beta 2 --learning-rate 1e-3',
@@ -167,8 +167,8 @@ export const METHODS: readonly Method[] = [
     summary: 'estimate the optimal value of each prompt, then regress on it (A*-PO)',
     description:
       'Trains a LoRA adapter with A*-PO (Brantley et al. 2025): the optimal value of every prompt is estimated once, from ' +
-      '--num-value-samples completions of the reference; then the model writes one completion a prompt, and its log-ratio to the ' +
-      `reference is regressed on reward less value. On a small model a LoRA wants --learning-rate 1e-3. ${SHARED}`,
+      '--num-value-samples completions of the reference; then the model writes one completion per prompt, and its log-ratio to the ' +
+      `reference is regressed on reward minus value. A LoRA adapter on a small model needs --learning-rate 1e-3. ${SHARED}`,
     example:
       'a2po --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --max-completion-length 40 --beta1 2 --beta2 2 --learning-rate 1e-3',
     rows: 'prompts',
@@ -181,12 +181,12 @@ export const METHODS: readonly Method[] = [
   }),
   method({
     name: 'grpo',
-    summary: 'let the model write, and learn from rewards in groups (GRPO and relatives)',
+    summary: 'let the model write, and learn from rewards in groups (GRPO and related losses)',
     description:
       'Trains a LoRA adapter with group-relative policy optimization (Shao et al. 2024), or with the loss that --loss names: the ' +
       'model writes several completions of each prompt, --reward rates them, and each is compared with the mean of its group. ' +
-      "TRL's --beta of 0 has no pull to the reference. On a small model a LoRA wants --learning-rate 1e-3, where TRL's default " +
-      `moves nothing. ${SHARED}`,
+      "TRL's --beta of 0 ignores the reference. A LoRA adapter on a small model needs --learning-rate 1e-3; TRL's default " +
+      `is too small. ${SHARED}`,
     example:
       'grpo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --num-generations 8 --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
     rows: 'prompts',
@@ -201,9 +201,9 @@ export const METHODS: readonly Method[] = [
     name: 'ppo',
     summary: 'let the model write, and learn from rewards with a value model (PPO)',
     description:
-      'Trains a LoRA adapter with PPO (Schulman et al. 2017): the model writes a completion of each prompt, --reward rates it, a ' +
-      'second adapter with a head learns what every state is worth, and tokens learn from what was better than that. On a small ' +
-      `model a LoRA wants --learning-rate 1e-3, where TRL's default moves nothing. ${SHARED}`,
+      'Trains a LoRA adapter with PPO (Schulman et al. 2017): the model writes a completion of each prompt, --reward rates it, and a ' +
+      'second adapter with a head learns the value of every state. Tokens that lead to more than this value become more likely. A LoRA adapter on a small ' +
+      `model needs --learning-rate 1e-3; TRL's default is too small. ${SHARED}`,
     example:
       'ppo --model demos/align/model --data prompts.jsonl --out adapter --reward sentiment --batch-size 32 --max-completion-length 40 --learning-rate 1e-3',
     rows: 'prompts',
@@ -231,9 +231,9 @@ export const METHODS: readonly Method[] = [
   }),
   method({
     name: 'orpo',
-    summary: 'fine-tune and prefer in one, without a reference',
+    summary: 'fine-tune and learn preferences in one run, without a reference (ORPO)',
     description:
-      'Trains a LoRA adapter with ORPO (Hong et al. 2024): cross-entropy of the chosen completion and its odds against the ' +
+      'Trains a LoRA adapter with ORPO (Hong et al. 2024): cross-entropy of the chosen completion, and its odds ratio to the ' +
       `rejected one. Writes it as PEFT files. ${SHARED}`,
     example: 'orpo --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --out adapter',
     rows: 'pairs',

@@ -1,6 +1,6 @@
 /**
- * What commands open before they work: text files, the GPU of this machine, a model with its tokenizer and adapters; and
- * the device again when it was lost. Says what is wrong before it starts what is slow.
+ * The inputs of commands: text files, this machine's GPU, and a model with its tokenizer and adapters; also a new device
+ * after a lost one. Reports invalid input before slow work starts.
  */
 import { resolve } from 'node:path';
 import type { DataForm } from '../data/data-form.ts';
@@ -25,22 +25,22 @@ import { checkedScale } from '../train/sacpo-trainer.ts';
 import type { MODEL_OPTIONS, Settings } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Lost devices that are made up for; after that something is wrong for good. */
+/** Lost devices that are replaced; after that the problem is permanent. */
 const MOST_RECOVERIES = 3;
 
-/** The whole of a text file. Throws {@link InputError}. */
+/** Reads a whole text file. Throws {@link InputError}. */
 export async function readText(path: string): Promise<string> {
   return decodeText(await readAll(await openFile(path)), path);
 }
 
-/** A file, to be read piece by piece. Throws {@link InputError}. */
+/** Opens a file for reading in pieces. Throws {@link InputError}. */
 export async function openFile(path: string): Promise<ByteSource> {
   const source = await fileSource(path);
   if (source) return source;
-  throw new InputError(path, 'there is no such file', 'Check the path');
+  throw new InputError(path, 'file not found', 'Check the path');
 }
 
-/** The rows of a file of data, in the form that is asked for. A signal ends the process meanwhile: nothing is begun yet. */
+/** The rows of a data file in the given form. A signal ends the process during this, because nothing has been started yet. */
 export async function readRows<Row>(
   path: string,
   form: DataForm<Row>,
@@ -51,8 +51,8 @@ export async function readRows<Row>(
 }
 
 /**
- * Does `work` on a device and gives it back. Where the device is lost on the way, makes a new one and does the work
- * again, which has its checkpoints to go on from.
+ * Runs `work` on a device and releases the device. If the device is lost, makes a new one and repeats the work,
+ * which continues from its checkpoints.
  */
 export async function withGpu<T>(
   terminal: Terminal,
@@ -69,7 +69,7 @@ export async function withGpu<T>(
       if (!(error instanceof DeviceLostError) || lost > MOST_RECOVERIES) throw error;
       const [what] = error.message.split('. ');
       terminal.info(
-        `${what}. Going on with a new one from the last checkpoint (${lost} of ${MOST_RECOVERIES}).`,
+        `${what}. Continuing with a new one from the last checkpoint (${lost} of ${MOST_RECOVERIES}).`,
       );
     } finally {
       gpu.dispose();
@@ -77,20 +77,22 @@ export async function withGpu<T>(
   }
 }
 
-/** What `--model` names and the options beside it say. */
+/** The value of `--model` and its related options. */
 type ModelSettings = Pick<Settings, (typeof MODEL_OPTIONS)[number]> & { model: string };
 
-/** Files smaller than this come without a word. */
+/** Files smaller than this are downloaded without a message. */
 const LARGE = 1e6;
 
-/** The files of the model that is named, wherever they lie; what has to be fetched is told as it comes. */
+/** Opens the model's files from any source and reports downloads. */
 export function openModelFiles(
   { model, revision, token, refresh }: ModelSettings,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<Files> {
   if (token !== undefined)
-    terminal.info('Others on this machine can read --token while the command runs. HF_TOKEN they cannot.');
+    terminal.info(
+      'Other users of this machine can read --token while the command runs. Set HF_TOKEN instead.',
+    );
   return openSource(model, {
     revision,
     token,
@@ -106,14 +108,14 @@ export function openModelFiles(
   });
 }
 
-/** Where a model has come from. */
+/** The origin of a model. */
 export type Origin = Pick<Files, 'name' | 'revision'>;
 
-/** How a record names a model, so that it is found from anywhere. */
+/** A name for records that identifies the model from anywhere. */
 export interface RecordedModel {
-  /** A folder by its full path, a model of the hub by its id, another by its address. */
+  /** The full path of a folder, the id of a Hub model, or a URL. */
   model: string;
-  /** The commit of a model of the hub. */
+  /** The commit of a Hub model. */
   revision: string | null;
 }
 
@@ -130,16 +132,16 @@ export interface OpenModel {
 export interface OpenOptions {
   /** Folders of adapters to put on the model. */
   adapter?: readonly string[] | undefined;
-  /** How much of the last one counts. */
+  /** Scale of the last adapter. */
   q?: number | undefined;
   trainable?: boolean;
-  /** In which precision the matrices are kept; as stored where it is left out. */
+  /** Precision of the matrices; default: as stored. */
   dtype?: string | undefined;
-  /** Hears what a person should know about the model and the adapters. */
+  /** Receives messages about the model and the adapters. */
   onNotice?: (line: string) => void;
 }
 
-/** The model in `files` with its tokenizer, and the adapters that are named on it. */
+/** The model in `files` with its tokenizer and the given adapters. */
 export async function openModel(
   gpu: Gpu,
   files: Files,
@@ -161,21 +163,21 @@ export async function openModel(
   return { model, tokenizer };
 }
 
-/** Throws {@link InputError} for the adapter of a reward model, which writes no text. */
+/** Throws {@link InputError} for a reward model's adapter, which cannot write text. */
 export function requirePolicy({ head }: Adapter, folder: string): void {
   if (!head) return;
   const wayOut = 'Score texts with it (webalign score), or give the adapter of a language model';
   throw new InputError(folder, 'is the adapter of a reward model, which has a head for scores', wayOut);
 }
 
-/** How the weights lie on the device, where not all of them are float32. */
+/** The bytes of weights by format, unless all are float32. */
 function precisionNotice({ weightBytes }: CausalLM): string | undefined {
   if (weightBytes.size === 1) return undefined;
   const parts = [...weightBytes].map(([format, bytes]) => `${formatBytes(bytes)} in ${format}`);
   return `Weights: ${parts.join(', ')}`;
 }
 
-/** The adapter in a folder, with a word where it names another base model than `model`. */
+/** Reads the adapter in a folder; warns if it names another base model than `model`. */
 export async function readAdapterFor(
   model: Origin,
   folder: string,
@@ -187,7 +189,7 @@ export async function readAdapterFor(
   return adapter;
 }
 
-/** What `--json` says of the adapter. */
+/** `--json` output for the adapter. */
 export function adapterJson({ vendor, architecture, software }: AdapterReport) {
   return { vendor, architecture, software };
 }

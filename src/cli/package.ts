@@ -1,5 +1,5 @@
 /**
- * Where this package stands on disk, and what it carries: its version, the embedded model and its preference pairs.
+ * The location of this package on disk and its contents: version, embedded model and preference pairs.
  * Found by the package's own name, wherever the bundler has put this file.
  */
 import { createRequire } from 'node:module';
@@ -12,7 +12,7 @@ export const packageVersion = (require('webalign/package.json') as { version: st
 
 export const EMBEDDED = {
   model: join(root, 'demos/align/model'),
-  /** Its files are float16, which a software adapter reads more slowly; in float32 it takes 3 MiB. */
+  /** Its files are float16, which a software adapter reads more slowly; as float32 it takes 3 MiB. */
   dtype: 'float32',
   train: join(root, 'demos/align/data/train.jsonl'),
   evaluation: join(root, 'demos/align/data/eval.jsonl'),

@@ -1,5 +1,5 @@
 /**
- * What a run could change to need less memory: from what costs and alters least, each change on top of those before it. Only
+ * Changes that reduce the memory of a run, the cheapest and least invasive first, each on top of those before it. Includes only
  * settings that the method has.
  */
 import { own } from '../base/lookup.ts';
@@ -7,15 +7,15 @@ import { defaultsOf } from '../train/settings/trainer.ts';
 import type { Method } from './method.ts';
 import { OPTIONS, type OptionName, type Settings } from './options.ts';
 
-/** Precisions that no smaller one is proposed for. */
+/** Precisions for which no smaller one is proposed. */
 const BLOCKS: readonly (string | undefined)[] = ['q8_0', 'q4_0'];
-/** What says how long a sequence may be, by method. */
+/** The setting that limits the length of a sequence, by method. */
 const LENGTHS = ['maxLength', 'maxCompletionLength'] as const;
 
 export function changesTo(settings: Settings, { settings: trainer }: Method): Settings[] {
   const inForce: Settings = { ...defaultsOf(trainer), ...settings };
   const { perDeviceTrainBatchSize: batch = 1, gradientAccumulationSteps: accumulation = 1 } = inForce;
-  // A group is never cut.
+  // A group is never split.
   const group = own(trainer.settings, 'numGenerations') ? (inForce.numGenerations ?? 1) : 1;
   const changes: Settings[] = [];
   let so: Settings = {};
@@ -24,7 +24,7 @@ export function changesTo(settings: Settings, { settings: trainer }: Method): Se
     changes.push(so);
   };
   if (!settings.gradientCheckpointing) {
-    // One excludes the other, so that what follows builds on the one that saves more.
+    // The two exclude each other, so later changes build on the one that saves more.
     const packed = settings.savedActivations === 'float16';
     if (!packed) changes.push({ savedActivations: 'float16' });
     also({ gradientCheckpointing: true, ...(packed && { savedActivations: 'float32' }) });

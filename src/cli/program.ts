@@ -1,6 +1,6 @@
 /**
- * The command line as a whole: commands and options out of their tables into commander, one run of one command, and its
- * end. However a command ends, stdout has been flushed and `--json` has its last line.
+ * The command line as a whole: turns the tables of commands and options into commander's, runs one command, and ends
+ * the program. However a command ends, stdout is flushed and `--json` prints its last line.
  */
 import { Command as Commander, CommanderError } from 'commander';
 import type { Wording } from '../base/sentence.ts';
@@ -24,7 +24,7 @@ import { GROUPS, OPTIONS, type OptionName, type Settings } from './options.ts';
 import { mergeSettings } from './settings.ts';
 import { type Streams, Terminal } from './terminal.ts';
 
-/** The commands for everyone; one whose options depend on what it is given is made of the arguments. */
+/** The public commands. A command whose options depend on its arguments is built from the arguments. */
 const COMMANDS: readonly (Command | ((args: readonly string[]) => Command))[] = [
   align,
   ...trainCommands,
@@ -43,24 +43,24 @@ const COMMANDS: readonly (Command | ((args: readonly string[]) => Command))[] = 
 const COMMON: readonly OptionName[] = ['config', 'memoryCap', 'variant', 'tune', 'json', 'debug'];
 const HELP_WIDTH = 100;
 
-/** What a run of the program needs beside its arguments. */
+/** The environment of a run of the program, besides its arguments. */
 export interface ProgramOptions {
   signal: AbortSignal;
   version: string;
-  /** Commands of the floor above, listed behind those that are here. */
+  /** Commands of a higher layer, listed after the ones here. */
   studies: readonly Command[];
   streams?: Streams;
 }
 
-/** Runs the command that `args` (without `node` and the script) name; resolves to the exit code. */
+/** Runs the command named in `args` (without `node` and the script); resolves to the exit code. */
 export async function runProgram(
   args: readonly string[],
   { signal, version, studies, streams = process }: ProgramOptions,
 ): Promise<number> {
-  // Known before anything is parsed, so that a wrong flag is told in the same form.
+  // Read before parsing, so that a wrong flag is reported in the same form.
   const terminal = new Terminal(args.includes('--json'), streams);
   let code: number = EXIT.done;
-  // Settings have the names that were used: their flags, or their own where a file decided, or where they are no options.
+  // Errors use the names that the user gave: flags, or the setting's own name if it came from a file or is not an option.
   let word: Wording = (name) => name;
   const run = async (command: Command, flags: Settings): Promise<void> => {
     const options: readonly OptionName[] = [...command.options, ...COMMON];
@@ -85,10 +85,10 @@ export async function runProgram(
   return code;
 }
 
-/** Tells an error and returns its exit code. */
+/** Prints an error and returns its exit code. */
 function report(error: unknown, word: Wording, terminal: Terminal, debug: boolean): number {
   if (error instanceof CommanderError) {
-    // Help and version were asked for; else commander has written what is wrong to stderr.
+    // Help or version was requested; otherwise commander has printed the error to stderr.
     if (error.exitCode === 0) return EXIT.done;
     terminal.result({ error: { name: 'UsageError', message: error.message.replace(/^error: /, '') } });
     return EXIT.usage;
@@ -109,7 +109,7 @@ function build(
     .description('Align small language models on the GPU, through WebGPU.')
     .version(version, '--version')
     .helpCommand(false)
-    .showHelpAfterError('Add --help for what there is.');
+    .showHelpAfterError('Add --help for a list of options.');
   for (const listed of [...COMMANDS, ...studies]) {
     const command = typeof listed === 'function' ? listed(args) : listed;
     const sub = program
@@ -134,7 +134,7 @@ function build(
   return program;
 }
 
-/** What stands on the command line, without commander's own defaults for switches. */
+/** The values from the command line, without commander's own defaults for switches. */
 function given(values: Settings, self: Commander): Settings {
   return Object.fromEntries(
     Object.entries(values).filter(([name]) => self.getOptionValueSource(name) === 'cli'),

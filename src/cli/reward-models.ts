@@ -1,6 +1,6 @@
 /**
- * Reward models as folders: an adapter with its head, on the base that it names, or a whole model. What a run has recorded of the
- * token that it scores holds where nothing else is asked for.
+ * Reward models as folders: an adapter with its head on the base that it names, or a whole model. Unless requested otherwise,
+ * the scored token is the one that the folder's run has recorded.
  */
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
@@ -23,7 +23,7 @@ import type { Settings } from './options.ts';
 import { RUN_RECORD } from './run-folder.ts';
 import type { Terminal } from './terminal.ts';
 
-/** What a reward model is loaded beside. */
+/** The context in which a reward model is loaded. */
 export interface RewardContext {
   model: CausalLM;
   tokenizer: Tokenizer;
@@ -32,7 +32,7 @@ export interface RewardContext {
   signal: AbortSignal;
 }
 
-/** The rule that the run in an adapter's folder was trained by. */
+/** The rule by which the run in an adapter's folder was trained. */
 export async function recordedToken(folder: string): Promise<ScoredToken | undefined> {
   const files = folderFiles(folder);
   if (!(await files.exists(RUN_RECORD))) return undefined;
@@ -42,7 +42,7 @@ export async function recordedToken(folder: string): Promise<ScoredToken | undef
 }
 
 /**
- * The id that the runs in some folders skip before a text is scored, null where they score the last token; undefined where none says
+ * The token id that the runs in these folders skip before scoring; null if they score the last token; undefined if none records
  * more than the model's own configuration.
  */
 export async function recordedSkip(
@@ -58,7 +58,7 @@ export async function recordedSkip(
   return skippedToken(rule, { tokenizer, modelPadId, eosTokenIds: config.eosTokenIds }) ?? null;
 }
 
-/** The reward model in a folder, on the policy's own base where it is that. Throws {@link InputError}. */
+/** The reward model in a folder, on the policy's own base if it is the same. Throws {@link InputError}. */
 export async function rewardModelIn(folder: string, context: RewardContext): Promise<RewardModel> {
   const name = basename(resolve(folder));
   const { model, tokenizer, settings, terminal, signal } = context;
@@ -74,7 +74,7 @@ export async function rewardModelIn(folder: string, context: RewardContext): Pro
   return RewardModel.load(gpu, base, { adapter, scoredToken, name });
 }
 
-/** Whether the adapter is for the model, by name, and the model stays as it is; a folder that was moved keeps its last name. */
+/** Whether the adapter names this model and the model does not train; a moved folder is recognized by its last name. */
 function sharesBase({ baseModel, ...adapter }: Adapter, { name, revision, parameters }: CausalLM): boolean {
   const { baseRevision = revision } = adapter;
   if (parameters || baseRevision !== revision) return false;
@@ -82,7 +82,7 @@ function sharesBase({ baseModel, ...adapter }: Adapter, { name, revision, parame
   return !existsSync(baseModel) && otherBaseNotice({ ...adapter, baseModel }, name, '') === undefined;
 }
 
-/** A reward model by `--model` and `--adapter`. Throws {@link InputError}. */
+/** A reward model from `--model` and `--adapter`. Throws {@link InputError}. */
 export async function openRewardModel(
   gpu: Gpu,
   files: Files,

@@ -1,5 +1,5 @@
 /**
- * Rewards as they are named on the command line: one that is built in; a file of one's own whose default export, or whose
+ * Rewards by their command-line names: a built-in one; a file whose default export, or whose
  * exported functions, rate a batch of completions; or the folder of a reward model.
  */
 import { existsSync, statSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { type RewardContext, rewardModelIn } from './reward-models.ts';
 
 export type { RewardContext };
 
-/** The rewards of these names, in their order. Throws {@link InputError} for a name that is none of them. */
+/** The rewards with these names, in order. Throws {@link InputError} for an unknown name. */
 export async function loadRewards(
   names: readonly string[],
   options: RewardOptions,
@@ -36,7 +36,7 @@ async function loadReward(name: string, options: RewardOptions, context: RewardC
   if (statSync(name).isDirectory()) return [await rewardModelIn(name, context)];
   const exported = await import(pathToFileURL(resolve(name)).href).catch((cause: unknown) => {
     const what = `cannot be loaded: ${cause instanceof Error ? cause.message : cause}`;
-    throw new InputError(name, what, 'Mend the file', { cause });
+    throw new InputError(name, what, 'Fix the file', { cause });
   });
   const { default: only, ...others } = exported as Record<string, unknown>;
   if (typeof only === 'function') {
@@ -48,7 +48,7 @@ async function loadReward(name: string, options: RewardOptions, context: RewardC
   throw new InputError(name, 'exports no function', 'Export one: export default (batch) => [1, 0, …]');
 }
 
-/** The same function under a name of its own. */
+/** The same function under another name. */
 function named(name: string, reward: BatchReward): BatchReward {
   return Object.defineProperty((batch: Parameters<BatchReward>[0]) => reward(batch), 'name', { value: name });
 }

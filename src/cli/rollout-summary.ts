@@ -1,12 +1,12 @@
 /**
- * What `--json` says of a run whose policy wrote its own completions: how many, what they earned, how the policy stands to the
+ * `--json` output for runs with sampled completions: their number, their rewards, the distance of the policy from the
  * optimum, and where the time went.
  */
 import { own } from '../base/lookup.ts';
 import type { Metrics, TrainEvent } from '../train/events.ts';
 import type { Trainer } from '../train/trainer.ts';
 
-/** An estimate from below of β log Z. */
+/** A lower estimate of β log Z. */
 interface OptimumSummary {
   estimate: number;
   /** By the jackknife. */
@@ -17,13 +17,13 @@ interface OptimumSummary {
 
 export interface RewardEvaluationSummary {
   reward?: number;
-  /** KL(π ‖ π_ref) in nats a completion. */
+  /** KL(π ‖ π_ref) in nats per completion. */
   kl?: number;
   objective?: number;
   optimalityGap?: number;
   /** The same corrected by the jackknife. */
   optimalityGapCorrected?: number;
-  /** Whether gap and optimum are lower bounds, because samples are worth too few of the optimum's own. */
+  /** Whether gap and optimum are lower bounds, because there are too few effective samples. */
   lowerBound?: boolean;
   effectiveSamples?: number;
   /** β log Z from the policy's samples and from the reference's. */
@@ -34,7 +34,7 @@ export interface RewardEvaluationSummary {
 export interface RolloutSummary {
   completions: number;
   tokens: { written: number; trained: number };
-  /** Of this sitting: a resumed run does not know how long it had taken before. */
+  /** Of this process: a resumed run does not know the time spent before. */
   seconds: { writing: number; rewarding: number; training: number };
 }
 
@@ -45,7 +45,7 @@ export function trainedTokens({ tokens }: { tokens: number | RolloutSummary['tok
 
 const ERROR = '/standard_error';
 
-/** The part of `eval` that rewards bring; what was not measured is left out. */
+/** The reward metrics of `eval`; those that were not measured are left out. */
 export function rewardEvaluation(held: Metrics): RewardEvaluationSummary {
   const of = (name: string) => own(held, `eval_${name}`);
   const defined = <T extends object>(parts: T): T | undefined =>
@@ -88,18 +88,39 @@ export class RolloutClock {
   private readonly seconds = { writing: 0, rewarding: 0, training: 0 };
   private last = performance.now();
   private isRollout = false;
+  private written = 0;
+  /** Of the steps behind the first, before which a resumed run does not know what had been counted. */
+  private readonly learned = { tokens: 0, seconds: 0, counted: Number.NaN };
 
   see(event: TrainEvent): void {
     const now = performance.now();
     const passed = (now - this.last) / 1000;
     this.last = now;
-    if (event.type === 'step') this.seconds.training += passed;
+    if (event.type === 'step') this.learn(event.metrics, passed);
     if (event.type !== 'rollout') return;
     this.isRollout = true;
+    this.written += writtenIn(event.metrics);
     const { writing, rewarding, scoring } = event.seconds;
     this.seconds.writing += writing;
     this.seconds.rewarding += rewarding;
     this.seconds.training += scoring;
+  }
+
+  private learn({ num_tokens: counted = Number.NaN }: Metrics, passed: number): void {
+    const { learned } = this;
+    this.seconds.training += passed;
+    if (Number.isFinite(counted - learned.counted)) {
+      learned.tokens += counted - learned.counted;
+      learned.seconds += passed;
+    }
+    learned.counted = counted;
+  }
+
+  /** Tokens a second, written and learned from; undefined for a run without rollouts, or before there is anything to tell. */
+  speeds(): { writing: number; training: number } | undefined {
+    const { learned, written, seconds } = this;
+    if (!this.isRollout || !(learned.seconds > 0) || !(seconds.writing > 0)) return undefined;
+    return { writing: written / seconds.writing, training: learned.tokens / learned.seconds };
   }
 
   /** What lies between the last event and now is not the run's. */
@@ -110,19 +131,25 @@ export class RolloutClock {
   /** Undefined for a run without rollouts. */
   summary({ logHistory, config }: Trainer, trained: number): RolloutSummary | undefined {
     if (!this.isRollout) return undefined;
-    // A batch of completions may serve several steps, which all log it.
+    // Several steps may use the same batch of completions, and all of them log it.
     const serves = stepsPerRollout(config as RolloutSteps);
     const batches = logHistory.filter((entry) => entry.type === 'step' && (entry.step - 1) % serves === 0);
     const sum = (of: (metrics: Metrics) => number) =>
       batches.reduce((total, { metrics }) => total + of(metrics), 0);
-    const count = (metrics: Metrics) => metrics['completions/count'] ?? 0;
-    const written = sum((metrics) => count(metrics) * (metrics['completions/mean_length'] ?? 0));
     return {
-      completions: sum(count),
-      tokens: { written: Math.round(written), trained },
+      completions: sum(({ 'completions/count': count = 0 }) => count),
+      tokens: { written: Math.round(sum(writtenIn)), trained },
       seconds: { ...this.seconds },
     };
   }
+}
+
+/** Tokens of a batch of completions. */
+function writtenIn({
+  'completions/count': count = 0,
+  'completions/mean_length': length = 0,
+}: Metrics): number {
+  return count * length;
 }
 
 interface RolloutSteps {

@@ -1,7 +1,7 @@
 /**
- * The folder that a run writes to: what an earlier run may have left there, and the rule that nothing of it is mixed
- * with this one's. The checkpoint stays, so that a finished run can be looked at again; the file that is written last says
- * that the run is complete. What can be computed again does not lie here, but in the user's cache folder.
+ * The folder that a run writes to, the files of an earlier run in it, and the rule that files of two runs are never mixed.
+ * The checkpoint stays, so that a finished run can be inspected again; the file that is written last marks
+ * the run as complete. Files that can be computed again are in the user's cache folder instead.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,9 +13,9 @@ import type { ReferenceCache } from '../io/reference-cache.ts';
 import { MODEL_CONFIG, MODEL_GGUF, MODEL_INDEX, MODEL_WEIGHTS } from '../io/weights.ts';
 import { fileCheckpointStore, folderFiles } from '../node/folder.ts';
 import { lockFolder } from '../node/folder-lock.ts';
-import { TRL_SCRIPT, TRL_STAGES } from './trl-parts.ts';
 import { userReferenceCache } from '../node/reference-cache.ts';
 import { UsageError } from './failures.ts';
+import { TRL_SCRIPT, TRL_STAGES } from './trl-parts.ts';
 
 export const CHECKPOINT = 'checkpoint.safetensors';
 export const RUN_RECORD = 'run.json';
@@ -26,7 +26,7 @@ export const REPORT = 'report.html';
 export const GGUF_ADAPTER = 'adapter.gguf';
 /** What every run leaves beside what it trained. */
 const TOLD = [RUN_RECORD, TRAINER_STATE, METRIC_TABLE, REPORT] as const;
-/** What a run leaves, the one written last first: without it the others are not taken for a result. */
+/** All files that a run writes, the last one first: without it the others do not count as a result. */
 const LEFT_BEHIND = {
   adapter: [COMPLETION_LOG, ADAPTER_CONFIG, ADAPTER_WEIGHTS, ...TOLD, CHECKPOINT],
   model: [COMPLETION_LOG, MODEL_CONFIG, MODEL_WEIGHTS, MODEL_INDEX, ...TOLD, CHECKPOINT],
@@ -44,36 +44,36 @@ const LEFT_BEHIND = {
 } as const;
 
 export interface RunFolderOptions {
-  /** What the run will write. */
+  /** The files that the run will write. */
   writes: keyof typeof LEFT_BEHIND;
-  /** Whether it is done in one go, so that nothing can be resumed. */
+  /** Whether the run cannot be resumed. */
   atOnce?: boolean;
   resume?: boolean | undefined;
   overwrite?: boolean | undefined;
 }
 
-/** Disposing of it lets others use the folder. */
+/** Disposing of it releases the folder. */
 export interface RunFolder extends AsyncDisposable {
   path: string;
   checkpoint: CheckpointStore;
-  /** Where log-probabilities of the reference are kept. */
+  /** Where log-probabilities of the reference are stored. */
   referenceCache(gpu: Gpu): ReferenceCache;
-  /** Whether there was a checkpoint to go on from. */
+  /** Whether there was a checkpoint to continue from. */
   resumes: boolean;
   /**
-   * Removes what an earlier run left, where that was asked for; a second call leaves what this run has written. Call it
-   * once all input has been found good.
+   * Removes the files of an earlier run if the user asked for that; a second call keeps the files of this run. Call it
+   * after all input has been validated.
    */
   clear(): Promise<void>;
 }
 
 /**
- * Takes the folder for this process and looks at it. {@link InputError} where another process uses it, where it cannot be
- * written, or where it holds a run that this one is not allowed to touch.
+ * Locks the folder for this process and inspects it. Throws {@link InputError} if another process uses it, if it cannot be
+ * written, or if it contains a run that this one may not overwrite.
  */
 export async function openRunFolder(path: string, options: RunFolderOptions): Promise<RunFolder> {
   if (options.resume && options.overwrite)
-    throw new UsageError('--resume goes on with a run, --overwrite replaces it: give one of them.');
+    throw new UsageError('--resume continues a run, --overwrite replaces it: use only one of them.');
   const lock = await lockFolder(path);
   try {
     return { ...(await lookInto(path, options)), [Symbol.asyncDispose]: () => lock.release() };
@@ -83,7 +83,7 @@ export async function openRunFolder(path: string, options: RunFolderOptions): Pr
   }
 }
 
-/** Releases all of them; the list may grow until then. */
+/** Releases all locks; locks may be added until then. */
 export function closing(folders: readonly AsyncDisposable[]): AsyncDisposable {
   return {
     [Symbol.asyncDispose]: async () => {
@@ -103,8 +103,8 @@ async function lookInto(
     const stopped = found.length === 1 && found[0] === CHECKPOINT;
     throw new InputError(
       join(path, found[0] as string),
-      stopped ? 'a run was stopped here' : 'a run has been here',
-      `Add ${atOnce ? '' : '--resume to go on with it, '}--overwrite to replace it, or choose another --out`,
+      stopped ? 'contains a stopped run' : 'contains a finished run',
+      `Add ${atOnce ? '' : '--resume to continue it, '}--overwrite to replace it, or choose another --out`,
     );
   }
   return {

@@ -1,7 +1,7 @@
 /**
- * What a run was asked to do, kept in its folder as `run.json`: method, model, data, and every setting as it was in force.
- * Written with the result; whoever repeats the run elsewhere starts from it. A run in stages keeps their names, and each
- * stage is a run in a folder of its own.
+ * The record of a run, stored in its folder as `run.json`: method, model, data, and all effective settings.
+ * Written with the result; repeating the run elsewhere starts from it. A run in stages records the names of its stages, and
+ * each stage is a run in its own folder.
  */
 import { join } from 'node:path';
 import { InputError } from '../io/errors.ts';
@@ -18,39 +18,39 @@ import type { DataRecord } from './training-data.ts';
 
 export interface RunRecord extends RecordedModel, DataRecord {
   method: string;
-  /** In which precision the model's matrices were kept; float32 where it is left out. */
+  /** Precision of the model's matrices; default: float32. */
   dtype?: string;
-  /** How many rows of the files were used, from the first on; all where it is left out. */
+  /** Number of rows used from the start of the files; default: all. */
   rows?: { train: number; evaluation: number };
   settings: TrainingConfig;
-  /** Null where all weights were trained. */
+  /** Null if all weights were trained. */
   lora: LoraConfig | null;
-  /** Kernel variants that ran, by class of shapes: with others the same run may be rounded otherwise. */
+  /** Kernel variants that ran, by class of shapes; other variants may round differently. */
   variants?: Readonly<Record<string, string>>;
-  /** Settings that were changed on the way, by the optimizer step after which; `settings` are the last ones. */
+  /** Settings that were changed during the run, with the optimizer step before the change; `settings` has the last values. */
   changes?: readonly SettingChange[];
-  /** The adapter that was trained on, where it was not a fresh one. */
+  /** The adapter that training started from, unless it was new. */
   initAdapter?: string | null;
-  /** What completions were rated by, as it was named. */
+  /** The rewards of completions, by their command-line names. */
   rewards?: readonly string[];
-  /** Adapters that lay below the one in training, and below its reference. */
+  /** Adapters below the one in training, and below its reference. */
   below?: readonly string[];
 }
 
-/** What a run in stages keeps beside its combined adapter. */
+/** The record of a run in stages, besides its combined adapter. */
 export interface StagedRecord {
-  /** Folders in the run's own. */
+  /** Folders inside the run's own. */
   stages: readonly string[];
 }
 
-/** A run as it was recorded. */
+/** A recorded run. */
 export interface RecordedRun {
   folder: string;
   record: RunRecord;
   method: Method;
 }
 
-/** What was changed on the way, for the record of a run; nothing where nothing was. */
+/** Changes during the run, for its record; empty if there were none. */
 export function recordedChanges(changes: readonly SettingChange[]): Pick<RunRecord, 'changes'> {
   return changes.length > 0 ? { changes } : {};
 }
@@ -60,7 +60,7 @@ export function writeRunRecord(record: RunRecord | StagedRecord): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** The run in a folder, or its stages by name. Throws {@link InputError} where there is none that can be used. */
+/** The run in a folder, or its stages by name. Throws {@link InputError} if there is no usable record. */
 export async function readRuns(folder: string): Promise<RecordedRun | Map<string, RecordedRun>> {
   const { json, file } = await readRecord(folder);
   const { stages } = json;
@@ -81,8 +81,8 @@ async function readRecord(folder: string): Promise<{ json: JsonObject; file: str
   const file = `${files.name}/${RUN_RECORD}`;
   if (!(await files.exists(RUN_RECORD))) {
     const names = METHODS.map(({ name }) => name).join(', ');
-    const wayOut = `Name the folder of a finished run of ${names}, sacpo or align`;
-    throw new InputError(file, 'there is no such file', wayOut);
+    const wayOut = `Give the folder of a finished run of ${names}, sacpo or align`;
+    throw new InputError(file, 'file not found', wayOut);
   }
   return { json: parseJsonObject(await files.readText(RUN_RECORD), file), file };
 }
@@ -94,7 +94,7 @@ function asRun(folder: string, json: JsonObject, file: string): RecordedRun {
 }
 
 function noRecord(file: string): InputError {
-  return new InputError(file, 'is not the record of a run', 'Train again, or fetch the folder again');
+  return new InputError(file, 'is not a valid run record', 'Train again, or copy the folder again');
 }
 
 function areTexts(values: unknown): boolean {

@@ -1,5 +1,5 @@
 /**
- * Parts of the self-test's cases: their type, random inputs, and reference formulas in float64.
+ * Parts of the self-test's cases: their type, random inputs, and float64 reference formulas.
  */
 import type { Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -8,7 +8,7 @@ import type { Tape } from '../tensor/tape.ts';
 export interface SelfTestCase {
   name: string;
   tolerance: number;
-  /** What the device found, and what is right. */
+  /** The device's result, and the correct one. */
   run(gpu: Gpu, tape: Tape, random: Random): Promise<{ found: ArrayLike<number>; expected: number[] }>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Whether this machine's kernels compute what they should: a few operations on small inputs against the same in float64,
- * worked out here and now. A quick look at an adapter, not the test suite.
+ * Checks that this machine's kernels compute correct results: a few operations on small inputs, compared with float64.
+ * A quick check of an adapter, not the test suite.
  */
 import { Random } from '../data/random.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -17,7 +17,7 @@ import { dot, logSoftmax, normal, rowsOf, type SelfTestCase } from './self-test-
 export interface SelfTest {
   name: string;
   passed: boolean;
-  /** Largest |found − expected| / (1 + |expected|); infinite where a number is missing. */
+  /** Largest |found − expected| / (1 + |expected|); infinite if a number is missing. */
   error: number;
   tolerance: number;
 }
@@ -67,7 +67,7 @@ const CASES: readonly SelfTestCase[] = [
   ...LONG_ROWS,
 ];
 
-/** Runs all cases; a kernel that does not even start is an error of the device and is thrown. */
+/** Runs all cases; throws the device's error if a kernel does not start. */
 export async function runSelfTest(gpu: Gpu): Promise<SelfTest[]> {
   const results: SelfTest[] = [];
   for (const { name, tolerance, run } of CASES) {

@@ -1,7 +1,7 @@
 /**
- * A command's settings from its three sources: what the command takes by default, a configuration file, and the flags,
- * each over the one before. Unknown names and wrong kinds are refused here; whether a number makes sense is for those who use
- * it to say.
+ * A command's settings from three sources: the command's defaults, a configuration file, and the flags,
+ * each overriding the one before. Rejects unknown names and wrong types; the code that uses a number checks its
+ * range.
  */
 import { InputError, quote } from '../io/errors.ts';
 import { decodeText } from '../io/files.ts';
@@ -11,18 +11,18 @@ import { readFileIfAny } from '../node/folder.ts';
 import { KINDS } from './kinds.ts';
 import { OPTIONS, type OptionName, type Settings } from './options.ts';
 
-/** Options that make no sense in a file. */
+/** Options that are not allowed in a file. */
 const FLAGS_ONLY: readonly OptionName[] = ['config', 'json', 'debug', 'method'];
 
-/** What a command takes. */
+/** The options of a command. */
 export interface Accepted {
   options: readonly OptionName[];
   defaults: Settings;
-  /** What there is to say of names that are no options. */
+  /** Explanations for names that are not options. */
   reasons?: Reasons | undefined;
 }
 
-/** Merges the sources; `fromFile` names what the file has decided. Throws {@link InputError}. */
+/** Merges the sources; `fromFile` lists the names that the file has set. Throws {@link InputError}. */
 export async function mergeSettings(
   flags: Settings,
   { options, defaults, reasons }: Accepted,
@@ -39,11 +39,11 @@ async function readSettings(
   reasons?: Reasons,
 ): Promise<Settings> {
   const bytes = await readFileIfAny(path);
-  if (!bytes) throw new InputError(path, 'there is no such file', 'Check the path given to --config');
+  if (!bytes) throw new InputError(path, 'file not found', 'Check the path given to --config');
   return settingsFrom(parseJsonObject(decodeText(bytes, path), path), path, options, reasons);
 }
 
-/** Settings out of a JSON object, all unknown names in one error. */
+/** Settings from a JSON object, with all unknown names in one error. */
 export function settingsFrom(
   json: JsonObject,
   file: string,

@@ -1,6 +1,6 @@
 /**
- * The file that names the stages of a stepwise alignment: an object with "stages", or their list alone. Each stage has a
- * "name", a "method", "data", perhaps "lambda", and the settings of its method's command. Reads and checks; trains nothing.
+ * The file that defines the stages of a stepwise alignment: an object with "stages", or only their list. Each stage has a
+ * "name", a "method", "data", optionally "lambda", and the settings of its method's command. Reads and checks; trains nothing.
  */
 import { InputError, listed, quote } from '../io/errors.ts';
 import { isObject, type JsonObject, kindOf, parseJson } from '../io/json.ts';
@@ -25,19 +25,23 @@ import { type DataRecord, readData, recordedData } from './training-data.ts';
 /** A stage as read, with its data. */
 export interface StageFile {
   method: Method;
-  /** Where its rows are. */
+  /** The source of its rows. */
   source: DataRecord;
   stage: Omit<SACPOStage, 'checkpoint' | 'peftConfig'>;
-  /** What was set, LoRA's settings among it. */
+  /** The given settings, including LoRA's. */
   settings: Settings;
 }
 
-/** The stages of the file at `path`. Throws {@link InputError} with the stage that is wrong; `onNotice` hears of unread columns. */
+/** The stages of the file at `path`. Throws {@link InputError} that names the invalid stage; `onNotice` receives notices about ignored columns. */
 export async function readStages(path: string, onNotice: (line: string) => void): Promise<StageFile[]> {
   const json = parseJson(await readText(path), path);
   const stages = isObject(json) ? json.stages : json;
   if (!Array.isArray(stages) || stages.length === 0) {
-    throw new InputError(path, 'names no stages', 'Give {"stages": [{"name", "method", "data", ...}, ...]}');
+    throw new InputError(
+      path,
+      'contains no stages',
+      'Give {"stages": [{"name", "method", "data", ...}, ...]}',
+    );
   }
   const read: StageFile[] = [];
   for (const [i, stage] of stages.entries()) {
@@ -59,23 +63,23 @@ async function readStage(
     throw new InputError(
       where,
       `"name" is ${quote(name)}`,
-      'Give letters, digits and hyphens: it names a folder',
+      'Use letters, digits and hyphens: the name becomes a folder',
     );
   }
   const method = METHODS.find((candidate) => candidate.name === methodName);
   const stageMethod = STAGE_METHODS.find((candidate) => candidate === methodName);
   if (!method || !stageMethod) {
     const what = method
-      ? `"method" is ${quote(methodName)}, which has no reference, and a stage starts from the one before as its reference`
+      ? `"method" is ${quote(methodName)}, which has no reference, but a stage needs the one before as its reference`
       : `"method" is ${quote(methodName)}`;
-    throw new InputError(where, what, `Take ${listed(STAGE_METHODS)}`);
+    throw new InputError(where, what, `Use ${listed(STAGE_METHODS)}`);
   }
   if (lambda !== undefined && !(typeof lambda === 'number' && lambda > 0)) {
     throw new InputError(where, `"lambda" is ${quote(lambda)}`, 'Give a number above 0');
   }
   const options = [...methodOptions(method), ...LORA_OPTIONS, ...DATA_OPTIONS] as const;
   const settings = settingsFrom(rest, where, options, TRL_NAMES);
-  if (settings.data === undefined) throw new InputError(where, 'has no "data"', 'Name a file');
+  if (settings.data === undefined) throw new InputError(where, 'has no "data"', 'Give a file');
   const { data, evalSplit = 0.1, seed = TRAINING.seed.default } = settings;
   const { train, evaluation } = await readData(method, { ...settings, data, evalSplit, seed }, onNotice);
   const stage = {
@@ -90,27 +94,27 @@ async function readStage(
   return { method, stage, settings, source };
 }
 
-/** A stage in training, for telling about it. */
+/** A stage in training, for progress messages. */
 export interface StageRun {
   stage: Pick<SACPOStage, 'name' | 'method' | 'args' | 'lambda'>;
   method: Method;
   folder: RunFolder;
-  /** Sees every event of the stage while it waits. */
+  /** Receives every event while the stage waits. */
   watch?: ((event: TrainEvent, trainer: Trainer) => Promise<void>) | undefined;
 }
 
-/** A stage that is done: what to tell of it, and the settings that were in force. */
+/** A finished stage: its summary, and its effective settings. */
 export interface StageResult {
   summary: RunSummary;
   plan: RunPlan;
-  /** Disposed of: for what it has logged and what it was given. */
+  /** Disposed; kept for its log and its data. */
   trainer: Trainer;
   config: TrainingConfig;
   lora: LoraConfig | null;
   changes: Trainer['changes'];
 }
 
-/** Trains the stages to their end, telling what happens; see {@link follow} for how it ends early. */
+/** Trains all stages and prints progress; see {@link follow} for how it can end early. */
 export async function runStages(
   trainer: SACPOTrainer,
   runs: readonly StageRun[],

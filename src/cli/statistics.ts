@@ -1,5 +1,5 @@
 /**
- * Means of samples and how far they can be trusted.
+ * Means of samples with their standard errors.
  */
 
 export interface Estimate {

@@ -1,6 +1,6 @@
 /**
- * What a command says and where: results on stdout, everything else on stderr, and with `--json` one JSON object as the
- * last line of stdout and nothing beside it. A progress bar where a person watches, a line now and then where nobody does.
+ * Output of commands: results on stdout, everything else on stderr, and with `--json` one JSON object as the only
+ * line of stdout. On a terminal a progress bar; otherwise an occasional line.
  */
 import { createInterface } from 'node:readline';
 import { Presets, SingleBar } from 'cli-progress';
@@ -8,7 +8,7 @@ import { Presets, SingleBar } from 'cli-progress';
 /** Without a terminal, milliseconds between two lines of progress. */
 const QUIET_MS = 10_000;
 
-/** Where output goes; `process`, or something that only looks like it. */
+/** The output streams: `process`, or an object with the same members. */
 export interface Streams {
   stdout: Stream;
   stderr: Stream;
@@ -22,12 +22,12 @@ export class Terminal {
   private lastLine = 0;
 
   constructor(
-    /** Whether stdout is for a program. */
+    /** Whether a program reads stdout. */
     readonly json: boolean,
     private readonly streams: Streams = process,
   ) {}
 
-  /** A line for the person who watches. */
+  /** Prints a line for the user. */
   info(line: string): void {
     this.endProgress();
     this.streams.stderr.write(`${line}\n`);
@@ -38,26 +38,26 @@ export class Terminal {
     return this.streams.stdout.columns ?? 100;
   }
 
-  /** Part of the result, for a person: on stdout, unless a program reads that. */
+  /** Prints a part of the result for a person: on stdout, unless a program reads that. */
   print(text: string): void {
     this.endProgress();
     (this.json ? this.streams.stderr : this.streams.stdout).write(`${text}\n`);
   }
 
-  /** A piece of a longer part of the result, as it comes. */
+  /** Prints a piece of a longer part of the result immediately. */
   write(piece: string): void {
     this.endProgress();
     (this.json ? this.streams.stderr : this.streams.stdout).write(piece);
   }
 
-  /** Whether a person types what {@link lines} reads. */
+  /** Whether a person types the input of {@link lines}. */
   get isTyped(): boolean {
     return this.streams.stdin?.isTTY === true;
   }
 
   /**
-   * Lines of stdin until its end, with a prompt before each where a person types. There `onInterrupt` hears of Ctrl-C; without it,
-   * and where the signal aborts, the lines end.
+   * Lines of stdin until its end, with a prompt before each on a terminal. There `onInterrupt` is called on Ctrl-C; without it,
+   * and when the signal aborts, the lines end.
    */
   async *lines(signal: AbortSignal, onInterrupt: () => boolean = () => false): AsyncGenerator<string> {
     const { stdin, stderr } = this.streams;
@@ -86,31 +86,31 @@ export class Terminal {
     }
   }
 
-  /** The result for a program. */
+  /** Prints the result for a program. */
   result(value: object): void {
     this.endProgress();
     if (this.json) this.streams.stdout.write(`${JSON.stringify(value)}\n`);
   }
 
-  /** How far a stage is; `details` stand beside it. */
+  /** Shows the progress of a stage, with `details` beside it. */
   progress(stage: string, done: number, total: number, details = ''): void {
     if (this.streams.stderr.isTTY) this.draw(stage, done, total, details);
     else this.tell(stage, done, total, details);
   }
 
-  /** The same for a short stage that comes again and again: shown where a person watches, and nowhere else. */
+  /** The same for a short, repeated stage: shown only on a terminal. */
   glimpse(stage: string, done: number, total: number, details = ''): void {
     if (this.streams.stderr.isTTY) this.draw(stage, done, total, details);
   }
 
-  /** Leaves the bar as it stands; the next line begins below it. */
+  /** Leaves the bar as it is; the next line starts below it. */
   endProgress(): void {
     this.bar?.stop();
     this.bar = undefined;
     this.stage = '';
   }
 
-  /** Resolves when everything has been handed to the system: `process.exit` would drop what waits. */
+  /** Resolves when all output has been passed to the system: `process.exit` would drop buffered output. */
   async flush(): Promise<void> {
     this.endProgress();
     const streams = [this.streams.stdout, this.streams.stderr];

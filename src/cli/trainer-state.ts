@@ -1,17 +1,17 @@
 /**
- * What a run has logged, in the two forms that others read: `trainer_state.json` with the fields of transformers'
- * `TrainerState` (5.23), and a table. Both come from the trainer's log, which its checkpoint keeps: a run that was stopped
- * and resumed leaves the same as one that was not. Times are left out, because they are never the same twice.
+ * The metrics of a run in the two formats that other tools read: `trainer_state.json` with the fields of transformers'
+ * `TrainerState` (5.23), and a table. Both come from the trainer's log, which its checkpoint stores, so a stopped and
+ * resumed run writes the same files as an uninterrupted one. They contain no times, which differ from run to run.
  */
 import Papa from 'papaparse';
 import type { Trainer } from '../train/trainer.ts';
 import type { Settings } from './options.ts';
 import { METRIC_TABLE, TRAINER_STATE } from './run-folder.ts';
 
-/** What is read of a trainer. */
+/** The members of a trainer that are read. */
 export type Logged = Pick<Trainer, 'config' | 'logHistory' | 'step'>;
 
-/** The state's file, and the table where it is asked for, by their names. */
+/** The state file, and the table if requested, by name. */
 export function logFiles(
   trainer: Logged,
   totalSteps: number,
@@ -25,7 +25,7 @@ export function logFiles(
   };
 }
 
-/** The fields of transformers' `TrainerState`. A run evaluates and saves at its end at least. */
+/** The fields of transformers' `TrainerState`. A run evaluates and saves at least at its end. */
 export function trainerState(trainer: Logged, totalSteps: number): object {
   const { evalSteps, saveSteps, perDeviceTrainBatchSize, numTrainEpochs } = trainer.config;
   const log = logHistory(trainer);
@@ -60,13 +60,13 @@ type Entry = Record<string, number> & { epoch: number; step: number };
 function logHistory({ logHistory: log }: Pick<Logged, 'logHistory'>): Entry[] {
   const epochs = new Map(log.flatMap((entry) => (entry.type === 'step' ? [[entry.step, entry.epoch]] : [])));
   return log.map(({ step, metrics }) => {
-    // JSON has no NaN: a mean of nothing is left out.
+    // JSON has no NaN, so the mean of an empty set is left out.
     const finite = Object.entries(metrics).filter(([, value]) => Number.isFinite(value));
     return { epoch: epochs.get(step) ?? 0, ...Object.fromEntries(finite), step };
   });
 }
 
-/** A row for each step, with the figures of an evaluation after it; a column for each metric. */
+/** One row per step, with the evaluation after it, and one column per metric. */
 export function metricTable(trainer: Pick<Logged, 'logHistory'>): string {
   const rows = new Map<number, Record<string, number>>();
   for (const { step, epoch, ...metrics } of logHistory(trainer)) {

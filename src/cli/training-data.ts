@@ -24,11 +24,11 @@ type DataSettings = Pick<Settings, (typeof DATA_OPTIONS)[number]> & {
   seed: number;
 };
 
-/** Where the rows of a run are, for its record: files by their full paths. */
+/** The source of a run's rows, for its record: files with full paths. */
 export interface DataRecord {
   /** One file, or several. */
   data: string | readonly string[];
-  /** The share of each file, where they are mixed. */
+  /** The share of each file, if they are mixed. */
   dataWeights?: readonly number[];
   stoppingStrategy?: string;
   evalData: string | null;
@@ -36,8 +36,8 @@ export interface DataRecord {
 }
 
 /**
- * Rows to train on and those held out: in a file of their own, or a part of each of the others. `onNotice` hears of unread columns and,
- * where there are several files, of what each gives.
+ * Rows for training and held-out rows, either from a separate file or split off from each file. `onNotice` receives notices about ignored columns and,
+ * for several files, the number of rows from each.
  */
 export async function readData(
   { form }: Pick<Method, 'form'>,
@@ -48,7 +48,7 @@ export async function readData(
   checkMix(paths.length, mix);
   const files = await readFiles(paths, form, onNotice);
   const evaluation = evalData === undefined ? undefined : await readRows(evalData, form, onNotice);
-  // A file that gives no rows to train on gives none to hold out either.
+  // A file without training rows has no held-out rows either.
   const sizes = files.map((rows, i) => (weights?.[i] === 0 ? 0 : rows.length));
   const splits = splitsOf(sizes, evaluation ? 0 : evalSplit);
   const parts = files.map((rows, i) => trainEvalSplit(rows, splits[i] as number, seed));
@@ -64,7 +64,7 @@ export async function readData(
   return { train: mixture.rows, evaluation: evaluation ?? parts.flatMap((part) => part.eval) };
 }
 
-/** The rows of each file. Throws {@link InputError} for a file that is named twice. */
+/** The rows of each file. Throws {@link InputError} if a file is given twice. */
 async function readFiles<Row>(
   paths: readonly string[],
   form: DataForm<Row>,
@@ -76,7 +76,7 @@ async function readFiles<Row>(
     const before = found.get(file);
     if (before !== undefined) {
       const what = before === path ? 'is given twice' : `is the same file as ${before}`;
-      throw new InputError(path, what, 'Name each file once; weights say how much of it is used');
+      throw new InputError(path, what, 'Give each file once; weights set its share');
     }
     found.set(file, path);
   }
@@ -94,14 +94,14 @@ export async function readAllRows<Row>(
   return (await readFiles(paths, form, onNotice)).flat();
 }
 
-/** What is held out of each file: the share of its rows, or its part of a number, which is shared out by the files' rows. */
+/** The number of held-out rows per file: a fraction of its rows, or its part of a total in proportion to the files' sizes. */
 function splitsOf(sizes: readonly number[], evalSplit: number): number[] {
-  // A single row cannot be shared out.
+  // A single row cannot be split.
   if (evalSplit < 1) return sizes.map((size) => (size <= 1 ? 0 : evalSplit));
   if (sizes.length === 1 || !Number.isSafeInteger(evalSplit)) return sizes.map(() => evalSplit);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const counts = sizes.map((size) => Math.min(Math.floor((evalSplit * size) / total), Math.max(0, size - 1)));
-  // Largest remainders first; each file keeps a row to train on.
+  // Largest remainders first; each file keeps a training row.
   const order = sizes
     .map((size, i) => ({ i, rest: (evalSplit * size) / total - (counts[i] as number) }))
     .sort((a, b) => b.rest - a.rest || a.i - b.i);
@@ -114,19 +114,19 @@ function splitsOf(sizes: readonly number[], evalSplit: number): number[] {
   if (left === 0) return counts;
   throw new InputError(
     'evaluation split',
-    `${evalSplit} of ${counted(total, 'row')} in ${counted(sizes.length, 'file')} cannot be set aside`,
+    `${evalSplit} of ${counted(total, 'row')} in ${counted(sizes.length, 'file')} cannot be held out`,
     'Give a share below 1, or a number of rows that leaves some of each file for training',
   );
 }
 
-/** What became of a file's rows, for the notice. */
+/** The use of a file's rows, for the notice. */
 function partText({ rows, taken, dropped, repeated }: MixedPart, held: number): string {
   const count = `${taken} ${repeated > 0 ? 'from' : 'of'} ${rows}`;
   const rest = Object.entries({ dropped, repeated, 'held out': held }).filter(([, number]) => number > 0);
   return [count, ...rest.map(([name, number]) => `${number} ${name}`)].join(', ');
 }
 
-/** Where the rows are, as they were asked for. */
+/** The source of the rows, as given by the user. */
 export function recordedData({
   data,
   dataWeights,
@@ -143,7 +143,7 @@ export function recordedData({
   };
 }
 
-/** The other way: what to read for a record. */
+/** The opposite direction: the files of a record. */
 export function dataSettingsOf({ data, dataWeights, stoppingStrategy, evalData, evalSplit }: DataRecord) {
   return {
     data: [data].flat(),
@@ -153,7 +153,7 @@ export function dataSettingsOf({ data, dataWeights, stoppingStrategy, evalData, 
   };
 }
 
-/** The files of a record and their weights, for people. */
+/** The files of a record and their weights, as text. */
 export function dataText({ data, dataWeights, stoppingStrategy }: DataRecord): string {
   const files = [data].flat();
   if (files.length === 1 && !dataWeights) return files[0] as string;

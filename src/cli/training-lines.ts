@@ -1,4 +1,4 @@
-/** What a run tells on the terminal: a line for each kind of event, and the figures that are worth a place in it. */
+/** Terminal output of a run: one line per kind of event, and the metrics that are shown in it. */
 import { counted } from '../base/counted.ts';
 import { own } from '../base/lookup.ts';
 import type { Progress } from '../base/slices.ts';
@@ -9,12 +9,13 @@ import { comparedAccuracy } from '../train/metrics.ts';
 import { changeText } from '../train/resume.ts';
 import { flagOf } from './flags.ts';
 import type { Method } from './method.ts';
+import type { RolloutClock } from './rollout-summary.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Milliseconds before it is told that data is being prepared. */
+/** Milliseconds before a message that data is being prepared. */
 const QUIET_MS = 2000;
 
-type Teller<Event> = (event: Event, method: Method, to: Terminal) => void;
+type Teller<Event> = (event: Event, method: Method, to: Terminal, clock: RolloutClock) => void;
 
 const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { type: Type }>> } = {
   start: ({ plan, resumedFrom, changed = [] }, { rows }, to) => {
@@ -26,19 +27,22 @@ const TELLERS: { [Type in TrainEvent['type']]?: Teller<Extract<TrainEvent, { typ
     );
     if (resumedFrom === undefined) return;
     const changes = changed.map((change) => changeText(change).toString(flagOf));
-    to.info(`Going on after step ${resumedFrom}${changes.length > 0 ? `, with ${changes.join(', ')}` : ''}`);
+    to.info(
+      `Continuing after step ${resumedFrom}${changes.length > 0 ? `, with ${changes.join(', ')}` : ''}`,
+    );
   },
   reference: ({ done, total, cached }, { rows }, to) => {
     if (!cached) to.progress('Reference', done, total, rows);
   },
   writing: ({ tokens, mostTokens }, _, to) => to.glimpse('Writing', tokens, mostTokens, 'tokens at most'),
-  step: (event, _, to) => to.progress('Training', event.step, event.totalSteps, stepDetails(event)),
+  step: (event, _, to, clock) =>
+    to.progress('Training', event.step, event.totalSteps, stepDetails(event, clock)),
   notice: ({ text }, _, to) => to.info(text),
   evaluate: ({ step, metrics }, _, to) =>
     to.info(`Held out, after step ${step}: ${figures(metrics, 'eval_')}`),
 };
 
-/** Tells how far the data of a run is prepared, where that takes long. */
+/** Shows progress while the data of a run is prepared, if that takes long. */
 export function tellsTokenizing({ rows }: Method, to: Terminal): (progress: Progress) => void {
   const begun = performance.now();
   return ({ done, total }) => {
@@ -46,37 +50,43 @@ export function tellsTokenizing({ rows }: Method, to: Terminal): (progress: Prog
   };
 }
 
-/** What was measured, in a line, and what went wrong. */
+/** A line about the measured variants, and about failures. */
 function tuningLines({ shapes, seconds, choices, notices }: TuningReport): string[] {
   const counts = Object.entries(choices).map(([name, count]) => `${name} ${count}`);
   const told = `Tuned ${counted(shapes, 'shape')} in ${seconds.toFixed(1)} s; choices: ${counts.join(', ')}`;
   return shapes > 0 ? [told, ...notices] : notices;
 }
 
-/** Tells an event of a run in a line, where it is worth one. */
+/** Prints a line for an event of a run, if the event has one. */
 export function tell<Type extends TrainEvent['type']>(
   event: Extract<TrainEvent, { type: Type }>,
   method: Method,
   to: Terminal,
+  clock: RolloutClock,
 ): void {
   const teller = TELLERS[event.type as Type] as Teller<typeof event> | undefined;
-  teller?.(event, method, to);
+  teller?.(event, method, to, clock);
 }
 
-function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent): string {
-  const speed = `${tokensPerSecond.toFixed(0)} tokens/s`;
-  return `${figures(metrics)} · ${speed} · ${clock(secondsLeft)} left`;
+function stepDetails({ metrics, tokensPerSecond, secondsLeft }: StepEvent, clock: RolloutClock): string {
+  const speeds = clock.speeds();
+  const speed = speeds
+    ? `writing ${speeds.writing.toFixed(0)}, training ${speeds.training.toFixed(0)} tokens/s`
+    : `${tokensPerSecond.toFixed(0)} tokens/s`;
+  return `${figures(metrics)} · ${speed} · ${minutes(secondsLeft)} left`;
 }
 
-/** What is worth a place in the line, of what a method logs. */
+/** The metrics shown in a line, of all that a method logs. */
 const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => number | undefined) => string>> =
   {
     loss: (value) => `loss ${value.toFixed(3)}`,
     reward: (value) => `reward ${value.toFixed(2)}`,
     objective: (value, of) => `J ${value.toFixed(2)}${plusMinus(of('objective/standard_error'))}`,
     'kl/sequence': (value) => `KL ${value.toFixed(2)}`,
+    'completions/mean_length': (value) => `${value.toFixed(0)} tokens long`,
+    'completions/clipped_ratio': (value) => `${percent(value)} cut`,
     optimality_gap: (value, of) => {
-      // From few effective samples it is known from below alone.
+      // From few effective samples it is only a lower bound.
       const sign = of('optimality_gap/lower_bound') === 1 ? ' at least' : '';
       return `gap${sign} ${value.toFixed(2)}${plusMinus(of('optimality_gap/standard_error'))}`;
     },
@@ -84,12 +94,12 @@ const FIGURES: Readonly<Record<string, (value: number, of: (name: string) => num
     'rewards/accuracies': (value, of) => accuracy(value, of('rewards/margins')),
     margin: (value) => `margin ${value.toFixed(2)}`,
     accuracy: (value, of) => accuracy(value, of('margin')),
-    // log π − log π_ref of texts that the policy did not write is no KL.
+    // log π − log π_ref of texts that the policy did not write is not a KL.
     'log_ratio/chosen': (value) => `log-ratio of chosen ${value.toFixed(2)}`,
     'log_ratio/rejected': (value) => `of rejected ${value.toFixed(2)}`,
   };
 
-/** Loss, margin, accuracy, log-ratios or KL in a line. */
+/** Loss, margin, accuracy, log-ratios or KL in one line. */
 function figures(metrics: Metrics, prefix = ''): string {
   const of = (name: string) => own(metrics, `${prefix}${name}`);
   const shown = Object.entries(FIGURES).flatMap(([name, show]) => {
@@ -103,7 +113,7 @@ function accuracy(value: number, margin: number | undefined): string {
   return `accuracy ${percent(comparedAccuracy(value, margin))}`;
 }
 
-/** A share as a person reads it; a dash where there is none. */
+/** A share as a percentage; a dash if undefined. */
 export function percent(share: number | undefined, digits = 0): string {
   return share === undefined ? '–' : `${(100 * share).toFixed(digits)}%`;
 }
@@ -112,7 +122,7 @@ function plusMinus(standardError: number | undefined): string {
   return standardError === undefined ? '' : ` ± ${standardError.toFixed(2)}`;
 }
 
-function clock(seconds: number): string {
+function minutes(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }

@@ -1,6 +1,6 @@
 /**
- * One run of the trainer as a command sees it: settings in, progress on the way, what is worth telling at the end. Shared
- * by every command that trains; what is trained on and what is written is theirs.
+ * One run of a trainer inside a command: settings, progress, and a summary at the end. Shared
+ * by every training command; the commands provide the data and write the result.
  */
 
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ export interface TrainingJob {
   evaluation: readonly unknown[];
   settings: Settings;
   folder: RunFolder;
-  /** Sees every event while the run waits; its time is not the run's. */
+  /** Receives every event while the run waits; its time does not count as the run's. */
   watch?: ((event: TrainEvent, trainer: Trainer) => Promise<void>) | undefined;
 }
 
@@ -44,40 +44,40 @@ export interface TrainingResult {
   json: RunSummary;
 }
 
-/** What `--json` says of a run. */
+/** `--json` output for a run. */
 export interface RunSummary {
   steps: number;
-  /** Rows trained on, under the name that the method has for them. */
+  /** Number of rows trained on, under the method's name for them. */
   pairs?: number;
   completions?: number;
   texts?: number;
   prompts?: number;
-  /** Tokens computed, and written where the policy writes its own completions. */
+  /** Tokens computed, and tokens sampled if the policy writes its own completions. */
   tokens: number | RolloutSummary['tokens'];
   loss: { first: number | undefined; last: number | undefined };
-  /** Mean reward of the completions of a step, where the policy writes them itself. */
+  /** Mean reward of a step's completions, if the policy writes them. */
   reward?: { first: number | undefined; last: number | undefined };
-  /** Of the rows held out; null without any. What a method does not have is left out. */
+  /** Of the held-out rows; null if there are none. Metrics that a method does not have are left out. */
   eval:
     | ({
         loss?: number;
         'rewards/accuracies'?: number;
         'rewards/margins'?: number;
-        /** Mean of log π − log π_ref, nats a completion. */
+        /** Mean of log π − log π_ref, nats per completion. */
         'log_ratio/chosen'?: number;
         'log_ratio/rejected'?: number;
         accuracy?: number;
         margin?: number;
       } & RewardEvaluationSummary)
     | null;
-  /** Where the time went, where the policy writes its own completions. */
+  /** Where the time went, if the policy writes its own completions. */
   seconds?: RolloutSummary['seconds'];
   tokensPerSecond: number;
   peakBytes: number;
   adapter: ReturnType<typeof adapterJson>;
   /** Kernel variants that ran, by class of shapes. */
   variants: RunPlan['variants'];
-  /** A sentence for each thing that the figures of the run say against it, with the setting that helps. */
+  /** A sentence for each detected problem of the run, with the setting to change. */
   advice: string[];
   out: string;
 }
@@ -85,8 +85,8 @@ export interface RunSummary {
 type EndEvent = Extract<TrainEvent, { type: 'end' }>;
 
 /**
- * Trains to the end. Throws an {@link InterruptedError} that says how to go on where the signal stops it, and whatever
- * the trainer throws. The caller disposes of the trainer.
+ * Trains to the end. If the signal stops the run, throws an {@link InterruptedError} that says how to continue; passes on
+ * whatever the trainer throws. The caller disposes of the trainer.
  */
 export async function runTraining(
   { model, tokenizer }: OpenModel,
@@ -128,7 +128,7 @@ export interface FollowedRun {
   model: CausalLM;
 }
 
-/** Tells a run's events as they come; its end is an {@link InterruptedError} where the signal stopped it. */
+/** Prints a run's events as they arrive; throws an {@link InterruptedError} if the signal stopped it. */
 export function follow(
   { trainer, method, folder, model }: FollowedRun,
   terminal: Terminal,
@@ -143,17 +143,17 @@ export function follow(
       clock.see(event);
       if (event.type === 'start') plan = event.plan;
       if (event.type === 'end') last = event;
-      // Before the first step there is nothing that a checkpoint could keep.
+      // Before the first step there is nothing to save in a checkpoint.
       if (event.type === 'reference' && trainer.step === 0 && signal.aborted)
         throw interrupted(signal, 'Stopped before the first step.');
-      tell(event, method, terminal);
+      tell(event, method, terminal, clock);
     },
     goOn: () => clock.goOn(),
     end() {
       if (!plan || !last?.completed) {
         const where = join(folder.path, CHECKPOINT);
         const done = `Stopped after step ${trainer.step} of ${plan?.totalSteps}; ${where} keeps the run.`;
-        throw interrupted(signal, `${done} Give the same command with --resume to go on.`);
+        throw interrupted(signal, `${done} Repeat the command with --resume to continue.`);
       }
       const json = summary(trainer, plan, last, model, { out: folder.path, rows: method.rows });
       return { plan, json: { ...json, ...clock.summary(trainer, last.tokens) } };
@@ -167,7 +167,7 @@ function interrupted(signal: AbortSignal, message: string): InterruptedError {
   return new InterruptedError(cause, message);
 }
 
-/** What is trained: all weights, the adapter that is given, or a fresh one. Throws a {@link UsageError} for two of them. */
+/** What is trained: all weights, a given adapter, or a new one. Throws a {@link UsageError} for a combination. */
 async function peftConfigOf(
   { settings: { family } }: Method,
   settings: Settings,
@@ -182,7 +182,7 @@ async function peftConfigOf(
   return adapter;
 }
 
-/** The adapter to train on, where one is given. Throws a {@link UsageError} for settings that it brings itself. */
+/** The given adapter to train on, if any. Throws a {@link UsageError} for settings that the adapter defines itself. */
 export async function initialAdapter(
   settings: Settings,
   model: Origin,
@@ -193,19 +193,19 @@ export async function initialAdapter(
   const others = [...LORA_OPTIONS, 'full' as const].filter((name) => settings[name] !== undefined);
   if (others.length > 0) {
     const flags = others.map((name) => OPTIONS[name].flag).join(', ');
-    throw new UsageError(`--init-adapter brings its own LoRA settings: leave out ${flags}.`);
+    throw new UsageError(`--init-adapter defines its own LoRA settings: leave out ${flags}.`);
   }
   return readAdapterFor(model, initAdapter, (line) => terminal.info(line));
 }
 
-/** LoRA's settings, with `all-linear` spelt out. */
+/** LoRA's settings, with `all-linear` resolved. */
 export function loraConfig(settings: Settings, model: CausalLM): Partial<LoraConfig> {
   const given: Partial<LoraConfig> = pick(settings, LORA_OPTIONS);
   const isAll = given.targetModules?.length === 1 && given.targetModules[0] === ALL_LINEAR;
   return isAll ? { ...given, targetModules: shortNames(model.linears.keys()) } : given;
 }
 
-/** What {@link adviceOn} reads of a run. */
+/** The input of {@link adviceOn} for a run. */
 export function figuresOf({ logHistory: log, config, adapter }: Trainer, { examples }: RunPlan): RunFigures {
   return { log, examples, config, rank: adapter?.config.r };
 }

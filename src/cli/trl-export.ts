@@ -1,6 +1,6 @@
 /**
- * A run as a folder for TRL: the same model, rows, settings and first adapter under a short Python script, so that it can
- * be repeated, checked or scaled there. Writes files; it runs no Python.
+ * A run as a folder for TRL: the same model, rows, settings and initial adapter with a short Python script, so that it can
+ * be repeated, checked or scaled there. Writes files; runs no Python.
  */
 import { basename } from 'node:path';
 import { say, setting } from '../base/sentence.ts';
@@ -29,8 +29,8 @@ import { stagesScript, trainingScript } from './trl-script.ts';
 const SETTINGS = 'settings.json';
 
 /**
- * The folder's files, by path, for the run in the folder `run`: of each stage below its name where it has stages. Throws
- * {@link InputError} where TRL cannot do the same.
+ * The folder's files, by path, for the run in the folder `run`; a run in stages has one subfolder per stage. Throws
+ * {@link InputError} if TRL cannot do the same.
  */
 export async function trlFiles(run: string, options: TrlOptions): Promise<Files> {
   const runs = await readRuns(run);
@@ -43,9 +43,9 @@ export async function trlFiles(run: string, options: TrlOptions): Promise<Files>
 export interface TrlOptions {
   /** Whether the token ids are written too. */
   tokenIds: boolean;
-  /** Opens the model that a run was made from. */
+  /** Opens the model that a run started from. */
   open(recorded: RecordedModel): Promise<ModelFiles>;
-  /** Hears what a person should know of what is written. */
+  /** Receives notices about the exported files. */
   onNotice(line: string): void;
 }
 
@@ -61,15 +61,15 @@ async function filesOf(
   const { model, revision, dtype = 'float32', data, evalData, rows, settings, lora } = record;
   const { trl } = method;
   if (trl === undefined) {
-    const wayOut = 'Hand over the adapter with --format peft, merged or gguf';
-    const what = `a run of ${method.name} is not written for TRL: its rewards are functions in JavaScript, which Python cannot call`;
+    const wayOut = 'Export the adapter with --format peft, merged or gguf';
+    const what = `a run of ${method.name} cannot be exported to TRL: its rewards are JavaScript functions, which Python cannot call`;
     throw new InputError(folder, what, wayOut);
   }
   if (/\.gguf$/i.test(model)) {
-    const wayOut = 'Train on the Hugging Face folder, or hand over the adapter with --format peft or gguf';
-    throw new InputError(folder, `its model is ${model}, and TRL does not train GGUF`, wayOut);
+    const wayOut = 'Train on the Hugging Face folder, or export the adapter with --format peft or gguf';
+    throw new InputError(folder, `its model is ${model}, and TRL cannot train GGUF`, wayOut);
   }
-  // As they are stored, a folder's weights are the same numbers in float32.
+  // Weights as stored in a folder are the same numbers in float32.
   if (dtype !== 'auto' && dtype !== 'float32')
     onNotice(
       `The run kept its base in ${dtype}, and the script loads it in float32: its numbers will differ`,
@@ -104,11 +104,11 @@ async function filesOf(
   };
 }
 
-/** Rows to the columns that TRL's DPO makes of them. */
+/** Rows with the columns that TRL's DPO makes from them. */
 async function tokenIdsOf({ name }: Method, { settings }: RunRecord, model: ModelFiles) {
   if (name !== 'dpo') {
-    const wayOut = 'Leave out --token-ids: TRL tokenises the text by the same rules';
-    throw new InputError('token ids', `only TRL's DPO takes them as they are, and this is ${name}`, wayOut);
+    const wayOut = 'Leave out --token-ids: TRL tokenizes the text by the same rules';
+    throw new InputError('token ids', `only TRL's DPO accepts them, and this is ${name}`, wayOut);
   }
   const tokenizer = await Tokenizer.fromFiles(model);
   const { maxPositionEmbeddings } = (await describeModel(model)).config;
@@ -119,7 +119,7 @@ async function tokenIdsOf({ name }: Method, { settings }: RunRecord, model: Mode
     );
 }
 
-/** The adapter as it was before the first step, as it was at the end, and those that lay below it. */
+/** The adapter before the first step and at the end, and the adapters below it. */
 async function adapters(
   run: string,
   record: RunRecord,
@@ -156,14 +156,14 @@ async function freshFiles(
 }
 
 /**
- * TRL scores the last token that is not its pad token, or EOS where there is none. Throws {@link InputError} for a run that has
- * scored another one, and for one whose head TRL would begin by chance.
+ * TRL scores the last token other than its pad token, or EOS if there is none. Throws {@link InputError} for a run that
+ * scored another one, and for one whose head TRL would initialize randomly.
  */
 async function requireSameToken(folder: string, { settings, lora }: RunRecord, model: ModelFiles) {
   if (!lora) {
     const what =
-      'a reward model of which all weights were trained is not written for TRL: its head would begin as another';
-    throw new InputError(folder, what, 'Train an adapter, or hand over the model with --format merged');
+      'a fully trained reward model cannot be exported to TRL: its head would be initialized differently';
+    throw new InputError(folder, what, 'Train an adapter, or export the model with --format merged');
   }
   const tokenizer = await Tokenizer.fromFiles(model);
   const { eosTokenIds } = (await describeModel(model)).config;
@@ -171,7 +171,7 @@ async function requireSameToken(folder: string, { settings, lora }: RunRecord, m
   const ours = skippedToken((settings as RewardConfig).scoredToken, context);
   const theirs = skippedToken('last_non_pad', context);
   if (ours === theirs || ![ours, theirs].includes(tokenizer.eosId)) return;
-  const what = say`its reward model scores another token than TRL's would, which pads with ${quote(tokenizer.token(theirs ?? -1))}`;
+  const what = say`its reward model scores another token than TRL, which pads with ${quote(tokenizer.token(theirs ?? -1))}`;
   throw new InputError(folder, what, say`Train with ${setting('scoredToken')} last_non_pad`);
 }
 
@@ -185,7 +185,7 @@ function inTrlsColumns(rows: readonly unknown[]): unknown[] {
 /** Token ids of a reward model's pairs. */
 const isTokenIds = (ids: unknown) => Array.isArray(ids) && typeof ids[0] === 'number';
 
-/** A row under the names that TRL looks for: a text that nothing precedes is "text", or "messages". */
+/** A row with TRL's names: a text without a prompt is "text", or "messages". */
 function asTrlHasIt(row: unknown): unknown {
   const { where: _, chatTemplateKwargs, ...rest } = row as Record<string, unknown>;
   const columns =

@@ -1,14 +1,14 @@
 /**
- * The text of the scripts that repeat a run with TRL: one in Python for a run, one in sh for a run in stages. What they read
- * lies beside them, written by `trl-export.ts`; nothing is run here.
+ * The text of the scripts that repeat a run with TRL: one in Python per run, and one in sh for a run in stages. Their input
+ * files are written by `trl-export.ts`; nothing is run here.
  */
 import { TRL_SCRIPT } from './trl-parts.ts';
 import type { TrlTrainer } from './trl-trainers.ts';
 
 export interface ScriptOptions {
-  /** Whether an adapter is trained, and not all weights. */
+  /** Whether an adapter is trained, rather than all weights. */
   hasAdapter: boolean;
-  /** Whether token ids are given, to be taken in place of TRL's own. */
+  /** Whether token ids are given, to be used instead of TRL's own. */
   hasIds: boolean;
   /** The file of settings. */
   settings: string;
@@ -18,7 +18,7 @@ export interface ScriptOptions {
 
 /** The lines that only some runs need. */
 const ADAPTER_ARGUMENTS = `
-    parser.add_argument("--adapter", default="start", help="start: as before the first step; trained: as the run left it")
+    parser.add_argument("--adapter", default="start", help="start: before the first step; trained: after the run")
     below = sorted(map(str, (HERE / "below").glob("*")))
     parser.add_argument("--below", nargs="*", default=below, help="adapters to merge into the model first")`;
 
@@ -125,9 +125,9 @@ def main():
     settings = json.loads((HERE / "${settings}").read_text(encoding="utf-8"))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=settings["model"], help="folder or name of the model")
-    parser.add_argument("--revision", default=settings["revision"], help="of a model of the hub")${hasAdapter ? ADAPTER_ARGUMENTS : ''}
+    parser.add_argument("--revision", default=settings["revision"], help="of a Hub model")${hasAdapter ? ADAPTER_ARGUMENTS : ''}
     parser.add_argument("--out", default=str(HERE / "out"))
-    parser.add_argument("--cpu", action="store_true", help="do without a GPU")
+    parser.add_argument("--cpu", action="store_true", help="run without a GPU")
     given = parser.parse_args()
 
     model = ${loader}.from_pretrained(given.model, revision=given.revision, dtype=torch.float32${options})${hasAdapter ? ADAPTERS : ''}
@@ -153,14 +153,14 @@ if __name__ == "__main__":
 `;
 }
 
-/** Every stage on top of what TRL has made of those before it. */
+/** Runs every stage on top of TRL's results for the earlier ones. */
 export function stagesScript(stages: readonly string[]): string {
   const lines = stages.map((stage, i) => {
     const below = stages.slice(0, i).map((name) => ` ${name}/out`);
     return `accelerate launch ${stage}/${TRL_SCRIPT}${below.length > 0 ? ` --below${below.join('')}` : ''} "$@"`;
   });
   return `#!/bin/sh
-# The stages of \`webalign sacpo\` with TRL, one after the other, each on top of what TRL has made of those before. Each can
+# The stages of \`webalign sacpo\` with TRL, one after the other, each on top of TRL's results for the earlier ones. Each can
 # be run by itself too: then those before are as webalign left them.
 set -e
 cd "$(dirname "$0")"

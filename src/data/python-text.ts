@@ -74,3 +74,15 @@ export function pythonWords(text: string, most = -1): string[] {
     words.push(text.slice(start, at));
   }
 }
+
+const DIGIT = /\p{Nd}/u;
+
+/** With 0 to 9 for the decimals of all scripts, which stand in the order of their values. */
+export function asciiDigits(text: string): string {
+  return text.replace(/(?![0-9])\p{Nd}/gu, (digit) => {
+    const code = digit.codePointAt(0) as number;
+    let first = code;
+    while (DIGIT.test(String.fromCodePoint(first - 1))) first--;
+    return String((code - first) % 10);
+  });
+}

@@ -5,12 +5,15 @@
 import { type Environment, Interpreter } from '@huggingface/jinja';
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
+import { type Chain, chainOf } from './template-chains.ts';
 import { FILTERS } from './template-filters.ts';
 import { GenerationTracker } from './template-generation.ts';
+import type { Filter } from './template-list-filters.ts';
 import { attribute, item } from './template-members.ts';
-import { COMPARISONS, OPERATORS, signed } from './template-operators.ts';
-import { CHAINS, GENERATION } from './template-source.ts';
-import { TESTS } from './template-tests.ts';
+import { OPERATORS, signed } from './template-operators.ts';
+import { GENERATION } from './template-source.ts';
+import { testOf } from './template-tests.ts';
+import { NO_ELEMENT, testOfFilter, WITH } from './template-tokens.ts';
 import { held, nameOfFilter, node, type Syntax, syntaxOf, withFilter } from './template-tree.ts';
 import {
   type Call,
@@ -53,6 +56,10 @@ interface Loop {
   isEnded: boolean;
 }
 
+/** The library's own, which it keeps private: positional arguments and those by name. */
+type Arguments = (args: Node[], environment: Environment) => [Value[], Map<string, Value>];
+const { evaluateArguments } = Interpreter.prototype as unknown as { evaluateArguments: Arguments };
+
 type Evaluate = (self: TemplateInterpreter, syntax: Syntax, environment: Environment) => Value;
 
 export class TemplateInterpreter extends Interpreter {
@@ -64,9 +71,14 @@ export class TemplateInterpreter extends Interpreter {
   constructor(environment: Environment, budget: TemplateBudget) {
     super(environment);
     this.budget = budget;
+    Object.assign(this, { evaluateArguments: this.argumentsOf });
     environment.setVariable(
       GENERATION,
       callable((_, scope) => this.generation.mark(scope)),
+    );
+    environment.setVariable(
+      WITH,
+      callable((values, scope) => (scope.lookupVariable('caller').value as unknown as Call)(values, scope)),
     );
   }
 
@@ -79,18 +91,33 @@ export class TemplateInterpreter extends Interpreter {
     return value;
   }
 
+  /** A call copies what is spread over its arguments: `f(*list)`. */
+  private readonly argumentsOf: Arguments = (args, environment) => {
+    const [placed, named] = evaluateArguments.call(this, args, environment);
+    this.budget.elements(placed.length + named.size);
+    return [placed, named];
+  };
+
   library(syntax: Syntax, environment: Environment): Value {
     return super.evaluate(node(syntax), environment);
   }
 
   filtered(name: string, value: Value, args: Value[]): Value {
-    const filter = own(FILTERS, name);
+    const filter = filterOf(name);
     this.budget.weigh(value);
     if (!filter) throw new Error(`it uses the filter "${name}"`);
     const made = filter(value, args, this.budget, (other, each, more) => this.filtered(other, each, more));
     this.budget.weigh(made);
     return made;
   }
+}
+
+/** A filter, or a test with arguments that is written as one. */
+function filterOf(name: string): Filter | undefined {
+  const test = testOfFilter(name);
+  if (!test) return own(FILTERS, name);
+  const holds = testOf(test.name);
+  return (value, args, budget) => truth(holds(value, args, budget) !== test.isNegated);
 }
 
 const binary: Evaluate = (self, syntax, environment) => {
@@ -102,39 +129,6 @@ const binary: Evaluate = (self, syntax, environment) => {
   const [left, right] = [syntax.left, syntax.right].map((side) => self.evaluate(side, environment));
   return operator(left as Value, right as Value, self.budget);
 };
-
-interface Chain {
-  first: Node;
-  more: { operator: string; right: Node }[];
-}
-
-/** The parts of `a < b < c`. */
-function chainOf(syntax: Syntax): Chain | undefined {
-  const links = [syntax];
-  for (let last = syntax; continues(last); ) {
-    last = syntaxOf(last.left);
-    links.push(last);
-  }
-  if (links.length === 1) return undefined;
-  const more = links.map(({ operator, right }) => ({
-    operator: operator?.value ?? '',
-    right: right as Node,
-  }));
-  return { first: links.at(-1)?.left as Node, more: more.reverse() };
-}
-
-/** Whether a comparison goes on with the one on its left. */
-function continues(syntax: Syntax): boolean {
-  const left = syntaxOf(syntax.left);
-  if (!isComparison(syntax) || !isComparison(left)) return false;
-  const [outer, inner] = [syntax, left].map(({ operator }) => CHAINS.get(operator as object));
-  // The parser makes "not in" anew, so that its bracket is not known.
-  if (outer === undefined || inner === undefined) throw new Error('it compares with "not in" twice');
-  return outer === inner;
-}
-
-const isComparison = ({ type, operator }: Syntax) =>
-  type === 'BinaryExpression' && COMPARISONS.includes(operator?.value ?? '');
 
 function chain(self: TemplateInterpreter, { first, more }: Chain, environment: Environment): Value {
   let left = self.evaluate(first, environment);
@@ -150,7 +144,7 @@ function chain(self: TemplateInterpreter, { first, more }: Chain, environment: E
 const filter: Evaluate = (self, syntax, environment) => {
   const value = self.evaluate(syntax.operand, environment);
   const name = nameOfFilter(syntax.filter);
-  if (own(FILTERS, name)) {
+  if (filterOf(name)) {
     const apply: Call = (args) => self.filtered(name, value, args);
     // The interpreter evaluates the arguments.
     const callee = syntaxOf(held(callable(apply)));
@@ -181,9 +175,7 @@ const member: Evaluate = (self, syntax, environment) => {
 /** A test without arguments, which is what the parser knows. */
 const test: Evaluate = (self, syntax, environment) => {
   const value = self.evaluate(syntax.operand, environment);
-  const name = String(syntax.test?.value);
-  const holds = own(TESTS, name);
-  if (!holds) throw new Error(`it tests by "${name}"`);
+  const holds = testOf(String(syntax.test?.value));
   return truth(holds(value, [], self.budget) !== syntax.negate);
 };
 
@@ -312,6 +304,9 @@ const CORRECTED: Readonly<Record<string, Evaluate>> = {
   MemberExpression: member,
   Identifier: identifier,
   ArrayLiteral: literal,
-  TupleLiteral: literal,
+  TupleLiteral: (self, syntax, environment) => {
+    const elements = (syntax.value as Node[]).filter((each) => syntaxOf(each).value !== NO_ELEMENT);
+    return literal(self, { ...syntax, value: elements }, environment);
+  },
   IntegerLiteral: (_, { value }) => int(value as number),
 };

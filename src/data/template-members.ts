@@ -1,22 +1,25 @@
 /** Attributes, items and methods of values, as templates reach them: `value.name`, `value[key]`, `text.strip()`. */
 import { own } from '../base/lookup.ts';
-import { characterAt, pythonLines, pythonStrip, pythonWords, type StripSides } from './python-text.ts';
+import { characterAt } from './python-text.ts';
 import type { TemplateBudget } from './template-budget.ts';
+import { formatText } from './template-format.ts';
+import { equals } from './template-operators.ts';
 import { piecesOf } from './template-search.ts';
+import { bind, TEXT_METHODS } from './template-texts.ts';
 import {
   callable,
   type Entries,
   entriesOf,
+  int,
   intOf,
   isDict,
   isFloat,
   isList,
   isMissing,
-  isNone,
+  isShownAs,
   isText,
   isTrue,
   itemsOf,
-  iterate,
   list,
   missing,
   nameOf,
@@ -28,140 +31,6 @@ import {
   tuple,
   type Value,
 } from './template-values.ts';
-
-/** Arguments by the names of parameters, undefined where there are none. */
-export function bind(args: readonly Value[], what: string, ...names: string[]): (Value | undefined)[] {
-  const last = args.at(-1);
-  const named: Entries = last?.type === 'KeywordArgumentsValue' ? entriesOf(last) : new Map();
-  const placed = named.size > 0 || last?.type === 'KeywordArgumentsValue' ? args.slice(0, -1) : args;
-  const odd = [...named.keys()].find((name) => names.indexOf(name) < placed.length);
-  if (odd !== undefined) throw new TypeError(`${what}() does not take the argument ${odd}`);
-  if (placed.length > names.length) throw new TypeError(`${what}() takes at most ${names.length} arguments`);
-  return names.map((name, i) => placed[i] ?? named.get(name));
-}
-
-/** A method: `self` and arguments to a value. */
-type Method = (self: string, args: (Value | undefined)[], budget: TemplateBudget) => Value;
-
-function textArgument(value: Value | undefined): string {
-  if (value !== undefined && isText(value)) return textOf(value);
-  throw new TypeError(`must be a text, not ${value ? nameOf(value) : 'nothing'}`);
-}
-
-const stripping =
-  (sides: StripSides): Method =>
-  (self, [characters], budget) => {
-    const taken = characters && !isNone(characters) ? textArgument(characters) : undefined;
-    return text(stripped(self, sides, taken, budget));
-  };
-
-export function stripped(
-  self: string,
-  sides: StripSides,
-  characters: string | undefined,
-  budget: TemplateBudget,
-): string {
-  budget.looks(characters?.length ?? 0);
-  const rest = pythonStrip(self, sides, characters);
-  budget.looks(self.length - rest.length);
-  return rest;
-}
-
-const ends =
-  (isEnd: (self: string, part: string) => boolean): Method =>
-  (self, [part], budget) => {
-    const parts = part?.type === 'TupleValue' ? itemsOf(part) : [part];
-    return truth(
-      parts.some((each) => {
-        budget.text(textArgument(each).length);
-        return isEnd(self, textArgument(each));
-      }),
-    );
-  };
-
-const CASED = /[\p{Lu}\p{Ll}\p{Lt}]/u;
-
-/** `str.title`: a capital after everything that has no case. */
-function titled(self: string): string {
-  let after = false;
-  return Array.from(self, (one) => {
-    const made = after ? one.toLowerCase() : one.toUpperCase();
-    after = CASED.test(one);
-    return made;
-  }).join('');
-}
-
-/** The first character a capital, all others small. */
-export function capitalized(self: string): string {
-  const [first = ''] = self;
-  return first.toUpperCase() + self.slice(first.length).toLowerCase();
-}
-
-const texts = (parts: readonly string[], budget: TemplateBudget): Value => {
-  budget.elements(parts.length);
-  return list(parts.map((part) => text(part)));
-};
-
-const split: Method = (self, [separator, most], budget) => {
-  const limit = most === undefined ? -1 : Number(intOf(most));
-  if (separator === undefined || isNone(separator)) {
-    budget.looks(self.length);
-    return texts(pythonWords(self, limit), budget);
-  }
-  const by = textArgument(separator);
-  if (by === '') throw new RangeError('empty separator');
-  const parts = piecesOf(self, by, budget);
-  if (limit >= 0 && parts.length > limit + 1) parts.push(parts.splice(limit).join(by));
-  return texts(parts, budget);
-};
-
-export const replaced: Method = (self, [before, after, count], budget) => {
-  const [from, to] = [textArgument(before), textArgument(after)];
-  const limit = count === undefined || isNone(count) ? -1 : Number(intOf(count));
-  if (from === '') budget.elements(self.length);
-  const parts = from === '' ? ['', ...Array.from(self), ''] : piecesOf(self, from, budget);
-  const places = limit < 0 ? parts.length - 1 : Math.min(limit, parts.length - 1);
-  budget.text(self.length + places * to.length);
-  return text(
-    parts.slice(0, places + 1).join(to) +
-      parts
-        .slice(places + 1)
-        .map((part) => from + part)
-        .join(''),
-  );
-};
-
-export function linesOf(self: string, budget: TemplateBudget): string[] {
-  budget.looks(self.length);
-  return pythonLines(self);
-}
-
-const joined: Method = (self, [items], budget) => {
-  const parts = iterate(items ?? none(), budget).map(textArgument);
-  budget.text(parts.reduce((length, part) => length + part.length + self.length, 0));
-  return text(parts.join(self));
-};
-
-const TEXT: Readonly<Record<string, { names?: readonly string[]; call: Method }>> = {
-  strip: { names: ['chars'], call: stripping('both') },
-  lstrip: { names: ['chars'], call: stripping('start') },
-  rstrip: { names: ['chars'], call: stripping('end') },
-  split: { names: ['sep', 'maxsplit'], call: split },
-  splitlines: { call: (self, _, budget) => texts(linesOf(self, budget), budget) },
-  replace: { names: ['old', 'new', 'count'], call: replaced },
-  join: { names: ['iterable'], call: joined },
-  startswith: { names: ['prefix'], call: ends((self, part) => self.startsWith(part)) },
-  endswith: { names: ['suffix'], call: ends((self, part) => self.endsWith(part)) },
-  upper: { call: (self) => text(self.toUpperCase()) },
-  lower: { call: (self) => text(self.toLowerCase()) },
-  title: {
-    call: (self, _, budget) => {
-      budget.looks(self.length);
-      return text(titled(self));
-    },
-  },
-  capitalize: { call: (self) => text(capitalized(self)) },
-};
 
 const pairs = (entries: Entries) => [...entries].map(([key, value]) => tuple([text(key), value]));
 
@@ -176,31 +45,84 @@ const DICT: Readonly<Record<string, (entries: Entries, args: Value[]) => Value>>
   values: (entries) => shownAs(list([...entries.values()]), (inner) => `dict_values(${inner})`),
 };
 
+const BITS = /^-?0*/;
+
+/** Methods of lists, tuples and numbers, by the kinds of value that have them. */
+const OTHERS: Readonly<
+  Record<
+    string,
+    { of: readonly string[]; call: (value: Value, args: Value[], budget: TemplateBudget) => Value }
+  >
+> = {
+  index: {
+    of: ['ArrayValue', 'TupleValue'],
+    call: (value, args, budget) => {
+      const [sought] = bind(args, 'index', 'value');
+      const at = itemsOf(value).findIndex((each) => equals(each, sought ?? missing(), budget));
+      if (at < 0) throw new RangeError('the value is not in the list');
+      return int(at);
+    },
+  },
+  count: {
+    of: ['ArrayValue', 'TupleValue'],
+    call: (value, args, budget) => {
+      const [sought] = bind(args, 'count', 'value');
+      return int(itemsOf(value).filter((each) => equals(each, sought ?? missing(), budget)).length);
+    },
+  },
+  bit_length: {
+    of: ['IntegerValue', 'BooleanValue'],
+    call: (value) =>
+      int(
+        BigInt(intOf(value) ?? 0)
+          .toString(2)
+          .replace(BITS, '').length,
+      ),
+  },
+  is_integer: { of: ['FloatValue'], call: (value) => truth(Number.isInteger(value.value)) },
+  cycle: {
+    of: ['ObjectValue'],
+    call: (value, args) => {
+      if (args.length === 0) throw new TypeError('no items for cycling given');
+      return args[Number(entriesOf(value).get('index0')?.value) % args.length] as Value;
+    },
+  },
+};
+
 /** What Python's values have and templates here do not; everything else that is asked for is undefined. */
 const UNSUPPORTED: Readonly<Record<string, RegExp>> = {
-  StringValue:
-    /^(casefold|center|count|encode|expandtabs|find|format|format_map|index|is(alnum|alpha|ascii|decimal|digit|identifier|lower|numeric|printable|space|title|upper)|ljust|maketrans|partition|removeprefix|removesuffix|rfind|rindex|rjust|rpartition|rsplit|swapcase|translate|zfill)$/,
-  ArrayValue: /^(copy|count|index)$/,
-  TupleValue: /^(count|index)$/,
+  StringValue: /^(casefold|encode|format_map|is(identifier|printable)|maketrans|translate)$/,
+  ArrayValue: /^copy$/,
+  // Of a group of `groupby`.
+  TupleValue: /^(grouper|list)$/,
   ObjectValue: /^(copy|fromkeys)$/,
   IntegerValue:
-    /^(as_integer_ratio|bit_count|bit_length|conjugate|denominator|from_bytes|imag|is_integer|numerator|real|to_bytes)$/,
-  FloatValue: /^(as_integer_ratio|conjugate|fromhex|hex|imag|is_integer|real)$/,
+    /^(as_integer_ratio|bit_count|conjugate|denominator|from_bytes|imag|is_integer|numerator|real|to_bytes)$/,
+  FloatValue: /^(as_integer_ratio|conjugate|fromhex|hex|imag|real)$/,
   BooleanValue:
-    /^(as_integer_ratio|bit_count|bit_length|conjugate|denominator|imag|is_integer|numerator|real|to_bytes)$/,
+    /^(as_integer_ratio|bit_count|conjugate|denominator|imag|is_integer|numerator|real|to_bytes)$/,
 };
 /** Of the variable `loop`, which the interpreter makes a dict with these. */
-const LOOP = { has: 'revindex0', lacks: /^(cycle|changed|depth|depth0)$/ };
+const LOOP = { has: 'revindex0', lacks: /^(changed|depth|depth0)$/ };
+
+const isLoop = (value: Value) => isDict(value) && entriesOf(value).has(LOOP.has);
 
 /** `value.name`. */
 export function attribute(value: Value, name: string, budget: TemplateBudget): Value {
   if (isMissing(value)) throw new Error(`it asks for "${name}" of what is undefined`);
   if (isText(value)) {
-    const method = own(TEXT, name);
+    const method = own(TEXT_METHODS, name);
     if (method)
       return charged(value, budget, (args) =>
         method.call(textOf(value), bind(args, name, ...(method.names ?? [])), budget),
       );
+    if (name === 'format')
+      return charged(value, budget, (args) => {
+        const last = args.at(-1);
+        const isNamed = last?.type === 'KeywordArgumentsValue';
+        const named: Entries = isNamed ? entriesOf(last) : new Map();
+        return text(formatText(textOf(value), isNamed ? args.slice(0, -1) : args, named, budget));
+      });
   }
   if (isDict(value)) {
     const method = own(DICT, name);
@@ -209,8 +131,10 @@ export function attribute(value: Value, name: string, budget: TemplateBudget): V
   const held = value.value as unknown;
   const found = held instanceof Map ? (held as Entries).get(name) : undefined;
   if (found !== undefined) return found;
-  const isLoop = isDict(value) && entriesOf(value).has(LOOP.has) && LOOP.lacks.test(name);
-  if (isLoop || own(UNSUPPORTED, value.type)?.test(name))
+  const other = own(OTHERS, name);
+  if (other?.of.includes(value.type) && (!isDict(value) || isLoop(value)) && !isShownAs(value))
+    return charged(value, budget, (args) => other.call(value, args, budget));
+  if ((isLoop(value) && LOOP.lacks.test(name)) || own(UNSUPPORTED, value.type)?.test(name))
     throw new Error(`it uses .${name} of a ${nameOf(value)}`);
   return missing();
 }

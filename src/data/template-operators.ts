@@ -1,6 +1,7 @@
 /** Operators of templates as Python has them: arithmetic on ints and floats, comparisons, `in` and `~`. */
 import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
+import { percentText } from './template-format.ts';
 import { includes } from './template-search.ts';
 import {
   entriesOf,
@@ -143,7 +144,7 @@ const ARITHMETIC: Readonly<Record<string, Arithmetic>> = {
 };
 
 function nonzero<N extends Int>(value: N): N {
-  if (!value) throw new RangeError('division by zero');
+  if (Number(value) === 0) throw new RangeError('division by zero');
   return value;
 }
 
@@ -165,7 +166,10 @@ function floatMod(a: number, b: number): number {
 }
 
 function floorDivide(a: number, b: number): number {
-  const quotient = (a - floatMod(a, b)) / b;
+  const rest = a % b;
+  const isBelow = rest !== 0 && rest < 0 !== b < 0;
+  const quotient = (a - rest) / b - (isBelow ? 1 : 0);
+  if (quotient === 0) return Math.sign(a / b) < 0 || Object.is(a / b, -0) ? -0 : 0;
   const floor = Math.floor(quotient);
   return quotient - floor > 0.5 ? floor + 1 : floor;
 }
@@ -208,6 +212,7 @@ const multiply: Operator = (a, b, budget) => {
   const [times, sequence] = isText(a) || isPlainList(a) ? [intOf(b), a] : [intOf(a), b];
   if (times === undefined || !(isText(sequence) || isPlainList(sequence)))
     return arithmetic('*', a, b, budget);
+  if (times >= 2n ** 63n) throw new RangeError('it repeats too often');
   const length = isText(sequence) ? textOf(sequence).length : itemsOf(sequence).length;
   const count = length === 0 ? 0 : Math.max(0, Number(times));
   if (isText(sequence)) {
@@ -219,7 +224,7 @@ const multiply: Operator = (a, b, budget) => {
 };
 
 const remainder: Operator = (a, b, budget) => {
-  if (isText(a)) throw new Error('it formats a text with %');
+  if (isText(a)) return text(percentText(textOf(a), b, budget));
   return arithmetic('%', a, b, budget);
 };
 

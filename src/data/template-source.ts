@@ -6,6 +6,7 @@ import { parse, tokenize } from '@huggingface/jinja';
 import { own } from '../base/lookup.ts';
 import { pythonStrip } from './python-text.ts';
 import { unescaped } from './template-strings.ts';
+import { readable } from './template-tokens.ts';
 
 type Token = ReturnType<typeof tokenize>[number];
 export type Program = ReturnType<typeof parse>;
@@ -20,7 +21,11 @@ const GENERATION_TAGS: Readonly<Record<string, string>> = {
   endgeneration: 'endcall',
 };
 /** Tags of calls, by what ends them. */
-const CALL_ENDS: Readonly<Record<string, string>> = { call: 'endcall', generation: 'endgeneration' };
+const CALL_ENDS: Readonly<Record<string, string>> = {
+  call: 'endcall',
+  generation: 'endgeneration',
+  with: 'endwith',
+};
 
 const TAG = /\{[{%#]/g;
 const CLOSING: Readonly<Record<string, string>> = { '{{': '}}', '{%': '%}', '{#': '#}' };
@@ -161,8 +166,9 @@ class Lexer {
       if (token.type === 'StringLiteral') token.value = nextString.next().value as string;
       if (token.type === 'NumericLiteral') token.value = nextNumber.next().value as string;
     }
-    markChains(tokens);
-    yield* tokens;
+    const read = readable(tokens);
+    markChains(read);
+    yield* read;
   }
 
   private pairCalls(tag: string): void {

@@ -1,6 +1,7 @@
 /** Tests of templates (`value is name`) as Jinja has them. */
+import { own } from '../base/lookup.ts';
 import type { TemplateBudget } from './template-budget.ts';
-import { compare, contains, equals } from './template-operators.ts';
+import { compare, contains, equals, OPERATORS } from './template-operators.ts';
 import {
   intOf,
   isDict,
@@ -32,13 +33,14 @@ const isCased =
   (change: (text: string) => string): Test =>
   (value, _, budget) => {
     const shown = str(value, budget);
+    budget.looks(shown.length);
     return LETTERS.test(shown) && shown === change(shown);
   };
 
 const beside =
   (holds: (value: Value, other: Value, budget: TemplateBudget) => boolean): Test =>
-  (value, [other], budget) => {
-    if (!other) throw new TypeError('a test lacks its argument');
+  (value, [other, more], budget) => {
+    if (!other || more) throw new TypeError('a test takes one argument');
     return holds(value, other, budget);
   };
 
@@ -50,7 +52,21 @@ const gt = beside((a, b, budget) => compare(a, b, budget) > 0);
 const ge = beside((a, b, budget) => compare(a, b, budget) >= 0);
 const isSequence: Test = (value) => isText(value) || isList(value) || isDict(value) || isMissing(value);
 
-export const TESTS: Readonly<Record<string, Test>> = {
+const isDivisible = beside((value, by, budget) => {
+  if (isText(value)) throw new TypeError('it asks whether a text is divisible');
+  const rest = own(OPERATORS, '%')?.(value, by, budget);
+  return rest !== undefined && numberOf(rest) === 0;
+});
+
+/** Python's `is`: what else than these is the same depends on its memory. */
+const isSame = beside((value, other) => {
+  if ([value, other].some((each) => isTruth(each) || isNone(each)))
+    return value.type === other.type && value.value === other.value;
+  throw new Error('it asks whether other things than true, false and none are the same');
+});
+
+/** Tests without arguments. */
+const ALONE: Readonly<Record<string, Test>> = {
   boolean: isTruth,
   callable: (value) => value.type === 'FunctionValue' || isMissing(value),
   defined: (value) => !isMissing(value),
@@ -69,6 +85,10 @@ export const TESTS: Readonly<Record<string, Test>> = {
   false: ({ type, value }) => type === 'BooleanValue' && value === false,
   lower: isCased((text) => text.toLowerCase()),
   upper: isCased((text) => text.toUpperCase()),
+};
+
+/** Tests with one. */
+const BESIDE: Readonly<Record<string, Test>> = {
   eq,
   equalto: eq,
   '==': eq,
@@ -85,4 +105,17 @@ export const TESTS: Readonly<Record<string, Test>> = {
   ge,
   '>=': ge,
   in: beside(contains),
+  divisibleby: isDivisible,
+  sameas: isSame,
 };
+
+/** The test of this name; an error where there is none. */
+export function testOf(name: string): Test {
+  const alone = own(ALONE, name);
+  const test = alone ?? own(BESIDE, name);
+  if (!test) throw new Error(`it tests by "${name}"`);
+  return (value, args, budget) => {
+    if (alone && args.length > 0) throw new TypeError(`the test "${name}" takes no argument`);
+    return test(value, args, budget);
+  };
+}

@@ -19,6 +19,7 @@ export interface Syntax {
   left?: Node;
   right?: Node;
   argument?: Node;
+  assignee?: Syntax;
   callee?: Syntax;
   args?: Node[];
   object?: Node;
@@ -71,6 +72,7 @@ function bodyOf(body: readonly Node[]): Node[] {
         inner: node({ type: 'FilterExpression', operand, ...withFilter(statement.filter) }),
       });
     }
+    if (statement.type === 'Set') prepareFilteredBlock(statement);
     if (!STATEMENTS.includes(statement.type)) return node({ type: 'Output', inner: each });
     for (const part of ['body', 'alternate', 'defaultBlock'] as const) {
       if (!statement[part] || (part === 'body' && statement.type === 'Set' && statement.value)) continue;
@@ -83,6 +85,27 @@ function bodyOf(body: readonly Node[]): Node[] {
 
 export const withFilter = (filter: Syntax | undefined) => (filter ? { filter } : {});
 
+/** `{% set name | filter %}…{% endset %}` sets what the filter makes of the block. */
+function prepareFilteredBlock(set: Syntax): void {
+  const { assignee, body = [] } = set;
+  if (assignee?.type !== 'FilterExpression') return;
+  const operand = node({ type: 'Program', body: bodyOf(body) });
+  const filters = (each: Syntax): Node =>
+    each.type === 'FilterExpression'
+      ? node({
+          type: 'FilterExpression',
+          operand: filters(syntaxOf(each.operand)),
+          ...withFilter(each.filter),
+        })
+      : operand;
+  set.body = [filters(assignee)];
+  set.assignee = nameIn(assignee);
+}
+
+function nameIn(filtered: Syntax): Syntax {
+  return filtered.type === 'FilterExpression' ? nameIn(syntaxOf(filtered.operand)) : filtered;
+}
+
 function prepareLoop(loop: Syntax): void {
   const unpacks = loop.loopvar?.type === 'TupleLiteral';
   const items = (inner: Node) => node({ type: 'Items', inner, unpacks });
@@ -90,7 +113,25 @@ function prepareLoop(loop: Syntax): void {
   if (iterable?.type === 'SelectExpression') iterable.lhs = items(iterable.lhs as Node);
   else loop.iterable = syntaxOf(items(iterable as unknown as Node));
   const [body] = loop.body ?? [];
-  if (body) syntaxOf(body).type = 'LoopBody';
+  if (!body) return;
+  const inner = syntaxOf(body);
+  inner.type = 'LoopBody';
+  if (unpacks) inner.body = [...nestedNames(loop.loopvar as Syntax), ...(inner.body ?? [])];
+}
+
+/** `for a, (b, c) in …` as a loop over `a` and a pair, which is taken apart inside. */
+function nestedNames(names: Syntax): Node[] {
+  const elements = names.value as Node[];
+  return elements.flatMap((element, at) => {
+    const assignee = syntaxOf(element);
+    if (assignee.type !== 'TupleLiteral') return [];
+    const pair = node({ type: 'Identifier', value: `element ${at}` });
+    elements[at] = pair;
+    return [
+      node({ type: 'Set', assignee, value: node({ type: 'Items', inner: pair, unpacks: false }), body: [] }),
+      ...nestedNames(assignee),
+    ];
+  });
 }
 
 export function nameOfFilter(filter: Syntax | undefined): string {

@@ -8,6 +8,7 @@ import { own } from '../base/lookup.ts';
 import { sum } from '../base/mean.ts';
 import { InputError, quote } from '../io/errors.ts';
 import { isObject, type Json, type JsonObject } from '../io/json.ts';
+import { withAllCases } from './ignore-case.ts';
 import { MARKS, NONSPACING_MARKS, PUNCTUATION, REMOVED_BY_BERT } from './old-unicode.ts';
 
 /** Steps of a list, and all steps of a kind together. */
@@ -71,7 +72,7 @@ const camel = (name: Json | undefined) =>
 
 function regexOf(pattern: Json | undefined, file: string): string {
   const { Regex: regex, String: string } = isObject(pattern) ? pattern : {};
-  if (typeof regex === 'string') return regex;
+  if (typeof regex === 'string') return withAllCases(regex);
   if (typeof string === 'string' && string !== '') return escapedPattern(string);
   throw new InputError(file, `has the pattern ${quote(pattern)}`, SAVE_AGAIN);
 }
@@ -235,13 +236,8 @@ function requireAtMost(most: number, count: number, what: string, file: string):
   );
 }
 
-function correctedModel(model: JsonObject, file: string): JsonObject {
+function correctedModel(model: JsonObject): JsonObject {
   const { continuing_subword_prefix: prefix } = model;
-  const isBpe = model.type === 'BPE' || (model.type === undefined && 'merges' in model);
-  if (isBpe && prefix !== undefined && prefix !== null && prefix !== '') {
-    const what = `marks the parts of words with ${quote(prefix)}, which is not supported for BPE`;
-    throw new InputError(file, what, 'Use another tokenizer');
-  }
   return model.type === 'WordPiece' ? { ...model, continuing_subword_prefix: prefix ?? '##' } : model;
 }
 
@@ -272,7 +268,7 @@ export function correctedTokenizer(json: JsonObject, file: string): JsonObject {
   for (const step of steps) refuseGrowth(step, file);
   return {
     ...json,
-    model: isObject(json.model) ? correctedModel(json.model, file) : (json.model ?? null),
+    model: isObject(json.model) ? correctedModel(json.model) : (json.model ?? null),
     normalizer: correctedStep(json.normalizer, NORMALIZERS, file),
     pre_tokenizer: correctedStep(json.pre_tokenizer, PRE_TOKENIZERS, file),
     post_processor: template,

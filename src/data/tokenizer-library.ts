@@ -3,14 +3,17 @@ import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { own } from '../base/lookup.ts';
 import { isObject, type JsonObject } from '../io/json.ts';
 import { type AddedToken, type Splitter, wordSplitter } from './added-tokens.ts';
+import { type PrefixedModel, withoutPrefix } from './continuing-prefix.ts';
 import { NEWER } from './old-unicode.ts';
 import type { TokenizedText } from './token-places.ts';
 import { boundGrowth, type Step } from './tokenizer-growth.ts';
 import { quicken } from './tokenizer-speed.ts';
+import { breakTiesAsBefore, type UnigramModel } from './unigram.ts';
+import { type FusingModel, fuseWithinWords } from './unknown-runs.ts';
 
 /** What of the library's tokenizer is set here. */
 interface Parts {
-  model: Parameters<typeof quicken>[1];
+  model: Parameters<typeof quicken>[1] & UnigramModel & PrefixedModel & FusingModel;
   normalizer: (Step & NormalizerParts) | null;
   pre_tokenizer: Step | null;
   decoder: (Step & DecoderParts) | null;
@@ -41,23 +44,33 @@ interface Options {
   eosToken: string | undefined;
   /** Whether special tokens in a text are text. */
   splitsSpecial: boolean;
+  /** Named in errors. */
+  file: string;
 }
 
 /** `json`: corrected (`tokenizer-corrections.ts`). */
 export function libraryTokenizer(
   json: JsonObject,
-  { tokens, eosToken, splitsSpecial }: Options,
+  { tokens, eosToken, splitsSpecial, file }: Options,
 ): HfTokenizer {
   // White space is taken by the splitter below.
   const plain = tokens.map((token) => ({ ...token, lstrip: false, rstrip: false }));
   const unknown = isObject(json.model) ? json.model.unk_token : undefined;
   const config = { eos_token: eosToken, unk_token: unknown };
-  const tokenizer = new HfTokenizer({ ...json, added_tokens: plain }, config);
+  const prefixed = withoutPrefix(
+    json,
+    tokens.map(({ content }) => content),
+    file,
+  );
+  const tokenizer = new HfTokenizer({ ...(prefixed?.json ?? json), added_tokens: plain }, config);
   const parts = tokenizer as unknown as Parts;
+  prefixed?.install(parts.model);
   const { normalizer } = parts;
   if (normalizer) normalizeAsBefore(normalizer);
   if (parts.decoder) decodeStrictly(parts.decoder);
   for (const each of [normalizer, parts.pre_tokenizer, parts.decoder]) boundGrowth(each);
+  breakTiesAsBefore(parts.model);
+  fuseWithinWords(parts.model);
   quicken(parts.pre_tokenizer, parts.model);
   const isNormal = ({ normalized }: AddedToken) => normalized && normalizer !== null;
   const asFound = (token: AddedToken): [string, AddedToken] => [

@@ -8,7 +8,7 @@ import { InputError, quote, reason } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { isObject, type JsonObject } from '../io/json.ts';
 import { type AddedToken, addedTokens } from './added-tokens.ts';
-import { type ChatOptions, ChatTemplate, type Message } from './chat-template.ts';
+import type { ChatOptions, ChatTemplate, Message } from './chat-template.ts';
 import { guarded } from './stranger.ts';
 import { tokensWithin } from './token-places.ts';
 import { correctedTokenizer } from './tokenizer-corrections.ts';
@@ -20,6 +20,8 @@ export type ChatTemplateOptions = Partial<ChatOptions>;
 
 /** More ids than any vocabulary has. */
 const MOST_IDS = 2 ** 21;
+
+type TemplateClass = typeof ChatTemplate;
 
 export class Tokenizer {
   /** Folder, for messages. */
@@ -42,6 +44,7 @@ export class Tokenizer {
   readonly special: Readonly<Record<string, string>>;
   private readonly templates: ReadonlyMap<string, TemplateSource>;
   private readonly compiled = new Map<string, ChatTemplate>();
+  private readonly Template: TemplateClass;
 
   private constructor(
     name: string,
@@ -50,8 +53,10 @@ export class Tokenizer {
     cleansUp: boolean,
     special: Record<string, string>,
     templates: ReadonlyMap<string, TemplateSource>,
+    Template: TemplateClass,
   ) {
     this.name = name;
+    this.Template = Template;
     this.file = `${name}/${TOKENIZER}`;
     this.tokenizer = tokenizer;
     this.cleansUp = cleansUp;
@@ -74,15 +79,17 @@ export class Tokenizer {
   /** Reads `tokenizer.json` and the files beside it that there are. {@link InputError} names the file that is wrong. */
   static async fromFiles(files: Files): Promise<Tokenizer> {
     const { json, config, special, added, templates } = await readTokenizerFolder(files);
+    // The interpreter is the larger part of what texts need: a page on token ids does not load it.
+    const { ChatTemplate: Template } = await import('./chat-template.ts');
     const file = `${files.name}/${TOKENIZER}`;
     refuseOddIds(json, file);
     const splitsSpecial = config.split_special_tokens === true;
     const tokens = addedTokens(json, added, file);
     const make = () => {
-      const options = { tokens, eosToken: special.eos_token, splitsSpecial };
+      const options = { tokens, eosToken: special.eos_token, splitsSpecial, file };
       const tokenizer = libraryTokenizer(correctedTokenizer(json, file), options);
       const cut = splitsSpecial ? tokens.filter((token) => !token.special) : tokens;
-      return new Tokenizer(files.name, tokenizer, cut, cleansUp(json, config), special, templates);
+      return new Tokenizer(files.name, tokenizer, cut, cleansUp(json, config), special, templates, Template);
     };
     const told = () => {
       try {
@@ -198,14 +205,16 @@ export class Tokenizer {
       templateFor(this.templates, hasTools, this.name);
       return this.compile(hasTools && this.templates.has('tool_use') ? 'tool_use' : 'default');
     }
-    return this.templates.has(named) ? this.compile(named) : new ChatTemplate(named, this.name, this.special);
+    return this.templates.has(named)
+      ? this.compile(named)
+      : new this.Template(named, this.name, this.special);
   }
 
   private compile(name: string): ChatTemplate {
     const known = this.compiled.get(name);
     if (known) return known;
     const { text, file } = this.templates.get(name) as TemplateSource;
-    const template = new ChatTemplate(text, file, this.special);
+    const template = new this.Template(text, file, this.special);
     this.compiled.set(name, template);
     return template;
   }

@@ -119,11 +119,16 @@ export class BufferPool {
     return sizeClass(size, this.limits.largest ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Gives a view back. Commands already recorded may still use it: the queue runs in order. */
+  /**
+   * Gives a view back. Commands already recorded may still use it: the queue runs in order. Throws for a buffer that was given back
+   * already: two requests would get it.
+   */
   release(view: BufferView): void {
     const bytes = view.buffer.size;
-    this.live -= bytes;
     const waiting = this.free.get(bytes) ?? [];
+    if (waiting.includes(view.buffer))
+      throw new Error(`the buffer "${view.buffer.label}" was released before: release it once`);
+    this.live -= bytes;
     const age = this.age(view.buffer);
     let at = waiting.length;
     while (at > 0 && this.age(waiting[at - 1]) < age) at--;

@@ -41,6 +41,8 @@ function inWords(words: Words, word: Wording): string {
 
 /** What a person must not be shown as it is: control characters, halves of pairs, and what turns the direction of text. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+/** What a cut may leave at an end. */
+const HALF_A_PAIR = /[\ud800-\udbff]$/;
 
 /** A text out of a file for a message: on one line, what would spoil it escaped, at most `limit` long. */
 export function printable(text: string, limit = 80): string {
@@ -48,7 +50,8 @@ export function printable(text: string, limit = 80): string {
   const escaped = text.slice(0, limit).replace(UNPRINTABLE, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
-  return text.length > limit || escaped.length > limit ? `${escaped.slice(0, limit - 1)}…` : escaped;
+  if (text.length <= limit && escaped.length <= limit) return escaped;
+  return `${escaped.slice(0, limit - 1).replace(HALF_A_PAIR, '')}…`;
 }
 
 /** A value out of a file, as {@link printable} JSON. */

@@ -128,7 +128,10 @@ export class WaitBudget {
     const { where, host, bytes, awaited } = this;
     const silent = `has not ${awaited === 'answer' ? 'answered' : 'sent a byte'} for ${seconds(this.timeout)}`;
     const slow = `sends fewer than ${this.leastRate} bytes a second: ${bytes} in ${seconds(this.waited)}`;
-    return new InputError(where, `${host} ${bytes === 0 ? silent : slow}`, WAY_OUT);
+    // A burst and then silence is not a low rate.
+    const stopped = `stopped sending after ${bytes} bytes`;
+    const isFast = (1000 * bytes) / this.waited >= this.leastRate;
+    return new InputError(where, `${host} ${bytes === 0 ? silent : isFast ? stopped : slow}`, WAY_OUT);
   }
 }
 

@@ -135,6 +135,7 @@ export async function readAdapter(files: Files): Promise<Adapter> {
     ? takeHead(all, weightsFile)
     : { head: undefined, others: all };
   // A rank of its own is seen in the layer's shapes, whatever the pattern that selects it.
+  requireRanks(fields);
   const weights = adapterTensors(tensors, isOff(fields.get('rank_pattern')) ? r : undefined, weightsFile);
   const loraAlpha = fields.positive('lora_alpha', 8);
   setAlphas(weights, fields);
@@ -183,6 +184,16 @@ function refuseUnsupported(fields: Fields): void {
 function isOff(value: Json | undefined): boolean {
   if (Array.isArray(value)) return value.length === 0;
   return isObject(value) ? Object.keys(value).length === 0 : value === undefined || value === false;
+}
+
+/** The ranks themselves are read off the shapes; what is no rank says that the file is damaged. */
+function requireRanks(fields: Fields): void {
+  const pattern = fields.get('rank_pattern');
+  if (isOff(pattern)) return;
+  const ranks = isObject(pattern) ? Object.values(pattern) : [];
+  const isRank = (rank: Json) => Number.isInteger(rank) && Number(rank) >= 1 && Number(rank) <= MOST_RANK;
+  if (ranks.length === 0 || !ranks.every(isRank))
+    throw fields.unsupported('rank_pattern', `Ranks are whole numbers from 1 to ${MOST_RANK}`);
 }
 
 /** Gives layers the α that `alpha_pattern` has for them: names, or ends of names, the first that fits. */

@@ -1,5 +1,5 @@
 /**
- * The loss of A*-PO, as a row of the catalogue: a regression on completions that the policy has sampled itself.
+ * The loss of A*-PO, as a row of the catalogue: a regression on completions sampled from the policy.
  */
 import a2poShader from '../../shaders/losses/a2po.wgsl';
 import type { Family } from './family.ts';

@@ -1,6 +1,6 @@
 /**
- * The loss of a batch whose rows are scored: sums over completions where the loss is about those, the rows themselves where
- * it is about tokens. What stands here is which driver serves which unit, and what is done with sums before and after.
+ * The loss of a batch with scored rows: on sums over completions, or on the rows themselves if
+ * it is a loss on tokens. Selects the driver for a unit, and prepares and adjusts the sums.
  */
 import { sequenceSums } from '../ops/sequence-sum.ts';
 import { weighPairs } from '../ops/wpo.ts';
@@ -16,17 +16,17 @@ import { PAIR_RECORD } from './units.ts';
 export interface ScoredRows {
   /** (R) log π of each token, or other scores. */
   values: Tensor;
-  /** (R, 3) as `tokenLogprobs` has them; needed only where pairs are weighed. */
+  /** (R, 3) as returned by `tokenLogprobs`; needed only if pairs are weighted. */
   stats?: Tensor | undefined;
-  /** (R) log π_ref; 0 where it is left out. */
+  /** (R) log π_ref; default: 0. */
   reference?: Tensor | undefined;
   /** (S + 1) u32. */
   offsets: Tensor;
-  /** What the loss reads beside, by name. */
+  /** The columns that the loss reads, by name. */
   columns: Readonly<Record<string, Tensor>>;
 }
 
-/** What the batch is a part of. */
+/** The larger units that the batch belongs to. */
 export interface BatchShare {
   /** 1 / records of the optimizer step. */
   scale: number;
@@ -34,8 +34,8 @@ export interface BatchShare {
 }
 
 /**
- * Records (n, width) of the batch, which live as long as the tape. Where `values` need a gradient, `tape.backward()`
- * continues from the derivative. Throws as {@link completionLoss} and {@link tokenLoss} do.
+ * Records (n, width) of the batch, which live as long as the tape. If `values` need a gradient, `tape.backward()`
+ * continues from the derivative. Throws like {@link completionLoss} and {@link tokenLoss}.
  */
 export function batchLoss(
   tape: Tape,
@@ -48,7 +48,7 @@ export function batchLoss(
 
 type Driver = typeof batchLoss;
 
-/** Sums over completions, with what is done to pairs on the way. */
+/** Sums over completions, with the adjustments for pairs. */
 const bySums: Driver = (tape, loss, { values, stats, reference, offsets, columns }, share) => {
   const { gpu } = tape;
   const sums = sequenceSums(tape, values, offsets, loss.ldAlpha);
@@ -58,7 +58,7 @@ const bySums: Driver = (tape, loss, { values, stats, reference, offsets, columns
   const settings = { ...share, divergence: loss.divergence };
   const { records } = completionLoss(tape, loss.terms, completions, settings);
   if (loss.weighted) {
-    if (!stats) throw new Error('pairs are weighed by statistics of their tokens, which were not computed');
+    if (!stats) throw new Error('weighted pairs need statistics of their tokens, which were not computed');
     weighPairs(gpu, { logprobs: values, stats }, offsets, {
       records,
       columns: PAIR_RECORD,
@@ -79,7 +79,7 @@ const DRIVERS: Readonly<Record<Loss['unit'], Driver>> = {
   token: byTokens,
 };
 
-/** What stands for a reference where there is none. */
+/** A placeholder for a missing reference. */
 function zeros(tape: Tape, count: number): Tensor {
   const tensor = tape.empty([count], 'no reference', 'f32', 'reference');
   tape.gpu.recorder.clear(tensor);

@@ -1,8 +1,8 @@
 /**
- * The losses as data, all of them: a formula in WGSL, its options and its way into the metrics. A new loss is one `.wgsl`
- * file and one row in one of the lists that are put together here; a user's own is the same row, made outside with
- * {@link lossShader}. Nothing in the library asks a loss for its name. Trainers import the lists that they train with, so that a page
- * loads those alone.
+ * All losses as data: a formula in WGSL, its options and its metrics. A new loss is one `.wgsl`
+ * file and one row in one of the lists that are combined here. A user-defined loss is the same kind of row, made with
+ * {@link lossShader}. No code depends on a loss's name. Trainers import only their own lists, so that a page
+ * loads only those.
  */
 import { A2PO_LOSSES } from './a2po-loss.ts';
 import { LABELLED_LOSSES, LABELLED_OPTIONS } from './labelled-losses.ts';
@@ -13,8 +13,8 @@ import { PPO_LOSSES, PPO_OPTIONS } from './ppo-losses.ts';
 import { REWARD_LOSSES, REWARD_OPTIONS } from './reward-losses.ts';
 
 /**
- * The options that trainers have as settings, in their order there. A formula reads those that its row names, and its row
- * may give one a default or a range of its own.
+ * The options that are settings of trainers, in their order there. A formula reads those that its row names; the row
+ * may override a default or a range.
  */
 export const OPTIONS = {
   ...PAIR_OPTIONS,

@@ -1,7 +1,7 @@
 /**
- * Runs losses on pairs and on completions: from sums of token log-probabilities, or from other scores, to a record for
- * each pair or completion, and to the derivative that starts the backward pass. Serves every descriptor of the catalogue
- * and those of users; knows no formula.
+ * Runs losses on pairs and completions: from sums of token log-probabilities, or other scores, to one record per
+ * pair or completion, and to the derivative that starts the backward pass. Works with every descriptor of the catalogue
+ * and of users; contains no formula.
  */
 import { own } from '../base/lookup.ts';
 import type { ColumnScope } from '../data/packing.ts';
@@ -21,59 +21,59 @@ import { DIVISORS, type DivisorContext, unitOf } from './units.ts';
 /** One loss of a list. */
 export interface Term {
   loss: Loss;
-  /** Its options; defaults for what is left out. */
+  /** Its options; missing ones have their defaults. */
   options?: Readonly<Record<string, GivenOption>>;
-  /** 1 where it is left out. */
+  /** Default: 1. */
   weight?: number;
 }
 
-/** Lengths of the learned completions of a micro-batch, and of the optimizer step and rollout batch it is a part of. */
+/** Lengths of the learned completions in a micro-batch, in its optimizer step and in its rollout batch. */
 export type Lengths = Omit<DivisorContext, 'options'>;
 
-/** The columns at hand, and how long one of each scope must be; unknown where it is undefined. */
+/** The available columns, and the required length for each scope; undefined if unknown. */
 export interface GivenColumns {
   columns: Readonly<Record<string, Tensor>>;
   lengths: Readonly<Record<ColumnScope, number | undefined>>;
 }
 
-/** Of S completions: of pair p 2p the chosen, 2p + 1 the rejected; of a labelled example its own and its partner's. */
+/** S completions: pair p has the chosen one at 2p and the rejected one at 2p + 1; a labeled example has its own and its partner's. */
 export interface CompletionSums {
   /** (S) log π, or another score. */
   sums: Tensor;
-  /** (S) The same of pairs with every token alike, where LD-DPO weighs those of `sums`; `sums` where it is left out. */
+  /** (S) The same for pairs with all tokens weighted equally, if LD-DPO weights those of `sums`; default: `sums`. */
   whole?: Tensor;
   /** (S) log π_ref; 0 without a reference. */
   reference: Tensor;
-  /** (S + 1) u32: where each completion's tokens start. */
+  /** (S + 1) u32: offset of each completion's tokens. */
   offsets: Tensor;
-  /** What the losses read beside, by name. */
+  /** The columns that the losses read, by name. */
   columns?: Readonly<Record<string, Tensor>>;
 }
 
 export interface LossContext {
-  /** Of the derivative: 1 / records of the optimizer step. 1 / records of these where it is left out. */
+  /** Factor of the derivative, 1 / records of the optimizer step; default: 1 / records of this batch. */
   scale?: number;
   divergence?: Divergence;
-  /** From which token means get their divisor; each completion's own length where they are left out. */
+  /** The lengths that define the divisor of token means; default: each completion's own length. */
   lengths?: Lengths;
 }
 
-/** Records over which a baseline may be summed: some drivers end longer loops without a word. */
+/** Maximum number of records summed for a baseline: some drivers end longer loops without an error. */
 const MOST_FOR_BASELINE = 32_768;
 
 const perRecord: Grid = { threads: (p) => p.records as number };
-/** Of both sides. */
+/** Both sides. */
 const perValue: Grid = { groups: (p) => 2 * (p.records as number) };
 const kernelsOf = driverKernels({ forward: perRecord, evaluate: perRecord, rank_samples: perValue });
 
 /**
  * The weighted sum of the terms → records (n, width), which live as long as the tape: read them before the backward
- * pass, or copy them. Their figures are those of the first term, the loss is the sum. Where `sums` needs a gradient,
- * `scale` times the derivative goes into it at once (into `whole` for losses of that), so that `tape.backward()` continues
+ * pass, or copy them. Their metrics are those of the first term; the loss is the sum. If `sums` needs a gradient,
+ * `scale` times the derivative is added to it immediately (to `whole` for losses that read it), so that `tape.backward()` continues
  * from there.
  *
- * Throws a RangeError for shapes that do not fit, for unknown options, for terms that do not go together, and for more
- * records than one that looks at the whole batch can take.
+ * Throws a RangeError for shapes that do not match, for unknown options, for terms that cannot be combined, and for too many
+ * records if a loss depends on the whole batch.
  */
 export function completionLoss(
   tape: Tape,
@@ -86,7 +86,7 @@ export function completionLoss(
   const sequences = sums.length;
   const count = sequences / unit.completions;
   if (!Number.isInteger(count))
-    throw new RangeError(`completionLoss: ${sums} holds no whole number of pairs`);
+    throw new RangeError(`completionLoss: ${sums} must contain a whole number of pairs`);
   checkPerRow('completionLoss: sums', sums, sequences, 'f32');
   checkPerRow('completionLoss: whole', whole, sequences, 'f32');
   checkPerRow('completionLoss: reference', reference, sequences, 'f32');
@@ -94,11 +94,11 @@ export function completionLoss(
   const records = tape.empty([count, unit.width], 'records');
   const given = { columns, lengths: { example: count, sequence: sequences, row: undefined } };
   const score = own(DIVERGENCES, divergence.type);
-  if (!score) throw new RangeError(`completionLoss: no divergence is called ${divergence.type}`);
+  if (!score) throw new RangeError(`completionLoss: unknown divergence ${divergence.type}`);
   for (const [index, term] of terms.entries()) {
     const { loss } = term;
     if (unitOf(loss) !== unit) {
-      throw new RangeError(`losses ${first.name} and ${loss.name} do not take the same data`);
+      throw new RangeError(`losses ${first.name} and ${loss.name} need different kinds of data`);
     }
     requireFewRecords(loss, count);
     const { params, buffers } = termParams(term, given, lengths);
@@ -114,7 +114,7 @@ export function completionLoss(
     const shader = joined(loss.shader, score.shader);
     const constants: Constants = loss.unit === 'example' ? { STRIDE: unit.completions } : {};
     const { forward, evaluate, rank_samples } = kernelsOf(shader);
-    // A formula that compares sorted values has a kernel that ranks them: lib/ranks.wgsl.
+    // A formula that compares sorted values has its own ranking kernel: lib/ranks.wgsl.
     const isRanked = reflect(shader).entries.has('rank_samples');
     const ranks = isRanked ? tape.empty([4, count], 'ranks', 'u32') : undefined;
     const read = { sums, reference, offsets, ...(loss.unit === 'pair' && { whole }) };
@@ -129,11 +129,11 @@ export function completionLoss(
 function requireFewRecords({ name, baseline }: Loss, count: number): void {
   if (!baseline || count <= MOST_FOR_BASELINE) return;
   throw new RangeError(
-    `${name} takes its baseline from all ${count} records of a batch, and from ${MOST_FOR_BASELINE} at most; use a smaller batch`,
+    `${name} computes its baseline from all ${count} records of a batch, but supports at most ${MOST_FOR_BASELINE}; use a smaller batch`,
   );
 }
 
-/** Of a term: its parameters, and the buffers of the columns that it reads. Throws a RangeError for what does not fit. */
+/** A term's parameters, and the buffers of the columns that it reads. Throws a RangeError for a mismatch. */
 export function termParams(
   { loss, options: given, weight = 1 }: Term,
   { columns, lengths: expected }: GivenColumns,
@@ -151,14 +151,14 @@ export function termParams(
     if (!column) throw new RangeError(`${loss.name} reads the column ${name}, which is missing`);
     const wanted = expected[per];
     if (column.dtype !== 'f32' || (wanted !== undefined && column.length !== wanted)) {
-      throw new RangeError(`${loss.name}: column ${name} must be (${wanted}) f32, not ${column}`);
+      throw new RangeError(`${loss.name}: column ${name} must be (${wanted}) f32, got ${column}`);
     }
     return [name, column];
   });
   return { params, buffers: shaderNames(Object.fromEntries(buffers)) };
 }
 
-/** The kernels of a driver with any formula on it; made once a shader. */
+/** The kernels of a driver joined with a formula; made once per shader. */
 export function driverKernels<Entry extends string>(
   grids: Record<Entry, Grid>,
 ): (shader: Shader) => Record<Entry, Kernel> {

@@ -1,6 +1,6 @@
 /**
- * The f-divergences that may stand in for the reverse KL (Wang et al. 2024, Beyond Reverse KL), as data: each turns a
- * log-ratio r into a score f′(eʳ), normalised to f′(1) = 0. A row is a shader with `fn divergence`.
+ * The f-divergences that can replace the reverse KL (Wang et al. 2024, Beyond Reverse KL), as data: each turns a
+ * log-ratio r into a score f′(eʳ), normalized to f′(1) = 0. A row is a shader with `fn divergence`.
  */
 import alpha from '../../shaders/divergences/alpha.wgsl';
 import forwardKl from '../../shaders/divergences/forward-kl.wgsl';
@@ -10,7 +10,7 @@ import type { Shader } from '../gpu/shader.ts';
 
 export interface DivergenceRow {
   readonly shader: Shader;
-  /** What TRL's `f_divergence_type` calls it, where that is longer. */
+  /** Its name in TRL's `f_divergence_type`, if that is longer. */
   readonly alias?: string;
 }
 
@@ -21,7 +21,7 @@ export const DIVERGENCES: Readonly<Record<string, DivergenceRow>> = {
   alpha: { shader: alpha, alias: 'alpha_divergence' },
 };
 
-/** The name in {@link DIVERGENCES} of what has this name or alias. */
+/** The name in {@link DIVERGENCES} for a name or alias. */
 export function divergenceNamed(name: string): string | undefined {
   return Object.entries(DIVERGENCES).find(([type, { alias }]) => type === name || alias === name)?.[0];
 }

@@ -1,5 +1,5 @@
 /**
- * The families of losses, all of them, by the name of their command. Each stands beside its losses.
+ * All families of losses, by the name of their command. Each is defined beside its losses.
  */
 import { A2PO_FAMILY } from './a2po-loss.ts';
 import type { Family } from './family.ts';

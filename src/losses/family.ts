@@ -1,6 +1,6 @@
 /**
- * What a family of losses is, as TRL's trainers know them, and the way from settings to a loss: which terms with which
- * weights, under which divergence, with or without a reference. The one place that says which settings go together.
+ * A family of losses, as in TRL's trainers, and the way from settings to a loss: which terms with which
+ * weights, under which divergence, with or without a reference. Only this file defines which settings can be combined.
  */
 import { isOwn, own } from '../base/lookup.ts';
 import { say, setting, type Words } from '../base/sentence.ts';
@@ -17,26 +17,26 @@ export type LossType = string | Loss;
 
 /** Settings of a loss, under TRL's names in camelCase. */
 export interface LossSettings {
-  /** A loss of the family by name or one's own as a descriptor, or several whose weighted losses add up. */
+  /** A loss of the family by name, or a user-defined descriptor, or several whose weighted losses add up. */
   lossType: LossType | readonly LossType[];
-  /** A weight for each of several; 1 where it is left out. */
+  /** One weight per loss; default: 1. */
   lossWeights?: readonly number[] | null;
-  /** Which f-divergence holds the policy to the reference. */
+  /** The f-divergence between the policy and the reference. */
   fDivergence?: string;
   /** α of the α-divergence. */
   fAlphaDivergenceCoef?: number;
   /** LD-DPO: the weight of tokens beyond the shorter completion's length; null is plain DPO. */
   ldAlpha?: number | null;
-  /** WPO: whether pairs weigh by how likely the policy finds them. */
+  /** WPO: whether pairs are weighted by their likelihood under the policy. */
   useWeighting?: boolean;
   /** Options of the losses: `beta`, `labelSmoothing`, … */
   [option: string]: unknown;
 }
 
-/** What is minimised: a weighted list of losses on examples of one kind. */
+/** A weighted list of losses on examples of one kind, to be minimized. */
 export interface TrainingLoss {
   terms: readonly Term[];
-  /** What all of them are about, and what that makes of an example. */
+  /** The unit of all of them, and its layout in an example. */
   about: Loss['unit'];
   unit: Unit;
   /** The columns that they read. */
@@ -45,24 +45,24 @@ export interface TrainingLoss {
   /** 1 is plain. */
   ldAlpha: number;
   weighted: boolean;
-  /** Whether π_ref has a part in it. */
+  /** Whether it uses π_ref. */
   usesReference: boolean;
   metrics: MetricColumns;
 }
 
 export interface Family {
-  /** The losses that belong, in the order in which they are listed. */
+  /** Its losses, in listing order. */
   readonly losses: readonly Loss[];
   /** TRL's default `loss_type`. */
   readonly lossType: string;
   readonly usesReference: boolean | ((settings: LossSettings) => boolean);
-  /** What its losses are given of a run's settings; all as they are where it is left out. */
+  /** Maps a run's settings to settings of its losses; default: unchanged. */
   readonly prepared?: (settings: LossSettings) => LossSettings;
-  /** A term that comes on top, and the setting that is its weight. */
+  /** An additional term, and the setting for its weight. */
   readonly plus?: { readonly loss: Loss; readonly weight: string };
 }
 
-/** Settings that do not go together, or that nothing knows; says which, and the way out. */
+/** An invalid combination of settings, or an unknown name; the message says which, and what to do. */
 export class LossSettingsError extends RangeError {
   override name = 'LossSettingsError';
   constructor(
@@ -84,11 +84,11 @@ export function lossOf(family: Family, given: LossSettings): TrainingLoss {
   const losses = ([settings.lossType].flat() as LossType[]).map((type) => lossNamed(family, type));
   const names = losses.map(({ name }) => name);
   const [first] = losses;
-  if (!first) throw new LossSettingsError(say`${setting('lossType')} is empty`, 'Name a loss');
+  if (!first) throw new LossSettingsError(say`${setting('lossType')} is empty`, 'Give the name of a loss');
   const weights = settings.lossWeights ?? names.map(() => 1);
   if (weights.length !== names.length || !weights.every(Number.isFinite)) {
     const what = say`${setting('lossWeights')} has ${weights.length} entries for ${names.length} losses (${names.join(', ')})`;
-    throw new LossSettingsError(what, 'Give a number for each');
+    throw new LossSettingsError(what, 'Give one weight per loss');
   }
   const terms = losses.map((loss, i) => term(loss, settings, weights[i] as number));
   if (family.plus) {
@@ -119,20 +119,20 @@ export function lossOf(family: Family, given: LossSettings): TrainingLoss {
   return loss;
 }
 
-/** The family's loss of that name; one from outside need only take the same data. */
+/** The family's loss with that name; a user-defined loss only needs the same unit. */
 function lossNamed(family: Family, type: LossType): Loss {
   if (typeof type === 'string') {
     const found = family.losses.find(({ name }) => name === type);
     if (found) return found;
     const known = lossTypes(family);
-    const wayOut = `${didYouMean(type, known)}Known are ${known.join(', ')}`;
-    throw new LossSettingsError(`no loss is called "${type}" here`, wayOut);
+    const wayOut = `${didYouMean(type, known)}Supported losses: ${known.join(', ')}`;
+    throw new LossSettingsError(`unknown loss "${type}"`, wayOut);
   }
   const { unit } = lossNamed(family, family.lossType);
   if (type.unit === unit) return type;
   throw new LossSettingsError(
-    `loss ${type.name} is for a ${type.unit}, not for a ${unit}`,
-    'Take another trainer',
+    `loss ${type.name} works on a ${type.unit}, but this trainer needs a loss on a ${unit}`,
+    'Use another trainer',
   );
 }
 
@@ -145,7 +145,7 @@ function term(loss: Loss, settings: LossSettings, weight: number): Term {
     return { loss, options: lossOptions(loss, options), weight };
   } catch (error) {
     if (!(error instanceof LossOptionError)) throw error;
-    throw new LossSettingsError(error.sentence, 'Change it, or take another loss');
+    throw new LossSettingsError(error.sentence, 'Change it, or use another loss');
   }
 }
 
@@ -153,8 +153,8 @@ function divergenceOf({ fDivergence, fAlphaDivergenceCoef }: LossSettings): Dive
   const type = divergenceNamed(fDivergence ?? REVERSE_KL.type);
   if (type === undefined) {
     throw new LossSettingsError(
-      `no divergence is called "${fDivergence}"`,
-      `Known are ${Object.keys(DIVERGENCES).join(', ')}`,
+      `unknown divergence "${fDivergence}"`,
+      `Supported divergences: ${Object.keys(DIVERGENCES).join(', ')}`,
     );
   }
   const alpha = fAlphaDivergenceCoef ?? REVERSE_KL.alpha;
@@ -167,13 +167,13 @@ function divergenceOf({ fDivergence, fAlphaDivergenceCoef }: LossSettings): Dive
   return { type, alpha };
 }
 
-/** Combinations that make no sense. */
+/** Rejects combinations that make no sense. */
 const REFUSALS: readonly ((loss: TrainingLoss, family: Family) => void)[] = [
   ({ divergence, usesReference }) => {
     if (divergence.type === REVERSE_KL.type || usesReference) return;
     throw new LossSettingsError(
-      say`${setting('fDivergence')} ${divergence.type} is a distance to the reference, and this loss has none`,
-      'Leave it out, or take a loss of dpo',
+      say`${setting('fDivergence')} ${divergence.type} measures the distance to the reference, but this loss has no reference`,
+      'Leave it out, or use a loss of dpo',
     );
   },
   ({ divergence, terms }, { losses }) => {
@@ -181,14 +181,14 @@ const REFUSALS: readonly ((loss: TrainingLoss, family: Family) => void)[] = [
     if (divergence.type === REVERSE_KL.type || !unfit) return;
     const fit = losses.filter((loss) => loss.divergences).map(({ name }) => name);
     throw new LossSettingsError(
-      say`${unfit.loss.name} is derived for the reverse KL, and ${setting('fDivergence')} is ${divergence.type}`,
-      `Leave it out, or take ${fit.length > 0 ? `one of ${fit.join(', ')}` : 'a loss of dpo'}`,
+      say`${unfit.loss.name} requires the reverse KL, but ${setting('fDivergence')} is ${divergence.type}`,
+      `Leave it out, or use ${fit.length > 0 ? `one of ${fit.join(', ')}` : 'a loss of dpo'}`,
     );
   },
   ({ ldAlpha, terms }) => {
     if (ldAlpha === 1 || terms.every(({ loss }) => loss.unit === 'pair')) return;
     throw new LossSettingsError(
-      say`${setting('ldAlpha')} compares the lengths of a pair, and there are none here`,
+      say`${setting('ldAlpha')} compares the lengths of a pair, but this trainer has no pairs`,
       'Leave it out',
     );
   },
@@ -196,8 +196,8 @@ const REFUSALS: readonly ((loss: TrainingLoss, family: Family) => void)[] = [
     const joint = terms.find(({ loss }) => loss.joint || loss.unit !== 'pair');
     if (!weighted || !joint) return;
     throw new LossSettingsError(
-      say`${setting('useWeighting')} weighs pairs, and ${joint.loss.name} has no loss of a single pair`,
-      'Leave it out, or take another loss',
+      say`${setting('useWeighting')} weights pairs, but ${joint.loss.name} has no loss for a single pair`,
+      'Leave it out, or use another loss',
     );
   },
 ];

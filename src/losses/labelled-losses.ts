@@ -9,7 +9,7 @@ import { BETA, type Loss } from './loss.ts';
 import { option } from './options.ts';
 import { EXAMPLE_RECORD, KTO_METRICS } from './units.ts';
 
-/** The options of these losses that trainers have as settings. */
+/** The options of these losses that are settings of trainers. */
 // biome-ignore format: a row for each option
 export const LABELLED_OPTIONS = {
   /** Weight of desirable completions. */
@@ -31,7 +31,7 @@ const LABELLED = {
 /** KTO (Ethayarajh et al. 2024). */
 const kto: Loss = { ...LABELLED, name: 'kto', shader: ktoShader, baseline: true };
 
-/** APO on labelled completions, which needs no baseline. */
+/** APO on labeled completions, which needs no baseline. */
 const apoZeroUnpaired: Loss = {
   ...LABELLED,
   name: 'apo_zero_unpaired',
@@ -43,7 +43,7 @@ const nll: Loss = {
   name: 'nll',
   unit: 'example',
   shader: nllShader,
-  // Every text is one to learn.
+  // Every text is learned.
   reads: { desirable: { per: 'example', default: 1 } },
   over: 'step',
   options: { beta: { ...BETA, default: 1 } },

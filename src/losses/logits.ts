@@ -1,7 +1,7 @@
 /**
- * A pairwise loss straight from logits, for those who run a model of their own and want the loss and its
- * gradient: token log-probabilities, sums, loss and the way back, in one call. The gradient goes to a buffer of its
- * own, or, where memory is short, in place of the policy's logits. Holds what it allocates until disposed.
+ * A pairwise loss directly from logits, for callers with their own model who need the loss and its
+ * gradient: token log-probabilities, sums, loss and backward pass in one call. The gradient is written to a new
+ * buffer or, to save memory, over the policy's logits. Holds its allocations until disposed.
  */
 import type { Gpu } from '../gpu/device.ts';
 import { sequenceSums } from '../ops/sequence-sum.ts';
@@ -22,43 +22,43 @@ export interface PreferenceLogits {
   /** The tokens themselves (N), each below V. */
   targets: Uint32Array;
   /**
-   * (2P + 1), from 0 to N: pair p's chosen completion owns the rows from offsets[2p], its rejected one from
+   * (2P + 1), from 0 to N: pair p's chosen completion has the rows from offsets[2p], its rejected one from
    * offsets[2p + 1].
    */
   offsets: Uint32Array;
 }
 
 export interface DpoOptions {
-  /** Another pairwise loss than DPO's. */
+  /** A pairwise loss; default: DPO. */
   loss?: Loss;
-  /** `beta`, `labelSmoothing`, or what else the loss has. */
+  /** Options of the loss, such as `beta` and `labelSmoothing`. */
   options?: Readonly<Record<string, number | undefined>>;
-  /** (N, V) Where the gradient is added; without it there is a new tensor. */
+  /** (N, V) The tensor to which the gradient is added; default: a new tensor. */
   gradient?: Tensor;
   /**
-   * Overwrites the policy's logits with the gradient, bit for bit the one that a new tensor would get, so that two buffers of
-   * (N, V) are all that is held. The logits are gone then. Not together with `gradient`.
+   * Overwrites the policy's logits with the gradient, bit for bit the same as in a new tensor, so that only two buffers of
+   * (N, V) are needed. The logits are lost. Cannot be combined with `gradient`.
    */
   inPlace?: boolean;
 }
 
 export interface DpoResult {
-  /** (N, V): d mean loss / d policy logits. With `inPlace` it lies where the policy's logits were. */
+  /** (N, V): d mean loss / d policy logits. With `inPlace` it replaces the policy's logits. */
   gradient: Tensor;
-  /** (P, 13): what each pair came to, in the columns of {@link PAIR_RECORD}. */
+  /** (P, 13): one record per pair, with the columns of {@link PAIR_RECORD}. */
   records: Tensor;
   /** Reads the records and returns their means over the pairs: `loss`, `rewards/margins` and the others. */
   metrics(): Promise<Record<string, number>>;
-  /** The first of them: the mean loss. */
+  /** The mean loss only. */
   loss(): Promise<number>;
-  /** Releases the records, and the gradient unless its buffer is the caller's. */
+  /** Releases the records, and also the gradient unless the caller owns its buffer. */
   dispose(): void;
 }
 
 /**
- * Mean loss over P pairs and its gradient to the policy's logits. Recorded, not awaited: the work starts with the
- * next submit. Throws a RangeError, before any work, for a target outside the vocabulary, offsets that do not fit, or a
- * gradient that is to lie in two places.
+ * Mean loss over P pairs and its gradient to the policy's logits. Recorded but not awaited: the work starts with the
+ * next submit. Throws a RangeError, before any work, for a target outside the vocabulary, offsets that do not match, or
+ * both `inPlace` and `gradient`.
  */
 export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}): DpoResult {
   const { policy, reference } = inputs;
@@ -66,11 +66,11 @@ export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}
   checkRows(inputs);
   if (inPlace && given) {
     throw new RangeError(
-      `dpo: inPlace puts the gradient where ${policy} is, so that it cannot be added to ${given}; leave one of them out`,
+      `dpo: inPlace writes the gradient over ${policy}, so it cannot also be added to ${given}; leave one of them out`,
     );
   }
   lossOptions(loss, options.options);
-  // A tensor of our own over the same buffer, so that the caller's keeps its gradient.
+  // A separate tensor over the same buffer, so that the caller's tensor keeps its gradient.
   const source = new Tensor(policy, policy.shape, 'f32', 'policy logits');
   source.requiresGrad = true;
   source.grad = given;
@@ -87,7 +87,7 @@ export function dpo(gpu: Gpu, inputs: PreferenceLogits, options: DpoOptions = {}
   const term = { loss, options: options.options };
   const result = completionLoss(tape, [term], { sums, reference: referenceSums, offsets });
   gpu.recorder.copy(result.records, records);
-  // A gradient that is not the caller's own is set rather than added to, and kept.
+  // A gradient that the caller does not own is set rather than added to, and kept.
   tape.backward(source, kept);
   scoring.dispose();
   for (const tensor of [targets, offsets]) gpu.pool.release(tensor);
@@ -117,10 +117,10 @@ function checkRows({ policy, reference, targets, offsets }: PreferenceLogits): v
     );
   }
   if (offsets.length < 3 || offsets.length % 2 === 0) {
-    throw new RangeError(`dpo: ${offsets.length} offsets; two for each pair and one more are needed`);
+    throw new RangeError(`dpo: expected two offsets for each pair and one more, got ${offsets.length}`);
   }
   const ascending = offsets.every((offset, s) => s === 0 || offset >= (offsets[s - 1] as number));
   if (!ascending || offsets[0] !== 0 || offsets[offsets.length - 1] !== rows) {
-    throw new RangeError(`dpo: the offsets must ascend from 0 to the ${rows} rows`);
+    throw new RangeError(`dpo: offsets must increase from 0 to ${rows}, the number of rows`);
   }
 }

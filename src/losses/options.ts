@@ -1,6 +1,6 @@
 /**
- * Options of formulas: how one is declared, and the values that a formula gets. The declarations themselves stand in the
- * catalogue, or in a descriptor from outside.
+ * Options of formulas: their declarations, and the values passed to a formula. The declarations themselves are in the
+ * catalogue, or in a user-defined descriptor.
  */
 import { isOwn, own } from '../base/lookup.ts';
 import { inRange, type Range, rangeText } from '../base/range.ts';
@@ -9,14 +9,14 @@ import { number, type OtherNames, type Parts, type Setting, type TrlName } from 
 import type { FamilyName } from './families.ts';
 import type { Loss, LossOptions } from './loss.ts';
 
-/** An option as a formula needs it. */
+/** An option of a formula. */
 export interface LossOption {
   readonly default: number;
-  /** The values that the formula can take; any number if it is left out. */
+  /** The allowed values; by default every number. */
   readonly range?: Range;
-  /** Another option of the formula, whose value it has where it is left out. */
+  /** Another option of the formula, which provides the default value. */
   readonly sameAs?: string | undefined;
-  /** Words and truth values that stand for numbers: `{ token: 0, sequence: 1 }`. */
+  /** Names and booleans that stand for numbers: `{ token: 0, sequence: 1 }`. */
   readonly words?: Readonly<Record<string, number>>;
 }
 
@@ -26,14 +26,14 @@ interface OptionParts<Trl extends TrlName, Trainer extends FamilyName, Always ex
   /** The trainers that have it as a setting. */
   readonly trainers: readonly Trainer[];
   /**
-   * True for a setting of every run of these trainers, so that run.json and checkpoints hold it; false for a setting of the
-   * runs whose losses read it. Only options as old as the first run.json are of every run: a further one would
-   * keep every checkpoint from being resumed.
+   * True if it is a setting of every run of these trainers and is stored in run.json and checkpoints; false if it is a setting only of
+   * runs whose losses read it. True is only for options that the first run.json already had: others would
+   * make existing checkpoints impossible to resume.
    */
   readonly always: Always;
 }
 
-/** An option of the catalogue, which is a setting of trainers too. */
+/** An option of the catalogue that is also a setting of trainers. */
 export interface OptionSetting<Trl extends TrlName, Trainer extends FamilyName, Always extends boolean>
   extends Setting<number, OtherNames<Trl, never, never>> {
   readonly range: Range;
@@ -41,7 +41,7 @@ export interface OptionSetting<Trl extends TrlName, Trainer extends FamilyName, 
   readonly always: Always;
 }
 
-/** Declares one. */
+/** Declares an option. */
 export function option<
   const Trl extends TrlName,
   const Trainer extends FamilyName = never,
@@ -50,7 +50,7 @@ export function option<
   return { ...number<number, Trl>({ ...parts, group: 'loss' }), range: parts.range, trainers, always };
 }
 
-/** A value that a formula cannot take, or an option that it does not have. */
+/** An invalid value, or an option that the formula does not have. */
 export class LossOptionError extends RangeError {
   override name = 'LossOptionError';
   constructor(readonly sentence: Sentence) {
@@ -58,12 +58,12 @@ export class LossOptionError extends RangeError {
   }
 }
 
-/** As a setting has it. */
+/** The option as a setting. */
 export type GivenOption = number | string | boolean | null | undefined;
 
 /**
- * The options of a loss with its defaults filled in; null counts as left out. Throws an {@link LossOptionError} for a
- * name that the loss does not have, listing those it has, and for a value out of range.
+ * The options of a loss with its defaults filled in; null counts as missing. Throws an {@link LossOptionError} for an
+ * unknown name, with a list of the known ones, and for a value out of range.
  */
 export function lossOptions(
   { name, options }: Pick<Loss, 'name' | 'options'>,

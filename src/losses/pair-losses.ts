@@ -1,5 +1,5 @@
 /**
- * Losses on pairs, as rows of the catalogue, and the families of those that are made of them.
+ * Losses on pairs, as rows of the catalogue, and the families that consist of them.
  */
 import aotShader from '../../shaders/losses/aot.wgsl';
 import aotUnpairedShader from '../../shaders/losses/aot-unpaired.wgsl';
@@ -26,21 +26,21 @@ import { type MetricColumns, PAIR_METRICS, PAIR_RECORD } from './units.ts';
 
 const DIVISOR: LossOption = { ...BETA, range: { from: 1e-6, reason: 'the loss divides by it' } };
 
-/** The options of these losses that trainers have as settings, in their order there. */
+/** The options of these losses that are settings of trainers, in their order there. */
 // biome-ignore format: a row for each option
 export const PAIR_OPTIONS = {
-  /** cDPO, robust DPO and EXO: the share of pairs whose preference is taken to be wrong. */
+  /** cDPO, robust DPO and EXO: the assumed share of pairs with a wrong preference. */
   labelSmoothing: option({ trainers: ['dpo', 'cpo'], always: true, default: 0, range: { from: 0, upTo: 0.5 }, trl: 'label_smoothing',
-    help: 'share of pairs taken to be the wrong way round (cDPO)' }),
+    help: 'assumed share of pairs with swapped labels (cDPO)' }),
   /** DiscoPOP's temperature. */
   discopopTau: option({ trainers: ['dpo'], always: true, default: 0.05, range: { from: 1e-3, reason: 'the loss divides by it' }, trl: 'discopop_tau',
-    help: "temperature of discopop's blend" }),
-  /** 1 where IPO averages over tokens, as TRL does, 0 where it sums, as its paper does. */
+    help: "temperature of discopop's mixture" }),
+  /** 1: IPO averages over tokens, as in TRL; 0: it sums, as in its paper. */
   ipoTokenMean: option({ trainers: ['dpo'], always: true, default: 1, range: { from: 0, upTo: 1 }, trl: null,
-    help: '1 where ipo averages over tokens, 0 where it sums' }),
-  /** Cal-DPO's s: the chosen log-ratio is aimed at (1 − s)/β, the rejected one at −s/β. */
+    help: '1: ipo averages over tokens; 0: it sums' }),
+  /** Cal-DPO's s: the target of the chosen log-ratio is (1 − s)/β, that of the rejected one −s/β. */
   calDpoShift: option({ trainers: ['dpo'], always: false, default: 0.5, range: { from: 0, upTo: 1 }, trl: null,
-    help: 'how much of the distance 1/β falls to the rejected completion (cal_dpo)' }),
+    help: 'share of the target margin 1/β assigned to the rejected completion (cal_dpo)' }),
   /** Weight of the chosen completion's cross-entropy; 0 with `simpo` is SimPO. */
   cpoAlpha: option({ trainers: ['cpo'], always: true, default: 1, range: { from: 0 }, trl: 'cpo_alpha',
     help: "weight of the chosen completion's cross-entropy" }),
@@ -50,14 +50,14 @@ export const PAIR_OPTIONS = {
 };
 const { labelSmoothing, discopopTau, ipoTokenMean, calDpoShift, simpoGamma } = PAIR_OPTIONS;
 
-/** What most losses on pairs have in common. */
+/** The common part of most losses on pairs. */
 const PAIR = {
   unit: 'pair',
   options: { beta: BETA },
   metrics: PAIR_METRICS,
 } as const satisfies Partial<Loss>;
 
-/** The same, with labels that may be the wrong way round. */
+/** The same, with labels that may be swapped. */
 const SMOOTHED = {
   ...PAIR,
   options: { beta: BETA, labelSmoothing },
@@ -71,7 +71,7 @@ export const sigmoid: Loss = { ...SMOOTHED, name: 'sigmoid', shader: sigmoidShad
 /** SLiC's hinge (Zhao et al. 2023). */
 const hinge: Loss = { ...PAIR, name: 'hinge', shader: hingeShader, divergences: true };
 
-/** IPO (Azar et al. 2024); `ipoTokenMean` 0 takes sums, as its equation has them. */
+/** IPO (Azar et al. 2024); `ipoTokenMean` 0 uses sums, as in its equation. */
 const ipo: Loss = {
   ...PAIR,
   name: 'ipo',
@@ -97,7 +97,7 @@ const robust: Loss = {
   divergences: true,
 };
 
-/** EXO (Ji et al. 2024), whose authors take 0.001 for labels that are certain. */
+/** EXO (Ji et al. 2024), whose authors use 0.001 for certain labels. */
 const exoPair: Loss = {
   ...PAIR,
   name: 'exo_pair',
@@ -109,7 +109,7 @@ const exoPair: Loss = {
       range: {
         from: 1e-6,
         upTo: 0.5,
-        reason: 'the loss takes its logarithm; 0.001 stands for certain labels',
+        reason: 'the loss uses its logarithm; use 0.001 for certain labels',
       },
     },
   },
@@ -133,7 +133,7 @@ const sppoHard: Loss = {
 /** AOT (Melnyk et al. 2024). */
 const aot: Loss = { ...SMOOTHED, name: 'aot', shader: aotShader, joint: true };
 
-/** AOT where the two completions of a pair have nothing to do with each other. */
+/** AOT for unrelated chosen and rejected completions. */
 const aotUnpaired: Loss = {
   ...SMOOTHED,
   name: 'aot_unpaired',
@@ -141,10 +141,10 @@ const aotUnpaired: Loss = {
   joint: true,
 };
 
-/** APO (D'Oosterlinck et al. 2024), for chosen completions that are better than the model. */
+/** APO (D'Oosterlinck et al. 2024), for chosen completions that are better than the model's. */
 const apoZero: Loss = { ...PAIR, name: 'apo_zero', shader: apoZeroShader };
 
-/** APO, for chosen completions that are worse than the model. */
+/** APO, for chosen completions that are worse than the model's. */
 const apoDown: Loss = { ...PAIR, name: 'apo_down', shader: apoDownShader };
 
 /** DiscoPOP (Lu et al. 2024). */
@@ -156,7 +156,7 @@ const discopop: Loss = {
   divergences: true,
 };
 
-/** Cal-DPO (Xiao et al. 2024), whose authors' code calls the option `shift`. */
+/** Cal-DPO (Xiao et al. 2024), whose code calls the option `shift`. */
 const calDpo: Loss = {
   ...PAIR,
   name: 'cal_dpo',

@@ -1,6 +1,6 @@
 /**
- * Losses on tokens that the policy has sampled itself, as rows of the catalogue: policy gradients, whose rewards are in the
- * advantages. RLOO's advantages hold the KL too; the others have it in the loss, where they are asked for it.
+ * Losses on tokens sampled from the policy, as rows of the catalogue: policy gradients, whose rewards are in the
+ * advantages. RLOO's advantages include the KL; the others can add it to the loss.
  */
 
 import cispoShader from '../../shaders/losses/cispo.wgsl';
@@ -14,28 +14,28 @@ import type { Loss } from './loss.ts';
 import { type LossOption, option } from './options.ts';
 import { type MetricColumns, TOKEN_RECORD } from './units.ts';
 
-/** The options of these losses that trainers have as settings. */
+/** The options of these losses that are settings of trainers. */
 // biome-ignore format: a row for each option
 export const POLICY_OPTIONS = {
-  /** The ratio to the sampling policy is clipped below 1 less this, and above 1 plus it. */
+  /** The ratio to the sampling policy is clipped below 1 minus this, and above 1 plus it. */
   epsilon: option({ trainers: ['rloo', 'grpo'], always: true, default: 0.2, range: { from: 0 }, trl: 'epsilon',
-    help: 'the ratio to the sampling policy is clipped at 1 less this and 1 plus it' }),
-  /** SAPO's τ of tokens whose advantage is above 0. */
+    help: 'the ratio to the sampling policy is clipped to 1 ± this' }),
+  /** SAPO's τ for tokens with an advantage above 0. */
   sapoTemperaturePos: option({ trainers: ['grpo'], always: false, default: 1, range: { above: 0, reason: 'the loss divides by it' }, trl: 'sapo_temperature_pos',
-    help: "sapo's temperature of tokens with an advantage above 0" }),
-  /** SAPO's τ of the others. */
+    help: "sapo's temperature for tokens with an advantage above 0" }),
+  /** SAPO's τ for the others. */
   sapoTemperatureNeg: option({ trainers: ['grpo'], always: false, default: 1.05, range: { above: 0, reason: 'the loss divides by it' }, trl: 'sapo_temperature_neg',
-    help: "sapo's temperature of other tokens" }),
-  /** VESPO's k of completions whose advantage is not below 0. */
+    help: "sapo's temperature for other tokens" }),
+  /** VESPO's k for completions with an advantage of at least 0. */
   vespoKPos: option({ trainers: ['grpo'], always: false, default: 2, range: { from: 0 }, trl: 'vespo_k_pos',
-    help: "vespo's power of the ratio, for advantages from 0" }),
-  /** VESPO's λ of the same. */
+    help: "vespo's exponent of the ratio, for advantages of at least 0" }),
+  /** VESPO's λ for the same. */
   vespoLambdaPos: option({ trainers: ['grpo'], always: false, default: 3, range: { from: 0 }, trl: 'vespo_lambda_pos',
-    help: "vespo's decay in the ratio, for advantages from 0" }),
-  /** VESPO's k of the others. */
+    help: "vespo's decay in the ratio, for advantages of at least 0" }),
+  /** VESPO's k for the others. */
   vespoKNeg: option({ trainers: ['grpo'], always: false, default: 3, range: { from: 0 }, trl: 'vespo_k_neg',
-    help: "vespo's power of the ratio, for advantages below 0" }),
-  /** VESPO's λ of the others. */
+    help: "vespo's exponent of the ratio, for advantages below 0" }),
+  /** VESPO's λ for the others. */
   vespoLambdaNeg: option({ trainers: ['grpo'], always: false, default: 2, range: { from: 0 }, trl: 'vespo_lambda_neg',
     help: "vespo's decay in the ratio, for advantages below 0" }),
 };
@@ -43,7 +43,7 @@ const { epsilon, ...OF_SINGLE } = POLICY_OPTIONS;
 const { sapoTemperaturePos, sapoTemperatureNeg, vespoKPos, vespoLambdaPos, vespoKNeg, vespoLambdaNeg } =
   OF_SINGLE;
 
-/** A column of `oldLogprobs` above 0 says that the policy that sampled is the policy itself: `POLICYS_OWN` of the shader. */
+/** A column `oldLogprobs` with values above 0 means that the policy itself sampled the tokens: `POLICYS_OWN` of the shader. */
 export const POLICYS_OWN = 1;
 
 const ADVANTAGE_OF_TOKENS = {
@@ -51,7 +51,7 @@ const ADVANTAGE_OF_TOKENS = {
   oldLogprobs: { per: 'row', default: POLICYS_OWN },
 } as const;
 
-/** Stands for no bound; the largest power of ten that float32 has. */
+/** Means no bound; the largest power of ten in float32. */
 const UNBOUNDED = 1e38;
 
 const SWITCH = { false: 0, true: 1 };
@@ -92,7 +92,7 @@ const rloo: Loss = {
   over: 'sum',
 };
 
-/** What the losses of GRPO have in common. */
+/** The common part of GRPO's losses. */
 const GROUP_RELATIVE = {
   unit: 'token',
   reads: ADVANTAGE_OF_TOKENS,
@@ -100,7 +100,7 @@ const GROUP_RELATIVE = {
   referenceMetrics: { kl: [TOKEN_RECORD.thirdNote, TOKEN_RECORD.tokens] },
 } as const satisfies Partial<Loss>;
 
-/** Clipped ratios: GRPO (Shao et al. 2024) by its first normalizer, each completion's own length. */
+/** Clipped ratios: GRPO (Shao et al. 2024) with its original divisor, each completion's own length. */
 const grpo: Loss = {
   ...GROUP_RELATIVE,
   name: 'grpo',
@@ -117,19 +117,19 @@ const grpo: Loss = {
   over: 'sequence',
 };
 
-/** The same by the tokens of the micro-batch. */
+/** The same, divided by the tokens of the micro-batch. */
 const bnpo: Loss = { ...grpo, name: 'bnpo', over: 'batch' };
 
-/** The same by the longest completion that there can be (Dr. GRPO, Liu et al. 2025). */
+/** The same, divided by the maximum completion length (Dr. GRPO, Liu et al. 2025). */
 const drGrpo: Loss = { ...grpo, name: 'dr_grpo', over: 'constant' };
 
-/** The same by the tokens of the rollout batch (DAPO, Yu et al. 2025). */
+/** The same, divided by the tokens of the rollout batch (DAPO, Yu et al. 2025). */
 const dapo: Loss = { ...grpo, name: 'dapo', over: 'rollout' };
 
-/** The same as a sum (LUSPO, arXiv 2602.05261), meant for ratios of completions. */
+/** The same as a sum (LUSPO, arXiv 2602.05261), meant for sequence ratios. */
 const luspo: Loss = { ...grpo, name: 'luspo', over: 'sum' };
 
-/** The ratio as a weight (MiniMax-M1, arXiv 2506.13585); `epsilonHigh` is its largest value itself. */
+/** The ratio as a weight (MiniMax-M1, arXiv 2506.13585); `epsilonHigh` is its maximum itself. */
 const cispo: Loss = {
   ...GROUP_RELATIVE,
   name: 'cispo',
@@ -139,7 +139,7 @@ const cispo: Loss = {
   over: 'rollout',
 };
 
-/** A soft gate in place of the clip (arXiv 2511.20347). */
+/** A soft gate instead of clipping (arXiv 2511.20347). */
 const sapo: Loss = {
   ...GROUP_RELATIVE,
   name: 'sapo',
@@ -148,7 +148,7 @@ const sapo: Loss = {
   over: 'sequence',
 };
 
-/** A smooth weight of the completion's ratio (arXiv 2602.10693). */
+/** A smooth weight by the sequence ratio (arXiv 2602.10693). */
 const vespo: Loss = {
   ...GROUP_RELATIVE,
   name: 'vespo',
@@ -158,7 +158,7 @@ const vespo: Loss = {
   over: 'rollout',
 };
 
-/** The geometric mean of clipped ratios (arXiv 2507.20673), whose authors take 0.4 for both bounds. */
+/** The geometric mean of clipped ratios (arXiv 2507.20673), whose authors use 0.4 for both bounds. */
 const gmpo: Loss = {
   ...GROUP_RELATIVE,
   name: 'gmpo',
@@ -194,6 +194,6 @@ export const GRPO_FAMILY = {
   losses: GROUP_RELATIVE_LOSSES,
   lossType: 'dapo',
   usesReference: ({ beta }) => Number(beta ?? 0) > 0,
-  // The rewards hold β then.
+  // The rewards contain β then.
   prepared: (settings) => (settings.klIn === 'reward' ? { ...settings, beta: 0 } : settings),
 } as const satisfies Family;

@@ -11,23 +11,23 @@ import { TOKEN_RECORD } from './units.ts';
 
 /** Options that are settings of the trainer. */
 export const PPO_OPTIONS = {
-  /** The ratio of a token to the sampling policy is clipped at 1 less this and 1 plus it. */
+  /** The ratio of a token to the sampling policy is clipped to 1 ± this. */
   cliprange: option({
     trainers: ['ppo'],
     always: true,
     default: 0.2,
     range: { from: 0 },
     trl: 'cliprange',
-    help: 'the ratio of a token is clipped at 1 less this and 1 plus it',
+    help: 'the ratio of a token is clipped to 1 ± this',
   }),
-  /** A value learns within this distance of what it was when the completions were written. */
+  /** Values are clipped to this distance from their values at sampling time. */
   cliprangeValue: option({
     trainers: ['ppo'],
     always: true,
     default: 0.2,
     range: { from: 0 },
     trl: 'cliprange_value',
-    help: 'a value is clipped at this distance from what it was',
+    help: 'values are clipped to this distance from their values at sampling time',
   }),
 };
 
@@ -52,7 +52,7 @@ const ppo: Loss = {
   referenceFree: true,
 };
 
-/** The values' part, on a number for each state. */
+/** The loss of the values, one number per state. */
 const ppoValue: Loss = {
   name: 'ppo_value',
   unit: 'token',
@@ -69,7 +69,7 @@ const ppoValue: Loss = {
 
 export const PPO_LOSSES: readonly Loss[] = [ppo, ppoValue];
 
-/** The second loss is for its values. */
+/** The second loss is for the value model. */
 export const PPO_FAMILY = {
   losses: PPO_LOSSES,
   lossType: 'ppo',

@@ -1,5 +1,5 @@
 /**
- * Losses of reward models, as rows of the catalogue: pairs of scores rather than of log-probabilities.
+ * Losses of reward models, as rows of the catalogue: pairs of scores rather than log-probabilities.
  */
 import bradleyTerryShader from '../../shaders/losses/bradley-terry.wgsl';
 import type { Family } from './family.ts';
@@ -7,7 +7,7 @@ import type { Loss } from './loss.ts';
 import { option } from './options.ts';
 import { REWARD_METRICS } from './units.ts';
 
-/** The options of these losses that trainers have as settings. */
+/** The options of these losses that are settings of trainers. */
 export const REWARD_OPTIONS = {
   /** How strongly the rewards of a pair are pulled to a sum of 0. */
   centerRewardsCoefficient: option({
@@ -16,7 +16,7 @@ export const REWARD_OPTIONS = {
     default: 0,
     range: { from: 0 },
     trl: 'center_rewards_coefficient',
-    help: 'how strongly the rewards of a pair are pulled to a sum of 0, such as 0.01; differences shrink with it',
+    help: 'how strongly the rewards of a pair are pulled to a sum of 0, such as 0.01; it also shrinks differences',
   }),
 };
 

@@ -1,5 +1,5 @@
 /**
- * Losses from outside the library: puts a formula on the driver that it names. Keeps the origin of every line; knows no
+ * User-defined losses: joins a formula with the driver that it includes. Keeps the origin of every line; contains no
  * formula.
  */
 
@@ -21,9 +21,9 @@ const DRIVERS: Readonly<Record<string, Shader>> = {
 };
 
 /**
- * The shader of a loss written outside the library: WGSL that includes `lib/pairwise.wgsl`, `lib/labelled.wgsl`,
+ * The shader of a user-defined loss: WGSL that includes `lib/pairwise.wgsl`, `lib/labelled.wgsl`,
  * `lib/tokenwise.wgsl`, `lib/policy.wgsl` or `lib/group-relative.wgsl`, with `struct Options` and `fn loss`, which may use all
- * that the driver declares. `path` names it in errors. Throws a RangeError for another include, and for none.
+ * declarations of the driver. `path` is its name in errors. Throws a RangeError for any other include, and for a missing one.
  */
 export function lossShader(path: string, formula: string): Shader {
   const { shader, included } = withIncludes(path, formula, DRIVERS);
@@ -32,13 +32,13 @@ export function lossShader(path: string, formula: string): Shader {
     return shader;
   }
   const known = Object.keys(DRIVERS).map((name) => `#include "${name}"`);
-  throw new RangeError(`${path}: a loss stands on its one driver; write ${known.join(' or ')}`);
+  throw new RangeError(`${path}: a loss must include exactly one driver; write ${known.join(' or ')}`);
 }
 
-/** All shaders of {@link lossShader}: what a file says is none of them. */
+/** All shaders made by {@link lossShader}; values read from a file are never among them. */
 const made = new WeakSet<Shader>();
 
-/** Whether a value is the descriptor of a loss from outside, made by a program and not read from a file. */
+/** Whether a value is a user-defined descriptor, made by a program and not read from a file. */
 export function isOwnLoss(value: unknown): value is Loss {
   const { shader } = (value ?? {}) as Partial<Loss>;
   return typeof shader === 'object' && made.has(shader);

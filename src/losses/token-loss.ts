@@ -1,6 +1,6 @@
 /**
- * Runs losses on tokens, policy gradients among them: from token log-probabilities to a record for each completion, and to
- * the derivative of every token. Two passes, so that a formula may use sums over a whole completion. Knows no formula.
+ * Runs losses on tokens, such as policy gradients: from token log-probabilities to one record per completion, and to
+ * the derivative of every token. Two passes, so that a formula can use sums over a whole completion. Contains no formula.
  */
 import { isOwn } from '../base/lookup.ts';
 import type { Buffers } from '../gpu/kernel.ts';
@@ -13,29 +13,29 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { driverKernels, type LossContext, type Term, termParams } from './completion-loss.ts';
 import { unitOf } from './units.ts';
 
-/** Of S completions with R tokens in all. */
+/** S completions with R tokens in total. */
 export interface TokenRows {
   /** (R) log π. */
   logprobs: Tensor;
   /** (R) log π_ref; 0 without a reference. */
   reference: Tensor;
-  /** (S + 1) u32: where each completion's tokens start. */
+  /** (S + 1) u32: offset of each completion's tokens. */
   offsets: Tensor;
-  /** What the losses read beside, by name. */
+  /** The columns that the losses read, by name. */
   columns?: Readonly<Record<string, Tensor>>;
 }
 
-/** Numbers that a formula may have summed over a completion. */
+/** Number of values that a formula can sum over a completion. */
 const SUMMANDS = 4;
 
 const aCompletion = { groups: (p: Readonly<Record<string, number>>) => p.records as number };
 const kernelsOf = driverKernels({ gather_sums: aCompletion, forward: aCompletion, evaluate: aCompletion });
 
 /**
- * The weighted sum of the terms → records (S, 8), which live as long as the tape. Their figures are those of the first
- * term, the loss is the sum. Where `logprobs` needs a gradient, `scale` times the derivative goes into it at once.
+ * The weighted sum of the terms → records (S, 8), which live as long as the tape. Their metrics are those of the first
+ * term; the loss is the sum. If `logprobs` needs a gradient, `scale` times the derivative is added to it immediately.
  *
- * Throws a RangeError for shapes that do not fit, for unknown options, and for a term that is not about tokens.
+ * Throws a RangeError for shapes that do not match, for unknown options, and for a term that is not a loss on tokens.
  */
 export function tokenLoss(
   tape: Tape,
@@ -58,7 +58,7 @@ export function tokenLoss(
   for (const [index, term] of terms.entries()) {
     const { loss } = term;
     if (unitOf(loss) !== unit)
-      throw new RangeError(`loss ${loss.name} is for a ${loss.unit}, not for tokens`);
+      throw new RangeError(`loss ${loss.name} works on a ${loss.unit}, not on tokens`);
     const { params, buffers } = termParams(term, given, lengths);
     const adds = index > 0 ? 1 : 0;
     const all = {
@@ -80,7 +80,7 @@ export function tokenLoss(
   return { records };
 }
 
-/** Of the columns those that a pass reads. */
+/** The columns that a pass reads. */
 function readBy(entry: string, shader: Shader, columns: Buffers): Buffers {
   const { bindings = [] } = reflect(shader).entries.get(entry) ?? {};
   const read = new Set(bindings.map(({ name }) => name));

@@ -1,36 +1,36 @@
 /**
- * What a loss may be about, as data: pairs, single completions, tokens. For each: how many completions make a record, what
- * every one of them is for, what the record holds and under which of TRL's names it is logged, and what divides sums over
+ * The units of losses, as data: pairs, single completions, tokens. For each: how many completions make a record, the role of
+ * each completion, the columns of the record and their metric names in TRL, and what divides sums over
  * tokens. The layouts are those of `PairRecord`, `ExampleRecord` and `TokenRecord` in `shaders/lib`. Works on the host, on
  * arrays that were read late.
  */
 import { type ExampleShape, type ScoredRows, scoredLengths } from '../data/packing.ts';
 import type { Loss } from './loss.ts';
 
-/** Columns of a pair's record, and how many there are. */
+/** Columns of a pair's record, and their number. */
 export const PAIR_RECORD = {
   loss: 0,
-  /** β r₊, or what the formula calls reward. */
+  /** β r₊, or the formula's own reward. */
   chosenReward: 1,
   rejectedReward: 2,
   margin: 3,
-  /** 1 where the chosen reward is larger; a tie is 0. */
+  /** 1 if the chosen reward is larger; a tie is 0. */
   accuracy: 4,
   /** log π of the chosen completion, summed. */
   chosenLogp: 5,
   rejectedLogp: 6,
   chosenTokens: 7,
   rejectedTokens: 8,
-  /** Cross-entropy of the chosen completion, a token. */
+  /** Cross-entropy of the chosen completion, per token. */
   nll: 9,
   weight: 10,
-  /** The formula's own figures. */
+  /** The formula's own values. */
   firstNote: 11,
   secondNote: 12,
   width: 13,
 } as const;
 
-/** Columns of a labelled completion's record, and how many there are. */
+/** Columns of a labeled completion's record, and their number. */
 export const EXAMPLE_RECORD = {
   loss: 0,
   /** β r */
@@ -47,31 +47,31 @@ export const EXAMPLE_RECORD = {
   width: 9,
 } as const;
 
-/** Columns of the record that a loss on tokens writes for each completion, and how many there are. */
+/** Columns of the record that a loss on tokens writes for each completion, and their number. */
 export const TOKEN_RECORD = {
   loss: 0,
   tokens: 1,
   /** log π of the completion, summed. */
   logp: 2,
-  /** The formula's own figures, means over the tokens. */
+  /** The formula's own values, means over the tokens. */
   firstNote: 3,
   secondNote: 4,
   thirdNote: 5,
   fourthNote: 6,
-  /** What weighs notes in a mean over completions: tokens, or 1 where a note is of the whole completion. */
+  /** The weight of notes in a mean over completions: the number of tokens, or 1 if a note belongs to the whole completion. */
   noteWeight: 7,
   width: 8,
 } as const;
 
 /**
- * A metric by name: the column whose mean it is; a column and another whose values weigh it; or the extreme of some columns in a
- * batch. Means of several batches are joined by their records, but those of a column and its weights [value, weight] by the sum
- * of the weights, as if it were one batch.
+ * A metric by name: a column to average; a column and another one with weights; or the extreme of some columns in a
+ * batch. Means of several batches are combined by their number of records; weighted columns [value, weight] by the sum
+ * of the weights, as if they were one batch.
  */
 export type MetricColumns = Readonly<Record<string, MetricColumn>>;
 export type MetricColumn = number | readonly [value: number, weight: number] | BatchMean | Extreme;
 
-/** `{ mean: reward, by: desirable }` is the mean reward of a batch's desirable records, in which batches count as in the loss. */
+/** `{ mean: reward, by: desirable }` is the mean reward of a batch's desirable records; batches are weighted as in the loss. */
 interface BatchMean {
   readonly mean: number;
   readonly by: number;
@@ -82,7 +82,7 @@ interface Extreme {
   readonly of: readonly number[];
 }
 
-/** What losses on pairs log, as TRL names it. */
+/** Metrics of losses on pairs, with TRL's names. */
 export const PAIR_METRICS: MetricColumns = {
   loss: PAIR_RECORD.loss,
   'rewards/chosen': PAIR_RECORD.chosenReward,
@@ -93,7 +93,7 @@ export const PAIR_METRICS: MetricColumns = {
   'logps/rejected': PAIR_RECORD.rejectedLogp,
 };
 
-/** What reward models log, as TRL names it. */
+/** Metrics of reward models, with TRL's names. */
 export const REWARD_METRICS: MetricColumns = {
   loss: PAIR_RECORD.loss,
   min_reward: { extreme: 'min', of: [PAIR_RECORD.chosenReward, PAIR_RECORD.rejectedReward] },
@@ -103,7 +103,7 @@ export const REWARD_METRICS: MetricColumns = {
   margin: PAIR_RECORD.margin,
 };
 
-/** What KTO logs; `rewards/margins` is the difference of the two means ({@link withMargins}). */
+/** KTO's metrics; `rewards/margins` is the difference of the two means ({@link withMargins}). */
 export const KTO_METRICS: MetricColumns = {
   loss: EXAMPLE_RECORD.loss,
   kl: EXAMPLE_RECORD.kl,
@@ -113,20 +113,20 @@ export const KTO_METRICS: MetricColumns = {
   'logps/rejected': { mean: EXAMPLE_RECORD.logp, by: EXAMPLE_RECORD.undesirable },
 };
 
-/** Adds the difference of the mean rewards, where records do not have a margin of their own. */
+/** Adds the difference of the mean rewards, if records have no margin of their own. */
 export function withMargins(means: Readonly<Record<string, number>>): Record<string, number> {
   const { 'rewards/chosen': chosen, 'rewards/rejected': rejected } = means;
   if (chosen === undefined || rejected === undefined) return { ...means };
   return { 'rewards/margins': chosen - rejected, ...means };
 }
 
-/** A mean and the weight of what it is a mean of, so that means of several batches can be joined. */
+/** A mean and its weight, so that means of several batches can be combined. */
 export interface WeightedMean {
   value: number;
   weight: number;
 }
 
-/** records (n, width) → the mean of each metric, summed in float64, or its extreme; one over nothing is left out. */
+/** records (n, width) → the mean of each metric, summed in float64, or its extreme; a mean over nothing is left out. */
 export function recordMeans(
   metrics: MetricColumns,
   records: Float32Array,
@@ -161,24 +161,24 @@ function extremeOf({ extreme, of }: Extreme, records: Float32Array, width: numbe
   return values.reduce((a, b) => Math[extreme](a, b), extreme === 'min' ? Infinity : -Infinity);
 }
 
-/** The values alone. */
+/** Only the values. */
 export function valuesOf(means: Readonly<Record<string, WeightedMean>>): Record<string, number> {
   return Object.fromEntries(Object.entries(means).map(([name, { value }]) => [name, value]));
 }
 
-/** What a completion is in the metrics: one side of a comparison, or a sample of the policy. */
+/** The role of a completion in the metrics: one side of a comparison, or a sample of the policy. */
 export type Side = 'chosen' | 'rejected' | 'sampled';
 
 export interface Unit {
-  /** Completions that make a record; records are made of an example's completions in turn. */
+  /** Completions per record; an example's completions are grouped into records in order. */
   readonly completions: number;
   /** Columns of a record. */
   readonly width: number;
-  /** An example's first so many completions are learned: token means are over them. */
+  /** The number of an example's first completions that are learned: token means cover these. */
   readonly learned: number;
-  /** An example's first so many completions are counted as trained tokens; what only serves a baseline is not. */
+  /** The number of an example's first completions that count as trained tokens; completions that only serve a baseline do not. */
   readonly counted: number;
-  /** What each completion of an example is; undefined for one that only serves a baseline. */
+  /** The role of each completion of an example; undefined for one that only serves a baseline. */
   sides(example: ExampleShape): readonly (Side | undefined)[];
 }
 
@@ -201,7 +201,7 @@ const UNITS = {
     counted: 1,
     sides: (example) => [labelOf(example)],
   },
-  /** An example that brings another's completion along. */
+  /** An example with another example's completion. */
   baseline: {
     completions: 2,
     width: EXAMPLE_RECORD.width,
@@ -223,24 +223,24 @@ export function unitOf({ unit, baseline }: Pick<Loss, 'unit' | 'baseline'>): Uni
   return UNITS[baseline ? 'baseline' : unit];
 }
 
-/** Records that some examples make. */
+/** Number of records for some examples. */
 export function recordsOf(examples: readonly ExampleShape[], { completions: each }: Unit): number {
   return examples.reduce((sum, { completions }) => sum + completions.length / each, 0);
 }
 
-/** What a rule may look at. Lengths are those of the completions that are learned. */
+/** The inputs of a divisor rule. Lengths are those of the learned completions. */
 export interface DivisorContext {
   /** Of the micro-batch. */
   batch: readonly number[];
   /** Of the optimizer step. */
   step: readonly number[];
-  /** Of the rollout batch that the step is a part of; the step's where it is left out. */
+  /** Of the rollout batch that the step belongs to; default: the step's. */
   rollout?: readonly number[];
   /** The loss's options. */
   options: Readonly<Record<string, number>>;
 }
 
-/** Stands for each completion's own number of tokens. */
+/** Means each completion's own number of tokens. */
 const OWN_TOKENS = 0;
 
 export const DIVISORS = {
@@ -252,15 +252,15 @@ export const DIVISORS = {
   step: ({ step }) => mean(step),
   /** The mean length in the rollout batch (DAPO). */
   rollout: ({ step, rollout = step }) => mean(rollout),
-  /** A length that is the same in every step (Dr. GRPO). */
+  /** A constant length (Dr. GRPO). */
   constant: ({ options }) => options.maxCompletionLength ?? 1,
-  /** Nothing: the sum itself counts (RLOO). */
+  /** No divisor: the sum itself (RLOO). */
   sum: () => 1,
 } as const satisfies Readonly<Record<string, (context: DivisorContext) => number>>;
 
 export type Divisor = keyof typeof DIVISORS;
 
-/** Scored rows of each example's first `count` completions: their lengths, where targets are scored. */
+/** Scored rows of each example's first `count` completions: their lengths, if targets are scored. */
 export function lengthsOf(
   examples: readonly ExampleShape[],
   count: number,

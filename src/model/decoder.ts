@@ -9,6 +9,7 @@ import { activate } from '../ops/activate.ts';
 import { add } from '../ops/add.ts';
 import { attention, type Heads } from '../ops/attention.ts';
 import { splitColumns } from '../ops/columns.ts';
+import type { FoldedPart } from '../ops/fold.ts';
 import { gatedUnit } from '../ops/gated-unit.ts';
 import { type GatherIndex, gather } from '../ops/gather.ts';
 import { HALVES } from '../ops/halves.ts';
@@ -49,11 +50,12 @@ export class Decoder {
   /** Adapters in use, in the order in which they add up. */
   readonly adapters: LoraAdapter[] = [];
   private readonly rotary: RotaryTables | undefined;
+  private isDisposed = false;
 
   constructor(
     readonly gpu: Gpu,
     readonly config: ModelConfig,
-    protected readonly architecture: Architecture,
+    readonly architecture: Architecture,
     protected readonly weights: LoadedWeights,
   ) {
     this.rotary = architecture.positions ? undefined : new RotaryTables(gpu, config);
@@ -104,6 +106,17 @@ export class Decoder {
     return { heads, kvHeads, headDim, scale, window: layers[layer]?.window, softCap };
   }
 
+  /** A linear layer as it stands: its weights, and the adapters that are on. */
+  part(module: string): FoldedPart {
+    const adapters = this.adapters.flatMap((adapter) => adapter.lowRank(module));
+    return { weight: this.weight(module), bias: this.bias(module), adapters };
+  }
+
+  /** Cosines and sines of a layer's positions, for sequences of up to `length` tokens; undefined for a layer without positions. */
+  turns(layer: number, length: number): Tensor | undefined {
+    return this.rotary?.ofLayer(layer, length);
+  }
+
   /** Bytes on the device of weights, adapters and tables of positions, for sequences of up to `length` tokens. */
   bytesHeld(length: number): number {
     const { store, tensors } = this.weights;
@@ -115,7 +128,10 @@ export class Decoder {
     return sizes.reduce((sum, size) => sum + this.gpu.pool.bytesFor(size), 0);
   }
 
+  /** Gives everything back. Later calls do nothing. */
   dispose(): void {
+    if (this.isDisposed) return;
+    this.isDisposed = true;
     for (const adapter of this.adapters.splice(0)) adapter.dispose();
     if (this.weights.store) this.weights.store.dispose();
     else for (const tensor of this.weights.tensors.values()) this.gpu.pool.release(tensor);
@@ -134,7 +150,7 @@ export class Decoder {
     // The end of a block: added to the residual in the same pass, unless a norm lies between.
     const rejoin = (residual: Tensor, h: Tensor, name: LinearName, out: LayerNormName) =>
       norms[out] ? add(tape, residual, norm(project(h, name), out)) : project(h, name, residual);
-    const turns = this.rotary?.ofLayer(i, length);
+    const turns = this.turns(i, length);
     const turn = (h: Tensor) => (turns ? rope(tape, h, positions, turns, config.headDim) : h);
 
     const h = norm(x, 'attention');
@@ -166,7 +182,7 @@ export class Decoder {
       : activate(tape, project('up'), activation);
   }
 
-  private norm(tape: Tape, x: Tensor, module: string): Tensor {
+  norm(tape: Tape, x: Tensor, module: string): Tensor {
     const { norm } = this.architecture;
     const { normEps: eps } = this.config;
     return norm === 'layer'
@@ -182,16 +198,16 @@ export class Decoder {
   }
 
   private project(tape: Tape, x: Tensor, module: string, residual?: Tensor): Tensor {
-    const adapters = this.adapters.flatMap((adapter) => adapter.lowRank(module));
+    const { weight, bias, adapters } = this.part(module);
     const scale = residual && this.config.residualMultiplier;
-    return linear(tape, x, this.weight(module), { adapters, bias: this.bias(module), residual, scale });
+    return linear(tape, x, weight, { adapters, bias, residual, scale });
   }
 
   private bias(module: string): Tensor | undefined {
     return this.weights.tensors.get(`${module}.bias`);
   }
 
-  private weight(module: string): Tensor {
+  weight(module: string): Tensor {
     return this.weights.tensors.get(`${module}.weight`) as Tensor;
   }
 }

@@ -9,20 +9,17 @@ import { packSequences } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferKind } from '../gpu/pool.ts';
 import { type Rehearsal, rehearse } from '../gpu/rehearsal.ts';
-import { attention } from '../ops/attention.ts';
 import { chosenLogprobs } from '../ops/chosen-logprob.ts';
-import { decodeAttention } from '../ops/decode-attention.ts';
-import { feed } from '../ops/feed.ts';
 import { gather } from '../ops/gather.ts';
 import { penalize, type Repetition } from '../ops/penalize.ts';
-import { product } from '../ops/product.ts';
 import { padded } from '../ops/product-size.ts';
 import { INVALID_TOKEN, type LiveSequences, type SamplingSettings, sample } from '../ops/sample.ts';
 import { softCap } from '../ops/soft-cap.ts';
 import { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import type { CausalLM } from './causal-lm.ts';
-import type { AttentionContext } from './decoder.ts';
+import type { DecodingPass, PassOfRows, Upload } from './decoding-pass.ts';
+import { decodingPass } from './decoding-passes.ts';
 import { KvCache } from './kv-cache.ts';
 
 /** Most bytes of logits at once. */
@@ -70,6 +67,7 @@ export class Decoding {
     private readonly model: CausalLM,
     private readonly batch: DecodingBatch,
     private readonly settings: DecodingSettings,
+    private readonly pass: DecodingPass,
     private readonly gpu: Gpu = model.gpu,
   ) {
     const { prompts, sequences, firstSequence } = batch;
@@ -117,13 +115,24 @@ export class Decoding {
     }
   }
 
-  /** Bytes that a batch will hold at most and the kernels that it will run, by going through its first two steps. */
-  static plan(model: CausalLM, batch: DecodingBatch, settings: DecodingSettings): Rehearsal {
-    return rehearse(model.gpu, (counting) => {
-      const rehearsal = new Decoding(model, batch, settings, counting);
-      rehearsal.prefill();
-      if (settings.maxNewTokens > 1) rehearsal.advance();
+  /**
+   * Bytes that a batch and its pass will hold at most and the kernels that they will run, by going through the first two steps.
+   * `passBytes`: those of the pass alone.
+   */
+  static plan(
+    model: CausalLM,
+    batch: DecodingBatch,
+    settings: DecodingSettings,
+  ): Rehearsal & { passBytes: number } {
+    let passBytes = 0;
+    const rehearsal = rehearse(model.gpu, (counting) => {
+      const pass = decodingPass(model, counting);
+      passBytes = pass.bytes;
+      const decoding = new Decoding(model, batch, settings, pass, counting);
+      decoding.prefill();
+      if (settings.maxNewTokens > 1) decoding.advance();
     });
+    return { ...rehearsal, passBytes };
   }
 
   /** Sequences that still take part in a step. */
@@ -133,43 +142,18 @@ export class Decoding {
 
   /** Records the prompts' pass and the first token of every sequence. */
   prefill(): void {
-    const { model } = this;
     const { prompts, sequences } = this.batch;
     const packed = packSequences(prompts.map((prompt) => ({ prompt: [...prompt], completion: [] })));
-    const tokens = packed.ids.length;
     this.run((tape, upload) => {
-      const spans = upload(packed.spans, [tokens, 4], 'spans', 'batch');
-      const context: AttentionContext = {
-        positions: upload(packed.positions, [tokens], 'positions', 'batch'),
-        length: this.length,
-        attend: (scope, layer, query, key, value) => {
-          this.cache.storePrompts(layer, key, value);
-          return attention(scope, query, key, value, spans, model.heads(layer));
-        },
-      };
-      const ids = upload(packed.ids, [tokens], 'token ids', 'batch');
-      const x = model.embed(tape, { indices: ids }, { indices: context.positions });
-      const hidden = model.layers(tape, x, context);
+      const hidden = this.pass.prompts(tape, packed, this.rowsOfPass, upload);
       const last = Uint32Array.from(sequences, (_, i) => (this.allPlaces[4 * i + 1] as number) - 1);
-      return gather(tape, hidden, { indices: upload(last, [last.length], 'last tokens') });
+      return gather(tape, hidden, { indices: upload(last, [last.length], 'last tokens', 'batch') });
     });
   }
 
   /** Records one more token for every live sequence. */
   advance(): void {
-    const { model, live, cache, step } = this;
-    this.run((tape) => {
-      const { ids, positions } = feed(tape, live, { step, vocabulary: model.config.vocabSize });
-      const context: AttentionContext = {
-        positions,
-        length: this.length,
-        attend: (scope, layer, query, key, value) => {
-          const options = { ...model.heads(layer), cached: step - 1, longest: this.length };
-          return decodeAttention(scope, query, key, value, cache.layer(layer), live.places, options);
-        },
-      };
-      return model.layers(tape, model.embed(tape, { indices: ids }, { indices: positions }), context);
-    });
+    this.run((tape) => this.pass.step(tape, this.live, this.step, this.rowsOfPass));
   }
 
   /** What the steps from `from` up to now have chosen. Arrives after the next submit; does not force one. */
@@ -198,8 +182,12 @@ export class Decoding {
     for (const tensor of [...this.owned]) this.release(tensor);
   }
 
+  private get rowsOfPass(): PassOfRows {
+    return { cache: this.cache, length: this.length };
+  }
+
   /** Runs a pass that ends in the hidden states (B, d) of the live sequences, and chooses their next tokens. */
-  private run(pass: (tape: Tape, upload: typeof Decoding.prototype.upload) => Tensor): void {
+  private run(pass: (tape: Tape, upload: Upload) => Tensor): void {
     const tape = Tape.forInference(this.gpu);
     const uploaded: Tensor[] = [];
     try {
@@ -231,16 +219,15 @@ export class Decoding {
       const offset = hidden.offset + firstRow * rowBytes;
       const part = new Tensor({ buffer: hidden.buffer, offset, size: rows * rowBytes }, [rows, hiddenSize]);
       const logits = tape.empty([rows, stride], 'logits');
-      const size = { m: rows, n: vocabulary, k: hiddenSize, cStride: stride };
-      product(gpu, 'nt', part, model.head, logits, size, { scale: model.logitScale });
+      this.pass.head(gpu, part, logits);
       if (logitSoftCap !== undefined) softCap(gpu, logits, vocabulary, logitSoftCap);
       const at = { step, firstRow, vocabulary };
       // The penalty overwrites logits, and the model's own log-probabilities are of those before it.
       const scores = repetition && logprobs ? tape.empty([rows, stride], 'penalized logits') : logits;
       if (scores !== logits) gpu.recorder.copy(logits, scores);
       if (repetition) penalize(tape, scores, live, repetition, at);
-      sample(gpu, scores, live, settings, at);
-      if (logprobs) chosenLogprobs(gpu, logits, live, logprobs.model, at);
+      sample(gpu, scores, live, settings, at, scores === logits);
+      if (logprobs && scores !== logits) chosenLogprobs(gpu, logits, live, logprobs.model, at);
       if (scores !== logits) tape.release(scores);
       tape.release(logits);
     }

@@ -8,6 +8,7 @@ import { MemoryCapError } from '../gpu/errors.ts';
 import type { Rehearsal } from '../gpu/rehearsal.ts';
 import type { CausalLM } from './causal-lm.ts';
 import { Decoding, type DecodingBatch, type DecodingSettings } from './decoding.ts';
+import type { DecodingPass } from './decoding-pass.ts';
 import { checkLengths, checkOptions, type GenerationOptions } from './generation-options.ts';
 
 /** Of the longest batch, beside what the model holds. */
@@ -38,8 +39,9 @@ export function planGeneration(
     // A batch that is not the only one may begin with the last sequence of a prompt.
     const sequences = promptsOf(size < total ? copies - 1 : 0, size, copies);
     const prompts = new Array<number[]>((sequences.at(-1) as number) + 1).fill(longest);
-    const plan = Decoding.plan(model, { prompts, sequences, firstSequence: 0 }, settings);
-    if (plan.bytes <= room || size === 1) return { batchSize: size, ...plan };
+    const { passBytes, ...plan } = Decoding.plan(model, { prompts, sequences, firstSequence: 0 }, settings);
+    if (plan.bytes <= Math.min(room.device, room.batch + passBytes) || size === 1)
+      return { batchSize: size, ...plan };
   }
 }
 
@@ -64,10 +66,12 @@ export async function prepareBatch(
   model: CausalLM,
   batch: DecodingBatch,
   settings: DecodingSettings,
+  /** The pass that is there already, if it is not the first batch. */
+  pass: DecodingPass | undefined,
 ): Promise<void> {
   const { gpu } = model;
   const { bytes, pipelines } = Decoding.plan(model, batch, settings);
-  const needed = gpu.memory().live + bytes;
+  const needed = gpu.memory().live + bytes - (pass?.bytes ?? 0);
   if (needed > gpu.pool.cap) {
     const { length } = batch.sequences;
     const [what, less] =
@@ -85,9 +89,9 @@ function promptsOf(offset: number, size: number, copies: number): number[] {
   return Array.from({ length: size }, (_, i) => Math.floor((offset + i) / copies));
 }
 
-/** Bytes that a batch may hold. */
-function roomOf(model: CausalLM, length: number): number {
+/** Bytes that a pass and its batch may hold together, and the batch alone. */
+function roomOf(model: CausalLM, length: number): { device: number; batch: number } {
   const { gpu } = model;
-  const beside = gpu.pool.cap - model.bytesHeld(length);
-  return Math.min(BATCH_BYTES, beside, gpu.limits.maxStorageBufferBindingSize);
+  const device = gpu.pool.cap - model.bytesHeld(length);
+  return { device, batch: Math.min(BATCH_BYTES, gpu.limits.maxStorageBufferBindingSize) };
 }

@@ -7,6 +7,8 @@ import { InputError } from '../io/errors.ts';
 import { INVALID_TOKEN } from '../ops/sample.ts';
 import type { CausalLM } from './causal-lm.ts';
 import { type ChosenTokens, Decoding, type DecodingBatch, type DecodingSettings } from './decoding.ts';
+import type { DecodingPass } from './decoding-pass.ts';
+import { decodingPass } from './decoding-passes.ts';
 import {
   checkCount,
   checkLengths,
@@ -107,11 +109,17 @@ export async function* streamGeneration(
   checkLengths(model, lengths, settings.maxNewTokens);
   checkTokens(model, prompts);
   const { batchSize } = planGeneration(model, lengths, options);
-  for (let first = 0; first < prompts.length * copies; first += batchSize) {
-    signal?.throwIfAborted();
-    const batch = batchOf(prompts, copies, first, batchSize);
-    await prepareBatch(model, batch, settings);
-    yield* writeBatch(model, batch, settings, every, signal);
+  let pass: DecodingPass | undefined;
+  try {
+    for (let first = 0; first < prompts.length * copies; first += batchSize) {
+      signal?.throwIfAborted();
+      const batch = batchOf(prompts, copies, first, batchSize);
+      await prepareBatch(model, batch, settings, pass);
+      pass ??= decodingPass(model);
+      yield* writeBatch(model, batch, settings, pass, every, signal);
+    }
+  } finally {
+    pass?.dispose();
   }
 }
 
@@ -119,11 +127,12 @@ async function* writeBatch(
   model: CausalLM,
   batch: DecodingBatch,
   settings: DecodingSettings,
+  pass: DecodingPass,
   every: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<GenerationUpdate[], void> {
   const { maxNewTokens } = settings;
-  const decoding = new Decoding(model, batch, settings);
+  const decoding = new Decoding(model, batch, settings, pass);
   let open = batch.sequences.map((_, i) => i);
   // One look at the tokens is always under way while the device writes the next ones.
   let reading: { from: number; chosen: Promise<ChosenTokens> } | undefined;

@@ -10,9 +10,10 @@
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { NoAdapterError } from '../gpu/errors.ts';
+import { type AdapterKey, type AdapterName, kindOf } from './adapter-name.ts';
 import { CARRIER, carried, isCarried } from './carried.ts';
 import { isInstalled, MissingPackageError, missing, optional } from './packages.ts';
-import { mayHaveVulkanDriver } from './vulkan-drivers.ts';
+import { lavapipeDriver, mayHaveVulkanDriver } from './vulkan-drivers.ts';
 import { yieldCpuWhileWaiting } from './yield-cpu.ts';
 
 export interface NodeGpu {
@@ -43,40 +44,65 @@ function dawn({ create }: Dawn, features: readonly string[] = []): GPU {
   return create(named.length > 0 ? [`enable-dawn-features=${named.join(',')}`] : []);
 }
 
+/** How to choose; the first call of a process counts. */
+export interface NodeGpuChoice {
+  /** Take only this adapter; `WEBALIGN_ADAPTER` by default. */
+  adapter?: AdapterName | undefined;
+  /** Keep Dawn's checks of every index on SwiftShader too, for WGSL that may be wrong. */
+  checked?: boolean | undefined;
+}
+
 /**
  * The GPU of this machine. `WEBALIGN_ADAPTER=native` takes nothing but what the system offers,
- * `WEBALIGN_ADAPTER=software` SwiftShader even beside a GPU. Throws {@link NoAdapterError} when there is neither, and
+ * `WEBALIGN_ADAPTER=swiftshader` or `lavapipe` those even beside a GPU. Throws {@link NoAdapterError} when there is neither, and
  * {@link MissingPackageError} without the package that brings it.
  */
-export function requestNodeGpu(): Promise<NodeGpu> {
-  chosen ??= choose(process.env.WEBALIGN_ADAPTER);
+export function requestNodeGpu(choice: NodeGpuChoice = {}): Promise<NodeGpu> {
+  chosen ??= choose(choice);
   return chosen;
 }
 
-async function choose(forced: string | undefined): Promise<NodeGpu> {
-  if (forced && forced !== 'native' && forced !== 'software') {
-    throw new NoAdapterError(`WEBALIGN_ADAPTER=${forced} is unknown: it is native or software, or not set.`);
-  }
+async function choose({ adapter, checked }: NodeGpuChoice): Promise<NodeGpu> {
+  const name = adapter ?? process.env.WEBALIGN_ADAPTER;
+  const forced = name ? kindOf(name) : undefined;
   const software = isCarried && forced !== 'native' ? [CARRIER] : [];
   const library: Dawn = await optional('WebGPU in Node', 'webgpu', software, () => import('webgpu'));
   Object.assign(globalThis, library.globals);
-  const found =
-    (forced !== 'software' && (await native(library, forced === 'native'))) ||
-    (forced !== 'native' && (await swiftShader(library)));
+  const found = forced
+    ? await WAYS[forced](library, { insists: true, checked })
+    : ((await native(library, { insists: false })) ?? (await swiftShader(library, { checked })));
   if (found) {
     if (found.software) yieldCpuWhileWaiting(library.globals);
     return found;
   }
-  throw new NoAdapterError(
-    forced === 'native'
-      ? 'No GPU adapter found, and WEBALIGN_ADAPTER=native allows no other. Install a GPU driver (Vulkan on Linux) or unset it.'
-      : `No GPU adapter found, and the software adapter from npm is for Linux on x64 only (this is ${process.platform} on ` +
-          `${process.arch}). Install a GPU driver (Vulkan on Linux; Mesa's lavapipe needs no GPU), or use a browser.`,
-  );
+  throw new NoAdapterError(forced ? MISSING[forced] : `No GPU adapter found, and ${MISSING.swiftshader}`);
 }
 
+type Way = (
+  library: Dawn,
+  how: { insists?: boolean; checked?: boolean | undefined },
+) => Promise<NodeGpu | undefined>;
+
+const WAYS: Record<AdapterKey, Way> = {
+  native,
+  swiftshader: swiftShader,
+  lavapipe,
+};
+
+/** Why an adapter is not there, and the way out. */
+const MISSING: Record<AdapterKey, string> = {
+  native:
+    'No GPU adapter found, and WEBALIGN_ADAPTER=native allows no other. Install a GPU driver (Vulkan on Linux) or unset it.',
+  swiftshader:
+    `the software adapter from npm is for Linux on x64 only (this is ${process.platform} on ${process.arch}). ` +
+    "Install a GPU driver (Vulkan on Linux; Mesa's lavapipe needs no GPU), or use a browser.",
+  lavapipe:
+    'No lavapipe found that Dawn takes. Install Mesa 23 or later (Debian and Ubuntu: mesa-vulkan-drivers and libvulkan1), or name ' +
+    'its lvp_icd.json by VK_DRIVER_FILES.',
+};
+
 /** What the system offers, Mesa's lavapipe or Windows' WARP included. */
-async function native(library: Dawn, insists: boolean): Promise<NodeGpu | undefined> {
+async function native(library: Dawn, { insists }: Parameters<Way>[1]): Promise<NodeGpu | undefined> {
   // Without a Vulkan loader, or one without a driver, Dawn would find nothing and write warnings of its own about it.
   if (process.platform === 'linux') {
     if (!insists && !(await mayHaveVulkanDriver())) return undefined;
@@ -89,18 +115,30 @@ async function native(library: Dawn, insists: boolean): Promise<NodeGpu | undefi
   return { gpu, software: true, notice: notice(info.description || info.architecture) };
 }
 
+/** Mesa's software driver, also beside a GPU. Dawn keeps its checks of every index. */
+async function lavapipe(library: Dawn): Promise<NodeGpu | undefined> {
+  const driver = await lavapipeDriver();
+  if (!driver) return undefined;
+  process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = driver;
+  if (!load('libvulkan.so.1') && !(await loadCarried())) return undefined;
+  const gpu = dawn(library);
+  const info = (await gpu.requestAdapter())?.info;
+  if (!info) return undefined;
+  return { gpu, software: true, notice: notice(info.description || info.architecture) };
+}
+
 /**
  * SwiftShader. The loader asks for the driver that the environment names whenever an instance is made, so this works
  * after {@link native} found nothing, in the same process.
  */
-async function swiftShader(library: Dawn): Promise<NodeGpu | undefined> {
+async function swiftShader(library: Dawn, { checked }: Parameters<Way>[1]): Promise<NodeGpu | undefined> {
   if (!isCarried) return undefined;
   if (!isInstalled(CARRIER))
     throw new MissingPackageError(missing('No GPU adapter found: the software adapter', CARRIER));
   const folder = await carried('swiftshader');
   process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = join(folder, 'vk_swiftshader_icd.json');
-  if (!load('libvulkan.so.1')) load(join(folder, 'libvulkan.so.1'));
-  const gpu = dawn(library, UNCHECKED);
+  if (!load('libvulkan.so.1')) await loadCarried();
+  const gpu = dawn(library, checked ? [] : UNCHECKED);
   if (!(await gpu.requestAdapter())) {
     throw new NoAdapterError(
       `The software adapter in ${folder} does not start. Remove that folder and try again.`,
@@ -111,6 +149,11 @@ async function swiftShader(library: Dawn): Promise<NodeGpu | undefined> {
 
 function notice(name: string, origin = ''): string {
   return `No GPU adapter found: running on ${name}, a software adapter on the CPU${origin}. Expect it to be slow.`;
+}
+
+/** Loads the Vulkan loader that comes by npm. */
+async function loadCarried(): Promise<boolean> {
+  return isCarried && isInstalled(CARRIER) && load(join(await carried('swiftshader'), 'libvulkan.so.1'));
 }
 
 /**

@@ -6,13 +6,15 @@
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Browser, BrowserType, LaunchOptions } from 'playwright';
+import { type AdapterKey, type AdapterName, kindOf } from './adapter-name.ts';
 import { CARRIER, carried, isCarried } from './carried.ts';
 import { isInstalled, missing, optional } from './packages.ts';
 import { serve } from './serve.ts';
+import { lavapipeDriver } from './vulkan-drivers.ts';
 
 export interface ChromiumOptions extends LaunchOptions {
-  /** Take only the machine's GPU, or only SwiftShader. Otherwise the first that works, in this order. */
-  adapter?: 'native' | 'software';
+  /** Take only this adapter. Otherwise the machine's GPU, else SwiftShader. */
+  adapter?: AdapterName;
   /** Hears one line that names the browser and its adapter. */
   onNotice?: (line: string) => void;
 }
@@ -37,32 +39,74 @@ interface Candidate {
 /** Nothing phones home. Playwright's own flags do most of it. */
 const QUIET = ['--no-pings', '--disable-domain-reliability', '--disable-breakpad'];
 
-const ADAPTER_FLAGS = {
-  native:
-    process.platform === 'linux'
-      ? [
-          '--enable-unsafe-webgpu',
-          '--ignore-gpu-blocklist',
-          '--enable-features=Vulkan',
-          '--use-angle=vulkan',
-          '--disable-vulkan-surface',
-        ]
-      : ['--enable-unsafe-webgpu'],
-  software: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
+/** How an adapter is asked for, and whether the one that a page gets is it. */
+interface AdapterWay {
+  args: readonly string[];
+  /** Variables of the browser's environment; undefined where this machine does not have the adapter. */
+  environment(): Promise<Record<string, string> | undefined>;
+  isIt(adapter: PageAdapter): boolean;
+  /** What to say where a page gets another adapter. */
+  otherwise: string;
+}
+
+const VULKAN =
+  process.platform === 'linux'
+    ? [
+        '--enable-unsafe-webgpu',
+        '--ignore-gpu-blocklist',
+        '--enable-features=Vulkan',
+        '--use-angle=vulkan',
+        '--disable-vulkan-surface',
+      ]
+    : ['--enable-unsafe-webgpu'];
+
+const ADAPTERS: Record<AdapterKey, AdapterWay> = {
+  native: {
+    args: VULKAN,
+    environment: async () => ({}),
+    isIt: ({ software }) => !software,
+    otherwise: 'offers a software adapter only',
+  },
+  swiftshader: {
+    args: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
+    environment: async () => ({}),
+    isIt: () => true,
+    otherwise: '',
+  },
+  lavapipe: {
+    args: VULKAN,
+    async environment() {
+      const driver = await lavapipeDriver();
+      return driver ? { VK_DRIVER_FILES: driver, VK_ICD_FILENAMES: driver } : undefined;
+    },
+    isIt: ({ description }) => /llvmpipe|lavapipe/i.test(description),
+    otherwise: 'offers another adapter than lavapipe',
+  },
 };
 
 /** Launches the browser; see `webalign/testing`. Throws {@link NoChromiumError}, or names a package that is missing. */
 export async function launchChromium(options: ChromiumOptions = {}): Promise<Browser> {
+  return (await firstWithGpu(options)).browser;
+}
+
+/** Options for Playwright's own `launch` that lead to a browser with WebGPU; each has been tried. Throws as {@link launchChromium}. */
+export async function chromiumLaunchOptions(options: ChromiumOptions = {}): Promise<LaunchOptions> {
+  const { browser, launched } = await firstWithGpu(options);
+  await browser.close();
+  return launched;
+}
+
+async function firstWithGpu(options: ChromiumOptions): Promise<Found> {
   const { adapter, onNotice, ...launch } = options;
   const tried: string[] = [];
   const browsers = isCarried ? [CARRIER] : [];
   const { chromium } = await optional('webalign/testing', 'playwright', browsers, () => import('playwright'));
   for await (const candidate of candidates(chromium, launch.executablePath)) {
-    for (const kind of adapter ? [adapter] : kindsHere()) {
+    for (const kind of adapter ? [kindOf(adapter)] : kindsHere()) {
       const outcome = await attempt(chromium, candidate, kind, launch);
       if ('browser' in outcome) {
         onNotice?.(`${candidate.origin}, WebGPU on ${outcome.adapter.description}`);
-        return outcome.browser;
+        return outcome;
       }
       tried.push(`${candidate.origin} (${candidate.executablePath}), ${kind} adapter: ${outcome.failure}`);
     }
@@ -74,12 +118,12 @@ export async function launchChromium(options: ChromiumOptions = {}): Promise<Bro
 }
 
 /** Software alone where Linux shows no device of a GPU: it saves a launch in vain. */
-function kindsHere(): ('native' | 'software')[] {
+function kindsHere(): AdapterKey[] {
   const forced = process.env.WEBALIGN_ADAPTER;
-  if (forced === 'native' || forced === 'software') return [forced];
-  if (process.platform !== 'linux' || existsSync('/dev/nvidiactl')) return ['native', 'software'];
+  if (forced) return [kindOf(forced)];
+  if (process.platform !== 'linux' || existsSync('/dev/nvidiactl')) return ['native', 'swiftshader'];
   const cards = existsSync('/dev/dri') ? readdirSync('/dev/dri') : [];
-  return cards.some((name) => name.startsWith('renderD')) ? ['native', 'software'] : ['software'];
+  return cards.some((name) => name.startsWith('renderD')) ? ['native', 'swiftshader'] : ['swiftshader'];
 }
 
 /** Browsers in the order of preference: the one asked for, Playwright's own, an installed one, npm's. */
@@ -143,31 +187,42 @@ function isExecutable(path: string): boolean {
   }
 }
 
-type Outcome = { browser: Browser; adapter: PageAdapter } | { failure: string };
+interface Found {
+  browser: Browser;
+  adapter: PageAdapter;
+  /** What it was launched with. */
+  launched: LaunchOptions;
+}
+
+type Outcome = Found | { failure: string };
 
 /** Launches one browser and asks it for an adapter. Closes it when it has none. */
 async function attempt(
   chromium: BrowserType,
   candidate: Candidate,
-  kind: 'native' | 'software',
+  kind: AdapterKey,
   options: LaunchOptions,
 ): Promise<Outcome> {
+  const { args, environment, isIt, otherwise } = ADAPTERS[kind];
+  const variables = await environment();
+  if (!variables) return { failure: `this machine has no driver called ${kind}` };
+  const launched: LaunchOptions = {
+    ...options,
+    executablePath: candidate.executablePath,
+    args: [...QUIET, ...args, ...(options.args ?? [])],
+    env: { ...(process.env as Record<string, string>), ...options.env, ...candidate.env, ...variables },
+  };
   let browser: Browser;
   try {
-    browser = await chromium.launch({
-      ...options,
-      executablePath: candidate.executablePath,
-      args: [...QUIET, ...ADAPTER_FLAGS[kind], ...(options.args ?? [])],
-      env: { ...(process.env as Record<string, string>), ...options.env, ...candidate.env },
-    });
+    browser = await chromium.launch(launched);
   } catch (error) {
     return { failure: `does not start: ${String(error).split('\n')[0]}` };
   }
   try {
     const adapter = await adapterOf(browser);
-    if (adapter && (kind === 'software' || !adapter.software)) return { browser, adapter };
+    if (adapter && isIt(adapter)) return { browser, adapter, launched };
     await browser.close();
-    return { failure: adapter ? 'offers a software adapter only' : 'offers no WebGPU adapter' };
+    return { failure: adapter ? otherwise : 'offers no WebGPU adapter' };
   } catch (error) {
     await browser.close();
     return { failure: String(error).split('\n')[0] ?? '' };

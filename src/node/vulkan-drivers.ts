@@ -3,7 +3,7 @@
  * bring it, Dawn and the loader write warnings to stderr that nobody can act on. Only looks at names of files.
  */
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 
 /** Variables that name drivers themselves. */
 const NAMED = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES', 'VK_ADD_DRIVER_FILES'] as const;
@@ -43,4 +43,16 @@ export async function mayHaveVulkanDriver(
   if ((await list('/dev')).some((name) => GPU_NODE.test(name))) return true;
   const found = await Promise.all(manifestFolders(env).map(list));
   return found.flat().some((name) => name.endsWith('.json'));
+}
+
+/** The manifest of Mesa's lavapipe, a driver that runs on the CPU: one that the environment names, else an installed one. */
+export async function lavapipeDriver(
+  env: NodeJS.ProcessEnv = process.env,
+  list: (folder: string) => Promise<readonly string[]> = (folder) => readdir(folder).catch(() => []),
+): Promise<string | undefined> {
+  const named = NAMED.flatMap((name) => env[name]?.split(delimiter) ?? []);
+  const installed = await Promise.all(
+    manifestFolders(env).map(async (folder) => (await list(folder)).map((name) => join(folder, name))),
+  );
+  return [...named, ...installed.flat()].find((path) => /^lvp[\w.-]*\.json$/.test(basename(path)));
 }

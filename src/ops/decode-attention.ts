@@ -4,7 +4,11 @@
  */
 import shader from '../../shaders/decode/decode-attention.wgsl';
 import wideShader from '../../shaders/decode/decode-attention-wide.wgsl';
-import { type Count, kernels } from '../gpu/kernel.ts';
+import ownCached from '../../shaders/lib/own-cached.wgsl';
+import ownGiven from '../../shaders/lib/own-given.wgsl';
+import { joined } from '../gpu/join.ts';
+import { type Buffers, type Count, type Grid, kernels } from '../gpu/kernel.ts';
+import type { Shader } from '../gpu/shader.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Heads } from './attention.ts';
@@ -16,14 +20,21 @@ const WIDE_WORKGROUP = 64;
 const perHead: Count = (p) => (p.rows as number) * (p.heads as number);
 const perPart: Count = (p, c) => perHead(p, c) * (c.PARTS as number);
 
-export const decodeAttentionKernels = kernels(shader, {
-  forward: { threads: perPart },
-  forward_piece: { threads: perPart },
-});
-export const wideDecodeAttentionKernels = kernels(wideShader, {
-  forward: { groups: perHead },
-  forward_piece: { groups: perHead },
-});
+const threads: Grid = { threads: perPart };
+const workgroups: Grid = { groups: perHead };
+
+function attentionKernels(own: Shader) {
+  return {
+    narrow: kernels(joined(shader, own), { forward: threads, forward_piece: threads }),
+    wide: kernels(joined(wideShader, own), { forward: workgroups, forward_piece: workgroups }),
+  };
+}
+
+/** By where the new token's key and value lie. */
+export const decodeAttentionKernels = {
+  given: attentionKernels(ownGiven),
+  cached: attentionKernels(ownCached),
+};
 
 /** Iterations of a kernel outside of its main loop. */
 const SPENT = 512;
@@ -45,13 +56,35 @@ export interface DecodeAttentionOptions extends Heads {
 
 /**
  * query (B, heads · headDim), key and value (B, kvHeads · headDim), places (B, 4) u32: the cache rows [0, 1) of the
- * sequence's prompt, the first of its own, and its number → (B, heads · headDim).
+ * sequence's prompt, the first of its own, and its number → (B, heads · headDim). Key and value are stored in the cache.
  */
 export function decodeAttention(
   tape: Tape,
   query: Tensor,
   key: Tensor,
   value: Tensor,
+  cache: LayerCache,
+  places: Tensor,
+  options: DecodeAttentionOptions,
+): Tensor {
+  return attend(tape, query, { key, value }, cache, places, options);
+}
+
+/** The same where the new token's key and value are in the cache already, behind the sequence's own `cached` rows. */
+export function cachedAttention(
+  tape: Tape,
+  query: Tensor,
+  cache: LayerCache,
+  places: Tensor,
+  options: DecodeAttentionOptions,
+): Tensor {
+  return attend(tape, query, undefined, cache, places, options);
+}
+
+function attend(
+  tape: Tape,
+  query: Tensor,
+  own: Buffers | undefined,
   cache: LayerCache,
   places: Tensor,
   options: DecodeAttentionOptions,
@@ -64,19 +97,20 @@ export function decodeAttention(
   const y = tape.empty(query.shape, 'decode attention');
   const { longest = cache.keys.rows } = options;
   const seen = window > 0 ? Math.min(longest, window) : longest;
-  const buffers = { query, key, value, places, keys: cache.keys, values: cache.values, y };
+  const buffers = { query, ...own, places, keys: cache.keys, values: cache.values, y };
   const range = { start: 0, stop: seen };
   const scores = { scale, soft_cap: softCap ?? 0 };
   const params = { rows: query.rows, heads, kv_heads: kvHeads, cached, ...scores, ...range };
   const shared = { HEAD_VECTORS: vectors, WINDOW: window, ...cappedBy(softCap) };
-  const parts = Math.ceil(vectors / 4);
-  const { forward, forward_piece } = wide ? wideDecodeAttentionKernels : decodeAttentionKernels;
+  const parts = Math.ceil(vectors / 8);
+  const { forward, forward_piece } =
+    decodeAttentionKernels[own ? 'given' : 'cached'][wide ? 'wide' : 'narrow'];
   const constants = wide ? shared : { ...shared, PARTS: parts };
 
   // The wide kernel runs three inner loops per tile: scores, maximum, values.
   const step = wide
     ? WIDE_WORKGROUP * reachOf(gpu, SPENT, 2 * vectors + 12)
-    : reachOf(gpu, SPENT, Math.max(2, vectors - 2));
+    : reachOf(gpu, SPENT, Math.max(2, vectors - 6));
   if (seen <= step) {
     forward(gpu, buffers, params, constants);
     return y;

@@ -12,7 +12,11 @@ import type { Tensor } from '../tensor/tensor.ts';
 
 const perRow: Grid = { groups: (p) => p.rows as number };
 
-export const sampleKernels = kernels(shader, { sample: perRow, sample_logprob: perRow });
+export const sampleKernels = kernels(shader, {
+  sample: perRow,
+  sample_logprob: perRow,
+  sample_logprobs: perRow,
+});
 
 /** What stands in `tokens` for a row whose logits are not numbers. */
 export const INVALID_TOKEN = 0xffffffff;
@@ -52,7 +56,7 @@ export interface LiveSequences {
 export interface TokenLogprobTensors {
   /** Under the distribution that they were drawn from; {@link sample} writes them. */
   sampling: Tensor;
-  /** Under the model at temperature 1; {@link chosenLogprobs} writes them. */
+  /** Under the model at temperature 1; {@link sample} writes them where the logits are the model's own, else {@link chosenLogprobs}. */
   model: Tensor;
 }
 
@@ -65,13 +69,17 @@ export interface StepOfRows {
   vocabulary?: number;
 }
 
-/** logits (R, V) of the live rows from `firstRow` on → tokens of `step`, and their log-probabilities if they are wanted. */
+/**
+ * logits (R, V) of the live rows from `firstRow` on → tokens of `step`, and their log-probabilities if they are wanted: under the model
+ * too, where these are its own logits and not penalized ones.
+ */
 export function sample(
   gpu: Gpu,
   logits: Tensor,
   { places, tokens, eos, firstSequence, logprobs }: LiveSequences,
   { temperature, topK, topP, minP, seed }: SamplingSettings,
   { step, firstRow = 0, vocabulary = logits.cols }: StepOfRows,
+  areModels = false,
 ): void {
   const buffers = { logits, places, eos, tokens };
   const params = {
@@ -89,6 +97,12 @@ export function sample(
     min_p: minP,
   };
   const constants = { WORKGROUP: threadsOfRow(gpu, vocabulary, PER_TOKEN) };
-  if (!logprobs) sampleKernels.sample(gpu, buffers, params, constants);
-  else sampleKernels.sample_logprob(gpu, { ...buffers, logprobs: logprobs.sampling }, params, constants);
+  if (!logprobs) {
+    sampleKernels.sample(gpu, buffers, params, constants);
+    return;
+  }
+  const { sampling, model } = logprobs;
+  const withSampling = { ...buffers, logprobs: sampling };
+  if (!areModels) sampleKernels.sample_logprob(gpu, withSampling, params, constants);
+  else sampleKernels.sample_logprobs(gpu, { ...withSampling, model_logprobs: model }, params, constants);
 }

@@ -25,8 +25,8 @@ export class A2POTrainer extends Trainer<A2POConfig> {
     const given = resolveConfig<A2POConfig>(A2PO, options.args, options.peftConfig);
     const rewards = weighedRewards([rewardFuncs].flat(), given.rewardWeights);
     const { config, notices: ofLength } = withFittingLength(given, options);
-    const { tokenizer, prompts, heldOut, notices } = preparePrompts(options, config);
     const { beta2: beta, perDeviceTrainBatchSize, gradientAccumulationSteps } = config;
+    const { tokenizer, prompts, heldOut, notices } = preparePrompts(options, { ...config, beta });
     const loss = resolveLoss(A2PO.family, { lossType: A2PO.family.lossType, beta });
     const maker = new AdvantageRegression(loss.reads, tokenizer, rewards, {
       ...config,

@@ -39,15 +39,20 @@ const EVALUATION_SEED = 2 ** 31;
 /** Nor the reference's completions those of the policy. */
 const REFERENCE_SEED = 2 ** 33;
 
+/** What a certificate depends on; `betaName` is what the trainer calls β. */
+export interface CertifiedSettings extends Pick<RewardEvaluationSettings, 'beta' | 'numGenerationsEval'> {
+  betaName?: string;
+}
+
 /** Why there will be no certificate though there are completions enough for one; undefined where that is not so. */
 export function certificateNotice(
-  { beta, numGenerationsEval }: Pick<RewardEvaluationSettings, 'beta' | 'numGenerationsEval'>,
+  { beta, betaName = 'beta', numGenerationsEval }: CertifiedSettings,
   heldOut: number,
 ): string | undefined {
   if (beta > 0 || heldOut === 0 || numGenerationsEval < LEAST_FOR_GAP) return undefined;
   return (
-    `beta is 0: objective (1) has no optimum then, and no optimality_gap is given for the ${numGenerationsEval} completions of ` +
-    'each held-out prompt. Give a beta above 0 for it, or a lower numGenerationsEval to save the time.'
+    `${betaName} is 0: objective (1) has no optimum then, and no optimality_gap is given for the ${numGenerationsEval} completions of ` +
+    `each held-out prompt. Give a ${betaName} above 0 for it, or a lower numGenerationsEval to save the time.`
   );
 }
 

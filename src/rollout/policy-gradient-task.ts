@@ -10,10 +10,10 @@ import type { TrainingLoss } from '../losses/family.ts';
 import type { TrainingConfig } from '../train/config.ts';
 import type { DataOptions, Task } from '../train/training-task.ts';
 import type { AdvantageFunction } from './advantages.ts';
-import { certificateNotice, RewardEvaluation, type RewardEvaluationSettings } from './evaluation.ts';
+import { RewardEvaluation, type RewardEvaluationSettings } from './evaluation.ts';
 import { PolicyGradientExperience, type PolicyGradientSettings } from './policy-gradient.ts';
 import { preparePrompts } from './prepare.ts';
-import { type Reward, rewardNotices, weighedRewards } from './rewards.ts';
+import { type Reward, weighedRewards } from './rewards.ts';
 import { type RolloutSettings, RolloutSource, stepsServed } from './source.ts';
 
 export interface RolloutTrainerOptions<Args> extends DataOptions<Args, readonly PromptRow[]> {
@@ -61,12 +61,7 @@ export function policyGradientTask<Config extends RolloutConfig>(
     source: new RolloutSource({ model, tokenizer, prompts, maker, settings: config }),
     evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, config),
     temperature: config.temperature,
-    notices: [
-      ...ofPrompts,
-      ...rewardNotices([rewardFuncs].flat(), tokenizer),
-      ...[certificateNotice(config, heldOut.length) ?? []].flat(),
-      ...notices,
-    ],
+    notices: [...ofPrompts, ...notices],
     reference,
   };
 }

@@ -4,7 +4,7 @@
  */
 import { sum } from '../base/mean.ts';
 import { say, setting } from '../base/sentence.ts';
-import type { ColumnSpecs, ScoredRows, TokenizedExample } from '../data/packing.ts';
+import type { ColumnSpecs, Columns, ScoredRows, TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { InputError } from '../io/errors.ts';
 import type { Metrics } from '../train/events.ts';
@@ -17,6 +17,7 @@ import type { WeighedReward } from './rewards.ts';
 import type { Samples } from './sampling.ts';
 
 export interface PPOExperienceSettings {
+  numGenerations: number;
   temperature: number;
   klCoef: number;
   gamma: number;
@@ -34,7 +35,6 @@ export interface PPOExperienceSettings {
 
 /** What a completion has earned, state by state. */
 interface Walk {
-  example: TokenizedExample;
   oldLogprobs: Float32Array;
   /** log π/π_ref of each token. */
   logRatios: Float64Array;
@@ -43,7 +43,7 @@ interface Walk {
 }
 
 export class PPOExperience implements ExperienceMaker {
-  readonly completions = 1;
+  readonly completions: number;
   readonly permutesPasses = true;
   readonly usesReference: boolean;
   readonly beside: readonly OwnColumns[];
@@ -56,6 +56,7 @@ export class PPOExperience implements ExperienceMaker {
     private readonly rewards: readonly WeighedReward[],
     private readonly settings: PPOExperienceSettings,
   ) {
+    this.completions = settings.numGenerations;
     this.beside = [value];
     this.usesReference = settings.klCoef > 0;
     this.identity = rewards.map(({ name, weight }) => [name, weight]);
@@ -73,20 +74,21 @@ export class PPOExperience implements ExperienceMaker {
     const start = performance.now();
     const walks = await this.walks(samples, earned, context);
     const { advantages, returns } = this.judged(walks);
-    const examples = walks.map(({ example, oldLogprobs, values }, i) => ({
+    const columns = {
+      advantage: advantages,
+      oldLogprobs: walks.map(({ oldLogprobs }) => oldLogprobs),
+      oldValues: walks.map(({ values }) => values),
+      returns,
+    };
+    const examples = samples.examples.map((example, p) => ({
       ...example,
-      columns: {
-        advantage: [...(advantages[i] as Float64Array)],
-        oldLogprobs: [...oldLogprobs],
-        oldValues: [...values],
-        returns: [...(returns[i] as Float64Array)],
-      },
+      columns: this.ofGroup(p, columns),
     }));
     const { rewarding, scoring } = earned.seconds;
     return {
       examples,
       metrics: {
-        ...rolloutMetrics(samples, earned, 1),
+        ...rolloutMetrics(samples, earned, settings.numGenerations),
         ...this.metrics(samples, walks),
         episode: Math.ceil(options.step / settings.serves) * settings.episodes,
       },
@@ -97,10 +99,25 @@ export class PPOExperience implements ExperienceMaker {
   }
 
   rehearse(gpu: Gpu, examples: readonly TokenizedExample[], context: StepContext): void {
-    const { klCoef: beta, temperature, perDeviceTrainBatchSize: batchSize } = this.settings;
+    const { klCoef: beta, temperature } = this.settings;
     rehearseEarnings(gpu, context, examples, this.rewards, { beta, temperature, scoresPolicy: true });
     const { kept, filterEps, beside: [role] = [] } = context;
-    if (role) rehearseRoleScores(gpu, role, examples, { batchSize, kept, filterEps });
+    if (role) rehearseRoleScores(gpu, role, examples, { batchSize: this.groupsAtATime, kept, filterEps });
+  }
+
+  private get groupsAtATime(): number {
+    const { perDeviceTrainBatchSize, numGenerations } = this.settings;
+    return Math.ceil(perDeviceTrainBatchSize / numGenerations);
+  }
+
+  /** The numbers of prompt p's completions, one completion behind the other. */
+  private ofGroup(p: number, columns: Readonly<Record<string, readonly ArrayLike<number>[]>>): Columns {
+    const { numGenerations: size } = this.settings;
+    const joined = Object.entries(columns).map(([name, lists]): [string, number[]] => [
+      name,
+      lists.slice(p * size, (p + 1) * size).flatMap((list) => Array.from(list)),
+    ]);
+    return Object.fromEntries(joined);
   }
 
   /** The entropy of the policy under its name in TRL's PPO. */
@@ -113,12 +130,16 @@ export class PPOExperience implements ExperienceMaker {
     { rewards, oldLogprobs, referenceLogprobs }: Earned,
     context: StepContext,
   ): Promise<Walk[]> {
-    const { missingEosPenalty, perDeviceTrainBatchSize: batchSize } = this.settings;
+    const { missingEosPenalty } = this.settings;
     const [role] = context.beside ?? [];
     if (!role) throw new Error('PPO needs a role that says what states are worth');
     const { kept, filterEps } = context;
-    const values = await roleScores(context.model, role, examples, { batchSize, kept, filterEps });
-    return examples.map((example, i) => {
+    const values = await roleScores(context.model, role, examples, {
+      batchSize: this.groupsAtATime,
+      kept,
+      filterEps,
+    });
+    return finished.map((end, i) => {
       const reward = rewards[i];
       if (typeof reward !== 'number') {
         const what = `gave completion ${i + 1} no number, and PPO needs one for each`;
@@ -127,10 +148,9 @@ export class PPOExperience implements ExperienceMaker {
       const own = oldLogprobs?.[i] as Float32Array;
       const base = referenceLogprobs?.[i];
       return {
-        example,
         oldLogprobs: own,
         logRatios: Float64Array.from(own, (value, t) => (base ? value - (base[t] as number) : 0)),
-        score: finished[i] === 'eos' ? reward : reward - (missingEosPenalty ?? 0),
+        score: end === 'eos' ? reward : reward - (missingEosPenalty ?? 0),
         values: values[i] as Float32Array,
       };
     });

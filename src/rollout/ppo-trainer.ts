@@ -14,8 +14,8 @@ import { Trainer } from '../train/trainer.ts';
 import type { DataOptions } from '../train/training-task.ts';
 import { RewardEvaluation } from './evaluation.ts';
 import { PPOExperience, requireEstimator } from './ppo-experience.ts';
+import { preparePrompts, withFittingLength } from './prepare.ts';
 import { type Reward, weighedRewards } from './rewards.ts';
-import { repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
 import { RolloutSource } from './source.ts';
 
 export interface PPOTrainerOptions extends DataOptions<PPOArgs, readonly PromptRow[]> {
@@ -28,21 +28,16 @@ export interface PPOTrainerOptions extends DataOptions<PPOArgs, readonly PromptR
 export class PPOTrainer extends Trainer<PPOConfig> {
   /** Throws {@link InputError} for settings that make no sense, and for a prompt that does not fit, by its row. */
   constructor(options: PPOTrainerOptions) {
-    const {
-      model,
-      processingClass: tokenizer,
-      trainDataset,
-      evalDataset = [],
-      rewardFuncs,
-      valueModel,
-    } = options;
-    const config = resolveConfig<PPOConfig>(PPO, options.args, options.peftConfig);
-    if (!tokenizer)
-      throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
-    requireEstimator(config.klEstimator);
+    const { model, rewardFuncs, valueModel } = options;
+    const given = resolveConfig<PPOConfig>(PPO, options.args, options.peftConfig);
+    requireEstimator(given.klEstimator);
+    const { config, notices: ofLength } = withFittingLength(given, options);
     const { klCoef: beta, maxCompletionLength, scoreAfterEos, vfCoef } = config;
-    const prompts = tokenizePrompts(trainDataset, tokenizer, model, maxCompletionLength);
-    const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
+    const { tokenizer, prompts, heldOut, notices } = preparePrompts(options, {
+      ...config,
+      beta,
+      betaName: 'klCoef',
+    });
     const rewards = weighedRewards([rewardFuncs].flat(), config.rewardWeights);
     const loss = resolveLoss(PPO.family, { ...config, beta, lossType: PPO.family.lossType });
     const valueLoss = resolveLoss(PPO.family, { ...config, beta, lossType: 'ppo_value' });
@@ -61,7 +56,7 @@ export class PPOTrainer extends Trainer<PPOConfig> {
       source: new RolloutSource({ model, tokenizer, prompts, maker, settings: { ...config, ...passes } }),
       evaluation: new RewardEvaluation(model, tokenizer, heldOut, rewards, { ...config, beta }),
       temperature: config.temperature,
-      notices: [...samplingNotices(model), repeatedPrompts(prompts)].filter((line) => line !== undefined),
+      notices: [...notices, ...ofLength],
     });
   }
 }
@@ -72,6 +67,7 @@ function passSettings({
   gradientAccumulationSteps,
   numMiniBatches,
   numPpoEpochs,
+  numGenerations,
 }: PPOConfig) {
   const episodes = perDeviceTrainBatchSize * gradientAccumulationSteps;
   const ofStep = episodes / numMiniBatches;
@@ -81,11 +77,14 @@ function passSettings({
     const what = say`${setting('numMiniBatches')} is ${numMiniBatches}, and a batch has ${gradientAccumulationSteps} times ${perDeviceTrainBatchSize} completions`;
     throw new InputError('settings', what, 'Give a number that divides them into whole batches');
   }
+  if (batch % numGenerations !== 0) {
+    const what = say`${setting('numGenerations')} is ${numGenerations}, and ${batch} completions are learned from at a time`;
+    throw new InputError('settings', what, 'Give a number that divides them into whole groups');
+  }
   return {
     perDeviceTrainBatchSize: batch,
     gradientAccumulationSteps: accumulation,
     stepsPerGeneration: accumulation * numMiniBatches,
     numIterations: numPpoEpochs,
-    numGenerations: 1,
   };
 }

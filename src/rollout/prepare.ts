@@ -6,10 +6,14 @@ import type { PromptRow } from '../data/prompt-dataset.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { InputError } from '../io/errors.ts';
 import type { DataOptions } from '../train/training-task.ts';
+import { type CertifiedSettings, certificateNotice } from './evaluation.ts';
+import { type Reward, rewardNotices } from './rewards.ts';
 import { type Prompt, repeatedPrompts, samplingNotices, tokenizePrompts } from './sampling.ts';
 
 /** What a trainer on prompts is given. */
-export type PromptOptions = DataOptions<object, readonly PromptRow[]>;
+export interface PromptOptions extends DataOptions<object, readonly PromptRow[]> {
+  rewardFuncs?: Reward | readonly Reward[];
+}
 
 export interface PreparedPrompts {
   tokenizer: Tokenizer;
@@ -20,14 +24,19 @@ export interface PreparedPrompts {
 
 /** Throws {@link InputError} where there is no tokenizer, and for a prompt that does not fit, by its row. */
 export function preparePrompts(
-  { model, processingClass: tokenizer, trainDataset, evalDataset = [] }: PromptOptions,
-  { maxCompletionLength }: { maxCompletionLength: number },
+  { model, processingClass: tokenizer, trainDataset, evalDataset = [], rewardFuncs = [] }: PromptOptions,
+  { maxCompletionLength, ...settings }: CertifiedSettings & { maxCompletionLength: number },
 ): PreparedPrompts {
   if (!tokenizer)
     throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
   const prompts = tokenizePrompts(trainDataset, tokenizer, model, maxCompletionLength);
   const heldOut = tokenizePrompts(evalDataset, tokenizer, model, maxCompletionLength);
-  const lines = [...samplingNotices(model), repeatedPrompts(prompts)];
+  const lines = [
+    ...samplingNotices(model),
+    repeatedPrompts(prompts),
+    ...rewardNotices([rewardFuncs].flat(), tokenizer),
+    certificateNotice(settings, heldOut.length),
+  ];
   return { tokenizer, prompts, heldOut, notices: lines.filter((line) => line !== undefined) };
 }
 

@@ -1,7 +1,7 @@
 /**
- * How frozen weights lie on the device: a row for each format, with the shader file that reads it (`shaders/formats`). Float
- * formats lie there as in a file; blocks whose bytes fill no whole words lie in pairs, both scales first, so that a kernel
- * reads words alone. Nothing is lost, and what a format means is said by its shader and by `src/io/quantised.ts`.
+ * Layouts of frozen weights on the device: one row per format, with the shader file that reads it (`shaders/formats`). Float
+ * formats are stored as in a file. Blocks whose size is not a multiple of four bytes are stored in pairs, both scales first, so that a kernel
+ * reads only whole words. The conversion is lossless; the shader and `src/io/quantised.ts` define the meaning of a format.
  */
 import bf16 from '../../shaders/formats/bf16.wgsl';
 import f16 from '../../shaders/formats/f16.wgsl';
@@ -17,20 +17,20 @@ import q6_k from '../../shaders/formats/q6_k.wgsl';
 import q8_0 from '../../shaders/formats/q8_0.wgsl';
 import type { Shader } from '../gpu/shader.ts';
 
-/** A format of weights. A kernel joined with its shader reads them by `weight4`, four at a time, or by `weight1`. */
+/** A format of weights. A kernel joined with its shader reads them with `weight4`, four at a time, or with `weight1`. */
 export interface WeightFormat {
-  /** Weights of a block; rows are whole blocks. */
+  /** Weights per block; rows consist of whole blocks. */
   elements: number;
-  /** Bytes of a block. */
+  /** Bytes per block. */
   bytes: number;
   shader: Shader;
-  /** For kernels that read one weight at a time, where another is faster. */
+  /** An alternative shader for kernels that read one weight at a time, if it is faster. */
   single?: Shader;
-  /** Where a block has its scale, two bytes, if its blocks lie in pairs. */
+  /** Position of the two-byte scale within a block, if blocks are stored in pairs. */
   scaleAt?: number;
 }
 
-/** By the names that files have for them, in small letters. */
+/** By their names in files, in lower case. */
 export const FORMATS = {
   f32: { elements: 1, bytes: 4, shader: f32, single: f32Single },
   f16: { elements: 1, bytes: 2, shader: f16 },
@@ -53,14 +53,14 @@ export function bytesOf(dtype: WeightDtype, elements: number): number {
   return (elements / format.elements) * format.bytes;
 }
 
-/** Bytes that hold so many weights on the device: whole words, pairs where blocks lie in pairs. */
+/** Bytes that so many weights need on the device: whole words, and whole pairs of blocks if blocks are paired. */
 export function deviceBytes(dtype: WeightDtype, elements: number): number {
   const { bytes } = FORMATS[dtype];
   const group = bytes % 4 === 0 ? bytes : 2 * bytes;
   return Math.ceil(bytesOf(dtype, elements) / group) * group;
 }
 
-/** Blocks as a file has them, as the device has them. */
+/** Converts blocks from the file's layout to the device's. */
 export function packed(dtype: WeightDtype, data: Uint8Array): Uint8Array {
   const { bytes, scaleAt }: WeightFormat = FORMATS[dtype];
   if (scaleAt === undefined) return inWords(data);

@@ -1,23 +1,23 @@
 /**
  * All trained parameters in four long buffers: values, gradients and AdamW's two moments. A parameter is a view of
- * them, so that clipping and the optimizer are a handful of dispatches whatever the number of tensors, and a checkpoint
- * is three reads. It knows names and shapes, never what a parameter is for.
+ * them, so that clipping and the optimizer need a handful of dispatches for any number of tensors, and a checkpoint
+ * needs three reads. It knows names and shapes, but not what a parameter is for.
  */
 import type { Gpu } from '../gpu/device.ts';
 import { GpuValidationError } from '../gpu/errors.ts';
 import type { BufferKind, BufferView } from '../gpu/pool.ts';
 import { Tensor } from './tensor.ts';
 
-/** What a parameter is called, its shape and its first values. */
+/** A parameter's name, shape and initial values. */
 export interface ParameterSpec {
   name: string;
   shape: readonly number[];
   values: Float32Array;
-  /** Whether weight decay applies; true where it is left out. */
+  /** Whether weight decay applies; default: true. */
   decays?: boolean;
 }
 
-/** A run of every slab that is decayed, or not, as one. */
+/** A contiguous range of every slab with the same weight decay. */
 export interface Section {
   decays: boolean;
   /** Bytes from the slab's start. */
@@ -26,18 +26,18 @@ export interface Section {
   size: number;
 }
 
-/** The four buffers, in the order in which a checkpoint names them. */
+/** The four buffers, in the order of a checkpoint. */
 export const SLABS = ['values', 'gradients', 'firstMoments', 'secondMoments'] as const;
 export type Slab = (typeof SLABS)[number];
 
 const ALIGNMENT = 256;
 
 export class ParameterStore {
-  /** Views of the values, one after the other; the other slabs are laid out alike. No host copy of the numbers is kept. */
+  /** Views of the values, one after the other; the other slabs have the same layout. The host keeps no copy of the numbers. */
   readonly tensors = new Map<string, Tensor>();
-  /** Elements of a slab, padding included. Padding is zero and stays zero. */
+  /** Elements per slab, including padding. Padding is zero and stays zero. */
   readonly length: number;
-  /** Trained numbers. */
+  /** Number of trained weights. */
   readonly count: number;
   readonly sections: readonly Section[];
   private readonly slabs: Record<Slab, BufferView>;
@@ -64,7 +64,7 @@ export class ParameterStore {
     this.length = bytes / 4;
     if (bytes > gpu.limits.maxStorageBufferBindingSize) {
       throw new GpuValidationError(
-        `${count} trained parameters need ${bytes} bytes in one buffer, over this device's ` +
+        `${count} trained parameters need ${bytes} bytes in one buffer, more than this device's ` +
           `maxStorageBufferBindingSize of ${gpu.limits.maxStorageBufferBindingSize}. Train LoRA adapters instead of all weights, or lower their rank.`,
       );
     }
@@ -92,7 +92,7 @@ export class ParameterStore {
   /** A parameter by name. */
   get(name: string): Tensor {
     const tensor = this.tensors.get(name);
-    if (!tensor) throw new RangeError(`no parameter is called ${name}`);
+    if (!tensor) throw new RangeError(`unknown parameter ${name}`);
     return tensor;
   }
 
@@ -106,7 +106,7 @@ export class ParameterStore {
     return SLABS.map((name) => this.slab(name));
   }
 
-  /** The gradients start every optimizer step at zero. */
+  /** Sets the gradients to zero at the start of an optimizer step. */
   zeroGradients(): void {
     this.gpu.recorder.clear(this.slab('gradients'));
   }
@@ -122,15 +122,13 @@ export class ParameterStore {
     );
   }
 
-  /** Fills a slab. Every parameter must be given, in its size. */
+  /** Fills a slab. Every parameter must be given with the right size. */
   write(name: Slab, values: ReadonlyMap<string, Float32Array>): void {
     const all = new Float32Array(this.length);
     for (const [parameter, { offset, length }] of this.tensors) {
       const given = values.get(parameter);
       if (given?.length !== length) {
-        throw new RangeError(
-          `parameter ${parameter} needs ${length} ${name}, ${given ? `${given.length} are given` : 'none are given'}`,
-        );
+        throw new RangeError(`parameter ${parameter} needs ${length} ${name}, got ${given?.length ?? 0}`);
       }
       all.set(given, offset / 4);
     }

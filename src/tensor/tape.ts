@@ -1,23 +1,23 @@
 /**
- * The order of gradients, and the owner of what lies between. An op runs its forward kernel and records one closure;
- * `backward` replays the closures in reverse and releases each op's outputs as its closure ends. It derives nothing by
+ * Records the order of gradients and owns the tensors in between. An op runs its forward kernel and records one closure;
+ * `backward` replays the closures in reverse order and releases each op's outputs after its closure. It derives nothing
  * itself: every gradient is a kernel that an op calls.
  *
- * One accumulation law, kept here alone: an activation's first gradient sets, later ones add; a parameter's always adds.
- * And one of lifetimes: what no closure will read is given back when its part of the model ends; what one will read is kept
- * until then, as it is or packed.
+ * Only this file implements the accumulation law: an activation's first gradient sets, later ones add; a parameter's always adds.
+ * It also implements lifetimes: buffers that no closure reads are released when their part of the model ends; the others are kept
+ * until their closure, unchanged or packed.
  */
 import type { Gpu } from '../gpu/device.ts';
 import type { BufferKind, BufferView } from '../gpu/pool.ts';
 import { Tensor } from './tensor.ts';
 
-/** What an op leaves on the tape. */
+/** What an op records on the tape. */
 export interface TapeEntry {
   inputs: readonly Tensor[];
   outputs: readonly Tensor[];
-  /** Of these, the ones whose values `backward` reads: all, unless it is said here. */
+  /** The inputs and outputs whose values `backward` reads; default: all. */
   reads?: readonly Tensor[];
-  /** And of those, the ones that rounding would harm: what is raised to a power, say. They are never packed. */
+  /** Those of them that rounding would harm, for example because they are exponentiated. They are never packed. */
   exact?: readonly Tensor[];
   /** Tensors kept for the backward pass and released with the outputs. */
   saved?: readonly Tensor[];
@@ -25,16 +25,16 @@ export interface TapeEntry {
   backward: () => void;
 }
 
-/** Where to put a gradient: into `grad`, adding to what is there where `accumulate` is 1. */
+/** The destination of a gradient: into `grad`, adding to its contents if `accumulate` is 1. */
 export interface GradientSlot {
   grad: Tensor;
   accumulate: 0 | 1;
 }
 
-/** A way to keep values in fewer bytes until they are read (PyTorch's hooks of saved tensors). */
+/** A way to store values in fewer bytes until they are read (like PyTorch's saved-tensor hooks). */
 export interface Packing {
   name: string;
-  /** 32-bit words that a tensor takes; undefined where it stays as it is. */
+  /** Number of 32-bit words for a tensor; undefined if it is not packed. */
   words(tensor: Tensor): number | undefined;
   pack(gpu: Gpu, tensor: Tensor, into: BufferView): void;
   unpack(gpu: Gpu, from: BufferView, tensor: Tensor): void;
@@ -43,16 +43,16 @@ export interface Packing {
 export class Tape {
   private readonly entries: TapeEntry[] = [];
   private readonly owned = new Set<Tensor>();
-  /** What closures will read. */
+  /** Tensors that closures will read. */
   private readonly awaited = new Set<Tensor>();
-  /** What is to be packed when the next layer begins. */
+  /** Tensors to pack when the next layer begins. */
   private readonly due: Tensor[] = [];
-  /** Where the values of tensors lie that have given their buffers up. */
+  /** The packed values of tensors that have released their buffers. */
   private readonly packed = new Map<Tensor, { packing: Packing; view: BufferView }>();
 
   private constructor(
     readonly gpu: Gpu,
-    /** Whether closures are kept. Without them, scopes release what they do not return. */
+    /** Whether closures are kept. Without closures, scopes release everything that they do not return. */
     readonly recording: boolean,
   ) {}
 
@@ -66,7 +66,7 @@ export class Tape {
     return new Tape(gpu, false);
   }
 
-  /** A new tensor of undefined contents, owned by this tape. */
+  /** A new tensor with undefined contents, owned by this tape. */
   empty(shape: readonly number[], label: string, dtype: 'f32' | 'u32' = 'f32', kind?: BufferKind): Tensor {
     const length = shape.reduce((a, b) => a * b, 1);
     const tensor = new Tensor(this.gpu.pool.allocate(length * 4, label, { kind }), shape, dtype, label);
@@ -74,7 +74,7 @@ export class Tape {
     return tensor;
   }
 
-  /** Records an op. Its outputs need a gradient when an input does. */
+  /** Records an op. Its outputs need a gradient if an input does. */
   record(entry: TapeEntry, reaches = entry.inputs.some((input) => input.requiresGrad)): void {
     if (!this.recording) return;
     for (const output of entry.outputs) output.requiresGrad = reaches;
@@ -83,7 +83,7 @@ export class Tape {
     for (const tensor of [...readsOf(entry), ...(entry.saved ?? [])]) this.awaited.add(tensor);
   }
 
-  /** Where a contribution to the tensor's gradient goes; undefined when it needs none. */
+  /** The destination for a contribution to the tensor's gradient; undefined if it needs none. */
   gradient(tensor: Tensor): GradientSlot | undefined {
     if (!tensor.requiresGrad) return undefined;
     if (tensor.grad) return { grad: tensor.grad, accumulate: 1 };
@@ -93,7 +93,7 @@ export class Tape {
   }
 
   /**
-   * Gradients that one kernel makes together. Where only some are wanted, the others go to temporaries; where none is, `run`
+   * Gradients that one kernel computes together. If only some are needed, the others go to temporaries; if none is, `run`
    * is not called.
    */
   gradients<const T extends readonly Tensor[]>(
@@ -114,8 +114,8 @@ export class Tape {
   }
 
   /**
-   * Makes the gradient of a sum that of its summand, without a copy, once nothing else reads it: the last act of a closure.
-   * False where that cannot be, because the summand has a gradient already or this tape does not own the sum's.
+   * Passes the gradient of a sum on to its summand, without a copy, once nothing else reads it: the last call of a closure.
+   * Returns false if this is not possible, because the summand already has a gradient or this tape does not own the sum's.
    */
   handOver(sum: Tensor, summand: Tensor): boolean {
     if (!summand.requiresGrad) return true;
@@ -126,19 +126,19 @@ export class Tape {
   }
 
   /**
-   * For an op whose gradient overwrites the tensor itself; undefined when it needs none. What is overwritten can be added to
-   * but not add, so this contribution must be the first, and of the ops behind it none may read the tensor.
+   * For an op whose gradient overwrites the tensor itself; undefined if it needs none. The contribution cannot be added to an
+   * existing gradient, so it must be the first, and none of the later ops may read the tensor.
    */
   gradientInPlace(tensor: Tensor): Tensor | undefined {
     if (!tensor.requiresGrad) return undefined;
-    if (tensor.grad) throw new Error(`${tensor}: its gradient has another place already`);
+    if (tensor.grad) throw new Error(`${tensor}: its gradient already has another buffer`);
     tensor.grad = tensor;
     return tensor;
   }
 
   /**
-   * Runs all closures in reverse, from the roots whose `grad` the caller has set, and releases everything. The gradient
-   * of `input`, where it gets one, goes to the tape `heir` instead.
+   * Runs all closures in reverse order, from the roots whose `grad` the caller has set, and releases everything. The gradient
+   * of `input`, if it gets one, is passed to the tape `heir` instead.
    */
   backward(input?: Tensor, heir?: Tape): void {
     for (const entry of this.entries.reverse()) {
@@ -157,7 +157,7 @@ export class Tape {
     this.dispose();
   }
 
-  /** Gives a tensor of this tape back before its time. A tensor that the tape does not own is left alone. */
+  /** Releases a tensor of this tape early. A tensor that the tape does not own is ignored. */
   release(tensor: Tensor): void {
     if (!this.owned.delete(tensor)) return;
     this.gpu.pool.release(this.packed.get(tensor)?.view ?? tensor);
@@ -165,8 +165,8 @@ export class Tape {
   }
 
   /**
-   * Runs a part of the model, a layer say. Whatever it allocated is released when it ends, and `consumed` inputs too, except
-   * what it returns and what closures will read.
+   * Runs a part of the model, for example a layer. At its end all its allocations, and `consumed` inputs, are released, except
+   * the tensors that it returns and those that closures will read.
    */
   scope<T extends Tensor | readonly Tensor[]>(run: () => T, consumed: readonly Tensor[] = []): T {
     const before = new Set(this.owned);
@@ -182,9 +182,9 @@ export class Tape {
   }
 
   /**
-   * One of several layers in a row: what its closures will read is packed when the next one begins, and unpacked when they
-   * do. The last layer's stays as it is, because the backward pass begins there. Whatever computes forward reads plain values,
-   * so that only gradients can tell the difference.
+   * One of several layers in a row: the tensors that its closures will read are packed when the next layer begins, and unpacked for
+   * the closures. The last layer is not packed, because the backward pass begins there. The forward pass always reads the original values,
+   * so only gradients are affected.
    */
   scopePacked(packing: Packing, layer: (tape: Tape, x: Tensor) => Tensor, x: Tensor): Tensor {
     for (const tensor of this.due.splice(0)) this.pack(tensor, packing);
@@ -198,8 +198,8 @@ export class Tape {
   }
 
   /**
-   * Runs `layer` without keeping its activations; the backward pass runs it again to have them. Costs one more forward
-   * pass, saves all of a layer's memory but its input and output.
+   * Runs `layer` without keeping its activations; the backward pass runs it again to get them. Costs one more forward
+   * pass and saves all memory of a layer except its input and output.
    */
   checkpoint(layer: (tape: Tape, x: Tensor) => Tensor, x: Tensor): Tensor {
     if (!this.recording) return this.scope(() => layer(this, x));
@@ -208,12 +208,12 @@ export class Tape {
       const inner = Tape.forTraining(this.gpu);
       const { grad } = y;
       inner.scope(() => layer(inner, x)).grad = grad;
-      // The inner tape may hand it over, or releases it.
+      // The inner tape either passes it on or releases it.
       if (grad && this.owned.delete(grad)) inner.owned.add(grad);
       y.grad = undefined;
       inner.backward(x, this);
     };
-    // The layer's own parameters need gradients even where its input does not.
+    // The layer's own parameters need gradients even if its input does not.
     this.record({ inputs: [x], outputs: [y], reads: [x], backward }, true);
     return y;
   }
@@ -233,7 +233,7 @@ export class Tape {
     this.entries.length = 0;
   }
 
-  /** Puts a tensor's values away in fewer bytes. */
+  /** Packs a tensor's values and releases its buffer. */
   private pack(tensor: Tensor, packing: Packing): void {
     const words = packing.words(tensor);
     if (words === undefined || !this.owned.has(tensor)) return;
@@ -244,7 +244,7 @@ export class Tape {
     this.packed.set(tensor, { packing, view });
   }
 
-  /** Gets them back, if they were put away. */
+  /** Unpacks the values, if they were packed. */
   private unpack(tensor: Tensor): void {
     const packed = this.packed.get(tensor);
     if (!packed) return;

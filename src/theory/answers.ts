@@ -1,18 +1,18 @@
 /**
- * What the functions on finite answer sets share: which shapes and which β they take. N prompts, V answers each; an answer
+ * Shared checks of the functions on finite answer sets: shapes and β. N prompts, V answers each; an answer
  * outside the reference's support is masked by −∞. Runs no kernel.
  */
 import { checkLogits, checkPerRow } from '../ops/logits.ts';
 import type { Tape } from '../tensor/tape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** β: one number for all prompts, or a tensor (N), whose values are then the caller's care. */
+/** β: one number for all prompts, or a tensor (N), whose values the caller must check. */
 export type Beta = number | Tensor;
 
-/** Where rewards of up to 10⁸ stay far from float32's limits when divided or multiplied by β. */
+/** The range in which rewards of up to 10⁸ stay far from float32's limits when divided or multiplied by β. */
 export const BETA_RANGE = [1e-30, 1e30] as const;
 
-/** Throws a RangeError unless all tensors are (N, V) float32 of one shape. */
+/** Throws a RangeError unless all tensors are (N, V) float32 with the same shape. */
 export function checkAnswers(name: string, tensors: Readonly<Record<string, Tensor>>): void {
   const all = Object.values(tensors);
   for (const tensor of all) checkLogits(name, tensor);

@@ -1,6 +1,6 @@
 /**
- * Monte-Carlo estimates of the quantities of Theorem 1 from log-probabilities and rewards of sampled answers, each with its
- * standard error. Pure TypeScript in float64: samples, models and GPUs are the caller's. Draws no random numbers: errors come
+ * Monte Carlo estimates of the quantities of Theorem 1 from log-probabilities and rewards of sampled answers, each with its
+ * standard error. Pure TypeScript in float64: the caller provides the samples. Uses no random numbers: errors come
  * from sample variances, the delta method and the jackknife.
  */
 import { own } from '../base/lookup.ts';
@@ -11,13 +11,13 @@ type Reals = ArrayLike<number>;
 
 export interface Estimate {
   mean: number;
-  /** Of the mean; NaN where there are too few samples to tell. */
+  /** Of the mean; NaN if there are too few samples. */
   standardError: number;
 }
 
 /**
  * Schulman's estimators of KL(π ‖ π_ref) for a sample of π, with ℓ = log π_ref − log π: k1 = −ℓ is unbiased; k2 = ℓ²/2 is
- * biased, with less variance; k3 = e^ℓ − 1 − ℓ is unbiased where π covers the support of π_ref, and never negative.
+ * biased, with less variance; k3 = e^ℓ − 1 − ℓ is never negative, and unbiased if π covers the support of π_ref.
  */
 export const KL_ESTIMATORS = {
   k1: (logRatio: number) => -logRatio,
@@ -40,7 +40,7 @@ export interface ObjectiveSamples {
   /** And under π_ref. */
   reference: Reals;
   beta: number;
-  /** How the divergence is estimated, k1 by default. */
+  /** The estimator of the divergence, k1 by default. */
   estimator?: KlEstimator;
 }
 
@@ -60,7 +60,7 @@ export function estimateObjective(samples: ObjectiveSamples): {
   };
 }
 
-/** Where samples are worth fewer of the optimum's own, an estimate of the optimum is only a lower bound. */
+/** With fewer effective samples, an estimate of the optimum is only a lower bound. */
 export const LEAST_EFFECTIVE_SAMPLES = 5;
 
 export interface OptimumEstimate {
@@ -72,17 +72,17 @@ export interface OptimumEstimate {
   logPartition: Estimate;
   /** The same corrected by the jackknife within each prompt, which removes the bias of order 1/n. */
   corrected: { reward: Estimate; kl: Estimate; logPartition: Estimate };
-  /** (Σ w)² / Σ w², averaged over the prompts: how many samples of π* the reference's samples are worth. */
+  /** (Σ w)² / Σ w², averaged over the prompts: the effective number of samples of π*. */
   effectiveSamples: number;
 }
 
 /**
- * What π* would reach, without π*: samples of π_ref weighted by w ∝ e^(r/β), normalized within each prompt (self-normalized
- * importance sampling). `rewards[p]` are those of prompt p's samples; prompts count alike.
+ * Estimates of π*'s values without samples of π*: samples of π_ref weighted by w ∝ e^(r/β), normalized within each prompt (self-normalized
+ * importance sampling). `rewards[p]` are those of prompt p's samples; prompts have equal weight.
  *
- * For one prompt errors are by the delta method, of the corrected figures by the jackknife. For several they are the spread
- * between prompts, which holds both the prompts' own differences and the sampling within them. The estimates are as good as
- * `effectiveSamples` is large: where it is near 1, the best sample stands for π*, and errors are too small.
+ * For one prompt, errors come from the delta method, and those of corrected values from the jackknife. For several prompts they come from the spread
+ * between prompts, which includes both the prompts' own differences and the sampling within them. The estimates are only as good as
+ * `effectiveSamples` is large: near 1, a single sample represents π*, and the errors are too small.
  */
 export function estimateOptimum(rewards: readonly Reals[], beta: number): OptimumEstimate {
   requireBeta('estimateOptimum', beta);
@@ -113,22 +113,22 @@ export function estimateOptimum(rewards: readonly Reals[], beta: number): Optimu
 }
 
 export interface GapEstimate {
-  /** J* − J(π) = β KL(π ‖ π*). Biased downwards for few samples; exact where π is π*. */
+  /** J* − J(π) = β KL(π ‖ π*). Biased downwards for few samples; exact if π is π*. */
   gap: Estimate;
-  /** β log Z = J*, from the policy's own samples; biased downwards alike. */
+  /** β log Z = J*, from the policy's own samples; also biased downwards. */
   optimum: Estimate;
   /** Both corrected by the jackknife within each prompt. */
   corrected: { gap: Estimate; optimum: Estimate };
-  /** As {@link OptimumEstimate} has it. */
+  /** As in {@link OptimumEstimate}. */
   effectiveSamples: number;
   /** Whether that is below {@link LEAST_EFFECTIVE_SAMPLES}, so that gap and optimum are lower bounds. */
   isLowerBound: boolean;
 }
 
 /**
- * How far a policy is from the optimum of objective (1), without knowing the optimum: with the returns J_i = r − β log π/π_ref
- * of samples of π and w = J_i/β, the gap is β (log E e^w − E w). `returns[p]` are those of prompt p's samples; prompts count
- * alike, and the logarithm is within each. At π* all returns of a prompt are the same, and the gap is 0 sample by sample.
+ * The distance of a policy from the optimum of objective (1), without knowing the optimum: with the returns J_i = r − β log π/π_ref
+ * of samples of π and w = J_i/β, the gap is β (log E e^w − E w). `returns[p]` are those of prompt p's samples; prompts have equal
+ * weight, and the logarithm is taken within each. At π* all returns of a prompt are equal, and the gap is 0 for every sample.
  */
 export function estimateGap(returns: readonly Reals[], beta: number): GapEstimate {
   requireBeta('estimateGap', beta);
@@ -163,7 +163,7 @@ function gapOfPrompt(returns: Float64Array, beta: number): Omit<GapEstimate, 'is
   const optimum = scaled(plain.logPartition, errors.logPartition);
   const total = returns.reduce((a, b) => a + b, 0);
   const mean = total / n;
-  // Influence of a sample: that on β log Z, less that on the mean.
+  // Influence of a sample: its influence on β log Z minus that on the mean.
   const squares = returns
     .map((value) => (beta * (Math.exp((value - optimum.mean) / beta) - 1) - (value - mean)) ** 2)
     .reduce((a, b) => a + b, 0);
@@ -185,28 +185,28 @@ function gapOfPrompt(returns: Float64Array, beta: number): Omit<GapEstimate, 'is
 export interface BestOfN {
   /** Expected reward of the best of n samples of π_ref. */
   reward: Estimate;
-  /** log n − (n − 1)/n, which KL(best of n ‖ π_ref) does not exceed (Beirami et al. 2024). */
+  /** log n − (n − 1)/n, an upper bound of KL(best of n ‖ π_ref) (Beirami et al. 2024). */
   klBound: number;
 }
 
 /**
- * Best-of-n from m ≥ n samples a prompt, without bias: the mean of the maximum over all subsets of n, which is
- * Σ_i C(i−1, n−1)/C(m, n) r_(i) over the ordered rewards. The error of one prompt is by the jackknife and needs m > n.
+ * Unbiased best-of-n from m ≥ n samples per prompt: the mean of the maximum over all subsets of n, which is
+ * Σ_i C(i−1, n−1)/C(m, n) r_(i) over the ordered rewards. The error for one prompt comes from the jackknife and needs m > n.
  */
 export function estimateBestOfN(rewards: readonly Reals[], n: number): BestOfN {
   if (!(Number.isInteger(n) && n >= 1))
-    throw new RangeError(`estimateBestOfN: n is ${n}, no positive whole number`);
+    throw new RangeError(`estimateBestOfN: n must be a positive integer, got ${n}`);
   const reward = meanOfPrompts(rewards.map((group) => bestOfSubsets(group, n)));
   return { reward, klBound: Math.log(n) - (n - 1) / n };
 }
 
 function bestOfSubsets(rewards: Reals, n: number): Estimate {
   const m = rewards.length;
-  if (m < n) throw new RangeError(`estimateBestOfN: ${m} samples of a prompt, fewer than the n of ${n}`);
+  if (m < n) throw new RangeError(`estimateBestOfN: a prompt has ${m} samples, fewer than n = ${n}`);
   const ordered = Float64Array.from(rewards).sort();
   const mean = dot(maximumWeights(m, n), ordered);
   if (m === n) return { mean, standardError: Number.NaN };
-  // Without sample j, those above it move down one place. Sums from both ends make all m means in one pass.
+  // Without sample j, those above it move down one position. Sums from both ends give all m means in one pass.
   const weights = maximumWeights(m - 1, n);
   const moved = (i: number) => (i > 0 ? (weights[i - 1] as number) * (ordered[i] as number) : 0);
   let above = ordered.reduce((sum, _, i) => sum + moved(i), 0);
@@ -220,10 +220,10 @@ function bestOfSubsets(rewards: Reals, n: number): Estimate {
   return { mean, standardError: jackknife(mean, without).standardError };
 }
 
-/** C(i−1, n−1) / C(m, n) for i = 1 … m: how often the i-th smallest of m is the largest of n. */
+/** C(i−1, n−1) / C(m, n) for i = 1 … m: the probability that the i-th smallest of m is the largest of n. */
 function maximumWeights(m: number, n: number): Float64Array {
   const weights = new Float64Array(m);
-  // The largest is in n of m subsets; each place below it in (i − n) / (i − 1) as many as the place above.
+  // The largest is in n of m subsets; each lower rank in (i − n) / (i − 1) times as many as the rank above.
   let weight = n / m;
   for (let i = m; i >= n; i--) {
     weights[i - 1] = weight;
@@ -232,7 +232,7 @@ function maximumWeights(m: number, n: number): Float64Array {
   return weights;
 }
 
-/** The mean over prompts of the means within them, `groups[p]` the numbers of prompt p's samples, with its error. */
+/** The mean over prompts of the means within them, with its error; `groups[p]` are the numbers of prompt p's samples. */
 export function estimateMean(groups: readonly Reals[]): Estimate {
   return meanOfPrompts(groups.map(sampleMean));
 }
@@ -242,12 +242,12 @@ function klTerms(name: string, policy: Reals, reference: Reals, estimator: KlEst
   const term = own(KL_ESTIMATORS, estimator);
   if (!term) {
     const known = Object.keys(KL_ESTIMATORS).join(', ');
-    throw new RangeError(`${name}: no estimator is called ${estimator}. Supported estimators: ${known}`);
+    throw new RangeError(`${name}: unknown estimator ${estimator}. Supported estimators: ${known}`);
   }
   return Float64Array.from(policy, (logp, i) => term((reference[i] as number) - logp));
 }
 
-/** The mean over prompts: of one its own estimate, of several with the spread between them. */
+/** The mean over prompts: for one prompt its own estimate, for several with the spread between them. */
 function meanOfPrompts(estimates: readonly Estimate[]): Estimate {
   const [only] = estimates;
   return only && estimates.length === 1 ? only : sampleMean(estimates.map(({ mean }) => mean));
@@ -277,7 +277,7 @@ function requireBeta(name: string, beta: number): void {
 function requireSamples(name: string, values: Reals, count: number): void {
   if (values.length !== count || count === 0) {
     throw new RangeError(
-      `${name}: ${values.length} values for ${count} samples; at least one is needed, and one each`,
+      `${name}: expected one value per sample and at least one sample, got ${values.length} values for ${count} samples`,
     );
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Theorem 1 turned round, policy → reward: every policy is optimal for the reward f = β log(π / π_ref) + β log Z (Rafailov
+ * The inverse of Theorem 1, policy → reward: every policy is optimal for the reward f = β log(π / π_ref) + β log Z (Rafailov
  * et al. 2023, equation 5), the implicit reward of DPO. Exact over the answers; gives no gradients.
  */
 import shader from '../../shaders/theory/implicit-reward.wgsl';
@@ -17,16 +17,16 @@ export interface ImplicitRewardInputs {
   policy: Tensor;
   /** (N, V): logits of the reference. */
   reference: Tensor;
-  /** The weight of the divergence, in units of reward a nat: one for all prompts, or (N). */
+  /** The weight of the divergence, in units of reward per nat: one for all prompts, or (N). */
   beta: Beta;
   /**
-   * (N): β log Z of the reward that is sought. A policy knows its reward up to a constant a prompt; without this it is the
-   * one with Z = 1.
+   * (N): β log Z of the reward. A policy determines its reward only up to a constant per prompt; by default the result is the
+   * reward with Z = 1.
    */
   optimum?: Tensor;
 }
 
-/** → f (N, V). −∞ where the policy has −∞, +∞ where only the reference has. Throws a RangeError for what does not fit. */
+/** → f (N, V). −∞ where the policy has −∞, +∞ where only the reference has −∞. Throws a RangeError for mismatched inputs. */
 export function implicitReward(tape: Tape, inputs: ImplicitRewardInputs): Tensor {
   const { policy, reference, beta } = inputs;
   checkAnswers('implicitReward', { policy, reference });

@@ -1,6 +1,6 @@
 /**
  * Objective (1) on finite answer sets: J(π) = E_π[r] − β KL(π ‖ π_ref), exact over the answers, with its gradient to the
- * policy's logits. The reference and the rewards are given and get none.
+ * policy's logits. The reference and the rewards are constants without gradients.
  */
 import shader from '../../shaders/theory/objective.wgsl';
 import { type Grid, kernels } from '../gpu/kernel.ts';
@@ -25,12 +25,12 @@ export interface ObjectiveInputs {
   reference: Tensor;
   /** (N, V): the reward of each answer. */
   rewards: Tensor;
-  /** The weight of the divergence, in units of reward a nat: one for all prompts, or (N). */
+  /** The weight of the divergence, in units of reward per nat: one for all prompts, or (N). */
   beta: Beta;
 }
 
 export interface ObjectiveValue {
-  /** (N): J(π). −∞ where the policy has an answer outside the reference's support. */
+  /** (N): J(π). −∞ if the policy has an answer outside the reference's support. */
   value: Tensor;
   /** (N): E_π[r]. */
   reward: Tensor;
@@ -38,7 +38,7 @@ export interface ObjectiveValue {
   kl: Tensor;
 }
 
-/** J(π) and its two parts, each of them a root for gradients to the policy. Throws a RangeError for what does not fit. */
+/** J(π) and its two parts, each a root for gradients to the policy. Throws a RangeError for mismatched inputs. */
 export function objective(tape: Tape, { policy, reference, rewards, beta }: ObjectiveInputs): ObjectiveValue {
   checkAnswers('objective', { policy, reference, rewards });
   const { gpu } = tape;

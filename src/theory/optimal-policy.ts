@@ -1,5 +1,5 @@
 /**
- * Theorem 1, reward → policy: the policy that maximises objective (1) for any reward f, π* = π_ref e^(f/β) / Z, its
+ * Theorem 1, reward → policy: the policy that maximizes objective (1) for any reward f, π* = π_ref e^(f/β) / Z, its
  * partition function, and the maximum itself, β log Z (Rafailov et al. 2023, equation 4 and appendix A.1). Exact over the
  * answers, in log-space; gives no gradients.
  */
@@ -19,9 +19,9 @@ const PER_ANSWER = 5;
 export interface OptimalPolicyInputs {
   /** (N, V): logits of the reference over V answers to each of N prompts; −∞ outside its support. */
   reference: Tensor;
-  /** (N, V): f, of up to ±10⁸; −∞ forbids an answer. What it is outside the support does not matter. */
+  /** (N, V): f, of up to ±10⁸; −∞ forbids an answer. Values outside the support are ignored. */
   rewards: Tensor;
-  /** The weight of the divergence, in units of reward a nat: one for all prompts, or (N). */
+  /** The weight of the divergence, in units of reward per nat: one for all prompts, or (N). */
   beta: Beta;
 }
 
@@ -30,14 +30,14 @@ export interface OptimalPolicy {
   logPolicy: Tensor;
   /** (N): log Z. */
   logPartition: Tensor;
-  /** (N): β log Z = J(π*), the most that objective (1) can be. */
+  /** (N): β log Z = J(π*), the maximum of objective (1). */
   optimum: Tensor;
 }
 
 /**
- * As β → 0, π* becomes the reference restricted to the answers of the highest reward; as β → ∞ it becomes the reference,
- * and β log Z the reference's mean reward. A prompt without any answer left has −∞ throughout. Throws a RangeError for
- * what does not fit.
+ * As β → 0, π* becomes the reference restricted to the answers with the highest reward; as β → ∞ it becomes the reference,
+ * and β log Z the reference's mean reward. If a prompt has no possible answer, all its results are −∞. Throws a RangeError for
+ * mismatched inputs.
  */
 export function optimalPolicy(tape: Tape, { reference, rewards, beta }: OptimalPolicyInputs): OptimalPolicy {
   checkAnswers('optimalPolicy', { reference, rewards });

@@ -1,9 +1,9 @@
 /**
- * One prompt's share of the optimum: samples of π_ref, or returns of samples of π, weighted by e^(r/β) and normalized among
- * themselves. Each figure comes plain, with its error by the delta method, and corrected by the jackknife. Float64.
+ * The estimates for one prompt: samples of π_ref, or returns of samples of π, weighted by e^(r/β) and self-normalized.
+ * Each value comes plain, with its error from the delta method, and corrected by the jackknife. Float64.
  */
 
-/** Figures of π* for one prompt. */
+/** Values of π* for one prompt. */
 export interface Figures {
   /** E_{π*}[r]. */
   reward: number;
@@ -14,16 +14,16 @@ export interface Figures {
 
 export interface Weighted {
   plain: Figures;
-  /** Of the plain figures, by the delta method. */
+  /** Of the plain values, by the delta method. */
   errors: Figures;
   /**
-   * n θ − (n − 1) mean θ₍₋ᵢ₎ over all samples left out in turn, which removes the bias of order 1/n. Of one sample the plain
-   * figures.
+   * n θ − (n − 1) mean θ₍₋ᵢ₎ over all leave-one-out samples, which removes the bias of order 1/n. For one sample, the plain
+   * values.
    */
   corrected: Figures;
-  /** Of the corrected figures, by the jackknife; NaN for one sample. */
+  /** Of the corrected values, by the jackknife; NaN for one sample. */
   correctedErrors: Figures;
-  /** θ₍₋ᵢ₎ of log Z, for figures that are made of it. */
+  /** θ₍₋ᵢ₎ of log Z, for values that are derived from it. */
   logPartitionWithout: Float64Array;
   /** (Σ w)² / Σ w². */
   effectiveSamples: number;
@@ -65,7 +65,7 @@ export function weighted(r: Float64Array, beta: number): Weighted {
   };
 }
 
-/** A figure of n samples, corrected by those of n − 1, with its error. */
+/** A value from n samples, corrected by the n leave-one-out values, with its error. */
 export function jackknife(whole: number, without: Float64Array): { mean: number; standardError: number } {
   const n = without.length;
   if (n < 2) return { mean: whole, standardError: Number.NaN };
@@ -103,14 +103,14 @@ function figuresOf(
   return { reward, kl: (reward - highest) / beta - logMean, logPartition: highest / beta + logMean };
 }
 
-/** The figures without each sample in turn. */
+/** The leave-one-out values. */
 function leftOut(r: Float64Array, beta: number, { highest, weights, total }: Sums): Figures[] {
   const n = r.length;
   if (n < 2) return [];
   const sum = r.reduce((all, each, i) => all + (weights[i] as number) * each, 0);
   const top = r.indexOf(highest);
   return Array.from(r, (each, i) => {
-    // Without the highest, the others may be too small beside it to be told by subtraction.
+    // Without the highest, the others may be too small to be obtained by subtraction.
     if (i === top)
       return figures(
         r.filter((_, j) => j !== top),

@@ -1,5 +1,5 @@
 /**
- * Tokens per second and time left, from the steps that have arrived. For people to look at; nothing depends on it.
+ * Tokens per second and time left, from the completed steps. For display only.
  */
 export class Clock {
   private readonly started = performance.now();

@@ -1,6 +1,6 @@
 /**
- * A run's configuration: its types and its defaults. The settings are declared in `settings/`, and each trainer imports its own from
- * there; this file has them all.
+ * A run's configuration: types and defaults. The settings are declared in `settings/`, from where each trainer imports its own;
+ * this file combines all of them.
  */
 import { LORA, type LoraConfig } from '../io/lora-settings.ts';
 import { A2PO, type A2POConfig } from './settings/a2po.ts';
@@ -39,7 +39,7 @@ export { TRAINERS } from './settings/trainers.ts';
 /** PEFT's LoRA settings; null trains all weights. */
 export type PeftConfig = LoraConfig | null;
 
-// TRL's defaults. The learning rates are those of full training; adapters have larger ones.
+// TRL's defaults. The learning rates are those of full training; adapters use larger ones.
 export const DPO_DEFAULTS: Readonly<DPOConfig> = defaultsOf(DPO);
 export const CPO_DEFAULTS: Readonly<CPOConfig> = defaultsOf(CPO);
 export const ORPO_DEFAULTS: Readonly<ORPOConfig> = defaultsOf(ORPO);

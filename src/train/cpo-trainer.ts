@@ -1,5 +1,5 @@
 /**
- * Contrastive preference optimisation (Xu et al. 2024) and SimPO (Meng et al. 2024) on pairs, without a reference, with
+ * Contrastive preference optimization (Xu et al. 2024) and SimPO (Meng et al. 2024) on pairs, without a reference, with
  * TRL's names and defaults.
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
@@ -15,14 +15,14 @@ export type CPOTrainerOptions<Args = CPOArgs> = DataOptions<Args, PairDataset>;
 type AnyOptions = CPOTrainerOptions | CPOTrainerOptions<WithOwnOptions<CPOArgs>>;
 
 export class CPOTrainer extends Trainer<CPOConfig> {
-  /** `task`: what was made of the options before. */
+  /** `task`: the task made from the options earlier. */
   constructor(options: CPOTrainerOptions, task?: Task<CPOConfig>);
   constructor(options: CPOTrainerOptions<WithOwnOptions<CPOArgs>>, task?: Task<CPOConfig>);
   constructor(options: CPOTrainerOptions, task = atOnce(cpoTask(options))) {
     super(options, task);
   }
 
-  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  /** The same, but prepares the data in slices and yields to the event loop in between. Throws the signal's reason. */
   static async create(options: AnyOptions, slices?: SliceOptions): Promise<CPOTrainer> {
     return new CPOTrainer(options, await inSlices(cpoTask(options), slices));
   }

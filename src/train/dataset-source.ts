@@ -1,6 +1,6 @@
 /**
  * A data set as the source of examples: a fixed list in an order that is a function of seed and epoch. It never waits and
- * keeps nothing in a checkpoint.
+ * has no state in a checkpoint.
  */
 import { hashOfExamples } from '../data/example-hash.ts';
 import type { TokenizedExample } from '../data/packing.ts';
@@ -16,7 +16,7 @@ export class DatasetSource implements ExampleSource {
   private readonly order: Order;
   private hash: Promise<string> | undefined;
 
-  /** `keepsOrder`: the order is a part of the data. Throws {@link InputError} for an empty list. */
+  /** `keepsOrder`: the order is part of the data. Throws {@link InputError} for an empty list. */
   constructor(
     private readonly examples: readonly TokenizedExample[],
     { perDeviceTrainBatchSize, gradientAccumulationSteps, seed, shuffleDataset }: TrainingConfig,
@@ -32,7 +32,7 @@ export class DatasetSource implements ExampleSource {
     };
   }
 
-  /** Token ids and columns, as their hash. */
+  /** A hash of token ids and columns. */
   get identity(): Promise<string> {
     this.hash ??= hashOfExamples(this.examples);
     return this.hash;
@@ -69,7 +69,7 @@ export class DatasetSource implements ExampleSource {
     return { examples: places.map((i) => this.examples[i] as TokenizedExample) };
   }
 
-  /** The step says it all. */
+  /** The step number determines everything. */
   save(): undefined {}
 
   restore(): void {}

@@ -1,6 +1,6 @@
 /**
- * Data for a trainer, whether it comes as rows of text or as token ids: tokenised with the model's own tokenizer and held
- * against what the model can take. Wrong rows are refused by number before anything reaches the device.
+ * Data for a trainer, either rows of text or token ids: tokenized with the model's tokenizer and checked
+ * against the model's limits. Invalid rows are rejected by number before anything reaches the device.
  */
 
 import { counted } from '../base/counted.ts';
@@ -29,12 +29,12 @@ export type PairDataset = readonly PreferenceRow[] | readonly TokenizedPair[];
 export type LabelledDataset = readonly LabelledRow[] | readonly LabelledSequence[];
 export type TextDataset = readonly TextRow[] | readonly TokenizedSequence[];
 
-/** Token ids of a labelled completion. */
+/** Token ids of a labeled completion. */
 export interface LabelledSequence extends TokenizedSequence {
   desirable: boolean;
 }
 
-/** The examples, and what a person should know about them, a line each. */
+/** The examples, and notices about them. */
 export interface Prepared {
   examples: readonly TokenizedExample[];
   notices: readonly string[];
@@ -47,17 +47,17 @@ export interface PreparedDatasets {
   notices: readonly string[];
 }
 
-/** What the data is prepared for. */
+/** The context for which the data is prepared. */
 export interface DataContext {
   model: CausalLM;
   tokenizer: Tokenizer | undefined;
-  /** Most tokens of a sequence. */
+  /** Maximum tokens per sequence. */
   maxLength: number;
-  /** Where token ids are kept. */
+  /** Where token ids are stored. */
   keep: (ids: TokenIds) => TokenIds;
 }
 
-/** As a trainer is given them. */
+/** The data as passed to a trainer. */
 interface BothDatasets<Dataset> {
   model: CausalLM;
   trainDataset: Dataset;
@@ -65,7 +65,7 @@ interface BothDatasets<Dataset> {
   processingClass?: Tokenizer;
 }
 
-/** Training and evaluation data of a trainer, prepared alike. */
+/** Training and evaluation data of a trainer, prepared the same way. */
 export function* prepareBoth<Dataset extends readonly unknown[]>(
   { model, trainDataset, evalDataset, processingClass: tokenizer }: BothDatasets<Dataset>,
   maxLength: number,
@@ -85,7 +85,7 @@ export function* prepareBoth<Dataset extends readonly unknown[]>(
   };
 }
 
-/** Work that is a part of more: `before` items are done when it begins. */
+/** Work that is part of a larger task: `before` items are done when it begins. */
 function* within<Result>(work: Sliced<Result>, before: number, total: number): Sliced<Result> {
   for (;;) {
     const { done, value } = work.next();
@@ -94,12 +94,12 @@ function* within<Result>(work: Sliced<Result>, before: number, total: number): S
   }
 }
 
-/** Throws {@link InputError} where all examples are pairs of the same tokens twice. */
+/** Throws {@link InputError} if all examples are pairs of identical completions. */
 function refuseUndecided(examples: readonly TokenizedExample[], rows: readonly unknown[]): void {
   if (examples.length === 0 || !examples.every(({ completions }) => isUndecided(completions))) return;
   const { where = 'row 1' } = rows[0] as { where?: string };
-  const what = `chosen and rejected are the same tokens, here and in every row of ${counted(rows.length, 'pair')}`;
-  const wayOut = say`Check the columns; where completions part only behind ${setting('maxLength')}, raise it`;
+  const what = `chosen and rejected have the same tokens, in this row and in all others of ${counted(rows.length, 'pair')}`;
+  const wayOut = say`Check the columns; if completions differ only beyond ${setting('maxLength')}, raise it`;
   throw new InputError(where, what, wayOut);
 }
 
@@ -138,17 +138,17 @@ export function* prepareLabelled(dataset: LabelledDataset, context: DataContext)
   return { examples: examples.map((example, i) => ({ ...example, ...labels[i] })), notices };
 }
 
-/** The column that losses on labelled completions read. */
+/** The column that losses on labeled completions read. */
 function labelled(desirable: boolean): Columns {
   return { desirable: [desirable ? 1 : 0] };
 }
 
-/** Whether a labelled example is a desirable one. */
+/** Whether a labeled example is desirable. */
 export function isDesirable({ columns }: TokenizedExample): boolean {
   return columns?.desirable?.[0] === 1;
 }
 
-/** Each a text to learn, after a prompt of at least one token that is not learned. Throws {@link InputError}. */
+/** Each is a text to learn, after a prompt of at least one token that is not learned. Throws {@link InputError}. */
 export function* prepareTexts(
   dataset: TextDataset,
   context: DataContext & { completionOnlyLoss: boolean | null; assistantOnlyLoss: boolean },
@@ -156,11 +156,11 @@ export function* prepareTexts(
   const { completionOnlyLoss, assistantOnlyLoss } = context;
   if (isTokenized(dataset)) {
     if (assistantOnlyLoss) {
-      const what = say`is token ids, and ${setting('assistantOnlyLoss')} is for conversations`;
-      throw new InputError('training data', what, 'Give messages, or leave it out');
+      const what = say`contains token ids, but ${setting('assistantOnlyLoss')} needs conversations`;
+      throw new InputError('training data', what, 'Provide messages, or leave it out');
     }
     const sequences = dataset as readonly TokenizedSequence[];
-    // Where prompts are learned too, all but the first token is.
+    // If prompts are learned too, all tokens but the first are learned.
     const cut = ({ prompt }: TokenizedSequence) => (completionOnlyLoss === false ? 1 : prompt.length);
     const examples = sequences.map((sequence) => {
       const ids = [...sequence.prompt, ...sequence.completion];
@@ -177,8 +177,8 @@ export function* prepareTexts(
 }
 
 /**
- * Gives each example the completion of the one before it in its batch, as TRL does: log-probabilities of completions
- * that were not written for their prompt estimate KTO's baseline. The examples are shuffled first, once, because a batch
+ * Gives each example the completion of the one before it in its batch, as TRL does: KTO's baseline is estimated from the
+ * log-probabilities of completions that were written for another prompt. The examples are shuffled once before, because a batch
  * must stay together from then on.
  */
 export function withBaselines(
@@ -195,7 +195,7 @@ export function withBaselines(
   return ordered.map((example, i) => {
     const start = i - (i % batchSize);
     const end = Math.min(start + batchSize, ordered.length);
-    // A last batch of one would find only itself.
+    // A last batch of one would be paired with itself.
     const before = i > start ? i - 1 : end - start > 1 ? end - 1 : Math.max(0, i - 1);
     const other = (ordered[before] as TokenizedExample).completions[0] as TokenIds;
     const fitting = other.slice(0, Math.max(1, maxLength - example.prompt.length));
@@ -210,18 +210,18 @@ function isTokenized(dataset: readonly { prompt?: unknown }[]): boolean {
   });
 }
 
-/** Ids that the model has no row for would read past the end of its embedding. */
+/** Ids beyond the embedding would read past its end. */
 function ofIds(examples: readonly TokenizedExample[], { model, keep }: DataContext): Prepared {
   const { vocabSize, maxPositionEmbeddings } = model.config;
   for (const [i, { prompt, completions }] of examples.entries()) {
     const where = `row ${i + 1}`;
     for (const ids of [prompt, ...completions]) requireTokenIds(ids, vocabSize, where);
     if (prompt.length === 0 || completions.some(({ length }) => length === 0)) {
-      throw new InputError(where, 'has an empty prompt or completion', 'Give each at least one token');
+      throw new InputError(where, 'has an empty prompt or completion', 'Provide at least one token for each');
     }
     const longest = prompt.length + Math.max(...completions.map(({ length }) => length));
     if (longest > maxPositionEmbeddings) {
-      const what = `has ${longest} tokens, ${model.name} has positions for ${maxPositionEmbeddings}`;
+      const what = `has ${longest} tokens, but ${model.name} supports at most ${maxPositionEmbeddings}`;
       throw new InputError(where, what, 'Shorten it');
     }
   }
@@ -233,11 +233,15 @@ function ofIds(examples: readonly TokenizedExample[], { model, keep }: DataConte
   return { examples: kept, notices: [] };
 }
 
-/** For rows of text a tokenizer is needed, and the model's own limits hold beside `maxLength`. */
+/** Text needs a tokenizer; and the model's own limit applies in addition to `maxLength`. */
 function textContext({ model, tokenizer, maxLength, keep }: DataContext) {
   const { maxPositionEmbeddings, vocabSize } = model.config;
   if (!tokenizer) {
-    throw new InputError('training data', 'is text, and no tokenizer was given', 'Give a processingClass');
+    throw new InputError(
+      'training data',
+      'contains text, but no tokenizer was given',
+      'Pass a processingClass',
+    );
   }
   return { tokenizer, maxLength: Math.min(maxLength, maxPositionEmbeddings), vocabSize, keep };
 }

@@ -1,6 +1,6 @@
 /**
- * Direct preference optimisation and its descendants on pairs, with TRL's names and defaults: which loss, or which of
- * them, is `lossType`.
+ * Direct preference optimization and its variants on pairs, with TRL's names and defaults. `lossType` selects
+ * one or several losses.
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
@@ -17,20 +17,20 @@ export type DPOTrainerOptions<Args = DPOArgs> = DataOptions<Args, PairDataset>;
 type AnyOptions = DPOTrainerOptions | DPOTrainerOptions<WithOwnOptions<DPOArgs>>;
 
 export class DPOTrainer extends Trainer<DPOConfig> {
-  /** `task`: what {@link dpoTask} has made of the options. */
+  /** `task`: the result of {@link dpoTask} for the options. */
   constructor(options: DPOTrainerOptions, task?: Task<DPOConfig>);
   constructor(options: DPOTrainerOptions<WithOwnOptions<DPOArgs>>, task?: Task<DPOConfig>);
   constructor(options: DPOTrainerOptions, task = atOnce(dpoTask(options))) {
     super(options, task);
   }
 
-  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  /** The same, but prepares the data in slices and yields to the event loop in between. Throws the signal's reason. */
   static async create(options: AnyOptions, slices?: SliceOptions): Promise<DPOTrainer> {
     return new DPOTrainer(options, await inSlices(dpoTask(options), slices));
   }
 }
 
-/** Settings, data and loss of a run. Throws an `InputError` for what is wrong with them. */
+/** Settings, data and loss of a run. Throws an `InputError` if they are invalid. */
 export function* dpoTask(options: AnyOptions): Sliced<Task<DPOConfig>> {
   const config = resolveConfig<DPOConfig>(DPO, options.args as DPOArgs, options.peftConfig);
   const loss = resolveLoss(DPO.family, { ...config });

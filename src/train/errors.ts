@@ -1,10 +1,10 @@
 /**
- * What can go wrong in a run that is no fault of its input.
+ * Errors of a run that are not caused by invalid input.
  */
 import type { Metrics } from './events.ts';
 
 /**
- * The loss or the gradient is no longer a number. The weights were left as before that step; a checkpoint has only weights that
+ * The loss or the gradient is not finite. The weights are unchanged since the step before; a checkpoint only contains weights that
  * give a finite loss.
  */
 export class NonFiniteLossError extends Error {
@@ -12,7 +12,7 @@ export class NonFiniteLossError extends Error {
   constructor(
     readonly step: number,
     readonly metrics: Metrics,
-    /** The step after which the run is kept in its checkpoint; undefined where there is none. */
+    /** The step whose state is in the checkpoint; undefined if there is none. */
     readonly keptStep?: number,
   ) {
     const found = `step ${step}: the loss is ${metrics.loss} and the gradient norm ${metrics.grad_norm}.`;
@@ -20,6 +20,6 @@ export class NonFiniteLossError extends Error {
       keptStep === undefined
         ? 'No checkpoint was written: start again with a lower learning rate'
         : `The checkpoint keeps the run after step ${keptStep}: resume with a lower learning rate`;
-    super(`${found} ${wayOut}, or look for odd rows in the data.`);
+    super(`${found} ${wayOut}, or look for invalid rows in the data.`);
   }
 }

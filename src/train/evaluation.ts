@@ -1,5 +1,5 @@
 /**
- * How a run is judged while it trains, as a strategy: by the loss on rows held out. Metrics have TRL's names and are means
+ * How a run is evaluated, as a strategy: by the loss on held-out rows. Metrics have TRL's names and are means
  * over examples.
  */
 
@@ -14,30 +14,30 @@ import { largestBatch } from './source.ts';
 import { runBatch, type StepContext } from './step.ts';
 
 export interface Evaluation {
-  /** Examples, or prompts; 0 evaluates nothing. */
+  /** Number of examples or prompts; 0 means no evaluation. */
   readonly length: number;
-  /** What it is judged on, as JSON or a promise of it. A run may go on with another, which is recorded. */
+  /** Identity of the evaluation data, as JSON or a promise of it. A resumed run may use another one, which is recorded. */
   readonly identity: unknown;
-  /** What a reference is to be prepared for. */
+  /** The examples for which a reference must be prepared. */
   readonly examples: readonly TokenizedExample[];
-  /** Token ids of the prompts held out, in the order of the rows; one may stand more than once. */
+  /** Token ids of the held-out prompts, in row order; prompts may repeat. */
   readonly prompts: readonly TokenIds[];
   /**
-   * What one completion of each of the first prompts earns, null where nothing rates it. Left out where completions earn
-   * nothing.
+   * Rewards of one completion of each of the first prompts; null if none rates it. Absent if completions have no
+   * rewards.
    */
   rate?(generations: readonly Generation[], signal?: AbortSignal): Promise<readonly (number | null)[]>;
-  /** The longest batch that is scored, for the plan. */
+  /** The longest scored batch, for the plan. */
   largest(): readonly TokenizedExample[];
-  /** Its own work by its phases, of which one is in memory at a time: a part of the plan. */
+  /** Its own work by phases that do not overlap in memory: a part of the plan. */
   rehearse?(context: StepContext): readonly Rehearsal[];
   /**
-   * Metrics of the model as it stands, without the `eval_` prefix, and events on the way. Undefined where the signal ended it.
+   * Metrics of the current model, without the `eval_` prefix, and events in between. Undefined if the signal stopped it.
    */
   run(context: StepContext, signal?: AbortSignal): AsyncGenerator<TrainEvent, Metrics | undefined>;
 }
 
-/** The loss, and what it logs, on rows that are not trained on. */
+/** The loss and its metrics on held-out rows. */
 export class LossEvaluation implements Evaluation {
   private hash: Promise<string> | undefined;
 
@@ -63,7 +63,7 @@ export class LossEvaluation implements Evaluation {
     return largestBatch(this.examples, this.batchSize);
   }
 
-  /** The device works on a batch while the next is being recorded. */
+  /** The device works on one batch while the next is being recorded. */
   async *run(context: StepContext): AsyncGenerator<TrainEvent, Metrics> {
     const { gpu } = context.model;
     const parts = [];

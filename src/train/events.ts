@@ -1,6 +1,6 @@
 /**
- * What a trainer tells while it runs: one kind of event for each thing a progress bar, a chart or a log shows. Plain
- * data, safe to send to another thread.
+ * Events of a trainer: one kind for each thing that a progress bar, a chart or a log shows. Plain
+ * data that can be sent to another thread.
  */
 import type { MemoryReport } from '../gpu/pool.ts';
 import type { TuningReport } from '../gpu/tuner.ts';
@@ -11,25 +11,25 @@ export type Metrics = Record<string, number>;
 
 export interface RunPlan {
   totalSteps: number;
-  /** Pairs, labelled completions or texts. */
+  /** Number of pairs, labeled completions or texts. */
   examples: number;
   evalExamples: number;
-  /** Numbers that train. */
+  /** Number of trained weights. */
   trainableParameters: number;
-  /** Bytes of GPU memory that the run will hold at its peak, to within a tenth, everything on the device counted, by going through its phases ahead. */
+  /** Predicted peak of GPU memory in bytes, to within a tenth, including everything on the device; from rehearsing all phases. */
   plannedBytes: number;
-  /** Kernel variants that run, by class of shapes. */
+  /** Kernel variants used, by class of shapes. */
   variants: Record<string, string>;
-  /** What was measured to choose them, if anything was. */
+  /** The measurements that chose them, if any. */
   tuning: TuningReport | undefined;
 }
 
-/** Completions of the policy, one entry each, those of a prompt next to each other. */
+/** Completions of the policy, one entry each; those of a prompt are adjacent. */
 export interface RolloutReport {
   prompts: string[];
   completions: string[];
   rewards: (number | null)[];
-  /** What each reward function gave. */
+  /** The results of each reward function. */
   rewardsByFunction: Record<string, (number | null)[]>;
   advantages: number[];
   metrics: Metrics;
@@ -37,14 +37,14 @@ export interface RolloutReport {
 }
 
 export type TrainEvent =
-  /** Before anything is trained. `resumedFrom` is the step of the checkpoint, `changed` what is set otherwise since then. */
+  /** Before training. `resumedFrom` is the step of the checkpoint, `changed` the settings that differ since then. */
   | {
       type: 'start';
       plan: RunPlan;
       resumedFrom: number | undefined;
       changed?: readonly SettingChange[];
     }
-  /** The reference's log-probabilities, once a dataset. `cached`: they were there already. */
+  /** The reference's log-probabilities, once per data set. `cached`: they were stored already. */
   | { type: 'reference'; done: number; total: number; cached: boolean }
   | {
       type: 'step';
@@ -56,14 +56,14 @@ export type TrainEvent =
       secondsLeft: number;
     }
   | { type: 'evaluate'; step: number; metrics: Metrics }
-  /** Completions on their way for a step: tokens of all that may come. */
+  /** Completions being written for a step: tokens so far, and the maximum. */
   | { type: 'writing'; step: number; tokens: number; mostTokens: number }
-  /** A batch of completions with what they earned, before the step learns from them. */
+  /** A batch of completions with rewards, before the step learns from it. */
   | ({ type: 'rollout'; step: number } & RolloutReport)
   | { type: 'checkpoint'; step: number }
-  /** Something went wrong that the run can do without; a sentence for a person. */
+  /** A problem that does not stop the run, as a sentence for the user. */
   | { type: 'notice'; text: string }
-  /** The last event. `completed` is false where a signal stopped the run. */
+  /** The last event. `completed` is false if a signal stopped the run. */
   | {
       type: 'end';
       step: number;

@@ -1,4 +1,4 @@
-/** Optimizer steps that are recorded and whose metrics are on their way. */
+/** Optimizer steps that are recorded, with metrics that have not arrived yet. */
 import type { TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { TrainingLoss } from '../losses/family.ts';
@@ -7,7 +7,7 @@ import { type BatchMeans, silentMeans, stepMetrics } from './metrics.ts';
 import type { SourcedStep } from './source.ts';
 import type { RunState } from './state.ts';
 
-/** Steps whose metrics may be on their way. */
+/** Maximum number of steps with pending metrics. */
 export const METRICS_LATE = 2;
 
 export interface PendingStep {
@@ -16,14 +16,14 @@ export interface PendingStep {
   metrics: Promise<Metrics>;
   /** Its first micro-batch. */
   first: readonly TokenizedExample[];
-  /** What the run had counted before it, and with it. */
+  /** The run's counters before and after it. */
   before: Counted;
   after: Counted;
 }
 
 type Counted = Pick<RunState, 'step' | 'tokens' | 'numTokens'>;
 
-/** The metrics of a step, of the means of its micro-batches as they come. */
+/** The metrics of a step, from the means of its micro-batches. */
 export function lateMetrics(
   loss: TrainingLoss,
   sourced: SourcedStep,
@@ -36,18 +36,18 @@ export function lateMetrics(
     learning_rate: rate,
     num_tokens: numTokens,
   }));
-  // A lost device rejects it before anyone waits; whoever waits still gets the error.
+  // If the device is lost, this rejects before anyone awaits it; later awaits still get the error.
   metrics.catch(() => undefined);
   return metrics;
 }
 
-/** Submits what is recorded and waits for a step's metrics. */
+/** Submits recorded work and waits for a step's metrics. */
 export function metricsOf(gpu: Gpu, { metrics }: PendingStep): Promise<Metrics> {
   gpu.recorder.flush();
   return gpu.settle(metrics);
 }
 
-/** Whether the step changed the weights: what is not finite leaves them alone. */
+/** Whether the step changed the weights: a non-finite step leaves them unchanged. */
 export function areFinite({ loss, grad_norm: norm }: Metrics): boolean {
   return Number.isFinite(loss) && Number.isFinite(norm);
 }

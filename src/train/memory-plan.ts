@@ -1,6 +1,6 @@
 /**
- * The memory of a run, before it and without it: model and trainer are made on a device that only counts, and the trainer
- * rehearses there. The bytes are those that the run itself plans with, by part. Nothing is computed, written or rated.
+ * The memory of a run, without the run: model and trainer are created on a counting device, where the trainer
+ * rehearses. The bytes equal the run's own plan, by part. Nothing is computed, written or rated.
  */
 
 import type { Gpu } from '../gpu/device.ts';
@@ -10,7 +10,7 @@ import { CausalLM, type LoadOptions } from '../model/causal-lm.ts';
 import type { RunPlan } from './events.ts';
 import type { Trainer } from './trainer.ts';
 
-/** Buffers that wait after batches of other sizes. */
+/** Free buffers in the pool, left by batches of other sizes. */
 const WAITING = 'waiting';
 
 export interface LargestBuffer {
@@ -21,15 +21,15 @@ export interface LargestBuffer {
 export interface MemoryPlan extends RunPlan {
   /** The planned bytes by part: weights, adapters, optimizer, activations, head, reference, batch, caches, waiting. */
   parts: Record<string, number>;
-  /** Of those that kernels see whole. */
+  /** The largest buffer that is bound whole. */
   largestBuffer: LargestBuffer;
-  /** Of the weights, which may be taken in blocks of rows. */
+  /** The largest weight table, which may be read in blocks of rows. */
   largestWeight: LargestBuffer | undefined;
 }
 
 /**
- * Plans the run of the trainer that `make` makes on the model in `files`, which may take its time, for a reward model on the
- * same device. Throws what making it throws.
+ * Plans the run of the trainer that `make` creates on the model in `files`; `make` may be asynchronous, for example to load a reward model on the
+ * same device. Throws whatever creating the trainer throws.
  */
 export async function planMemory(
   gpu: Gpu,
@@ -63,7 +63,7 @@ function largestOf(buffers: readonly HeldBuffer[]): LargestBuffer | undefined {
   return largest && { label: largest.label, bytes: largest.size };
 }
 
-/** What trains are the adapters' numbers, or the model's own. */
+/** The trained weights are the adapters' or the model's own. */
 function partOf(kind: BufferKind, trainable = false): BufferKind {
   return trainable && kind === 'adapters' ? 'weights' : kind;
 }

@@ -1,6 +1,6 @@
 /**
- * From what a batch left on the device to the numbers that TRL logs, under TRL's names. Works on the host, in float64,
- * on arrays that were read late. Loss and rewards come from the loss's own records; no formula of it stands here.
+ * Computes TRL's metrics from the results of a batch on the device. Works on the host, in float64,
+ * on arrays that were read late. Loss and rewards come from the loss's own records; this file contains no formula of a loss.
  */
 
 import type { ExampleShape } from '../data/packing.ts';
@@ -19,15 +19,15 @@ import { STATS_WIDTH } from '../ops/token-logprob.ts';
 import type { Metrics } from './events.ts';
 import type { SourcedStep } from './source.ts';
 
-/** Read back for one batch of n records with S completions and R scored rows. */
+/** Results of one batch of n records with S completions and R scored rows. */
 export interface BatchReadback {
-  /** (n, width): what the loss wrote. */
+  /** (n, width): the loss's records. */
   records: Float32Array;
   /** (R) log-probabilities, or other scores. */
   values: Float32Array;
-  /** (R, 3), as {@link TokenLogprobs} has them; log-probabilities alone. */
+  /** (R, 3), as in {@link TokenLogprobs}; only for log-probabilities. */
   stats?: Float32Array | undefined;
-  /** (R); log-probabilities alone. */
+  /** (R); only for log-probabilities. */
   logitMeans?: Float32Array | undefined;
   /** (R); undefined without a reference. */
   reference?: Float32Array | undefined;
@@ -35,21 +35,21 @@ export interface BatchReadback {
   sequenceOffsets: Uint32Array;
 }
 
-/** What the mean log-ratio of a side's completions is called. */
+/** The metric name of the mean log-ratio of a side's completions. */
 const LOG_RATIOS: Readonly<Record<Side, string>> = {
   chosen: 'log_ratio/chosen',
   rejected: 'log_ratio/rejected',
   sampled: 'kl/sequence',
 };
 
-/** Means of one batch, each with the weight that it has beside those of others. */
+/** Means of one batch, each with its weight for combining batches. */
 export type BatchMeans = Readonly<Record<string, WeightedMean>>;
 
 /**
- * TRL's metrics. Sequence sums for `logps`, token means for `logits`, `entropy` and `mean_token_accuracy` (chosen
- * alone). Beside them, with a reference, the mean of log π − log π_ref in nats a completion: `log_ratio/chosen` and
- * `log_ratio/rejected`, above 0 where the policy has made them likelier. Only of samples of the policy is that mean an
- * estimate of KL(π ‖ π_ref) (k1): there it is `kl/sequence`.
+ * TRL's metrics. Sequence sums for `logps`, token means for `logits`, `entropy` and `mean_token_accuracy` (only the
+ * chosen completion). With a reference, also the mean of log π − log π_ref in nats per completion: `log_ratio/chosen` and
+ * `log_ratio/rejected`, above 0 if the policy has made them more likely. Only for samples of the policy is this mean an
+ * estimate of KL(π ‖ π_ref) (k1), and then it is called `kl/sequence`.
  */
 export function batchMeans(
   batch: BatchReadback,
@@ -87,7 +87,7 @@ export function batchMeans(
   return { ...means, ...own };
 }
 
-/** What examples would log whose loss and gradient are known to be zero, without computing them. */
+/** The metrics of examples whose loss and gradient are known to be zero, without computing them. */
 export function silentMeans(
   columns: MetricColumns,
   examples: readonly ExampleShape[],
@@ -105,7 +105,7 @@ export function silentMeans(
   );
 }
 
-/** The means of a batch in several roles: figures of all, and the weighted sum of their losses. */
+/** The means of a batch in several roles: the metrics of all, and the weighted sum of their losses. */
 export function joinRoles(roles: readonly { weight: number; means: BatchMeans }[]): BatchMeans {
   const [first] = roles;
   const joined: BatchMeans = Object.assign({}, ...roles.map(({ means }) => means));
@@ -115,7 +115,7 @@ export function joinRoles(roles: readonly { weight: number; means: BatchMeans }[
   return { ...joined, loss: { ...loss, value } };
 }
 
-/** The means of several batches joined, each by its weight. */
+/** The means of several batches combined, each by its weight. */
 export function joinMeans(parts: readonly BatchMeans[]): Metrics {
   const names = new Set(parts.flatMap((part) => Object.keys(part)));
   const joined = [...names].map((name): [string, number] => {
@@ -126,14 +126,14 @@ export function joinMeans(parts: readonly BatchMeans[]): Metrics {
   return withMargins(Object.fromEntries(joined));
 }
 
-/** Of a step: the means of its batches, what its source brings, and what the source makes of the means. */
+/** The metrics of a step: the means of its batches, those of its source, and those derived from the means. */
 export function stepMetrics(
   parts: readonly BatchMeans[],
   { metrics, derive }: Pick<SourcedStep, 'metrics' | 'derive'>,
 ): Metrics {
   const means = joinMeans(parts);
   const all = Object.entries({ ...means, ...metrics, ...derive?.(means) });
-  // A checkpoint's JSON has no −0.
+  // JSON in a checkpoint has no −0.
   return Object.fromEntries(all.flatMap(([name, value]) => (value === undefined ? [] : [[name, value + 0]])));
 }
 
@@ -143,8 +143,8 @@ export function evalMetrics(metrics: Metrics): Metrics {
 }
 
 /**
- * An accuracy for a person, by the metric and the mean margin beside it. Undefined where no pair has a margin, as before the first
- * update, when policy and reference are equal: TRL's metric is 0 there, and nothing was compared.
+ * An accuracy for display, from the metric and the mean margin. Undefined if no pair has a margin, for example before the first
+ * update, when policy and reference are equal: TRL's metric is 0 then, although nothing was compared.
  */
 export function comparedAccuracy(
   accuracy: number | undefined,

@@ -1,5 +1,5 @@
 /**
- * Clipping and AdamW over a parameter store: three or four dispatches whatever the number of tensors. The gradient norm
+ * Clipping and AdamW over a parameter store: three or four dispatches for any number of tensors. The gradient norm
  * stays on the device; it is read late, with the other metrics.
  */
 import type { Gpu } from '../gpu/device.ts';
@@ -9,7 +9,7 @@ import { gradNorm } from '../ops/grad-norm.ts';
 import type { ParameterStore } from '../tensor/parameters.ts';
 import type { TrainingConfig } from './config.ts';
 
-/** A bound that no norm reaches, for runs that do not clip. */
+/** A bound above any norm, for runs that do not clip. */
 const UNBOUNDED = 3e38;
 
 export class Optimizer {
@@ -23,7 +23,7 @@ export class Optimizer {
     this.clip = gpu.pool.allocate(8, 'clip', { kind: 'optimizer' });
   }
 
-  /** One update from the gradients in the store, which start at zero again. Resolves to the norm before clipping. */
+  /** One update with the gradients in the store, which it resets to zero. Resolves to the norm before clipping. */
   step(step: number, learningRate: number): Promise<number> {
     const { maxGradNorm, adamBeta1, adamBeta2, adamEpsilon, weightDecay } = this.config;
     gradNorm(this.gpu, this.store.slab('gradients'), this.clip, maxGradNorm > 0 ? maxGradNorm : UNBOUNDED);

@@ -1,6 +1,6 @@
 /**
- * Which examples an optimizer step takes: a function of the step, the seed and the sizes, so that a resumed run finds
- * its place without a saved position.
+ * The examples of an optimizer step: a function of the step, the seed and the sizes, so that a resumed run finds
+ * its position without a saved one.
  */
 import { shuffle } from '../data/random.ts';
 
@@ -12,12 +12,12 @@ export interface Order {
   shuffle: boolean;
 }
 
-/** Optimizer steps of one epoch; the last one takes what is left. */
+/** Optimizer steps per epoch; the last one takes the remainder. */
 export function stepsPerEpoch({ examples, stepSize }: Order): number {
   return Math.ceil(examples / stepSize);
 }
 
-/** The examples of the first steps, a list for each; the order of an epoch is made once. */
+/** The examples of the first steps, one list each; the order of an epoch is computed once. */
 export function* firstSteps(order: Order, steps: number): Generator<Uint32Array> {
   const perEpoch = stepsPerEpoch(order);
   for (let first = 0; first < steps; first += perEpoch) {
@@ -28,12 +28,12 @@ export function* firstSteps(order: Order, steps: number): Generator<Uint32Array>
   }
 }
 
-/** Epochs of which the batches are looked at for the largest. */
+/** Number of epochs that are searched for the largest batch. */
 const MOST_EPOCHS = 16;
 
 /**
- * Of the batches of `count` examples that the first steps are cut into, the one of most tokens; `sizes` are those of the
- * examples. Very long runs are looked at for their first epochs.
+ * The batch with the most tokens among those of the first steps, of `count` examples each; `sizes` are those of the
+ * examples. For very long runs only the first epochs are searched.
  */
 export function largestOfSteps(
   order: Order,
@@ -50,7 +50,7 @@ export function largestOfSteps(
   return [...largest];
 }
 
-/** The examples of a step, counted from 1. Every epoch has an order of its own. */
+/** The examples of a step, counted from 1. Every epoch has its own order. */
 export function examplesOfStep(order: Order, step: number): Uint32Array {
   const perEpoch = stepsPerEpoch(order);
   const epoch = Math.floor((step - 1) / perEpoch);

@@ -1,6 +1,6 @@
 /**
- * Odds-ratio preference optimisation (Hong et al. 2024) on pairs, without a reference, with TRL's names and defaults. The
- * cross-entropy is that of the chosen completion; TRL's takes its prompt in as well.
+ * Odds-ratio preference optimization (Hong et al. 2024) on pairs, without a reference, with TRL's names and defaults. The
+ * cross-entropy covers the chosen completion; TRL's includes the prompt.
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import { type PairDataset, prepareBoth, preparePairs } from './datasets.ts';
@@ -12,12 +12,12 @@ import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 export type ORPOTrainerOptions = DataOptions<ORPOArgs, PairDataset>;
 
 export class ORPOTrainer extends Trainer<ORPOConfig> {
-  /** `task`: what was made of the options before. */
+  /** `task`: the task made from the options earlier. */
   constructor(options: ORPOTrainerOptions, task = atOnce(orpoTask(options))) {
     super(options, task);
   }
 
-  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  /** The same, but prepares the data in slices and yields to the event loop in between. Throws the signal's reason. */
   static async create(options: ORPOTrainerOptions, slices?: SliceOptions): Promise<ORPOTrainer> {
     return new ORPOTrainer(options, await inSlices(orpoTask(options), slices));
   }

@@ -1,8 +1,8 @@
 /**
- * What a run will need, before it starts. Its phases are gone through on devices that only count: the step on the largest
- * micro-batch of the run's own order, batches that are only scored, and what its source and its evaluation do by themselves.
- * One of them is in memory at a time, so that the largest gives the bytes to hold against the user's cap; their kernels are
- * the list to compile. The pool then keeps to those bytes.
+ * The needs of a run, before it starts. Its phases are rehearsed on counting devices: the step on the largest
+ * micro-batch in the run's own order, batches that are only scored, and the own work of its source and its evaluation.
+ * The phases do not overlap in memory, so the largest determines the bytes, which are compared with the user's cap; their kernels
+ * are the list to compile. The pool then keeps to those bytes.
  */
 
 import type { Gpu } from '../gpu/device.ts';
@@ -18,12 +18,12 @@ import { runBatch, type StepContext } from './step.ts';
 import type { Task } from './training-task.ts';
 
 /**
- * Of the bytes of a phase, those of buffers that wait after batches of other sizes. A run whose batches differ fills them; one
- * whose batches are all alike does without. Chosen on the runs of `test/train/plan`, which are then held against it.
+ * The fraction of a phase's bytes for free buffers left by batches of other sizes. A run with varying batches uses it; one
+ * with equal batches does not. Chosen on the runs of `test/train/plan`, which then test it.
  */
 const WAITING = 0.08;
 
-/** What there is to rehearse. */
+/** What to rehearse. */
 export interface PlannedRun {
   context: StepContext;
   parameters: ParameterStore;
@@ -33,17 +33,17 @@ export interface PlannedRun {
 }
 
 export interface RunRehearsal {
-  /** Bytes of GPU memory that the run will hold at its peak, everything on the device counted. */
+  /** Predicted peak of GPU memory in bytes, including everything on the device. */
   plannedBytes: number;
-  /** Of those, what waits for batches of other sizes. */
+  /** The part of it for free buffers. */
   waitingBytes: number;
-  /** The phase that holds most, beside what is on the device before it. */
+  /** The largest phase, in addition to what is on the device before it. */
   largest: Rehearsal;
   /** The kernels of steps, and of the source's own work. */
   pipelines: Rehearsal['pipelines'];
 }
 
-/** Goes through the phases of a run. Computes nothing. */
+/** Rehearses the phases of a run. Computes nothing. */
 export function rehearseRun({ context, parameters, task, config, totalSteps }: PlannedRun): RunRehearsal {
   const { gpu } = context.model;
   const { source, evaluation } = task;
@@ -70,8 +70,8 @@ export function rehearseRun({ context, parameters, task, config, totalSteps }: P
 }
 
 /**
- * What the run will need. Measures kernels where that is still to be done, and compiles. Throws {@link MemoryCapError}; on a
- * counting device it tells what would be needed.
+ * The needs of the run. Measures kernels if necessary, and compiles. Throws {@link MemoryCapError}; on a
+ * counting device it only returns the prediction.
  */
 export async function planRun(
   run: PlannedRun,

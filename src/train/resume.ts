@@ -1,6 +1,6 @@
 /**
- * Whether a run may go on from a checkpoint: what it is must be the same, model, data and most settings. How long it goes on,
- * how fast it learns from here, and how it is judged and kept may change; each change is recorded with the step it came after.
+ * Whether a run can continue from a checkpoint: model, data and most settings must be the same. How long it runs,
+ * how fast it learns from now on, and how it is evaluated and saved may change; each change is recorded with the step before it.
  */
 import { own } from '../base/lookup.ts';
 import { type Sentence, say, setting } from '../base/sentence.ts';
@@ -16,35 +16,35 @@ import { AHEAD } from './settings/losses.ts';
 import { TRAINING } from './settings/training.ts';
 import type { Task } from './training-task.ts';
 
-/** A setting that has another value from a step on. */
+/** A setting with a new value from some step on. */
 export interface SettingChange {
-  /** The optimizer step after which it came. */
+  /** The last optimizer step before the change. */
   step: number;
   name: string;
   old: Json;
   new: Json;
 }
 
-/** What a run is, as checkpoints keep it. */
+/** The identity of a run, as stored in checkpoints. */
 export interface SavedIdentity {
-  /** Hashes of what must be the same, by what it is. */
+  /** Hashes of the parts that must be the same, by name. */
   parts: Readonly<Record<string, string>>;
-  /** The same for what may change and is too long to be recorded. */
+  /** Hashes of parts that may change and are too long to be recorded. */
   changeable: Readonly<Record<string, string>>;
-  /** All settings as they are in force, LoRA's with them. */
+  /** All effective settings, including LoRA's. */
   settings: JsonObject;
 }
 
-/** The same of a run that is there. */
+/** The identity of the current run. */
 export interface RunIdentity extends SavedIdentity {
-  /** Settings that the run may go on with other values of. */
+  /** Settings that may have other values when the run resumes. */
   mayChange: readonly string[];
 }
 
-/** Settings of trainers that do not give theirs. */
+/** Declarations for trainers that do not provide their own. */
 const USUAL: SettingTable = { ...TRAINING, ...AHEAD };
 
-/** What a trainer's run is. */
+/** The identity of a trainer's run. */
 export async function identityOf({
   model,
   adapter,
@@ -91,14 +91,14 @@ async function identify(
   };
 }
 
-/** A hash of what must be the same. */
+/** A hash of everything that must be the same. */
 export function hashOfFixed({ parts, settings, mayChange }: RunIdentity): Promise<string> {
   const fixed = Object.entries(settings).filter(([name]) => !mayChange.includes(name));
   return contentHash(JSON.stringify([parts, fixed]));
 }
 
 /**
- * What has changed since a checkpoint was written after `step`. Throws {@link InputError} that names what must not change, its
+ * The changes since a checkpoint was written after `step`. Throws {@link InputError} with the name of a part that must not change, its
  * old value and the new one.
  */
 export function changesSince(step: number, before: SavedIdentity, now: RunIdentity): SettingChange[] {
@@ -121,21 +121,21 @@ export function changesSince(step: number, before: SavedIdentity, now: RunIdenti
   return [...changes, ...replaced];
 }
 
-/** A change in a few words: `learningRate 0.001 → 0.0001`. */
+/** A change as text: `learningRate 0.001 → 0.0001`. */
 export function changeText({ name, old, new: value }: Omit<SettingChange, 'step'>): Sentence {
   return say`${setting(name)} ${quote(old)} → ${quote(value)}`;
 }
 
-/** Throws {@link InputError} for a run that is to be shorter than its checkpoint. */
+/** Throws {@link InputError} if the run would be shorter than its checkpoint. */
 export function requireSteps(done: number, totalSteps: number): void {
   if (done <= totalSteps) return;
-  const what = `stands at step ${done}, and the run ends after ${totalSteps}`;
+  const what = `is at step ${done}, but the run ends after ${totalSteps}`;
   throw new InputError('checkpoint', what, say`Raise ${setting('maxSteps')} or ${setting('numTrainEpochs')}`);
 }
 
 function differentSettings(refused: readonly SettingChange[]): InputError {
   const [first, ...others] = refused.map(
-    ({ name, old, new: value }) => say`${setting(name)} was ${quote(old)} and is ${quote(value)}`,
+    ({ name, old, new: value }) => say`${setting(name)} was ${quote(old)} and is now ${quote(value)}`,
   ) as [Sentence, ...Sentence[]];
   const what = others.reduce((all, each) => say`${all}; ${each}`, first);
   return new InputError('checkpoint', what, 'Resume with the old values, or write to another folder');
@@ -145,7 +145,7 @@ function short(hash: string | null): string | null {
   return hash?.slice(0, 12) ?? null;
 }
 
-/** The identity that a checkpoint's state holds; undefined for one that has none. */
+/** The identity in a checkpoint's state; undefined if it has none. */
 export function savedIdentity(saved: Json | undefined): SavedIdentity | undefined {
   if (!isObject(saved)) return undefined;
   const { parts, changeable, settings } = saved;
@@ -155,7 +155,7 @@ export function savedIdentity(saved: Json | undefined): SavedIdentity | undefine
   return { parts, changeable, settings } as unknown as SavedIdentity;
 }
 
-/** Whether these are changes that a run has recorded. */
+/** Whether a value is a list of recorded changes. */
 export function areChanges(saved: unknown): saved is SettingChange[] {
   return (
     Array.isArray(saved) &&

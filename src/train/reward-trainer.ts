@@ -1,6 +1,6 @@
 /**
  * Reward models (Bradley–Terry) on preference pairs, with TRL's names and defaults: an adapter and a scalar head on the last token
- * learn to score the chosen side above the rejected one.
+ * learn to score the chosen side higher than the rejected one.
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
 import { type Comparison, comparisonTokens } from '../data/comparison-dataset.ts';
@@ -16,16 +16,16 @@ import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 export type RewardTrainerOptions = DataOptions<RewardArgs, readonly Comparison[]>;
 
 export class RewardTrainer extends Trainer<RewardConfig> {
-  /** The token id that is skipped at the end of a sequence; undefined where the last token is scored. */
+  /** The token id that is skipped at the end of a sequence; undefined if the last token is scored. */
   readonly padTokenId: number | undefined;
 
-  /** Throws an `InputError` for settings that make no sense, and for a pair that does, by its row. `task`: made of the options before. */
+  /** Throws an `InputError` for invalid settings, and for an invalid pair, by its row. `task`: the task made from the options earlier. */
   constructor(options: RewardTrainerOptions, task = atOnce(rewardTask(options))) {
     super(options, task);
     this.padTokenId = padTokenOf(options, task.config);
   }
 
-  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  /** The same, but prepares the data in slices and yields to the event loop in between. Throws the signal's reason. */
   static async create(options: RewardTrainerOptions, slices?: SliceOptions): Promise<RewardTrainer> {
     return new RewardTrainer(options, await inSlices(rewardTask(options), slices));
   }

@@ -1,6 +1,6 @@
 /**
- * What a role says of given examples, without training on them: the values of a rollout, and what the policy gives to
- * completions that are held out.
+ * Scores of given examples by a role, without training: the values of a rollout, and the policy's scores of
+ * held-out completions.
  */
 import { type PackedBatch, packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -14,11 +14,11 @@ import type { BackwardSettings } from './scorer.ts';
 import { largestBatch } from './source.ts';
 
 export interface RoleScoreOptions extends BackwardSettings {
-  /** Examples at a time. */
+  /** Batch size. */
   batchSize: number;
 }
 
-/** For every completion of the examples in turn, the numbers of its scored rows. */
+/** The scores of the rows of every completion, in order. */
 export async function roleScores(
   { gpu }: Pick<CausalLM, 'gpu'>,
   { scorer, play }: Pick<Role, 'scorer' | 'play'>,
@@ -37,16 +37,16 @@ export async function roleScores(
   return all;
 }
 
-/** What a role gives to a completion. */
+/** The score of a completion by a role. */
 export interface CompletionScore {
   side: Side;
   /** Sum over the scored rows: log π of the completion in nats, or a reward model's score. */
   value: number;
-  /** Tokens of the completion. */
+  /** Number of tokens of the completion. */
   tokens: number;
 }
 
-/** One for every completion of the examples in turn; those that only serve a baseline are left out. */
+/** One score per completion, in order; completions that only serve a baseline are left out. */
 export async function completionScores(
   model: Pick<CausalLM, 'gpu'>,
   role: Role,
@@ -64,7 +64,7 @@ export async function completionScores(
   });
 }
 
-/** Goes through the largest batch of these, on a device that only counts. */
+/** Rehearses the largest of these batches on a counting device. */
 export function rehearseRoleScores(
   gpu: Gpu,
   role: Pick<Role, 'scorer' | 'play'>,
@@ -75,7 +75,7 @@ export function rehearseRoleScores(
   withValues(gpu, role, packed, settings, () => {});
 }
 
-/** Records a batch; `use` sees its numbers before they are released. */
+/** Records a batch; `use` gets its tensors before they are released. */
 function withValues<T>(
   gpu: Gpu,
   { scorer, play }: Pick<Role, 'scorer' | 'play'>,

@@ -1,7 +1,7 @@
 /**
- * What trains in a run, as roles that one base plays in turn: the policy, and beside it what else learns from the same
- * examples, such as a value model. A role has an adapter, a scorer, and a loss on what the scorer says. All roles share one
- * parameter store, so that clipping, the optimizer and checkpoints serve any number of them.
+ * The models that train in a run, as roles of one base that take turns: the policy, and models that learn from the same
+ * examples, such as a value model. A role has an adapter, a scorer, and a loss on the scorer's output. All roles share one
+ * parameter store, so that clipping, the optimizer and checkpoints work for any number of them.
  */
 import { say, setting } from '../base/sentence.ts';
 import { formatBytes, MemoryCapError } from '../gpu/errors.ts';
@@ -18,22 +18,22 @@ import { type ParameterSpec, type ParameterStore, SLABS } from '../tensor/parame
 import { logprobs, type Scorer, type ScorerKind } from './scorer.ts';
 import { resolveLoraConfig } from './settings/resolve.ts';
 
-/** A role beside the policy. */
+/** A role other than the policy. */
 export interface RoleKind {
-  /** What its adapter is called, and what stands before the names of its parameters. */
+  /** The name of its adapter, and the prefix of its parameters' names. */
   name: string;
   scorer: ScorerKind;
   loss: TrainingLoss;
-  /** Of its loss; the policy's has 1. */
+  /** Weight of its loss; the policy's is 1. */
   weight: number;
-  /** What it begins as; a fresh adapter like the policy's, and a head by chance, where it is left out. */
+  /** Its initial weights; by default a new adapter like the policy's, and a random head. */
   start?: RoleStart | undefined;
 }
 
-/** The numbers of a role that has been trained before, such as a reward model's for values. */
+/** The weights of a role that was trained before, such as a reward model's as initial values. */
 export interface RoleStart {
   adapter: Adapter;
-  /** (d) of the head that its scorer has. */
+  /** (d) weights of its scorer's head. */
   head: Float32Array;
 }
 
@@ -43,18 +43,18 @@ export interface Role {
   weight: number;
   /** Undefined for a policy whose own weights train. */
   adapter: LoraAdapter | undefined;
-  /** Does work that waits for nothing with the base in this role, and leaves the adapters as they were. */
+  /** Runs synchronous work with the base in this role, and restores the adapters. */
   play<T>(work: () => T): T;
 }
 
-/** One beside the policy. */
+/** A role other than the policy. */
 export interface SideRole extends Role {
   adapter: LoraAdapter;
-  /** Hash of what it began as: a part of the run's hash. */
+  /** Hash of its initial weights: a part of the run's hash. */
   began(): Promise<string>;
 }
 
-/** What roles are made of. */
+/** The inputs of {@link castRoles}. */
 export interface Casting {
   model: CausalLM;
   peftConfig: LoraArgs | Adapter | null | undefined;
@@ -66,13 +66,13 @@ export interface Casting {
 export interface Roles {
   policy: Role;
   beside: readonly SideRole[];
-  /** All that trains. */
+  /** All trained parameters. */
   parameters: ParameterStore;
 }
 
 /**
- * Puts the adapters of all roles on the model, those beside the policy switched off. Throws {@link InputError} where nothing is
- * there to train, and where a head or a further role has no adapter.
+ * Adds the adapters of all roles to the model, with all but the policy's switched off. Throws {@link InputError} if there is
+ * nothing to train, or if a head or a further role has no adapter.
  */
 export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }: Casting): Roles {
   const { loss, temperature, scorer = logprobs(temperature) } = policy;
@@ -81,8 +81,8 @@ export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }:
     if (heads.length > 0 || beside.length > 0)
       throw new InputError(
         'settings',
-        'a head trains beside an adapter, and none is asked for',
-        'Give a peftConfig',
+        'a head needs an adapter, but none was requested',
+        'Pass a peftConfig',
       );
     const parameters = trainedWeights(model);
     const own = scorer.create(model, parameters);
@@ -94,7 +94,7 @@ export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }:
   }
   const settings = loraConfig(model, peftConfig);
   if (!continues(peftConfig)) requireRoom(model, settings, 1 + beside.length);
-  // Each draws from a seed of its own.
+  // Each uses its own seed.
   const others = beside.map((kind, i) => {
     const start = kind.start?.adapter ?? newAdapter(model, settings, seed + i + 1);
     const head = kind.scorer.parameters(model, seed + i + 1).map((spec) => begun(spec, kind));
@@ -133,7 +133,7 @@ export function castRoles({ model, peftConfig = {}, seed, policy, beside = [] }:
   };
 }
 
-/** Throws as {@link castRoles} would for a fresh adapter of these settings; makes none. */
+/** Throws like {@link castRoles} for a new adapter with these settings, but creates none. */
 export function checkFreshAdapter(model: CausalLM, peftConfig: LoraArgs): void {
   requireRoom(model, loraConfig(model, peftConfig), 1);
 }
@@ -142,8 +142,8 @@ function begun(spec: ParameterSpec, { name, start }: RoleKind): ParameterSpec {
   if (!start) return spec;
   const { length } = spec.values;
   if (start.head.length === length) return { ...spec, values: start.head };
-  const what = `has ${start.head.length} numbers, and hidden states have ${length}`;
-  throw new InputError(`the head that ${name} starts from`, what, 'Give one that was made for this model');
+  const what = `has ${start.head.length} weights, but hidden states have ${length} elements`;
+  throw new InputError(`the initial head of ${name}`, what, 'Use one that was made for this model');
 }
 
 function playing<T>(all: readonly LoraAdapter[], own: LoraAdapter, work: () => T): T {
@@ -156,7 +156,7 @@ function playing<T>(all: readonly LoraAdapter[], own: LoraAdapter, work: () => T
   }
 }
 
-/** Throws before the numbers of `count` fresh adapters take the host's memory, where the device has no room for them. */
+/** Throws before `count` new adapters allocate host memory if the device has no room for them. */
 function requireRoom(model: CausalLM, { r, targetModules }: LoraConfig, count: number): void {
   const { gpu } = model;
   const widths = [...model.targets(targetModules).values()].reduce(
@@ -169,11 +169,11 @@ function requireRoom(model: CausalLM, { r, targetModules }: LoraConfig, count: n
   if (needed > gpu.pool.cap) throw new MemoryCapError(needed, gpu.pool.cap, `LoRA of rank ${r}`, wayOut);
   const most = gpu.limits.maxStorageBufferBindingSize;
   if (bytes <= most) return;
-  const what = say`${setting('r')} is ${r}: the adapter takes ${formatBytes(bytes)}, over this device's largest buffer of ${formatBytes(most)}`;
+  const what = say`${setting('r')} is ${r}: the adapter takes ${formatBytes(bytes)}, more than this device's largest buffer of ${formatBytes(most)}`;
   throw new InputError('settings', what, 'Lower it, or adapt fewer modules');
 }
 
-/** Whether an adapter is given rather than the settings of a new one. */
+/** Whether an adapter is given rather than settings for a new one. */
 export function continues(peftConfig: LoraArgs | Adapter | null | undefined): peftConfig is Adapter {
   return !!peftConfig && 'weights' in peftConfig;
 }
@@ -192,6 +192,6 @@ function newAdapter(model: CausalLM, settings: LoraConfig, seed: number): Adapte
 /** All weights of a model that was loaded for training. */
 function trainedWeights({ parameters, name }: CausalLM): ParameterStore {
   if (parameters) return parameters;
-  const wayOut = 'Load it with { trainable: true }, or give a peftConfig';
-  throw new InputError(name, 'was loaded frozen, and no adapter is asked for', wayOut);
+  const wayOut = 'Load it with { trainable: true }, or pass a peftConfig';
+  throw new InputError(name, 'was loaded frozen, and no adapter was requested', wayOut);
 }

@@ -1,7 +1,7 @@
 /**
  * Stepwise alignment (SACPO, Wachi et al. 2024): first to one criterion, then to a second with the first result as the
- * reference, since π*_{r+λg} ∝ π*_r · exp((λ/β) g). Every stage is a LoRA of its own on top of those before, so that the
- * reference of a stage is the model with its adapter off, and what a stage has learned is never touched again. Scaling the
+ * reference, because π*_{r+λg} ∝ π*_r · exp((λ/β) g). Every stage is its own LoRA on top of those before, so that the
+ * reference of a stage is the model with its adapter off, and the results of earlier stages never change. Scaling the
  * last adapter by q moves between the two results (P-SACPO).
  */
 import { atOnce, inSlices, type Sliced, type SliceOptions } from '../base/slices.ts';
@@ -26,13 +26,13 @@ import type { Task, TrainerOptions } from './training-task.ts';
 type StageOptions = TrainerOptions & { args: object; trainDataset: unknown };
 type StageTask = Task<CompletionConfig>;
 
-/** A trainer, and what makes its task of the options. */
+/** A trainer, and the function that makes its task from the options. */
 interface StageMethod {
   Trainer: new (options: StageOptions, task: StageTask) => Trainer;
   taskOf(options: StageOptions): Sliced<StageTask>;
 }
 
-/** What a stage may be trained with: whatever starts from a reference. */
+/** The methods of a stage: those with a reference. */
 const METHODS = {
   dpo: { Trainer: DPOTrainer, taskOf: dpoTask } as unknown as StageMethod,
   kto: { Trainer: KTOTrainer, taskOf: ktoTask } as unknown as StageMethod,
@@ -40,18 +40,18 @@ const METHODS = {
 export const STAGE_METHODS = Object.keys(METHODS) as readonly (keyof typeof METHODS)[];
 
 export interface SACPOStage {
-  /** What the stage aligns to: `reward`, `safety`. */
+  /** The criterion of the stage: `reward`, `safety`. */
   name: string;
   method: 'dpo' | 'kto';
   /** Settings of its trainer. `beta` is that of objective (1), before λ. */
   args?: DPOArgs | KTOArgs;
-  /** Weight of the stage's criterion beside the first one's: it is trained with β/λ. 1 where it is left out. */
+  /** Weight of the stage's criterion relative to the first one's: it trains with β/λ. Default: 1. */
   lambda?: number;
   trainDataset: PairDataset | LabelledDataset;
   evalDataset?: PairDataset | LabelledDataset;
   /** LoRA settings of its adapter. */
   peftConfig?: LoraArgs;
-  /** Where the stage is kept; without one it cannot be resumed. */
+  /** The checkpoint store of the stage; without one it cannot be resumed. */
   checkpoint?: CheckpointStore;
 }
 
@@ -62,9 +62,9 @@ export interface SACPOTrainerOptions {
   referenceCache?: ReferenceCache;
 }
 
-/** What a stage tells; the trainer is that of the stage, and disposed of when the next one begins. */
+/** An event of a stage; the trainer is that of the stage, and is disposed of when the next one begins. */
 export interface SACPOEvent {
-  /** Counted from 0. */
+  /** Starts at 0. */
   stage: number;
   name: string;
   trainer: Trainer;
@@ -72,24 +72,24 @@ export interface SACPOEvent {
 }
 
 export class SACPOTrainer {
-  /** The adapters of the stages that are done, in their order, on the model. */
+  /** The adapters of the finished stages, in order, on the model. */
   readonly adapters: LoraAdapter[] = [];
 
   /**
-   * Throws {@link InputError} for whatever is wrong with any stage, its data included: before the first is trained. `tasks`: made of
-   * the options before.
+   * Throws {@link InputError} for any invalid stage, including its data, before the first is trained. `tasks`: made from
+   * the options earlier.
    */
   constructor(
     private readonly options: SACPOTrainerOptions,
     private readonly tasks: readonly StageTask[] = atOnce(stageTasks(options)),
   ) {}
 
-  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  /** The same, but prepares the data in slices and yields to the event loop in between. Throws the signal's reason. */
   static async create(options: SACPOTrainerOptions, slices?: SliceOptions): Promise<SACPOTrainer> {
     return new SACPOTrainer(options, await inSlices(stageTasks(options), slices));
   }
 
-  /** Trains the stages one after the other; see {@link Trainer.train}. A signal ends it within a stage. */
+  /** Trains the stages one after the other; see {@link Trainer.train}. A signal can end it within a stage. */
   async *train({ signal }: { signal?: AbortSignal } = {}): AsyncGenerator<SACPOEvent> {
     const { model, stages } = this.options;
     for (const [index, stage] of stages.entries()) {
@@ -119,7 +119,7 @@ export class SACPOTrainer {
     }
   }
 
-  /** How much of the last stage counts: 0 is the model before it, 1 all of it, between them P-SACPO's q. */
+  /** The scale of the last stage: 0 is the model before it, 1 all of it, in between P-SACPO's q. */
   scale(q: number): void {
     const last = this.adapters.at(-1);
     if (last) last.factor = checkedScale(q);
@@ -135,10 +135,14 @@ export class SACPOTrainer {
   }
 }
 
-/** q as given; {@link InputError} outside [0, 1], where it would no longer lie between two results. */
+/** Checks q; {@link InputError} outside [0, 1], where it would not interpolate between two results. */
 export function checkedScale(q: number): number {
   if (q >= 0 && q <= 1) return q;
-  throw new InputError('q', `is ${q}`, 'Give a number from 0 (the stages before) to 1 (all of the last one)');
+  throw new InputError(
+    'q',
+    `is ${q}`,
+    'Give a number from 0 (only the stages before) to 1 (all of the last one)',
+  );
 }
 
 /** β/λ. */
@@ -149,7 +153,8 @@ export function effectiveBeta({ args, lambda = 1 }: Pick<SACPOStage, 'args' | 'l
 /** Settings, data and loss of every stage. Throws {@link InputError} that names the stage. */
 function* stageTasks(options: SACPOTrainerOptions): Sliced<StageTask[]> {
   const { model, stages } = options;
-  if (stages.length === 0) throw new InputError('stages', 'there are none', 'Give one for each criterion');
+  if (stages.length === 0)
+    throw new InputError('stages', 'the list is empty', 'Give one stage for each criterion');
   for (const stage of stages) checkStage(stage);
   const tasks: StageTask[] = [];
   for (const stage of stages) {
@@ -184,7 +189,7 @@ function checkStage({ name, method, lambda = 1 }: SACPOStage): void {
   if (!STAGE_METHODS.includes(method)) {
     throw new InputError(
       `stage ${quote(name)}`,
-      `${quote(method)} is no method with a reference, and a stage starts from the one before as its reference`,
+      `${quote(method)} has no reference, but a stage needs the one before as its reference`,
       `Take ${listed(STAGE_METHODS)}`,
     );
   }
@@ -193,15 +198,15 @@ function checkStage({ name, method, lambda = 1 }: SACPOStage): void {
   }
 }
 
-/** Bad input with the stage that it belongs to, any other error as it is. */
+/** Adds the stage to an input error; returns any other error unchanged. */
 function named({ name }: SACPOStage, error: unknown): unknown {
   if (!(error instanceof InputError)) return error;
   return error.at(`stage ${quote(name)}, ${error.where}`);
 }
 
-/** What the trainer has learned, as an adapter that no longer trains. */
+/** The trainer's adapter, which no longer trains. */
 async function frozen(model: CausalLM, { adapter }: Trainer): Promise<LoraAdapter> {
-  if (!adapter) throw new InputError('stages', 'train adapters', 'Give a peftConfig');
+  if (!adapter) throw new InputError('stages', 'train adapters', 'Pass a peftConfig');
   const learned = await adapter.toAdapter();
   model.detach(adapter);
   return model.attach(learned);

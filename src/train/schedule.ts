@@ -1,12 +1,12 @@
 /**
- * Learning-rate schedules with warm-up, as transformers' `get_scheduler` has them. Functions of the step alone, so that
- * a resumed run needs no state of theirs.
+ * Learning-rate schedules with warm-up, as in transformers' `get_scheduler`. Functions of the step only, so that
+ * a resumed run needs no state for them.
  */
 
 interface Shape {
-  /** What is left of the peak rate after the warm-up, by progress from 0 to 1. */
+  /** The fraction of the peak rate after the warm-up, by progress from 0 to 1. */
   decay: (progress: number) => number;
-  /** Whether warm-up steps count. */
+  /** Whether warm-up steps apply. */
   warms: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface Schedule {
   totalSteps: number;
 }
 
-/** What a run's settings say of its schedule. `maxSteps` above 0 overrides the epochs. */
+/** The part of a run's settings that defines its schedule. `maxSteps` above 0 overrides the epochs. */
 export function scheduleOf(
   config: {
     lrSchedulerType: SchedulerType;
@@ -48,7 +48,7 @@ export function scheduleOf(
   };
 }
 
-/** The rate of a step, counted from 1; the first step of a warm-up has rate 0, as in transformers. */
+/** The rate of a step, counted from 1; the first warm-up step has rate 0, as in transformers. */
 export function learningRate({ type, peak, warmupSteps, totalSteps }: Schedule, step: number): number {
   const { decay, warms } = SCHEDULES[type];
   const warmup = warms ? warmupSteps : 0;
@@ -57,7 +57,7 @@ export function learningRate({ type, peak, warmupSteps, totalSteps }: Schedule, 
   return peak * decay((done - warmup) / Math.max(1, totalSteps - warmup));
 }
 
-/** Whether something that is done every so many steps is done after this one; 0 is never. */
+/** Whether something that happens every so many steps happens after this one; 0 means never. */
 export function isDue(step: number, every: number): boolean {
   return every > 0 && step % every === 0;
 }

@@ -7,11 +7,11 @@ import type { RewardConfig } from './config.ts';
 
 export type ScoredToken = RewardConfig['scoredToken'];
 
-/** What the rules may look at. */
+/** The inputs of the rules. */
 export interface ScoredTokenContext {
   /** `pad_token_id` of the model's `config.json`. */
   modelPadId: number | undefined;
-  /** Tokens that end a text, by the model. */
+  /** The model's end tokens. */
   eosTokenIds: readonly number[];
   tokenizer: Tokenizer | undefined;
 }
@@ -22,12 +22,12 @@ const RULES: Readonly<Record<ScoredToken, (context: ScoredTokenContext) => numbe
   last_non_pad: ({ tokenizer, modelPadId, eosTokenIds }) => {
     const id = tokenizer ? (tokenizer.padId ?? tokenizer.eosId) : (modelPadId ?? eosTokenIds[0]);
     if (id !== undefined) return id;
-    const wayOut = 'Name a "pad_token" in tokenizer_config.json, or let the last token be scored';
-    throw new InputError('scoredToken', 'there is neither a pad token nor an end token', wayOut);
+    const wayOut = 'Set "pad_token" in tokenizer_config.json, or score the last token';
+    throw new InputError('scoredToken', 'the tokenizer has neither a pad token nor an end token', wayOut);
   },
 };
 
-/** The id that is skipped; undefined where the last token is scored, whatever it is. */
+/** The skipped id; undefined if the last token is always scored. */
 export function skippedToken(rule: ScoredToken, context: ScoredTokenContext): number | undefined {
   return RULES[rule](context);
 }

@@ -1,7 +1,7 @@
 /**
- * The model's way through a batch, and what it says of it, as a strategy: the log-probability of every target, or a number
- * at the end of each completion (a reward), or at every target (a value). A loss takes either, since it only reads a number
- * a row. Used with a tape to train, without one to score.
+ * How the model scores a batch, as a strategy: the log-probability of every target, or a number
+ * at the end of each completion (a reward), or at every target (a value). A loss works with any of them, because it only reads one number
+ * per row. With a tape it is used for training, without one for scoring.
  */
 import type { ScoredRows } from '../data/packing.ts';
 import { Random } from '../data/random.ts';
@@ -20,11 +20,11 @@ import type { ParameterSpec, ParameterStore } from '../tensor/parameters.ts';
 import type { Tape } from '../tensor/tape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
-/** What a backward pass will find. */
+/** Options of the backward pass. */
 export interface BackwardSettings {
-  /** What is kept of activations. */
+  /** How activations are kept. */
   kept: Kept;
-  /** Tokens less probable than this get no gradient from the head; 0 leaves out none. */
+  /** The head computes no gradient for tokens less probable than this; 0 skips none. */
   filterEps: number;
 }
 
@@ -32,9 +32,9 @@ export interface BackwardSettings {
 export interface Scores {
   /** (R) */
   values: Tensor;
-  /** (R, 3) as `tokenLogprobs` has them; log-probabilities alone. */
+  /** (R, 3) as returned by `tokenLogprobs`; only for log-probabilities. */
   stats?: Tensor;
-  /** (R): mean of the row's logits over the vocabulary; log-probabilities alone. */
+  /** (R): mean of the row's logits over the vocabulary; only for log-probabilities. */
   logitMeans?: Tensor;
 }
 
@@ -45,7 +45,7 @@ export interface Scorer {
   dispose(): void;
 }
 
-/** A kind of scorer: what trains beside the adapter, and how the scorer is made of it. */
+/** A kind of scorer: its parameters besides the adapter, and its constructor. */
 export interface ScorerKind {
   parameters(model: CausalLM, seed: number): readonly ParameterSpec[];
   create(model: CausalLM, parameters: Pick<ParameterStore, 'get'>): Scorer;
@@ -56,7 +56,7 @@ export function logprobs(temperature = 1): ScorerKind {
   return { parameters: () => [], create: (model) => new LogprobScorer(model, temperature) };
 }
 
-/** A learned number at these rows. Its head begins as `head`, of an adapter that is trained further, or by chance. */
+/** A learned number at these rows. Its head starts as `head`, of an adapter whose training continues, or randomly. */
 export function scalars(rows: ScoredRows, head?: Float32Array): ScorerKind {
   return {
     parameters: (model, seed) => [head ? knownHead(model, head) : freshHead(model, seed)],
@@ -64,15 +64,15 @@ export function scalars(rows: ScoredRows, head?: Float32Array): ScorerKind {
   };
 }
 
-/** Transformers' default `initializer_range`. */
+/** transformers' default `initializer_range`. */
 const HEAD_DEVIATION = 0.02;
 
-/** A head (1, d) without bias, normally distributed, as transformers makes it. */
+/** A head (1, d) without bias, normally distributed as in transformers. */
 function freshHead({ head: { cols } }: CausalLM, seed: number): ParameterSpec {
   return { name: SCORE_HEAD, shape: [1, cols], values: freshHeadValues(cols, seed) };
 }
 
-/** Its numbers, one for each hidden number. */
+/** Its weights, one per hidden element. */
 export function freshHeadValues(hidden: number, seed: number): Float32Array {
   const random = new Random(seed);
   return Float32Array.from({ length: hidden }, () => HEAD_DEVIATION * random.normal());
@@ -80,20 +80,20 @@ export function freshHeadValues(hidden: number, seed: number): Float32Array {
 
 function knownHead({ head: { cols }, name }: CausalLM, values: Float32Array): ParameterSpec {
   if (values.length === cols) return { name: SCORE_HEAD, shape: [1, cols], values };
-  const what = `has ${values.length} numbers, the hidden states of ${name} have ${cols}`;
-  throw new InputError('the head of the adapter', what, 'Give an adapter that was made for this model');
+  const what = `has ${values.length} weights, but the hidden states of ${name} have ${cols} elements`;
+  throw new InputError('the head of the adapter', what, 'Use an adapter that was made for this model');
 }
 
 /**
- * The hidden states that are scored, (R, d), scaled. Logits are linear in them, so this scales the logits ahead of their
- * log-sum-exp, and gradients with them: by the model's own factor and 1 / temperature.
+ * The scored hidden states, (R, d), scaled. Logits are linear in them, so this scales the logits before their
+ * log-sum-exp, and the gradients too: by the model's own multiplier and 1 / temperature.
  */
 function scoredStates(tape: Tape, model: CausalLM, batch: DeviceBatch, scale = 1, kept?: Kept): Tensor {
   return gather(tape, model.hidden(tape, batch, kept), batch.lossRows, scale);
 }
 
 /**
- * log π(target | what comes before) of every scored row of the batch, (R), of the policy that samples at this temperature.
+ * log π(target | context) of every scored row of the batch, (R), for the policy that samples at this temperature.
  */
 export function rowLogprobs(tape: Tape, model: CausalLM, batch: DeviceBatch, temperature = 1): Tensor {
   return rowScores(tape, model, batch, temperature).logprobs;
@@ -105,12 +105,12 @@ export function rowScores(tape: Tape, model: CausalLM, batch: DeviceBatch, tempe
   return headLogprobs(tape, states, model.head, batch.targets, { softCap: softCapAt(model, temperature) });
 }
 
-/** The cap of logits that are divided by the temperature ahead of it: cap / T · tanh(z / T / (cap / T)) = cap · tanh(z / cap) / T. */
+/** The soft cap of logits that have been divided by the temperature: cap / T · tanh(z / T / (cap / T)) = cap · tanh(z / cap) / T. */
 function softCapAt({ config: { logitSoftCap } }: CausalLM, temperature: number): number | undefined {
   return logitSoftCap === undefined ? undefined : logitSoftCap / temperature;
 }
 
-/** What a head (1, d) makes of every scored row of the batch, (R, 1). */
+/** The output of a head (1, d) for every scored row of the batch, (R, 1). */
 export function scalarRows(
   tape: Tape,
   model: CausalLM,
@@ -165,8 +165,8 @@ class ScalarScorer implements Scorer {
 }
 
 /**
- * The mean row of the head, (1, d): a hidden state times it is the mean of that state's logits, so no logits are needed.
- * Computed once where the head is frozen.
+ * The mean row of the head, (1, d): its product with a hidden state is the mean of that state's logits, so no logits are needed.
+ * Computed once if the head is frozen.
  */
 class VocabularyMean {
   private readonly ones: Tensor;

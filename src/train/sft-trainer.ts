@@ -11,12 +11,12 @@ import { type DataOptions, rowsTask, type Task } from './training-task.ts';
 export type SFTTrainerOptions = DataOptions<SFTArgs, TextDataset>;
 
 export class SFTTrainer extends Trainer<SFTConfig> {
-  /** `task`: what was made of the options before. */
+  /** `task`: the task made from the options earlier. */
   constructor(options: SFTTrainerOptions, task = atOnce(sftTask(options))) {
     super(options, task);
   }
 
-  /** The same with the data prepared in slices, between which the event loop is free. Throws the signal's reason. */
+  /** The same, but prepares the data in slices and yields to the event loop in between. Throws the signal's reason. */
   static async create(options: SFTTrainerOptions, slices?: SliceOptions): Promise<SFTTrainer> {
     return new SFTTrainer(options, await inSlices(sftTask(options), slices));
   }

@@ -1,6 +1,6 @@
 /**
- * What a run must remember to go on bit for bit: trained numbers and both moments, the step, and with it schedule, order
- * of the data and position, which are functions of the step and the seed. Everything random derives from the seed, so
+ * The state that a run needs to resume bit for bit: trained weights, both moments and the step. Schedule, data order
+ * and position are functions of the step and the seed. All random numbers derive from the seed, so
  * there is no generator to save.
  */
 import {
@@ -26,26 +26,26 @@ import { isDue } from './schedule.ts';
 
 const SAVED: readonly Slab[] = ['values', 'firstMoments', 'secondMoments'];
 
-/** What has been told so far, for reports; times are left out, because they are never the same twice. */
+/** The log so far, for reports; without times, which differ from run to run. */
 export type LogEntry =
   | Pick<StepEvent, 'type' | 'step' | 'epoch' | 'metrics'>
   | Pick<EvaluateEvent, 'type' | 'step' | 'metrics'>;
 
 export interface RunState {
-  /** Optimizer steps done. */
+  /** Completed optimizer steps. */
   step: number;
-  /** Tokens trained on. */
+  /** Number of tokens trained on. */
   tokens: number;
-  /** Tokens as TRL counts them, for `num_tokens`. */
+  /** Tokens counted as in TRL, for `num_tokens`. */
   numTokens: number;
   log: LogEntry[];
-  /** Settings that were changed on the way, by the step after which. */
+  /** Settings that were changed during the run, with the last step before the change. */
   changes: SettingChange[];
-  /** What the source of examples keeps, if it keeps anything. */
+  /** The state of the source of examples, if any. */
   source?: Json;
 }
 
-/** Writes the state, and tensors of others by their names, atomically by the store's contract. */
+/** Writes the state, and further tensors by name; atomically, as the store guarantees. */
 export async function saveRun(
   store: CheckpointStore,
   identity: RunIdentity,
@@ -64,7 +64,7 @@ export async function saveRun(
 }
 
 /**
- * Reads the state, undefined where none was written, and records in it what has changed since. {@link InputError} where it
+ * Reads the state, undefined if none was written, and records changes since then. Throws {@link InputError} if it
  * belongs to another run.
  */
 export async function loadRun(
@@ -77,8 +77,8 @@ export async function loadRun(
   const checkpoint = await decodeCheckpoint(bytes, 'checkpoint');
   const before = savedIdentity(isObject(checkpoint.state) ? checkpoint.state.run : undefined);
   if (!before) {
-    const what = 'does not say which settings it was written with';
-    throw new InputError('checkpoint', what, 'Go on with the version that wrote it, or start again');
+    const what = 'does not contain the settings it was written with';
+    throw new InputError('checkpoint', what, 'Continue with the version that wrote it, or start again');
   }
   const state = runState(checkpoint.state);
   const changed = changesSince(state.step, before, identity);
@@ -88,7 +88,7 @@ export async function loadRun(
   return { state: { ...state, changes: [...state.changes, ...changed] }, checkpoint, changed };
 }
 
-/** A hash finds damage, and no intent: what a run counts by is looked at all the same. */
+/** The hash detects corruption, not tampering, so the counters are validated too. */
 function runState(state: Json): RunState {
   if (!isObject(state)) throw new InputError('checkpoint', 'has no state', 'Start again');
   const fields = new Fields(state, 'checkpoint');
@@ -96,9 +96,9 @@ function runState(state: Json): RunState {
     fields.integer(name, undefined, 0, Number.MAX_SAFE_INTEGER),
   ) as [number, number, number];
   const log = fields.get('log');
-  if (!Array.isArray(log) || !log.every(isLogEntry)) throw fields.wrong('log', 'what the run has told');
+  if (!Array.isArray(log) || !log.every(isLogEntry)) throw fields.wrong('log', 'the log of the run');
   const { source, changes } = state;
-  if (!areChanges(changes)) throw fields.wrong('changes', 'settings that were changed');
+  if (!areChanges(changes)) throw fields.wrong('changes', 'the changed settings');
   return { step, tokens, numTokens, log, changes, ...(source === undefined ? {} : { source }) };
 }
 
@@ -109,7 +109,7 @@ function isLogEntry(entry: unknown): entry is LogEntry & JsonObject {
   return (type === 'step' || type === 'evaluate') && isNumber(step) && Object.values(metrics).every(isNumber);
 }
 
-/** Puts the trained numbers of a checkpoint back. {@link InputError} where it has others. */
+/** Restores the trained weights from a checkpoint. Throws {@link InputError} if it has others. */
 export function restoreParameters(parameters: ParameterStore, checkpoint: Checkpoint): void {
   for (const slab of SAVED) {
     const prefix = `${slab}/`;
@@ -117,7 +117,7 @@ export function restoreParameters(parameters: ParameterStore, checkpoint: Checkp
     for (const [name, { length }] of parameters.tensors) {
       const found = checkpoint.tensors.get(prefix + name);
       if (found?.length !== length) {
-        const what = `has ${found?.length ?? 'none'} of the ${length} ${slab} of ${quote(name)}`;
+        const what = `has ${found?.length ?? 0} of the ${length} ${slab} of ${quote(name)}`;
         throw new InputError('checkpoint', what, 'Use another copy or start again');
       }
       values.set(name, found);
@@ -126,12 +126,12 @@ export function restoreParameters(parameters: ParameterStore, checkpoint: Checkp
   }
 }
 
-/** Whether the run was evaluated where it stands. */
+/** Whether the run was evaluated at its current step. */
 function hasEvaluated({ log, step }: RunState): boolean {
   return log.some((entry) => entry.type === 'evaluate' && entry.step === step);
 }
 
-/** Whether the run as it stands is to be evaluated: on its way, at its end, or because a stop cut an evaluation off. */
+/** Whether the run must be evaluated now: at its interval, at its end, or because a stop interrupted an evaluation. */
 export function owesEvaluation(
   state: RunState,
   { evalSteps }: { evalSteps: number },
@@ -142,7 +142,7 @@ export function owesEvaluation(
   return isTime && !hasEvaluated(state);
 }
 
-/** How far a run has come. */
+/** The progress of a run. */
 export function positionOf({
   step,
   tokens,
@@ -152,8 +152,8 @@ export function positionOf({
 }
 
 /**
- * What a checkpoint says of its run, for a page that shows it or offers to continue; undefined where none was written.
- * Throws {@link InputError} where it is damaged. Whether it belongs to the run at hand is checked when the trainer resumes.
+ * The information in a checkpoint about its run, for a page that shows it or offers to continue; undefined if none was written.
+ * Throws {@link InputError} if it is damaged. The trainer checks when it resumes whether it belongs to the run.
  */
 export async function readRunState(store: CheckpointStore): Promise<RunState | undefined> {
   const bytes = await store.read();

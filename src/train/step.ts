@@ -1,8 +1,8 @@
 /**
- * One micro-batch, forward and backward: the step as the data flows. Examples are packed, the model scores them, the loss
+ * One micro-batch, forward and backward, in the order of the data flow. Examples are packed, the model scores them, the loss
  * gives value and derivative, the tape runs backwards into the parameters' gradients; then the same for each further role,
- * when the memory of the one before is free again. Nothing is awaited; what the metrics need is copied for a late read.
- * Nothing here asks what kind of loss it is.
+ * after the memory of the one before is free. Nothing is awaited; tensors for the metrics are copied for a late read.
+ * This file does not depend on the kind of loss.
  */
 import { packExamples, type TokenizedExample } from '../data/packing.ts';
 import type { Gpu } from '../gpu/device.ts';
@@ -22,21 +22,21 @@ export interface StepContext extends BackwardSettings {
   model: CausalLM;
   scorer: Scorer;
   loss: TrainingLoss;
-  /** Undefined where neither the loss nor the source of examples has one. */
+  /** Undefined if neither the loss nor the source of examples has one. */
   reference: Reference | undefined;
-  /** What learns from the same examples beside; nothing where it is left out. */
+  /** Further roles that learn from the same examples; default: none. */
   beside?: readonly Role[];
 }
 
-/** What a micro-batch promises. */
+/** The pending results of a micro-batch. */
 export interface StepResult {
-  /** Packed tokens computed. */
+  /** Number of packed tokens computed. */
   tokens: number;
   means: Promise<BatchMeans>;
 }
 
 /**
- * Runs a micro-batch on `gpu`, which may be a counting one, in every role. Where it is a part of an optimizer step's examples,
+ * Runs a micro-batch on `gpu`, which may be a counting device, in every role. If it is part of an optimizer step,
  * gradients are added to the parameters'; without a step the examples are only evaluated. `rollout` has the lengths of all
  * completions that were written together with the step's.
  */
@@ -62,7 +62,7 @@ export function runBatch(
   };
 }
 
-/** Whether the loss on a micro-batch is finite with the weights as they are. */
+/** Whether the loss on a micro-batch is finite with the current weights. */
 export async function givesFiniteLoss(
   context: StepContext,
   examples: readonly TokenizedExample[],
@@ -116,7 +116,7 @@ function runRole(
   };
 }
 
-/** Copies of tensors, read when the device comes to it; what is not there stays undefined. */
+/** Copies of tensors for a late read; missing ones stay undefined. */
 async function readAll<T extends Record<string, Tensor | undefined>>(
   gpu: Gpu,
   tensors: T,
@@ -128,7 +128,7 @@ async function readAll<T extends Record<string, Tensor | undefined>>(
   return Object.fromEntries(await Promise.all(reading));
 }
 
-/** Tokens of all sequences that count, prompts included, as TRL counts them. */
+/** Tokens of all counted sequences, including prompts, as in TRL. */
 export function countTokens(examples: readonly TokenizedExample[], { counted }: Unit): number {
   return examples.reduce(
     (sum, { prompt, completions }) =>
@@ -137,7 +137,7 @@ export function countTokens(examples: readonly TokenizedExample[], { counted }: 
   );
 }
 
-/** The examples of a step, so many at a time, in their order. */
+/** The examples of a step in micro-batches, in order. */
 export function microBatches(examples: readonly TokenizedExample[], size: number): TokenizedExample[][] {
   return Array.from({ length: Math.ceil(examples.length / size) }, (_, i) =>
     examples.slice(i * size, (i + 1) * size),

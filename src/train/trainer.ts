@@ -1,8 +1,8 @@
 /**
- * The training loop that all trainers share, with TRL's names. Reads as the data flows: plan, reference, examples, steps,
- * evaluation, checkpoints. What is minimised on which examples is a {@link Task}; nothing here knows a loss or a source. No
- * step waits for the device: metrics arrive a step or two late, and a loss that is not finite stops the run before a
- * checkpoint could keep it.
+ * The training loop shared by all trainers, with TRL's names. Reads in the order of the data flow: plan, reference, examples, steps,
+ * evaluation, checkpoints. A {@link Task} defines the loss and the examples; this file depends on no loss and no source. No
+ * step waits for the device: metrics arrive a step or two late, and a non-finite loss stops the run before a
+ * checkpoint could save it.
  */
 import { resultOf } from '../base/result-of.ts';
 import type { TokenizedExample } from '../data/packing.ts';
@@ -31,7 +31,7 @@ import type { Task, TrainerOptions } from './training-task.ts';
 export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   readonly config: Config;
   readonly notices: readonly string[];
-  /** The adapter in training; undefined where all weights train. */
+  /** The adapter in training; undefined if all weights train. */
   readonly adapter: LoraAdapter | undefined;
   private readonly model: CausalLM;
   private readonly roles: Roles;
@@ -39,7 +39,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private readonly schedule: Schedule;
   private readonly reference: Reference | undefined;
   private state: RunState = { step: 0, tokens: 0, numTokens: 0, log: [], changes: [] };
-  /** The step of the checkpoint that the store holds. */
+  /** The step of the checkpoint in the store. */
   private keptStep: number | undefined;
   private pending: PendingStep[] = [];
   /** Examples of the last step that is known to be finite. */
@@ -67,30 +67,30 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     this.schedule = scheduleOf(config, source.stepsPerEpoch);
   }
 
-  /** Optimizer steps done so far. */
+  /** Completed optimizer steps. */
   get step(): number {
     return this.state.step;
   }
 
-  /** How it is judged, and on what. */
+  /** How the run is evaluated, and on which data. */
   get evaluation(): Evaluation {
     return this.task.evaluation;
   }
 
-  /** Settings that were changed when it was resumed. */
+  /** Settings that were changed when it resumed. */
   get changes(): RunState['changes'] {
     return this.state.changes;
   }
 
-  /** All steps and evaluations so far, those before a resume included (TRL's `state.log_history`). */
+  /** All steps and evaluations so far, including those before a resume (TRL's `state.log_history`). */
   get logHistory(): RunState['log'] {
     return this.state.log;
   }
 
   /**
-   * Trains, telling what happens. A signal stops it after the step under way, with a checkpoint. Where a checkpoint is
-   * there, the run goes on from it, bit for bit. Throws `InputError` for a checkpoint of another run,
-   * `MemoryCapError` before anything is trained, {@link NonFiniteLossError}, and the device's errors.
+   * Trains and yields events. A signal stops it after the current step, with a checkpoint. If there is a checkpoint,
+   * the run continues from it, bit for bit. Throws `InputError` for a checkpoint of another run,
+   * `MemoryCapError` before training, {@link NonFiniteLossError}, and the device's errors.
    */
   async *train(options: { signal?: AbortSignal } = {}): AsyncGenerator<TrainEvent> {
     const { pool } = this.model.gpu;
@@ -113,7 +113,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     let resumed = this.options.checkpoint && (await loadRun(this.options.checkpoint, identity, totalSteps));
     const plan = await this.plan();
     gpu.pool.budget = plan.plannedBytes;
-    // Where writing takes turns with training, each gives its buffers back.
+    // If sampling takes turns with training, each releases its buffers.
     if (!source.waits) gpu.pool.reserve(this.rehearse().largest.buffers);
     yield { type: 'start', plan, resumedFrom: resumed?.state.step, changed: resumed?.changed ?? [] };
 
@@ -125,7 +125,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       source.restore(resumed.state.source);
       this.state = resumed.state;
       this.keptStep = resumed.state.step;
-      // Three numbers for each trained one, which this generator would keep until the run ends.
+      // Three numbers per trained weight, which this generator would otherwise keep until the run ends.
       resumed = undefined;
     }
 
@@ -144,7 +144,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
       const evaluates = owesEvaluation(this.state, config, totalSteps);
       const saves = isDue(this.state.step, config.saveSteps) && this.state.step < totalSteps;
       if (!evaluates && !saves) continue;
-      // A checkpoint keeps only what is known to be finite.
+      // A checkpoint only contains weights that are known to be finite.
       yield* this.told(clock);
       if (evaluates) yield* this.evaluateNow(signal);
       if (saves) yield* this.save(identity);
@@ -163,13 +163,13 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     };
   }
 
-  /** Metrics on the evaluation data as the model stands, without the `eval_` prefix. */
+  /** Metrics of the current model on the evaluation data, without the `eval_` prefix. */
   async evaluate(): Promise<Metrics> {
     for await (const _ of this.reference?.prepare(this.evaluation.examples) ?? []);
     return (await resultOf(this.evaluation.run(this.context))) ?? {};
   }
 
-  /** What the policy, as it stands, gives to each completion of the first `most` examples held out. */
+  /** The current policy's scores of the completions of the first `most` held-out examples. */
   async heldOutScores(most: number): Promise<CompletionScore[]> {
     return completionScores(this.model, this.roles.policy, this.evaluation.examples.slice(0, most), {
       ...this.context,
@@ -177,7 +177,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     });
   }
 
-  /** What there is to do and what it will need; compiles the kernels. Throws `MemoryCapError`. */
+  /** The amount of work and its memory; compiles the kernels. Throws `MemoryCapError`. */
   async plan(): Promise<RunPlan> {
     return {
       totalSteps: this.schedule.totalSteps,
@@ -188,12 +188,12 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     };
   }
 
-  /** The memory that it will need, by what it is made of. */
+  /** The memory that it will need, by part. */
   rehearse(): RunRehearsal {
     return rehearseRun(this.planned);
   }
 
-  /** Frees what the trainer holds; the policy's adapter stays on the model. */
+  /** Frees the trainer's memory; the policy's adapter stays on the model. */
   dispose(): void {
     this.optimizer.dispose();
     const { policy, beside } = this.roles;
@@ -202,7 +202,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     this.reference?.dispose();
   }
 
-  /** One optimizer step: its micro-batches, then the update. Records everything, waits for nothing. */
+  /** One optimizer step: its micro-batches, then the update. Records everything and waits for nothing. */
   private runStep(step: number, sourced: SourcedStep): PendingStep {
     const { examples, silent = [], lengths } = sourced;
     const { source, loss } = this.task;
@@ -226,7 +226,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     return { step, tokens, metrics, first: parts[0] ?? [], before, after };
   }
 
-  /** Tells the steps whose metrics are due, all but the last `late` ones. */
+  /** Reports the steps whose metrics are due, all but the last `late` ones. */
   private async *told(clock: Clock, late = 0): AsyncGenerator<TrainEvent> {
     while (this.pending.length > late) {
       const pending = this.pending[0] as PendingStep;
@@ -247,8 +247,8 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   }
 
   /**
-   * The weights are as before the step at fault, and finite steps behind it were taken. They are kept, if they still give a
-   * finite loss where they did: if not, an older checkpoint is the way back.
+   * The weights are those before the failed step, including later finite steps. They are saved if they still give a
+   * finite loss on the last finite examples; if not, an older checkpoint remains.
    */
   private async afterNonFinite({ step, metrics }: NonFiniteLossError): Promise<NonFiniteLossError> {
     const [failed, ...later] = this.pending;
@@ -284,7 +284,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
   private async *save(identity: RunIdentity): AsyncGenerator<TrainEvent> {
     if (!this.options.checkpoint) return;
     const { step } = this.state;
-    // The step's own loss is from before its update.
+    // The step's own loss was computed before its update.
     if (this.sound.length > 0 && !(await givesFiniteLoss(this.context, this.sound)))
       throw new NonFiniteLossError(step + 1, { loss: Number.NaN, grad_norm: Number.NaN });
     await this.keep(identity);

@@ -1,6 +1,6 @@
 /**
- * What a trainer is given, and what it makes of it before the loop begins: settings, a source of examples, a loss, and a
- * way to be judged.
+ * The inputs of a trainer, and the task made from them before the loop begins: settings, a source of examples, a loss, and an
+ * evaluation.
  */
 import type { SettingTable } from '../base/setting.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
@@ -19,19 +19,19 @@ import type { RoleKind } from './roles.ts';
 import type { ScorerKind } from './scorer.ts';
 import type { ExampleSource } from './source.ts';
 
-/** What every trainer is given beside its own settings and data. */
+/** Options of every trainer, besides its settings and data. */
 export interface TrainerOptions {
   model: CausalLM;
   /** LoRA settings, an adapter to continue, or null to train all weights (load the model with `trainable`). */
   peftConfig?: LoraArgs | Adapter | null;
-  /** Where the run is kept; without one it cannot be resumed. */
+  /** The checkpoint store; without one the run cannot be resumed. */
   checkpoint?: CheckpointStore;
   referenceCache?: ReferenceCache;
 }
 
-/** The same with settings and data of a kind. */
+/** The same with a trainer's settings and data. */
 export interface DataOptions<Args, Dataset> extends TrainerOptions {
-  /** Settings; TRL's defaults for what is left out. */
+  /** Settings; missing ones have TRL's defaults. */
   args?: Args;
   trainDataset: Dataset;
   evalDataset?: Dataset;
@@ -39,29 +39,29 @@ export interface DataOptions<Args, Dataset> extends TrainerOptions {
   processingClass?: Tokenizer;
 }
 
-/** What there is to minimise, on what, and how it is judged. */
+/** What to minimize, on which examples, and how to evaluate. */
 export interface Task<Config extends TrainingConfig> {
   config: Config;
-  /** Declarations of the configuration: they say which settings a resumed run may change. Those that all trainers have where left out. */
+  /** Declarations of the configuration, which say which settings a resumed run may change; default: those that all trainers share. */
   settings?: SettingTable;
   source: ExampleSource;
   evaluation: Evaluation;
-  /** Things a person should know about the data, a line each. */
+  /** Notices about the data, one sentence each. */
   notices: readonly string[];
   loss: TrainingLoss;
-  /** What the loss is made of: log-probabilities at temperature 1 where it is left out. */
+  /** The inputs of the loss; default: log-probabilities at temperature 1. */
   scorer?: ScorerKind;
-  /** What else learns from the same examples, such as a value model; nothing where it is left out. */
+  /** Further roles that learn from the same examples, such as a value model; default: none. */
   beside?: readonly RoleKind[];
-  /** Divides the logits wherever samples are scored; 1 where it is left out. */
+  /** Divides the logits wherever samples are scored; default: 1. */
   temperature?: number;
-  /** Where π_ref comes from, if the loss has one; by the source where it is left out. */
+  /** Where π_ref comes from, if the loss has one; the default depends on the source. */
   reference?: ReferenceKind | undefined;
-  /** Whether the reference of examples that are known ahead is computed before the first step; null: in runs of at least an epoch. */
+  /** Whether to compute the reference of known examples before the first step; null: in runs of at least an epoch. */
   precomputeRefLogProbs?: boolean | null;
 }
 
-/** The parts of a task that come of rows, for trainers on data sets. */
+/** The parts of a task that depend on rows, for trainers on data sets. */
 export function rowsTask(
   config: TrainingConfig,
   { train, evaluation, notices }: PreparedDatasets,

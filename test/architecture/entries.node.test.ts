@@ -5,8 +5,8 @@
 import { expect } from 'chai';
 import { entryFiles, filesBelow, importsOf, specifiersOf, subpaths, textOf } from './sources.ts';
 
-/** Entries with a room of their own: Node's `requestGpu` and `openSource` do more than a page's. */
-const APART = ['node.ts', 'testing.ts'];
+/** Entries with a room of their own: Node's `requestGpu` and `openSource` do more than a page's, and each runner's `test` is its own. */
+const APART = /^(node|testing)\b/;
 
 /** What demos may take from the sources, with the reason. */
 const OF_DEMOS: Record<string, string> = {
@@ -64,13 +64,13 @@ describe('the entries', () => {
         types: `./dist/types/typescript-5/${name}.d.ts`,
         default: `./dist/${name}.js`,
       });
-      expect(textOf(`src/${name}.ts`), path).to.match(/^\/\*\*\n \* `webalign(\/\w+)?`: /);
+      expect(textOf(`src/${name}.ts`), path).to.match(/^\/\*\*\n \* `webalign(\/[\w/-]+)?`: /);
     }
   });
 
   it('give every name one home', () => {
     const homes = new Map<string, string[]>();
-    for (const entry of entryFiles().filter((file) => file !== 'index.ts' && !APART.includes(file)))
+    for (const entry of entryFiles().filter((file) => file !== 'index.ts' && !APART.test(file)))
       for (const { name } of namesOf(entry)) homes.set(name, [...(homes.get(name) ?? []), entry]);
     expect(homes.size).to.be.above(300);
     expect([...homes].filter(([, entries]) => entries.length > 1)).to.deep.equal([]);

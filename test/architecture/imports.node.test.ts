@@ -20,10 +20,15 @@ const FLOORS: Record<string, number> = {
   train: 5,
   node: 5,
   rollout: 6,
+  testing: 6,
   cli: 7,
   studies: 8,
   'main.ts': 9,
-  ...Object.fromEntries(entryFiles().map((file) => [file, 7])),
+  ...Object.fromEntries(
+    entryFiles()
+      .filter((file) => !file.includes('/'))
+      .map((file) => [file, 7]),
+  ),
 };
 
 /**
@@ -42,13 +47,16 @@ const SIDEWAYS = [
 const PURE = ['data', 'io'];
 
 /** Where Node's own modules may be imported. */
-const NODE_ONLY = ['node', 'node.ts', 'testing.ts', 'cli', 'studies', 'main.ts'];
+const NODE_ONLY = ['node', 'node.ts', 'testing.ts', 'testing', 'cli', 'studies', 'main.ts'];
 
 /** Packages that have one door. */
 const DOORS: Record<string, string[]> = {
   webgpu: ['src/node/adapter.ts'],
   'tar-fs': ['src/node/carried.ts'],
-  playwright: ['src/node/chromium.ts', 'src/testing.ts'],
+  playwright: ['src/node/chromium.ts', 'src/testing.ts', 'src/testing/'],
+  'playwright/test': ['src/testing/playwright.ts'],
+  vitest: ['src/testing/vitest.ts'],
+  '@vitest/browser-playwright': ['src/testing/vitest-config.ts'],
   commander: ['src/cli/'],
   'cli-progress': ['src/cli/'],
 };

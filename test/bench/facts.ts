@@ -3,10 +3,12 @@
  * a device that only counts, so that the size of a model is no matter.
  */
 import { Gpu } from '../../src/gpu/device.ts';
+import { planGeneration } from '../../src/model/generation-plan.ts';
 import { LORA_DEFAULTS } from '../../src/train/config.ts';
 import { DPOTrainer } from '../../src/train/dpo-trainer.ts';
 import { planMemory } from '../../src/train/memory-plan.ts';
 import { countStep } from './cases/training.ts';
+import { adaptedModel } from './cases/writing.ts';
 import { randomPairs } from './jobs.ts';
 import { largeData } from './large-data.ts';
 import { MODELS, plainLlama, randomModel } from './models.ts';
@@ -91,6 +93,23 @@ export const FACTS: readonly Fact[] = [
           bytes[vocabulary] = plan.plannedBytes - 4 * vocabulary * WIDTH;
         }
         return bytes;
+      }),
+  },
+  {
+    id: 'dispatches of a written token',
+    quick: true,
+    measure: (source, variants) =>
+      onDevice(source, variants, async (gpu) => {
+        const model = await adaptedModel(gpu.countingCopy());
+        const dispatches: Record<string, number> = {};
+        for (const rows of [1, 16, 64, 256]) {
+          const lengths = new Array<number>(rows).fill(16);
+          const [first, second] = [1, 2].map(
+            (maxNewTokens) => planGeneration(model, lengths, { maxNewTokens }).pipelines.length,
+          ) as [number, number];
+          dispatches[rows] = second - first;
+        }
+        return dispatches;
       }),
   },
   data(2000, true),

@@ -40,7 +40,7 @@ describe('cli: commands agree on what is an error', () => {
       'a text beyond the context',
       LONG,
       {},
-      { logprobs: 'positions for 64', generate: '64 positions', dpo: '--max-length 64' },
+      { logprobs: 'at most 64', generate: '64 positions', dpo: '--max-length 64' },
     ],
     [
       'a model without a tokenizer',

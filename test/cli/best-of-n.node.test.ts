@@ -62,7 +62,7 @@ describe('cli: best-of-n', () => {
     const { code, json, stderr } = await run('some.jsonl', { '--reward': workshop.path('some.mjs') });
     expect(code, stderr).to.equal(0);
     expect(json).to.include({ prompts: 2, leftOut: 1 });
-    expect(stderr).to.include('line 2').and.include('left out');
+    expect(stderr).to.include('line 2').and.include('skipped');
     expect((await written('some.jsonl')).map(({ topic }) => topic)).to.deep.equal(['t0', 't2']);
   });
 
@@ -70,7 +70,7 @@ describe('cli: best-of-n', () => {
     await workshop.write('there.jsonl', '');
     const { code, error } = await run('there.jsonl');
     expect(code).to.equal(1);
-    expect(error.message).to.include('is there already');
+    expect(error.message).to.include('already exists');
     expect((await run('there.jsonl', { '--overwrite': '' })).code).to.equal(0);
   });
 

@@ -67,7 +67,7 @@ describe('cli: generate --chat', function () {
     setTimeout(() => typed.end('sky\n/reset\n'), 50);
     const { code, stderr, told } = await chat([], typed);
     expect(code, stderr).to.equal(0);
-    expect(stderr).to.include('Ctrl-D').and.include('> ').and.include('cut after 3 tokens');
+    expect(stderr).to.include('Ctrl-D').and.include('> ').and.include('truncated after 3 tokens');
     expect(told?.map(({ answers }) => answers.length)).to.deep.equal([2]);
   });
 
@@ -88,7 +88,7 @@ describe('cli: generate --chat', function () {
     await refused(['--messages', await file('')], 'odd.json');
     await refused(['--messages', await file([{ role: 'assistant', content: 'a' }])], 'ends with "assistant"');
     await refused(['--messages', await file({ messages: 'a' })], 'has text');
-    await refused(['--messages', await file(own), '--system', 'sky'], 'system message of its own');
+    await refused(['--messages', await file(own), '--system', 'sky'], 'already has a system message');
     await refused(['--messages', await file([[], 5])], 'row 1');
     const plain = await chat([], Readable.from(['end']), 'mute');
     expect(plain.error.message).to.include('no chat template');

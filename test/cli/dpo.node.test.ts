@@ -70,7 +70,7 @@ describe('cli: dpo', function () {
       workshop.dpo({ ...STEPS, '--out': out, '--resume': '', '--beta': '0.7' }),
     );
     expect(other.code).to.equal(1);
-    expect(other.stderr).to.include('checkpoint').and.include('--beta was 0.1 and is 0.7');
+    expect(other.stderr).to.include('checkpoint').and.include('--beta was 0.1 and is now 0.7');
     expect(await adapterBytes('whole')).to.deep.equal(before);
   });
 
@@ -132,8 +132,8 @@ describe('cli: dpo', function () {
       const { code, json, stderr } = await workshop.run(args);
       expect(code, stderr).to.equal(0);
       expect(json).to.include({ steps: 12 });
-      expect(stderr.match(/was lost .*Going on with a new one .*\(1 of 3\)/g), stderr).to.have.length(1);
-      expect(stderr.match(/Going on after step \d+/g), stderr).to.have.length(1);
+      expect(stderr.match(/was lost .*Continuing with a new one .*\(1 of 3\)/g), stderr).to.have.length(1);
+      expect(stderr.match(/Continuing after step \d+/g), stderr).to.have.length(1);
     } finally {
       Gpu.request = request;
     }
@@ -156,10 +156,10 @@ describe('cli: dpo', function () {
     expect(left).to.include('checkpoint.safetensors').and.not.include('adapter_config.json');
     const changed = { ...rate('1e-3'), '--max-steps': '3', '--save-steps': '1', '--resume': '' };
     const other = await workshop.run(workshop.dpo({ ...changed, '--beta': '0.5' }));
-    expect(other.error.message).to.include('--beta was 0.1 and is 0.5');
+    expect(other.error.message).to.include('--beta was 0.1 and is now 0.5');
     const resumed = await workshop.run(workshop.dpo(changed));
     expect(resumed.code, resumed.stderr).to.equal(0);
-    expect(resumed.stderr).to.include('Going on after step 1, with --learning-rate 1e+30 → 0.001');
+    expect(resumed.stderr).to.include('Continuing after step 1, with --learning-rate 1e+30 → 0.001');
     const { changes } = JSON.parse(await readFile(`${out}/run.json`, 'utf8'));
     expect(changes).to.deep.include({ step: 1, name: 'maxSteps', old: 40, new: 3 });
   });

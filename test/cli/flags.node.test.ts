@@ -57,8 +57,8 @@ describe('cli/flags', () => {
       expect(error.message).to.include(`${flag} is given twice, as "${one}" and "${other}": `);
       return error.message;
     };
-    expect(await twice('--loss', 'ipo', 'hinge')).to.include('separate the names by commas');
-    expect(await twice('--loss-weights', '1', '2')).to.include('separate the numbers by commas');
+    expect(await twice('--loss', 'ipo', 'hinge')).to.include('give all names to one of them');
+    expect(await twice('--loss-weights', '1', '2')).to.include('give all numbers to one of them');
     for (const [flag, one, other] of [
       ['--weight-decay', '0.1', '0.2'],
       ['--eval-data', 'a.jsonl', 'b.jsonl'],
@@ -81,7 +81,7 @@ describe('cli/flags', () => {
       [['--bf16'], '--bf16 is not an option here', 'float32', '--dtype'],
       [['--report_to', 'wandb'], '--report_to'],
       [['--precompute_ref_batch_size', '4'], '--eval-batch-size'],
-      [['--dataset_name', 'trl-lib/x'], 'data set on the hub', '--data FILE'],
+      [['--dataset_name', 'trl-lib/x'], 'data set on the Hub', '--data FILE'],
       [['--eval_strategy=steps'], '--eval-steps above 0'],
     ] as const) {
       const { code, error } = await dpo(...args);
@@ -113,7 +113,7 @@ describe('cli/flags', () => {
     );
     const together = ['--gradient-checkpointing', '--saved-activations', 'float16'];
     expect(message(await dpo(...together))).to.include(
-      '--gradient-checkpointing saves no activations, and --saved-activations wants them in float16',
+      '--gradient-checkpointing saves no activations, but --saved-activations asks for them in float16',
     );
     const file = await workshop.write('low.json', JSON.stringify({ label_smoothing: 0.7 }));
     expect(message(await dpo('--config', file))).to.include('settings: labelSmoothing is 0.7');
@@ -145,7 +145,7 @@ describe('cli/flags', () => {
         [['generate', '--model', model, '--prompt', 'the sky', '--variant', name], name],
         [['generate', '--model', model, '--prompt', 'the sky', '--dtype', name], '--dtype is'],
         [['sacpo', '--model', model, '--stages', stages, '--out', workshop.path('out')], '"method" is'],
-        [workshop.dpo({ '--loss': name }), 'no loss is called'],
+        [workshop.dpo({ '--loss': name }), 'unknown loss'],
         [workshop.dpo({ '--f-divergence': name }), 'Supported: reverse_kl'],
       ];
       for (const [args, part] of odd) {
@@ -162,9 +162,11 @@ describe('cli/flags', () => {
     expect(help).to.include(
       '--learning-rate <n> peak learning rate (from 0; default: 0.00001, with --full 0.000001)',
     );
-    expect(help).to.include('--beta <n> strength of the pull to the reference (above 0; default: 0.1)');
+    expect(help).to.include(
+      '--beta <n> how strongly the policy is pulled to the reference (above 0; default: 0.1)',
+    );
     expect(help).to.include('(linear, cosine, constant, constant_with_warmup; default: linear)');
-    expect(help).to.include('--no-shuffle-dataset take the examples in the order of the file');
+    expect(help).to.include('--no-shuffle-dataset use the examples in file order');
     expect(help).to.not.match(/--learning_rate|--num-train-epochs|--bf16|default: null/);
     const headings = [...`${stdout}${stderr}`.matchAll(/^(\w+):$/gm)].map(([, heading]) => heading);
     expect(headings).to.deep.equal([

@@ -80,6 +80,6 @@ describe('cli: gguf', () => {
     const trl = await workshop.run([
       ...['export', '--format', 'trl', '--adapter', workshop.path('run'), '--out', workshop.path('trl')],
     ]);
-    expect(trl.error.message).to.include('model.gguf').and.include('TRL does not train GGUF');
+    expect(trl.error.message).to.include('model.gguf').and.include('TRL cannot train GGUF');
   });
 });

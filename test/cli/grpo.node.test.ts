@@ -73,7 +73,7 @@ describe('cli: grpo', function () {
     ['--scale-rewards', 'all', ['group, batch, none']],
     ['--top-k', '5', ['whole distribution']],
     ['--entropy-coef', '0.1', ['gradient']],
-    ['--kl-estimator', 'k3', ['wrong way']],
+    ['--kl-estimator', 'k3', ['would increase the KL']],
     ['--num-generations', '1', ['from 2']],
   ] as const) {
     it(`refuses ${flag} ${value}, with the reason`, async () => {

@@ -127,7 +127,7 @@ describe('cli: a model of the hub', function () {
     expect(without.error.message).to.include('org/private').and.include('HF_TOKEN');
     const given = await run([...args, '--token', TOKEN]);
     expect(given.code, given.stderr).to.equal(0);
-    expect(given.stderr).to.include('Others on this machine can read --token').and.not.include(TOKEN);
+    expect(given.stderr).to.include('Other users of this machine can read --token').and.not.include(TOKEN);
     expect(hub.seen.some(({ headers }) => headers.authorization === `Bearer ${TOKEN}`)).to.equal(true);
     await workshop.write('hf/token', `${TOKEN}\n`);
     const kept = await run([...args, '--refresh', '--revision', 'main']);

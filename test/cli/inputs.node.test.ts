@@ -77,7 +77,7 @@ describe('cli: bad input', () => {
     }
 
     it('a file that is not there', () =>
-      expectRefusal(workshop.dpo({ '--data': 'nowhere.jsonl' }), 'nowhere.jsonl', 'no such file'));
+      expectRefusal(workshop.dpo({ '--data': 'nowhere.jsonl' }), 'nowhere.jsonl', 'file not found'));
 
     it('a file that is no text', async () => {
       const path = await workshop.write('binary.jsonl', Uint8Array.of(0xff, 0xfe, 0x00));

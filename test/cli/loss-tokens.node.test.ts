@@ -170,13 +170,13 @@ describe('webalign loss: tokens', () => {
 
   it('says where a reference has no part', async () => {
     const { stderr } = await run([{ loss: 'rloo', tokens: WITH_REFERENCE }]);
-    expect(stderr).to.include('case 1: referenceLogp has no part in rloo');
+    expect(stderr).to.include('case 1: referenceLogp is not used by rloo');
   });
 
   const [first, ...others] = TOKENS as [Token, ...Token[]];
   const { advantage: _, ...without } = first;
   const REFUSED: [what: string, input: unknown, message: string][] = [
-    ['no tokens', { loss: 'rloo', tokens: [] }, 'rloo takes tokens, and there are no tokens'],
+    ['no tokens', { loss: 'rloo', tokens: [] }, 'rloo needs tokens, but there are no tokens'],
     ['no object', { loss: 'rloo', tokens: [1] }, 'tokens 1: is 1'],
     ['no advantage', { loss: 'rloo', tokens: [...others, without] }, 'tokens 5: has no advantage'],
     ['no reference', { loss: 'a2po', tokens: TOKENS }, 'tokens 1: has no referenceLogp'],
@@ -188,7 +188,7 @@ describe('webalign loss: tokens', () => {
     [
       'two advantages of a completion',
       { loss: 'rloo', tokens: [first, { ...others[1], advantage: 2 }] },
-      'tokens 2: advantage is 2, and 0.5 at tokens 1',
+      'tokens 2: advantage is 2, but 0.5 at tokens 1',
     ],
     ['text', { loss: 'rloo', tokens: [{ ...first, logp: '1' }] }, 'tokens 1: logp is "1"'],
     [
@@ -197,7 +197,7 @@ describe('webalign loss: tokens', () => {
       'oldLogp is 0.7',
     ],
     ['a list as sequence', { loss: 'rloo', tokens: [{ ...first, sequence: [] }] }, 'Give a number or a name'],
-    ['pairs beside', { loss: 'rloo', tokens: TOKENS, pairs: [] }, 'and there are pairs'],
+    ['pairs beside', { loss: 'rloo', tokens: TOKENS, pairs: [] }, 'but there are pairs'],
     [
       'an unknown option',
       { loss: 'rloo', options: { gamma: 1 }, tokens: TOKENS },

@@ -93,23 +93,23 @@ describe('webalign loss', () => {
       { loss: 'hinge', options: { labelSmoothing: 0.1 }, pairs: [PAIR] },
       { loss: 'kto', examples: [EXAMPLE] },
     ]);
-    expect(stderr).to.include('case 1: labelSmoothing has no part in hinge');
-    expect(stderr).to.include('case 2: kto has a KL baseline: without kl it counts as 0');
+    expect(stderr).to.include('case 1: labelSmoothing is not used by hinge');
+    expect(stderr).to.include('case 2: kto has a KL baseline, and kl is missing: it counts as 0');
   });
 
   const REFUSED: [what: string, input: unknown, message: string][] = [
-    ['pairs for tokens', { loss: 'rloo', pairs: [PAIR] }, 'rloo takes tokens, and there are pairs'],
+    ['pairs for tokens', { loss: 'rloo', pairs: [PAIR] }, 'rloo needs tokens, but there are pairs'],
     [
       'tokens for pairs',
       { loss: 'dpo', tokens: [{ logp: -1 }] },
-      'sigmoid takes pairs, and there are tokens',
+      'sigmoid needs pairs, but there are tokens',
     ],
-    ['an unknown loss', { loss: 'dqo' }, 'no loss is called "dqo". Known are dpo, cpo,'],
-    ['no loss', [{ pairs: [PAIR] }], 'case 1: no loss is called undefined'],
-    ['something else', [3], 'case 1: holds a number, not a case'],
-    ['an empty list', [], 'holds no cases'],
-    ['no pairs', { loss: 'dpo', pairs: [] }, 'sigmoid takes pairs, and there are no pairs'],
-    ['examples for pairs', { loss: 'dpo', examples: [EXAMPLE] }, 'and there are examples'],
+    ['an unknown loss', { loss: 'dqo' }, 'unknown loss "dqo". Supported losses: dpo, cpo,'],
+    ['no loss', [{ pairs: [PAIR] }], 'case 1: unknown loss undefined'],
+    ['something else', [3], 'case 1: expected a case, got a number'],
+    ['an empty list', [], 'contains no cases'],
+    ['no pairs', { loss: 'dpo', pairs: [] }, 'sigmoid needs pairs, but there are no pairs'],
+    ['examples for pairs', { loss: 'dpo', examples: [EXAMPLE] }, 'but there are examples'],
     ['no reference', { loss: 'dpo', pairs: [PAIR, BARE] }, 'pairs 2: has no referenceChosen'],
     ['no tokens', { loss: 'orpo', pairs: [BARE] }, 'pairs 1: has no chosenTokens'],
     ['half a token', { loss: 'dpo', pairs: [{ ...PAIR, chosenTokens: 0.5 }] }, 'chosenTokens is 0.5'],
@@ -119,25 +119,17 @@ describe('webalign loss', () => {
     ['a KL that is none', { loss: 'kto', examples: [EXAMPLE], kl: 'x' }, 'kl is "x"'],
     ['an unknown option', { loss: 'dpo', options: { gamma: 1 } }, 'dpo has no option "gamma"'],
     ['an option that is text', { loss: 'dpo', options: { beta: '1' } }, 'beta is "1". Give a number'],
-    ['an unknown loss type', { loss: 'cpo', options: { lossType: 'aot' } }, 'no loss is called "aot"'],
+    ['an unknown loss type', { loss: 'cpo', options: { lossType: 'aot' } }, 'unknown loss "aot"'],
     ['two losses', { loss: 'ipo', options: { lossType: 'aot' } }, 'lossType is "aot"'],
-    ['a term on top', { loss: 'simpo', options: { cpoAlpha: 1 } }, 'Make loss cpo'],
+    ['a term on top', { loss: 'simpo', options: { cpoAlpha: 1 } }, 'Set loss to cpo'],
     ['weights too few', { loss: 'dpo', options: { lossWeights: [1, 2] } }, 'lossWeights has 2 entries'],
-    ['LD-DPO', { loss: 'dpo', options: { ldAlpha: 0.5 } }, 'ldAlpha weighs tokens by their place'],
+    ['LD-DPO', { loss: 'dpo', options: { ldAlpha: 0.5 } }, 'ldAlpha weights tokens by their position'],
     ['TR-DPO', { loss: 'dpo', options: { syncRefModel: true } }, 'syncRefModel moves the reference'],
-    ['WPO', { loss: 'dpo', options: { useWeighting: true } }, 'useWeighting weighs pairs by'],
+    ['WPO', { loss: 'dpo', options: { useWeighting: true } }, 'useWeighting weights pairs by'],
     ['exo_pair without ε', { loss: 'exo_pair', pairs: [PAIR] }, 'labelSmoothing is 0, but must be from'],
     ['robust at 1/2', { loss: 'robust', options: { labelSmoothing: 0.5 } }, '1 − 2 labelSmoothing'],
-    [
-      'a divergence it has not',
-      { loss: 'aot', options: { fDivergence: 'js' } },
-      'derived for the reverse KL',
-    ],
-    [
-      'an unknown divergence',
-      { loss: 'dpo', options: { fDivergence: 'tv' } },
-      'no divergence is called "tv"',
-    ],
+    ['a divergence it has not', { loss: 'aot', options: { fDivergence: 'js' } }, 'requires the reverse KL'],
+    ['an unknown divergence', { loss: 'dpo', options: { fDivergence: 'tv' } }, 'unknown divergence "tv"'],
   ];
   for (const [what, input, message] of REFUSED) {
     it(`refuses ${what}`, async () => {

@@ -64,7 +64,7 @@ describe('cli: several files of data', () => {
     expect(await heldOf([a, b, c], 5)).to.deep.equal([3, 1, 1]);
     expect(await heldOf([a, b, c], 31)).to.deep.equal([19, 9, 3]);
     expect(await heldOf([a, b], 3, [0, 1])).to.deep.equal([0, 3]);
-    await expectRefused(() => heldOf([a, b, c], 32), '32 of 34 rows in 3 files cannot be set aside');
+    await expectRefused(() => heldOf([a, b, c], 32), '32 of 34 rows in 3 files cannot be held out');
     await expectRefused(() => heldOf([a, b], 1.5), 'evaluation split: 1.5');
     await expectRefused(() => heldOf([a, b], -0.1), 'evaluation split: -0.1');
   });
@@ -93,10 +93,10 @@ describe('cli: several files of data', () => {
 
   it('refuses a file that is given twice, under whatever name, and weights before it reads', async () => {
     await symlink(a, workshop.path('link.jsonl'));
-    await expectRefused(() => read([a, b, a], {}), `${a}: is given twice`, 'weights say how much');
+    await expectRefused(() => read([a, b, a], {}), `${a}: is given twice`, 'weights set its share');
     await expectRefused(() => read([a, workshop.path('link.jsonl')], {}), `is the same file as ${a}`);
     await expectRefused(() => read([a, 'none.jsonl'], { dataWeights: [1] }), '1 for 2 data sets');
-    await expectRefused(() => read([a, 'none.jsonl'], {}), 'none.jsonl: there is no such file');
+    await expectRefused(() => read([a, 'none.jsonl'], {}), 'none.jsonl: file not found');
     const more = ['--data', b, '--data-weights', '1,0,2'];
     const { code, error } = await workshop.run([...workshop.dpo({ '--data': a }), ...more]);
     expect(code).to.equal(1);

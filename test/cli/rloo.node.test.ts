@@ -81,7 +81,9 @@ describe('cli: rloo', function () {
     expect(stderr)
       .to.include('reward')
       .and.include('KL')
-      .and.match(/J -?\d+\.\d\d ± \d/);
+      .and.match(/J -?\d+\.\d\d ± \d/)
+      .and.match(/\d tokens long · \d+% cut/)
+      .and.match(/writing \d+, training \d+ tokens\/s/);
     const record = JSON.parse(await readFile(workshop.path('whole/run.json'), 'utf8'));
     expect(record).to.deep.include({ method: 'rloo', rewards: ['length'] });
     expect(record.settings).to.include({ numGenerations: 4, beta: 0.05, maxCompletionLength: 6 });

@@ -21,13 +21,13 @@ const METHODS: Record<string, { rows: object[]; more?: Record<string, string>; t
   },
   sft: {
     rows: pairs(6).map(({ prompt, chosen }) => ({ text: prompt + chosen })),
-    titles: ['How likely held-out texts are', 'Fluency', 'Token accuracy'],
+    titles: ['Likelihood of held-out texts', 'Fluency', 'Token accuracy'],
   },
   'reward-model': { rows: pairs(6), titles: ['Scores of held-out completions', 'Rows and their scores'] },
   rloo: {
     rows: PROMPTS,
     more: { '--reward': 'length', '--num-generations': '2', '--max-completion-length': '4' },
-    titles: ['What its texts earn', 'Reward', 'KL'],
+    titles: ['Rewards of its texts', 'Reward', 'KL'],
   },
 };
 
@@ -65,7 +65,7 @@ describe('cli: what a run leaves', function () {
       expect(page.match(/<script/g)).to.have.length(1);
       expect(page).to.not.match(/<[^<>]*\s(?:src|href)=/);
       // Set, and left as it was.
-      const [changed, usual] = page.slice(page.indexOf('<h2>Settings')).split('as by default');
+      const [changed, usual] = page.slice(page.indexOf('<h2>Settings')).split('with their defaults');
       expect(changed).to.include('maxSteps').and.not.include('weightDecay');
       expect(usual).to.include('weightDecay');
       const left = await readdir(workshop.path(method));

@@ -117,7 +117,7 @@ describe('cli: sacpo', function () {
     expect(ids.error.message).to.include("only TRL's DPO").and.include('kto').and.include('Leave out');
     const half = await workshop.write('half/run.json', JSON.stringify({ stages: ['../both'] }));
     const odd = await workshop.run(['export', '--format', 'trl', '--adapter', `${half}/..`, '--out', out]);
-    expect(odd.error.message).to.include('run.json').and.include('is not the record of a run');
+    expect(odd.error.message).to.include('run.json').and.include('is not a valid run record');
   });
 
   it('is not begun again over what is there, and goes on where it is told to', async () => {
@@ -130,7 +130,7 @@ describe('cli: sacpo', function () {
     const before = await weights('both');
     const resumed = await run({ stages: [reward, safety] }, 'both', '--q', '0.5', '--resume');
     expect(resumed.code, resumed.stderr).to.equal(0);
-    expect(resumed.stderr.match(/Going on after step 2/g)).to.have.length(2);
+    expect(resumed.stderr.match(/Continuing after step 2/g)).to.have.length(2);
     expect(await weights('both')).to.deep.equal(before);
     const other = await run({ stages: [reward, { ...safety, lambda: 3 }] }, 'both', '--resume');
     expect(other.error.message)
@@ -149,20 +149,20 @@ describe('cli: sacpo', function () {
       });
 
     bad('a file that is no JSON', () => '{"stages": [}', 'out.json, line 1, column 13');
-    bad('an object without stages', () => ({ steps: [] }), 'out.json: names no stages', 'Give {"stages"');
-    bad('no stages', () => [], 'names no stages');
+    bad('an object without stages', () => ({ steps: [] }), 'out.json: contains no stages', 'Give {"stages"');
+    bad('no stages', () => [], 'contains no stages');
     bad('a stage that is none', () => [reward, 'safety'], 'out.json, stage 2: is a string', 'Give an object');
     bad(
       'an unknown method',
       () => [{ ...reward, method: 'nash' }],
-      'stage 1: "method" is "nash". Take dpo, kto',
+      'stage 1: "method" is "nash". Use dpo, kto',
     );
     for (const method of ['sft', 'cpo', 'orpo'])
       bad(
         `${method}, which has no reference`,
         () => [reward, { ...safety, method }],
         'no reference',
-        'Take dpo',
+        'Use dpo',
       );
     bad('an unknown setting', () => [{ ...reward, bata: 1 }], 'stage 1: no setting is called "bata"', 'beta');
     bad("another method's setting", () => [{ ...reward, desirableWeight: 2 }], '"desirableWeight"');
@@ -170,7 +170,7 @@ describe('cli: sacpo', function () {
     bad('a lambda that is none', () => [{ ...reward, lambda: 0 }], '"lambda" is 0', 'above 0');
     bad('a name that is no folder', () => [{ ...reward, name: '../x' }], '"name" is "../x"', 'letters');
     bad('a stage without data', () => [{ name: 'reward' }], 'stage 1: has no "data"');
-    bad('data that is not there', () => [{ ...reward, data: 'none.jsonl' }], 'none.jsonl', 'no such file');
+    bad('data that is not there', () => [{ ...reward, data: 'none.jsonl' }], 'none.jsonl', 'file not found');
 
     it('in a later stage what only its trainer can know, before the first is trained', async () => {
       const rows = pairs(6).map(({ prompt, chosen }) => ({ prompt, completion: chosen, label: true }));

@@ -103,7 +103,7 @@ describe('cli/settings', () => {
       await expectRefused(
         () => mergeSettings({ config: workshop.path('none.json') }, { options: NAMES, defaults: {} }),
         'none.json',
-        'no such file',
+        'file not found',
       );
     } finally {
       await workshop.close();

@@ -177,6 +177,22 @@ describe('data/chat-template', () => {
         `{% set n = 7 ** 4900 %}${loop('{% set y = n + n %}{% set z = n | string %}')}`,
         'steps',
       ],
+      'that asks whether a long text is small': [
+        `${grow("'xy'", 'ns.x + ns.x', 20)}${loop('{% if ns.x is lower %}{% endif %}')}`,
+        'steps',
+      ],
+      'that asks it of a list': [
+        `${grow("'xy'", 'ns.x + ns.x', 20)}{{ ([ns.x] * 10000) | select('upper') | list | length }}`,
+        'steps',
+      ],
+      'that spreads a list over arguments': [
+        `{% set r = range(100000) | list %}${loop("{% set y = 'a' | upper(*r) %}")}`,
+        'steps',
+      ],
+      'that spreads a dict over arguments': [
+        `{% set d = messages[0] %}${loop("{% set y = 'a' | upper(**d) %}")}`,
+        'steps',
+      ],
       'that asks for dates': [loop("{% set y = strftime_now('%B' * 100) %}"), 'steps'],
       'that makes JSON of letters beyond ASCII': [
         "{% set y = ('\u00e9' * 10 ** 7) | tojson(ensure_ascii=true) %}",

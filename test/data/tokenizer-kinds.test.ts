@@ -14,8 +14,7 @@ const open = (kind: string, tokenizer: unknown) =>
   Tokenizer.fromFiles(memoryFiles({ 'tokenizer.json': JSON.stringify(tokenizer) }, kind));
 
 describe('data/tokenizer: kinds', () => {
-  const { subwords, ...kinds } = fixture.kinds;
-  for (const [kind, { tokenizer, results }] of Object.entries(kinds)) {
+  for (const [kind, { tokenizer, results }] of Object.entries(fixture.kinds)) {
     it(`reads ${fixture.texts.length} texts as the library does with the steps of ${kind}`, async () => {
       const made = await open(kind, tokenizer);
       const [encoded, decoded]: [string[], string[]] = [[], []];
@@ -43,8 +42,19 @@ describe('data/tokenizer: kinds', () => {
     }
   });
 
-  it('refuses BPE with marked parts of words, which the library would cut otherwise', () =>
-    expectRefused(() => open('subwords', subwords.tokenizer), 'subwords/tokenizer.json', '"##"'));
+  for (const [about, { tokenizer, results }] of Object.entries(fixture.small)) {
+    it(`cuts as the library does: ${about}`, async () => {
+      const made = await open(about, tokenizer);
+      for (const [text, ids] of results as [string, number[]][])
+        expect(made.encode(text), text).to.deep.equal(ids);
+    });
+  }
+
+  it('refuses BPE that marks parts of words and falls back on bytes', () => {
+    const { tokenizer } = fixture.kinds.subwords;
+    const made = { ...tokenizer, model: { ...tokenizer.model, byte_fallback: true } };
+    return expectRefused(() => open('subwords', made), 'subwords/tokenizer.json', '"##"');
+  });
 
   describe('of a hostile file', () => {
     const tiny = fixture.kinds['GPT-2'].tokenizer;

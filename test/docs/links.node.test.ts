@@ -77,7 +77,7 @@ describe('the documentation', () => {
     const { exports } = JSON.parse(textOf('package.json')) as { exports: Record<string, unknown> };
     const entries = Object.keys(exports).filter((path) => !/\.json$|\*/.test(path));
     const page = textOf('docs/reference.md');
-    const rows = [...page.matchAll(/^\| `(webalign[\w/]*)` \|/gm)].map(([, name]) => name);
+    const rows = [...page.matchAll(/^\| `(webalign[\w/-]*)` \|/gm)].map(([, name]) => name);
     expect(rows).to.have.members(entries.map((path) => path.replace('.', 'webalign')));
   });
 

@@ -73,7 +73,7 @@ describe('the pages of the documentation', () => {
     await says(page, /Stopped after step [12]/);
     await page.reload();
     await page.click('#train');
-    await says(page, /Goes on after step [12]|Step/);
+    await says(page, /Continues after step [12]|Step/);
     await says(page, /Trained/);
     const downloads: string[] = [];
     page.on('download', (download) => downloads.push(download.suggestedFilename()));

@@ -5,7 +5,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { machine } from '../support/figures.ts';
 import type { FileCoverage } from './coverage.ts';
+import { type FuzzResult, targetLine } from './figures.ts';
 import { type Folder, folderSize, keep } from './folder.ts';
 import { type Finding, MOST_MEMORY, MOST_SECONDS, signature, TARGETS } from './judge.ts';
 import { minimise } from './minimise.ts';
@@ -39,43 +41,55 @@ interface Progress {
   most: { seconds: number; memory: number };
 }
 
-/** Fuzzes; true where nothing was found. */
-export async function fuzz(options: Options): Promise<boolean> {
+/** Fuzzes, prints what came of each target, and returns the figures. */
+export async function fuzz(options: Options): Promise<FuzzResult> {
   const names = Object.keys(TARGETS).filter((name) => name.includes(options.only ?? ''));
-  const lines = new Map<string, FileCoverage['lines']>();
-  let executions = 0;
-  let findings = 0;
+  const targets: FuzzResult['targets'] = {};
+  const files = new Map<string, FileCoverage['lines']>();
   for (const name of names) {
-    const progress = await fuzzTarget(name, (options.minutes * 60_000) / names.length, options);
-    executions += progress.executions;
-    findings += progress.found.size;
-    for (const { file, lines: latest } of progress.coverage) {
-      const earlier = lines.get(file);
-      const reached = latest.map((line, i) => ({
-        ...line,
-        reached: line.reached || !!earlier?.[i]?.reached,
-      }));
-      lines.set(file, reached);
-    }
-    const { pool, found, most } = progress;
-    const took = `at most ${most.seconds.toFixed(2)} s and ${Math.round(most.memory / 2 ** 20)} MiB`;
-    console.log(
-      `${name}: ${progress.executions} inputs, ${pool.length} kept, ${took}, ${found.size} findings`,
+    const start = performance.now();
+    const { executions, pool, found, most, coverage } = await fuzzTarget(
+      name,
+      (options.minutes * 60_000) / names.length,
+      options,
     );
+    targets[name] = {
+      inputs: executions,
+      kept: pool.length,
+      findings: found.size,
+      seconds: Math.round((performance.now() - start) / 1000),
+      mostSeconds: Number(most.seconds.toFixed(2)),
+      mostMebibytes: Math.round(most.memory / 2 ** 20),
+    };
+    addCoverage(files, coverage);
+    console.log(targetLine(name, targets[name]));
   }
-  for (const [file, all] of lines) {
+  for (const [file, all] of files) {
     const missed = all.filter(({ reached }) => !reached).map(({ text }) => text);
     const some = missed.slice(0, 4).join(' | ').slice(0, 240);
     console.log(`${file}: ${all.length - missed.length} of ${all.length} lines${some && `, not ${some}`}`);
   }
-  for (const room of COUNTED) {
-    const all = [...lines].flatMap(([file, each]) => (file.includes(room) ? each : []));
-    const reached = all.filter((line) => line.reached).length;
-    const share = ((100 * reached) / Math.max(1, all.length)).toFixed(1);
-    console.log(`${room}: ${reached} of ${all.length} lines (${share} %)`);
+  return { seed: options.seed, minutes: options.minutes, machine: machine(), targets, rooms: roomsOf(files) };
+}
+
+/** Lines that any target reached. */
+function addCoverage(files: Map<string, FileCoverage['lines']>, coverage: readonly FileCoverage[]): void {
+  for (const { file, lines } of coverage) {
+    const earlier = files.get(file);
+    files.set(
+      file,
+      lines.map((line, i) => ({ ...line, reached: line.reached || !!earlier?.[i]?.reached })),
+    );
   }
-  console.log(`${executions} inputs, ${findings} findings`);
-  return findings === 0;
+}
+
+function roomsOf(files: ReadonlyMap<string, FileCoverage['lines']>): FuzzResult['rooms'] {
+  return Object.fromEntries(
+    COUNTED.map((room) => {
+      const all = [...files].flatMap(([file, lines]) => (file.includes(room) ? lines : []));
+      return [room, { lines: all.length, reached: all.filter(({ reached }) => reached).length }];
+    }),
+  );
 }
 
 async function fuzzTarget(name: string, milliseconds: number, options: Options): Promise<Progress> {

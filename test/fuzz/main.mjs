@@ -2,9 +2,10 @@
  * `npm run fuzz`: throws changed files at every reader and says which of them a reader did not refuse as it should. Optional,
  * and no part of the tests; what it found stands in `test/fuzz/corpus`, which they read.
  *
- *   npm run fuzz -- [--minutes 60] [--only PART OF A TARGET'S NAME] [--seed N]
+ *   npm run fuzz -- [--minutes 60] [--only PART OF A TARGET'S NAME] [--seed N] [--keep]
  *
- * The time is shared out among the targets. Findings go to `dist/fuzz/findings`; the exit code is 1 when there are any.
+ * The time is shared out among the targets. Findings go to `dist/fuzz/findings`; the exit code is 1 when there are any. `--keep`
+ * writes the figures to `test/fuzz/figures.json` and into the table of `test/fuzz/README.md`.
  */
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '60' },
     only: { type: 'string' },
     seed: { type: 'string', default: '1' },
+    keep: { type: 'boolean', default: false },
   },
 });
 /** Each a bundle of its own, with all that it imports: the counters see one script. */
@@ -28,13 +30,23 @@ await esbuild.build({
   target: 'es2022',
   outdir: 'dist/fuzz',
   external: ['webgpu', 'playwright', 'tar-fs', '@sparticuz/chromium'],
-  entryPoints: { fuzz: 'test/fuzz/fuzz.ts', worker: 'test/fuzz/worker.ts', readers: 'test/fuzz/judge.ts' },
+  entryPoints: {
+    fuzz: 'test/fuzz/fuzz.ts',
+    figures: 'test/fuzz/figures.ts',
+    keep: 'test/support/figures.ts',
+    worker: 'test/fuzz/worker.ts',
+    readers: 'test/fuzz/judge.ts',
+  },
   plugins: [wgsl(`${root}/shaders`)],
 });
 const bundle = (/** @type {string} */ name) => pathToFileURL(`${root}/dist/fuzz/${name}.js`).href;
 /** @type {typeof import('./fuzz.ts')} */
 const { fuzz } = await import(bundle('fuzz'));
-const sound = await fuzz({
+/** @type {typeof import('./figures.ts')} */
+const { roomLines, table, totals } = await import(bundle('figures'));
+/** @type {typeof import('../support/figures.ts')} */
+const { writeFigures } = await import(bundle('keep'));
+const result = await fuzz({
   minutes: Number(values.minutes),
   only: values.only,
   seed: Number(values.seed),
@@ -42,4 +54,11 @@ const sound = await fuzz({
   readers: bundle('readers'),
   out: `${root}/dist/fuzz/findings`,
 });
-process.exit(sound ? 0 : 1);
+for (const line of roomLines(result)) console.log(line);
+const { inputs, findings } = totals(result);
+console.log(`${inputs} inputs, ${findings} findings`);
+if (values.keep) {
+  const here = `${root}/test/fuzz`;
+  await writeFigures({ json: `${here}/figures.json`, page: `${here}/README.md` }, result, table(result));
+}
+process.exit(findings === 0 ? 0 : 1);

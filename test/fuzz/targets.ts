@@ -198,12 +198,8 @@ export const TARGETS: Readonly<Record<string, Target>> = {
       holds(Number.isFinite(config.queryScale) && config.queryScale > 0 && config.normEps > 0, 'scales');
       for (const { window, rotary } of config.layers) {
         holds(window === undefined || (Number.isSafeInteger(window) && window > 0), `window ${window}`);
-        const {
-          theta,
-          linearFactor = 1,
-          llama3: { factor } = { factor: 1 },
-          ...more
-        } = rotary ?? { theta: 1 };
+        if (!rotary || architecture.positions) continue;
+        const { theta, linearFactor = 1, llama3: { factor } = { factor: 1 }, ...more } = rotary;
         const { attentionFactor = 1, factors = [], dimensions = 2 } = more;
         holds(dimensions % 2 === 0 && dimensions <= config.headDim, `${dimensions} coordinates turn`);
         for (const number of [theta, linearFactor, factor, attentionFactor, ...factors])

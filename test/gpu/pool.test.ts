@@ -29,6 +29,16 @@ describe('the buffer pool', () => {
     expect(pool.report().created).to.equal(2);
   });
 
+  it('refuses a buffer that was released before, by its name', () => {
+    const { pool } = makePool();
+    const a = pool.allocate(1000, 'weights of a layer');
+    pool.release(a);
+    expect(() => pool.release(a)).to.throw('"weights of a layer" was released before');
+    expect(pool.report().live).to.equal(0);
+    expect(pool.allocate(1000, 'b').buffer).to.equal(a.buffer);
+    expect(pool.allocate(1000, 'c').buffer).not.to.equal(a.buffer);
+  });
+
   it('serves a request out of the smallest waiting buffer that fits, if that is not twice as large', () => {
     const { pool } = makePool();
     const [large, middle, small] = [2048, 1024, 512].map((size) => pool.allocate(size, `${size}`));

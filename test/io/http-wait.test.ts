@@ -40,6 +40,13 @@ describe('io/http-wait', () => {
     await stream(budget({ timeout: 400, leastRate: 0 }), 1, 100, 10);
   });
 
+  it('says of a burst and then silence that the server stopped', async () => {
+    const waiting = budget({ timeout: 200, leastRate: 10 });
+    await waiting.wait(arriving(10));
+    waiting.credit(1_000_000);
+    await expectRefused(() => waiting.wait(arriving(60_000)), 'stopped sending after 1000000 bytes');
+  });
+
   it('does not count the time that the program itself takes', async () => {
     for (const comes of [50, 500]) {
       const waiting = budget({ timeout: 300 }).wait(arriving(comes));

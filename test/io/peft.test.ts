@@ -210,6 +210,8 @@ describe('io/peft', () => {
     ['modules_to_save', ['lm_head']],
     ['alpha_pattern', { '.*_proj': 3 }],
     ['alpha_pattern', { v_proj: '3' }],
+    ['rank_pattern', { v_proj: '3' }],
+    ['rank_pattern', { v_proj: 2.5 }],
     ['lora_bias', true],
     ['init_lora_weights', 'pissa'],
     ['trainable_token_indices', [1]],
@@ -218,6 +220,19 @@ describe('io/peft', () => {
   for (const [name, value] of unsupported) {
     it(`refuses ${name} by name`, () =>
       expectRefused(() => readAdapter(withConfig({ [name]: value })), 'adapter', `"${name}"`));
+  }
+
+  for (const name of ['alpha_pattern', 'rank_pattern']) {
+    it(`refuses a number of ${name} that no float holds`, () => {
+      const config = new TextDecoder().decode(written[ADAPTER_CONFIG]);
+      const changed = { ...JSON.parse(config), [name]: { v_proj: 'HERE' } };
+      const text = JSON.stringify(changed).replace('"HERE"', '1e999');
+      return expectRefused(
+        () => readAdapter(memoryFiles({ ...written, [ADAPTER_CONFIG]: text }, 'adapter')),
+        'adapter',
+        `"${name}"`,
+      );
+    });
   }
 
   it('refuses files that do not belong together', async () => {

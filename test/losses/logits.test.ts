@@ -203,14 +203,14 @@ describe('dpo on logits', () => {
       expect(() => dpo(gpu, { ...good, ...change })).to.throw(RangeError, message);
     refused({ targets: outside }, 'target 123 of row 5 is outside the vocabulary of 123');
     refused({ targets: data.targets.slice(1) }, '41 targets for 42 rows');
-    refused({ offsets: Uint32Array.of(0, 42) }, '2 offsets');
-    refused({ offsets: Uint32Array.of(0, 30, 20, 25, 42) }, 'must ascend from 0 to the 42 rows');
-    refused({ offsets: Uint32Array.of(0, 20, 41) }, 'must ascend from 0 to the 42 rows');
+    refused({ offsets: Uint32Array.of(0, 42) }, 'got 2');
+    refused({ offsets: Uint32Array.of(0, 30, 20, 25, 42) }, 'must increase from 0 to 42');
+    refused({ offsets: Uint32Array.of(0, 20, 41) }, 'must increase from 0 to 42');
     refused({ reference: logitsOf(policy, 41, cols) }, 'differ in shape');
     expect(() => dpo(gpu, good, { options: { gamma: 1 } })).to.throw(RangeError, 'has no gamma');
     expect(() => dpo(gpu, good, { inPlace: true, gradient: policy })).to.throw(
       RangeError,
-      'inPlace puts the gradient where policy (42, 123) f32 is',
+      'inPlace writes the gradient over policy (42, 123) f32',
     );
     gpu.pool.release(policy);
     expect(gpu.memory().live).to.equal(live);

@@ -237,7 +237,7 @@ describe('tokenLoss', () => {
     const advantage = tape.empty([2], 'advantage');
     lost({ advantage }, { loss: clipped }, 'clipped reads the column oldLogprobs, which is missing');
     lost({ advantage, oldLogprobs: advantage }, { loss: clipped }, 'column oldLogprobs must be (5) f32');
-    lost({}, { loss: sigmoid }, 'sigmoid is for a pair');
+    lost({}, { loss: sigmoid }, 'sigmoid works on a pair');
     tape.dispose();
   });
 });

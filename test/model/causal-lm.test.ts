@@ -69,6 +69,15 @@ describe('causal-lm', () => {
     model.dispose();
   });
 
+  it('gives its buffers back once, however often it is disposed of', async () => {
+    const gpu = await testGpu();
+    const before = gpu.pool.report().live;
+    const model = await loadFixture(gpu);
+    model.attach(productAdapter(model, tinyLlamaAdapter.adapters, 4), { trainable: true });
+    for (let i = 0; i < 2; i++) model.dispose();
+    expect(gpu.pool.report().live).to.equal(before);
+  });
+
   it('LoRA gradients agree with finite differences of the float64 decoder', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);

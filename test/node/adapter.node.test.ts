@@ -70,7 +70,7 @@ describe('the adapter in Node', () => {
   it('names the way out when it is asked for by an unknown name', async () => {
     const program = 'await requestNodeGpu().catch((error) => console.log(error.name, error.message));';
     expect(await inProcess(program, { WEBALIGN_ADAPTER: 'fast' })).to.equal(
-      'NoAdapterError WEBALIGN_ADAPTER=fast is unknown: it is native or software, or not set.',
+      'NoAdapterError Adapter "fast" is unknown. Supported adapters: native, swiftshader, lavapipe, software.',
     );
   });
 });

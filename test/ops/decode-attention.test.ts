@@ -1,6 +1,6 @@
 /** One new token against a cache: both kernels against the float64 attention over the whole sequence. */
 import { expect } from 'chai';
-import { decodeAttention } from '../../src/ops/decode-attention.ts';
+import { cachedAttention, decodeAttention } from '../../src/ops/decode-attention.ts';
 import { Tape } from '../../src/tensor/tape.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
 import { attention } from '../reference/attention.ts';
@@ -68,17 +68,15 @@ describe('decode attention', () => {
           Tensor.from(gpu, data, [data.length / cols, cols]);
         const tape = Tape.forInference(gpu);
         const cache = { keys: tensor(keys, width), values: tensor(values, width) };
-        const y = decodeAttention(
-          tape,
-          tensor(query, heads * headDim),
-          tensor(key, width),
-          tensor(value, width),
-          cache,
-          tensor(Uint32Array.from(places), 4),
-          { heads, kvHeads, headDim, cached, wide, window, softCap },
-        );
-        const [found, keysAfter, valuesAfter] = [
+        const at = tensor(Uint32Array.from(places), 4);
+        const options = { heads, kvHeads, headDim, cached, wide, window, softCap };
+        const q = tensor(query, heads * headDim);
+        const y = decodeAttention(tape, q, tensor(key, width), tensor(value, width), cache, at, options);
+        // The same from the cache alone, where the new key and value are by now.
+        const again = cachedAttention(tape, q, cache, at, options);
+        const [found, foundAgain, keysAfter, valuesAfter] = [
           await y.toArray(gpu),
+          await again.toArray(gpu),
           await cache.keys.toArray(gpu),
           await cache.values.toArray(gpu),
         ];
@@ -112,6 +110,7 @@ describe('decode attention', () => {
           keys.set(key.subarray(row * width, (row + 1) * width), (ownStart(s) + cached) * width);
           values.set(value.subarray(row * width, (row + 1) * width), (ownStart(s) + cached) * width);
         }
+        expect(foundAgain).to.deep.equal(found);
         // The new token is stored, and nothing else has changed.
         expect(keysAfter).to.deep.equal(keys);
         expect(valuesAfter).to.deep.equal(values);

@@ -14,6 +14,7 @@ import { chosenLogprobs } from '../../src/ops/chosen-logprob.ts';
 import { decodeAttention } from '../../src/ops/decode-attention.ts';
 import { entropy } from '../../src/ops/entropy.ts';
 import { expectation } from '../../src/ops/expectation.ts';
+import { fold } from '../../src/ops/fold.ts';
 import { gather } from '../../src/ops/gather.ts';
 import { gradNorm } from '../../src/ops/grad-norm.ts';
 import { HALVES } from '../../src/ops/halves.ts';
@@ -23,6 +24,7 @@ import { linear } from '../../src/ops/linear.ts';
 import { logSumExp } from '../../src/ops/logsumexp.ts';
 import { PRODUCT_VARIANTS } from '../../src/ops/matmul.ts';
 import { rmsNorm } from '../../src/ops/rms-norm.ts';
+import { rowActivation } from '../../src/ops/row-product.ts';
 import { sample } from '../../src/ops/sample.ts';
 import { sequenceSums } from '../../src/ops/sequence-sum.ts';
 import { logSoftmax, SOFTMAX_VARIANTS, softmax } from '../../src/ops/softmax.ts';
@@ -82,7 +84,17 @@ const LARGEST: Readonly<Record<string, Run>> = {
     const logits = make([64, VOCABULARY]);
     const settings = { temperature: 1, topK: 50, topP: 0.9, minP: 0.1, seed: 0 };
     sample(gpu, logits, live, settings, { step: 1 });
+    sample(gpu, logits, live, settings, { step: 1 }, true);
     chosenLogprobs(gpu, logits, live, logprobs.model, { step: 1 });
+  },
+  'products of few rows'(tape, make) {
+    const weights = { weights: make([2 * HIDDEN, FEED_FORWARD]), n: 2 * HIDDEN, k: FEED_FORWARD };
+    rowActivation(tape, make([16, FEED_FORWARD]), weights, 'silu', true, { normEps: 1e-6 });
+  },
+  fold(_, make, gpu) {
+    const adapters = [{ a: make([1024, FEED_FORWARD]), b: make([HIDDEN, 1024]), scale: 1 }];
+    const gain = { weight: make([FEED_FORWARD]), offset: false };
+    fold(gpu, [{ weight: make([HIDDEN, FEED_FORWARD]), adapters }], gain, make([HIDDEN, FEED_FORWARD]));
   },
   sequenceSums: (tape, make) => sequenceSums(tape, make([4 * TOKENS], true), make([3], false, 'u32')),
   ...headCases(),

@@ -10,6 +10,7 @@ import type { Reals } from '../reference/arrays.ts';
 import { expectClose, random } from '../reference/compare.ts';
 import { generation, sampling } from '../reference/fixtures.ts';
 import { penalized, sampleToken, samplingProbabilities, uniformNumber } from '../reference/sampling.ts';
+import { logSoftmax } from '../reference/softmax.ts';
 import { belowChiSquareBound, chiSquare } from '../support/chi-square.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
@@ -46,7 +47,7 @@ async function drawScored(
   rows: readonly Reals[],
   options: Draw,
   scored = true,
-): Promise<{ tokens: Uint32Array; logprobs: Float32Array }> {
+): Promise<{ tokens: Uint32Array; logprobs: Float32Array; modelLogprobs: Float32Array }> {
   const {
     temperature = 1,
     topK = 0,
@@ -81,12 +82,13 @@ async function drawScored(
     logprobs: scored ? { sampling: perToken(), model: perToken() } : undefined,
   };
   const given = Tensor.from(gpu, logits, [rows.length, stride]);
-  sample(gpu, given, live, { temperature, topK, topP, minP, seed }, { step, vocabulary: V });
+  sample(gpu, given, live, { temperature, topK, topP, minP, seed }, { step, vocabulary: V }, scored);
+  const numbers = async (kind: 'sampling' | 'model') =>
+    live.logprobs ? (await live.logprobs[kind].toArray(gpu)).slice(step * S) : new Float32Array();
   const found = {
     tokens: new Uint32Array(await gpu.read(live.tokens)).slice(step * S),
-    logprobs: live.logprobs
-      ? (await live.logprobs.sampling.toArray(gpu)).slice(step * S)
-      : new Float32Array(),
+    logprobs: await numbers('sampling'),
+    modelLogprobs: await numbers('model'),
   };
   await check();
   return found;
@@ -204,8 +206,12 @@ describe('sample', () => {
         [0, 0, 0, 0, 0, 0],
         [1e4, 1e4, 9999, 1e4 + 1, 0, 1e4 + 1],
       ];
-      const { tokens, logprobs } = await drawScored(gpu, rows, { temperature: 0, lanes });
+      const { tokens, logprobs, modelLogprobs } = await drawScored(gpu, rows, { temperature: 0, lanes });
       expect([...tokens]).to.deep.equal([1, 1, 0, 3]);
+      rows.forEach((row, i) => {
+        const exact = logSoftmax(row, { rows: 1, cols: row.length });
+        expect(modelLogprobs[i], `model, row ${i}`).to.be.closeTo(exact[tokens[i]] as number, 1e-6);
+      });
       // There is no other token to draw.
       expect([...logprobs]).to.deep.equal([0, 0, 0, 0]);
     });
@@ -241,7 +247,12 @@ describe('sample', () => {
       const row = Float32Array.from(random(5).normals(200_000, 2.5));
       const probabilities = samplingProbabilities(row, setting);
       const kept = probabilities.filter((p) => p > 0).length;
-      const { tokens, logprobs } = await drawScored(gpu, repeated(3, row), { ...setting, seed: 1, lanes });
+      const drawing = { ...setting, temperature: 1, seed: 1, lanes };
+      const { tokens, logprobs, modelLogprobs } = await drawScored(gpu, repeated(3, row), drawing);
+      const ofModel = logSoftmax(row, { rows: 1, cols: row.length });
+      // Sums in blocks of 256, and logits around 10 that are rounded.
+      for (const [sequence, token] of tokens.entries())
+        expect(modelLogprobs[sequence]).to.be.closeTo(ofModel[token] as number, 5e-6);
       // So many terms are added in a row of each thread: the sum is off by some 1e-5 of itself.
       expectScores({ tokens, logprobs }, probabilities, 1e-4, `${kept} tokens stay`);
       for (const [sequence, token] of tokens.entries()) {

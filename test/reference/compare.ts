@@ -1,8 +1,9 @@
 /**
- * How two arrays are compared and where random ones come from. Everything here is deterministic: the same seed gives
- * the same numbers in every browser and in Node. Knows no test runner: a failed comparison throws an Error.
+ * How two arrays are compared; random ones come from the test kit. Knows no test runner: a failed comparison throws an Error.
  */
 import type { Reals } from './arrays.ts';
+
+export { type Random, random } from '../../src/testing/random.ts';
 
 /** |actual - expected| / |expected| in the Euclidean norm; |actual| itself when expected is all zero. */
 export function relativeL2(actual: Reals, expected: Reals): number {
@@ -89,43 +90,4 @@ function requireSameLength(actual: Reals, expected: Reals, label = 'arrays'): vo
   if (actual.length !== expected.length) {
     throw new Error(`${label}: ${actual.length} elements instead of ${expected.length}`);
   }
-}
-
-/** A stream of random numbers; see {@link random}. */
-export interface Random {
-  /** Uniform in [0, 1). */
-  uniform(): number;
-  /** Standard normal. */
-  normal(): number;
-  /** A whole number in [0, bound). */
-  int(bound: number): number;
-  /** `count` normals times `scale`. */
-  normals(count: number, scale?: number): Float64Array;
-  /** `count` whole numbers in [0, bound). */
-  ints(count: number, bound: number): Uint32Array;
-}
-
-/** Random numbers from a seed: a 32-bit integer hash of a counter (Wellons' lowbias32), normals by Box and Muller. */
-export function random(seed: number): Random {
-  let counter = seed >>> 0;
-  const bits = (): number => {
-    counter = (counter + 0x9e3779b9) >>> 0;
-    let x = counter;
-    x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
-    x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
-    return (x ^ (x >>> 16)) >>> 0;
-  };
-  const uniform = (): number => bits() / 2 ** 32;
-  const normal = (): number => {
-    const radius = Math.sqrt(-2 * Math.log(1 - uniform()));
-    return radius * Math.cos(2 * Math.PI * uniform());
-  };
-  const int = (bound: number): number => Math.floor(uniform() * bound);
-  return {
-    uniform,
-    normal,
-    int,
-    normals: (count, scale = 1) => Float64Array.from({ length: count }, () => scale * normal()),
-    ints: (count, bound) => Uint32Array.from({ length: count }, () => int(bound)),
-  };
 }

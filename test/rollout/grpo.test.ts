@@ -224,7 +224,7 @@ describe('rollout/grpo', () => {
       [{ numGenerations: 1 }, 'numGenerations'],
       [{ syncRefModel: true }, 'beta'],
       [{ beta: 0.1, klIn: 'reward', multiObjectiveAggregation: 'normalize_then_sum' }, 'klIn'],
-      [{ lossType: 'ppo' }, 'Known are grpo, bnpo'],
+      [{ lossType: 'ppo' }, 'Supported losses: grpo, bnpo'],
       [{ topEntropyQuantile: 0 }, 'topEntropyQuantile'],
     ];
     for (const [args, word] of refused) {

@@ -153,6 +153,27 @@ describe('rollout/ppo', () => {
     }
   });
 
+  it('learns the same from completions that share their prompt as from repeated prompts', async () => {
+    const gpu = await testGpu();
+    const some = { perDeviceTrainBatchSize: 16, maxSteps: 3, numPpoEpochs: 3, scoreAfterEos: true };
+    const runs = [1, 4].map(async (numGenerations) =>
+      trained(gpu, await starter({ ...some, numGenerations }), undefined, load),
+    );
+    const [apart, shared] = [await runs[0]!, await runs[1]!];
+    const written = ({ events }: typeof apart) =>
+      events.flatMap((event) => (event.type === 'rollout' ? [event.completions, event.advantages] : []));
+    const [texts, advantages] = written(shared) as [string[], number[]];
+    expect(texts).to.deep.equal(written(apart)[0]);
+    for (const [i, value] of (written(apart)[1] as number[]).entries())
+      expect(advantages[i]).to.be.closeTo(value, 1e-4);
+    for (const name of ['grad_norm', 'loss', 'loss/value_avg', 'val/ratio']) {
+      const [own, all] = [eachStep(shared.events, name), eachStep(apart.events, name)];
+      expect(own).to.have.length(3);
+      // Sums over fewer tokens round differently; two updates of Adam make a little more of it.
+      for (const [i, value] of all.entries()) expect(own[i], name).to.be.closeTo(value, 2e-4);
+    }
+  });
+
   it('refuses what makes no sense, with a way out', async () => {
     const gpu = await testGpu();
     const model = await load(gpu);
@@ -165,8 +186,14 @@ describe('rollout/ppo', () => {
     };
     await refused({ klEstimator: 'k3' });
     await refused({ numMiniBatches: 3 });
+    await refused({ numGenerations: 3 });
+    await refused({ numGenerations: 8, numMiniBatches: 16 });
     await refused({ lam: 1.5 });
     await refused({ maxCompletionLength: 40 });
+    const free = (await starter({ klCoef: 0, numGenerationsEval: 64 }))(model);
+    expect(free.notices.join()).to.include('klCoef is 0').and.include('optimality_gap');
+    free.dispose();
+    model.detach(free.adapter!);
     const start = await starter({}, undefined, ({ completionIds }) =>
       completionIds.map((_, i) => (i === 2 ? null : 1)),
     );

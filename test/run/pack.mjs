@@ -12,12 +12,13 @@ import { join } from 'node:path';
 import { isItsTurn } from '../support/slice.mjs';
 import { checkPages } from './pack-pages.mjs';
 import { bytesBelow, failing, install, project, root, step, write } from './pack-project.mjs';
+import { checkTesting } from './pack-testing.mjs';
 import { checkTypes } from './pack-types.mjs';
 
 /** What a page installs, bytes in `node_modules`: 11 MB in 0.2. */
 const MOST_INSTALLED = 15e6;
 /** Entries that are for Node alone. */
-const FOR_NODE = ['webalign/node', 'webalign/testing'];
+const FOR_NODE = /^webalign\/(node|testing)\b/;
 
 const turn = process.argv.includes('--all') ? () => true : isItsTurn;
 const installed = join(project, 'node_modules/webalign');
@@ -91,7 +92,7 @@ checkSize();
 checkLinks();
 const entries = checkEntries();
 checkTypes(
-  entries.filter((entry) => !FOR_NODE.includes(entry)),
+  entries.filter((entry) => !FOR_NODE.test(entry)),
   turn,
 );
 
@@ -116,6 +117,7 @@ write({
 for (const url of step('embedded files', process.execPath, ['embedded.mjs']).trim().split('\n'))
   if (!existsSync(new URL(url))) throw new Error(`package: ${url} is missing`);
 await checkPages(turn);
+checkTesting(turn);
 
 const report = step('webalign doctor', 'npx', ['--no-install', 'webalign', 'doctor', '--json']);
 console.log(`package: ${report.trim().split('\n').at(-1)}`);

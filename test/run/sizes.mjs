@@ -14,19 +14,19 @@ const { values } = parseArgs({ options: { files: { type: 'string', default: '0' 
 
 /**
  * Sizes in kB (1000 bytes): the limit that no change may pass, and the goal. Between the two lie kernels that only some devices
- * take, architectures that only some models have, and chat templates, which a tokenizer needs without waiting.
+ * take, and architectures that only some models have. Chat templates arrive with the tokenizer's files.
  */
 const PAGES = [
   {
     name: 'trains DPO from token ids',
     code: "import { CausalLM, DPOTrainer, requestGpu } from 'webalign'; keep({ CausalLM, DPOTrainer, requestGpu });",
-    limit: 102,
+    limit: 102.5,
     goal: 95,
   },
   {
     name: 'trains DPO from texts and conversations',
     code: "import { CausalLM, DPOTrainer, requestGpu, Tokenizer } from 'webalign'; keep({ CausalLM, DPOTrainer, requestGpu, Tokenizer });",
-    limit: 151,
+    limit: 126.5,
     goal: 125,
   },
   {

@@ -1,8 +1,9 @@
 /** The soak as a whole: its parts in turn, each with its share of the time, and what came of them as JSON and as a table. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { random } from '../reference/compare.ts';
+import { type FigureFiles, machine, writeFigures } from '../support/figures.ts';
 import { cycles } from './cycles.ts';
 import { disks, hasDisks } from './disks.ts';
 import { folders } from './folders.ts';
@@ -18,7 +19,7 @@ export interface SoakOptions {
   only?: readonly string[] | undefined;
   bundle: (name: string) => string;
   /** Where the figures go as JSON, and the page whose table is renewed. */
-  keep?: { json: string; page: string } | undefined;
+  keep?: FigureFiles | undefined;
   log: (line: string) => void;
 }
 
@@ -98,8 +99,7 @@ async function runPart(
     await rm(folder, { recursive: true, force: true });
   }
   const seconds = Math.round((performance.now() - start) / 1000);
-  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'an unknown processor'}, Node ${process.version}`;
-  return { what: part.what, seed, machine, wanted, tries, failures, seconds, figures };
+  return { what: part.what, seed, machine: machine(), wanted, tries, failures, seconds, figures };
 }
 
 /** The table of a result. */
@@ -119,18 +119,9 @@ export function table({ parts }: SoakResult): string {
   ].join('\n');
 }
 
-const [BEGIN, END] = ['<!-- figures -->', '<!-- end of figures -->'];
-
 /** Parts that did not run keep their figures. */
-async function keepResult(
-  { json, page }: NonNullable<SoakOptions['keep']>,
-  { parts }: SoakResult,
-): Promise<void> {
-  const before = await readFile(json, 'utf8').catch(() => '{}');
+async function keepResult(keep: FigureFiles, { parts }: SoakResult): Promise<void> {
+  const before = await readFile(keep.json, 'utf8').catch(() => '{}');
   const result: SoakResult = { parts: { ...(JSON.parse(before) as Partial<SoakResult>).parts, ...parts } };
-  await writeFile(json, `${JSON.stringify(result, null, 2)}\n`);
-  const text = await readFile(page, 'utf8');
-  const [head, rest = ''] = text.split(BEGIN);
-  const after = rest.split(END)[1] ?? '';
-  await writeFile(page, `${head}${BEGIN}\n${table(result)}\n${END}${after}`);
+  await writeFigures(keep, result, table(result));
 }

@@ -316,7 +316,7 @@ describe('cli: frontier, the command', () => {
     expect(again.stderr).to.not.include('Reference').and.not.include('Training');
     const rloo = points.find(({ id }) => id === 'rloo-2');
     expect(rloo?.effort).to.deep.include({ stories: 16, steps: 2 });
-    expect(drawn[0]).to.include('| RLOO | β 2 |').and.include('stories written to learn from');
+    expect(drawn[0]).to.include('| RLOO | β 2, 2 steps |').and.include('stories written to learn from');
     expect(again.json).to.deep.equal(first.json);
     expect(await Promise.all(['md', 'svg'].map((type) => readFile(`${out}.${type}`, 'utf8')))).to.deep.equal(
       drawn,

@@ -43,11 +43,15 @@ const ROWS: Readonly<Record<string, (v: Values) => number>> = {
   // decode/sample
   'var v = block.first; v < block.end; v++': (v) => v.vocabulary! / v.WORKGROUP!,
   'var v = block.first; v < end; v += 4u': (v) => v.vocabulary! / v.WORKGROUP! / 4,
+  'var start = block.first; start < block.end; start += BLOCK': (v) =>
+    v.vocabulary! / v.WORKGROUP! / v.BLOCK!,
+  'var v = start; v < min(start + BLOCK, block.end); v += 4u': (v) => v.BLOCK! / 4,
   'var i = 0u; i < arrayLength(&eos); i++': () => 64,
   // products
   'var i = slice * length; i < end; i++': (v) => v.k! / 4 / v.slices!,
   'var first = tile.begin; first < tile.end; first += DEEP': (v) =>
     (v.k! / 4 / v.slices! + v.rank! / 4) / v.DEEP!,
+  'var i = 0u; i < depth; i++': (v) => v.k! / 4,
   'var i = 0u; i < more_depth(); i++': (v) => v.rank! / 4,
   'var e = lane; e < DEEP * (TALL + WIDE); e += threads': (v) =>
     (v.DEEP! * (v.TALL! + v.WIDE!)) / (v.THREADS ?? v.LINES! * v.LANES!),

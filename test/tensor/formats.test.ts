@@ -101,7 +101,7 @@ describe('formats', () => {
   it('refuses bytes that do not fill the shape', async () => {
     const gpu = await testGpu();
     expect(() => weightsFrom(gpu, new Uint8Array(34), [1, 64], 'q8_0', 'w')).to.throw(
-      '34 bytes do not fill w (1, 64) q8_0',
+      '34 bytes do not match w (1, 64) q8_0',
     );
   });
 });

@@ -227,7 +227,7 @@ describe('the tape', () => {
     const x = leaf(gpu, filled(1), SHAPE, 'x');
     expect(tape.gradientInPlace(x)).to.equal(x);
     expect(tape.gradient(x)).to.deep.equal({ grad: x, accumulate: 1 });
-    expect(() => tape.gradientInPlace(x)).to.throw('x (3, 4) f32: its gradient has another place already');
+    expect(() => tape.gradientInPlace(x)).to.throw('x (3, 4) f32: its gradient already has another buffer');
     const frozen = Tensor.from(gpu, Float32Array.from(filled(1)), SHAPE);
     expect(tape.gradientInPlace(frozen)).to.equal(undefined);
     expect(frozen.grad).to.equal(undefined);
@@ -268,7 +268,7 @@ describe('the tape', () => {
       return output;
     });
     y.grad = leaf(gpu, filled(1));
-    expect(() => tape.backward()).to.throw('sum (3, 4) f32 is read, but its buffer was given up');
+    expect(() => tape.backward()).to.throw('sum (3, 4) f32 is read, but its buffer was released');
     tape.dispose();
   });
 

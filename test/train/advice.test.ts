@@ -79,8 +79,8 @@ describe('train/advice', () => {
     };
     const figures = run({ ...PAIRS, 'rewards/margins': [0, 0.05] }, [{ ...still, loss: 0.67 }]);
     expect(told(figures)).to.deep.equal([
-      'The run hardly moved the model: a margin of 0.040 prefers the chosen completion with a probability of 51%, whatever the accuracy of ' +
-        '100% says. Raise learningRate, now 1e-5 (adapters mostly take 1e-4 to 1e-3), or make more than 40 steps (numTrainEpochs).',
+      'The run hardly moved the model: a margin of 0.040 prefers the chosen completion with a probability of 51%, in spite of the accuracy of ' +
+        '100%. Raise learningRate, now 1e-5 (adapters usually need 1e-4 to 1e-3), or run for more than 40 steps (numTrainEpochs).',
     ]);
     const [advice] = adviceOn(figures);
     expect(advice?.sentence.toString((name) => `<${name}>`)).to.include('Raise <learningRate>, now');

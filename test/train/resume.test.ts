@@ -59,10 +59,10 @@ describe('going on from a checkpoint', () => {
       return error.message;
     };
     expect(await refused({ args: { ...args, beta: 0.5, seed: 4 } })).to.match(
-      /seed was 3 and is 4; beta was 0.1 and is 0.5/,
+      /seed was 3 and is now 4; beta was 0.1 and is now 0.5/,
     );
     expect(await refused({ args, pairs: PAIRS.slice(1) })).to.include('another training data');
-    expect(await refused({ args: { maxSteps: 1 } })).to.match(/stands at step 2.*ends after 1.*maxSteps/);
+    expect(await refused({ args: { maxSteps: 1 } })).to.match(/is at step 2.*ends after 1.*maxSteps/);
   });
 
   it('goes on longer than planned, by the schedule of the new length, and records what was changed', async () => {

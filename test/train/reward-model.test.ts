@@ -9,6 +9,9 @@ import type { Adapter } from '../../src/io/peft.ts';
 import { readAdapter, writeAdapter } from '../../src/io/peft.ts';
 import type { CausalLM } from '../../src/model/causal-lm.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
+import { A2POTrainer } from '../../src/rollout/a2po-trainer.ts';
+import { OnlineDPOTrainer } from '../../src/rollout/online-dpo-trainer.ts';
+import { PPOTrainer } from '../../src/rollout/ppo-trainer.ts';
 import { RLOOTrainer } from '../../src/rollout/rloo-trainer.ts';
 import { RewardModel } from '../../src/train/measures/reward-model.ts';
 import { RewardTrainer } from '../../src/train/reward-trainer.ts';
@@ -181,6 +184,19 @@ describe('train/reward-model', function () {
     const other = RewardModel.on(model, adapterFor(model), { tokenizer: await tokenizerOf(changed) });
     const beside = start(other);
     expect(beside.notices.join()).to.include('another tokenizer').and.include('text');
+    for (const Made of [PPOTrainer, OnlineDPOTrainer, A2POTrainer]) {
+      const trainer = new Made({
+        model,
+        peftConfig: LORA,
+        processingClass: tokenizer,
+        trainDataset: [{ prompt: 'the sky' }],
+        args: { maxCompletionLength: 5 },
+        rewardFuncs: other,
+      });
+      expect(trainer.notices.join(), Made.name).to.include('another tokenizer').and.include('text');
+      trainer.dispose();
+      model.detach(trainer.adapter!);
+    }
     const batch = {
       prompts: ['the sky'],
       completions: [' is blue'],

@@ -172,11 +172,8 @@ describe('sacpo-trainer', () => {
     const model = await loadFixture(await testGpu());
     const refused = (given: readonly SACPOStage[], message: RegExp) =>
       expect(() => new SACPOTrainer({ model, stages: given })).to.throw(InputError, message);
-    refused([], /stages: there are none/);
-    refused(
-      stages({ method: 'cpo' as 'dpo' }),
-      /stage "safety": "cpo" is no method with a reference.*dpo, kto/,
-    );
+    refused([], /stages: the list is empty/);
+    refused(stages({ method: 'cpo' as 'dpo' }), /stage "safety": "cpo" has no reference.*dpo, kto/);
     refused(stages({ lambda: 0 }), /lambda is 0/);
     // Found before the first stage is trained, and nothing of the trying stays.
     const labelled = SAFETY.map(({ prompt, chosen }) => ({ prompt, completion: chosen, desirable: true }));

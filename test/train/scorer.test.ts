@@ -193,7 +193,7 @@ describe('train/scorer', () => {
       loss: lossOf(FAMILIES.dpo, { ...DPO_DEFAULTS }),
       scorer: scalars('ends'),
     };
-    expect(() => new Trainer({ model, peftConfig: null }, task)).to.throw('beside an adapter');
+    expect(() => new Trainer({ model, peftConfig: null }, task)).to.throw('needs an adapter');
     const refused = await sequenceLogprobs(model, [], { temperature: 0 }).catch((error: Error) => error);
     expect(String(refused)).to.include('temperature');
     model.dispose();

@@ -45,7 +45,7 @@ describe('train/sequence-logprobs', () => {
     const model = await loadFixture(await testGpu());
     const score = (prompt: number[], completion: number[]) => () =>
       sequenceLogprobs(model, [{ prompt, completion }]);
-    await expectRefused(score([], [1]), 'sequence 1', 'no token to predict from');
+    await expectRefused(score([], [1]), 'sequence 1', 'no token to start from');
     await expectRefused(score([1], [97]), 'sequence 1', '97');
     await expectRefused(score([1], Array(80).fill(5)), 'sequence 1', '64');
     model.dispose();

@@ -187,10 +187,13 @@ describe('the settings of runs', () => {
       'no setting is called "learningRat". Did you mean learningRate? Known are',
     );
     expect(() => dpo({ simpoGamma: 1 })).to.throw(InputError, 'no setting is called "simpoGamma"');
-    expect(() => dpo({ bf16: true })).to.throw(InputError, 'bf16: training computes in float32; dtype keeps');
+    expect(() => dpo({ bf16: true })).to.throw(
+      InputError,
+      'bf16: training computes in float32; dtype stores',
+    );
     expect(() => dpo({ precompute_ref_batch_size: 4 })).to.throw(
       InputError,
-      'perDeviceEvalBatchSize examples at a time',
+      'batches of perDeviceEvalBatchSize examples',
     );
     expect(() => dpo({ fp16: true, betta: 1 })).to.throw(
       InputError,

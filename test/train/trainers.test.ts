@@ -160,7 +160,7 @@ describe('trainers', () => {
       expect(loss).to.be.closeTo(plain[i] as number, 1e-6);
     });
     const model = await loadFixture(gpu);
-    expect(() => kto(model, { lossType: halved })).to.throw(InputError, 'halved is for a pair');
+    expect(() => kto(model, { lossType: halved })).to.throw(InputError, 'halved works on a pair');
     expect(() => dpo(model, { lossType: halved, share: -1 })).to.throw(
       InputError,
       'share is -1. Give a number from 0',
@@ -225,15 +225,20 @@ describe('KTO’s baselines', () => {
 
 describe('trainers refuse', () => {
   const refusals: [string, Start, Args, RegExp][] = [
-    ['an unknown loss', dpo, { lossType: 'dpo' }, /no loss is called "dpo".*Known are sigmoid, /],
-    ['a loss of another family', kto, { lossType: 'sigmoid' }, /"sigmoid".*Known are kto, apo_zero_unpaired/],
+    ['an unknown loss', dpo, { lossType: 'dpo' }, /unknown loss "dpo".*Supported losses: sigmoid, /],
+    [
+      'a loss of another family',
+      kto,
+      { lossType: 'sigmoid' },
+      /"sigmoid".*Supported losses: kto, apo_zero_unpaired/,
+    ],
     ['an unknown setting', cpo, { simpoBeta: 1 }, /no setting is called "simpoBeta"/],
     ['a divergence without a reference', cpo, { fDivergence: 'js_divergence' }, /no setting .*"fDivergence"/],
     [
       'a divergence with a loss of the reverse KL',
       dpo,
       { lossType: 'nca_pair', fDivergence: 'js_divergence' },
-      /nca_pair is derived for the reverse KL.*take one of sigmoid/,
+      /nca_pair requires the reverse KL.*use one of sigmoid/,
     ],
     ['an unknown divergence', dpo, { fDivergence: 'tv' }, /fDivergence is "tv".*reverse_kl/],
     ['ldAlpha with KTO', kto, { ldAlpha: 0.5 }, /no setting is called "ldAlpha"/],
@@ -243,14 +248,14 @@ describe('trainers refuse', () => {
       'weighting of sorted losses',
       dpo,
       { lossType: 'aot', useWeighting: true },
-      /aot has no loss of a single/,
+      /aot has no loss for a single/,
     ],
     ['activations of no such kind', dpo, { savedActivations: 'int8' }, /savedActivations is "int8".*float16/],
     [
       'activations that are not saved in float16',
       dpo,
       { gradientCheckpointing: true, savedActivations: 'float16' },
-      /gradientCheckpointing saves no activations, and savedActivations wants them in float16.*one of the two/,
+      /gradientCheckpointing saves no activations, but savedActivations asks for them in float16.*only one of them/,
     ],
     ['KTO with a batch of one', kto, { perDeviceTrainBatchSize: 1 }, /perDeviceTrainBatchSize is 1/],
   ];
@@ -268,7 +273,7 @@ describe('trainers refuse', () => {
       const make = (rows: readonly unknown[]) => starter(Made, rows)(model, {});
       expect(() => make(same), Made.name).to.throw(
         InputError,
-        /row 1: chosen and rejected are the same tokens, here and in every row of 8 pairs/,
+        /row 1: chosen and rejected have the same tokens, in this row and in all others of 8 pairs/,
       );
       const some = [...PAIRS.slice(0, 6), ...same.slice(6)];
       expect(make(some).notices, Made.name).to.deep.equal([

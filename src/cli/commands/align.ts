@@ -1,6 +1,6 @@
 /**
- * `webalign align`: the project's main job from beginning to end. The embedded model writes stories, learns from pairs of
- * its own stories to prefer the glad ones, and writes again; what changed is printed, written as an adapter and as a page.
+ * `webalign align`: the complete example. The embedded model writes stories, learns from pairs of
+ * its own stories to prefer the happier ones, and writes again. Prints the difference, and writes an adapter and a report.
  */
 import { counted } from '../../base/counted.ts';
 import { PREFERENCES, type PreferenceRow } from '../../data/preference-dataset.ts';
@@ -36,11 +36,11 @@ const OUT = 'webalign-out';
 
 export const align = command({
   name: 'align',
-  summary: 'the whole job on the embedded model: look, train, look again',
+  summary: 'the complete example on the embedded model: measure, train, measure again',
   description:
-    'Aligns the embedded story model to glad stories with DPO: samples and their mean sentiment before, training,\n' +
-    `the same after. Writes a PEFT adapter and report.html. Without --out it writes to ./${OUT}, over what an\n` +
-    'earlier run left there; --resume goes on with that one instead.',
+    'Trains the embedded story model with DPO to write happier stories, and shows samples and mean sentiment before and\n' +
+    `after. Writes a PEFT adapter and report.html. Without --out it writes to ./${OUT} and replaces the files of an\n` +
+    'earlier run there; --resume continues that run instead.',
   example: 'align --out adapter --seed 1',
   options: ['dtype', 'out', 'quick', 'resume', 'overwrite', 'logCsv', ...methodOptions(DPO), ...LORA_OPTIONS],
   required: [],
@@ -70,10 +70,10 @@ export const align = command({
       const { maxNewTokens, temperature, seed } = ALIGN_SAMPLING;
       const write = () =>
         continueOpenings(open.model, open.tokenizer, openings, { maxNewTokens, temperature, seed, signal });
-      terminal.info(`Writing ${openings.length} stories as the model is`);
+      terminal.info(`Writing ${openings.length} stories before training`);
       const before = await write();
       const { trainer, plan, json: summary } = await runTraining(open, job, terminal, signal);
-      terminal.info(`Writing ${openings.length} stories as it has become`);
+      terminal.info(`Writing ${openings.length} stories after training`);
       const after = await write();
       const { samples, ratios } = await readStories(open, { before, after }, signal);
       const kl = estimate(ratios);
@@ -130,7 +130,7 @@ export const align = command({
       terminal.print(
         `Held-out accuracy  ${percent(summary.eval?.['rewards/accuracies'], 1)} of ${counted(plan.evalExamples, 'pair')}`,
       );
-      terminal.print(`KL to the model    ${plusMinus(kl)} nats a story`);
+      terminal.print(`KL to the model    ${plusMinus(kl)} nats per story`);
       for (const line of advice) terminal.print(line);
       terminal.print(`Adapter, report    ${out}, after ${seconds.toFixed(0)} s`);
       return {

@@ -1,5 +1,5 @@
 /**
- * `webalign best-of-n`: draws n completions of each prompt and keeps the one of highest reward.
+ * `webalign best-of-n`: samples n completions of each prompt and keeps the one with the highest reward.
  */
 
 import { stat } from 'node:fs/promises';
@@ -19,16 +19,16 @@ import { MODEL_OPTIONS } from '../options.ts';
 import { loadRewards } from '../rewards.ts';
 import { readAllRows } from '../training-data.ts';
 
-/** Completions of each prompt, unless another number is given. */
+/** Default number of completions per prompt. */
 const USUAL = 8;
 
 export const bestOfNCommand = command({
   name: 'best-of-n',
-  summary: 'draw n completions of each prompt and keep the best by a reward',
+  summary: 'sample n completions of each prompt and keep the best by a reward',
   description:
-    'Writes --num-generations completions of each prompt of --data, rates them by --reward, and keeps the best of each in\n' +
-    '--out, JSON Lines: {"prompt", "completion", "reward", "n", "rewards"}, with the other columns of the row. The file is data\n' +
-    'for webalign sft as it is. A prompt of whose completions none can be rated is left out and told.',
+    'Writes --num-generations completions of each prompt of --data, rates them with --reward, and writes the best of each to\n' +
+    '--out, JSON Lines: {"prompt", "completion", "reward", "n", "rewards"}, with the other columns of the row. The file can be used\n' +
+    'as data for webalign sft. A prompt is skipped, with a message, if none of its completions can be rated.',
   example:
     'best-of-n --model demos/align/model --data prompts.jsonl --reward sentiment --num-generations 16 --max-completion-length 40 --out best.jsonl',
   options: [
@@ -80,13 +80,9 @@ export const bestOfNCommand = command({
       for await (const best of bestOfN(options)) kept.push(best);
       const left = rows.filter((row) => !kept.some((best) => best.row === row));
       for (const { where = 'a row' } of left)
-        terminal.info(`${where}: no completion was rated, so the prompt is left out.`);
+        terminal.info(`${where}: no completion was rated, so the prompt is skipped.`);
       if (kept.length === 0)
-        throw new InputError(
-          data.join(', '),
-          'has no prompt whose completions were rated',
-          'Use another reward',
-        );
+        throw new InputError(data.join(', '), 'has no prompt with a rated completion', 'Use another reward');
       const lines = kept.map((best) => `${JSON.stringify(lineOf(best, n))}\n`).join('');
       await writeFileAtomic(path, new TextEncoder().encode(lines));
       for (const { row, completion, reward: best } of kept)
@@ -102,7 +98,7 @@ export const bestOfNCommand = command({
           n,
           completions: rows.length * n,
           reward: { mean: mean(all), best: mean(kept.map(({ reward: best }) => best)) },
-          // An upper bound, whatever the reward is (Beirami et al. 2024).
+          // An upper bound for any reward (Beirami et al. 2024).
           klBound: Math.log(n) - (n - 1) / n,
           tokens,
           tokensPerSecond: (1000 * tokens) / (performance.now() - started),
@@ -115,17 +111,17 @@ export const bestOfNCommand = command({
   },
 });
 
-/** A row of the file; its own fields win over columns of the same name. */
+/** A row of the file; its own fields take precedence over columns of the same name. */
 function lineOf({ row, completion, reward, rewards }: BestCompletion, n: number): object {
   return { ...row.columns, prompt: row.prompt, completion, reward, n, rewards };
 }
 
-/** Where to write. Throws {@link InputError} for a folder, and for a file that is there. */
+/** The output file. Throws {@link InputError} for a folder, and for an existing file. */
 async function freePath(out: string, overwrite: boolean): Promise<string> {
   const found = await stat(out).catch(() => undefined);
   if (found?.isDirectory())
-    throw new InputError(out, 'is a folder', `Name a file, such as ${join(out, 'best.jsonl')}`);
+    throw new InputError(out, 'is a folder', `Give a file, such as ${join(out, 'best.jsonl')}`);
   if (found && !overwrite)
-    throw new InputError(out, 'is there already', 'Name another file, or give --overwrite');
+    throw new InputError(out, 'already exists', 'Give another file, or add --overwrite');
   return out;
 }

@@ -1,6 +1,6 @@
 /**
- * `webalign export`: what was trained, as files for others. Adapters become one adapter, a whole model, or an adapter of
- * llama.cpp, or a run for TRL; a row of the table for each form. Needs no GPU.
+ * `webalign export`: trained adapters in other formats: as one adapter, a whole model, an adapter for
+ * llama.cpp, or a run for TRL; one row of the table per format. Needs no GPU.
  */
 
 import { resolve } from 'node:path';
@@ -28,24 +28,24 @@ import { TRL_SCRIPT, TRL_STAGES } from '../trl-parts.ts';
 
 interface Format {
   writes: RunFolderOptions['writes'];
-  /** What it is in a sentence: "written to X as …". */
+  /** Completes the sentence "written to X as …". */
   as: string;
-  /** The command that makes use of the files, in their folder. */
+  /** The command that uses the files, in their folder. */
   next?(files: Record<string, unknown>): string;
-  /** The files by name, in the order in which to write them. */
+  /** The files by name, in writing order. */
   files(from: Source): Promise<Record<string, Uint8Array>>;
 }
 
 interface Source {
-  /** The folders of the adapters, as they were given. */
+  /** The folders of the adapters, as given by the user. */
   folders: readonly string[];
   /** The adapters in them. */
   parts(): Promise<AdapterPart[]>;
-  /** The files of --model, or of the one that a run has recorded; a {@link UsageError} where there is neither. */
+  /** The files of --model, or of the model that a run has recorded; a {@link UsageError} if there is neither. */
   model(recorded?: RecordedModel): Promise<Files>;
-  /** Hears what a person should know of what is written. */
+  /** Receives notices about the exported files. */
   onNotice(line: string): void;
-  /** Whether a run's token ids are wanted. */
+  /** Whether to export a run's token ids. */
   tokenIds: boolean;
 }
 
@@ -57,7 +57,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
   },
   merged: {
     writes: 'model',
-    as: 'a model with them merged in',
+    as: 'a merged model',
     files: async ({ folders, parts, model, onNotice }) => {
       const [source, adapters] = [await model(), await parts()];
       const padTokenId = await recordedSkip(folders, source);
@@ -66,7 +66,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
   },
   'merged-gguf': {
     writes: 'ggufModel',
-    as: 'a GGUF model with them merged in',
+    as: 'a merged GGUF model',
     files: async ({ parts, model }) => ({ [MODEL_GGUF]: await ggufModel(await model(), await parts()) }),
   },
   gguf: {
@@ -90,13 +90,13 @@ const FORMATS: Readonly<Record<string, Format>> = {
 
 export const exportCommand = command({
   name: 'export',
-  summary: 'adapters as one, merged into their model, for llama.cpp or TRL',
+  summary: 'combine adapters, merge them into their model, or write them for llama.cpp or TRL',
   description:
-    'Writes adapters that add up, such as the stages of sacpo, in another form. --format peft: a single PEFT adapter, exact, ' +
-    'at the sum of their ranks. --format merged: the model of --model with the adapters in its weights, in the types in ' +
-    'which they are stored. --format merged-gguf: the same as one file for llama.cpp, in F16. --format gguf: an adapter for ' +
-    'llama.cpp, to be put on the GGUF of --model. The adapter of a reward model is written as peft or merged. --format trl: a Python script that repeats the run in the folder --adapter ' +
-    'with TRL. With --q the last adapter counts in part (P-SACPO). Needs no GPU.',
+    'Writes one or several adapters (such as the stages of sacpo), added up, in another format. --format peft: a single PEFT adapter, exact, ' +
+    'with the sum of their ranks. --format merged: the model of --model with the adapters in its weights, in its stored ' +
+    'types. --format merged-gguf: the same as one file for llama.cpp, in F16. --format gguf: an adapter for ' +
+    'llama.cpp, for the GGUF of --model. A reward model can be written as peft or merged. --format trl: a Python script that repeats the run in the folder --adapter ' +
+    'with TRL. --q scales the last adapter (P-SACPO). Needs no GPU.',
   example: 'export --format merged --model HuggingFaceTB/SmolLM2-135M --adapter adapter --out aligned',
   options: ['format', ...MODEL_OPTIONS, 'adapter', 'q', 'tokenIds', 'out', 'overwrite'],
   required: ['adapter', 'out'],
@@ -104,18 +104,19 @@ export const exportCommand = command({
   async run({ settings, terminal, signal }) {
     const { format: name, model, revision, adapter: folders, q, tokenIds = false, out, overwrite } = settings;
     const format = own(FORMATS, name);
-    if (!format) throw new UsageError(`--format is ${quote(name)}: give ${listed(Object.keys(FORMATS))}.`);
+    if (!format)
+      throw new UsageError(`--format is ${quote(name)}. Supported formats: ${listed(Object.keys(FORMATS))}.`);
     if (model !== undefined && resolve(out) === resolve(model))
       throw new UsageError('--out is the folder of --model, which would be overwritten: choose another.');
     checkedScale(q);
-    if (tokenIds && name !== 'trl') throw new UsageError('--token-ids goes with --format trl alone.');
+    if (tokenIds && name !== 'trl') throw new UsageError('--token-ids works only with --format trl.');
     const openModel: Source['model'] = async (recorded) => {
       const named = recorded
         ? { model: recorded.model, revision: recorded.revision ?? undefined }
         : { model, revision };
       if (named.model !== undefined)
         return openModelFiles({ ...settings, ...named, model: named.model }, terminal, signal);
-      throw new UsageError(`--format ${name} needs --model, the model that they are for.`);
+      throw new UsageError(`--format ${name} needs --model, the adapters' base model.`);
     };
     const last = folders.length - 1;
     const read = async (folder: string, i: number) => ({
@@ -136,14 +137,14 @@ export const exportCommand = command({
     await folder.clear();
     await writeFiles(out, files);
     const adapters = counted(folders.length, 'adapter');
-    const scaled = q === 1 ? '' : `, the last one by ${q},`;
+    const scaled = q === 1 ? '' : `, the last one scaled by ${q},`;
     terminal.print(`${adapters}${scaled} written to ${out} as ${format.as}`);
     if (format.next) terminal.print(`To run it: cd ${out} && ${format.next(files)}`);
     return { json: { format: name, adapters: folders, q, files: Object.keys(files), out } };
   },
 });
 
-/** One adapter that does what all do together; a single whole one as it is. */
+/** One adapter with the effect of all; a single unscaled one is returned unchanged. */
 function asOne(parts: readonly AdapterPart[]) {
   const [only, ...others] = parts;
   return only && others.length === 0 && only.factor === 1 ? only.adapter : combineAdapters(parts);

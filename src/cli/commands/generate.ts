@@ -13,19 +13,19 @@ import { UsageError } from '../failures.ts';
 import { adapterJson, openModel, openModelFiles, withGpu } from '../open.ts';
 import { MODEL_OPTIONS, OPTIONS, type Settings } from '../options.ts';
 
-/** What makes sense only in a conversation. */
+/** Options that need a conversation. */
 const CHAT_OPTIONS = ['system', 'messages'] as const;
-/** New tokens where nothing is said: of a continuation, and of an answer. */
+/** Default maximum of new tokens, for a continuation and for an answer. */
 const USUAL_TOKENS = { text: 64, chat: 512 };
 
 export const generateCommand = command({
   name: 'generate',
-  summary: 'continue a prompt, or talk with the model',
+  summary: 'continue a prompt, or chat with the model',
   description:
     'Continues prompts on the GPU, until an end token of the model (generation_config.json, else config.json) or\n' +
-    '--max-tokens. The same seed writes the same text, whatever else is in the batch. --json says what ended each.\n' +
-    'With --chat it answers messages through the chat template and keeps the conversation: those you type (/reset\n' +
-    'begins anew, Ctrl-D ends), a line each on stdin, or conversations in the file --messages.',
+    '--max-tokens. The same seed writes the same text in any batch. --json says how each text ended.\n' +
+    'With --chat it answers messages through the chat template and keeps the conversation: messages that you type (/reset\n' +
+    'starts a new one, Ctrl-D quits), one per line on stdin, or conversations in the file --messages.',
   example:
     'generate --model HuggingFaceTB/SmolLM2-135M --adapter adapter --prompt "Once upon a time" --max-tokens 100 --seed 1',
   options: [
@@ -116,15 +116,15 @@ export const generateCommand = command({
   },
 });
 
-/** Throws {@link UsageError} for options that do not go together. */
+/** Throws {@link UsageError} for options that cannot be combined. */
 function checkForm(settings: Settings): void {
   const { chat = false, prompt, n } = settings;
   if (chat && prompt)
-    throw new UsageError('--prompt is continued, --chat answers messages: leave out one of them.');
+    throw new UsageError('--prompt continues a text and --chat answers messages: use only one of them.');
   if (chat && n !== undefined && n !== 1)
-    throw new UsageError('--n writes several continuations, and a conversation has one: leave it out.');
+    throw new UsageError('--n writes several continuations, but a conversation has one: leave out --n.');
   if (chat) return;
   if (!prompt) throw new UsageError('generate needs --prompt or --chat. See webalign generate --help.');
   const odd = CHAT_OPTIONS.find((name) => settings[name] !== undefined);
-  if (odd) throw new UsageError(`${OPTIONS[odd].flag} belongs to a conversation: add --chat.`);
+  if (odd) throw new UsageError(`${OPTIONS[odd].flag} needs a conversation: add --chat.`);
 }

@@ -13,7 +13,7 @@ import { command } from '../command.ts';
 import { adapterJson, openModel, openModelFiles, readRows, withGpu } from '../open.ts';
 import { MODEL_OPTIONS } from '../options.ts';
 
-/** Texts, or token ids; which one a row has is for later, when there is a tokenizer. */
+/** Texts, or token ids; which of them a row has is checked when there is a tokenizer. */
 const SCORED: DataForm<DataRow> = {
   columns: ['text', 'ids'],
   needed: [['text'], ['ids']],
@@ -23,10 +23,10 @@ const SCORED: DataForm<DataRow> = {
 
 export const logprobs = command({
   name: 'logprobs',
-  summary: 'score texts token by token',
+  summary: 'log-probability of each token of texts',
   description:
-    'Scores every token of the given texts: log π(token | all before it). The first token of a text has\n' +
-    'nothing before it and no score, so there is one log-probability fewer than there are ids.',
+    'Prints log π(token | all tokens before it) for every token of the given texts. The first token of a text has\n' +
+    'no context and no value, so there is one log-probability fewer than there are ids.',
   example: 'logprobs --model HuggingFaceTB/SmolLM2-135M --input texts.jsonl --json',
   options: [...MODEL_OPTIONS, 'dtype', 'adapter', 'q', 'input'],
   required: ['model', 'input'],
@@ -63,7 +63,7 @@ function tokensOf(row: RowValue, where: string, tokenizer: Tokenizer, { config, 
     const found = listed(Object.keys(row).map((key) => quote(key)));
     throw new InputError(
       where,
-      `has no "text" that is text and no "ids" that is a list, only ${found}`,
+      `"text" must be text, or "ids" a list; got only ${found}`,
       'Give one of them',
     );
   }
@@ -72,8 +72,8 @@ function tokensOf(row: RowValue, where: string, tokenizer: Tokenizer, { config, 
   if (tokens.length === 0)
     throw new InputError(where, 'has no tokens', 'Give at least one, or remove the row');
   if (tokens.length > config.maxPositionEmbeddings) {
-    const what = `has ${tokens.length} tokens, ${name} has positions for ${config.maxPositionEmbeddings}`;
-    throw new InputError(where, what, 'Shorten it, or cut it in two');
+    const what = `has ${tokens.length} tokens, but ${name} supports at most ${config.maxPositionEmbeddings}`;
+    throw new InputError(where, what, 'Shorten it, or split it in two');
   }
   return tokens;
 }

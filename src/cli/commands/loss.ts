@@ -1,5 +1,5 @@
 /**
- * `webalign loss`: the values and derivatives of a loss on given log-probabilities.
+ * `webalign loss`: values and derivatives of a loss on given log-probabilities.
  */
 import { isOwn } from '../../base/lookup.ts';
 import { InputError, quote } from '../../io/errors.ts';
@@ -16,11 +16,11 @@ export const loss = command({
   aliases: ['objective'],
   summary: 'values and derivatives of a loss on numbers',
   description:
-    'Runs a loss on log-probabilities, summed over completions, with the kernels that train. The input is a case,\n' +
+    'Runs a loss on log-probabilities, summed over completions, with the training kernels. The input is a case,\n' +
     'or a list of cases: {"loss": "ipo", "options": {"beta": 0.1}, "pairs": [{"policyChosen": -10,\n' +
     '"policyRejected": -12, "referenceChosen": -11, "referenceRejected": -11, "chosenTokens": 5,\n' +
-    '"rejectedTokens": 6}]}. "loss" is a family (dpo, cpo, orpo, kto, sft) with "lossType" among its options, or\n' +
-    'a loss by its own name. kto and sft take "examples": [{"policy", "reference", "tokens", "desirable"}], kto with "kl".\n' +
+    '"rejectedTokens": 6}]}. "loss" is a family (dpo, cpo, orpo, kto, sft) with "lossType" in its options, or\n' +
+    'the name of a loss. kto and sft take "examples": [{"policy", "reference", "tokens", "desirable"}], kto with "kl".\n' +
     'Derivatives are of the sum of the losses, not of their mean. Losses on sampled tokens (rloo, grpo, a2po) take\n' +
     '"tokens": [{"logp", "oldLogp", "referenceLogp", "advantage", "sequence"}] and give the loss of that\n' +
     'batch. {"advantages": {"rewards": [[1, 0, 2, 2]], "numGenerations": 2, "scaleRewards": "group"}} gives advantages.',
@@ -34,7 +34,8 @@ export const loss = command({
       where: Array.isArray(parsed) ? `${input}, case ${index + 1}` : input,
       value,
     }));
-    if (cases.length === 0) throw new InputError(input, 'holds no cases', 'Put a case there, or several');
+    if (cases.length === 0)
+      throw new InputError(input, 'contains no cases', 'Write one or several cases into it');
     return withGpu(terminal, settings, async (gpu) => {
       const results = [];
       for (const { value, where } of cases) {
@@ -55,7 +56,7 @@ export const loss = command({
   },
 });
 
-/** A line for each pair or completion, and their mean. */
+/** One line for each pair or completion, and their mean. */
 function rowLines(values: Omit<LossValues, 'notices'>): string[] {
   const sides = [values.dPolicyChosen, values.dPolicyRejected, values.dPolicy];
   const lines = values.loss.map((loss, row) => {
@@ -65,7 +66,7 @@ function rowLines(values: Omit<LossValues, 'notices'>): string[] {
   return [...lines, `mean loss ${values.meanLoss.toPrecision(6)}`];
 }
 
-/** A line for each token, and the loss of the batch. */
+/** One line for each token, and the loss of the batch. */
 function tokenLines({ loss, dLogp }: Omit<TokenLossValues, 'notices'>): string[] {
   return [
     ...dLogp.map((slope, i) => `${i + 1}: derivative ${slope.toPrecision(6)}`),
@@ -73,11 +74,11 @@ function tokenLines({ loss, dLogp }: Omit<TokenLossValues, 'notices'>): string[]
   ];
 }
 
-/** Of a case that asks for advantages alone. */
+/** The result of a case with only advantages. */
 function advantagesIn({ advantages, ...others }: JsonObject, where: string): number[] {
   const other = Object.keys(others)[0];
   if (other !== undefined)
-    throw new InputError(where, `has ${quote(other)} beside "advantages"`, 'Make two cases of it');
+    throw new InputError(where, `has ${quote(other)} beside "advantages"`, 'Split it into two cases');
   const at = `${where}, advantages`;
   if (!isObject(advantages))
     throw new InputError(
@@ -88,8 +89,8 @@ function advantagesIn({ advantages, ...others }: JsonObject, where: string): num
   return advantagesOfCase(advantages as unknown as AdvantageCase, at);
 }
 
-/** Its parts are checked where they are used. */
+/** Its parts are checked by the code that uses them. */
 function caseOf(value: Json, where: string): LossCase | TokenLossCase {
   if (isObject(value)) return value as unknown as LossCase;
-  throw new InputError(where, `holds ${kindOf(value)}, not a case`, 'Give an object with "loss"');
+  throw new InputError(where, `expected a case, got ${kindOf(value)}`, 'Give an object with "loss"');
 }

@@ -1,6 +1,6 @@
 /**
- * `webalign plan`: what a run of a training command with these settings will hold on the GPU, part by part, whether it fits,
- * and what to change where it does not. Trains nothing, writes nothing and uploads nothing.
+ * `webalign plan`: the GPU memory that a training run with these settings needs, by part, whether it fits,
+ * and what to change if it does not. Trains nothing, writes nothing and uploads nothing.
  */
 import { didYouMean } from '../../base/suggest.ts';
 import { Tokenizer } from '../../data/tokenizer.ts';
@@ -31,7 +31,7 @@ import { tellsTokenizing } from '../training-lines.ts';
 
 const NAME = 'plan';
 
-/** The command as it is for the method that the arguments name, whose options it takes. Throws {@link InputError}. */
+/** The command for the method in the arguments, with that method's options. Throws {@link InputError}. */
 export function planCommand(args: readonly string[]): Command {
   return planOf(args[0] === NAME ? methodIn(args) : DPO);
 }
@@ -48,7 +48,7 @@ function methodIn(args: readonly string[]): Method {
   throw new InputError(flag, `is ${quote(name)}`, wayOut);
 }
 
-/** Why the options of other methods are not taken, by their flags. */
+/** Explanations for the options of other methods, by flag. */
 function othersThan(method: Method): Record<string, string> {
   const taken = new Set<OptionName>(runOptions(method));
   const reasons = METHODS.flatMap((other) =>
@@ -69,12 +69,12 @@ function othersThan(method: Method): Record<string, string> {
 function planOf(method: Method): Command {
   return command({
     name: NAME,
-    summary: 'what a run will need on the GPU, before it',
+    summary: 'predict the GPU memory of a run',
     description:
-      'Takes the settings of webalign dpo, or of the command that --method names, and says what its run will hold on the ' +
-      "GPU, part by part, by rehearsing it on a device that only counts. Holds it against the device's limits and " +
-      '--memory-cap; where it does not fit, says which changes would make it. The exit code is 1 then. Options and defaults ' +
-      `are those of ${method.name}; with another --method, this help shows that one's.`,
+      'Takes the settings of webalign dpo, or of the command that --method names, and predicts the memory of its run on the ' +
+      "GPU, by part, by rehearsing it on a counting device. Compares it with the device's limits and " +
+      '--memory-cap; if it does not fit, suggests changes and exits with code 1. Options and defaults ' +
+      `are those of ${method.name}; add --method to this help for those of another.`,
     example:
       'plan --model HuggingFaceTB/SmolLM2-135M --data pairs.jsonl --batch-size 16 --memory-cap 4GiB\n' +
       '  $ webalign plan --method rloo --model demos/align/model --data prompts.jsonl --reward sentiment',
@@ -130,7 +130,7 @@ function planOf(method: Method): Command {
         for (const trouble of troubles) terminal.print(trouble);
         for (const { change, bytes, fits } of changes)
           terminal.print(
-            `${fits ? 'Fits' : 'Does not fit yet'} with ${flagsOf(change)}: ${formatBytes(bytes)}`,
+            `${fits ? 'Fits' : 'Still does not fit'} with ${flagsOf(change)}: ${formatBytes(bytes)}`,
           );
         if (troubles.length === 0) terminal.print('It fits.');
         return {
@@ -143,11 +143,11 @@ function planOf(method: Method): Command {
 }
 
 interface Limits {
-  /** Bytes that may be held; null where nobody has set a cap, for WebGPU does not tell how much there is. */
+  /** The memory cap in bytes; null without a cap, because WebGPU does not report the device's memory. */
   memoryCap: number | null;
-  /** Bytes of the largest buffer that kernels can see whole. */
+  /** Bytes of the largest binding. */
   buffer: number;
-  /** Bytes of the largest one that can be made. */
+  /** Bytes of the largest buffer. */
   weight: number;
 }
 
@@ -156,7 +156,7 @@ function limitsOf({ limits }: Gpu, memoryCap: number | undefined): Limits {
   return { memoryCap: memoryCap ?? null, buffer, weight: limits.maxBufferSize };
 }
 
-/** What does not fit, a sentence each. */
+/** What does not fit, one sentence each. */
 function troublesOf(
   { plannedBytes, largestBuffer, largestWeight }: MemoryPlan,
   { memoryCap, ...limits }: Limits,

@@ -21,9 +21,9 @@ export const reward = command({
   name: 'reward',
   summary: 'rate answers by the reward that a policy is optimal for',
   description:
-    'A policy is its own reward model: β log π(y|x)/π_ref(y|x), up to a number that is the same for all answers to a ' +
-    'prompt. The policy is the model with its adapters, the reference the model without the last one. Takes rows of ' +
-    'prompt, chosen and rejected; of prompt, completion and label; of prompt and completions, a list, which it ranks.',
+    'Every policy defines a reward model, β log π(y|x)/π_ref(y|x), up to a constant for each ' +
+    'prompt. The policy is the model with its adapters, the reference the model without the last one. Accepts rows of ' +
+    'prompt, chosen and rejected; of prompt, completion and label; of prompt and a list of completions, which it ranks.',
   example: 'reward --model HuggingFaceTB/SmolLM2-135M --adapter adapter --data pairs.jsonl --beta 0.1',
   options: [...MODEL_OPTIONS, 'dtype', 'adapter', 'q', 'data', 'beta', 'maxLength'],
   required: ['model', 'adapter', 'data'],
@@ -73,7 +73,7 @@ const ANSWERS: DataForm<AnswerRow> = {
     ['chosen', 'rejected'],
     ['prompt', 'completion'],
   ],
-  wayOut: 'Give it "prompt" with "chosen" and "rejected", with "completion", or with "completions"',
+  wayOut: 'Give "prompt" together with "chosen" and "rejected", with "completion", or with "completions"',
   toRows: (value, where) => [toAnswers(value, where)],
 };
 
@@ -83,8 +83,12 @@ function toAnswers(value: RowValue, where: string): AnswerRow {
     const { prompt, completions } = value;
     const texts = completions.filter((each): each is string => typeof each === 'string' && each !== '');
     if (typeof prompt !== 'string' || texts.length === 0 || texts.length < completions.length) {
-      const wayOut = 'Give "prompt" and each of "completions" as text';
-      throw new InputError(where, '"completions" is no list of texts after a "prompt"', wayOut);
+      const wayOut = 'Write "prompt" and each completion as text';
+      throw new InputError(
+        where,
+        '"completions" must be a list of strings, given together with "prompt"',
+        wayOut,
+      );
     }
     return {
       prompt,
@@ -104,7 +108,7 @@ function toAnswers(value: RowValue, where: string): AnswerRow {
 
 type RankedReward = ImplicitReward & { rank: number };
 
-/** With the place of each among the answers to its prompt, 1 the best. */
+/** With the rank of each among the answers to its prompt, 1 for the best. */
 function ranked(answers: readonly ImplicitReward[]): RankedReward[] {
   return answers.map((answer) => ({
     ...answer,
@@ -112,7 +116,7 @@ function ranked(answers: readonly ImplicitReward[]): RankedReward[] {
   }));
 }
 
-/** Answers that no metric is about, each in a line: under its prompt, the best first. */
+/** Answers without metrics, one per line under their prompt, the best first. */
 function ratings(
   rows: readonly AnswerRow[],
   results: readonly { answers: readonly RankedReward[] }[],
@@ -133,12 +137,12 @@ function ratings(
   });
 }
 
-/** Text as it stands, messages as JSON, on one line. */
+/** Text unchanged, messages as JSON, on one line. */
 function oneLine(answer: string | readonly object[] | undefined): string {
   return (typeof answer === 'string' ? answer : exactJson(answer)).replace(/\s+/g, ' ').trim();
 }
 
-/** TRL's metrics over pairs, and how far labelled answers are told apart. */
+/** TRL's metrics over pairs, and how well labeled answers are separated. */
 function metricsOf(
   rows: readonly AnswerRow[],
   results: readonly { label?: boolean; answers: readonly ImplicitReward[] }[],

@@ -1,5 +1,5 @@
 /**
- * `webalign sacpo`: stepwise alignment to one criterion after the other, an adapter for each, and one for them all.
+ * `webalign sacpo`: stepwise alignment to several criteria, with one adapter each and one that combines them.
  */
 
 import { basename, join, resolve } from 'node:path';
@@ -25,11 +25,11 @@ export const sacpo = command({
   name: 'sacpo',
   summary: 'align in steps: to one criterion, then to another',
   description:
-    'Stepwise alignment (SACPO, Wachi et al. 2024): the first stage aligns to reward, the next to safety with the first ' +
-    'as its reference, each with DPO or KTO and an adapter of its own. --stages names a JSON file: {"stages": [{"name": ' +
+    'Stepwise alignment (SACPO, Wachi et al. 2024): the first stage trains on reward, the next on safety with the first ' +
+    'as its reference, each with DPO or KTO and its own adapter. --stages is a JSON file: {"stages": [{"name": ' +
     '"reward", "method": "dpo", "data": "helpful.jsonl", "beta": 0.1}, {"name": "safety", "method": "dpo", "data": ' +
-    '"safer.jsonl", "beta": 0.1, "lambda": 2}]}; a stage is trained with beta/lambda, and takes every setting of its ' +
-    "method's command. Writes OUT/1-reward, OUT/2-safety, and in OUT itself one adapter for all, the last stage scaled " +
+    '"safer.jsonl", "beta": 0.1, "lambda": 2}]}; a stage trains with beta/lambda, and accepts every setting of its ' +
+    "method's command. Writes OUT/1-reward, OUT/2-safety, and in OUT itself one combined adapter, the last stage scaled " +
     'by --q (P-SACPO). Other scales: webalign export.',
   example: 'sacpo --model HuggingFaceTB/SmolLM2-135M --stages stages.json --out run --q 0.5',
   options: [...MODEL_OPTIONS, 'dtype', 'stages', 'out', 'q', 'resume', 'overwrite', ...REPORT_OPTIONS],
@@ -40,7 +40,7 @@ export const sacpo = command({
     checkedScale(q);
     checkReport(settings);
     const stageFiles = await readStages(path, (line) => terminal.info(line));
-    // First, so that it is released last: the others lie in it.
+    // First, so that it is released last: the others are inside it.
     await using whole = await openRunFolder(out, { writes: 'adapter', resume, overwrite });
     const folders: RunFolder[] = [];
     await using _ = closing(folders);
@@ -97,7 +97,7 @@ export const sacpo = command({
       await writeFiles(out, { [RUN_RECORD]: record, ...writeAdapter(await trainer.combined(q)) });
       return told;
     });
-    terminal.print(`${counted(results.length, 'stage')} and one adapter for all, q ${q}, written to ${out}`);
+    terminal.print(`${counted(results.length, 'stage')} and one combined adapter, q ${q}, written to ${out}`);
     const stages = results.map(({ summary }, i) => {
       const { stage } = stageFiles[i];
       return { name: stage.name, method: stage.method, beta: effectiveBeta(stage), ...summary };

@@ -1,5 +1,5 @@
 /**
- * `webalign score`: what a reward model gives texts.
+ * `webalign score`: scores of texts by a reward model.
  */
 import type { Message } from '../../data/chat-template.ts';
 import type { DataForm, RowValue } from '../../data/data-form.ts';
@@ -26,8 +26,8 @@ export const score = command({
   name: 'score',
   summary: 'score texts with a reward model',
   description:
-    'Scores texts with a reward model: --model is one, or the base of the adapter that --adapter names, as reward-model writes it. ' +
-    'Takes rows of text, of prompt and completion, or of messages; EOS ends what is text, as in training. Rows of ids are taken as ' +
+    'Scores texts with a reward model: either --model itself, or --model with an --adapter written by reward-model. ' +
+    'Accepts rows of text, of prompt and completion, or of messages; EOS is appended to text, as in training. Rows of ids are used as ' +
     'they are.',
   example: 'score --model HuggingFaceTB/SmolLM2-135M --adapter reward --input texts.jsonl --json',
   options: [...MODEL_OPTIONS, 'dtype', 'adapter', 'input', 'data', 'scoredToken'],
@@ -65,8 +65,8 @@ function toInput({ text, prompt, completion, messages, ids }: RowValue, where: s
       completion: textOrMessages(completion, 'completion', where),
     };
     if (typeof sides.prompt === typeof sides.completion) return sides;
-    const what = '"prompt" and "completion" are not both text or both messages';
-    throw new InputError(where, what, 'Give both in one form');
+    const what = '"prompt" and "completion" must both be text or both be messages';
+    throw new InputError(where, what, 'Convert one of them');
   }
   const found = listed(
     Object.entries({ text, prompt }).flatMap(([name, value]) => (value === undefined ? [] : [quote(name)])),

@@ -1,6 +1,6 @@
 /**
- * `webalign sft | dpo | kto | rloo | grpo | cpo | orpo`: trains an adapter, or all weights, on a person's own model and data. One command
- * for each row of the table of methods.
+ * `webalign sft | dpo | kto | rloo | grpo | cpo | orpo`: trains an adapter, or all weights, on the user's model and data. One command
+ * per row of the table of methods.
  */
 import { resolve } from 'node:path';
 import type { Gpu } from '../../gpu/device.ts';
@@ -108,7 +108,7 @@ function trainCommand(method: Method): Command {
   });
 }
 
-/** The ten kernels that took longest. */
+/** The ten slowest kernels. */
 async function kernelTimes(gpu: Gpu, profiler: ReturnType<Gpu['profile']>): Promise<string[]> {
   await gpu.recorder.finish();
   const times = await profiler.report();

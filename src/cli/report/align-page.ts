@@ -1,4 +1,4 @@
-/** The report of `webalign align`: stories before and after, by their sentiment. */
+/** The report of `webalign align`: stories before and after training, by their sentiment. */
 
 import type { Gpu } from '../../gpu/device.ts';
 import { formatBytes } from '../../gpu/errors.ts';
@@ -19,16 +19,16 @@ export interface AlignReport {
   /** Held-out pairs. */
   evalPairs: number;
   openings: readonly string[];
-  /** A story for each opening. */
+  /** One story per opening. */
   before: readonly Continuation[];
   after: readonly Continuation[];
   /** Stories shown in full. */
   shown: number;
   kl: Estimate;
   seconds: number;
-  /** Numbers in the model's weights. */
+  /** Number of weights of the model. */
   parameters: number;
-  /** Settings by name, and what they are where nobody sets them. */
+  /** Settings by name, and their defaults. */
   config: Readonly<Record<string, unknown>>;
   defaults: Readonly<Record<string, unknown>>;
   gpu: Pick<Gpu, 'adapter'>;
@@ -43,7 +43,7 @@ export function alignReport(report: AlignReport): ReportData {
   return {
     title: 'A model learns to tell happier stories',
     lead: html`A language model of <strong>${whole(parameters)} parameters</strong> was trained with DPO on <strong>${whole(summary.pairs ?? 0)} pairs</strong>
-of its own stories, to prefer the happier one. Everything took <strong>${duration(seconds)}</strong> through WebGPU.`,
+of its own stories, to prefer the happier one. In total this took <strong>${duration(seconds)}</strong> through WebGPU.`,
     headlines: [
       {
         name: 'Mean sentiment',
@@ -56,9 +56,9 @@ of its own stories, to prefer the happier one. Everything took <strong>${duratio
         note: `of ${evalPairs} pairs it was not trained on`,
       },
       {
-        name: 'KL to the model it was',
+        name: 'KL to the original model',
         value: html`<em>${fixed(kl.mean, 1)}</em> <small>± ${fixed(kl.standardError, 1)}</small>`,
-        note: 'nats a story, on its own stories',
+        note: 'nats per story, on its own stories',
       },
       {
         name: 'Speed',
@@ -67,7 +67,7 @@ of its own stories, to prefer the happier one. Everything took <strong>${duratio
       },
     ],
     bars: {
-      title: 'What it writes',
+      title: 'Sentiment of its stories',
       about:
         `${before.length} stories before training and ${after.length} after, on the same openings, which it was not trained on. ` +
         'A story’s sentiment is the sum of its words’ ratings in AFINN-165.',
@@ -75,7 +75,7 @@ of its own stories, to prefer the happier one. Everything took <strong>${duratio
     },
     samples: {
       title: 'Before and after',
-      about: `The first ${shown} of them, not chosen. Words that count are marked.`,
+      about: `The first ${shown} of them, without selection. Rated words are marked.`,
       cards: openings.slice(0, shown).map((prompt, i) => ({
         prompt,
         sides: [side('Before', 'before', before[i]), side('After', 'after', after[i])],
@@ -115,7 +115,7 @@ function side(title: string, kind: Side['kind'], written: Continuation | undefin
   };
 }
 
-/** The text with the words that count marked. */
+/** The text with the rated words marked. */
 function marked(text: string): (Html | string)[] {
   const parts: (Html | string)[] = [];
   let at = 0;

@@ -1,6 +1,6 @@
 /**
- * What a report compares: texts that the model writes to held-out prompts, and what it gives to held-out rows, before
- * training and after it, by the same random numbers. Watches a run and changes nothing of it; what cannot be measured is said,
+ * The comparison in a report: the model's texts for held-out prompts and its values for held-out rows, before
+ * and after training, with the same random numbers. Observes a run without changing it. Reports what cannot be measured,
  * and never ends the run.
  */
 import { mean } from '../../base/mean.ts';
@@ -13,30 +13,30 @@ import { sequenceLogprobs } from '../../train/measures/sequence-logprobs.ts';
 import type { CompletionScore } from '../../train/role-scores.ts';
 import type { Trainer } from '../../train/trainer.ts';
 
-/** Tokens of a text, where the method does not say how long completions are. */
+/** Tokens of a text, if the method has no completion length. */
 const MOST_TOKENS = 40;
-/** Of a held-out text without a prompt, so many tokens at most are taken for one. */
+/** A held-out text without a prompt contributes at most this many tokens as a prompt. */
 const OPENING_TOKENS = 16;
-/** Rows held out whose completions are scored. */
+/** Number of held-out rows whose completions are scored. */
 const MOST_ROWS = 64;
 
-/** The model at one time. */
+/** The state of the model at one time. */
 export interface Measured {
-  /** A text for each prompt. */
+  /** One text per prompt. */
   texts: readonly Generation[];
-  /** What each text earned, where the method has a reward. */
+  /** The reward of each text, if the method has one. */
   rewards: readonly (number | null)[] | undefined;
-  /** Of the completions of held-out rows. */
+  /** Scores of the completions of held-out rows. */
   scores: readonly CompletionScore[];
 }
 
-/** Of several texts. */
+/** Statistics of several texts. */
 export interface TextFigures {
-  /** Mean log-probability of a token under the untouched model, nats; undefined where it is not there any more. */
+  /** Mean log-probability per token under the untrained model, nats; undefined if that model no longer exists. */
   fluency: number | undefined;
-  /** Share of the runs of three tokens that are not like another one; undefined where no text has three. */
+  /** Share of distinct trigrams; undefined if no text has three tokens. */
   distinct3: number | undefined;
-  /** Share of the texts that an end token ended. */
+  /** Share of the texts that ended with an end token. */
   ended: number;
 }
 
@@ -45,22 +45,22 @@ export interface Comparison {
   prompts: readonly (readonly number[])[];
   before: Measured;
   after: Measured;
-  /** Of the texts before and after; undefined without any. */
+  /** Statistics of the texts before and after; undefined without texts. */
   figures: { before: TextFigures; after: TextFigures } | undefined;
 }
 
 export interface BeforeAfterOptions {
-  /** Texts to write. */
+  /** Number of texts to write. */
   samples: number;
   /** Whether the model writes text at all. */
   writes: boolean;
-  /** Whether the model without the adapter in training is the one that it began as. */
+  /** Whether the model without the adapter in training is the initial model. */
   beganWithout: boolean;
   signal: AbortSignal;
 }
 
 export class BeforeAfter {
-  /** Of measuring, which is not the run's time. */
+  /** Time of the measurements, which does not count as the run's. */
   seconds = 0;
   /** Why there is no comparison. */
   problem: string | undefined;
@@ -73,7 +73,7 @@ export class BeforeAfter {
     private readonly options: BeforeAfterOptions,
   ) {}
 
-  /** Undefined until the run is complete, and where something could not be measured. */
+  /** Undefined until the run is complete, and if something could not be measured. */
   get comparison(): Comparison | undefined {
     return this.found;
   }
@@ -134,7 +134,7 @@ export class BeforeAfter {
 
   private async timed(work: () => Promise<void>): Promise<void> {
     const started = performance.now();
-    // Neither is to hold the other's buffers, so that a run needs the larger of the two.
+    // Neither may hold the other's buffers, so that a run needs only the larger of the two.
     const { pool } = this.model.gpu;
     pool.trim();
     try {
@@ -149,7 +149,7 @@ export class BeforeAfter {
   }
 }
 
-/** The first different prompts that leave room to write; where rewards are given, the first rows as they stand. */
+/** The first distinct prompts that leave room for a completion; with rewards, simply the first rows. */
 function openings(trainer: Trainer, model: CausalLM, most: number): (readonly number[])[] {
   const { prompts, examples, rate } = trainer.evaluation;
   if (rate) return prompts.slice(0, most).map((prompt) => [...prompt]);
@@ -165,13 +165,13 @@ function openings(trainer: Trainer, model: CausalLM, most: number): (readonly nu
   return [...different.values()].slice(0, most);
 }
 
-/** New tokens of a text. */
+/** Number of new tokens of a text. */
 function tokensOf({ config }: Trainer, model: CausalLM): number {
   const { maxCompletionLength } = config as { maxCompletionLength?: number };
   return maxCompletionLength ?? Math.min(MOST_TOKENS, model.config.maxPositionEmbeddings >> 1);
 }
 
-/** The share of runs of n tokens that are different; undefined where there is none. */
+/** The share of distinct n-grams; undefined if there are none. */
 export function distinct(texts: readonly (readonly number[])[], n: number): number | undefined {
   const runs = texts.flatMap((ids) => ids.slice(n - 1).map((_, i) => ids.slice(i, i + n).join(' ')));
   return runs.length === 0 ? undefined : new Set(runs).size / runs.length;

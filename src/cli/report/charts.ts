@@ -1,13 +1,13 @@
 /**
- * What runs inside a report: draws its charts with uPlot, in the colours of the page's style sheet, as wide as there is
- * room. The function is put into the page as text, so it uses nothing but its arguments.
+ * The code that runs inside a report: draws its charts with uPlot, in the colors of the page's style sheet, as wide as
+ * possible. The function is inserted into the page as text, so it uses nothing but its arguments.
  */
 import type uPlotType from 'uplot';
 import type { ChartData, Series } from './figures.ts';
 
 /**
- * Runs before uPlot, which asks for number formats in the browser's language as it loads: a headless one may name a
- * language that is none (`en-US@posix`).
+ * Runs before uPlot, which requests number formats in the browser's language while loading: a headless browser may have an
+ * invalid language (`en-US@posix`).
  */
 export function mendLanguage(): void {
   try {

@@ -1,5 +1,5 @@
 /**
- * The numbers behind a report's charts: curves out of the trainer's log, histograms out of values. Plain data.
+ * The numbers behind a report's charts: curves from the trainer's log, and histograms of values. Plain data.
  */
 import { own } from '../../base/lookup.ts';
 import type { Metrics } from '../../train/events.ts';
@@ -12,30 +12,30 @@ export type SeriesKind = 'faint' | 'line' | 'points' | 'before' | 'after' | 'rej
 export interface Series {
   label: string;
   kind: SeriesKind;
-  /** One for each x; null where there is none. */
+  /** One per x; null if missing. */
   values: (number | null)[];
 }
 
 export interface ChartData {
   title: string;
-  /** What a person should see in it. */
+  /** The caption. */
   meaning: string;
-  /** What x counts. */
+  /** The unit of x. */
   axis: string;
   x: number[];
   series: Series[];
   digits: number;
-  /** Values that the y axis shows at least. */
+  /** Values that the y axis must include. */
   range: [number, number];
-  /** Whether x are the lower ends of bins. */
+  /** Whether x are the lower edges of bins. */
   bars: boolean;
 }
 
-/** Weight of what came before in a smoothed curve. */
+/** Weight of the previous value in a smoothed curve. */
 const SMOOTHING = 0.7;
-/** Most points of a curve: neighbors of a longer run are averaged. */
+/** Maximum points of a curve: in a longer run neighbors are averaged. */
 const MOST_POINTS = 400;
-/** Most bars of a histogram. */
+/** Maximum bars of a histogram. */
 const MOST_BINS = 26;
 
 interface Look {
@@ -45,29 +45,29 @@ interface Look {
   range: [number, number];
 }
 
-/** Metrics that have a chart of their own, in their order, and what a person should see in them. */
+/** Metrics with their own chart, in order, and their captions. */
 // biome-ignore format: a row for each curve
 const LOOKS: Readonly<Record<string, Look>> = {
-  loss: { title: 'Loss', meaning: (first) => first !== undefined && Math.abs(first - Math.LN2) < 0.01 ? 'falls from ln 2, a coin toss' : 'what training lowers', digits: 3, range: [0, 0] },
-  reward: { title: 'Reward', meaning: 'mean of the completions that the policy wrote', digits: 2, range: [0, 0] },
-  objective: { title: 'Objective', meaning: 'reward less β · KL', digits: 2, range: [0, 0] },
-  'kl/sequence': { title: 'KL', meaning: 'to the reference, nats a completion', digits: 2, range: [0, 0.5] },
-  'rewards/margins': { title: 'Margin', meaning: 'reward of the chosen over the rejected', digits: 2, range: [0, 0.5] },
-  margin: { title: 'Margin', meaning: 'score of the chosen over the rejected', digits: 2, range: [0, 0.5] },
-  'rewards/accuracies': { title: 'Accuracy', meaning: 'pairs told apart', digits: 2, range: [0, 1] },
-  accuracy: { title: 'Accuracy', meaning: 'pairs told apart', digits: 2, range: [0, 1] },
-  mean_token_accuracy: { title: 'Token accuracy', meaning: 'tokens that were the likeliest', digits: 2, range: [0, 1] },
+  loss: { title: 'Loss', meaning: (first) => first !== undefined && Math.abs(first - Math.LN2) < 0.01 ? 'falls from ln 2, a coin toss' : 'the quantity that training minimizes', digits: 3, range: [0, 0] },
+  reward: { title: 'Reward', meaning: 'mean over the policy’s completions', digits: 2, range: [0, 0] },
+  objective: { title: 'Objective', meaning: 'reward − β · KL', digits: 2, range: [0, 0] },
+  'kl/sequence': { title: 'KL', meaning: 'to the reference, nats per completion', digits: 2, range: [0, 0.5] },
+  'rewards/margins': { title: 'Margin', meaning: 'reward of the chosen minus that of the rejected', digits: 2, range: [0, 0.5] },
+  margin: { title: 'Margin', meaning: 'score of the chosen minus that of the rejected', digits: 2, range: [0, 0.5] },
+  'rewards/accuracies': { title: 'Accuracy', meaning: 'share of pairs ordered correctly', digits: 2, range: [0, 1] },
+  accuracy: { title: 'Accuracy', meaning: 'share of pairs ordered correctly', digits: 2, range: [0, 1] },
+  mean_token_accuracy: { title: 'Token accuracy', meaning: 'tokens that were the most likely ones', digits: 2, range: [0, 1] },
   'log_ratio/chosen': { title: 'Log-ratio of the chosen', meaning: 'log π/π_ref; below 0 they became less likely', digits: 2, range: [-0.5, 0.5] },
-  'completions/mean_length': { title: 'Length', meaning: 'tokens of a completion', digits: 1, range: [0, 1] },
+  'completions/mean_length': { title: 'Length', meaning: 'tokens per completion', digits: 1, range: [0, 1] },
 };
 
-/** Digits behind the point that show four of the largest value. */
+/** Decimal digits that show four digits of the largest value. */
 function digitsOf(values: readonly (number | null)[]): number {
   const largest = Math.max(...values.map((value) => Math.abs(value ?? 0)));
   return largest > 0 ? Math.min(12, Math.max(0, 3 - Math.floor(Math.log10(largest)))) : 0;
 }
 
-/** Curves of all logged metrics over the steps: batches, smoothed, and held out. `others` have no words of their own. */
+/** Curves of all logged metrics over the steps: batches, smoothed, and held out. `others` have no caption. */
 export function curves(log: readonly LogEntry[]): { main: ChartData[]; others: ChartData[] } {
   const { x, steps, evaluations } = points(log);
   const names = new Set([...steps, ...evaluations].flatMap((metrics) => Object.keys(metrics ?? {})));
@@ -103,7 +103,7 @@ function finite(metrics: Metrics | undefined, name: string): number | null {
   return value !== undefined && Number.isFinite(value) ? value : null;
 }
 
-/** The log as points, neighbors averaged where there are too many; an evaluation stands at its step's point. */
+/** The log as points; neighbors are averaged if there are too many. An evaluation is at the point of its step. */
 function points(log: readonly LogEntry[]) {
   const all = [...new Set(log.map(({ step }) => step))].sort((a, b) => a - b);
   const each = Math.ceil(all.length / MOST_POINTS) || 1;
@@ -132,7 +132,7 @@ function means(entries: readonly Metrics[]): Metrics | undefined {
   return Object.fromEntries([...names].map((name) => [name, mean(name)]));
 }
 
-/** A metric as a chart has it: no accuracy where nothing was compared. */
+/** A metric's value for a chart: no accuracy if nothing was compared. */
 function shown(metrics: Metrics, name: string): number | undefined {
   const value = own(metrics, name);
   const [prefix, measure] = name.split('rewards/accuracies');
@@ -149,11 +149,11 @@ function smooth(values: readonly (number | null)[]): (number | null)[] {
 
 export interface Bars extends Pick<ChartData, 'title' | 'meaning' | 'axis'> {
   sides: readonly { label: string; kind: SeriesKind; values: readonly number[] }[];
-  /** Whether all values are whole numbers, as the ends of bins are to be then. */
+  /** Whether all values are integers; the edges of bins are then integers too. */
   whole?: boolean;
 }
 
-/** How many values lie in which bin; undefined without a value. Bins are as wide as a round number. */
+/** Counts of values per bin; undefined without values. The width of a bin is a round number. */
 export function histogram({ sides, whole = false, meaning, ...about }: Bars): ChartData | undefined {
   const all = sides.flatMap(({ values }) => values.filter(Number.isFinite));
   if (all.length === 0) return undefined;
@@ -162,7 +162,7 @@ export function histogram({ sides, whole = false, meaning, ...about }: Bars): Ch
   const first = Math.floor(low / width);
   const bins = Math.floor(high / width) - first + 1;
   const binOf = (value: number) => Math.floor(value / width) - first;
-  // The ends of bins are written as they are meant: 0.3, not 3 · 0.1.
+  // Bin edges are printed as intended: 0.3, not 3 · 0.1.
   const x = Array.from({ length: bins }, (_, i) => Number(((first + i) * width).toPrecision(12)));
   const series = sides.map(({ label, kind, values }) => {
     const counts = new Array<number>(bins).fill(0);

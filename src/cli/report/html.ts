@@ -1,9 +1,9 @@
 /**
- * HTML as a tagged template that escapes: text put into it stays text, whatever a model wrote. Only what another such
- * template made goes in as it is.
+ * HTML as a tagged template that escapes: inserted text stays text, whatever a model wrote. Only the result of another such
+ * template is inserted unescaped.
  */
 
-/** HTML that may be put into HTML. */
+/** HTML that may be inserted into HTML. */
 export class Html {
   constructor(readonly source: string) {}
   toString(): string {
@@ -33,11 +33,12 @@ const ENTITIES: Record<string, string> = {
   "'": '&#39;',
 };
 
-function escapeHtml(text: string): string {
+/** Text for HTML and XML, in content and in quoted attributes. */
+export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
 }
 
-/** JSON that may stand inside a script element: nothing in it ends the element. */
+/** JSON for a script element; it cannot end the element. */
 export function scriptJson(value: unknown): Html {
   return new Html(
     JSON.stringify(value).replace(

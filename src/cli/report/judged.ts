@@ -1,6 +1,6 @@
 /**
- * How held-out rows show what a run has done, a row for each way: by log-ratios of completions, by how likely texts are, by
- * a reward model's scores, by rewards of what the policy writes.
+ * Views of held-out rows that show the effect of a run, one row each: by log-ratios of completions, by likelihood of texts, by
+ * a reward model's scores, by rewards of the policy's completions.
  */
 import { mean } from '../../base/mean.ts';
 import type { CompletionScore } from '../../train/role-scores.ts';
@@ -31,8 +31,8 @@ export const JUDGED = {
       }));
       return shownAs('Log-ratios of held-out completions', {
         about:
-          'log π − log π of the model before training, summed over a completion: above 0 it became more likely. ' +
-          'Preferences are learned where the chosen stand to the right of the rejected.',
+          'log π after training minus log π before, summed over a completion: above 0 it became more likely. ' +
+          'Preferences are learned if the chosen are to the right of the rejected.',
         chart: histogram({
           title: 'Log-ratio',
           meaning: 'completions by their log-ratio, nats',
@@ -45,11 +45,11 @@ export const JUDGED = {
   likelihood: {
     writes: true,
     bars: ({ before, after }) =>
-      shownAs('How likely held-out texts are', {
-        about: 'The mean log-probability of a token, for each text: nearer to 0 is likelier.',
+      shownAs('Likelihood of held-out texts', {
+        about: 'The mean log-probability per token of each text: closer to 0 is more likely.',
         chart: histogram({
-          title: 'Log-probability a token',
-          meaning: 'texts by their mean log-probability a token, nats',
+          title: 'Log-probability per token',
+          meaning: 'texts by their mean log-probability per token, nats',
           axis: 'log-probability',
           sides: [
             { label: 'before', kind: 'before', values: perToken(before) },
@@ -64,8 +64,8 @@ export const JUDGED = {
       const [was, is] = [before, after].map(({ scores }) => meanMargin(scores)) as [number, number];
       return shownAs('Scores of held-out completions', {
         about:
-          'The reward model has learned where the chosen stand to the right of the rejected. The chosen scored ' +
-          `${fixed(is, 2)} above the rejected on average, and ${fixed(was, 2)} before training.`,
+          'The reward model has learned the preferences if the chosen are to the right of the rejected. The chosen scored ' +
+          `${fixed(is, 2)} more than the rejected on average, and ${fixed(was, 2)} more before training.`,
         chart: histogram({
           title: 'Score',
           meaning: 'completions by their score after training',
@@ -78,8 +78,8 @@ export const JUDGED = {
   rewards: {
     writes: true,
     bars: ({ before, after }) =>
-      shownAs('What its texts earn', {
-        about: 'Rewards of completions of held-out prompts, one of each, by the same random numbers.',
+      shownAs('Rewards of its texts', {
+        about: 'Rewards of completions of held-out prompts, one each, with the same random numbers.',
         chart: histogram({
           title: 'Reward',
           meaning: 'completions by their reward',

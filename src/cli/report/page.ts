@@ -1,7 +1,7 @@
 /**
  * A run as one page that anyone can open and keep: what changed, how training went, which texts the model wrote before and
- * after, with which settings and where. Data in, text out; everything it shows is inside, it loads nothing, and its own policy
- * forbids it to.
+ * after, the settings and the machine. Data in, text out. The page contains everything it shows, loads nothing, and has a
+ * policy that forbids loading.
  */
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { ChartLibrary } from './chart-library.ts';
@@ -23,10 +23,10 @@ import { STYLE } from './style.ts';
 
 export interface ReportData {
   title: string;
-  /** A sentence or two on what was done. */
+  /** One or two sentences on the run. */
   lead: Html;
   headlines: readonly Headline[];
-  /** How values of texts or rows are distributed. */
+  /** The distribution of values of texts or rows. */
   bars?: { title: string; about: string; charts: readonly ChartData[] };
   samples?: { title: string; about: string; cards: readonly SampleCard[] };
   /** `others` are folded. */
@@ -36,7 +36,7 @@ export interface ReportData {
 
 interface Section {
   id: string;
-  /** Undefined where the run has nothing for it. `chart` gives a chart its place in the page. */
+  /** Undefined if the run has no data for it. `chart` assigns a chart its position in the page. */
   body(data: ReportData, chart: (data: ChartData) => Html): Html | undefined;
 }
 
@@ -49,7 +49,7 @@ const SECTIONS: readonly Section[] = [
 <p>${bars.about}</p>
 <div class="grid charts">${bars.charts.map(chart)}</div>
 ${legend(bars.charts)}
-<details><summary>All figures as a table</summary>${bars.charts.map((each) => table(each.title, [each]))}</details>`,
+<details><summary>All values as a table</summary>${bars.charts.map((each) => table(each.title, [each]))}</details>`,
   },
   {
     id: 'samples',
@@ -65,8 +65,8 @@ ${legend(bars.charts)}
 <p>${about}</p>
 <div class="grid charts">${main.map(chart)}</div>
 ${legend(main)}
-${others.length > 0 && html`<details><summary>Everything else that was logged</summary><div class="grid charts">${others.map(chart)}</div></details>`}
-<details><summary>All figures as a table</summary>${table('Training, by step', [...main, ...others])}</details>`,
+${others.length > 0 && html`<details><summary>All other logged metrics</summary><div class="grid charts">${others.map(chart)}</div></details>`}
+<details><summary>All values as a table</summary>${table('Training, by step', [...main, ...others])}</details>`,
   },
 ];
 

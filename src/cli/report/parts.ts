@@ -1,4 +1,4 @@
-/** Parts that sections of a report are made of: headline figures, charts, tables, texts side by side, lists of facts. */
+/** The building blocks of a report: headline figures, charts, tables, texts side by side, lists of facts. */
 import type { ChartData, Series, SeriesKind } from './figures.ts';
 import { type Html, html } from './html.ts';
 
@@ -12,17 +12,17 @@ export function headline({ name, value, note }: Headline): Html {
   return html`<div class="card"><dt>${name}</dt><dd class="figure">${value}</dd><dd class="note">${note}</dd></div>`;
 }
 
-/** From one figure to another. */
+/** The change from one figure to another. */
 export function fromTo(before: string, after: string): Html {
   return html`<small>${before} →</small> <em>${after}</em>`;
 }
 
-/** A figure by itself, with its unit. */
+/** A single figure with its unit. */
 export function single(value: string, unit = ''): Html {
   return html`<em>${value}</em> <span>${unit}</span>`;
 }
 
-/** The place of chart number `number` of the page. */
+/** The placeholder of chart number `number`. */
 export function figure({ title, meaning, series, digits }: ChartData, number: number): Html {
   const ends = series
     .map(({ label, values }) => {
@@ -36,7 +36,7 @@ export function figure({ title, meaning, series, digits }: ChartData, number: nu
 <div class="plot" id="chart-${number}" role="img" aria-label="${title}: ${ends.join('; ')}. The table below has all values."></div></figure>`;
 }
 
-/** How each kind of series looks in a legend: its color, and its shape. */
+/** The look of each kind of series in a legend: its color and its shape. */
 const KEYS: Readonly<Record<SeriesKind, readonly [color: string, shape: string]>> = {
   faint: ['train-faint', ''],
   line: ['train', ''],
@@ -58,17 +58,17 @@ export function legend(charts: readonly ChartData[]): Html {
   return html`<ul class="keys">${entries}</ul>`;
 }
 
-/** A text of a card, with what it was given. */
+/** A text of a card, with its score. */
 export interface Side {
   title: string;
   kind: 'before' | 'after' | 'chosen' | 'rejected';
-  /** May be marked. */
+  /** May contain marks. */
   text: readonly (Html | string)[];
-  /** Beside the title, with what a person should see in it. */
+  /** Shown beside the title, with an explanation. */
   score?: { text: string; meaning: string; mood?: 'glad' | 'sad' | undefined } | undefined;
 }
 
-/** A prompt, and two texts that go on from it. */
+/** A prompt and two continuations of it. */
 export interface SampleCard {
   prompt: string;
   sides: readonly Side[];
@@ -85,10 +85,10 @@ function side({ title, kind, text, score }: Side): Html {
 <p>${text}</p></div>`;
 }
 
-/** Most rows of a table. */
+/** Maximum rows of a table. */
 const MOST_ROWS = 200;
 
-/** Every value of the charts that share their x, for those who cannot see them or want to count. */
+/** Every value of the charts that share their x, for people who cannot see the charts or want the numbers. */
 export function table(caption: string, charts: readonly ChartData[]): Html {
   const [first] = charts;
   if (!first) return html``;
@@ -114,7 +114,7 @@ export function table(caption: string, charts: readonly ChartData[]): Html {
 export interface Facts {
   title: string;
   entries: readonly (readonly [name: string, value: string])[];
-  /** Shown when a person asks for them. */
+  /** Shown on request. */
   folded?: { title: string; entries: readonly (readonly [name: string, value: string])[] };
 }
 
@@ -134,7 +134,7 @@ export function whole(value: number): string {
 
 export function fixed(value: number, digits: number): string {
   const text = value.toFixed(digits);
-  // What is rounded to 0 has no sign.
+  // A value that rounds to 0 has no sign.
   return Number(text) === 0 ? text.replace('-', '') : text.replace('-', '−');
 }
 
@@ -156,7 +156,7 @@ export function duration(seconds: number): string {
   return minutes > 0 ? `${minutes}\u00a0min ${rounded % 60}\u00a0s` : `${rounded}\u00a0s`;
 }
 
-/** A setting's value in words. */
+/** A setting's value as text. */
 export function shown(value: unknown): string {
   if (Array.isArray(value)) return value.map(shown).join(', ');
   return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value);

@@ -1,4 +1,4 @@
-/** What a report says of a run beside its results: settings, machine, time and memory. */
+/** The facts in a report besides the results: settings, machine, time and memory. */
 import { isOwn, own } from '../../base/lookup.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { formatBytes } from '../../gpu/errors.ts';
@@ -9,7 +9,7 @@ import { duration, type Facts, shown, whole } from './parts.ts';
 
 type Entries = Facts['entries'];
 
-/** Settings that differ from their defaults, the others folded. A setting without a default counts as different. */
+/** Settings that differ from their defaults; the others are folded. A setting without a default counts as different. */
 export function settingFacts(
   settings: Readonly<Record<string, unknown>>,
   defaults: Readonly<Record<string, unknown>>,
@@ -22,12 +22,12 @@ export function settingFacts(
   const usual = entries(all.filter(isUsual));
   return {
     title: 'Settings',
-    entries: changed.length > 0 ? changed : [['all', 'as by default']],
-    folded: { title: `${usual.length} more, as by default`, entries: usual },
+    entries: changed.length > 0 ? changed : [['all', 'default']],
+    folded: { title: `${usual.length} more, with their defaults`, entries: usual },
   };
 }
 
-/** Where it ran, how long it took and what it held. */
+/** The machine, the time and the memory of the run. */
 export function machineFacts(
   { adapter }: Pick<Gpu, 'adapter'>,
   summary: RunSummary,
@@ -44,7 +44,7 @@ export function machineFacts(
       ...more,
       ['Tokens trained on', whole(trainedTokens(summary))],
       ['Tokens per second', whole(summary.tokensPerSecond)],
-      ['GPU memory at most', formatBytes(summary.peakBytes)],
+      ['Peak GPU memory', formatBytes(summary.peakBytes)],
       ['Kernels', [...new Set(Object.values(summary.variants))].join(', ')],
     ],
   };

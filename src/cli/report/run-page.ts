@@ -1,4 +1,4 @@
-/** The report of a run of any method: its figures, texts before and after, held-out rows, settings and machine. */
+/** The report of a run with any method: its figures, texts before and after, held-out rows, settings and machine. */
 
 import { textAfter } from '../../data/text-stream.ts';
 import type { Tokenizer } from '../../data/tokenizer.ts';
@@ -39,14 +39,14 @@ export interface RunPage {
   trainer: Pick<Trainer, 'config' | 'adapter' | 'logHistory' | 'evaluation'>;
   tokenizer: Tokenizer;
   gpu: Pick<Gpu, 'adapter'>;
-  /** Undefined where it could not be measured, for the reason beside it. */
+  /** Undefined if it could not be measured; `problem` has the reason. */
   comparison: Comparison | undefined;
   problem: string | undefined;
-  /** Of all, and of measuring for the report. */
+  /** Total time, and time of the measurements for the report. */
   seconds: { all: number; report: number };
 }
 
-/** Rows of held-out completions that are shown. */
+/** Number of held-out rows that are shown. */
 const SHOWN_ROWS = 4;
 
 export function runReport(page: RunPage): ReportData {
@@ -79,7 +79,7 @@ export function runReport(page: RunPage): ReportData {
 
 interface HeadlineRow {
   name: string;
-  /** Undefined where the run does not have it. */
+  /** Undefined if the run does not have it. */
   of(page: RunPage): Omit<Headline, 'name'> | undefined;
 }
 
@@ -114,24 +114,22 @@ const HEADLINES: readonly HeadlineRow[] = [
         comparison,
         'fluency',
         (nats) => fixed(nats, 2),
-        'nats a token of its texts, under the untouched model',
+        'nats per token of its texts, under the untrained model',
       ),
   },
   {
     name: 'Distinct-3',
-    of: ({ comparison }) =>
-      figuresOf(comparison, 'distinct3', percent, 'of runs of three tokens are different'),
+    of: ({ comparison }) => figuresOf(comparison, 'distinct3', percent, 'of trigrams are distinct'),
   },
   {
     name: 'Ended',
-    of: ({ comparison }) =>
-      figuresOf(comparison, 'ended', percent, 'of its texts came to an end by themselves'),
+    of: ({ comparison }) => figuresOf(comparison, 'ended', percent, 'of its texts ended with an end token'),
   },
   {
     name: 'Speed',
     of: ({ summary }) => ({
       value: single(whole(summary.tokensPerSecond), 'tokens/s'),
-      note: `training, with ${formatBytes(summary.peakBytes)} of GPU memory at most`,
+      note: `training, with ${formatBytes(summary.peakBytes)} peak GPU memory`,
     }),
   },
 ];
@@ -160,13 +158,13 @@ function samplesOf(page: RunPage, comparison: Comparison): ReportData['samples']
     ? {
         title: 'Before and after',
         about:
-          `What the model wrote to the first ${cards.length} held-out prompts before training and after it, by the same random ` +
-          `numbers, not chosen. A text that ends with … was cut at its length.`,
+          `What the model wrote for the first ${cards.length} held-out prompts before and after training, with the same random ` +
+          `numbers, without selection. A text that ends with … hit the length limit.`,
         cards,
       }
     : {
         title: 'Rows and their scores',
-        about: `The first ${cards.length} pairs held out, not chosen, each with its score before training and after it.`,
+        about: `The first ${cards.length} held-out pairs, without selection, each with its score before and after training.`,
         cards,
       };
 }
@@ -209,7 +207,7 @@ function scored({ tokenizer, trainer }: RunPage, { before, after }: Comparison):
 
 function runFacts({ method, record, plan, summary, comparison, problem }: RunPage): Facts {
   const { model, revision, dtype, evalData, rewards, initAdapter, below = [], lora } = record;
-  const begins = initAdapter ?? (lora ? 'a fresh adapter' : 'all weights of the model');
+  const begins = initAdapter ?? (lora ? 'a new adapter' : 'all weights of the model');
   const all: readonly (readonly [string, string | false | null | undefined])[] = [
     ['Method', method.name],
     ['Model', model],
@@ -221,22 +219,22 @@ function runFacts({ method, record, plan, summary, comparison, problem }: RunPag
     ['Held out', evalData ?? `${plan.evalExamples} ${method.rows} of the data`],
     ['Rewards', rewards?.join(', ')],
     ['Written to', summary.out],
-    ['Before and after', !comparison && `not measured: ${problem ?? 'the run did not end'}`],
+    ['Before and after', !comparison && `not measured: ${problem ?? 'the run did not finish'}`],
     ['Fluency', comparison?.figures?.after.fluency === undefined && comparison?.figures && NO_FLUENCY],
   ];
   const entries = all.flatMap(([name, value]): [string, string][] => (value ? [[name, value]] : []));
   return { title: 'Run', entries };
 }
 
-const NO_FLUENCY = 'not measured: what was trained is not there any more as it began';
+const NO_FLUENCY = 'not measured: the untrained model no longer exists';
 
-/** What the settings are where nobody sets them. */
+/** The defaults of the settings. */
 function defaultsOf({ method, trainer, record }: RunPage): Record<string, unknown> {
   const { settings } = method;
   const peft = record.lora ?? null;
   const { lossType } = trainer.config as { lossType?: unknown };
   const usual: Record<string, unknown> = { ...resolveConfig(settings, {}, peft) };
-  // Options of the losses in use have defaults, too.
+  // The options of the losses in use also have defaults.
   const inUse = lossType === undefined ? {} : resolveConfig(settings, { lossType }, peft);
   return { ...LORA_DEFAULTS, ...inUse, ...usual };
 }

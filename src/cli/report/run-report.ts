@@ -1,6 +1,6 @@
 /**
- * `report.html` of a run: watches the run, and writes the page when all else is written. Only the page depends on it; a run
- * without it leaves the same bytes.
+ * `report.html` of a run: observes the run, and writes the page after everything else. Without the report, a run
+ * writes the same bytes.
  */
 import { InputError } from '../../io/errors.ts';
 import { writeFiles } from '../../node/folder.ts';
@@ -21,12 +21,12 @@ import { chartLibrary } from './uplot.ts';
 
 /** Options of commands that write a report. */
 export const REPORT_OPTIONS = ['report', 'reportSamples', 'logCsv'] as const;
-/** Texts that are written before training and after it. */
+/** Number of texts written before and after training. */
 export const REPORT_SAMPLES = 4;
 
 type ReportSettings = Pick<Settings, 'report' | 'reportSamples' | 'full' | 'initAdapter'>;
 
-/** The report of a run that is about to begin; undefined where none is wanted. */
+/** The report of a run that is about to start; undefined if it is turned off. */
 export function beginReport(
   open: OpenModel,
   method: Method,
@@ -37,10 +37,10 @@ export function beginReport(
   return settings.report === false ? undefined : new RunReport(open, method, settings, terminal, signal);
 }
 
-/** Throws {@link InputError} for what is no number of texts. */
+/** Throws {@link InputError} for an invalid number of texts. */
 export function checkReport({ reportSamples = 0 }: Pick<Settings, 'reportSamples'>): void {
   if (Number.isSafeInteger(reportSamples) && reportSamples >= 0) return;
-  throw new InputError('--report-samples', `is ${reportSamples}`, 'Give a whole number, 0 for no texts');
+  throw new InputError('--report-samples', `is ${reportSamples}`, 'Give an integer, 0 for no texts');
 }
 
 export class RunReport {
@@ -64,14 +64,14 @@ export class RunReport {
     });
   }
 
-  /** Sees every event of the run. */
+  /** Receives every event of the run. */
   async see(event: TrainEvent, trainer: Trainer): Promise<void> {
     if (event.type === 'start') this.started = performance.now();
     await this.measuring.see(event, trainer);
     this.ended = performance.now();
   }
 
-  /** Writes the page into the folder of the run, whole or not at all, and says how long it took. */
+  /** Writes the page atomically into the folder of the run, and reports the time it took. */
   async write(
     out: string,
     run: { trainer: Trainer; plan: RunPlan; summary: RunSummary; record: RunRecord },

@@ -1,6 +1,6 @@
 /**
- * The look of a report: calm paper, one blue for what was learnt, one orange for what was held out, grey for what was
- * before. Each colour is named once for light and once for dark, and the charts read the same names.
+ * The look of a report: a calm page, blue for what was trained, orange for held-out data, gray for the state
+ * before. Each color is defined once for light and once for dark mode, and the charts use the same names.
  */
 export const STYLE = `
 :root {

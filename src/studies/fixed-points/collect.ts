@@ -38,7 +38,8 @@ export function keptFigures(out: string): Promise<Collected[]> {
   const about = (method: Method) => {
     const { terms, about: unit, divergence } = method.loss(TREE);
     const losses = terms.map(({ loss, options, weight }) => [loss.name, options, weight]);
-    return [VERSION, TRAINING, PROBLEMS, method.id, losses, unit, divergence];
+    const own = method.adamBeta2 === undefined ? [] : [method.adamBeta2];
+    return [VERSION, TRAINING, PROBLEMS, method.id, losses, unit, divergence, ...own];
   };
   return Promise.all(
     METHODS.map(async (method) => ({

@@ -17,7 +17,7 @@ import {
 } from 'webalign/gpu';
 import { tokenLogprobs } from 'webalign/logits';
 import { batchLoss, type TrainingLoss } from 'webalign/losses';
-import { Optimizer, resolveConfig, TRAINERS } from 'webalign/trainers';
+import { Optimizer, resolveConfig, TRAINERS, type TrainingConfig } from 'webalign/trainers';
 import { own } from '../../base/lookup.ts';
 import { type Completion, distribution, type Problem } from './problem.ts';
 
@@ -50,15 +50,16 @@ export class Table {
     private readonly gpu: Gpu,
     private readonly problem: Problem,
     logits: Float64Array,
+    adam: Partial<Pick<TrainingConfig, 'adamBeta2'>> = {},
   ) {
     const { prefixes, vocabulary, reference } = problem;
     const shape = [prefixes.length, vocabulary];
     this.store = new ParameterStore(gpu, [{ name: LOGITS, shape, values: Float32Array.from(logits) }]);
-    // Adam's own defaults, and nothing else that moves a fixed point.
+    // Adam alone, and nothing else that moves a fixed point.
     this.optimizer = new Optimizer(
       gpu,
       this.store,
-      resolveConfig(TRAINERS.rloo, { maxGradNorm: 0, weightDecay: 0 }, null),
+      resolveConfig(TRAINERS.rloo, { ...adam, maxGradNorm: 0, weightDecay: 0 }, null),
     );
     const { completions } = problem;
     this.uploaded = new Uploads(gpu);

@@ -72,7 +72,7 @@ ${optimumSection(data)}
 
 The pairs' methods learn from ${task.pairs} pairs ([\`demos/align/data\`](../demos/align/data/README.md)) in steps of ${FRONTIER_TRAINING.perDeviceTrainBatchSize} pairs (KTO: of their ${2 * FRONTIER_TRAINING.perDeviceTrainBatchSize} completions), with a learning
 rate of ${FRONTIER_TRAINING.learningRate}, a warm-up over a tenth of the steps and then linear decay. RLOO learns from the rewards of its own stories for the openings
-of these pairs, with a learning rate of 2e-3. All train a LoRA of rank ${FRONTIER_TRAINING.r} on every linear layer, with seed ${FRONTIER_TRAINING.seed}. Stories have at
+of these pairs, with a learning rate of 2e-3${shortRuns(data)}. All train a LoRA of rank ${FRONTIER_TRAINING.r} on every linear layer, with seed ${FRONTIER_TRAINING.seed}. Stories have at
 most ${task.maxNewTokens} tokens, drawn at temperature 1 from the whole distribution; the KL is summed over their tokens and the one that ends them.
 The learning rate of the pairs' methods was chosen once, on DPO, and no method was tuned beyond its β.
 
@@ -81,6 +81,14 @@ A long run that was made apart is measured by \`npm run frontier -- --adapter FO
 Ran on ${adapters.join('; ')}. Every sample is kept in [\`frontier/\`](frontier): with nothing changed, the command draws this page again
 without training.
 `;
+}
+
+/** Points that are not where their method ends. */
+function shortRuns({ frontier: { points }, task }: PageData): string {
+  const short = task.entries.filter(({ method, isGiven }) => method === 'rloo' && !isGiven);
+  const drawn = points.filter(({ id }) => short.some((entry) => entry.id === id));
+  if (drawn.length === 0) return '';
+  return `; ${drawn.map(nameOf).join(' and ')} ${drawn.length > 1 ? 'are short runs, which stop' : 'is a short run, which stops'} long before converging`;
 }
 
 function reading({ frontier, task }: PageData): string {

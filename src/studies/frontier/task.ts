@@ -51,14 +51,19 @@ const simpo = (beta: number): Entry =>
 const orpo = (beta: number): Entry => entry('orpo', 'ORPO', beta, {});
 
 /** The policy writes its own stories, for the openings of the pairs, and learns from the sentiment itself. */
-const rloo = (beta: number, maxSteps: number, size = { batch: 64, group: 8 }): Entry =>
-  entry('rloo', 'RLOO', beta, {
+const rloo = (beta: number, maxSteps: number, size = { batch: 64, group: 8 }): Entry => ({
+  ...entry('rloo', 'RLOO', beta, {
     reward: ['sentiment'],
     perDeviceTrainBatchSize: size.batch,
     numGenerations: size.group,
     learningRate: 2e-3,
     maxSteps,
-  });
+  }),
+  label: `β ${beta}, ${maxSteps} steps`,
+});
+
+/** Enough to show where a β leads, and far from where it ends. */
+const SHORT = 20;
 
 /** A long run of RLOO, measured well enough for a certificate from its own stories. */
 const longRun = (beta: number): Entry => ({
@@ -124,6 +129,8 @@ export const FRONTIER: FrontierTask = {
     simpo(2.5),
     orpo(0.1),
     kto(0.1),
+    rloo(1, SHORT),
+    rloo(4, SHORT),
     longRun(1),
     longRun(2),
     longRun(4),

@@ -1,6 +1,6 @@
 /**
- * A loss on plain numbers: log-probabilities in, the loss of each row and its derivative out, by the very kernels
- * that train. For trying a formula, and for comparing with another implementation. Runs no model.
+ * A loss on plain numbers: log-probabilities in, the loss of each row and its derivative out, computed by the training
+ * kernels. For trying a formula, and for comparing with another implementation. Runs no model.
  */
 import type { Gpu } from '../../gpu/device.ts';
 import { batchLoss } from '../../losses/batch-loss.ts';
@@ -13,30 +13,30 @@ import { type CaseColumns, columnsOfCase, type LossCase, lossOfCase, rowsOfCase 
 import { columnsOfTokens, type TokenColumns, type TokenLossCase } from './token-case.ts';
 
 /**
- * A number for each row. Derivatives are of the sum of all rows' losses, not of their mean: of the row's own loss, but for
- * `aot_unpaired`, whose rows share theirs.
+ * One number per row. Derivatives are of the sum of all rows' losses, not of their mean, so of the row's own loss, except for
+ * `aot_unpaired`, whose rows share their losses.
  */
 export interface LossValues {
   loss: number[];
   meanLoss: number;
-  /** Of pairs. */
+  /** For pairs. */
   dPolicyChosen?: number[];
   dPolicyRejected?: number[];
-  /** Of examples. */
+  /** For examples. */
   dPolicy?: number[];
-  /** Means under TRL's names. */
+  /** Means with TRL's names. */
   metrics: Record<string, number>;
-  /** What was given and has no part, or was left out and counts as 0. */
+  /** Inputs that are not used, or that are missing and count as 0. */
   notices: string[];
 }
 
-/** Of a loss on tokens: the loss of the batch that its completions are, and the derivative to each token's log π. */
+/** For a loss on tokens: the loss of the batch of its completions, and the derivative to each token's log π. */
 export interface TokenLossValues extends Pick<LossValues, 'metrics' | 'notices'> {
   loss: number;
   dLogp: number[];
 }
 
-/** Runs a case; `where` names it in errors. Throws an `InputError` for one that makes no sense. */
+/** Runs a case; `where` names it in errors. Throws an `InputError` for an invalid one. */
 export async function evaluateLoss(gpu: Gpu, input: TokenLossCase, where?: string): Promise<TokenLossValues>;
 export async function evaluateLoss(gpu: Gpu, input: LossCase, where?: string): Promise<LossValues>;
 export async function evaluateLoss(
@@ -70,7 +70,7 @@ export async function evaluateLoss(
   };
 }
 
-/** The loss of a batch of these completions alone. */
+/** The loss of a batch with only these completions. */
 async function runTokens(
   gpu: Gpu,
   loss: TrainingLoss,
@@ -108,7 +108,7 @@ async function runTokens(
   return { loss: mean, dLogp, metrics: { loss: mean, ...metrics } };
 }
 
-/** The records and the derivative of their losses' sum. */
+/** The records, and the derivative of the sum of their losses. */
 async function run(gpu: Gpu, { terms, divergence }: TrainingLoss, columns: CaseColumns) {
   const starts = new Uint32Array(columns.tokens.length + 1);
   for (const [s, count] of columns.tokens.entries()) starts[s + 1] = (starts[s] as number) + count;

@@ -1,6 +1,6 @@
 /**
- * A case for a loss as people write it down, and what is made of it: the loss that its options describe, and columns
- * of numbers for the kernels. Checks everything and says which row is wrong; computes nothing.
+ * A case for a loss as people write it, and its conversion: the loss that its options describe, and columns
+ * of numbers for the kernels. Checks everything and names the invalid row; computes nothing.
  */
 import { isOwn, own } from '../../base/lookup.ts';
 import type { KindName, SettingTable } from '../../base/setting.ts';
@@ -18,17 +18,17 @@ import { defaultsOf } from '../settings/trainer.ts';
 export interface PairNumbers {
   policyChosen: number;
   policyRejected: number;
-  /** Only where the loss has a reference. */
+  /** Only if the loss has a reference. */
   referenceChosen?: number;
   referenceRejected?: number;
-  /** Only where the loss takes means over tokens. */
+  /** Only if the loss uses means over tokens. */
   chosenTokens?: number;
   rejectedTokens?: number;
-  /** By how much the chosen score should be larger; only for reward models, whose scores stand in place of log-probabilities. */
+  /** By how much the chosen score should be larger; only for reward models, whose scores replace log-probabilities. */
   margin?: number;
 }
 
-/** A labelled completion; `sft` takes it without reference and label. */
+/** A labeled completion; `sft` accepts it without reference and label. */
 export interface ExampleNumbers {
   policy: number;
   reference?: number;
@@ -37,41 +37,41 @@ export interface ExampleNumbers {
 }
 
 export interface LossCase {
-  /** A family (`dpo`, `cpo`, `orpo`, `kto`, `sft`, `reward`), whose `lossType` then chooses, or a loss's own name. */
+  /** A family (`dpo`, `cpo`, `orpo`, `kto`, `sft`, `reward`), whose `lossType` then selects the loss, or a loss's own name. */
   loss?: string;
-  /** The former name of `loss`, which is still understood. */
+  /** The former name of `loss`, which still works. */
   objective?: string;
-  /** TRL's names in camelCase; the trainer's defaults for what is left out. */
+  /** TRL's names in camelCase; missing ones have the trainer's defaults. */
   options?: Readonly<Record<string, unknown>>;
   pairs?: readonly PairNumbers[];
   examples?: readonly ExampleNumbers[];
-  /** KTO's baseline, counted from 0; 0 where it is left out. */
+  /** KTO's baseline; default: 0. */
   kl?: number;
 }
 
-/** What the kernels read, a number for each completion in their order. */
+/** The input of the kernels, one number per completion, in order. */
 export interface CaseColumns {
   sums: number[];
   reference: number[];
   tokens: number[];
   /** 1 desirable, 0 undesirable; only for examples. */
   labels?: number[];
-  /** Of pairs, where the loss reads them. */
+  /** For pairs, if the loss reads them. */
   margins?: number[];
 }
 
-/** Settings of a loss that a case has not the numbers for. */
+/** Settings of a loss for which a case lacks the data. */
 const OUT_OF_PLACE: { readonly [Name in keyof DPOConfig]?: string } = {
-  ldAlpha: 'weighs tokens by their place in the completion, and a case has only their sum',
-  useWeighting: 'weighs pairs by the distributions their tokens come from, and a case has none',
-  syncRefModel: 'moves the reference between steps, and a case has none',
-  refModelMixupAlpha: 'moves the reference between steps, and a case has none',
-  refModelSyncSteps: 'moves the reference between steps, and a case has none',
+  ldAlpha: 'weights tokens by their position in the completion, but a case has only their sum',
+  useWeighting: 'weights pairs by the distributions of their tokens, but a case has none',
+  syncRefModel: 'moves the reference between steps, but a case has no steps',
+  refModelMixupAlpha: 'moves the reference between steps, but a case has no steps',
+  refModelSyncSteps: 'moves the reference between steps, but a case has no steps',
 };
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** The loss of a case; `notices` get what is given and has no part in it. Throws {@link InputError}. */
+/** The loss of a case; `notices` receives notices about unused inputs. Throws {@link InputError}. */
 export function lossOfCase(
   { loss, objective, options = {} }: LossCase,
   where: string,
@@ -80,7 +80,7 @@ export function lossOfCase(
   if (loss !== undefined && objective !== undefined)
     throw new InputError(
       where,
-      'has both "loss" and "objective", which are the same',
+      'has both "loss" and "objective", which mean the same',
       'Leave one of them out',
     );
   const name = loss ?? objective;
@@ -100,7 +100,7 @@ export function lossOfCase(
   }
 }
 
-/** The family of that name, or one of a single loss; `home` is the trainer whose defaults hold. */
+/** The family with that name, or one for a single loss; `home` is the trainer that provides the defaults. */
 function familyOf(name: unknown, where: string): { home: FamilyName; family: Family } {
   const families = Object.entries(FAMILIES) as [FamilyName, Family][];
   const named = families.find(([each]) => each === name);
@@ -109,22 +109,22 @@ function familyOf(name: unknown, where: string): { home: FamilyName; family: Fam
   const owner = loss && families.find(([, family]) => family.losses.includes(loss));
   if (!loss || !owner) {
     const known = [...Object.keys(FAMILIES), ...Object.keys(LOSSES)];
-    const wayOut = `Known are ${listed([...new Set(known)], 40)}`;
-    throw new InputError(where, `no loss is called ${quote(name)}`, wayOut);
+    const wayOut = `Supported losses: ${listed([...new Set(known)], 40)}`;
+    throw new InputError(where, `unknown loss ${quote(name)}`, wayOut);
   }
   const { usesReference, prepared }: Family = owner[1];
   const family = { losses: [loss], lossType: loss.name, usesReference, ...(prepared && { prepared }) };
   return { home: owner[0], family };
 }
 
-/** The settings of a trainer's runs that are about the loss. */
+/** The settings of a trainer that concern the loss. */
 function settingsOfLoss(home: FamilyName): SettingTable {
   const all: [string, SettingTable[string]][] = Object.entries(TRAINERS[home].settings);
   return Object.fromEntries(all.filter(([, { group }]) => group === 'loss'));
 }
 
 function checkOptions(given: Values, name: string | undefined, home: FamilyName, where: string): void {
-  // Losses from outside stand in lossType as descriptors.
+  // User-defined losses are descriptors in lossType.
   const { losses: ofFamily }: Family = FAMILIES[home];
   const losses = [...ofFamily, ...[given.lossType].flat().filter(isOwnLoss)];
   const settings = settingsOfLoss(home);
@@ -136,7 +136,7 @@ function checkOptions(given: Values, name: string | undefined, home: FamilyName,
   for (const [option, value] of Object.entries(given)) {
     if (!known.has(option)) {
       const names = [...known].filter((each) => !isOwn(OUT_OF_PLACE, each));
-      const wayOut = `${didYouMean(option, names)}Known are ${listed(names, 40)}`;
+      const wayOut = `${didYouMean(option, names)}Supported options: ${listed(names, 40)}`;
       throw new InputError(where, `${name} has no option ${quote(option)}`, wayOut);
     }
     if (isOwn(OUT_OF_PLACE, option) && value !== false) {
@@ -149,20 +149,20 @@ function checkOptions(given: Values, name: string | undefined, home: FamilyName,
   if (name === home) return;
   if ((given.lossType ?? name) !== name) {
     const what = `loss is ${name}, but lossType is ${quote(given.lossType)}`;
-    throw new InputError(where, what, `Leave lossType out, or make loss ${home}`);
+    throw new InputError(where, what, `Leave lossType out, or set loss to ${home}`);
   }
   const { plus }: Family = FAMILIES[home];
   const weight = plus && own(given, plus.weight);
   if (plus && weight) {
-    const what = `${name} by its own name is that loss alone, but ${plus.weight} is ${weight}`;
-    throw new InputError(where, what, `Make loss ${home} and lossType ${name}`);
+    const what = `the loss ${name} by its own name has no other terms, but ${plus.weight} is ${weight}`;
+    throw new InputError(where, what, `Set loss to ${home} and lossType to ${name}`);
   }
 }
 
 const isNumber = (value: unknown) => typeof value === 'number' && Number.isFinite(Math.fround(value));
 const isText = (value: unknown) => typeof value === 'string';
 
-/** What a case may say, by kind of setting. Whether a number is within its range is for the formula to say. */
+/** The allowed values in a case, by kind of setting. The formula checks the range of numbers. */
 const EXPECTED: Readonly<Record<KindName, [fits: (value: unknown) => boolean, expected: string]>> = {
   number: [isNumber, 'a number'],
   whole: [isNumber, 'a number'],
@@ -173,7 +173,7 @@ const EXPECTED: Readonly<Record<KindName, [fits: (value: unknown) => boolean, ex
   losses: [(value) => [value].flat().every((each) => isText(each) || isOwnLoss(each)), 'a name, or a list'],
 };
 
-/** A line for each option that no term of the loss reads. */
+/** A notice for each option that no term of the loss reads. */
 function idleOptions(given: Values, { terms, divergence }: TrainingLoss, family: Family): string[] {
   const read = new Set(['lossType', 'lossWeights', 'fDivergence', 'useWeighting', family.plus?.weight]);
   if (family.prepared) read.add('klIn');
@@ -182,16 +182,16 @@ function idleOptions(given: Values, { terms, divergence }: TrainingLoss, family:
   const names = terms.map(({ loss }) => loss.name).join(' + ');
   return Object.keys(given)
     .filter((option) => !read.has(option))
-    .map((option) => `${option} has no part in ${names}`);
+    .map((option) => `${option} is not used by ${names}`);
 }
 
-/** Where the rows of a case stand, by what the loss is about. */
+/** The field of a case's rows, by the loss's unit. */
 const ROWS = { pair: 'pairs', example: 'examples', token: 'tokens' } as const satisfies Record<
   Loss['unit'],
   string
 >;
 
-/** The rows of a case. Throws {@link InputError} where they are not there, or others are. */
+/** The rows of a case. Throws {@link InputError} if they are missing, or are of another kind. */
 export function rowsOfCase(
   input: Values | LossCase,
   { about, terms }: TrainingLoss,
@@ -205,10 +205,10 @@ export function rowsOfCase(
   if (Array.isArray(rows) && rows.length > 0 && other === undefined) return rows;
   const names = terms.map(({ loss }) => loss.name).join(' + ');
   const found = other === undefined ? `there are no ${field}` : `there are ${other}`;
-  throw new InputError(where, `${names} takes ${field}, and ${found}`, `Give a list of ${field}`);
+  throw new InputError(where, `${names} needs ${field}, but ${found}`, `Give a list of ${field}`);
 }
 
-/** The numbers of a case, in the order of the kernels. Throws {@link InputError} that names the row. */
+/** The numbers of a case, in kernel order. Throws {@link InputError} that names the row. */
 export function columnsOfCase(
   input: LossCase,
   loss: TrainingLoss,
@@ -228,7 +228,7 @@ export function columnsOfCase(
     const values = (typeof row === 'object' && row !== null ? row : {}) as Values;
     const need = (name: string, why: string) => {
       const value = own(values, name);
-      if (value === undefined) throw new InputError(at, `has no ${name}`, `Give it: ${why}`);
+      if (value === undefined) throw new InputError(at, `has no ${name}`, `Provide it: ${why}`);
       if (!isNumber(value)) throw new InputError(at, `${name} is ${quote(value)}`, 'Give a number');
       return value as number;
     };
@@ -238,9 +238,9 @@ export function columnsOfCase(
         loss.usesReference ? need(reference, `${names} compares with the reference`) : 0,
       );
       const count =
-        byToken || own(values, tokens) !== undefined ? need(tokens, `${names} takes means over tokens`) : 1;
+        byToken || own(values, tokens) !== undefined ? need(tokens, `${names} uses means over tokens`) : 1;
       if (!Number.isInteger(count) || count < 1 || count > 2 ** 24) {
-        throw new InputError(at, `${tokens} is ${count}`, 'Give a whole number from 1');
+        throw new InputError(at, `${tokens} is ${count}`, 'Give a positive integer');
       }
       columns.tokens.push(count);
     };
@@ -262,7 +262,7 @@ export function columnsOfCase(
     const { at, values, completion } = reader(row, e);
     completion('policy', 'reference', 'tokens');
     if (first.baseline) {
-      // The kernel means these: the whole of the mean stands in the first.
+      // The kernel averages these, so the first one contains the whole sum.
       columns.sums.push(e === 0 ? kl * rows.length : 0);
       columns.reference.push(0);
       columns.tokens.push(1);
@@ -277,7 +277,8 @@ function baselineOf({ kl }: LossCase, { name, baseline }: Loss, where: string, n
   if (kl !== undefined && !isNumber(kl)) {
     throw new InputError(where, `kl is ${quote(kl)}`, 'Give a number, or leave it out');
   }
-  if (baseline && kl === undefined) notices.push(`${name} has a KL baseline: without kl it counts as 0`);
-  if (!baseline && kl !== undefined) notices.push(`kl has no part in ${name}`);
+  if (baseline && kl === undefined)
+    notices.push(`${name} has a KL baseline, and kl is missing: it counts as 0`);
+  if (!baseline && kl !== undefined) notices.push(`kl is not used by ${name}`);
   return kl ?? 0;
 }

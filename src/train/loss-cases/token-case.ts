@@ -1,6 +1,6 @@
 /**
- * A case for a loss on tokens as people write it down, and the columns that the kernels read. Which columns there are is the
- * loss's own declaration. Checks everything and says which token is wrong; computes nothing.
+ * A case for a loss on tokens as people write it, and the columns for the kernels. The loss declares
+ * which columns it needs. Checks everything and names the invalid token; computes nothing.
  */
 import { isOwn, own } from '../../base/lookup.ts';
 import { didYouMean } from '../../base/suggest.ts';
@@ -10,17 +10,17 @@ import { LOSSES } from '../../losses/catalogue.ts';
 import type { TrainingLoss } from '../../losses/family.ts';
 import type { LossCase } from './loss-case.ts';
 
-/** A token that the policy has sampled. */
+/** A token sampled from the policy. */
 export interface TokenNumbers {
-  /** log π of it under the policy. */
+  /** Its log π under the policy. */
   logp: number;
-  /** Under the policy that sampled it. */
+  /** Under the sampling policy. */
   oldLogp?: number;
-  /** Under the reference, where the loss has one. */
+  /** Under the reference, if the loss has one. */
   referenceLogp?: number;
-  /** The same for all tokens of a completion, where the loss has one a completion. */
+  /** The same for all tokens of a completion, if the loss reads one per completion. */
   advantage?: number;
-  /** Which completion it belongs to, a number or a name; all to one where it is left out. */
+  /** Which completion it belongs to, a number or a name; default: all tokens belong to one. */
   sequence?: number | string;
 }
 
@@ -28,25 +28,25 @@ export interface TokenLossCase extends Pick<LossCase, 'loss' | 'objective' | 'op
   tokens: readonly TokenNumbers[];
 }
 
-/** What the kernels read, the tokens of a completion next to each other. */
+/** The input of the kernels, with the tokens of a completion adjacent. */
 export interface TokenColumns {
   logprobs: number[];
   reference: number[];
-  /** Tokens of each completion. */
+  /** Number of tokens of each completion. */
   lengths: number[];
   columns: Record<string, number[]>;
-  /** For each row the place of its token in the case. */
+  /** For each row the index of its token in the case. */
   places: number[];
 }
 
-/** Columns of losses whose field in a case has another name. */
+/** Columns of losses that have another field name in a case. */
 const FIELDS: Readonly<Record<string, string>> = { oldLogprobs: 'oldLogp' };
 
 const fieldOf = (column: string) => own(FIELDS, column) ?? column;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The numbers of a case, in the order of the kernels. Throws {@link InputError} that names the token and the field. */
+/** The numbers of a case, in kernel order. Throws {@link InputError} that names the token and the field. */
 export function columnsOfTokens(
   { tokens }: Pick<TokenLossCase, 'tokens'>,
   loss: TrainingLoss,
@@ -72,18 +72,18 @@ export function columnsOfTokens(
   const number = (row: number, field: string, why: string, otherwise?: number) => {
     const value = own(rows[row] as Fields, field);
     if (value === undefined && otherwise !== undefined) return otherwise;
-    if (value === undefined) throw new InputError(at(row), `has no ${field}`, `Give it: ${why}`);
+    if (value === undefined) throw new InputError(at(row), `has no ${field}`, `Provide it: ${why}`);
     if (typeof value === 'number' && Number.isFinite(Math.fround(value))) return value;
     throw new InputError(at(row), `${field} is ${quote(value)}`, 'Give a number');
   };
   for (const [i, row] of rows.entries()) {
     const old = own(row, 'oldLogp');
-    // Above 0 a kernel takes it for the policy's own.
+    // Kernels treat a value above 0 as the policy's own.
     if (typeof old === 'number' && old > 0)
       throw new InputError(
         at(i),
         `oldLogp is ${old}`,
-        'Give a log-probability, at most 0; left out, the ratio is 1',
+        'Give a log-probability of at most 0, or leave it out for a ratio of 1',
       );
   }
   const names = loss.terms.map(({ loss }) => loss.name).join(' + ');
@@ -94,13 +94,13 @@ export function columnsOfTokens(
       const [first = 0] = all;
       const other = all.find((row) => read(row) !== read(first));
       if (other === undefined) return [read(first)];
-      const what = `${field} is ${read(other)}, and ${read(first)} at tokens ${first + 1}`;
-      throw new InputError(at(other), what, `Give one number: ${names} has one for ${SCOPES[per]}`);
+      const what = `${field} is ${read(other)}, but ${read(first)} at tokens ${first + 1}`;
+      throw new InputError(at(other), what, `Use the same number: ${names} reads one for ${SCOPES[per]}`);
     };
     return [name, ROWS[per]([...groups.values()], read, same)];
   });
   if (!loss.usesReference && rows.some((row) => isOwn(row, 'referenceLogp')))
-    notices.push(`referenceLogp has no part in ${names}`);
+    notices.push(`referenceLogp is not used by ${names}`);
   return {
     logprobs: places.map((row) => number(row, 'logp', 'the log-probability under the policy')),
     reference: places.map((row) =>
@@ -120,7 +120,7 @@ const SCOPES: Readonly<Record<ColumnScope, string>> = {
 
 type Same = (rows: readonly number[]) => number[];
 
-/** The numbers of a column, by what it has one for. */
+/** The numbers of a column, by its scope. */
 const ROWS: Readonly<
   Record<
     ColumnScope,
@@ -132,7 +132,7 @@ const ROWS: Readonly<
   row: (groups, read) => groups.flat().map(read),
 };
 
-/** What a token may say: what any loss on tokens reads. */
+/** The allowed fields of a token: those that any loss on tokens reads. */
 function checkFields(token: Fields, where: string): void {
   const columns = Object.values(LOSSES).flatMap(({ unit, reads = {} }) =>
     unit === 'token' ? Object.keys(reads).map(fieldOf) : [],

@@ -1,7 +1,7 @@
 /**
  * The reward that a policy is optimal for (Rafailov et al. 2023, equation 5): r(x, y) = β log π(y|x)/π_ref(y|x), up to
  * β log Z(x), which is the same for all answers to a prompt. So rewards rank the answers to one prompt; across prompts they
- * compare only as far as Z does. Policy and reference are one model with adapters on and off.
+ * are comparable only as far as Z is. Policy and reference are one model with adapters on and off.
  */
 import { mean } from '../../base/mean.ts';
 import type { TokenizedSequence } from '../../data/packing.ts';
@@ -21,11 +21,11 @@ export interface ImplicitReward {
 export interface ImplicitRewardOptions extends ScoreOptions {
   /** β of the objective that the policy was trained with. */
   beta: number;
-  /** Adapters that are the policy's alone: without them the model is the reference. */
+  /** Adapters that only the policy has: without them the model is the reference. */
   without: readonly LoraAdapter[];
 }
 
-/** For every sequence its completion's reward. Adapters are left as they were. Throws as {@link sequenceLogprobs}. */
+/** The reward of every sequence's completion. Restores the adapters. Throws like {@link sequenceLogprobs}. */
 export async function implicitRewards(
   model: CausalLM,
   sequences: readonly TokenizedSequence[],
@@ -44,16 +44,16 @@ async function sums(model: CausalLM, sequences: readonly TokenizedSequence[], op
   return scores.map((values) => values.reduce((a, b) => a + b, 0));
 }
 
-/** How well rewards tell a labelled set apart. */
+/** How well rewards separate a labeled set. */
 export interface Separation {
-  /** Chance that a desirable completion has the larger reward, a tie counting half (area under the ROC curve). */
+  /** Probability that a desirable completion has the larger reward, a tie counting half (area under the ROC curve). */
   auc: number;
-  /** Mean reward of the desirable, and of the undesirable ones. */
+  /** Mean reward of desirable and of undesirable completions. */
   desirable: number;
   undesirable: number;
 }
 
-/** Of rewards with labels; undefined where all labels are alike. */
+/** For rewards with labels; undefined if all labels are equal. */
 export function separation(rewards: readonly number[], labels: readonly boolean[]): Separation | undefined {
   const [up, down] = [true, false].map((label) => rewards.filter((_, i) => labels[i] === label)) as [
     number[],

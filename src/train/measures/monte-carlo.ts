@@ -1,7 +1,7 @@
 /**
- * Objective (1) of a model, measured: J(π) = E_{y~π}[r(x, y)] − β KL(π ‖ π_ref) from samples of the policy, and what the
- * optimum of Theorem 1 would reach, from samples of the reference. The policy is the model with its adapters, the reference
- * the model without some of them; the reward is the caller's.
+ * Objective (1) of a model, measured: J(π) = E_{y~π}[r(x, y)] − β KL(π ‖ π_ref) from samples of the policy, and the value of the
+ * optimum of Theorem 1, from samples of the reference. The policy is the model with its adapters, the reference
+ * the model without some of them; the caller provides the reward.
  */
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { type Generation, generate, sampledTokens } from '../../model/generation.ts';
@@ -16,10 +16,10 @@ import {
 } from '../../theory/estimators.ts';
 import { implicitRewards } from './implicit-rewards.ts';
 
-/** Rates what was written to a prompt, which is given by its number. */
+/** Rates a text written for a prompt, given by its index. */
 export type RewardFunction = (generation: Generation, prompt: number) => number;
 
-/** Draws from all of the model's distribution, as it is. */
+/** Samples from the model's whole, unchanged distribution. */
 const WHOLE = {
   doSample: true,
   temperature: 1,
@@ -32,7 +32,7 @@ const WHOLE = {
 export interface MonteCarloOptions extends Omit<GenerationOptions, keyof typeof WHOLE> {
   reward: RewardFunction;
   beta: number;
-  /** Adapters that are the policy's alone. */
+  /** Adapters that only the policy has. */
   without: readonly LoraAdapter[];
 }
 
@@ -40,16 +40,16 @@ export interface PolicyEstimate {
   /** E_π[r] − β KL, with k1. */
   objective: Estimate;
   reward: Estimate;
-  /** KL(π ‖ π_ref) in nats a sequence, by Schulman's three estimators. */
+  /** KL(π ‖ π_ref) in nats per sequence, by Schulman's three estimators. */
   kl: { k1: Estimate; k2: Estimate; k3: Estimate };
-  /** What was written, prompt by prompt. */
+  /** The samples, prompt by prompt. */
   generations: Generation[];
 }
 
 /**
- * Samples the policy on every prompt, `numReturnSequences` times, and estimates its objective. Samples are drawn from all
- * of the distribution at temperature 1, because the KL is of that, and end with the end token that was drawn, whichever it was;
- * standard errors take samples to be independent. Throws as {@link generate} does.
+ * Samples the policy `numReturnSequences` times on every prompt, and estimates its objective. Samples come from the whole
+ * distribution at temperature 1, to which the KL refers, and end with whichever end token was drawn;
+ * standard errors assume independent samples. Throws like {@link generate}.
  */
 export async function estimatePolicy(
   model: CausalLM,
@@ -74,7 +74,7 @@ export async function estimatePolicy(
 
 /**
  * E_{π*}[r], KL(π* ‖ π_ref) and log Z from `numReturnSequences` samples of the reference on every prompt, by
- * self-normalised weights e^(r/β); see {@link estimateOptimum} for how far they can be trusted.
+ * self-normalized weights e^(r/β); see {@link estimateOptimum} for their reliability.
  */
 export async function estimateModelOptimum(
   model: CausalLM,

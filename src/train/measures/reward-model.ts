@@ -1,6 +1,6 @@
 /**
- * A reward model: a decoder with an adapter, or with weights of its own, and a scalar head on the last token (transformers' models
- * for sequence classification). Scores texts or token ids, and rates the completions of a policy, whose base it may share.
+ * A reward model: a decoder with an adapter, or with its own weights, and a scalar head on the last token (as in transformers' models
+ * for sequence classification). Scores texts or token ids, and rates completions of a policy, whose base it can share.
  */
 import type { Message } from '../../data/chat-template.ts';
 import { encodeSequence } from '../../data/comparison-dataset.ts';
@@ -24,7 +24,7 @@ import { type ScoredToken, skippedToken } from '../scored-token.ts';
 import { scalarRows } from '../scorer.ts';
 import { BATCH_TOKENS, inBatches, largestOf } from './sequence-logprobs.ts';
 
-/** A whole text, or a conversation, which EOS ends if it is text; or token ids, which are taken as they are. */
+/** A whole text or a conversation; EOS is appended to text. Or token ids, which are used unchanged. */
 export type ScoreInput =
   | string
   | { prompt: string | readonly Message[]; completion: string | readonly Message[] }
@@ -36,26 +36,26 @@ export interface RewardModelOptions {
   tokenizer?: Tokenizer | undefined;
   /** Which token is scored; default `auto`. It must be the one that the model was trained with. */
   scoredToken?: ScoredToken;
-  /** What its figures are logged under; the last part of the model's name where it is left out. */
+  /** The name of its metrics; default: the last part of the model's name. */
   name?: string;
 }
 
 export interface LoadRewardOptions extends RewardModelOptions, SourceOptions {
-  /** The adapter of a reward model on a base; without one `source` is a reward model with its head in it. */
+  /** The adapter of a reward model on a base; without one, `source` is a reward model with its own head. */
   adapter?: Adapter | undefined;
   dtype?: LoadDtype;
 }
 
 export interface RewardScoreOptions {
-  /** Most tokens at a time, default 2048; a longer sequence has a batch of its own. */
+  /** Maximum tokens per batch, default 2048; a longer sequence gets its own batch. */
   batchTokens?: number;
   /** Stops with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Hears how many sequences have been scored. */
+  /** Receives the number of scored sequences. */
   onProgress?: (done: number, total: number) => void;
 }
 
-/** What a rating asks of a batch of a policy's completions; a `RewardBatch` has it. */
+/** The part of a policy's batch of completions that a rating needs; a `RewardBatch` has it. */
 interface RatedBatch {
   prompts: readonly (string | readonly Message[])[];
   completions: readonly (string | readonly Message[])[];
@@ -64,7 +64,7 @@ interface RatedBatch {
   tokenizer: Tokenizer;
 }
 
-/** The parts of a reward model, and who frees them. */
+/** The parts of a reward model, and which of them it owns. */
 interface Parts {
   model: CausalLM;
   adapters: readonly LoraAdapter[];
@@ -75,9 +75,9 @@ interface Parts {
 export class RewardModel {
   readonly name: string;
   readonly tokenizer: Tokenizer | undefined;
-  /** The token id that is skipped at the end of a sequence; undefined where the last token is scored. */
+  /** The token id that is skipped at the end of a sequence; undefined if the last token is scored. */
   readonly padTokenId: number | undefined;
-  /** Whether ids of other tokenizers mean the same here, as far as that was asked. */
+  /** Cached results of whether another tokenizer's ids mean the same here. */
   private readonly alike = new WeakMap<Tokenizer, boolean>();
 
   private constructor(
@@ -92,7 +92,7 @@ export class RewardModel {
     requireHead(parts.head, model);
   }
 
-  /** Loads a reward model of its own. Throws {@link InputError} for a model, and for an adapter, without a head. */
+  /** Loads a separate reward model. Throws {@link InputError} for a model or an adapter without a head. */
   static async load(
     gpu: Gpu,
     source: Source,
@@ -114,17 +114,13 @@ export class RewardModel {
   }
 
   /**
-   * A reward model that shares the base of `model`: nothing of the base is copied, and the adapter is on only while it scores. An
-   * adapter in training scores as it stands. Throws {@link InputError} for an adapter without a head, and for a base that trains.
+   * A reward model that shares the base of `model`: the base is not copied, and the adapter is on only while it scores. An
+   * adapter in training scores with its current weights. Throws {@link InputError} for an adapter without a head, and for a base that trains.
    */
   static on(model: CausalLM, adapter: Adapter | LoraAdapter, options: RewardModelOptions = {}): RewardModel {
     if (model.parameters) {
-      const wayOut = 'Load a reward model of its own: RewardModel.load(gpu, source, { adapter })';
-      throw new InputError(
-        model.name,
-        'trains all of its weights, and its scores would move with them',
-        wayOut,
-      );
+      const wayOut = 'Load a separate reward model: RewardModel.load(gpu, source, { adapter })';
+      throw new InputError(model.name, 'trains all of its weights, which would change the scores', wayOut);
     }
     const isOurs = !(adapter instanceof LoraAdapter);
     if (isOurs) requireHead(adapterHead(adapter, options.name), model);
@@ -138,23 +134,23 @@ export class RewardModel {
     return new RewardModel({ model, adapters: [attached], head, free }, options);
   }
 
-  /** The model whose base it uses. */
+  /** The model with its base. */
   get model(): CausalLM {
     return this.parts.model;
   }
 
-  /** The token ids that an input is scored as. Throws {@link InputError} for text without a tokenizer. */
+  /** The token ids of an input. Throws {@link InputError} for text without a tokenizer. */
   encode(input: ScoreInput): number[] {
     if (typeof input === 'object' && 'ids' in input) return [...input.ids];
     const { tokenizer } = this;
     if (!tokenizer)
-      throw new InputError(this.name, 'is given text and has no tokenizer', 'Give it one, or token ids');
+      throw new InputError(this.name, 'got text but has no tokenizer', 'Pass a tokenizer, or token ids');
     if (typeof input === 'string') return encodeWithEos(input, tokenizer);
     if ('messages' in input) return tokenizer.encodeChat(input.messages);
     return encodeSequence(input.prompt, input.completion, tokenizer);
   }
 
-  /** The score of every input. What one gets does not depend on the others. Throws {@link InputError}. */
+  /** The score of every input, independent of the other inputs. Throws {@link InputError}. */
   async score(inputs: readonly ScoreInput[], options?: RewardScoreOptions): Promise<number[]> {
     const sequences = inputs.map((input) => ({ prompt: [], completion: this.encode(input) }));
     return this.scoreTokens(sequences, options);
@@ -179,8 +175,8 @@ export class RewardModel {
   }
 
   /**
-   * Rates completions of a policy, as a reward function: by their tokens where both have them alike, else by their text. A completion
-   * that was cut is given the end token that texts of the training had: without it a score hardly depends on what was written.
+   * Rates completions of a policy, as a reward function: by token ids if both have the same tokenizer, else by text. A truncated completion
+   * gets the end token of the training texts: without it, a score hardly depends on the text.
    */
   rate({ promptIds, completionIds, prompts, completions, tokenizer }: RatedBatch): Promise<number[]> {
     if (!this.tokenizer || this.readsIdsOf(tokenizer)) {
@@ -196,7 +192,7 @@ export class RewardModel {
     );
   }
 
-  /** The same for token ids alone. */
+  /** The same for token ids only. */
   rateTokens(
     sequences: readonly { prompt: readonly number[]; completion: readonly number[] }[],
     options?: RewardScoreOptions,
@@ -211,20 +207,20 @@ export class RewardModel {
     return this.scoreTokens(ended, options);
   }
 
-  /** Goes through the largest batch of such completions, on a device that only counts; another device's is not counted. */
+  /** Rehearses the largest batch of such completions on a counting device; a model on another device is not counted. */
   rehearse(gpu: Gpu, sequences: readonly TokenizedSequence[]): void {
     if (this.parts.model.gpu.device !== gpu.device) return;
     const largest = largestOf(inBatches(sequences, BATCH_TOKENS));
     if (largest.length > 0) this.record(gpu, largest, () => {});
   }
 
-  /** What a person should know where it rates the completions of a policy with this tokenizer. */
+  /** A notice for the user when it rates the completions of a policy with this tokenizer. */
   noticeFor(tokenizer: Tokenizer): string | undefined {
     if (this.readsIdsOf(tokenizer)) return undefined;
-    return `${this.name} has another tokenizer than the policy: it is given text.`;
+    return `${this.name} has another tokenizer than the policy, so it receives text.`;
   }
 
-  /** Frees what is its own. */
+  /** Frees what it owns. */
   dispose(): void {
     this.parts.free();
   }
@@ -242,12 +238,12 @@ export class RewardModel {
     return new Float32Array(await this.record(gpu, examples, (rows) => gpu.read(rows)));
   }
 
-  /** `use` sees the scores (R, 1) before they are released. */
+  /** `use` gets the scores (R, 1) before they are released. */
   private record<T>(gpu: Gpu, examples: readonly TokenizedExample[], use: (rows: Tensor) => T): T {
     const { model, adapters, head } = this.parts;
     const batch = new DeviceBatch(gpu, packExamples(examples, { rows: 'ends' }));
     const tape = Tape.forInference(gpu);
-    // Recorded at once: others find their adapters as they were while this one waits.
+    // Recorded at once, so that adapters are restored before this waits.
     const result = use(model.withOnly(adapters, () => scalarRows(tape, model, batch, head)));
     tape.dispose();
     batch.dispose();
@@ -258,9 +254,9 @@ export class RewardModel {
     const { config, name } = this.parts.model;
     const ids = [...prompt, ...completion];
     requireTokenIds(ids, config.vocabSize, where);
-    if (ids.length === 0) throw new InputError(where, 'has no tokens', 'Give at least one');
+    if (ids.length === 0) throw new InputError(where, 'has no tokens', 'Provide at least one');
     if (ids.length <= config.maxPositionEmbeddings) return;
-    const what = `has ${ids.length} tokens, ${name} has positions for ${config.maxPositionEmbeddings}`;
+    const what = `has ${ids.length} tokens, but ${name} supports at most ${config.maxPositionEmbeddings}`;
     throw new InputError(where, what, 'Shorten it');
   }
 }
@@ -271,14 +267,14 @@ function adapterHead({ head }: Adapter, name = 'adapter'): Float32Array {
 }
 
 function withoutHead(name: string): InputError {
-  const wayOut = 'Give one that reward-model, or PEFT with task_type SEQ_CLS, has written';
+  const wayOut = 'Use one written by reward-model, or by PEFT with task_type SEQ_CLS';
   return new InputError(name, 'is not the adapter of a reward model: it has no head', wayOut);
 }
 
 function requireHead({ length }: { readonly length: number }, { config, name }: CausalLM): void {
   if (length === config.hiddenSize) return;
-  const what = `its hidden states have ${config.hiddenSize} numbers, and the head of the reward model has ${length}`;
-  throw new InputError(name, what, 'Give the adapter and the model that belong together');
+  const what = `its hidden states have ${config.hiddenSize} elements, but the head of the reward model has ${length}`;
+  throw new InputError(name, what, 'Use an adapter that belongs to this model');
 }
 
 function lastPart(path: string): string {

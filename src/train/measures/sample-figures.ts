@@ -1,24 +1,24 @@
 /**
- * How texts of a model read, in three numbers that need no reader: fluency under the model as it was, variety, and whether
- * they come to an end. Pure functions of tokens.
+ * Automatic measures of a model's texts: fluency under the original model, variety, and whether
+ * they end. Pure functions of tokens.
  */
 
 export interface SampleFigures {
-  /** Mean log-probability of a token under the model before training, nats. */
+  /** Mean log-probability per token under the model before training, nats. */
   fluency: number;
-  /** distinct-3 (Li et al. 2016): share of different ones among all runs of three tokens, of all texts together. */
+  /** distinct-3 (Li et al. 2016): share of distinct trigrams in all texts together. */
   distinct3: number;
-  /** Share of texts that ended by an end token. */
+  /** Share of texts that ended with an end token. */
   ended: number;
 }
 
-/** A text as tokens, the end token that was drawn among them. */
+/** A text as tokens, including the end token that was drawn. */
 export interface SampledText {
   ids: readonly number[];
   finished: 'eos' | 'length';
 }
 
-/** Of texts and the log-probability of each, summed over its tokens, under the model before training. */
+/** For texts and the log-probability of each, summed over its tokens, under the model before training. */
 export function sampleFigures(
   texts: readonly SampledText[],
   referenceLogprobs: readonly number[],

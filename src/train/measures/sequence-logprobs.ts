@@ -1,7 +1,7 @@
 /**
- * Log-probabilities of given texts, token by token, without training on them: for evaluation, for rewards, for the KL of
- * two policies. As in training no buffer of tokens × vocabulary is made, neighbors with the same prompt share it, and what a
- * sequence gets does not depend on its batch.
+ * Log-probabilities of given texts, token by token, without training: for evaluation, for rewards, for the KL of
+ * two policies. As in training, no buffer of tokens × vocabulary is made, neighbors with the same prompt share it, and the
+ * result for a sequence does not depend on its batch.
  */
 import {
   type PackedBatch,
@@ -21,24 +21,24 @@ import { Tape } from '../../tensor/tape.ts';
 import { rowScores } from '../scorer.ts';
 import { sizeOf } from '../source.ts';
 
-/** Most tokens at a time where nothing else is asked for. */
+/** Default maximum of tokens per batch. */
 export const BATCH_TOKENS = 2048;
 
 export interface ScoreOptions {
-  /** Most tokens at a time, default 2048; a longer sequence has a batch of its own. */
+  /** Maximum tokens per batch, default 2048; a longer sequence gets its own batch. */
   batchTokens?: number;
-  /** Divides the logits: log-probabilities are those of the policy that samples at this temperature. Default 1. */
+  /** Divides the logits: log-probabilities belong to the policy that samples at this temperature. Default 1. */
   temperature?: number;
   /** Stops with the signal's reason. */
   signal?: AbortSignal;
-  /** Hears how many sequences have been scored. */
+  /** Receives the number of scored sequences. */
   onProgress?: (done: number, total: number) => void;
 }
 
 /**
- * For every sequence log π(token | all before it) of its completion's tokens, under the model with the adapters that are
- * switched on. {@link InputError} for a token the model does not have, more tokens than it has positions, and a model whose
- * numbers are none.
+ * For every sequence log π(token | context) of its completion's tokens, under the model with the adapters that are
+ * switched on. Throws {@link InputError} for a token that the model does not have, for more tokens than its positions, and for a model with
+ * non-finite results.
  */
 export async function sequenceLogprobs(
   model: CausalLM,
@@ -49,10 +49,10 @@ export async function sequenceLogprobs(
   return scores.map(({ logprobs }) => logprobs);
 }
 
-/** Of a completion's tokens. */
+/** For a completion's tokens. */
 export interface SequenceScores {
   logprobs: Float32Array;
-  /** Of the distribution that each token was drawn from, in nats. */
+  /** Entropy of each token's distribution, in nats. */
   entropies: Float32Array;
 }
 
@@ -108,7 +108,7 @@ async function score(
   });
 }
 
-/** Records a batch; `use` sees its rows before they are released. */
+/** Records a batch; `use` gets its rows before they are released. */
 function withScores<T>(
   gpu: Gpu,
   model: CausalLM,
@@ -124,7 +124,7 @@ function withScores<T>(
   return result;
 }
 
-/** Goes through the largest batch that {@link sequenceLogprobs} would make, on a device that only counts. */
+/** Rehearses the largest batch of {@link sequenceLogprobs} on a counting device. */
 export function rehearseScores(
   gpu: Gpu,
   model: CausalLM,
@@ -135,13 +135,13 @@ export function rehearseScores(
   if (packed.rows.length > 0) withScores(gpu, model, packed, temperature, () => {});
 }
 
-/** The batch of most tokens. */
+/** The batch with the most tokens. */
 export function largestOf(batches: readonly TokenizedExample[][]): TokenizedExample[] {
   const tokens = (batch: readonly TokenizedExample[]) => batch.reduce((sum, each) => sum + sizeOf(each), 0);
   return batches.reduce((most, batch) => (tokens(batch) > tokens(most) ? batch : most), []);
 }
 
-/** Broken weights show in what they make of a text. */
+/** Broken weights show up in log-probabilities. */
 function requireNumbers(values: Float32Array, index: number): void {
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at < 0) return;
@@ -152,7 +152,7 @@ function requireNumbers(values: Float32Array, index: number): void {
   );
 }
 
-/** Runs of sequences of at most `batchTokens` tokens, neighbors with the same prompt as one example. */
+/** Groups of sequences with at most `batchTokens` tokens; neighbors with the same prompt form one example. */
 export function inBatches(
   sequences: readonly TokenizedSequence[],
   batchTokens: number,
@@ -182,13 +182,12 @@ function isSame(a: TokenIds, b: TokenIds): boolean {
 }
 
 function check({ config, name }: CausalLM, { prompt, completion }: TokenizedSequence, where: string): void {
-  if (prompt.length === 0)
-    throw new InputError(where, 'has no token to predict from', 'Begin it with a token');
+  if (prompt.length === 0) throw new InputError(where, 'has no token to start from', 'Begin it with a token');
   requireTokenIds(prompt, config.vocabSize, where);
   requireTokenIds(completion, config.vocabSize, where);
   const length = prompt.length + completion.length;
   if (length > config.maxPositionEmbeddings) {
-    const what = `has ${length} tokens, ${name} has positions for ${config.maxPositionEmbeddings}`;
+    const what = `has ${length} tokens, but ${name} supports at most ${config.maxPositionEmbeddings}`;
     throw new InputError(where, what, 'Shorten it');
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A reference that stays as it is, for examples that are known ahead: its log-probabilities are computed once, ahead or as
- * examples come up, and those of a whole list are kept by the hash of everything they depend on.
+ * A constant reference for examples that are known before training: its log-probabilities are computed once, before training or
+ * on demand, and those of a whole list are cached by the hash of everything they depend on.
  */
 import { hashOfExamples } from '../../data/example-hash.ts';
 import { packExamples, type TokenizedExample } from '../../data/packing.ts';
@@ -17,10 +17,10 @@ import { rowLogprobs } from '../scorer.ts';
 import type { Reference, ReferenceSetup } from './reference.ts';
 import { ReferenceValues } from './reference-values.ts';
 
-/** Changes when the way of computing changes, so that no stale value is read. */
+/** Changes when the computation changes, so that no stale value is read. */
 const VERSION = 'reference-4';
 
-/** `without`, `temperature` and `cache` may be left out: nothing is off, 1, none. */
+/** Defaults of `without`, `temperature` and `cache`: no adapter off, 1, no cache. */
 export type CachedReferenceOptions = Pick<ReferenceSetup, 'batchSize'> &
   Partial<Pick<ReferenceSetup, 'without' | 'temperature' | 'cache'>>;
 
@@ -43,7 +43,7 @@ export class CachedReference implements Reference {
     yield* this.due(examples);
   }
 
-  /** Where what trains is a part of the reference, that is what it is before the first step only. */
+  /** If the trained weights are part of the reference, they have its values only before the first step. */
   async *expect(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void> {
     yield* this.lookFor(examples);
     if (this.without.length === 0) yield* this.due(examples);
@@ -69,7 +69,7 @@ export class CachedReference implements Reference {
     for (const list of lists) if (list) yield* this.complete(list, examples);
   }
 
-  /** Scores those examples of a list that are still to be scored, with what shares their batches. */
+  /** Scores the given examples of a list that have no values yet, together with the rest of their batches. */
   private async *complete(
     list: ReferenceValues,
     examples: readonly TokenizedExample[],
@@ -86,7 +86,7 @@ export class CachedReference implements Reference {
     try {
       await cache.put(await this.keyOf(list.examples), list.values);
     } catch (error) {
-      const text = `The reference cannot be kept, and the next run computes it again: ${reason(error)}.`;
+      const text = `The reference cannot be cached, so the next run computes it again: ${reason(error)}.`;
       yield { type: 'notice', text };
     }
   }
@@ -113,7 +113,7 @@ export class CachedReference implements Reference {
     return Tensor.from(gpu, values, [values.length], 'reference log-probabilities', 'reference');
   }
 
-  /** It stays as it is. */
+  /** It is constant. */
   stepped(): void {}
 
   /** All of it can be computed again. */
@@ -127,7 +127,7 @@ export class CachedReference implements Reference {
     this.lists.length = 0;
   }
 
-  /** Depends on tokens alone: columns are the loss's business. How many go at a time may change which kernel rounds them. */
+  /** The hash covers only tokens, because only the loss reads columns. It includes the batch size, which may select a kernel that rounds differently. */
   private async keyOf(examples: readonly TokenizedExample[]): Promise<string> {
     const tokens = await hashOfExamples(examples.map(({ prompt, completions }) => ({ prompt, completions })));
     const policy = await this.model.without(this.without, () => this.model.policyHash());

@@ -1,6 +1,6 @@
 /**
- * A reference for examples that are made on the way: the model without its trained adapter, which scores a batch when the
- * batch is trained on, in the same queue and in the same packed form. Nothing is kept and nothing is read back.
+ * A reference for examples that are made during the run: the model without its trained adapter, which scores a batch when the
+ * batch is trained on, in the same queue and in the same packed form. Nothing is stored and nothing is read back.
  */
 import type { TokenizedExample } from '../../data/packing.ts';
 import type { Gpu } from '../../gpu/device.ts';
@@ -20,7 +20,7 @@ export class LiveReference implements Reference {
     private readonly temperature: number,
   ) {}
 
-  /** There is nothing to compute ahead. */
+  /** Nothing can be computed before training. */
   async *prepare(): AsyncGenerator<TrainEvent, void> {}
 
   rows(
@@ -37,7 +37,7 @@ export class LiveReference implements Reference {
     return this.model.without([this.without], work);
   }
 
-  /** It stays as it is. */
+  /** It is constant. */
   stepped(): void {}
 
   async save(): Promise<Map<string, Float32Array>> {
@@ -49,7 +49,7 @@ export class LiveReference implements Reference {
   dispose(): void {}
 }
 
-/** Log-probabilities of a batch under the model as it is now, in a buffer of their own. */
+/** Log-probabilities of a batch under the current model, in a new buffer. */
 export function scoredCopy(gpu: Gpu, model: CausalLM, batch: DeviceBatch, temperature: number): Tensor {
   const count = batch.targets.length;
   const label = 'reference log-probabilities';

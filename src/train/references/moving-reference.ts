@@ -1,8 +1,8 @@
 /**
- * A reference with numbers of its own, which begin as the parameters are before the first step and may follow the policy
+ * A reference with its own weights, which start as the parameters before the first step and may follow the policy
  * (TR-DPO, Gorbatovski et al. 2024): every so many optimizer steps they become α policy + (1 − α) reference. A batch is
- * scored when it is trained on, by the model itself with the reference's numbers in the place of the policy's; all of it is
- * copies and kernels in the queue, nothing is read back.
+ * scored when it is trained on, by the model itself with the reference's weights swapped in; everything consists of
+ * copies and kernels in the queue, and nothing is read back.
  */
 import type { TokenizedExample } from '../../data/packing.ts';
 import type { Gpu } from '../../gpu/device.ts';
@@ -23,7 +23,7 @@ export interface Synchronisation {
   everySteps: number;
 }
 
-/** A reference that stays where it begins: for an adapter that is continued on examples made on the way. */
+/** A reference that stays at its start: for an adapter whose training continues on examples made during the run. */
 export const NEVER: Synchronisation = { alpha: 1, everySteps: Number.POSITIVE_INFINITY };
 
 /** Its name in a checkpoint. */
@@ -43,7 +43,7 @@ export class MovingReference implements Reference {
     gpu.recorder.copy(parameters.slab('values'), this.values);
   }
 
-  /** There is nothing to compute ahead. */
+  /** Nothing can be computed before training. */
   async *prepare(): AsyncGenerator<TrainEvent, void> {}
 
   rows(
@@ -67,7 +67,7 @@ export class MovingReference implements Reference {
     }
   }
 
-  /** Puts the reference's numbers in the place of the policy's; what it returns puts those back. */
+  /** Swaps the reference's weights in for the policy's; calling the result swaps them back. */
   private exchange(gpu: Gpu): () => void {
     const policy = this.slabOn(gpu, 'policy values');
     const live = this.parameters.slab('values');
@@ -92,7 +92,7 @@ export class MovingReference implements Reference {
   restore(tensors: ReadonlyMap<string, Float32Array>): void {
     const values = tensors.get(SAVED);
     if (values?.length !== this.parameters.length) {
-      throw new InputError('checkpoint', 'has no reference of this size', 'Start again');
+      throw new InputError('checkpoint', 'has no reference of the right size', 'Start again');
     }
     this.model.gpu.recorder.write(this.values, values);
   }

@@ -1,14 +1,14 @@
 /**
- * The reference's log-probabilities of a list of examples, which are scored so many at a time. Which of them go together is a
- * function of the list alone, so that values are the same in whatever order they are asked for.
+ * The reference's log-probabilities of a list of examples, scored in batches. The batches depend only on
+ * the list, so that values do not depend on the order of requests.
  */
 import type { TokenizedExample } from '../../data/packing.ts';
 
 export class ReferenceValues {
-  /** Of all completion tokens, example after example. */
+  /** Of all completion tokens, one example after the other. */
   values: Float32Array;
   private readonly places = new Map<TokenizedExample, number>();
-  /** Where the values of an example begin, and where the last ones end. */
+  /** Offsets of each example's values, and the end of the last. */
   private readonly starts: Float64Array;
   private readonly scored: Uint8Array;
 
@@ -34,14 +34,14 @@ export class ReferenceValues {
     return this.places.has(example);
   }
 
-  /** The values of an example; undefined where it was not scored. */
+  /** The values of an example; undefined if it was not scored. */
   of(example: TokenizedExample): Float32Array | undefined {
     const place = this.places.get(example);
     if (place === undefined || !this.scored[Math.floor(place / this.batchSize)]) return undefined;
     return this.values.subarray(this.starts[place], this.starts[place + 1]);
   }
 
-  /** The batches that these examples are in and that were not scored, in their order. */
+  /** The batches that contain these examples and are not scored yet, in order. */
   open(examples: readonly TokenizedExample[]): number[] {
     const batches = new Set<number>();
     for (const example of examples) {
@@ -60,7 +60,7 @@ export class ReferenceValues {
     this.scored[index] = 1;
   }
 
-  /** Takes all values at once. Returns whether they are as many as there must be. */
+  /** Sets all values at once. Returns whether their number is right. */
   fillAll(values: Float32Array | undefined): boolean {
     if (values?.length !== this.values.length) return false;
     this.values = values;

@@ -1,6 +1,6 @@
 /**
- * Where π_ref comes from, as a strategy: what a step asks of a reference, and what one is made of. Types alone. The
- * reference is the model itself, with the trained adapter off or as it stood before the first step.
+ * Where π_ref comes from, as a strategy: the interface of a reference, and its inputs. Only types. The
+ * reference is the model itself, with the trained adapter off or with its weights before the first step.
  */
 import type { TokenizedExample } from '../../data/packing.ts';
 import type { Gpu } from '../../gpu/device.ts';
@@ -13,39 +13,39 @@ import type { Tensor } from '../../tensor/tensor.ts';
 import type { TrainEvent } from '../events.ts';
 
 export interface Reference {
-  /** Whether {@link prepare} scores: the examples that are known ahead, a batch at a time. */
+  /** Whether {@link prepare} scores the examples that are known before training, batch by batch. */
   readonly scoresAhead?: boolean;
-  /** Hears of examples that will come, and scores none: what was kept of them is taken. Left out where nothing is kept. */
+  /** Announces examples without scoring any; cached values are loaded. Absent if there is no cache. */
   expect?(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void>;
-  /** Gets ready for some of the examples that it {@link expect}s, which come now. */
+  /** Prepares some of the announced examples ({@link expect}), which are needed now. */
   due?(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void>;
-  /** Gets ready for some examples, telling how far it is. */
+  /** Prepares some examples, and reports progress. */
   prepare(examples: readonly TokenizedExample[]): AsyncGenerator<TrainEvent, void>;
   /**
-   * log π_ref(target | what comes before) of the scored rows (R) of a batch of these examples; the caller releases it. At the
-   * reference's own temperature, unless another is asked for.
+   * log π_ref(target | context) of the scored rows (R) of a batch of these examples; the caller releases it. At the
+   * reference's own temperature, unless another is given.
    */
   rows(gpu: Gpu, batch: DeviceBatch, examples: readonly TokenizedExample[], temperature?: number): Tensor;
-  /** Does work while the model is the reference; left out where it has no weights to be it with. */
+  /** Runs work while the model is the reference; absent if the reference has no weights. */
   standIn?<T>(work: () => Promise<T>): Promise<T>;
-  /** To be called after every optimizer step, on a counting device too. */
+  /** Must be called after every optimizer step, on a counting device too. */
   stepped(step: number, gpu?: Gpu): void;
-  /** What a checkpoint keeps of it beside the parameters. */
+  /** Its state in a checkpoint, besides the parameters. */
   save(): Promise<Map<string, Float32Array>>;
   restore(tensors: ReadonlyMap<string, Float32Array>): void;
   dispose(): void;
 }
 
-/** What a reference may be made of. */
+/** The inputs of a reference. */
 export interface ReferenceSetup {
   model: CausalLM;
-  /** The numbers in training. */
+  /** The parameters in training. */
   parameters: ParameterStore;
-  /** The adapter that is off in the reference; undefined where the reference is the model as it stood before training. */
+  /** The adapter that is off in the reference; undefined if the reference is the model before training. */
   without: LoraAdapter | undefined;
-  /** Examples to score at a time. */
+  /** Batch size for scoring. */
   batchSize: number;
-  /** Divides the logits, as it does where samples are drawn and trained on. */
+  /** Divides the logits, as in sampling and training. */
   temperature: number;
   cache: ReferenceCache | undefined;
 }

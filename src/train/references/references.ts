@@ -1,4 +1,4 @@
-/** Which reference a run has where its trainer names none. */
+/** The reference of a run if its trainer does not choose one. */
 
 import type { TokenizedExample } from '../../data/packing.ts';
 import type { TrainingConfig } from '../config.ts';
@@ -9,7 +9,7 @@ import { LiveReference } from './live-reference.ts';
 import { MovingReference, NEVER } from './moving-reference.ts';
 import type { Reference, ReferenceKind, ReferenceSetup } from './reference.ts';
 
-/** The reference of a task; undefined where neither its loss nor its source has one. */
+/** The reference of a task; undefined if neither its loss nor its source has one. */
 export function referenceOf(
   { loss, source, temperature = 1, reference }: Task<TrainingConfig>,
   setup: Omit<ReferenceSetup, 'temperature'>,
@@ -19,7 +19,7 @@ export function referenceOf(
   return make({ ...setup, temperature });
 }
 
-/** Whether the reference of examples that are known is computed before the first step: where not asked, in runs of an epoch or more. */
+/** Whether the reference of known examples is computed before the first step; default: in runs of an epoch or more. */
 export function isAhead(
   { source, precomputeRefLogProbs }: Pick<Task<TrainingConfig>, 'source' | 'precomputeRefLogProbs'>,
   totalSteps: number,
@@ -27,7 +27,7 @@ export function isAhead(
   return precomputeRefLogProbs ?? totalSteps >= source.stepsPerEpoch;
 }
 
-/** Gets the reference ready for lists of examples, or lets it hear of them only, where it can compute them later. */
+/** Prepares the reference for lists of examples, or only announces them if it can compute them later. */
 export async function* beginReference(
   reference: Reference | undefined,
   lists: readonly (readonly TokenizedExample[])[],
@@ -37,7 +37,7 @@ export async function* beginReference(
     yield* (reference?.expect && !ahead ? reference.expect(list) : reference?.prepare(list)) ?? [];
 }
 
-/** Computes what is lacking for examples to be judged on. Returns whether the signal lets it go on. */
+/** Computes missing values for evaluation. Returns false if the signal stopped it. */
 export async function* dueUnless(
   signal: AbortSignal | undefined,
   reference: Reference | undefined,
@@ -50,7 +50,7 @@ export async function* dueUnless(
   return true;
 }
 
-/** Computes what is lacking for the examples of a step; what it tells of each batch is left out. */
+/** Computes missing values for the examples of a step; progress per batch is not reported. */
 export async function* dueOf(
   reference: Reference | undefined,
   examples: readonly TokenizedExample[],
@@ -59,8 +59,8 @@ export async function* dueOf(
 }
 
 /**
- * The reference is the model without the trained adapter. Where an adapter is continued, or all weights train, it is the
- * model as it stands before the first step; where examples are made on the way, with numbers of its own then.
+ * The reference is the model without the trained adapter. If an adapter's training continues, or all weights train, it is the
+ * model before the first step; if examples are also made during the run, it then has its own weights.
  */
 export function referenceFor(knownAhead: boolean): ReferenceKind {
   if (knownAhead) return ({ model, ...setup }) => new CachedReference(model, setup);

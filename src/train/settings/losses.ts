@@ -21,32 +21,32 @@ import { BETA } from '../../losses/loss.ts';
 
 /** For trainers on texts of any kind. */
 export const LENGTH = {
-  /** Most tokens of prompt and completion. */
+  /** Maximum tokens of prompt and completion. */
   maxLength: whole({
     default: 1024,
     range: { from: 2 },
     group: 'training',
     trl: 'max_length',
     aliases: ['max_seq_length'],
-    help: 'most tokens of prompt and completion',
+    help: 'maximum tokens of prompt and completion together',
   }),
 };
 
 /** For trainers on prompts and completions. */
 export const REWARD = {
-  /** Strength of the pull to the reference, and the scale of the rewards. */
+  /** How strongly the policy is pulled to the reference, and the scale of the rewards. */
   beta: number({
     default: BETA.default,
     range: { above: 0 },
     group: 'loss',
     trl: 'beta',
-    help: 'strength of the pull to the reference',
+    help: 'how strongly the policy is pulled to the reference',
   }),
 };
 
 /** For trainers with a choice of losses. */
 export const LOSS = {
-  /** A loss of the catalogue by name or one's own as a descriptor, or several whose weighted losses add up. */
+  /** A loss of the catalogue by name, or a user-defined descriptor, or several whose weighted losses add up. */
   lossType: declared<LossType | readonly LossType[], Translation<'loss_type'>, never, 'loss'>(
     {
       kind: 'losses',
@@ -61,7 +61,7 @@ export const LOSS = {
       trl: translated('loss_type', (settings) => {
         const types = [settings.lossType].flat();
         if (settings.useWeighting && types.includes('sft')) {
-          const what = say`TRL cannot weigh pairs (${setting('useWeighting')}) where sft is in the list of losses`;
+          const what = say`TRL cannot weight pairs (${setting('useWeighting')}) if sft is in the list of losses`;
           throw new InputError('settings', what, 'Train without one of them');
         }
         return { loss_type: types.length === 1 ? types[0] : types };
@@ -78,33 +78,33 @@ function isLossType(value: unknown): boolean {
 
 /** For trainers on pairs whose loss is a list of losses. */
 export const LISTS = {
-  /** A weight for each of several losses; null weighs them alike. */
+  /** One weight per loss; null means equal weights. */
   lossWeights: numbers({
     default: null,
     group: 'loss',
     trl: 'loss_weights',
-    help: 'a weight for each of several losses',
+    help: 'one weight per loss',
   }),
 };
 
-/** For trainers on examples that are known ahead, whose loss has a reference. */
+/** For trainers whose loss has a reference and whose examples are known before training. */
 export const AHEAD = {
   /**
-   * Whether the reference is computed before the first step; null does so in runs of at least an epoch. Without a fresh adapter it
-   * always is: the reference is what trains, as it is then.
+   * Whether the reference is computed before the first step; null: in runs of at least an epoch. Without a new adapter it
+   * always is, because the reference is the initial state of the weights that train.
    */
   precomputeRefLogProbs: boolean({
     default: null,
     group: 'run',
     mayChange: true,
     trl: 'precompute_ref_log_probs',
-    help: 'compute the reference of all examples before the first step, not as they come up; by default in runs of at least an epoch',
+    help: 'compute the reference of all examples before the first step instead of on demand; default: in runs of at least an epoch',
   }),
 };
 
-/** For trainers whose policy is held to a reference in other ways than by the reverse KL of whole sequences. */
+/** For trainers that can use other divergences from the reference than the reverse KL of whole sequences. */
 export const REFERENCE = {
-  /** Which f-divergence holds the policy to the reference. */
+  /** The f-divergence between the policy and the reference. */
   fDivergence: choice(divergenceNames(), {
     default: REVERSE_KL.type,
     group: 'loss',
@@ -112,7 +112,7 @@ export const REFERENCE = {
       const name = divergenceNamed(String(fDivergence)) ?? String(fDivergence);
       return { f_divergence_type: own(DIVERGENCES, name)?.alias ?? name };
     }),
-    help: 'what holds the policy to the reference',
+    help: 'the divergence between policy and reference',
   }),
   /** α of the α-divergence. */
   fAlphaDivergenceCoef: number({
@@ -130,25 +130,25 @@ export const REFERENCE = {
     trl: 'ld_alpha',
     help: "weight of tokens beyond the shorter completion's length (LD-DPO)",
   }),
-  /** WPO: whether pairs weigh by how likely the policy finds them. */
+  /** WPO: whether pairs are weighted by their likelihood under the policy. */
   useWeighting: boolean({
     default: false,
     group: 'loss',
     trl: 'use_weighting',
-    help: 'weigh pairs by how likely the policy finds them (WPO)',
+    help: 'weight pairs by their likelihood under the policy (WPO)',
   }),
 };
 
-/** For trainers whose reference may follow the policy. */
+/** For trainers whose reference can move. */
 export const MOVING = {
   /** TR-DPO: whether the reference follows the policy. */
   syncRefModel: boolean({
     default: false,
     group: 'loss',
     trl: 'sync_ref_model',
-    help: 'let the reference follow the policy (TR-DPO)',
+    help: 'move the reference towards the policy (TR-DPO)',
   }),
-  /** The policy's share when it does. */
+  /** The policy's share in an update. */
   refModelMixupAlpha: number({
     default: 0.6,
     range: { above: 0, upTo: 1 },
@@ -156,13 +156,13 @@ export const MOVING = {
     trl: 'ref_model_mixup_alpha',
     help: "the policy's share in the new reference",
   }),
-  /** Optimizer steps from one time to the next. */
+  /** Optimizer steps between two updates. */
   refModelSyncSteps: whole({
     default: 512,
     range: { from: 1 },
     group: 'loss',
     trl: 'ref_model_sync_steps',
-    help: 'steps between one new reference and the next',
+    help: 'steps between two updates of the reference',
   }),
 };
 
@@ -172,43 +172,43 @@ function divergenceNames(): string[] {
 
 /** For supervised fine-tuning. */
 export const TEXTS = {
-  /** Whether prompts are not learned; null learns completions alone where there are prompts. */
+  /** Whether to exclude prompts from learning; null: only completions are learned if there are prompts. */
   completionOnlyLoss: boolean({
     default: null,
     group: 'training',
     trl: 'completion_only_loss',
-    help: 'learn completions and not their prompts',
+    help: 'learn completions but not their prompts',
   }),
 };
 
-/** For supervised fine-tuning on conversations: settings of the runs that are given them. */
+/** For supervised fine-tuning on conversations; these are settings only of runs that use them. */
 export const TURNS = {
   /**
-   * Whether of conversations only the assistant's turns are learned: what the chat template has between `{% generation %}` and
-   * `{% endgeneration %}`.
+   * Whether to learn only the assistant's turns of conversations: the parts between `{% generation %}` and
+   * `{% endgeneration %}` in the chat template.
    */
   assistantOnlyLoss: boolean({
     default: false,
     group: 'training',
     trl: 'assistant_only_loss',
-    help: "learn only the assistant's turns of conversations, by {% generation %} of the chat template",
+    help: "learn only the assistant's turns of conversations, marked by {% generation %} in the chat template",
   }),
 };
 
-/** Which token a reward model scores: what `auto` and the other names mean is in `src/train/scored-token.ts`. */
+/** Which token a reward model scores; `src/train/scored-token.ts` defines the names. */
 export const SCORED_TOKENS = ['auto', 'last', 'last_non_pad'] as const;
 
 /** For reward models. */
 export const COMPARISON = {
   /**
-   * Which token is scored. `last`: the last one, the end token included. `last_non_pad`: the last one that is not the
-   * tokenizer's pad token, or its EOS where it has none (TRL). `auto`: by `pad_token_id` of the model's `config.json`, as
-   * transformers does, or the last one where that names none.
+   * Which token is scored. `last`: the last one, including an end token. `last_non_pad`: the last one other than the
+   * tokenizer's pad token, or its EOS if it has no pad token (TRL). `auto`: by `pad_token_id` of the model's `config.json`, as
+   * in transformers, or the last one if that is not set.
    */
   scoredToken: choice(SCORED_TOKENS, {
     default: 'auto',
     group: 'training',
     trl: null,
-    help: "which token is scored: the last, the last that is not the tokenizer's pad token, or by the model's pad_token_id",
+    help: "which token is scored: the last one, the last one other than the tokenizer's pad token, or by the model's pad_token_id",
   }),
 };

@@ -1,5 +1,5 @@
 /**
- * The settings of online DPO, whose policy writes its own completions as those of `rollouts.ts` do. Names and defaults are TRL's.
+ * The settings of online DPO, which samples completions from the policy like the methods of `rollouts.ts`. Names and defaults are TRL's.
  */
 import { choice, type Values } from '../../base/setting.ts';
 import { ONLINE_DPO_FAMILY } from '../../losses/pair-losses.ts';
@@ -16,7 +16,7 @@ const LABELS = {
     default: 'greedy',
     group: 'rollouts',
     trl: null,
-    help: 'greedy chooses the completion of higher reward; sampled draws the choice with probability σ(r₁ − r₂)',
+    help: 'greedy: choose the completion with the higher reward; sampled: choose the first with probability σ(r₁ − r₂)',
   }),
   ...ENDING,
 };

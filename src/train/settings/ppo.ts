@@ -1,4 +1,4 @@
-/** The settings of PPO: what tokens earn, how advantages are made of it, and how often a batch of completions is learned from. */
+/** The settings of PPO: token rewards, advantages, and the number of passes over a batch of completions. */
 import { boolean, choice, number, type Values, whole } from '../../base/setting.ts';
 import { PPO_FAMILY, PPO_OPTIONS } from '../../losses/ppo-losses.ts';
 import { ENDING, ROLLOUTS } from './rollouts.ts';
@@ -8,41 +8,49 @@ import { TRAINING } from './training.ts';
 const { numGenerationsEval, maxCompletionLength, temperature, rewardWeights, rewardTimeout } = ROLLOUTS;
 
 const TOKENS = {
+  /** Completions of each prompt, which share the prompt's computation and memory; TRL's PPO writes one. */
+  numGenerations: whole({
+    default: 1,
+    range: { from: 1, upTo: 2 ** 16 },
+    group: 'rollouts',
+    trl: null,
+    help: 'completions of each prompt, which is then held once for all of them; --batch-size counts completions',
+  }),
   numGenerationsEval,
   maxCompletionLength,
   temperature,
   rewardWeights,
   rewardTimeout,
-  /** Strength of the pull to the reference: the KL penalty in the rewards of the tokens. */
+  /** How strongly the policy is pulled to the reference: the KL penalty in the token rewards. */
   klCoef: number({
     default: 0.05,
     range: { from: 0 },
     group: 'loss',
     trl: 'kl_coef',
-    help: 'strength of the pull to the reference: the KL penalty in the rewards of the tokens',
+    help: 'how strongly the policy is pulled to the reference: the KL penalty in the token rewards',
   }),
-  /** How the KL of a token is estimated; k3 is refused. */
+  /** The estimator of a token's KL; k3 is rejected. */
   klEstimator: choice(['k1', 'k3'], {
     default: 'k1',
     group: 'loss',
     trl: 'kl_estimator',
-    help: 'how the KL of a token is estimated; k3 is refused, because in a reward it points the wrong way',
+    help: 'KL estimator for tokens; k3 is rejected, because as a reward its gradient increases the KL',
   }),
-  /** Passes over a batch of completions, each in an order of its own. */
+  /** Passes over a batch of completions, each in its own order. */
   numPpoEpochs: whole({
     default: 4,
     range: { from: 1 },
     group: 'rollouts',
     trl: 'num_ppo_epochs',
-    help: 'passes over a batch of completions, each in an order of its own',
+    help: 'passes over a batch of completions, each in its own order',
   }),
-  /** Optimizer steps that a pass is cut into. */
+  /** Optimizer steps per pass. */
   numMiniBatches: whole({
     default: 1,
     range: { from: 1 },
     group: 'rollouts',
     trl: 'num_mini_batches',
-    help: 'optimizer steps of a pass',
+    help: 'optimizer steps per pass',
   }),
   /** Discount of later rewards. */
   gamma: number({
@@ -52,29 +60,29 @@ const TOKENS = {
     trl: 'gamma',
     help: 'discount of later rewards',
   }),
-  /** 1: an advantage is the reward to come less the value; 0: one step ahead, the rest by the values. */
+  /** 1: an advantage is the remaining reward minus the value; 0: one step of reward, the rest from the values. */
   lam: number({
     default: 0.95,
     range: { from: 0, upTo: 1 },
     group: 'loss',
     trl: 'lam',
-    help: 'λ of the advantages: 1 trusts the rewards alone, 0 the values',
+    help: 'λ of the advantages: 1 uses only rewards, 0 only one reward and the values',
   }),
-  /** Weight of the loss of the values. */
+  /** Weight of the value loss. */
   vfCoef: number({
     default: 0.1,
     range: { from: 0 },
     group: 'loss',
     trl: 'vf_coef',
-    help: 'weight of the loss of the values',
+    help: 'weight of the value loss',
   }),
   ...ENDING,
-  /** Whether the rewards of the tokens are divided by their standard deviation. */
+  /** Whether token rewards are divided by their standard deviation. */
   whitenRewards: boolean({
     default: false,
     group: 'loss',
     trl: 'whiten_rewards',
-    help: 'divide the rewards of the tokens by their standard deviation',
+    help: 'divide token rewards by their standard deviation',
   }),
   /** Whether advantages are standardized over the batch of completions. */
   whitenAdvantages: boolean({
@@ -82,14 +90,14 @@ const TOKENS = {
     group: 'loss',
     trl: null,
     help: 'standardize the advantages over the batch of completions',
-    off: 'leave the advantages as they are',
+    off: 'do not standardize the advantages',
   }),
-  /** Whether the score falls behind the end token, as in TRL, or on the last token. */
+  /** Whether the score is added after the end token, as in TRL, or at the last token. */
   scoreAfterEos: boolean({
     default: false,
     group: 'loss',
     trl: null,
-    help: "give the score behind the end token, as TRL's PPO does, and not on the last token",
+    help: "add the score after the end token, as in TRL's PPO, instead of at the last token",
   }),
 };
 

@@ -1,5 +1,5 @@
 /**
- * From what a caller gives to the configuration of a run: names understood, defaults filled in, every value checked by its
+ * From a caller's options to the configuration of a run: resolves names, fills in defaults, and checks every value with its
  * declaration.
  */
 import { isOwn, own } from '../../base/lookup.ts';
@@ -24,8 +24,8 @@ import { PROGRAM_NAMES } from './trl-names.ts';
 const WHERE = 'settings';
 
 /**
- * The configuration of a run, with null as `peftConfig` by the defaults of full training. The options of the losses
- * that `lossType` names or describes are settings too. Throws {@link InputError}.
+ * The configuration of a run; a `peftConfig` of null selects the defaults of full training. The options of the losses
+ * in `lossType` are settings too. Throws {@link InputError}.
  */
 export function resolveConfig<Config extends TrainingConfig>(
   trainer: TrainerSettings,
@@ -44,8 +44,8 @@ export function resolveConfig<Config extends TrainingConfig>(
   checkValues(config, known);
   const { gradientCheckpointing, savedActivations } = config;
   if (gradientCheckpointing && savedActivations !== 'float32') {
-    const what = say`${setting('gradientCheckpointing')} saves no activations, and ${setting('savedActivations')} wants them in ${String(savedActivations)}`;
-    throw new InputError(WHERE, what, 'Give one of the two');
+    const what = say`${setting('gradientCheckpointing')} saves no activations, but ${setting('savedActivations')} asks for them in ${String(savedActivations)}`;
+    throw new InputError(WHERE, what, 'Use only one of them');
   }
   // By the declarations that the type is computed from.
   return config as unknown as Config;
@@ -62,7 +62,7 @@ export function resolveLoraConfig(
   return config;
 }
 
-/** The loss that a family makes of a configuration. Throws {@link InputError}. */
+/** The loss for a family and a configuration. Throws {@link InputError}. */
 export function resolveLoss(family: Family, config: LossSettings): TrainingLoss {
   try {
     return lossOf(family, config);
@@ -98,12 +98,12 @@ function optionsInUse(
   return Object.fromEntries(inUse.map((name) => [name, own(known, name)])) as SettingTable;
 }
 
-/** The options of losses from outside, as settings: the first loss that has one declares it. */
+/** The options of user-defined losses, as settings; the first loss with an option declares it. */
 function outsideOptions({ settings, options }: TrainerSettings, given: object): SettingTable {
   const names = ['lossType', ...(own(settings, 'lossType')?.names ?? [])];
   const types = names.flatMap((name) => own(given as Readonly<Record<string, unknown>>, name));
   const described = types.filter((type): type is Loss => typeof type === 'object' && type !== null);
-  // A descriptor without options is refused with the other values.
+  // A descriptor without options is rejected together with other invalid values.
   const all = described.flatMap((loss) => Object.entries(loss.options ?? {})).toReversed();
   const others = all.filter(([name]) => !isOwn(settings, name) && !isOwn(options, name));
   return Object.fromEntries(

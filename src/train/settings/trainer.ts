@@ -1,6 +1,6 @@
 /**
- * What there is to know of a trainer's settings, and what the settings of all trainers have in common. Each trainer's stand in a file
- * of their own, so that a page loads those of the trainers that it has; `trainers.ts` lists them.
+ * The declarations of a trainer's settings, and the settings shared by all trainers. Each trainer's are in a file
+ * of their own, so that a page loads only those of its trainers; `trainers.ts` lists them.
  */
 import { own } from '../../base/lookup.ts';
 import type { SettingTable, Spellings, Values } from '../../base/setting.ts';
@@ -14,7 +14,7 @@ import { TRAINING } from './training.ts';
 type OptionTable = SettingTable &
   Readonly<Record<string, { readonly trainers: readonly FamilyName[]; readonly always: boolean }>>;
 
-/** The options of losses that a trainer has as settings: of every run, or of the runs whose losses read them. */
+/** The options of losses that are settings of a trainer: in every run, or in runs whose losses read them. */
 export type OptionsOf<Options, Trainer extends FamilyName, Always extends boolean> = {
   [Name in keyof Options as Options[Name] extends {
     readonly trainers: readonly (infer Having)[];
@@ -37,7 +37,7 @@ export function optionsOf<Options extends OptionTable, Trainer extends FamilyNam
   return Object.fromEntries(found) as OptionsOf<Options, Trainer, Always>;
 }
 
-/** The options of a trainer in its configuration: those of single losses are there if a loss reads them. */
+/** The options of a trainer in its configuration; those of single losses are present if a loss reads them. */
 export type OptionValues<Options, Trainer extends FamilyName> = Values<OptionsOf<Options, Trainer, true>> &
   Partial<Values<OptionsOf<Options, Trainer, false>>>;
 
@@ -54,7 +54,7 @@ export interface TrainerSettings<Table extends SettingTable = SettingTable> {
   readonly adapterDefaults: Readonly<Record<string, unknown>>;
 }
 
-/** A trainer's row, whose defaults are of its own settings. */
+/** A trainer's row, with defaults only for its own settings. */
 export function trainer<Fam extends Family, Table extends SettingTable>(
   parts: { family: Fam; settings: Table; options?: SettingTable } & Record<
     'defaults' | 'adapterDefaults',
@@ -64,29 +64,29 @@ export function trainer<Fam extends Family, Table extends SettingTable>(
   return { options: {}, ...parts };
 }
 
-/** The rate of adapters, ten times that of all weights. */
+/** The learning rate of adapters, ten times that of full training. */
 export const LORA_LEARNING_RATE = 1e-5;
 
 export const ADAPTER = { adapterDefaults: { learningRate: LORA_LEARNING_RATE } };
 
-// Of the groups themselves, not of the tables: a declaration file has no comments on what was spread.
+// Names the groups themselves rather than the tables: a declaration file would lose the comments of spread tables.
 export interface TrainingConfig extends Values<typeof TRAINING> {}
-/** What trainers on prompts and completions have in common. */
+/** The common part of trainers on prompts and completions. */
 export interface CompletionConfig extends TrainingConfig, Values<typeof REWARD>, Values<typeof LENGTH> {}
 
-/** Settings of every run of these. */
+/** Settings of every run of these trainers. */
 export const COMPLETIONS = { ...TRAINING, ...REWARD, ...LENGTH };
 
-/** Settings as they may be given: some of them, by any of their names. */
+/** Settings as given by a caller: some of them, under any of their names. */
 export type Args<Config, Table> = Partial<Config> & Spellings<Table>;
 
-/** The same beside a loss from outside, whose options are settings of the run. */
+/** The same with a user-defined loss, whose options are settings of the run. */
 export type WithOwnOptions<Given> = Given & {
   lossType: Loss | readonly LossType[];
   readonly [option: string]: unknown;
 };
 
-/** The values that hold where nothing is given, all weights training. */
+/** The defaults for full training. */
 export function defaultsOf<Table extends SettingTable>({
   settings,
   defaults,
@@ -98,7 +98,7 @@ export function defaultsOf<Table extends SettingTable>({
   return Object.fromEntries(usual) as Values<Table>;
 }
 
-/** What the decoder keeps of its layers under these settings. */
+/** How the decoder keeps its layers' activations under these settings. */
 export function keptActivations({ gradientCheckpointing, savedActivations }: TrainingConfig): Kept {
   return gradientCheckpointing ? 'nothing' : savedActivations;
 }

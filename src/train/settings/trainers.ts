@@ -1,7 +1,7 @@
 /**
- * The trainers' settings, all of them. A new trainer is one more row here, and a file of its own: its groups of settings, and the
- * defaults that are not those of the declarations. The order of its table is that of the run's configuration, which checkpoints are
- * known by.
+ * The settings of all trainers. A new trainer is one more row here, and its own file with its groups of settings and the
+ * defaults that differ from the declarations. The order of its table is the order of the run's configuration, by which checkpoints are
+ * identified.
  */
 import { OPTIONS } from '../../losses/catalogue.ts';
 import type { FamilyName } from '../../losses/families.ts';

@@ -1,6 +1,6 @@
 /**
- * The settings that every trainer has, with the names and defaults of TRL and transformers. Groups of other trainers stand
- * beside this one; `trainers.ts` puts them together.
+ * The settings of every trainer, with the names and defaults of TRL and transformers. Groups of other trainers are
+ * beside this file; `trainers.ts` combines them.
  */
 import { boolean, choice, number, translated, whole } from '../../base/setting.ts';
 import { SCHEDULES, type SchedulerType } from '../schedule.ts';
@@ -26,25 +26,25 @@ export const TRAINING = {
     trl: 'num_train_epochs',
     help: 'passes over the data',
   }),
-  /** Optimizer steps; overrides the epochs where it is above 0. */
+  /** Optimizer steps; overrides the epochs if it is above 0. */
   maxSteps: whole({
     default: -1,
     range: { from: -1 },
     mayChange: true,
     group: 'training',
     trl: 'max_steps',
-    help: 'optimizer steps, in place of epochs; -1 for the epochs',
+    help: 'optimizer steps instead of epochs; -1 uses the epochs',
   }),
-  /** Examples at a time. */
+  /** Examples per micro-batch. */
   perDeviceTrainBatchSize: whole({
     default: 8,
     range: { from: 1 },
     group: 'training',
     flag: 'batch-size',
     trl: 'per_device_train_batch_size',
-    help: 'examples at a time',
+    help: 'examples per micro-batch',
   }),
-  /** Examples at a time where nothing is learned: evaluation and reference. */
+  /** Examples per batch in evaluation and for the reference. */
   perDeviceEvalBatchSize: whole({
     default: 8,
     range: { from: 1 },
@@ -52,24 +52,24 @@ export const TRAINING = {
     group: 'training',
     flag: 'eval-batch-size',
     trl: 'per_device_eval_batch_size',
-    help: 'examples at a time when nothing is learned',
+    help: 'examples per batch in evaluation and for the reference',
   }),
-  /** Batches to one optimizer step. */
+  /** Micro-batches per optimizer step. */
   gradientAccumulationSteps: whole({
     default: 1,
     range: { from: 1 },
     group: 'training',
     flag: 'gradient-accumulation',
     trl: 'gradient_accumulation_steps',
-    help: 'batches to one optimizer step',
+    help: 'micro-batches per optimizer step',
   }),
-  /** How the learning rate falls. */
+  /** The schedule of the learning rate. */
   lrSchedulerType: choice(Object.keys(SCHEDULES) as SchedulerType[], {
     default: 'linear',
     mayChange: true,
     group: 'training',
     trl: 'lr_scheduler_type',
-    help: 'how the learning rate falls',
+    help: 'schedule of the learning rate',
   }),
   /** Steps over which the learning rate rises. */
   warmupSteps: whole({
@@ -77,30 +77,30 @@ export const TRAINING = {
     range: { from: 0 },
     mayChange: true,
     group: 'training',
-    // A number below 1 is TRL's share of all steps.
+    // A number below 1 is TRL's fraction of all steps.
     trl: translated('warmup_steps', ({ warmupSteps, warmupRatio }) => ({
       warmup_steps: Number(warmupSteps) > 0 ? warmupSteps : warmupRatio,
     })),
     help: 'steps over which the learning rate rises',
   }),
-  /** Share of all steps, where `warmupSteps` is 0. */
+  /** Fraction of all steps, used if `warmupSteps` is 0. */
   warmupRatio: number({
     default: 0,
     range: { from: 0, upTo: 1 },
     mayChange: true,
     group: 'training',
     trl: translated('warmup_ratio', () => ({})),
-    help: 'the same as a share of all steps',
+    help: 'the same as a fraction of all steps',
   }),
-  /** Gradient norm to clip to; 0 does not clip. */
+  /** Maximum gradient norm; 0 does not clip. */
   maxGradNorm: number({
     default: 1,
     range: { from: 0 },
     group: 'training',
     trl: 'max_grad_norm',
-    help: 'gradient norm to clip to; 0 does not clip',
+    help: 'maximum gradient norm; 0 does not clip',
   }),
-  /** AdamW's decay of the weights. */
+  /** AdamW's weight decay. */
   weightDecay: number({
     default: 0,
     range: { from: 0 },
@@ -114,7 +114,7 @@ export const TRAINING = {
     range: { from: 0, below: 1 },
     group: 'training',
     trl: 'adam_beta1',
-    help: "β₁ of AdamW: decay of the gradients' mean",
+    help: 'β₁ of AdamW: decay of the mean gradient',
   }),
   /** AdamW's β₂. */
   adamBeta2: number({
@@ -122,7 +122,7 @@ export const TRAINING = {
     range: { from: 0, below: 1 },
     group: 'training',
     trl: 'adam_beta2',
-    help: "β₂ of AdamW: decay of the squares' mean",
+    help: 'β₂ of AdamW: decay of the mean squared gradient',
   }),
   /** AdamW's ε. */
   adamEpsilon: number({
@@ -132,25 +132,25 @@ export const TRAINING = {
     trl: 'adam_epsilon',
     help: 'ε of AdamW, added to the divisor',
   }),
-  /** Everything random derives from it: the same seed gives the same bytes. */
+  /** The seed of all random numbers: the same seed gives the same bytes. */
   seed: whole({
     default: 42,
     range: { from: 0, upTo: 2 ** 32 - 1 },
     group: 'run',
     trl: 'seed',
-    help: 'the same seed gives the same bytes',
+    help: 'seed of all random numbers; the same seed gives the same bytes',
   }),
-  /** Whether every epoch has an order of its own, from the seed. */
+  /** Whether every epoch has its own random order, from the seed. */
   shuffleDataset: boolean({
     default: true,
     group: 'training',
     trl: translated(null, ({ shuffleDataset }) => ({
       train_sampling_strategy: shuffleDataset ? 'random' : 'sequential',
     })),
-    help: 'take the examples in an order drawn from the seed',
-    off: 'take the examples in the order of the file',
+    help: 'shuffle the examples with the seed',
+    off: 'use the examples in file order',
   }),
-  /** Steps between evaluations; 0 evaluates at the end alone. */
+  /** Steps between evaluations; 0 evaluates only at the end. */
   evalSteps: whole({
     default: 0,
     range: { from: 0 },
@@ -159,9 +159,9 @@ export const TRAINING = {
     trl: translated('eval_steps', ({ evalSteps }) =>
       Number(evalSteps) > 0 ? { eval_strategy: 'steps', eval_steps: evalSteps } : {},
     ),
-    help: 'steps between evaluations; 0 evaluates at the end',
+    help: 'steps between evaluations; 0 evaluates only at the end',
   }),
-  /** Steps between checkpoints; 0 writes one when training stops. */
+  /** Steps between checkpoints; 0 writes one only when training stops. */
   saveSteps: whole({
     default: 0,
     range: { from: 0 },
@@ -170,31 +170,31 @@ export const TRAINING = {
     trl: translated('save_steps', ({ saveSteps }) =>
       Number(saveSteps) > 0 ? { save_strategy: 'steps', save_steps: saveSteps } : { save_strategy: 'no' },
     ),
-    help: 'steps between checkpoints; 0 keeps one when training stops',
+    help: 'steps between checkpoints; 0 writes one only when training stops',
   }),
-  /** Keep no activations of a layer but run it again: slower, far less memory. */
+  /** Recompute the activations of a layer instead of keeping them: slower, far less memory. */
   gradientCheckpointing: boolean({
     default: false,
     group: 'training',
     trl: 'gradient_checkpointing',
-    help: 'keep no activations but compute them again: slower, less memory',
+    help: 'recompute activations instead of keeping them: slower, less memory',
   }),
-  /** Tokens whose probability is below this are left out of the head's gradient; 0 leaves out none. */
+  /** The head's gradient skips tokens with a probability below this; 0 skips none. */
   filterEps: number({
     default: 0,
     range: { from: 0, below: 1 },
     group: 'training',
     trl: null,
-    help: "leave tokens whose probability is below this out of the head's gradient: faster; 0 is exact",
+    help: "skip tokens with a probability below this in the head's gradient: faster; 0 is exact",
   }),
   /**
-   * How activations lie from the forward to the backward pass. In `float16` they take half the memory, and only gradients,
+   * How activations are stored between the forward and the backward pass. `float16` takes half the memory; only gradients,
    * not losses, are rounded.
    */
   savedActivations: choice(['float32', 'float16'], {
     default: 'float32',
     group: 'training',
     trl: null,
-    help: 'how activations wait for the backward pass; float16 takes half the memory',
+    help: 'how activations are stored for the backward pass; float16 takes half the memory',
   }),
 };

@@ -1,5 +1,5 @@
 /**
- * A run's configuration as arguments of TRL's configuration class, by what each declaration says of TRL.
+ * A run's configuration as arguments of TRL's configuration class, as the declarations define.
  */
 import { own } from '../../base/lookup.ts';
 import { say, setting } from '../../base/sentence.ts';
@@ -8,7 +8,7 @@ import { InputError, quote } from '../../io/errors.ts';
 import { LOSSES } from '../../losses/catalogue.ts';
 import { ALL_SETTINGS } from './trainers.ts';
 
-/** Throws {@link InputError} for a setting that is not declared, and for what TRL cannot do. */
+/** Throws {@link InputError} for an undeclared setting, and for anything that TRL cannot do. */
 export function trlArguments(settings: RunSettings): Record<string, unknown> {
   const declared: SettingTable = ALL_SETTINGS;
   for (const type of [settings.lossType].flat()) requireInTrl(String(type), settings);
@@ -30,10 +30,10 @@ function requireInTrl(name: string, settings: RunSettings): void {
   const loss = own(LOSSES, name);
   if (!loss) return;
   const { trl, options } = loss;
-  if (trl === false) throw new InputError('settings', `TRL has no loss ${name}`, 'Train with another');
+  if (trl === false) throw new InputError('settings', `TRL has no loss ${name}`, 'Train with another loss');
   for (const [option, value] of Object.entries(trl ?? {})) {
     if ((own(settings, option) ?? own(options, option)?.default) === value) continue;
-    const what = say`TRL's ${name} has ${setting(option)} ${value} only`;
+    const what = say`TRL's ${name} only supports ${setting(option)} ${value}`;
     throw new InputError('settings', what, say`Train with ${setting(option)} ${value}`);
   }
 }

@@ -1,4 +1,4 @@
-/** What online DPO and A*-PO share with the other trainers whose policies write their own completions. */
+/** Settings that online DPO and A*-PO share with the other trainers that sample completions. */
 import { ROLLOUTS } from './rollouts.ts';
 
 const {

@@ -6,5 +6,6 @@ import { LAYERS } from './layers.ts';
 import { LOGITS } from './logits.ts';
 import { PRODUCTS } from './products.ts';
 import { STEPS } from './steps.ts';
+import { WRITING } from './writing.ts';
 
-export const CASES: readonly Case[] = [...PRODUCTS, ...LAYERS, ...LOGITS, ...STEPS];
+export const CASES: readonly Case[] = [...PRODUCTS, ...LAYERS, ...LOGITS, ...STEPS, ...WRITING];

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs';
+import { expect, ODD_LENGTHS, random, test } from 'webalign/testing/vitest';
+
+const code = readFileSync(new URL('double.wgsl', import.meta.url), 'utf8');
+
+for (const length of ODD_LENGTHS) {
+  test(`doubles ${length} numbers`, async ({ gpu }) => {
+    const numbers = Float32Array.from(random(length).normals(length));
+    const { x } = await gpu.run({
+      name: 'double.wgsl',
+      code,
+      buffers: { count: Uint32Array.of(length), x: numbers },
+      workgroups: Math.ceil(length / 64),
+    });
+    expect(x).toBeCloseToTensor(numbers.map((number) => 2 * number));
+  });
+}

@@ -1,0 +1,38 @@
+// What a step of generation starts from: the embedding of the token that each live sequence was given last. A file of formats/ says
+// how the embedding lies.
+
+#include "lib/dispatch.wgsl"
+
+struct Params {
+  rows: u32,
+  cols: u32,
+  vocabulary: u32,
+  step: u32,
+  sequences: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> places: array<vec4u>; // (rows): prompt start, prompt end, own start, sequence
+@group(0) @binding(2) var<storage, read> tokens: array<u32>; // (steps, sequences)
+@group(0) @binding(3) var<storage, read> weights: array<Packed>; // (vocabulary, cols)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>; // (rows, cols)
+
+const WORKGROUP: u32 = 64;
+
+@compute @workgroup_size(WORKGROUP)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let id = linear_group(group, groups) * WORKGROUP + lane;
+  let row = id / params.cols;
+  if (row >= params.rows) {
+    return;
+  }
+  let token = tokens[(params.step - 1u) * params.sequences + places[row].w];
+  // A row without a distribution was given no token.
+  let index = min(token, params.vocabulary - 1u);
+  y[id] = weight1(index * params.cols + id % params.cols) * params.scale;
+}

@@ -1,0 +1,25 @@
+// The new token's key and value as they came out of their products, not yet in the cache.
+
+@group(0) @binding(2) var<storage, read> key: array<vec4f>; // (rows, kv_heads · head_dim)
+@group(0) @binding(3) var<storage, read> value: array<vec4f>; // (rows, kv_heads · head_dim)
+
+fn own_row(row: u32, place: vec4u) -> u32 {
+  return row;
+}
+
+fn own_key(at: u32) -> vec4f {
+  return key[at];
+}
+
+fn own_value(at: u32) -> vec4f {
+  return value[at];
+}
+
+// They go to the row after the sequence's own last one.
+fn store(place: vec4u, kv_head: u32, vector: u32, own: u32) {
+  if (vector < HEAD_VECTORS) {
+    let at = head_at(place.z + params.cached, kv_head) + vector;
+    keys[at] = key[own + vector];
+    values[at] = value[own + vector];
+  }
+}

@@ -1,0 +1,27 @@
+/** Runs of unknown characters as one token, within a word: the JavaScript library takes those of neighboring words together as well. */
+
+/** What of the library's model is used and set here. */
+export interface FusingModel {
+  fuse_unk?: boolean;
+  unk_token_id?: number;
+  tokens_to_ids?: ReadonlyMap<string, number>;
+  encode(words: string[]): string[];
+}
+
+export function fuseWithinWords(model: FusingModel): void {
+  const { tokens_to_ids: ids, unk_token_id: unknown } = model;
+  if (!model.fuse_unk || !ids) return;
+  model.fuse_unk = false;
+  const encode = model.encode.bind(model);
+  const isUnknown = (token: string | undefined) =>
+    token !== undefined && (ids.get(token) ?? unknown) === unknown;
+  model.encode = (words) => {
+    const made: string[] = [];
+    for (const word of words) {
+      const tokens = encode([word]);
+      for (const [i, token] of tokens.entries())
+        if (!(isUnknown(token) && isUnknown(tokens[i - 1]))) made.push(token);
+    }
+    return made;
+  };
+}

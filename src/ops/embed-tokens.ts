@@ -1,0 +1,26 @@
+/**
+ * What a step of generation starts from: the embeddings of the tokens that the step before has chosen. Records nothing.
+ */
+import shader from '../../shaders/decode/embed-tokens.wgsl';
+import type { Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { LiveSequences } from './sample.ts';
+import { bound, formatOf, weightKernels } from './weights.ts';
+
+export const embedKernels = weightKernels(shader, 'one', {
+  forward: { threads: (p) => (p.rows as number) * (p.cols as number) },
+});
+
+/** The tokens of step − 1 → rows of the table (V, d), scaled: (B, d). Step 0 is the prompt's own. */
+export function embedTokens(
+  tape: Tape,
+  table: Tensor,
+  { places, tokens }: LiveSequences,
+  { step, scale = 1 }: { step: number; scale?: number | undefined },
+): Tensor {
+  const [vocabulary, cols] = table.shape as [number, number];
+  const y = tape.empty([places.rows, cols], 'embedded tokens');
+  const params = { rows: places.rows, cols, vocabulary, step, sequences: tokens.cols, scale };
+  embedKernels[formatOf(table)].forward(tape.gpu, { places, tokens, weights: bound(table), y }, params);
+  return y;
+}

@@ -1,0 +1,188 @@
+/**
+ * Products of few rows, the parts of a decoding step: a norm before them and what follows them belong to the same pass. How one ends
+ * is a file of `shaders/epilogues`. They share weights (n, k) in any format, and round a row alike whatever the number of rows.
+ * Records nothing: a step of generation has no gradient.
+ */
+
+import shader from '../../shaders/decode/row-product.wgsl';
+import activatedEnd from '../../shaders/epilogues/row-activated.wgsl';
+import gatedEnd from '../../shaders/epilogues/row-gated.wgsl';
+import headsEnd from '../../shaders/epilogues/row-heads.wgsl';
+import plainEnd from '../../shaders/epilogues/row-plain.wgsl';
+import residualEnd from '../../shaders/epilogues/row-residual.wgsl';
+import type { Gpu } from '../gpu/device.ts';
+import { joined } from '../gpu/join.ts';
+import type { Buffers, Grid } from '../gpu/kernel.ts';
+import type { Constants } from '../gpu/pipelines.ts';
+import type { BufferView } from '../gpu/pool.ts';
+import type { AdapterKind } from '../gpu/profile.ts';
+import type { Tape } from '../tensor/tape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Heads } from './attention.ts';
+import type { LayerCache } from './decode-attention.ts';
+import type { Activation } from './elementwise.ts';
+import { bound, formatOf, type Weights, weightKernels } from './weights.ts';
+
+/**
+ * Rows of a thread at most, and threads of a workgroup. A software adapter gathers every load lane by lane: at (64, 256, 128) one core
+ * reached 1.4, 3.4 and 4.1 GFLOP/s with 1, 4 and 8 rows. A GPU needs more threads first.
+ */
+const FITS: Readonly<Record<AdapterKind, { rows: number; workgroup: number }>> = {
+  software: { rows: 8, workgroup: 8 },
+  hardware: { rows: 4, workgroup: 64 },
+};
+
+const tiled: Grid = {
+  threads: ({ rows, tiles }, { ROWS }) => Math.ceil((rows as number) / (ROWS as number)) * (tiles as number),
+};
+
+const withEnd = (end: typeof plainEnd) => weightKernels(joined(shader, end), 'four', { product: tiled });
+
+export const rowProductKernels = {
+  plain: withEnd(plainEnd),
+  residual: withEnd(residualEnd),
+  gated: withEnd(gatedEnd),
+  activated: withEnd(activatedEnd),
+  heads: withEnd(headsEnd),
+};
+type End = keyof typeof rowProductKernels;
+
+/** The weights of a product, (n, k) with k a multiple of 4. */
+export interface RowWeights {
+  weights: Weights;
+  n: number;
+  k: number;
+  /** (n) numbers behind the weights belong to the sums. Only in float32, n a multiple of 4. */
+  biased?: boolean;
+}
+
+export interface RowProductOptions {
+  /** Factor of all but the residual. */
+  scale?: number | undefined;
+  /** Divide x by its root mean square first: what is added to the mean square. The gain is a matter of the weights. */
+  normEps?: number | undefined;
+}
+
+interface Launch {
+  /** Vectors from row to row of y, and pairs of blocks. */
+  width: number;
+  tiles: number;
+  cached?: number;
+  buffers?: Buffers;
+  constants?: Constants;
+}
+
+function launch(
+  gpu: Gpu,
+  end: End,
+  x: Tensor,
+  { weights, n, k, biased = false }: RowWeights,
+  y: BufferView,
+  { scale = 1, normEps }: RowProductOptions,
+  { width, tiles, cached = 0, buffers = {}, constants = {} }: Launch,
+): void {
+  if (x.cols !== k) throw new RangeError(`rowProduct: x is ${x}, but the weights are (${n}, ${k})`);
+  const { rows } = x;
+  const fit = FITS[gpu.adapterProfile.kind];
+  const ROWS = Math.min(fit.rows, 2 ** Math.ceil(Math.log2(rows)));
+  const params = { rows, n, k, tiles, width, cached, scale, eps: normEps ?? 0 };
+  const shared = { WORKGROUP: fit.workgroup, ROWS, NORMED: normEps !== undefined, BIASED: biased };
+  rowProductKernels[end][formatOf(weights)].product(
+    gpu,
+    { x, weights: bound(weights), y, ...buffers },
+    params,
+    { ...shared, ...constants },
+  );
+}
+
+/** x (R, k) → y (R, n), rows of y whole vectors apart. */
+export function rowProduct(
+  gpu: Gpu,
+  x: Tensor,
+  weights: RowWeights,
+  y: BufferView,
+  options: RowProductOptions = {},
+): void {
+  const width = Math.ceil(weights.n / 4);
+  launch(gpu, 'plain', x, weights, y, options, { width, tiles: Math.ceil(width / 2) });
+}
+
+/** x (R, k) and residual (R, n) → their sum (R, n), n a multiple of 4. */
+export function rowProductOnto(
+  tape: Tape,
+  x: Tensor,
+  weights: RowWeights,
+  residual: Tensor,
+  options: RowProductOptions = {},
+): Tensor {
+  const y = tape.empty(residual.shape, 'residual sum');
+  const width = weights.n / 4;
+  const buffers = { residual };
+  launch(tape.gpu, 'residual', x, weights, y, options, { width, tiles: Math.ceil(width / 2), buffers });
+  return y;
+}
+
+/**
+ * x (R, k) → act(gate) · up (R, n / 2), where the first n / 2 rows of the weights are the gate's; n a multiple of 8. Without a gate
+ * act(product) (R, n).
+ */
+export function rowActivation(
+  tape: Tape,
+  x: Tensor,
+  weights: RowWeights,
+  activation: Activation,
+  isGated: boolean,
+  options: RowProductOptions = {},
+): Tensor {
+  const cols = isGated ? weights.n / 2 : weights.n;
+  const y = tape.empty([x.rows, cols], 'activation');
+  const constants = { Element: 'vec4f', GELU: activation === 'gelu' };
+  const width = cols / 4;
+  const tiles = isGated ? width : Math.ceil(width / 2);
+  launch(tape.gpu, isGated ? 'gated' : 'activated', x, weights, y, options, { width, tiles, constants });
+  return y;
+}
+
+/** Where the heads of a step go. */
+export interface HeadPlaces {
+  cache: LayerCache;
+  /** (R, 4) u32: cache rows [0, 1) of the prompt, the first of the sequence's own, and its number. */
+  places: Tensor;
+  /** Tokens that each sequence has in its own part of the cache. */
+  cached: number;
+  /** From `ropeTable`; undefined for a layer without positions. */
+  turns: Tensor | undefined;
+}
+
+/** Whether {@link rowHeads} takes heads of this size, of which so many pairs turn. */
+export function turnsInVectors(headDim: number, pairs: number): boolean {
+  return headDim % 8 === 0 && pairs % 4 === 0;
+}
+
+/**
+ * x (R, k) → rotated queries (R, heads · headDim); rotated keys and values go into the cache. Rows of the weights: queries, keys,
+ * values.
+ */
+export function rowHeads(
+  tape: Tape,
+  x: Tensor,
+  weights: RowWeights,
+  { heads, kvHeads, headDim }: Pick<Heads, 'heads' | 'kvHeads' | 'headDim'>,
+  { cache, places, cached, turns }: HeadPlaces,
+  options: RowProductOptions = {},
+): Tensor {
+  const query = tape.empty([x.rows, heads * headDim], 'query');
+  const pairs = turns ? (turns.shape[1] as number) : 0;
+  // Where nothing turns, no turn is read.
+  const buffers = { places, turns: turns ?? x, keys: cache.keys, values: cache.values };
+  const constants = {
+    HEADS: heads,
+    KV_HEADS: kvHeads,
+    HEAD_VECTORS: headDim / 4,
+    PAIR_VECTORS: pairs / 4,
+  };
+  const width = (heads * headDim) / 4;
+  const tiles = weights.n / 8;
+  launch(tape.gpu, 'heads', x, weights, query, options, { width, tiles, cached, buffers, constants });
+  return query;
+}

@@ -1,0 +1,59 @@
+/** What a run of the fuzzer is worth: inputs, what they took at most, findings, and the lines that they reached. */
+export interface FuzzResult {
+  seed: number;
+  /** The time that was shared out among the targets. */
+  minutes: number;
+  machine: string;
+  targets: Record<string, TargetFigures>;
+  /** Lines of the readers, by folder of the sources. */
+  rooms: Record<string, { lines: number; reached: number }>;
+}
+
+export interface TargetFigures {
+  inputs: number;
+  /** Inputs that reached new code. */
+  kept: number;
+  findings: number;
+  seconds: number;
+  /** The most that one input took: seconds of processor time, and memory above the start. */
+  mostSeconds: number;
+  mostMebibytes: number;
+}
+
+export function targetLine(
+  name: string,
+  { inputs, kept, findings, mostSeconds, mostMebibytes }: TargetFigures,
+): string {
+  return `${name}: ${inputs} inputs, ${kept} kept, at most ${mostSeconds} s and ${mostMebibytes} MiB, ${findings} findings`;
+}
+
+/** Inputs and findings of all targets together. */
+export function totals({ targets }: FuzzResult): { inputs: number; findings: number } {
+  const add = (of: 'inputs' | 'findings') =>
+    Object.values(targets).reduce((sum, figures) => sum + figures[of], 0);
+  return { inputs: add('inputs'), findings: add('findings') };
+}
+
+export function roomLines({ rooms }: FuzzResult): string[] {
+  return Object.entries(rooms).map(
+    ([room, { lines, reached }]) =>
+      `${room}: ${reached} of ${lines} lines (${((100 * reached) / Math.max(1, lines)).toFixed(1)} %)`,
+  );
+}
+
+/** The result as a page shows it. */
+export function table(result: FuzzResult): string {
+  const { inputs, findings } = totals(result);
+  const rows = Object.entries(result.targets).map(
+    ([name, { inputs, kept, findings, seconds, mostSeconds, mostMebibytes }]) =>
+      `| ${name} | ${inputs} | ${kept} | ${seconds} | ${mostSeconds} | ${mostMebibytes} | ${findings} |`,
+  );
+  return [
+    '| target | inputs | of which reached new code | seconds | processor seconds of one, at most | MiB of one, at most | findings |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+    `${inputs} inputs, ${findings} findings, in ${result.minutes} minutes from seed ${result.seed}. Reached: ${roomLines(result).join('; ')}.`,
+    `On ${result.machine}.`,
+  ].join('\n');
+}
