@@ -16,6 +16,8 @@ import type { Tuner, Tuning } from './tuner.ts';
 import { Variants } from './variants.ts';
 import { Waits } from './waits.ts';
 
+/** The longest time, in milliseconds, from an aborted map to the loss of the device that aborted it. */
+const LOSS_MS = 1000;
 const STORAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
 
 export interface GpuOptions {
@@ -187,8 +189,16 @@ export class Gpu {
       this.check();
       return value;
     } catch (error) {
+      // A device that is lost aborts a map before it reports the loss.
+      if (!this.failure && (error as Error).name === 'AbortError') await this.lossWithin(LOSS_MS);
       throw this.failure ?? error;
     }
+  }
+
+  /** Waits until the device is lost, for at most so many milliseconds. */
+  private async lossWithin(milliseconds: number): Promise<void> {
+    const time = new Promise((resolve) => setTimeout(resolve, milliseconds));
+    await this.waits.for(time).catch(() => undefined);
   }
 
   /** Throws the first failure of the device, if it has had one. */

@@ -90,6 +90,15 @@ describe('a device', () => {
     gpu.dispose();
   });
 
+  it('reports the loss to a read that the loss aborts', async () => {
+    const gpu = await freshGpu();
+    const y = gpu.pool.allocate(16, 'y');
+    const reading = failure(() => gpu.read(y));
+    gpu.device.destroy();
+    expect(await reading).to.be.instanceOf(DeviceLostError);
+    gpu.dispose();
+  });
+
   it('is not lost when it is disposed of', async () => {
     const gpu = await freshGpu();
     const lost = gpu.lost.then(() => 'lost');
