@@ -7,7 +7,7 @@ import { filesBelow, textOf } from '../architecture/sources.ts';
 
 /** Inside the package, so that `webalign` is the one just built. */
 const FOLDER = 'dist/docs';
-const EXAMPLE = /```js\n(.*?)```\s+It prints\s+```\n(.*?)```/gs;
+const EXAMPLE = /```js\n((?:(?!```).)*)```\s+It prints\s+```\n(.*?)```/gs;
 
 describe('the examples of the documentation', () => {
   after(() => rm(FOLDER, { recursive: true, force: true }));
