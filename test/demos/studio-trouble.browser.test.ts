@@ -110,26 +110,4 @@ describe('trouble in the studio', function () {
     expect(kept).to.deep.equal(Object.keys(whole));
     await studio.demo.quota();
   });
-
-  it('keeps nothing where nothing may be kept, and says so', async () => {
-    const context = await studio.demo.browser.newContext({ locale: 'en-US' });
-    await context.addInitScript(() => {
-      const refuse = () => {
-        throw new DOMException('', 'SecurityError');
-      };
-      Object.defineProperty(window, 'indexedDB', { value: { open: refuse } });
-      Object.defineProperty(navigator.storage, 'getDirectory', { value: async () => refuse() });
-    });
-    const page = await context.newPage();
-    await page.goto(`${studio.demo.server.url}/studio/`);
-    await page.getByRole('alert').filter({ hasText: 'This browser keeps nothing for this page.' }).waitFor();
-    await page.waitForFunction(
-      () => document.querySelector('#pick-first')?.getAttribute('aria-disabled') === 'false',
-    );
-    await page.keyboard.press('1');
-    await page.waitForFunction(() =>
-      document.querySelector('#problem')?.textContent?.includes('export before'),
-    );
-    await context.close();
-  });
 });
