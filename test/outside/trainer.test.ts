@@ -222,6 +222,6 @@ describe('outside/trainer', () => {
     await anew();
     const error = await run(trainer({ swaps: 4 }, store)).catch((reason) => reason);
     expect(error).to.be.instanceOf(InputError);
-    expect(error.message).to.include('swaps was 3 and is 4');
+    expect(error.message).to.include('swaps was 3 and is now 4');
   });
 });
