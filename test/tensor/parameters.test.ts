@@ -58,7 +58,7 @@ describe('the parameter store', () => {
     const store = new ParameterStore(await testGpu(), specs());
     const values = new Map(specs().map((spec) => [spec.name, spec.values]));
     values.set('norm', new Float32Array(6));
-    expect(() => store.write('values', values)).to.throw('parameter norm needs 7 values, 6 are given');
+    expect(() => store.write('values', values)).to.throw('parameter norm needs 7 values, got 6');
     values.delete('norm');
     expect(() => store.write('values', values)).to.throw('parameter norm needs 7 values, got 0');
     expect(() => store.get('bias')).to.throw('unknown parameter bias');
