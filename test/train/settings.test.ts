@@ -320,7 +320,7 @@ describe('for TRL', () => {
     expect(trlArguments({ lossType: 'ipo' })).to.deep.equal({ loss_type: 'ipo' });
     expect(() => trlArguments({ lossType: 'ipo', ipoTokenMean: 0 })).to.throw(
       InputError,
-      "TRL's ipo has ipoTokenMean 1 only",
+      "TRL's ipo only supports ipoTokenMean 1",
     );
     expect(() => trlArguments({ rank: 1 })).to.throw(InputError, 'no setting is called "rank"');
   });

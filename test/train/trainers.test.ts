@@ -308,7 +308,7 @@ describe('trainers refuse', () => {
     expect(() => make(LABELLED.filter((row) => !row.desirable))).to.throw(InputError, /are undesirable/);
     const unbalanced = [...desirable, LABELLED[1]];
     expect(make(unbalanced).notices.join()).to.match(
-      /8 completions are desirable and 1 are not.*8.00 to 1.*desirableWeight from 0.13 to 0.17/,
+      /8 completions are desirable and 1 are not.*8.00 to 1.*desirableWeight between 0.13 and 0.17/,
     );
     expect(make(unbalanced, { desirableWeight: 0.15 }).notices).to.deep.equal([]);
     expect(make(LABELLED).notices).to.deep.equal([]);
