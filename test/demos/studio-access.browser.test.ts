@@ -2,7 +2,6 @@
  * Whether everybody can use the studio: axe-core on every tab, light and dark, on a desktop and a telephone, with everything on
  * the page that a run brings. With WEBALIGN_SHOTS=folder it also leaves a picture of each.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import axe from 'axe-core';
 import { expect } from 'chai';
@@ -36,12 +35,7 @@ describe('access to the studio', function () {
   let studio: StudioPage;
   before(async () => {
     studio = await StudioPage.open();
-    const lines = (await readFile('demos/align/data/train.jsonl', 'utf8')).split('\n').slice(0, PAIRS);
-    const buffer = Buffer.from(lines.join('\n'));
-    await studio.page
-      .getByLabel('Files of judgments')
-      .setInputFiles({ name: 'pairs.jsonl', mimeType: 'application/jsonl', buffer });
-    await studio.expectCount(`${PAIRS} preferences`);
+    await studio.importPairs(PAIRS);
     await studio.tab('Train');
     await studio.fill({ r: '2', numTrainEpochs: '0.3', evalSteps: '1' });
     for (const runs of [1, 2]) {

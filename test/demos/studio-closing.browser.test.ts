@@ -3,7 +3,6 @@
  * afterwards, and the run ends with the bytes of one that nobody disturbed. One moment in the suite,
  * every third day; WEBALIGN_CLOSINGS=10 for ten.
  */
-import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { isItsTurn } from '../support/slice.mjs';
 import { StudioPage } from './studio-page.ts';
@@ -40,12 +39,7 @@ describe('a tab of the studio that is closed at any moment', function () {
   before(async function () {
     if (!ASKED && !isItsTurn(0, 3)) return this.skip();
     studio = await StudioPage.open();
-    const lines = (await readFile('demos/align/data/train.jsonl', 'utf8')).split('\n').slice(0, PAIRS);
-    const buffer = Buffer.from(lines.join('\n'));
-    await studio.page
-      .getByLabel('Files of judgments')
-      .setInputFiles({ name: 'pairs.jsonl', mimeType: 'application/jsonl', buffer });
-    await studio.expectCount(`${PAIRS} preferences`);
+    await studio.importPairs(PAIRS);
   });
   after(() => studio?.demo.close());
 

@@ -30,12 +30,7 @@ describe('exports of the studio', function () {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'webalign-exports-'));
     studio = await StudioPage.open();
-    const lines = (await readFile('demos/align/data/train.jsonl', 'utf8')).split('\n').slice(0, PAIRS);
-    const buffer = Buffer.from(lines.join('\n'));
-    await studio.page
-      .getByLabel('Files of judgments')
-      .setInputFiles({ name: 'pairs.jsonl', mimeType: 'application/jsonl', buffer });
-    await studio.expectCount(`${PAIRS} preferences`);
+    await studio.importPairs(PAIRS);
     await studio.tab('Train');
     await studio.fill({ r: '2', learningRate: '0.01', numTrainEpochs: '0.6', evalSteps: '2' });
     await studio.demo.press('Train');

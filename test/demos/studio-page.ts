@@ -50,6 +50,16 @@ export class StudioPage {
     }
   }
 
+  /** Imports the first pairs of the embedded data, and waits until they are counted. */
+  async importPairs(count: number): Promise<void> {
+    const lines = (await readFile('demos/align/data/train.jsonl', 'utf8')).split('\n').slice(0, count);
+    const buffer = Buffer.from(lines.join('\n'));
+    await this.page
+      .getByLabel('Files of judgments')
+      .setInputFiles({ name: 'pairs.jsonl', mimeType: 'application/jsonl', buffer });
+    await this.expectCount(`${count} preferences`);
+  }
+
   async expectCount(text: string): Promise<void> {
     const says = (wanted: string) => document.querySelector('[role=status]')?.textContent === wanted;
     await this.page.waitForFunction(says, text, { timeout: 10_000, polling: 50 }).catch(() => undefined);

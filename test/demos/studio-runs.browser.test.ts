@@ -1,5 +1,4 @@
 /** Runs of the studio on imported pairs: one that ends early, one of each other method, and what is kept of them. */
-import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { StudioPage } from './studio-page.ts';
 
@@ -11,12 +10,7 @@ describe('runs of the studio', function () {
   let studio: StudioPage;
   before(async () => {
     studio = await StudioPage.open();
-    const lines = (await readFile('demos/align/data/train.jsonl', 'utf8')).split('\n').slice(0, PAIRS);
-    const buffer = Buffer.from(lines.join('\n'));
-    await studio.page
-      .getByLabel('Files of judgments')
-      .setInputFiles({ name: 'pairs.jsonl', mimeType: 'application/jsonl', buffer });
-    await studio.expectCount(`${PAIRS} preferences`);
+    await studio.importPairs(PAIRS);
   });
   after(() => studio?.demo.close());
 

@@ -19,13 +19,8 @@ describe('trouble in the studio', function () {
   let whole: Record<string, Uint8Array>;
 
   async function importPairs(): Promise<void> {
-    const lines = (await readFile('demos/align/data/train.jsonl', 'utf8')).split('\n').slice(0, PAIRS);
-    const buffer = Buffer.from(lines.join('\n'));
     await studio.tab('Collect');
-    await studio.page
-      .getByLabel('Files of judgments')
-      .setInputFiles({ name: 'pairs.jsonl', mimeType: 'application/jsonl', buffer });
-    await studio.expectCount(`${PAIRS} preferences`);
+    await studio.importPairs(PAIRS);
   }
 
   async function begin(): Promise<void> {

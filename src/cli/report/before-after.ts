@@ -9,6 +9,7 @@ import { reason } from '../../io/errors.ts';
 import type { CausalLM } from '../../model/causal-lm.ts';
 import { type Generation, generate, sampledTokens } from '../../model/generation.ts';
 import type { TrainEvent } from '../../train/events.ts';
+import { distinct } from '../../train/measures/sample-figures.ts';
 import { sequenceLogprobs } from '../../train/measures/sequence-logprobs.ts';
 import type { CompletionScore } from '../../train/role-scores.ts';
 import type { Trainer } from '../../train/trainer.ts';
@@ -169,10 +170,4 @@ function openings(trainer: Trainer, model: CausalLM, most: number): (readonly nu
 function tokensOf({ config }: Trainer, model: CausalLM): number {
   const { maxCompletionLength } = config as { maxCompletionLength?: number };
   return maxCompletionLength ?? Math.min(MOST_TOKENS, model.config.maxPositionEmbeddings >> 1);
-}
-
-/** The share of distinct n-grams; undefined if there are none. */
-export function distinct(texts: readonly (readonly number[])[], n: number): number | undefined {
-  const runs = texts.flatMap((ids) => ids.slice(n - 1).map((_, i) => ids.slice(i, i + n).join(' ')));
-  return runs.length === 0 ? undefined : new Set(runs).size / runs.length;
 }

@@ -24,10 +24,19 @@ export function sampleFigures(
   referenceLogprobs: readonly number[],
 ): SampleFigures {
   const tokens = texts.reduce((sum, { ids }) => sum + ids.length, 0);
-  const runs = texts.flatMap(({ ids }) => ids.slice(2).map((_, i) => ids.slice(i, i + 3).join()));
   return {
     fluency: referenceLogprobs.reduce((a, b) => a + b, 0) / Math.max(1, tokens),
-    distinct3: runs.length === 0 ? 1 : new Set(runs).size / runs.length,
+    distinct3:
+      distinct(
+        texts.map(({ ids }) => ids),
+        3,
+      ) ?? 1,
     ended: texts.filter(({ finished }) => finished === 'eos').length / Math.max(1, texts.length),
   };
+}
+
+/** Share of distinct n-grams in all texts together (distinct-n, Li et al. 2016); undefined without n-grams. */
+export function distinct(texts: readonly (readonly number[])[], n: number): number | undefined {
+  const runs = texts.flatMap((ids) => ids.slice(n - 1).map((_, i) => ids.slice(i, i + n).join(' ')));
+  return runs.length === 0 ? undefined : new Set(runs).size / runs.length;
 }
