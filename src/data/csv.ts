@@ -16,7 +16,7 @@ import {
   type Table,
   type TableForm,
 } from './data-form.ts';
-import { looksLikeMessages } from './messages.ts';
+import { looksLikeMessages, TURNS } from './messages.ts';
 
 /** What a label may be written as, in lower case. */
 const LABELS: Readonly<Record<string, boolean>> = {
@@ -31,13 +31,23 @@ const LABELS: Readonly<Record<string, boolean>> = {
 /** The columns in which TRL's conversational data has messages. Those of answers decide for the prompt. */
 const ANSWERS = ['messages', 'conversations', 'completion', 'chosen', 'rejected'];
 const PROMPT = 'prompt';
+/** The line that Excel reads the separator from, before the names of the columns. */
+const EXCEL_SEPARATOR = /^"?sep=(.)"?(?=[\r\n])/i;
+
 /** The rows of `text`, whose cells the first of the `delimiters` parts that gives the columns. {@link InputError} names a line. */
 export function parseCsv(text: string, file: string, delimiters: readonly string[], form: TableForm): Table {
-  const body = text.replace(/^\uFEFF/, '');
-  const delimiter = delimiters.find((each) => hasNeeded(headOf(body, file, each)?.cells ?? [], form));
-  const [head, ...lines] = csvLines(body, file, delimiter ?? (delimiters[0] as string));
+  const marked = text.replace(/^\uFEFF/, '');
+  const named = EXCEL_SEPARATOR.exec(marked)?.[1];
+  // Left blank, so that lines are counted from the file's first.
+  const body = marked.replace(EXCEL_SEPARATOR, '');
+  const tried = named === undefined ? delimiters : [named];
+  const delimiter = tried.find((each) => hasNeeded(headOf(body, file, each)?.cells ?? [], form));
+  const [head, ...all] = csvLines(body, file, delimiter ?? (tried[0] as string));
   if (!head) throw new InputError(file, 'holds no rows', 'Name the columns in its first line');
   const names = head.cells;
+  // In a table of one column spaces are a text.
+  const lines =
+    names.length === 1 ? all : all.filter(({ cells }) => cells.join('').trim() !== '' || cells.length > 1);
   const chosen = chooseColumns(names, form, file);
   const places = new Map<string, number>();
   for (const [at, name] of names.entries()) if (!places.has(name)) places.set(name, at);
@@ -74,15 +84,16 @@ function headOf(text: string, file: string, delimiter: string): Line | undefined
   }
 }
 
-/** Messages are read as such where all that a row has of answers are messages; otherwise the row is text. */
+/** Messages are read as such if all answers of a row are messages, or its prompt if it has no answers; otherwise the row is text. */
 function rowOf(cells: readonly (readonly [string, string])[], where: string): RowValue {
   const plain = Object.fromEntries(
     cells.map(([name, cell]) => [name, name === 'label' ? labelOf(cell) : cell]),
   );
   const answers = cells.filter(([name]) => ANSWERS.includes(name));
-  const read = answers.map(([name, cell]) => [name, messagesOf(cell, name, where)] as const);
-  if (read.length === 0 || read.some(([, messages]) => messages === undefined)) return plain;
   const prompt = cells.filter(([name]) => name === PROMPT);
+  const deciding = answers.length === 0 ? prompt : answers;
+  const read = deciding.map(([name, cell]) => [name, messagesOf(cell, name, where)] as const);
+  if (read.length === 0 || read.some(([, messages]) => messages === undefined)) return plain;
   const prompts = prompt.map(([name, cell]) => [name, messagesOf(cell, name, where) ?? cell] as const);
   return { ...plain, ...Object.fromEntries([...prompts, ...read]) };
 }
@@ -112,12 +123,12 @@ function messagesOf(cell: string, column: string, where: string): unknown {
 function isDamaged(cell: string): boolean {
   const text = cell.trimEnd();
   return (
-    /^\s*\[\s*\{\s*"(?:role|content)"\s*:\s*"/.test(text) &&
+    /^\s*\[\s*\{\s*"(?:role|content|from|value)"\s*:\s*"/.test(text) &&
     (text.endsWith(']') || scanJson(text).error === text.length)
   );
 }
 
 function isPrintedByPython(cell: string): boolean {
-  if (!/^\s*\[\s*\{'(?:role|content)': /.test(cell)) return false;
-  return cell.trimEnd().endsWith(']') && cell.includes("'role': ") && cell.includes("'content': ");
+  if (!(/^\s*\[\s*\{'\w+': /.test(cell) && cell.trimEnd().endsWith(']'))) return false;
+  return TURNS.some((keys) => keys.every((key) => cell.includes(`'${key}': `)));
 }

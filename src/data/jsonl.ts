@@ -6,8 +6,11 @@ import { type ByteSource, readAll } from '../io/byte-source.ts';
 import { InputError } from '../io/errors.ts';
 import { parseExactJson } from '../io/exact-json.ts';
 import { decodeText, textPieces } from '../io/files.ts';
-import { isObject, kindOf } from '../io/json.ts';
+import { isObject, kindOf, scanJson } from '../io/json.ts';
 import { type DataForm, type DataRow, type Table, unreadNotice } from './data-form.ts';
+
+/** Characters of a line. V8's strings have fewer than 2²⁹, and a piece of the file may be added before this is checked. */
+const LONGEST_LINE = 2 ** 29 - 2 ** 21;
 
 /** The rows of `text`; blank lines are passed over. {@link InputError} where there are none. */
 export function parseRows(text: string, file: string): DataRow[] {
@@ -24,12 +27,16 @@ export async function readJsonRows(source: ByteSource): Promise<DataRow[]> {
   const rows: DataRow[] = [];
   /** Parts of the line that the pieces so far end with. */
   let open: string[] = [];
+  let length = 0;
   let number = 0;
+  let isBlank = true;
   for await (const piece of textPieces(source)) {
-    if (rows.length === 0 && isList(open.join('') + piece))
-      return parseRows(decodeText(await readAll(source), file), file);
+    if (isBlank && isList(piece)) return parseRows(decodeText(await readAll(source), file), file);
+    isBlank &&= piece.trim() === '';
     const [first = '', ...others] = piece.split('\n');
     open.push(first);
+    length = (others.length === 0 ? length : 0) + (others.at(-1) ?? first).length;
+    if (length > LONGEST_LINE) throw tooLong(file, number + others.length + 1);
     for (const next of others) {
       rows.push(...lineRow(open.join(''), file, ++number));
       open = [next];
@@ -37,6 +44,11 @@ export async function readJsonRows(source: ByteSource): Promise<DataRow[]> {
   }
   rows.push(...lineRow(open.join(''), file, ++number));
   return someRows(rows, file);
+}
+
+function tooLong(file: string, number: number): InputError {
+  const what = `the line has more than ${LONGEST_LINE} characters`;
+  return new InputError(`${file}, line ${number}`, what, 'Put one JSON object on each line, or use Parquet');
 }
 
 function someRows(rows: DataRow[], file: string): DataRow[] {
@@ -89,7 +101,12 @@ function rowOf(value: unknown, where: string): DataRow {
 function parseLine(line: string, file: string, number: number): unknown {
   try {
     return parseExactJson(line, file);
-  } catch {
+  } catch (cause) {
+    if (scanJson(line).error === line.length) {
+      const wayOut =
+        'Put each object on one line or all of them in a list, or fetch the file again if it was cut off';
+      throw new InputError(`${file}, line ${number}`, 'the line ends inside a JSON value', wayOut, { cause });
+    }
     // Parsed again behind as many empty lines, so that the error counts from the file's start.
     return parseExactJson('\n'.repeat(number - 1) + line, file);
   }

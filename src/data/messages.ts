@@ -11,9 +11,15 @@ const EXPECTED = 'Give text, or a list of {"role", "content"} messages';
 /** What is in a message beside its content, and says nothing. */
 const LABELS = ['role', 'name', 'content'];
 
+/** Half of a character that UTF-16 writes as two. Tokens and files of UTF-8 have none. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /** A column's value: text, or a list of messages. */
 export function textOrMessages(value: unknown, column: string, where: string): string | Message[] {
-  if (typeof value === 'string') return value;
+  if (typeof value === 'string') {
+    requireCharacters(value, `"${column}"`, where);
+    return value;
+  }
   if (!Array.isArray(value)) throw new InputError(where, `"${column}" is ${kindOf(value)}`, EXPECTED);
   value.forEach((message: unknown, index) => {
     const place = `message ${index + 1} of "${column}"`;
@@ -29,10 +35,16 @@ export function textOrMessages(value: unknown, column: string, where: string): s
 /** Text, parts that are text, or nothing where the message holds something else. */
 function checkContent(message: Readonly<Record<string, unknown>>, place: string, where: string): void {
   const { content } = message;
-  if (typeof content === 'string') return;
+  if (typeof content === 'string') {
+    requireCharacters(content, place, where);
+    return;
+  }
   if (Array.isArray(content)) {
     const odd = content.find((part: unknown) => !(isObject(part) && typeof part.text === 'string'));
-    if (odd === undefined) return;
+    if (odd === undefined) {
+      for (const part of content as { text: string }[]) requireCharacters(part.text, place, where);
+      return;
+    }
     const kind =
       isObject(odd) && odd.type !== undefined
         ? `a part of type ${quote(odd.type)}`
@@ -45,6 +57,17 @@ function checkContent(message: Readonly<Record<string, unknown>>, place: string,
   }
   if ((content === null || content === undefined) && saysMore(message)) return;
   throw new InputError(where, `${place} has ${kindOf(content)} as its "content"`, EXPECTED);
+}
+
+function requireCharacters(text: string, place: string, where: string): void {
+  const half = LONE_SURROGATE.exec(text)?.[0];
+  if (half === undefined) return;
+  const code = `\\u${half.charCodeAt(0).toString(16)}`;
+  throw new InputError(
+    where,
+    `${place} holds ${code}, half of a character`,
+    'Remove it, or write the whole character',
+  );
 }
 
 /** Whether a message holds something beside its content: calls of tools, reasoning. */
@@ -76,7 +99,7 @@ export function canonical(message: Message, where: string): string {
 }
 
 /** Keys of which a turn has both. */
-const TURNS = [
+export const TURNS = [
   ['role', 'content'],
   ['role', 'tool_calls'],
   ['from', 'value'],

@@ -44,7 +44,15 @@ const SIGNATURES: readonly { start: string; what: string; ending?: string; wayOu
   { start: 'ARROW1', what: 'an Arrow file', wayOut: 'Write it as Parquet: dataset.to_parquet(…)' },
   { start: '\x1F\x8B', what: 'packed with gzip', wayOut: 'Unpack it first' },
   { start: '\x28\xB5\x2F\xFD', what: 'packed with zstd', wayOut: 'Unpack it first' },
-  { start: 'PK\x03\x04', what: 'a zip archive', wayOut: 'Unpack it first' },
+  { start: 'BZh', what: 'packed with bzip2', wayOut: 'Unpack it first' },
+  { start: '\xFD7zXZ', what: 'packed with xz', wayOut: 'Unpack it first' },
+  {
+    start: 'PK\x03\x04',
+    what: 'a zip archive or a workbook',
+    wayOut: 'Unpack it first, or save the sheet as CSV',
+  },
+  { start: '\xFF\xFE', what: 'UTF-16', wayOut: 'Save it as UTF-8' },
+  { start: '\xFE\xFF', what: 'UTF-16', wayOut: 'Save it as UTF-8' },
 ];
 
 /**

@@ -25,6 +25,9 @@ const COLUMNS = 'Give it "text", "messages", or "prompt" and "completion"';
 /** The first that a row has is what is learned. */
 const SETS = [['prompt', 'completion'], ['completion'], ['messages'], ['conversations'], ['text']] as const;
 
+/** Columns that hold messages only. */
+const CONVERSATIONS: readonly string[] = ['messages', 'conversations'];
+
 /** Texts, as a form of data. */
 export const TEXTS: DataForm<TextRow> = {
   columns: ['prompt', 'completion', 'messages', 'conversations', 'text', ...CHAT_COLUMNS],
@@ -45,7 +48,12 @@ export function toTextRow(value: RowValue, where: string): TextRow {
     const found = columnsOf(value);
     throw new InputError(where, `the row has nothing to learn from, only ${found}`, COLUMNS);
   }
-  const completion = textOrMessages(chatML(own(value, column)), column, where);
+  const given = own(value, column);
+  if (typeof given === 'string' && CONVERSATIONS.includes(column)) {
+    const wayOut = 'Give a list of {"role", "content"} messages, or name the column "text"';
+    throw new InputError(where, `"${column}" is text, not a list of messages`, wayOut);
+  }
+  const completion = textOrMessages(chatML(given), column, where);
   if (isEmpty(completion)) {
     throw new InputError(where, `"${column}" is empty`, 'Write something, or remove the row');
   }

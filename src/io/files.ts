@@ -100,13 +100,19 @@ export async function* textPieces(source: ByteSource): AsyncGenerator<string> {
   }
 }
 
+/** Bytes of which V8 makes no text, unless some of them are parts of characters. */
+const LONGEST_TEXT = 2 ** 29 - 24;
+
 function decoded(decoder: TextDecoder, file: string, bytes: Uint8Array, stream: boolean): string {
   try {
     return decoder.decode(bytes, { stream });
   } catch (cause) {
-    throw new InputError(file, 'is not UTF-8 text', 'Save it as UTF-8, or check that it is the right file', {
-      cause,
-    });
+    const isTooLong = bytes.length >= LONGEST_TEXT;
+    const what = isTooLong ? `its ${bytes.length} bytes are too long for one text` : 'is not UTF-8 text';
+    const wayOut = isTooLong
+      ? 'Split the file, or write data as JSON Lines or Parquet'
+      : 'Save it as UTF-8, or check that it is the right file';
+    throw new InputError(file, what, wayOut, { cause });
   }
 }
 

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { parseCsv } from '../../src/data/csv.ts';
 import { LABELLED } from '../../src/data/labelled-dataset.ts';
 import { PREFERENCES } from '../../src/data/preference-dataset.ts';
+import { PROMPTS } from '../../src/data/prompt-dataset.ts';
 import { TEXTS } from '../../src/data/text-dataset.ts';
 import tables from '../fixtures/tables.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
@@ -68,6 +69,41 @@ describe('data/csv', () => {
     });
   });
 
+  it('reads the messages of prompts that have no answers', () => {
+    const messages = [{ role: 'user', content: 'hi' }];
+    const quoted = `"${JSON.stringify(messages).replaceAll('"', '""')}"`;
+    const { rows } = parseCsv(`prompt,topic\n${quoted},a\nhi,b\n`, 'prompts.csv', [','], PROMPTS);
+    expect(rows.map(({ value }) => value)).to.deep.equal([
+      { prompt: messages, topic: 'a' },
+      { prompt: 'hi', topic: 'b' },
+    ]);
+  });
+
+  it('reads the separator that Excel names in the first line', () => {
+    for (const [first, line] of [
+      ['sep=;', '"a; b";c'],
+      ['"sep=;"', '"a; b";c'],
+      ['SEP=|', 'a; b|c'],
+    ] as const) {
+      for (const end of ['\n', '\r\n', '\r']) {
+        const text = [first, line.replace(/".*"|a; b/, 'chosen').replace(/c$/, 'rejected'), line, ''].join(
+          end,
+        );
+        expect(pairs(text), first).to.deep.equal([
+          { where: 'pairs.csv, line 3', value: { chosen: 'a; b', rejected: 'c' } },
+        ]);
+      }
+    }
+  });
+
+  it('passes over lines of white space, as pandas does, unless the table has one column', () => {
+    expect(pairs('chosen,rejected\n  \na,b\n\t\n').map(({ where }) => where)).to.deep.equal([
+      'pairs.csv, line 3',
+    ]);
+    const { rows } = parseCsv('text\n  \na\n', 'texts.csv', [','], TEXTS);
+    expect(rows.map(({ value }) => value.text)).to.deep.equal(['  ', 'a']);
+  });
+
   it('ends lines as the first one ends, and keeps other ends within a line', () => {
     const expected = [
       { chosen: 'a', rejected: 'b' },
@@ -122,6 +158,15 @@ describe('data/csv', () => {
       'chats.csv, line 2',
       'as Python prints them',
     );
+    for (const printed of [
+      "[{'from': 'human', 'value': 'a'}]",
+      "[{'tool_calls': None, 'role': 'user', 'content': 'a'}]",
+      "[{'role': 'assistant', 'tool_calls': [{'name': 'f'}]}]",
+      // As duckdb prints them.
+      "[{'role': user, 'content': a}]",
+    ])
+      await expectRefused(() => read(printed), 'chats.csv, line 2', 'as Python prints them');
+    await expectRefused(() => read('[{"from": "human", "value": "a'), 'chats.csv, line 2', 'not valid JSON');
   });
 
   it('names the line of what is malformed', async () => {

@@ -101,6 +101,20 @@ describe('data/read-dataset', () => {
       'Unpack',
     );
     await expectRefused(() => readDataset(file('a.arrow', 'ARROW1\0\0'), TEXTS), 'Arrow', 'to_parquet');
+    for (const start of ['\xff\xfea\0', '\xfe\xff\0a']) {
+      const utf16 = Uint8Array.from(start, (character) => character.charCodeAt(0));
+      await expectRefused(() => readDataset(file('a.csv', utf16), TEXTS), 'UTF-16', 'Save it as UTF-8');
+    }
     await expectRefused(() => readDataset(file('a.csv', ''), TEXTS), 'a.csv', 'no rows');
+  });
+
+  it('says what to do with an object of several lines, and with a line that is cut off', async () => {
+    for (const [text, line] of [
+      [JSON.stringify({ text: 'a' }, undefined, 1), 1],
+      ['{"text": "a"}\n{"text": "b', 2],
+    ] as const) {
+      const refused = () => readDataset(file('a.json', text), TEXTS);
+      await expectRefused(refused, `a.json, line ${line}`, 'ends inside', 'each object on one line');
+    }
   });
 });

@@ -62,6 +62,18 @@ describe('data/text-dataset', () => {
     ['variables in a list', { text: 'a', chat_template_kwargs: [] }, ['"chat_template_kwargs" is a list']],
     ['a number', { text: 3 }, ['"text" is a number']],
     ['text beside messages', { prompt: 'a', completion: [assistant] }, ['not both text or both messages']],
+    ['messages that are text', { messages: '[{"role": "user"}]' }, ['"messages" is text, not a list']],
+    ['half of a character', { text: 'a\ud83d' }, ['"text" holds \\ud83d', 'half of a character']],
+    [
+      'half of a character in a message',
+      { messages: [{ role: 'user', content: '\udc4d' }] },
+      ['message 1 of "messages" holds \\udc4d'],
+    ],
+    [
+      'half of a character in a part of a message',
+      { messages: [{ role: 'user', content: [{ type: 'text', text: '\ud83d' }] }] },
+      ['message 1 of "messages" holds \\ud83d'],
+    ],
     ['a message without content', { messages: [{ role: 'user' }] }, ['message 1 of "messages"', '"content"']],
   ];
   for (const [name, row, parts] of refused) {
