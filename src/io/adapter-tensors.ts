@@ -29,7 +29,7 @@ export function adapterTensors(
     throw new InputError(
       file,
       `not LoRA weights of linear layers: ${listed(odd)}`,
-      'Only those are supported',
+      'Merge the adapter into its model with PEFT, or save it without them: save_embedding_layers=False, bias="none"',
     );
   }
   const names = new Set(found.map(({ adapter }) => adapter));

@@ -5,6 +5,7 @@
  *
  * Format: https://huggingface.co/docs/peft/developer_guides/checkpoint
  */
+import { own } from '../base/lookup.ts';
 import { inFloat32 } from '../base/range.ts';
 import { adapterTensors } from './adapter-tensors.ts';
 import { InputError, listed, quote } from './errors.ts';
@@ -12,9 +13,10 @@ import type { Files } from './files.ts';
 import { toFloat32Bytes } from './float.ts';
 import { Fields, isObject, type Json, parseJsonObject } from './json.ts';
 import { type LoraConfig, MOST_RANK } from './lora-settings.ts';
+import { areReadable, firstMatching } from './module-patterns.ts';
 import { hasHead, headFields, headTensor, takeHead } from './peft-head.ts';
 import { parseSafetensors, type TensorToWrite, writeSafetensors } from './safetensors.ts';
-import { isAllLinear, matchTargets, namesOf, shortNames } from './target-modules.ts';
+import { isAllLinear, matchTargets, shortNames } from './target-modules.ts';
 
 export type { LoraConfig };
 
@@ -117,7 +119,7 @@ export async function readAdapter(files: Files): Promise<Adapter> {
   const configFile = `${files.name}/${ADAPTER_CONFIG}`;
   const fields = new Fields(parseJsonObject(await files.readText(ADAPTER_CONFIG), configFile), configFile);
   if (fields.string('peft_type') !== 'LORA')
-    throw fields.unsupported('peft_type', 'Only LORA adapters are read');
+    throw fields.unsupported('peft_type', 'Only LORA adapters are read: merge it into its model with PEFT');
   refuseUnsupported(fields);
 
   const r = fields.integer('r', undefined, 1, MOST_RANK);
@@ -137,7 +139,8 @@ export async function readAdapter(files: Files): Promise<Adapter> {
   // A rank of its own is seen in the layer's shapes, whatever the pattern that selects it.
   requireRanks(fields);
   const weights = adapterTensors(tensors, isOff(fields.get('rank_pattern')) ? r : undefined, weightsFile);
-  const loraAlpha = fields.positive('lora_alpha', 8);
+  // PEFT has a default for a file without it, and none for null.
+  const loraAlpha = fields.positive('lora_alpha', own(fields.object, 'lora_alpha') === null ? undefined : 8);
   setAlphas(weights, fields);
   const config: LoraConfig = {
     r,
@@ -196,24 +199,23 @@ function requireRanks(fields: Fields): void {
     throw fields.unsupported('rank_pattern', `Ranks are whole numbers from 1 to ${MOST_RANK}`);
 }
 
-/** Gives layers the α that `alpha_pattern` has for them: names, or ends of names, the first that fits. */
+/** Gives layers the α that `alpha_pattern` has for them, by the first key that matches. */
 function setAlphas(weights: Adapter['weights'], fields: Fields): void {
   const pattern = fields.get('alpha_pattern');
   if (isOff(pattern)) return;
   const entries = isObject(pattern) ? Object.entries(pattern) : [];
-  const isPlain = ([name, alpha]: [string, Json]) =>
-    /^[\w.]+$/.test(name) && typeof alpha === 'number' && alpha > 0 && inFloat32(alpha);
-  if (entries.length === 0 || !entries.every(isPlain)) {
+  const keys = entries.map(([key]) => key);
+  const isAlpha = (alpha: Json) => typeof alpha === 'number' && alpha > 0 && inFloat32(alpha);
+  if (entries.length === 0 || !entries.every(([, alpha]) => isAlpha(alpha)) || !areReadable(keys)) {
     throw fields.unsupported(
       'alpha_pattern',
-      'Only names of modules with a number above 0, within float32, are read',
+      'Give names of modules, or patterns without nested repetition, and numbers above 0 within float32; or merge the adapter into its model with PEFT',
     );
   }
-  const places = new Map(entries.map(([name], i) => [name, i]));
+  const find = firstMatching(keys);
   for (const [module, layer] of weights) {
-    const first = Math.min(...namesOf(module).map((name) => places.get(name) ?? entries.length));
-    const [, alpha] = entries[first] ?? [];
-    if (alpha !== undefined) layer.alpha = alpha as number;
+    const first = find(module);
+    if (first !== undefined) layer.alpha = entries[first]?.[1] as number;
   }
 }
 

@@ -201,6 +201,11 @@ describe('io/peft', () => {
       [2, undefined],
       [3, 9],
     ]);
+
+    const byPattern = { rank_pattern: { '.*v_proj': 3 }, alpha_pattern: { '^model.layers.0.*.v_proj': 9 } };
+    const third = { ...files, [ADAPTER_CONFIG]: JSON.stringify({ ...config, ...byPattern }) };
+    const patterned = await readAdapter(memoryFiles(third));
+    expect([...patterned.weights.values()].map(({ alpha }) => alpha)).to.deep.equal([undefined, 9]);
   });
 
   const unsupported: [string, unknown][] = [
@@ -208,7 +213,8 @@ describe('io/peft', () => {
     ['bias', 'all'],
     ['use_dora', true],
     ['modules_to_save', ['lm_head']],
-    ['alpha_pattern', { '.*_proj': 3 }],
+    ['alpha_pattern', { '(.*_)+proj': 3 }],
+    ['lora_alpha', null],
     ['alpha_pattern', { v_proj: '3' }],
     ['rank_pattern', { v_proj: '3' }],
     ['rank_pattern', { v_proj: 2.5 }],
