@@ -109,10 +109,8 @@ function slidingLayers(fields: Fields, layers: number): boolean[] {
 function rotaryPositions(fields: Fields, kind: string, sizes: AttentionSizes): RotaryPositions {
   const local = kind === SLIDING && fields.get('rope_local_base_freq') !== undefined;
   const fallback = local ? fields.positive('rope_local_base_freq') : fields.positive('rope_theta', 10000);
-  const all = nested(fields, 'rope_parameters');
-  const parameters = all?.get(kind) === undefined ? all : nested(all, kind);
-  const theta = parameters ? parameters.positive('rope_theta', fallback) : fallback;
-  const scaling = parameters ?? (local ? undefined : nested(fields, 'rope_scaling'));
+  const scaling = rotaryParameters(fields, kind, local);
+  const theta = scaling ? scaling.positive('rope_theta', fallback) : fallback;
   const partial = [scaling, fields].find((place) => place?.get('partial_rotary_factor') !== undefined);
   const dimensions = partial && rotaryDimensions(partial, sizes);
   const positions = { theta, ...dimensions, ...(scaling && scalingOf(scaling, fields, sizes)) };
@@ -122,6 +120,20 @@ function rotaryPositions(fields: Fields, kind: string, sizes: AttentionSizes): R
       throw fields.wrong('rope_scaling', `${pairs} factors, one for each pair of a head`);
   }
   return positions;
+}
+
+/**
+ * The object that counts where a file has several, as for transformers (`convert_rope_params_to_dict`, 5.24): `rope_scaling` takes
+ * the place of `rope_parameters`, and changes the entries of full layers where these are by kind.
+ */
+function rotaryParameters(fields: Fields, kind: string, local: boolean): Fields | undefined {
+  const all = nested(fields, 'rope_parameters');
+  const old = local ? undefined : nested(fields, 'rope_scaling');
+  const hasOld = old !== undefined && Object.keys(old.object).length > 0;
+  const own = all?.get(kind) === undefined ? undefined : nested(all, kind);
+  if (!own) return hasOld ? old : all;
+  if (!hasOld || kind !== FULL) return own;
+  return new Fields({ ...own.object, ...old.object }, old.file);
 }
 
 /** What of a head turns, where it is not all of it. */

@@ -8,6 +8,9 @@ import type { Architecture } from './architecture.ts';
 import type { ModelDescription } from './description.ts';
 import { fromGguf, isGguf } from './gguf-layout.ts';
 
+/** Left out where a model was saved without its head. */
+const PREFIX = 'model.';
+
 /** Tensors of files with the names and the layout that the decoder reads; `needed` has the names of those that it does. */
 export function fromFiles(
   description: ModelDescription,
@@ -16,10 +19,14 @@ export function fromFiles(
 ): Map<string, TensorSource> {
   if (isGguf(stored)) return fromGguf(description, stored, needed);
   const { architecture } = description;
-  const { prefix = '', head } = architecture;
+  const { prefix = PREFIX, head } = architecture;
   return new Map(
     [...stored].map(([given, tensor]) => {
-      const whole = given.startsWith(prefix) || given.startsWith(`${head}.`) || given === SCORE_HEAD;
+      const whole =
+        stored.has(`${prefix}${given}`) ||
+        given.startsWith(prefix) ||
+        given.startsWith(`${head}.`) ||
+        given === SCORE_HEAD;
       const name = whole ? given : `${prefix}${given}`;
       if (!isTurned(architecture, name, tensor.shape)) return [name, tensor];
       const [rows, cols] = tensor.shape as [number, number];

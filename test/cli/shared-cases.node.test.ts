@@ -77,6 +77,14 @@ describe('cli: shared cases', () => {
     expect(error.message).to.include('NaN');
   });
 
+  itWith('generation-config-eos', async (path) => {
+    const text = ['--prompt', 'the cat', '--temperature', '0', '--max-tokens', '8'];
+    const { code, json } = await workshop.run(['generate', '--model', path('model'), ...text]);
+    expect(code).to.equal(0);
+    const [result] = json.results as [{ ids: number[]; finished: string; endId: number }];
+    expect(result).to.deep.include({ ids: [133, 47], finished: 'eos', endId: 271 });
+  });
+
   itWith('digits-and-white-space', (path) => expectIds(path('tokenizer')));
   itWith('single-word-token', (path) => expectIds(path('tokenizer')));
   itWith('split-merged-with-next', async (path) => {

@@ -205,6 +205,35 @@ describe('io/config', () => {
     });
   });
 
+  it('takes rope_scaling before rope_parameters, and θ where it is nearest, as transformers does', () => {
+    const rotary = (fields: Record<string, unknown>) =>
+      parseConfig({ ...base, ...fields } as never, FILE, DIALECTS).layers.map((layer) => layer.rotary)[0];
+    const rope_parameters = { rope_type: 'default', rope_theta: 5e3 };
+    const rope_scaling = { rope_type: 'linear', factor: 4 };
+    const linear = { theta: 7, linearFactor: 4 };
+    expect(rotary({ rope_parameters, rope_scaling, rope_theta: 7 })).to.deep.equal(linear);
+    expect(rotary({ rope_parameters, rope_scaling: {}, rope_theta: 7 })).to.deep.equal({ theta: 5e3 });
+    expect(rotary({ rope_parameters: {}, rope_theta: 7 })).to.deep.equal({ theta: 7 });
+    expect(rotary({ rope_scaling: { ...rope_scaling, rope_theta: 7 }, rope_theta: 9 })).to.deep.equal(linear);
+  });
+
+  it('changes full layers alone by rope_scaling where parameters are by kind', () => {
+    const rope_parameters = {
+      full_attention: { rope_type: 'default', rope_theta: 1e6 },
+      sliding_attention: { rope_type: 'default', rope_theta: 1e4 },
+    };
+    const fields = { num_hidden_layers: 2, sliding_window: 16, sliding_window_pattern: 2, rope_parameters };
+    const { layers } = parseConfig(
+      { ...base, ...fields, rope_scaling: { rope_type: 'linear', factor: 8 } },
+      FILE,
+      DIALECTS,
+    );
+    expect(layers.map(({ rotary }) => rotary)).to.deep.equal([
+      { theta: 1e4 },
+      { theta: 1e6, linearFactor: 8 },
+    ]);
+  });
+
   const windows = (fields: Record<string, unknown>) =>
     parseConfigText(JSON.stringify({ ...base, ...fields }), FILE, DIALECTS).layers.map(
       ({ window }) => window ?? 0,

@@ -15,9 +15,10 @@ import { fromFiles } from '../../src/model/stored-layout.ts';
 import gpt2 from '../fixtures/architectures/gpt2.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 import { relativeL2 } from '../reference/compare.ts';
+import { tinyLlama } from '../reference/fixtures.ts';
 import { COARSE_PASS } from '../support/coarse.ts';
 import { testGpu } from '../support/gpu.ts';
-import { lastLogits } from './tiny.ts';
+import { filesOf, lastLogits } from './tiny.ts';
 
 const decoded = (base64: string) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 const stored = () => parseSafetensors(decoded(gpt2.weights), 'model.safetensors').tensors;
@@ -60,6 +61,38 @@ describe('model/weights', () => {
     const model = await load(writeSafetensors(new Map(bare), {}));
     expect([...(await model.trainedWeights()).keys()].sort()).to.deep.equal([...stored().keys()].sort());
     model.dispose();
+  });
+
+  it('gives a name of the model the prefix unless the file has that name too', async () => {
+    const tensor: TensorSource = { dtype: 'U8', shape: [1], where: 'x', read: async () => Uint8Array.of(1) };
+    const names = [
+      'norm.weight',
+      'layers.0.mlp.up_proj.weight',
+      'model.embed_tokens.weight',
+      'lm_head.weight',
+    ];
+    const named = async (...more: string[]) => {
+      const tensors = new Map([...names, ...more].map((name) => [name, tensor]));
+      return [...fromFiles(await describeModel(filesOf(tinyLlama)), tensors, tensors).keys()];
+    };
+    const whole = ['model.norm.weight', 'model.layers.0.mlp.up_proj.weight', ...names.slice(2)];
+    expect(await named()).to.deep.equal(whole);
+    expect(await named('model.norm.weight')).to.deep.equal([
+      'norm.weight',
+      ...whole.slice(1),
+      'model.norm.weight',
+    ]);
+  });
+
+  it('says of an adapter that it is none of a model, and of a model that an adapter lies beside it', async () => {
+    const adapter = { 'adapter_config.json': new Uint8Array() };
+    await expectRefused(() => describeModel(memoryFiles(adapter, 'x')), 'x', 'an adapter, and no model');
+    const noticesOf = async (more: Record<string, Uint8Array<ArrayBuffer>>) =>
+      (await describeModel(filesOf(tinyLlama, more))).config.notices;
+    expect(await noticesOf(adapter)).to.deep.equal([
+      'fixture also holds an adapter, which transformers would apply. Here it applies only if the folder is given as the adapter too.',
+    ]);
+    expect(await noticesOf({})).to.equal(undefined);
   });
 
   it('lists a bias that is missing', async () => {
