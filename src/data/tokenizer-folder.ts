@@ -5,13 +5,13 @@
 import { InputError, listed, quote } from '../io/errors.ts';
 import type { Files } from '../io/files.ts';
 import { isObject, type Json, type JsonObject, parseJsonObject } from '../io/json.ts';
+import { TEMPLATE_FOLDER } from '../io/weights.ts';
 
 export const TOKENIZER = 'tokenizer.json';
 export const TOKENIZER_CONFIG = 'tokenizer_config.json';
 const SPECIAL_MAP = 'special_tokens_map.json';
 const ADDED = 'added_tokens.json';
 const TEMPLATE = 'chat_template.jinja';
-const TEMPLATE_FOLDER = 'chat_templates';
 /** Where a folder's files cannot be listed: the names that are looked for, beside the default that transformers writes. */
 const USUAL_TEMPLATES = ['tool_use.jinja', 'rag.jinja'];
 
@@ -76,9 +76,11 @@ type Token = JsonObject & { content: string };
 
 /** The `…_token` entries, and those that a model has names of its own for: plain text, or the `content` of an object. */
 function namedTokens(settings: JsonObject): (Token & { name: string })[] {
-  const { extra_special_tokens: extra } = settings;
-  const own = isObject(extra) ? Object.entries(extra) : [];
+  const { extra_special_tokens: extra, model_specific_special_tokens: specific } = settings;
   const entries = Object.entries(settings).filter(([name]) => name.endsWith('_token'));
+  const hasOwn = isObject(extra) || entries.some(([name]) => !NAMED.includes(name));
+  const others = hasOwn ? extra : specific;
+  const own = isObject(others) ? Object.entries(others) : [];
   entries.sort(([a], [b]) => Number(!NAMED.includes(a)) - Number(!NAMED.includes(b)));
   return [...entries, ...own].flatMap(([name, value]) =>
     specialToken(value).map((token) => ({ ...token, name })),

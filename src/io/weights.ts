@@ -14,8 +14,8 @@ export const GENERATION_CONFIG = 'generation_config.json';
 export const MODEL_WEIGHTS = 'model.safetensors';
 export const MODEL_INDEX = 'model.safetensors.index.json';
 export const MODEL_GGUF = 'model.gguf';
-/** Chat templates beside that of the model. */
-const TEMPLATE_FOLDER = 'chat_templates';
+/** Chat templates beside that of the model (`CHAT_TEMPLATE_DIR` of transformers). */
+export const TEMPLATE_FOLDER = 'additional_chat_templates';
 /** What belongs to a model beside configuration and weights, and is the same in one made of it. */
 const CARRIED = [
   'tokenizer.json',

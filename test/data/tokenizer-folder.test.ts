@@ -27,7 +27,7 @@ describe('data/tokenizer: folder', () => {
     it('of files come before those of the configuration', async () => {
       const both = { ...config('old'), 'chat_template.jinja': 'new' };
       expect((await open(both)).applyChatTemplate(user)).to.equal('new');
-      const below = { ...config('old'), 'chat_templates/rag.jinja': 'R' };
+      const below = { ...config('old'), 'additional_chat_templates/rag.jinja': 'R' };
       await expectRefused(
         async () => (await open(below)).applyChatTemplate(user),
         'none is the default: rag',
@@ -37,8 +37,8 @@ describe('data/tokenizer: folder', () => {
     it('are chosen by name and by whether there are tools', async () => {
       const inFolder = {
         'chat_template.jinja': 'D',
-        'chat_templates/tool_use.jinja': 'T',
-        'chat_templates/rag.jinja': 'R',
+        'additional_chat_templates/tool_use.jinja': 'T',
+        'additional_chat_templates/rag.jinja': 'R',
       };
       for (const files of [config(list), config(named), inFolder]) {
         const tokenizer = await open(files);
@@ -62,13 +62,16 @@ describe('data/tokenizer: folder', () => {
     });
 
     it('are looked for by their usual names where a folder cannot be listed', async () => {
-      const names = ['chat_templates/tool_use.jinja', 'chat_templates/own.jinja'];
+      const names = ['additional_chat_templates/tool_use.jinja', 'additional_chat_templates/own.jinja'];
       const files = folder({ 'chat_template.jinja': 'D', [names[0]!]: 'T', [names[1]!]: 'O' });
       const find = async (path: string) => ((await files.exists(path)) ? files.open(path) : undefined);
       const tokenizer = await Tokenizer.fromFiles(filesOf('tiny', find));
       expect(tokenizer.applyChatTemplate(user)).to.equal('D');
       expect(tokenizer.applyChatTemplate(user, { tools: [{}] })).to.equal('T');
-      expect(await files.list?.('chat_templates')).to.have.members(['tool_use.jinja', 'own.jinja']);
+      expect(await files.list?.('additional_chat_templates')).to.have.members([
+        'tool_use.jinja',
+        'own.jinja',
+      ]);
     });
   });
 
@@ -100,6 +103,17 @@ describe('data/tokenizer: folder', () => {
         vocabSize + 1,
       ]);
       expect(tokenizer.decode([vocabSize])).to.equal('');
+    });
+
+    it('have such names in what transformers 5 writes too, unless there are others', async () => {
+      const config = { bos_token: '<s>', model_specific_special_tokens: { turn_token: '<turn>' } };
+      const read = async (more: object) =>
+        (
+          await open({ 'chat_template.jinja': special, 'tokenizer_config.json': { ...config, ...more } })
+        ).applyChatTemplate(user);
+      expect(await read({})).to.equal('<s><turn>');
+      expect(await read({ image_token: '<image>' })).to.equal('<s><image>');
+      expect(await read({ extra_special_tokens: { image_token: '<image>' } })).to.equal('<s><image>');
     });
 
     it('without a name are read from either list', async () => {

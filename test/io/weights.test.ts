@@ -52,7 +52,12 @@ describe('io/weights', () => {
   });
 
   it('carries all files of the tokenizer to a model that is made of it', async () => {
-    const names = ['tokenizer.json', 'added_tokens.json', 'chat_template.jinja', 'chat_templates/rag.jinja'];
+    const names = [
+      'tokenizer.json',
+      'added_tokens.json',
+      'chat_template.jinja',
+      'additional_chat_templates/rag.jinja',
+    ];
     const files = memoryFiles(Object.fromEntries(['README.md', ...names].map((name) => [name, name])));
     expect(Object.keys(await carriedFiles(files))).to.have.members(names);
   });
