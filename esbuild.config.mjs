@@ -140,7 +140,7 @@ const nodeTests = (files) => ({
   ...common,
   outdir: 'dist/test/node',
   packages: 'external',
-  entryPoints: entries('test', [...files, 'run/suite.ts']),
+  entryPoints: entries('test', [...files, 'run/suite.ts', 'run/worlds/child-main.ts']),
 });
 
 /**

@@ -102,6 +102,8 @@ export class Recorder {
     if (data.byteLength > view.size) {
       throw new GpuValidationError(`${data.byteLength} bytes written to a view of ${view.size}`);
     }
+    // An empty write does nothing, and Deno's WebGPU ends the process on one.
+    if (data.byteLength === 0) return;
     this.flush();
     const { buffer, byteOffset, byteLength } = data;
     this.guard(() =>
