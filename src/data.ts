@@ -42,6 +42,7 @@ export { PROMPTS, type PromptRow, readPromptRows } from './data/prompt-dataset.t
 export { shuffle } from './data/random.ts';
 export { readDataset } from './data/read-dataset.ts';
 export { wholeSentences } from './data/sentences.ts';
+export { type Guard, useGuard } from './data/stranger.ts';
 export { readTextRows, TEXTS, type TextRow } from './data/text-dataset.ts';
 export { TextStream, textAfter } from './data/text-stream.ts';
 export type { TokenIds } from './data/token-ids.ts';

@@ -8,7 +8,7 @@ import { type Action, CLOSING, Controls, RUNNING } from '../shared/controls.ts';
 import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
 import { downloadAdapter } from '../shared/download.ts';
 import { messageOf } from '../shared/message-of.ts';
-import { LOST, openJob } from '../shared/open.ts';
+import { openJob } from '../shared/open.ts';
 import { AlignCharts } from './charts.ts';
 import type { AlignJob, Opened, Phase, Settings, StagePhase, Update } from './messages.ts';
 import { Outcome } from './outcome.ts';
@@ -108,13 +108,13 @@ onPress(downloadButton, async () => {
   }
 });
 
-/** The browser has ended the worker, and all that it held is gone with it. */
-function loseWorker(): void {
+/** The worker has ended, and all that it held is gone with it. */
+function loseWorker(why: string): void {
   job = undefined;
   controls.leave();
   tryout.leave();
   setUsable(downloadButton, false);
-  progress.complain(LOST);
+  progress.complain(why);
 }
 
 job = await openJob<AlignJob, Update>('align', show, progress, loseWorker);

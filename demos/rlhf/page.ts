@@ -8,7 +8,7 @@ import { type Action, Controls, RUNNING } from '../shared/controls.ts';
 import { byId, onPress, setText, setUsable } from '../shared/dom.ts';
 import { downloadAdapter } from '../shared/download.ts';
 import { messageOf } from '../shared/message-of.ts';
-import { LOST, openJob } from '../shared/open.ts';
+import { openJob } from '../shared/open.ts';
 import { RlhfCharts } from './charts.ts';
 import { Judge, openFrame } from './judge.ts';
 import type { JudgePort, Numbers, Opened, Optimum, Phase, RlhfJob, StagePhase, Update } from './messages.ts';
@@ -187,12 +187,12 @@ onPress(downloadButton, async () => {
   }
 });
 
-/** The browser has ended the worker, and all that it held is gone with it. */
-function loseWorker(): void {
+/** The worker has ended, and all that it held is gone with it. */
+function loseWorker(why: string): void {
   job = undefined;
   controls.leave();
   setUsable(downloadButton, false);
-  progress.complain(LOST);
+  progress.complain(why);
 }
 
 job = await openJob<RlhfJob, Update>('rlhf', show, progress, loseWorker);

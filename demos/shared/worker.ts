@@ -3,11 +3,15 @@
  * because they agree on a lock.
  */
 import { expose, proxy } from 'comlink';
+import { reportWork } from './deadline.ts';
 
 /** What a worker offers at first: a job, of which something is known when it is opened. */
 export interface JobWorker<Job, Update> {
-  /** Takes the lock of this name for as long as the worker lives; resolves when it has it. */
-  live(lock: string): Promise<void>;
+  /**
+   * Holds the lock of this name for as long as the worker lives; resolves when it has the lock. Reports tokenizing, which may never
+   * finish, to `page`.
+   */
+  live(lock: string, page: MessagePort): Promise<void>;
   /** `base`: the address of the page, beside which its files are. */
   open(base: string, listener: (update: Update) => void): Promise<Job>;
 }
@@ -26,7 +30,10 @@ export function startWorker(name: string, script = 'worker.js'): Worker {
 /** In the worker: offers the job that `open` makes. */
 export function offerJob<Job extends object, Update>(open: JobWorker<Job, Update>['open']): void {
   const worker: JobWorker<Job, Update> = {
-    live: holdLock,
+    live: (lock, page) => {
+      reportWork(page);
+      return holdLock(lock);
+    },
     open: async (base, listener) => proxy(await open(base, listener)),
   };
   expose(worker);

@@ -8,7 +8,7 @@ import { formatBytes } from 'webalign/gpu';
 import { showAdapter } from '../shared/adapter.ts';
 import { byId, make, setText, setUsable } from '../shared/dom.ts';
 import { messageOf } from '../shared/message-of.ts';
-import { LOST, openJob } from '../shared/open.ts';
+import { openJob } from '../shared/open.ts';
 import type { Connect, Wanted } from './connect-job.ts';
 import { chosenPrecision, showPlan } from './plan-view.ts';
 import { makeTablesReachable } from './reachable.ts';
@@ -61,7 +61,7 @@ async function look(wanted: Wanted): Promise<void> {
     'connect',
     () => {},
     { say, complain },
-    () => complain(LOST),
+    complain,
     'connect-worker.js',
   );
   if (!job) return;

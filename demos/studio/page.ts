@@ -5,7 +5,7 @@
 import type { Remote } from 'comlink';
 import { showAdapter } from '../shared/adapter.ts';
 import { byId, setText } from '../shared/dom.ts';
-import { LOST, openJob } from '../shared/open.ts';
+import { openJob } from '../shared/open.ts';
 import { Collect } from './collect.ts';
 import { Compare } from './compare.ts';
 import { ComparisonPlans } from './comparison-plans.ts';
@@ -13,6 +13,7 @@ import { Guide } from './guide.ts';
 import { HiddenPage } from './hidden-page.ts';
 import { Keep } from './keep.ts';
 import { wireEverything } from './keep-everything.ts';
+import { chooseModel } from './library.ts';
 import type { Opened, Phase, StudioJob, Update } from './messages.ts';
 import { ModelTab } from './model-tab.ts';
 import { keepPage } from './offline.ts';
@@ -103,14 +104,16 @@ const showRuns = async () =>
     onRuns: (runs) => collect.sampling.offerRuns(runs),
   });
 
-/** The browser has ended the worker, and all that it held is gone with it. */
-function loseWorker(): void {
+/** The worker has ended, and everything that it held is lost. */
+function loseWorker(why: string, isLate: boolean): void {
   job = undefined;
   training.leave();
   collect.leave();
   compare.allow(false);
   keep.allow(false);
-  complain(LOST);
+  // The model that the page opens with may be the one that keeps it busy.
+  if (isLate) void chooseModel(undefined);
+  complain(why);
 }
 
 // Picks that only this tab has would be lost.

@@ -1,18 +1,20 @@
 /**
  * Work that a stranger's file decides on: what a chat template renders, what the patterns of a tokenizer match. Templates count their
- * steps; a regular expression cannot be counted, only ended. In Node such work has a deadline (`src/node/deadline.ts`); a page does
- * it in a worker, which it can end.
+ * steps; a regular expression cannot be counted, only ended. In Node such work has a deadline (`src/node/deadline.ts`). A page does
+ * it in a worker, whose guard reports when it begins and ends, so that the page can terminate the worker.
  */
 
 import { SLICE_MS, type Sliced } from '../base/slices.ts';
 
-/** Does `work`, and may end it; `where` then names what was worked on. */
+/** Runs `work`, and may interrupt it; `where` names the file for the error. */
 export type Guard = <T>(work: () => T, where: () => string) => T;
 
 /** Without a guard work takes the time it takes. */
 let guard: Guard = (work) => work();
 
-/** From now on `next` guards all such work of this program. Returns the guard that it replaces. */
+/**
+ * From now on all tokenizing in this program runs inside `next`. Returns the guard that it replaces. Calls may be nested.
+ */
 export function useGuard(next: Guard): Guard {
   const before = guard;
   guard = next;

@@ -2,11 +2,10 @@
  * Which process owns something on disk, in a form that other processes can read: whether the owner still runs decides what
  * may be taken over or removed. A process is known by machine, boot, number and start time, because numbers are used again.
  */
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { threadId } from 'node:worker_threads';
+import { factsOf, UNKNOWN } from './process-facts.ts';
 
 export interface Owner {
   host: string;
@@ -24,19 +23,18 @@ export interface Owner {
 /** `unknown`: on another machine, or in another container of this one. */
 export type OwnerState = 'running' | 'gone' | 'unknown';
 
-const UNKNOWN = '0';
-
+const facts = factsOf();
 let known: Owner | undefined;
 
 /** This process. */
 export function thisProcess(): Owner {
   known ??= {
     host: hostname(),
-    machine: short(text('/etc/machine-id')),
-    boot: short(text('/proc/sys/kernel/random/boot_id')),
-    namespace: /\d+/.exec(link('/proc/self/ns/pid'))?.[0] ?? UNKNOWN,
+    machine: short(facts.machine()),
+    boot: short(facts.boot()),
+    namespace: facts.namespace(),
     pid: process.pid,
-    started: startOf(process.pid),
+    started: facts.startOf(process.pid),
   };
   return known;
 }
@@ -45,12 +43,16 @@ export function thisProcess(): Owner {
 export function stateOf(owner: Owner): OwnerState {
   const self = thisProcess();
   if (owner.host !== self.host || owner.machine !== self.machine) return 'unknown';
-  if (owner.boot !== self.boot) return 'gone';
+  if (differ(owner.boot, self.boot)) return 'gone';
   if (owner.namespace !== self.namespace) return 'unknown';
   if (!isRunning(owner.pid)) return 'gone';
-  const started = startOf(owner.pid);
   // The number may belong to another process by now.
-  return started === owner.started || started === UNKNOWN || owner.started === UNKNOWN ? 'running' : 'gone';
+  return differ(owner.started, facts.startOf(owner.pid)) ? 'gone' : 'running';
+}
+
+/** Whether both are known and not the same. */
+function differ(a: string, b: string): boolean {
+  return a !== b && a !== UNKNOWN && b !== UNKNOWN;
 }
 
 /** This thread of this process, for the names of its files. */
@@ -76,45 +78,10 @@ function isRunning(pid: number): boolean {
     // EPERM: it is there, and another user's.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  // A zombie has ended; only its parent has not asked how.
-  return !/^[ZX]/.test(statFields(pid)?.[0] ?? '');
-}
-
-function startOf(pid: number): string {
-  if (process.platform === 'linux') return statFields(pid)?.[19] ?? UNKNOWN;
-  if (process.platform === 'win32') return UNKNOWN;
-  try {
-    const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
-    const printed = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { env, encoding: 'utf8' });
-    return String(Date.parse(`${printed.trim()} UTC`) / 1000 || UNKNOWN);
-  } catch {
-    return UNKNOWN;
-  }
-}
-
-/** Linux's account of a process, from its state on. Its name stands before and may hold anything. */
-function statFields(pid: number): string[] | undefined {
-  const stat = text(`/proc/${pid}/stat`);
-  return stat === '' ? undefined : stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-}
-
-function text(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return '';
-  }
-}
-
-function link(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
+  return !facts.hasEnded(pid);
 }
 
 /** Eight digits of a hash: what identifies a machine is not for everyone who sees a file's name. */
 function short(secret: string): string {
-  return secret === '' ? UNKNOWN : createHash('sha256').update(secret).digest('hex').slice(0, 8);
+  return secret === UNKNOWN ? UNKNOWN : createHash('sha256').update(secret).digest('hex').slice(0, 8);
 }

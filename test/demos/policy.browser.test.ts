@@ -2,45 +2,9 @@
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright';
 import { launchChromium, type Server, serve } from '../../src/testing.ts';
+import { REFUSED, reach } from './reach.ts';
 
 const WITH_WORKER = ['align', 'rlhf', 'bench', 'studio'];
-
-/** In a page or a worker: what becomes of requests to other origins, by every way that a script has. */
-async function reach(other: string): Promise<Record<string, string>> {
-  const refused = (name: string) => (work: Promise<unknown>) =>
-    work.then(
-      () => [name, 'reached'],
-      () => [name, 'refused'],
-    );
-  const socket = (Kind: typeof WebSocket | typeof EventSource, url: string) =>
-    new Promise((resolve, reject) => {
-      try {
-        const made = new Kind(url);
-        made.onopen = resolve;
-        made.onerror = reject;
-      } catch (error) {
-        reject(error);
-      }
-    });
-  const ask = () =>
-    new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      request.onload = resolve;
-      request.onerror = reject;
-      request.open('GET', `${other}/xhr`);
-      request.send();
-    });
-  return Object.fromEntries(
-    await Promise.all([
-      refused('fetch')(fetch(`${other}/fetch`)),
-      refused('fetch without CORS')(fetch(`${other}/no-cors`, { mode: 'no-cors' })),
-      refused('import')(import(/* @vite-ignore */ `${other}/script.js`)),
-      refused('EventSource')(socket(EventSource, `${other}/events`)),
-      refused('WebSocket')(socket(WebSocket, `${other.replace('http', 'ws')}/socket`)),
-      refused('XMLHttpRequest')(ask()),
-    ]),
-  );
-}
 
 describe('the policy of the demos', function () {
   this.timeout(120_000);
@@ -66,15 +30,6 @@ describe('the policy of the demos', function () {
     await page.goto(`${site.url}/${name}/`);
     return { page, sent };
   }
-  const REFUSED = {
-    fetch: 'refused',
-    'fetch without CORS': 'refused',
-    import: 'refused',
-    EventSource: 'refused',
-    WebSocket: 'refused',
-    XMLHttpRequest: 'refused',
-  };
-
   it('asks a server that would answer', async () => {
     const page = await browser.newPage();
     await page.goto(`${other.url}/`);

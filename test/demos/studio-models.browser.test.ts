@@ -1,11 +1,13 @@
 /** Models of one's own in the studio: dropped files, an address, and what the pages can reach. */
 import { readFile } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { ggufModel } from 'webalign/models';
 import { folderFiles } from 'webalign/node';
 import { StudioPage } from './studio-page.ts';
 
 const FOLDER = 'demos/align/model';
+const NAMES = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 /** Nobody answers there but the test itself. */
 const HOST = 'https://models.example';
 
@@ -46,6 +48,37 @@ describe('models of the studio', function () {
     await studio.tab('Collect');
     await studio.drafts();
     studio.demo.requests.length = 0;
+  });
+
+  it('stops a model whose tokenizer never finishes, says so, and opens with the storyteller again', async () => {
+    const normalizers = [
+      { type: 'Prepend', prepend: 'a'.repeat(60) },
+      { type: 'Replace', pattern: { Regex: '(a+)+!' }, content: '' },
+    ];
+    const endless = { type: 'Sequence', normalizers };
+    const file = async (name: string) => {
+      const bytes = await readFile(`${FOLDER}/${name}`);
+      const made =
+        name === 'tokenizer.json'
+          ? JSON.stringify({ ...JSON.parse(String(bytes)), normalizer: endless })
+          : bytes;
+      return { name, mimeType: 'application/octet-stream', buffer: Buffer.from(made) };
+    };
+    await studio.drafts({ ended: true });
+    await studio.page.clock.install();
+    await studio.tab('Model');
+    const files = await Promise.all(NAMES.map(file));
+    await studio.page.getByLabel('Files of a model').setInputFiles(files);
+    const alert = studio.page.getByRole('alert').filter({ hasText: 'takes more than 60 s' }).first();
+    for (let tries = 0; tries < 300 && !(await alert.isVisible()); tries++) {
+      await studio.page.clock.fastForward(61_000);
+      await wait(100);
+    }
+    expect(await alert.innerText()).to.match(
+      /tokenizer\.json: takes .* stopped its worker.* Reload the page/,
+    );
+    await studio.page.reload();
+    await isOpen(FOLDER);
   });
 
   it('refuses files that are no model, by name', async () => {

@@ -1,0 +1,56 @@
+/** Runs an installed Firefox, headless and without a driver: it opens URLs, and the pages report their results to a server. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+const NAMES = ['firefox', 'firefox-esr'];
+/** No requests of its own, and WebGPU where it is available. */
+const SETTINGS = {
+  'dom.webgpu.enabled': true,
+  'app.normandy.enabled': false,
+  'app.update.enabled': false,
+  'browser.shell.checkDefaultBrowser': false,
+  'browser.startup.homepage_override.mstone': 'ignore',
+  'datareporting.policy.dataSubmissionEnabled': false,
+  'network.captive-portal-service.enabled': false,
+  'toolkit.telemetry.enabled': false,
+};
+
+/** Path of `$WEBALIGN_FIREFOX`, or of Firefox in `$PATH`. */
+export function findFirefox(env = process.env): string | undefined {
+  const folders = (env.PATH ?? '').split(delimiter);
+  const places = [
+    env.WEBALIGN_FIREFOX,
+    ...NAMES.flatMap((name) => folders.map((folder) => join(folder, name))),
+  ];
+  return places.find((place) => place && existsSync(place));
+}
+
+/** Opens each URL in a tab, in a new profile. */
+export async function openFirefox(
+  program: string,
+  addresses: readonly string[],
+): Promise<{ close(): Promise<void> }> {
+  const profile = await mkdtemp(join(tmpdir(), 'webalign-firefox-'));
+  const lines = Object.entries(SETTINGS).map(
+    ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
+  );
+  await writeFile(join(profile, 'user.js'), lines.join(''));
+  const child: ChildProcess = spawn(
+    program,
+    ['--headless', '--no-remote', '--profile', profile, ...addresses],
+    {
+      stdio: 'ignore',
+      env: { ...process.env, HOME: profile },
+    },
+  );
+  return {
+    async close() {
+      if (child.exitCode === null && child.kill()) await once(child, 'exit');
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
