@@ -1,19 +1,8 @@
 /** Headless Chromium: the suite in one page. */
 import { gpuPage, launchChromium } from '../../../src/testing.ts';
 import { stray } from '../harness.ts';
+import { SERVED, STANDSTILL } from './pages.ts';
 import type { World } from './world.ts';
-
-/** A page that says nothing for this long hangs: even a test with a long timeout of its own ends before. */
-const STANDSTILL = 900_000;
-
-/** What a page of tests loads, by address. */
-export const SERVED = {
-  '/': 'dist/test/chromium',
-  '/fixtures/': 'test/fixtures',
-  '/embedded/': 'demos/align/model',
-  '/shared/': '../shared',
-  '/mocha/': 'node_modules/mocha',
-};
 
 export const chromium: World = {
   isWhole: true,
@@ -36,7 +25,7 @@ export const chromium: World = {
         }, 1000).unref();
       });
       await page.addScriptTag({ url: '/mocha/mocha.js' });
-      await page.addScriptTag({ url: '/run/page.js', type: 'module' });
+      await page.addScriptTag({ url: '/run/worlds/chromium-page.js', type: 'module' });
       await Promise.race([
         crash,
         page.evaluate(([names, how]) => runTestFiles(names, how), [files, options] as const),
