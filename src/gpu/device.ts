@@ -177,8 +177,7 @@ export class Gpu {
   /** Submits and waits until the device has done, and host memory taken for it is free. */
   async finish(): Promise<void> {
     if (this.counting) return;
-    this.recorder.flush();
-    await this.settle(this.device.queue.onSubmittedWorkDone());
+    await this.settle(this.recorder.finish());
   }
 
   /** Waits for a late readback; throws the device's failure rather than the bare rejection. */
