@@ -265,10 +265,10 @@ export class Gpu {
   }
 
   private fail(error: Error): void {
-    // A shader that does not compile is the cause of what else is refused, and may be told later.
-    if (!this.failure || (error instanceof ShaderError && !(this.failure instanceof ShaderError))) {
-      this.failure = error;
-    }
+    // A shader that does not compile is the cause of what else is refused, and may be reported later. After the end of a device
+    // Firefox and Deno compile nothing.
+    const isCause = error instanceof ShaderError && this.failure instanceof GpuValidationError;
+    if (!this.failure || isCause) this.failure = error;
   }
 }
 
