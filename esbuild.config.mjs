@@ -140,7 +140,7 @@ const nodeTests = (files) => ({
   ...common,
   outdir: 'dist/test/node',
   packages: 'external',
-  entryPoints: entries('test', [...files, 'run/suite.ts']),
+  entryPoints: entries('test', [...files, 'run/suite.ts', 'run/worlds/child-main.ts']),
 });
 
 /**
@@ -153,7 +153,11 @@ const chromiumTests = (files) => ({
   ...common,
   outdir: 'dist/test/chromium',
   external: ['node:*', 'webgpu', 'tar-fs', 'playwright'],
-  entryPoints: entries('test', [...files.filter((file) => !nodeOnly.test(file)), 'run/page.ts']),
+  entryPoints: entries('test', [
+    ...files.filter((file) => !nodeOnly.test(file)),
+    'run/worlds/chromium-page.ts',
+    'run/worlds/firefox-page.ts',
+  ]),
 });
 
 /** What webalign is measured against, by the file of `test/bench/peers` that speaks for it. */

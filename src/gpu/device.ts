@@ -177,8 +177,7 @@ export class Gpu {
   /** Submits and waits until the device has done, and host memory taken for it is free. */
   async finish(): Promise<void> {
     if (this.counting) return;
-    this.recorder.flush();
-    await this.settle(this.device.queue.onSubmittedWorkDone());
+    await this.settle(this.recorder.finish());
   }
 
   /** Waits for a late readback; throws the device's failure rather than the bare rejection. */
@@ -266,10 +265,10 @@ export class Gpu {
   }
 
   private fail(error: Error): void {
-    // A shader that does not compile is the cause of what else is refused, and may be told later.
-    if (!this.failure || (error instanceof ShaderError && !(this.failure instanceof ShaderError))) {
-      this.failure = error;
-    }
+    // A shader that does not compile is the cause of what else is refused, and may be reported later. After the end of a device
+    // Firefox and Deno compile nothing.
+    const isCause = error instanceof ShaderError && this.failure instanceof GpuValidationError;
+    if (!this.failure || isCause) this.failure = error;
   }
 }
 

@@ -180,7 +180,7 @@ async function describeFindings(module: GPUShaderModule, shader: Shader, code: s
     .map((message) => {
       const origin = shader.lines[message.lineNum - 1] ?? { file: shader.path, line: message.lineNum };
       const text = (source[message.lineNum - 1] ?? '').trim();
-      return `${origin.file}:${origin.line}:${message.linePos}: ${message.message}\n    ${text}`;
+      return `${origin.file}:${origin.line}:${message.linePos}: ${message.message.trim()}\n    ${text}`;
     })
     .join('\n');
 }

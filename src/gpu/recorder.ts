@@ -5,6 +5,7 @@
  */
 import { GpuValidationError } from './errors.ts';
 import { type Guard, unguarded } from './guard.ts';
+import { type Await, soon } from './nudge.ts';
 import type { Pipeline } from './pipelines.ts';
 import type { BufferView } from './pool.ts';
 import type { Profiler } from './profiler.ts';
@@ -48,6 +49,7 @@ export class Recorder {
   private bindGroups = new Map<string, GPUBindGroup>();
   private readonly bufferIds = new WeakMap<GPUBuffer, number>();
   private nextBufferId = 0;
+  private readonly soon: Await;
 
   /** Without a device, on a counting one, everything it is asked for is dropped. */
   constructor(
@@ -55,6 +57,7 @@ export class Recorder {
     private readonly guard: Guard = unguarded,
   ) {
     this.uniforms = new DataView(new ArrayBuffer(device ? ARENA_BYTES : 0));
+    this.soon = device ? soon(device.queue) : (answer) => answer;
     // UNIFORM | COPY_DST
     const arena = { label: 'uniform arena', size: ARENA_BYTES, usage: 0x40 | 0x08 };
     this.arena = device && guard(() => device.createBuffer(arena));
@@ -102,6 +105,8 @@ export class Recorder {
     if (data.byteLength > view.size) {
       throw new GpuValidationError(`${data.byteLength} bytes written to a view of ${view.size}`);
     }
+    // An empty write does nothing, and Deno's WebGPU ends the process on one.
+    if (data.byteLength === 0) return;
     this.flush();
     const { buffer, byteOffset, byteLength } = data;
     this.guard(() =>
@@ -153,7 +158,7 @@ export class Recorder {
   /** Submits and resolves when the device has finished. */
   async finish(): Promise<void> {
     this.flush();
-    await this.device?.queue.onSubmittedWorkDone();
+    if (this.device) await this.soon(this.device.queue.onSubmittedWorkDone());
   }
 
   /** Reads that were not submitted reject with `error`. */
@@ -230,8 +235,7 @@ export class Recorder {
 
   private startReadbacks(): void {
     for (const { staging, bytes, resolve, reject } of this.readbacks) {
-      staging
-        .mapAsync(1, 0, bytes)
+      this.soon(staging.mapAsync(1, 0, bytes))
         .then(() => staging.getMappedRange(0, bytes).slice(0))
         .then(resolve, reject)
         .finally(() => staging.destroy());
@@ -254,6 +258,6 @@ export class Recorder {
       }
       for (const resume of this.idle.splice(0)) resume();
     };
-    (this.device as GPUDevice).queue.onSubmittedWorkDone().then(done, done);
+    this.soon((this.device as GPUDevice).queue.onSubmittedWorkDone()).then(done, done);
   }
 }

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { expect } from 'chai';
-import { findFirefox, openFirefox } from './firefox.ts';
+import { findFirefox, openFirefox } from '../support/firefox.ts';
 import { REFUSED, reach } from './reach.ts';
 
 const WITH_WORKER = ['align', 'rlhf', 'bench', 'studio'];

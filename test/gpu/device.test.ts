@@ -47,7 +47,7 @@ describe('a device', () => {
     const { run } = kernels(broken, { run: { groups: () => 1 } });
     const error = await failure(() => gpu.compile([run.key()]));
     expect(error).to.be.instanceOf(ShaderError);
-    expect(error.message).to.match(/layers\/broken\.wgsl:4:\d+: .*\n {4}let x: u32 = 1\.5;/);
+    expect(error.message).to.match(/layers\/broken\.wgsl:4:\d+: .*\n {4}let x: u32 = 1\.5;/s);
     gpu.dispose();
   });
 

@@ -35,15 +35,17 @@ describe('the profiler', () => {
     expect((await first.report())[0]).to.include({ calls: 5 });
   });
 
-  it('rejects its report and nothing else where the device ends first', async () => {
+  it('rejects its report, or has it whole, where the device ends first, and rejects nothing else', async () => {
     const profiler = gpu.profile();
     slices(2);
     gpu.dispose();
     await new Promise((resolve) => setTimeout(resolve, 10)); // the runner reports what nobody has handled
-    const failure = await profiler.report().then(
-      () => undefined,
+    const outcome = await profiler.report().then(
+      (times) => times.map(({ calls }) => calls),
       (error: unknown) => error,
     );
-    expect(failure).to.be.instanceOf(Error);
+    // Deno maps a buffer whose copy has ended before the device.
+    if (Array.isArray(outcome)) expect(outcome).to.deep.equal([2]);
+    else expect(outcome).to.be.instanceOf(Error);
   });
 });

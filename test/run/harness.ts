@@ -3,6 +3,7 @@
  * means the same in both; who prints and who counts is not decided here.
  */
 import { config } from 'chai';
+import type { Capabilities } from '../../src/testing/narrowed.ts';
 
 // Lists in a failure are shown whole, not as [ …(3) ].
 config.truncateThreshold = 4000;
@@ -16,6 +17,8 @@ export type TestEvent = { file: string; title: string } & (
 declare global {
   /** Kernel variants that all devices of the tests run, where there are any of the name. */
   var testVariants: readonly string[] | undefined;
+  /** What the tests' devices may have of what the adapter offers. */
+  var testCapabilities: Capabilities | undefined;
 }
 
 export interface HarnessOptions {
@@ -23,6 +26,8 @@ export interface HarnessOptions {
   grep?: string | undefined;
   /** Kernel variants for the tests' devices: `testVariants`. */
   variants?: readonly string[] | undefined;
+  /** What the tests' devices may have: `testCapabilities`. */
+  capabilities?: Capabilities | undefined;
   /** Milliseconds a test may take unless it says otherwise. Generous: a software adapter is slow. */
   timeout: number;
 }
@@ -33,9 +38,10 @@ export async function runFiles(
   files: readonly string[],
   load: (file: string) => Promise<unknown>,
   emit: (event: TestEvent) => void,
-  { grep, variants, timeout }: HarnessOptions,
+  { grep, variants, capabilities, timeout }: HarnessOptions,
 ): Promise<void> {
   globalThis.testVariants = variants;
+  globalThis.testCapabilities = capabilities;
   const mocha = new MochaClass({
     ui: 'bdd',
     reporter: MochaClass.reporters.Base,
@@ -73,4 +79,14 @@ export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const stack = error.stack ?? '';
   return stack.includes(error.message) ? stack : `${error.name}: ${error.message}\n${stack}`;
+}
+
+/** An error that no test caught, as a failure of the run. */
+export function stray(error: unknown): TestEvent {
+  return {
+    kind: 'fail',
+    file: 'the run',
+    title: 'an error outside of any test',
+    error: describeError(error),
+  };
 }

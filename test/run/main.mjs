@@ -1,18 +1,22 @@
 /**
- * `npm test`: builds everything, then runs the one suite under Dawn in Node and in headless Chromium. `--help` lists the options.
- * The last line is `N passed, N failed, N skipped` over both; the exit code is 1 when a test failed or none ran.
+ * `npm test`: builds everything, then runs the one suite under Dawn in Node and in headless Chromium, and a slice of it in the other
+ * worlds that are installed. `--help` lists the options. The last line is `N passed, N failed, N skipped` over all; the exit code
+ * is 1 when a test failed or none ran.
  */
 import { Command, Option } from 'commander';
 import { build, nodeOnly, testFiles } from '../../esbuild.config.mjs';
+import { WORLD_NAMES } from './worlds/names.mjs';
 
 const command = new Command('npm test --')
-  .description('Runs the tests in Node and in headless Chromium.')
+  .description('Runs the tests in Node and in headless Chromium, or in another world.')
   .argument('[file...]', 'parts of the names of test files; all of them where none is given')
-  .addOption(new Option('--only <place>', 'one of the two').choices(['node', 'chromium']))
+  .addOption(new Option('--only <world>', 'all of them in one world').choices(WORLD_NAMES))
   .option('--grep <text>', 'the tests whose names hold this')
   .option('--variant <names>', 'kernel variants to run by wherever they serve, separated by commas')
+  .addOption(new Option('--limits <name>', 'limits of the devices').choices(['default']))
+  .option('--features <names>', 'the only features that devices may have, separated by commas; none for none')
   .parse();
-const { only, grep, variant } = command.opts();
+const { only, grep, variant, limits, features } = command.opts();
 const files = testFiles.filter(
   (file) => command.args.length === 0 || command.args.some((part) => `test/${file}`.includes(part)),
 );
@@ -22,10 +26,15 @@ await build(undefined, files).catch(() => process.exit(1));
 const { runSuite } = await import(new URL('../../dist/test/node/run/suite.js', import.meta.url).href);
 process.exit(
   await runSuite({
-    node: only === 'chromium' ? [] : files,
-    chromium: only === 'node' ? [] : files.filter((file) => !nodeOnly.test(file)),
+    files,
+    needsNode: (file) => nodeOnly.test(file),
+    only,
     isWhole: command.args.length === 0,
     grep,
     variants: variant?.split(','),
+    capabilities: {
+      limits,
+      features: features?.split(',').filter((/** @type {string} */ name) => name !== 'none'),
+    },
   }),
 );

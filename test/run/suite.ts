@@ -1,14 +1,13 @@
 /**
- * Runs the suite in both worlds, one after the other, and ends with the one line of counts. A world that breaks off, a
+ * Runs the suite in its worlds, one after the other, and ends with the one line of counts. A world that breaks off, a
  * page that crashes or stands still, counts as a failure; so does a run without a test.
  */
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import MochaClass from 'mocha';
-import { gpuPage, launchChromium } from '../../src/testing.ts';
+import type { Capabilities } from '../../src/testing/narrowed.ts';
 import { isItsTurn } from '../support/slice.mjs';
-import { describeError, type HarnessOptions, runFiles, type TestEvent } from './harness.ts';
+import { stray, type TestEvent } from './harness.ts';
 import { Report } from './report.ts';
+import type { World } from './worlds/world.ts';
+import { WORLDS, type WorldName } from './worlds/worlds.ts';
 
 const TIMEOUT = 120_000;
 /** Long files, whose kernels Node runs by the same adapter: of a whole suite's, the page runs one a day. */
@@ -19,51 +18,72 @@ const IN_TURN = [
   'ops/parts.test.ts',
   'ops/matmul.test.ts',
 ];
+/** A world that is not run as a whole runs each of the other files once in so many days. */
+const DAYS = 30;
 /** What is made for GPUs takes a software adapter so many times as long, the compiling most of all. */
 const PATIENCE = 5;
-/** A page that says nothing for this long hangs: even a test with a long timeout of its own ends before. */
-const STANDSTILL = 900_000;
 
 export interface SuiteOptions {
-  /** Test files to run in Node, relative to `test/`. */
-  node: readonly string[];
-  /** Those to run in Chromium. */
-  chromium: readonly string[];
-  /** Whether all tests are asked for, so that a page's long files take turns. */
+  /** Test files, relative to `test/`. */
+  files: readonly string[];
+  /** Those of them that need Node. */
+  needsNode: (file: string) => boolean;
+  /** The one world to run in, with all files. By default those that run the suite as a whole. */
+  only?: WorldName | undefined;
+  /** Whether all tests are asked for: then a page's long files take turns, and the other worlds get a slice. */
   isWhole: boolean;
   grep?: string | undefined;
   /** Kernel variants that the shared device is asked to run. */
   variants?: readonly string[] | undefined;
+  /** What the tests' devices may have. */
+  capabilities: Capabilities;
 }
 
 /** Returns the exit code. */
-export async function runSuite({ node, chromium, isWhole, grep, variants }: SuiteOptions): Promise<number> {
+export async function runSuite(suite: SuiteOptions): Promise<number> {
+  const { grep, variants, capabilities, only, isWhole } = suite;
   process.setSourceMapsEnabled(true);
   const reports: Report[] = [];
-  const rests = (file: string) =>
-    isWhole && IN_TURN.includes(file) && !isItsTurn(IN_TURN.indexOf(file), IN_TURN.length);
   const breakOff = () => {
     process.exitCode = conclude(reports, 1);
   };
   process.once('exit', breakOff);
-  const worlds = [
-    { name: 'node', files: node, run: runInNode },
-    { name: 'chromium', files: chromium.filter((file) => !rests(file)), run: runInChromium },
-  ];
-  for (const { name, files, run } of worlds.filter((world) => world.files.length > 0)) {
+  for (const [name, world] of Object.entries(WORLDS)) {
+    if (only ? name !== only : !world.isWhole && !isWhole) continue;
     const report = new Report(name);
+    const { files, resting } = share(world, suite);
+    if (files.length + resting.length === 0) continue;
     reports.push(report);
-    try {
-      await run(files, report, { grep, variants, timeout: variants ? PATIENCE * TIMEOUT : TIMEOUT });
-    } catch (error) {
-      report.add(stray(error));
+    const missing = await world.missing?.();
+    if (missing) {
+      // Asked for by name, it has to be there.
+      if (only) report.add({ kind: 'fail', file: name, title: 'this world', error: missing });
+      else report.add({ kind: 'skip', file: name, title: missing });
+    } else {
+      const timeout = variants ? PATIENCE * TIMEOUT : TIMEOUT;
+      await world
+        .run(files, report, { grep, variants, capabilities, timeout })
+        .catch((error) => report.add(stray(error)));
     }
-    for (const file of name === 'chromium' ? chromium.filter(rests) : [])
+    for (const file of resting)
       report.add({ file, title: 'it has another day; WEBALIGN_SLICE=all runs it', kind: 'skip' });
     report.end();
   }
   process.off('exit', breakOff);
   return conclude(reports);
+}
+
+/** The files that a world runs, and those that it would run on another day. */
+function share(world: World, { files, needsNode, isWhole, only }: SuiteOptions) {
+  if (world.isNode) return { files, resting: [] };
+  const able = files.filter((file) => !needsNode(file));
+  if (only || !isWhole) return { files: able, resting: [] };
+  if (!world.isWhole) {
+    const short = able.filter((file) => !IN_TURN.includes(file));
+    return { files: short.filter((_, place) => isItsTurn(place % DAYS, DAYS)), resting: [] };
+  }
+  const rests = (file: string) => IN_TURN.includes(file) && !isItsTurn(IN_TURN.indexOf(file), IN_TURN.length);
+  return { files: able.filter((file) => !rests(file)), resting: able.filter(rests) };
 }
 
 /** Prints the counts and returns the exit code. `brokenOff` is 1 where the process ends before the suite does. */
@@ -73,66 +93,4 @@ function conclude(reports: readonly Report[], brokenOff = 0): number {
   const failed = sum('fail') + brokenOff;
   console.log(`${sum('pass')} passed, ${failed} failed, ${sum('skip')} skipped`);
   return failed > 0 || sum('pass') === 0 ? 1 : 0;
-}
-
-async function runInNode(files: readonly string[], report: Report, options: HarnessOptions): Promise<void> {
-  const load = (file: string) =>
-    import(pathToFileURL(resolve('dist/test/node', file.replace(/\.ts$/, '.js'))).href);
-  // Mocha catches stray exceptions by itself; rejections it only repeats, to the same listeners.
-  const seen = new Set<unknown>();
-  process.on('unhandledRejection', (error, promise) => {
-    if (!seen.has(promise)) report.add(stray(error));
-    seen.add(promise);
-  });
-  await runFiles(MochaClass, files, load, report.add, options);
-}
-
-async function runInChromium(
-  files: readonly string[],
-  report: Report,
-  options: HarnessOptions,
-): Promise<void> {
-  const browser = await launchChromium({ onNotice: (line) => console.log(`chromium  ${line}`) });
-  try {
-    const page = await gpuPage(browser, {
-      serve: {
-        '/': 'dist/test/chromium',
-        '/fixtures/': 'test/fixtures',
-        '/embedded/': 'demos/align/model',
-        '/shared/': '../shared',
-        '/mocha/': 'node_modules/mocha',
-      },
-    });
-    await page.exposeFunction('emitTestEvent', report.add);
-    page.on('console', (message) => {
-      // A file that is not there is for the test to judge.
-      const isNews =
-        /^(error|warning)$/.test(message.type()) && !message.text().startsWith('Failed to load resource');
-      if (isNews) console.log(`chromium  console: ${message.text()}`);
-    });
-    page.on('pageerror', (error) => report.add(stray(error)));
-    const crash = new Promise<never>((_, reject) => {
-      page.once('crash', () => reject(new Error('The page crashed.')));
-      setInterval(() => {
-        if (Date.now() - report.lastEvent > STANDSTILL) reject(new Error('The page stands still.'));
-      }, 1000).unref();
-    });
-    await page.addScriptTag({ url: '/mocha/mocha.js' });
-    await page.addScriptTag({ url: '/run/page.js', type: 'module' });
-    await Promise.race([
-      crash,
-      page.evaluate(([names, how]) => runTestFiles(names, how), [files, options] as const),
-    ]);
-  } finally {
-    await browser.close();
-  }
-}
-
-function stray(error: unknown): TestEvent {
-  return {
-    kind: 'fail',
-    file: 'the run',
-    title: 'an error outside of any test',
-    error: describeError(error),
-  };
 }

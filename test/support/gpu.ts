@@ -4,8 +4,9 @@
  */
 import { Gpu } from '../../src/gpu/device.ts';
 import { requireVariants } from '../../src/ops/variants.ts';
+import { narrowAdapter } from '../../src/testing/narrowed.ts';
 
-/** Whether the tests run in Node and not in a browser. */
+/** Whether the tests run in Node or Deno and not in a browser. */
 export const inNode = typeof process === 'object' && typeof process.versions?.node === 'string';
 
 let shared: Promise<Gpu> | undefined;
@@ -23,9 +24,19 @@ export async function freshGpu(options?: Parameters<typeof Gpu.request>[1]): Pro
   return gpu;
 }
 
-/** `navigator.gpu`, or what stands for it in Node. */
+/** `navigator.gpu`, or what stands for it in Node, with no more than the run's devices may have. */
 export async function platformGpu(): Promise<GPU> {
-  if (!inNode) return navigator.gpu;
+  const source = globalThis.navigator?.gpu ?? (await nodeGpu());
+  const capabilities = globalThis.testCapabilities;
+  if (!capabilities?.limits && !capabilities?.features) return source;
+  const requestAdapter: GPU['requestAdapter'] = async (options) => {
+    const adapter = await source.requestAdapter(options);
+    return adapter && narrowAdapter(adapter, capabilities);
+  };
+  return Object.create(source, { requestAdapter: { value: requestAdapter } }) as GPU;
+}
+
+async function nodeGpu(): Promise<GPU> {
   const { requestNodeGpu } = await import('../../src/node/adapter.ts');
   return (await requestNodeGpu()).gpu;
 }

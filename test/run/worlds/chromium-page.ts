@@ -2,7 +2,8 @@
  * The page's half of a run in Chromium: loads the test files that it is asked to and sends each event to the runner in
  * Node, which put `emitTestEvent` there.
  */
-import { type HarnessOptions, runFiles, type TestEvent } from './harness.ts';
+import { type HarnessOptions, runFiles, type TestEvent } from '../harness.ts';
+import { loadServed } from './served.ts';
 
 declare global {
   function emitTestEvent(event: TestEvent): Promise<void>;
@@ -12,7 +13,6 @@ declare global {
 globalThis.runTestFiles = async (files, options) => {
   const sent: Promise<void>[] = [];
   const emit = (event: TestEvent) => void sent.push(emitTestEvent(event));
-  const load = (file: string) => import(new URL(`/${file.replace(/\.ts$/, '.js')}`, location.href).href);
-  await runFiles(Mocha, files, load, emit, options);
+  await runFiles(Mocha, files, loadServed, emit, options);
   await Promise.all(sent);
 };

@@ -29,13 +29,21 @@ export function findFirefox(env = process.env): string | undefined {
   return places.find((place) => place && existsSync(place));
 }
 
+export interface FirefoxOptions {
+  /** Preferences beside ours. */
+  settings?: Readonly<Record<string, string | number | boolean>>;
+  /** Variables beside those of this process. */
+  env?: NodeJS.ProcessEnv;
+}
+
 /** Opens each URL in a tab, in a new profile. */
 export async function openFirefox(
   program: string,
   addresses: readonly string[],
+  { settings, env }: FirefoxOptions = {},
 ): Promise<{ close(): Promise<void> }> {
   const profile = await mkdtemp(join(tmpdir(), 'webalign-firefox-'));
-  const lines = Object.entries(SETTINGS).map(
+  const lines = Object.entries({ ...SETTINGS, ...settings }).map(
     ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
   );
   await writeFile(join(profile, 'user.js'), lines.join(''));
@@ -44,7 +52,7 @@ export async function openFirefox(
     ['--headless', '--no-remote', '--profile', profile, ...addresses],
     {
       stdio: 'ignore',
-      env: { ...process.env, HOME: profile },
+      env: { ...process.env, ...env, HOME: profile },
     },
   );
   return {
