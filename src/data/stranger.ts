@@ -1,18 +1,18 @@
 /**
- * Work that a stranger's file decides on: what a chat template renders, what the patterns of a tokenizer match. Templates count their
- * steps; a regular expression cannot be counted, only ended. In Node such work has a deadline (`src/node/deadline.ts`); a page does
- * it in a worker, which it can end.
+ * Work controlled by an untrusted file: rendering a chat template, matching a tokenizer's patterns. Templates count their
+ * steps; a regular expression can only be interrupted from outside. In Node such work has a deadline
+ * (`src/node/deadline.ts`); a page runs it in a worker that it can terminate.
  */
 
 import { SLICE_MS, type Sliced } from '../base/slices.ts';
 
-/** Does `work`, and may end it; `where` then names what was worked on. */
+/** Runs `work`, and may interrupt it; `where` then names the file or row. */
 export type Guard = <T>(work: () => T, where: () => string) => T;
 
-/** Without a guard work takes the time it takes. */
+/** Without a guard, work is never interrupted. */
 let guard: Guard = (work) => work();
 
-/** From now on `next` guards all such work of this program. Returns the guard that it replaces. */
+/** Installs `next` as the guard of this program. Returns the previous guard. */
 export function useGuard(next: Guard): Guard {
   const before = guard;
   guard = next;
@@ -21,7 +21,10 @@ export function useGuard(next: Guard): Guard {
 
 export const guarded: Guard = (work, where) => guard(work, where);
 
-/** What `each` makes of the items. A guard sees a slice at a time, so that its deadline is about one item, not about all. */
+/**
+ * The results of `each` for the items. A guard gets one slice at a time, so that its deadline applies to one item rather
+ * than to all.
+ */
 export function* mapGuarded<A, B>(
   items: readonly A[],
   where: (item: A, index: number) => string,

@@ -95,7 +95,7 @@ describe('cli: shared cases', () => {
   });
   itWith('templates-without-default', async (path) => {
     const tokenizer = await tokenizerOf(path('tokenizer'));
-    const what = 'there are several templates, none is the default: rag, tool_use';
+    const what = 'there are several templates, but none is the default: rag, tool_use';
     await expectRefused(() => tokenizer.applyChatTemplate([{ role: 'user', content: 'hi' }]), what);
   });
   itWith('extra-special-tokens', async (path) => {
@@ -115,7 +115,7 @@ describe('cli: shared cases', () => {
     const { prompt, chatTemplateKwargs } = row as typeof row & { prompt: [] };
     const asked = tokenizer.applyChatTemplate(prompt, { addGenerationPrompt: true, chatTemplateKwargs });
     expect(asked).to.equal('<user>rain?</s><assistant><think></think>');
-    expect(tokenizePairs([row], tokenizer).notices.join()).to.include('the prompt is tokenised differently');
+    expect(tokenizePairs([row], tokenizer).notices.join()).to.include('the prompt is tokenized differently');
   });
   itWith('duckdb-parquet', async (path) => {
     const counts = ['pairs.parquet', 'messages.parquet'].map(

@@ -71,9 +71,13 @@ describe('data/chat-template', () => {
       () => render('{{ messages | xmlattr }}'),
       'tiny',
       'xmlattr',
-      'not supported of Jinja',
+      'unsupported features of Jinja',
     );
-    await expectRefused(() => render('{{ messages[0].content }}', []), 'tiny', 'there is no message');
+    await expectRefused(
+      () => render('{{ messages[0].content }}', []),
+      'tiny',
+      'the list of messages is empty',
+    );
     for (const source of ['{% for', '{{ (1 + }}', `{{ ${'('.repeat(1e5)} }}`]) {
       await expectRefused(() => render(source), 'tiny', 'the chat template cannot be read');
     }
@@ -212,7 +216,7 @@ describe('data/chat-template', () => {
       'that counts in no steps': ['{{ range(1, 2, 0) }}', 'range()'],
       'that reaches for what is JavaScript’s': [
         "{{ messages.constructor.constructor('return 1')() }}",
-        'of what is undefined',
+        'of an undefined value',
       ],
     };
     for (const [name, [source, message]] of Object.entries(CASES)) {

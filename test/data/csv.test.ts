@@ -120,7 +120,7 @@ describe('data/csv', () => {
     await expectRefused(
       () => read("[{'role': 'user', 'content': 'a'}]"),
       'chats.csv, line 2',
-      'as Python prints them',
+      "messages in Python's syntax",
     );
   });
 

@@ -137,11 +137,11 @@ describe('data/mix-datasets', () => {
       (weights: number[], sizes = [10, 10]) =>
       () =>
         takenOf(sizes, { weights });
-    await expectRefused(mixing([1]), where, 'there are 1 for 2 data sets', 'one for each');
-    await expectRefused(mixing([1, -2]), where, '-2 is one of them', 'at least 0');
-    await expectRefused(mixing([1, Number.NaN]), where, 'is one of them');
-    await expectRefused(mixing([1, Number.POSITIVE_INFINITY]), where, 'is one of them');
-    await expectRefused(mixing([0, 0]), where, 'all are 0', 'above 0');
+    await expectRefused(mixing([1]), where, 'got 1 weight for 2 data sets', 'one weight per data set');
+    await expectRefused(mixing([1, -2]), where, '-2 is not a valid weight', 'at least 0');
+    await expectRefused(mixing([1, Number.NaN]), where, 'is not a valid weight');
+    await expectRefused(mixing([1, Number.POSITIVE_INFINITY]), where, 'is not a valid weight');
+    await expectRefused(mixing([0, 0]), where, 'all weights are 0', 'above 0');
     await expectRefused(
       mixing([1, 1000]),
       where,
@@ -156,6 +156,9 @@ describe('data/mix-datasets', () => {
   it('refuses a stopping strategy that there is not, and one without weights', async () => {
     const odd = () => takenOf([1, 1], { weights: [1, 1], stoppingStrategy: 'all_exhaust' as never });
     await expectRefused(odd, 'stopping strategy: is "all_exhaust"', 'Did you mean all_exhausted?');
-    await expectRefused(() => takenOf([1, 1], { stoppingStrategy: 'all_exhausted' }), 'there are no weights');
+    await expectRefused(
+      () => takenOf([1, 1], { stoppingStrategy: 'all_exhausted' }),
+      'no effect without weights',
+    );
   });
 });

@@ -206,7 +206,7 @@ describe('data/packing of columns and ends', () => {
     expect([...rows]).to.deep.equal([1, 4, 5, 6]);
     expect([...targets]).to.deep.equal([3, 6, 8, 9]);
     expect([...sequenceOffsets]).to.deep.equal([0, 2, 4]);
-    expect(() => packExamples(named, { rows: 'ends' })).to.throw(RangeError, 'targets are named');
+    expect(() => packExamples(named, { rows: 'ends' })).to.throw(RangeError, 'its own targets');
   });
 
   it('scores the last token of each completion where ends are wanted', () => {

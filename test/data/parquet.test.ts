@@ -150,7 +150,7 @@ describe('data/parquet', () => {
       for (let i = 0; i < 4; i++) budget.spendText(text, 'row 1');
       await expectRefused(() => budget.spendText('x', 'data.parquet, row 5'), 'characters', 'row 5');
       await expectRefused(() => readParquet(rows, form, { maxUnfold: 0 }), 'maxUnfold');
-      await expectRefused(() => readParquet(rows, form, { maxUnfold: 1e-9 }), 'unfolds to more than');
+      await expectRefused(() => readParquet(rows, form, { maxUnfold: 1e-9 }), 'decompresses to more than');
     });
 
     it('whose texts each repeat the one before', async () => {

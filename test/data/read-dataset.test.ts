@@ -66,7 +66,7 @@ describe('data/read-dataset', () => {
   it('reads over NaN where nobody looks, and names it where somebody does', async () => {
     const text = (rejected: string) => `{"chosen": "a", "rejected": ${rejected}, "score": NaN}`;
     expect(await readDataset(file('a.jsonl', text('"b"')), PREFERENCES)).to.have.length(1);
-    const what = '"rejected" is NaN, which stands for a missing value';
+    const what = '"rejected" must be text or messages, got NaN, which stands for a missing value';
     await expectRefused(
       () => readDataset(file('a.jsonl', text('NaN')), PREFERENCES),
       'a.jsonl, line 1',

@@ -73,7 +73,7 @@ describe('data/token-places', () => {
     await expectRefused(
       () => made.encodeMarkedChat(chat),
       'tokenizer.json',
-      'not found again',
+      'cannot be located',
       'assistantOnlyLoss',
     );
   });

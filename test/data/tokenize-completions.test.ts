@@ -31,10 +31,10 @@ describe('data/tokenize-completions', () => {
     const { notices } = tokenizePairs(rowsOf(...trl.rows), await tiny(), { maxLength: 10_000 });
     const shifted = trl.shifted.flatMap((is, index) => (is ? [index + 1] : []));
     expect(notices[0]).to.match(
-      new RegExp(`^Rows ${shifted.join(', ')}: the prompt is tokenised differently`),
+      new RegExp(`^Rows ${shifted.join(', ')}: the prompt is tokenized differently`),
     );
     expect(notices[1]).to.equal(
-      `In 3 of ${trl.rows.length} pairs chosen and rejected are the same tokens, first in pairs.jsonl, line 8: such a pair teaches nothing.`,
+      `In 3 of ${trl.rows.length} pairs chosen and rejected are the same tokens, first in pairs.jsonl, line 8. Such pairs have no effect.`,
     );
     expect(notices).to.have.length(2);
   });

@@ -92,7 +92,11 @@ describe('data/tokenize-texts', () => {
   it('refuses rows of two kinds, completionOnlyLoss without prompts, and a text of one token', async () => {
     const made = await tokenizer;
     const mixed = rowsOf(prompted[0], whole[0]);
-    await expectRefused(() => tokenizeTexts(mixed, made), 'texts.jsonl, line 2', 'has no prompt, others do');
+    await expectRefused(
+      () => tokenizeTexts(mixed, made),
+      'texts.jsonl, line 2',
+      'has no prompt, but other rows do',
+    );
     await expectRefused(
       () => tokenizeTexts(rowsOf(whole[0]), made, { completionOnlyLoss: true }),
       'settings',

@@ -56,7 +56,7 @@ describe('data/tokenizer: folder', () => {
       const tokenizer = await open(config({ tool_use: 'T', rag: 'R' }));
       expect(tokenizer.hasChatTemplate).to.equal(true);
       expect(tokenizer.applyChatTemplate(user, { tools: TOOLS })).to.equal('T');
-      const what = 'there are several templates, none is the default: rag, tool_use';
+      const what = 'there are several templates, but none is the default: rag, tool_use';
       await expectRefused(() => tokenizer.applyChatTemplate(user), 'tiny', what, 'chat_template_kwargs');
       await expectRefused(() => open(config([{ name: 'rag' }])), 'tokenizer_config.json', '"chat_template"');
     });

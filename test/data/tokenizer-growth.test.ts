@@ -36,7 +36,7 @@ describe('data/tokenizer-growth', () => {
       {
         normalizer: { type: 'Sequence', normalizers: times(5, normalizers(60, { type: 'NFC' }).normalizer) },
       },
-      '306 steps',
+      '306 nested steps',
     ],
     'a text that is put together of many': [template(times(100, text)), '100 copies'],
     'a token that stands for many': [

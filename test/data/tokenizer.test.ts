@@ -123,7 +123,7 @@ describe('data/tokenizer', () => {
     await expectRefused(
       () => read({ 'tokenizer.json': '{"a": 1}' }),
       'tiny/tokenizer.json',
-      'not a tokenizer',
+      'not a valid tokenizer',
     );
     await expectRefused(
       () => read({ 'tokenizer.json': json, 'tokenizer_config.json': '[]' }),

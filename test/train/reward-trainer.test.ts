@@ -286,7 +286,7 @@ describe('train/reward-trainer', function () {
       trainDataset: [...ROWS, long],
     });
     expect(trainer.notices).to.deep.equal([
-      'Row 11: a side is longer than max_length 24; the pair is left out.',
+      'Row 11: a side is longer than max_length 24; the pair is dropped.',
     ]);
     expect((await trainer.plan()).examples).to.equal(10);
     trainer.dispose();

@@ -277,7 +277,7 @@ describe('trainers refuse', () => {
       );
       const some = [...PAIRS.slice(0, 6), ...same.slice(6)];
       expect(make(some).notices, Made.name).to.deep.equal([
-        'In 2 of 8 pairs chosen and rejected are the same tokens, first in row 7: such a pair teaches nothing.',
+        'In 2 of 8 pairs chosen and rejected are the same tokens, first in row 7. Such pairs have no effect.',
       ]);
     }
     // Held-out rows may be so, all of them.
