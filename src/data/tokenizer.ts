@@ -254,7 +254,7 @@ export function requireEmbedded(
 export function requireTokenIds(ids: Iterable<unknown>, vocabSize: number, where: string): void {
   for (const id of ids) {
     if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < vocabSize) continue;
-    const wayOut = `Ids are integers from 0 to ${vocabSize - 1}`;
+    const wayOut = `Ids are whole numbers from 0 to ${vocabSize - 1}`;
     throw new InputError(where, `${quote(id)} is not a token id`, wayOut);
   }
 }
@@ -265,7 +265,7 @@ function refuseOddIds({ model, added_tokens: added }: JsonObject, file: string):
   const own = Array.isArray(added) ? added.map((token) => (isObject(token) ? token.id : token)) : [];
   for (const id of [...vocabulary, ...own]) {
     if (typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < MOST_IDS) continue;
-    const wayOut = `Ids are integers below ${MOST_IDS}: fetch the file again`;
+    const wayOut = `Ids are whole numbers below ${MOST_IDS}: fetch the file again`;
     throw new InputError(file, `gives a token the id ${quote(id)}`, wayOut);
   }
 }

@@ -62,7 +62,7 @@ describe('io/config', () => {
     expect(config.notices).to.deep.equal(
       ['bos', 'eos'].map(
         (name) =>
-          `${FILE}, "${name}_token_id": 50256 is not in the vocabulary of 512 tokens; it is left out, and no text begins or ends with it.`,
+          `${FILE}, "${name}_token_id": 50256 is not in the vocabulary of 512 tokens; it is ignored, so no text begins or ends with it.`,
       ),
     );
   });

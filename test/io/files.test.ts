@@ -41,7 +41,7 @@ for (const [kind, files] of kinds) {
 
     for (const path of ['../a.txt', '/a.txt', 'sub/../../x', 'C:\\x', '', 'a//b', 'sub/./b']) {
       it(`does not leave the folder for ${JSON.stringify(path)}`, () =>
-        expectRefused(() => files.read(path), 'folder', 'leads out'));
+        expectRefused(() => files.read(path), 'folder', 'outside the folder'));
     }
   });
 }
@@ -71,7 +71,7 @@ describe('io/weights', () => {
     await expectRefused(() => openWeights(memoryFiles({ [INDEX]: index({ a: '1.st' }) }, 'm')), 'm/1.st');
     await expectRefused(
       () => openWeights(memoryFiles({ [INDEX]: index({ a: '../1.st' }) }, 'm')),
-      'leads out',
+      'inside the folder',
     );
     await expectRefused(() => openWeights(memoryFiles({ [INDEX]: index({ a: 3 }) }, 'm')), INDEX);
     const twice = { [INDEX]: index({ a: '1.st', b: '2.st' }), '1.st': shard('a', 1), '2.st': shard('a', 2) };

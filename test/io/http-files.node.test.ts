@@ -112,9 +112,9 @@ describe('io/http-files', () => {
     const pause = async () => undefined;
     const files = fetchFiles(base, { pause });
     await expectRefused(() => files.read('config.json'), 'there is no file "config.json"', base.slice(0, -1));
-    await expectRefused(() => files.read('secret'), '/m/secret', 'answered 403');
-    await expectRefused(() => files.exists('secret'), '/m/secret', 'answered 403');
-    await expectRefused(() => files.exists('../secret'), 'leads out');
+    await expectRefused(() => files.read('secret'), '/m/secret', 'responded with 403');
+    await expectRefused(() => files.exists('secret'), '/m/secret', 'responded with 403');
+    await expectRefused(() => files.exists('../secret'), 'outside the folder');
     const nobody = fetchFiles('http://127.0.0.1:9', { pause });
     await expectRefused(() => nobody.read('x'), 'http://127.0.0.1:9/x', 'cannot be reached');
   });

@@ -279,6 +279,6 @@ describe('addresses in a page', function () {
     });
     const told = await read('/model');
     expectModel(told);
-    expect(told.lines.join('\n')).to.include('is read without being kept').and.include("browser's storage");
+    expect(told.lines.join('\n')).to.include('is read without being stored').and.include("browser's storage");
   });
 });

@@ -113,7 +113,7 @@ describe('a model behind a server', function () {
     expect(await readdir(join(root, folder, 'blobs'))).to.have.length(1);
   });
 
-  it('is read without being kept, and told so, where the cache cannot be written', async () => {
+  it('is read without being stored, and told so, where the cache cannot be written', async () => {
     const file = join(root, 'file');
     await writeFile(file, '');
     for (const kind of ['a plain server', 'no ranges']) {
@@ -121,12 +121,12 @@ describe('a model behind a server', function () {
       const told: string[] = [];
       const addressCache = nodeHubCache(join(file, 'below'));
       expect(await load({ addressCache, onNotice: (line) => void told.push(line) })).to.equal(whole);
-      expect(told.join('\n')).to.include('model.safetensors is read without being kept').and.include(file);
+      expect(told.join('\n')).to.include('model.safetensors is read without being stored').and.include(file);
       server.close();
     }
   });
 
-  it('is read without being kept where the cache fails on the way', async () => {
+  it('is read without being stored where the cache fails on the way', async () => {
     const full = { size: 0, read: async () => new Uint8Array(), reset: async () => undefined };
     const append = async () => {
       throw new CacheWriteError('the cache', 'is full', 'Make room');

@@ -285,7 +285,7 @@ describe('io/peft', () => {
     const other = new Map([['model.layers.0.self_attn.v_proj', { in: 6, out: 8 }]]);
     await expectRefused(
       () => checkAdapterFits(adapter, other, 'adapter'),
-      "v_proj is (4, 6), the model's is (8, 6)",
+      'v_proj is (4, 6), expected (8, 6)',
       'down_proj is not in the model',
       '"base/model"',
     );
@@ -309,6 +309,6 @@ describe('io/peft', () => {
       '"proj", "wq"',
       'q_proj, up_proj, lm_head',
     );
-    await expectRefused(() => resolveTargetModules([], modules), 'no module');
+    await expectRefused(() => resolveTargetModules([], modules), 'the list is empty');
   });
 });

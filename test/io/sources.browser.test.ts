@@ -112,7 +112,7 @@ describe('io/sources in a page', function () {
     const again = await load('org/tiny', 'model.safetensors');
     expect([again.sum, again.error]).to.deep.equal([sum, '']);
     expect(hub.seen).to.deep.equal([]);
-    expect(again.lines.join()).to.include(`main is commit ${COMMIT.slice(0, 8)}, as the cache has it`);
+    expect(again.lines.join()).to.include(`main is commit ${COMMIT.slice(0, 8)}, according to the cache`);
   });
 
   it('goes on after a reload with what came before', async () => {
@@ -193,7 +193,7 @@ describe('io/sources in a page', function () {
     });
     const told = await load('org/tiny', 'config.json');
     expect([told.size, told.error]).to.deep.equal([7, '']);
-    expect(told.lines.join()).to.include('keeps no files here');
+    expect(told.lines.join()).to.include('cannot store files for this page');
   });
 
   it('stands in with memory, and says so, where there is no room', async () => {
@@ -204,7 +204,7 @@ describe('io/sources in a page', function () {
     });
     const told = await load('org/tiny', 'config.json');
     expect([told.size, told.error]).to.deep.equal([7, '']);
-    expect(told.lines.join()).to.include("no room in the browser's storage");
+    expect(told.lines.join()).to.include("does not fit into the browser's storage");
   });
 
   it('opens a folder that a person gave access to', async () => {

@@ -33,7 +33,7 @@ describe('io/sources', () => {
     const files = await openSource([new File(['{}'], 'config.json'), new File(['w'], 'model.safetensors')]);
     expect(files.name).to.equal('the chosen files');
     expect(await files.readText('model.safetensors')).to.equal('w');
-    await expectRefused(() => openSource([]), 'the chosen files', 'there are none');
+    await expectRefused(() => openSource([]), 'the chosen files', 'the list is empty');
   });
 
   it('takes weights under another name for the weights', async () => {
@@ -117,12 +117,12 @@ describe('io/sources', () => {
   });
 
   const REFUSED: [string, Source, ...string[]][] = [
-    ['a name alone', 'SmolLM2', '"SmolLM2"', 'no repository (owner/name)'],
-    ['nothing', '', 'no folder'],
-    ['another scheme', 'ftp://x/y', 'no address'],
-    ['a password', 'https://me:hush@example.org/m', 'example.org', 'a user or a password'],
+    ['a name alone', 'SmolLM2', '"SmolLM2"', 'a repository (owner/name)'],
+    ['nothing', '', 'not a folder'],
+    ['another scheme', 'ftp://x/y', 'not a folder'],
+    ['a password', 'https://me:hush@example.org/m', 'example.org', 'a user name or a password'],
     ['a file that is no model', 'a/b/readme.txt', 'a/b/readme.txt', '.safetensors', '.gguf'],
-    ['something else', 7 as unknown as Source, 'no folder'],
+    ['something else', 7 as unknown as Source, 'not a folder'],
   ];
   for (const [what, source, ...parts] of REFUSED) {
     it(`refuses ${what}`, () =>
@@ -139,7 +139,7 @@ describe('io/sources', () => {
 
   if (inNode) {
     it('says where folders are opened in Node', () =>
-      expectRefused(() => openSource('/a/b'), '"/a/b"', 'there is no page here', "'webalign/node'"));
+      expectRefused(() => openSource('/a/b'), '"/a/b"', 'there is no page', "'webalign/node'"));
 
     it('says where a repository is opened in Node', () =>
       expectRefused(() => openSource('a/b'), 'a/b', "'webalign/node'", 'option cache'));

@@ -67,7 +67,7 @@ describe('merged-model', () => {
       () => mergedModelFiles(other, [{ adapter, factor: 1, name: 'mine' }]),
       'mine',
       'and 14 more',
-      "q_proj is (32, 32), the model's is (32, 24)",
+      'q_proj is (32, 32), expected (32, 24)',
       'tiny-llama',
     );
   });

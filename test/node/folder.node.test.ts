@@ -36,7 +36,7 @@ describe('node/folder', () => {
     await expectRefused(() => folderFiles(join(dir, 'nowhere')).read('config.json'), 'nowhere');
     await mkdir(join(dir, 'sub'));
     await expectRefused(() => folderFiles(dir).read('sub'), 'sub', 'cannot be read');
-    await expectRefused(() => folderFiles(dir).read('../x'), 'leads out');
+    await expectRefused(() => folderFiles(dir).read('../x'), 'outside the folder');
   });
 
   it('writes a file whole, making its folder, and leaves nothing else', async () => {

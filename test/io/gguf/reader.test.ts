@@ -174,10 +174,10 @@ describe('io/gguf-reader', () => {
     const change = (at: number, value: number | bigint) => () => open(patched(file, at, value));
     await expectRefused(change(one, 5), FILE, 'tensor "one"', '5 dimensions');
     await expectRefused(change(one + 4, 2n ** 50n), 'tensor "one"', 'larger than the file');
-    await expectRefused(change(one + 12, 99), 'tensor "one"', 'number 99', 'Q4_K');
-    await expectRefused(change(one + 12, 8), 'tensor "one"', 'no whole blocks of Q8_0');
+    await expectRefused(change(one + 12, 99), 'tensor "one"', 'GGUF type 99', 'Q4_K');
+    await expectRefused(change(one + 12, 8), 'tensor "one"', 'not a multiple of the block size of Q8_0');
     await expectRefused(change(two_ + 16, 0n), 'tensor "two"', 'overlaps');
-    await expectRefused(change(two_ + 16, 33n), 'tensor "two"', 'no multiple of 32');
+    await expectRefused(change(two_ + 16, 33n), 'tensor "two"', 'not a multiple of 32');
     await expectRefused(change(two_ + 16, 2n ** 52n), 'tensor "two"', 'ends at byte');
     await expectRefused(change(two_ + 16, 2n ** 60n), 'tensor "two"', 'claims');
     const same = file.slice();

@@ -162,7 +162,7 @@ describe('io/hub', () => {
       'org/nowhere',
       {},
       'org/nowhere',
-      'not there, or is private',
+      'does not exist, or is private',
       'HF_TOKEN',
     ],
     ['a private one', 'org/private', {}, 'org/private', 'private', 'HF_TOKEN'],
@@ -170,7 +170,7 @@ describe('io/hub', () => {
     ['a gated one', 'org/gated', {}, 'org/gated/config.json', 'gated', '/org/gated', 'HF_TOKEN'],
     ['a gated one with a token', 'org/gated', { token: TOKEN }, 'gated', 'with the account of the token'],
     ['a revision that is not there', 'org/tiny@dev', {}, 'org/tiny', 'no revision "dev"'],
-    ['a revision that leads elsewhere', 'org/tiny', { revision: '../../x' }, 'is no revision'],
+    ['a revision that leads elsewhere', 'org/tiny', { revision: '../../x' }, 'is not a valid revision'],
     ['an address that is none', 'org/tiny', { endpoint: 'hub' }, 'endpoint', '"hub"'],
     ['two revisions', 'org/tiny@dev', { revision: 'main' }, 'given twice'],
   ];
@@ -237,7 +237,11 @@ describe('io/hub', () => {
     hub.ranges = false;
     hub.faults.push(...Array.from({ length: 100 }, () => cutAt(100, false)));
     const files = await openSource('org/tiny', options());
-    await expectRefused(() => files.read('model.safetensors'), 'org/tiny/model.safetensors', 'broke off');
+    await expectRefused(
+      () => files.read('model.safetensors'),
+      'org/tiny/model.safetensors',
+      'was interrupted',
+    );
     expect(hub.seen.filter(isContent).length).to.be.below(10);
   });
 

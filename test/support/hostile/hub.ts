@@ -59,7 +59,7 @@ export const HUBS: readonly Hostile[] = [
         if (url.includes('/revision/')) return response.end(JSON.stringify({ sha: COMMIT }));
         return response.writeHead(200, { link: `<${url}>; rel="next"` }).end(`[${' '.repeat(7_000_000)}]`);
       },
-      'that are read of what a hub says',
+      'that are allowed for a response of the hub',
     ),
   ),
   ofHub(
@@ -75,13 +75,13 @@ export const HUBS: readonly Hostile[] = [
     ofHub(
       'a hub whose file has no end',
       hub({}, (_, response) => pour(response)),
-      'more than the 100 bytes',
+      'more than the expected 100 bytes',
     ),
   ),
   ofHub(
     'a hub whose file is a page',
     hub({}, (_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE)),
-    'a web page (HTML) came in its place',
+    'a web page (HTML) was sent instead',
     'HF_ENDPOINT',
   ),
   ofHub(
@@ -119,6 +119,6 @@ export const HUBS: readonly Hostile[] = [
         .writeHead(200, { 'content-length': 100 })
         .write('{', () => setTimeout(() => response.destroy(), 10));
     }),
-    'broke off',
+    'was interrupted',
   ),
 ];
