@@ -108,9 +108,9 @@ describe('cli: adapters', () => {
       workshop.run(['logprobs', '--model', model, '--adapter', adapter, '--input', input]);
     const { code, stderr } = await score(workshop.path('model'));
     expect(code, stderr).to.equal(0);
-    expect(stderr).to.include(`${adapter} was made for "tiny-llama"`);
+    expect(stderr).to.include(`${adapter} was trained on "tiny-llama"`);
     const named = await score(await workshop.model('tiny-llama'));
     expect(named.code, named.stderr).to.equal(0);
-    expect(named.stderr).to.not.include('was made for');
+    expect(named.stderr).to.not.include('was trained on');
   });
 });

@@ -164,7 +164,7 @@ describe('adapters by name', () => {
     await expectRefused(() => model.setAdapter('A'), '"A"', 'is not loaded', 'Load it');
     model.loadAdapter(fixtureAdapter(model), 'A');
     await expectRefused(() => model.loadAdapter(fixtureAdapter(model), 'A'), '"A"', 'already', 'Delete');
-    await expectRefused(() => model.setAdapter(['A', 'B']), '"B"', 'is not loaded', 'Take A');
+    await expectRefused(() => model.setAdapter(['A', 'B']), '"B"', 'is not loaded', 'Loaded adapters: A');
     expect(model.activeAdapters, 'after a name that is not there').to.deep.equal([]);
     const other = await loadFixture(await testGpu(), tinyLlamaTied);
     const fits = fixtureAdapter(model);
@@ -182,7 +182,7 @@ describe('adapters by name', () => {
       expect(otherBaseNotice(adapter, same, 'run')).to.equal(undefined);
     expect(otherBaseNotice({ ...adapter, baseModel: '' }, 'other', 'run')).to.equal(undefined);
     const notice = otherBaseNotice(adapter, 'models/SmolLM2-360M', 'run');
-    expect(notice).to.include('run was made for "hub/SmolLM2-135M"').and.include('SmolLM2-360M');
+    expect(notice).to.include('run was trained on "hub/SmolLM2-135M"').and.include('SmolLM2-360M');
   });
 });
 

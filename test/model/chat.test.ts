@@ -71,7 +71,7 @@ describe('model/chat', () => {
     const chat = new Chat(model, tokenizer, options);
     const long = Array.from({ length: 8 }, () => 'blue').join(' ');
     for (let turn = 0; turn < 4; turn++) await heard(chat.send(long));
-    expect(said[0]).to.match(/more than 60 tokens: its first 2 messages are left out/);
+    expect(said[0]).to.match(/more than 60 tokens: its first 2 messages are no longer passed/);
     expect(chat.messages).to.have.length(9);
     const failed = heard(chat.send(Array.from({ length: 30 }, () => 'blue').join(' ')));
     await expectRefused(() => failed, 'the message', 'has positions for 60', 'Shorten it');
@@ -88,7 +88,7 @@ describe('model/chat', () => {
     requireChatTemplate(strict);
     await expectRefused(
       () => requireChatTemplate(strict, 'be brief'),
-      'refuses a system message',
+      'rejects a system message',
       'Leave it out',
     );
     const deaf = await tokenizerWith('{{ messages[-1].content }}');

@@ -270,9 +270,9 @@ describe('generation', () => {
     const model = await loadFixture(gpu);
     const before = gpu.memory().live;
     const options = { maxNewTokens: 3 };
-    expect(await refusal(model, [[1], []], options)).to.match(/^prompt 2: it has no tokens/);
+    expect(await refusal(model, [[1], []], options)).to.match(/^prompt 2: the prompt has no tokens/);
     expect(await refusal(model, [[1, VOCABULARY]], options)).to.match(
-      /^prompt 1: token 97 is not among the 97/,
+      /^prompt 1: token 97 is not one of the 97/,
     );
     expect(await refusal(model, [[1, -1]], options)).to.match(/^prompt 1: token -1/);
     const wrong: Partial<GenerationOptions>[] = [

@@ -110,9 +110,12 @@ describe('merged-reward', function () {
     const base = filesOf(tinyLlama);
     const adapter = await adapterFor(base);
     const files = await mergedModelFiles(base, [{ adapter, factor: 1 }]);
-    await expectRefused(() => CausalLM.load(gpu, memoryFiles(files as never, 'merged')), 'writes no text');
+    await expectRefused(
+      () => CausalLM.load(gpu, memoryFiles(files as never, 'merged')),
+      'does not generate text',
+    );
     const half = [{ adapter, factor: 0.5, name: 'half' }];
-    await expectRefused(() => mergedModelFiles(base, half), 'half', 'whole');
+    await expectRefused(() => mergedModelFiles(base, half), 'half', 'full weight');
     const whole = { adapter, factor: 1, name: 'one' };
     await expectRefused(() => mergedModelFiles(base, [whole, whole]), 'one', 'alone');
     const description = await describeModel(base);

@@ -137,7 +137,7 @@ describe('published configurations', () => {
         'phi3',
         { ...phi4, partial_rotary_factor: 0.7 },
         'partial_rotary_factor',
-        '16 coordinates',
+        '16 dimensions',
       );
       await refused('phi3', { ...phi4, partial_rotary_factor: 1 }, 'rope_scaling', '8 factors');
       await refused('phi3', { ...phi4, rope_scaling: { ...scaling, long_factor: [1] } }, 'long_factor', '6');
