@@ -99,7 +99,7 @@ describe('rollout/advantages', () => {
   });
 
   it('refuse a part of a group', () => {
-    expect(() => advantages([1, 2, 3], G4)).to.throw(RangeError, 'groups of 4');
+    expect(() => advantages([1, 2, 3], G4)).to.throw(RangeError, 'group size 4');
   });
 });
 

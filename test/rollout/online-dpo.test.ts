@@ -163,13 +163,13 @@ describe('rollout: OnlineDPOTrainer', () => {
     expect(eachStep(events, 'pairs_undecided')).to.deep.equal([4]);
   });
 
-  it('refuses to run without anything that compares, and says what has no part', async () => {
+  it('refuses to run without anything that compares, and says what has no effect', async () => {
     const model = await load(await testGpu());
     const without = await starter({ rewardFuncs: [] });
     expect(() => without(model)).to.throw('Give rewardFuncs or a judge');
     const judge: Judge = (pairs) => pairs.map(() => 0);
     const { notices } = (await starter({ judge, evalDataset: ROWS }))(model);
-    expect(notices.join(' ')).to.include('labels has no part').and.include('not evaluated');
+    expect(notices.join(' ')).to.include('labels has no effect').and.include('not evaluated');
     model.dispose();
   });
 });

@@ -234,7 +234,7 @@ describe('rollout/source', () => {
     expect(trainer.notices.join(' '))
       .to.include('no end token')
       .and.include('32 positions')
-      .and.include('stood before');
+      .and.include('repeats an earlier one');
     model.dispose();
   });
 
@@ -280,7 +280,7 @@ describe('rollout/source', () => {
   it('refuses sizes that do not divide', async () => {
     const { model } = await fiveTokens(await testGpu(), ENDS);
     const make = await starter({ perDeviceTrainBatchSize: 24 });
-    expect(() => make(model)).to.throw('perDeviceTrainBatchSize is 24, and numGenerations is 16');
+    expect(() => make(model)).to.throw('perDeviceTrainBatchSize is 24, but numGenerations is 16');
     model.dispose();
   });
 });
