@@ -67,7 +67,7 @@ describe('a device', () => {
     const before = gpu.memory();
     expect(() => gpu.pool.allocate(gpu.limits.maxBufferSize + 4, 'the logits')).to.throw(
       GpuValidationError,
-      /the logits needs a buffer of \d+ bytes, over this device's maxBufferSize of \d+\. Lower the batch size/,
+      /the logits needs a buffer of \d+ bytes, more than this device's maxBufferSize of \d+\. Lower the batch size/,
     );
     expect(gpu.memory()).to.deep.equal(before);
   });
@@ -75,7 +75,7 @@ describe('a device', () => {
   it('keeps to the cap of its user', async () => {
     const gpu = await freshGpu({ memoryCap: 1000 });
     gpu.pool.allocate(512, 'a');
-    expect(() => gpu.pool.allocate(512, 'b')).to.throw(MemoryCapError, 'over the cap of 1000 B');
+    expect(() => gpu.pool.allocate(512, 'b')).to.throw(MemoryCapError, 'more than the cap of 1000 B');
     gpu.dispose();
   });
 

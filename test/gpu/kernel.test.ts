@@ -60,7 +60,7 @@ fn square() { y[0] *= y[0]; }`);
     square(gpu, { y });
     add(gpu, { y }, { step: 0.5 });
     expect([...new Float32Array(await gpu.read(y))]).to.deep.equal([36.5]);
-    expect(() => square(gpu, { y }, { step: 1 })).to.throw('test.wgsl:square: no parameter is called step');
+    expect(() => square(gpu, { y }, { step: 1 })).to.throw('test.wgsl:square: unknown parameter step');
     gpu.pool.release(y);
   });
 
@@ -91,9 +91,9 @@ fn square() { y[0] *= y[0]; }`);
     const gpu = await testGpu();
     const y = gpu.pool.allocate(20, 'y');
     await expectRefused([{}, params], 'test.wgsl:fill: buffer y is missing');
-    await expectRefused([{ y, x: y }, params], 'test.wgsl:fill: no binding is called x');
+    await expectRefused([{ y, x: y }, params], 'test.wgsl:fill: unknown buffer x');
     await expectRefused([{ y }, { count: 5, a: 2 }], 'test.wgsl:fill: parameter b is missing');
-    await expectRefused([{ y }, { ...params, c: 1 }], 'test.wgsl:fill: no parameter is called c');
+    await expectRefused([{ y }, { ...params, c: 1 }], 'test.wgsl:fill: unknown parameter c');
     await expectRefused(
       [{ y }, params, { SPEED: 1 }],
       'test.wgsl:fill: no constant or override is called SPEED',
@@ -117,7 +117,7 @@ fn square() { y[0] *= y[0]; }`);
     const size = gpu.limits.maxStorageBufferBindingSize + 4;
     await expectRefused(
       [{ y: { buffer, offset: 0, size } }, params],
-      `buffer y has ${size} bytes, over this device's`,
+      `buffer y has ${size} bytes, more than this device's`,
     );
   });
 });

@@ -114,7 +114,7 @@ describe('the buffer pool', () => {
     expect(destroyed).to.deep.equal(['early']);
     expect(() => pool.allocate(256, 'too much')).to.throw(
       MemoryCapError,
-      'too much needs 1.3 KiB of GPU memory, over the cap of 1.0 KiB. Lower the batch size',
+      'too much needs 1.3 KiB of GPU memory, more than the cap of 1.0 KiB. Lower the batch size',
     );
     pool.release(late);
     expect(pool.allocate(256, 'fits').size).to.equal(256);

@@ -188,7 +188,7 @@ describe('measuring variants', () => {
       const { plan, chosen } = await setUp({ store });
       expect(chosen(4)).to.equal('plain');
       const report = await plan(4);
-      expect(report?.notices[0]).to.match(/^What was kept of measured kernels .* left aside/);
+      expect(report?.notices[0]).to.match(/^The stored kernel measurements .* ignored/);
       expect(chosen(4)).to.equal('narrow');
       expect((await setUp({ store })).chosen(4)).to.equal('narrow');
     });
