@@ -50,7 +50,7 @@ describe('splitColumns', () => {
       [0, 4],
       [1, 2, 3, 5, 6, 7],
     ]);
-    expect(() => splitColumns(tape, x, [2, 1])).to.throw('x (2, 4) f32, but the parts are 2, 1 wide');
+    expect(() => splitColumns(tape, x, [2, 1])).to.throw('x (2, 4) f32, but the widths are 2, 1');
     tape.dispose();
   });
 });

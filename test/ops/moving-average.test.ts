@@ -42,6 +42,9 @@ describe('movingAverage', () => {
   it('refuses buffers that differ', async () => {
     const gpu = await testGpu();
     const [two, three] = [2, 3].map((n) => Tensor.from(gpu, new Float32Array(n), [n]));
-    expect(() => movingAverage(gpu, two, three, 0.5)).to.throw(RangeError, '8 bytes do not mix with 12');
+    expect(() => movingAverage(gpu, two, three, 0.5)).to.throw(
+      RangeError,
+      '8 bytes of values do not match 12',
+    );
   });
 });

@@ -166,7 +166,7 @@ describe('outside/op', () => {
     );
     expect(() => shader('mine.wgsl', '\n#include "lib/pairwise.wgsl"\n')).to.throw(
       RangeError,
-      'mine.wgsl:2: cannot include "lib/pairwise.wgsl"; offered are "lib/dispatch.wgsl", "lib/reduce.wgsl"',
+      'mine.wgsl:2: cannot include "lib/pairwise.wgsl"; supported: "lib/dispatch.wgsl", "lib/reduce.wgsl"',
     );
   });
 });

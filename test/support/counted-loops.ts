@@ -75,7 +75,7 @@ function iterationsIn(
   );
   const fixed = constantsOf(written, constants);
   // Entries that the sparse kernels of the head may all have to add.
-  const likely = entry === 'head_sparse' ? (passed.rows ?? 0) * (fixed.TOGETHER ?? 1) : passed.cols;
+  const likely = entry === 'head_sparse' ? (passed.rows ?? 0) * (fixed.TOKENS_PER_GROUP ?? 1) : passed.cols;
   const values = { ...fixed, ...known, ...passed, likely: likely ?? 0 };
   const loops = parsed.get(shader) ?? loopsOf(shader.code);
   parsed.set(shader, loops);

@@ -297,7 +297,7 @@ describe('dpo-trainer', () => {
     const gpu = await freshGpu({ memoryCap: 600_000 });
     const error = await run(gpu, { args: { perDeviceTrainBatchSize: 12 } }).catch((reason) => reason);
     expect(error).to.be.instanceOf(MemoryCapError);
-    expect(error.message).to.match(/needs .* over the cap of .*Lower the batch size/);
+    expect(error.message).to.match(/needs .* more than the cap of .*Lower the batch size/);
     gpu.dispose();
   });
 

@@ -123,7 +123,7 @@ describe('settings at the ends of what numbers can be', () => {
     const make = () => new DPOTrainer({ model, trainDataset: PAIRS, peftConfig: { r: 2 ** 16 } });
     expect(make).to.throw(
       MemoryCapError,
-      /LoRA of rank 65536 needs .* over the cap of 4.0 MiB. Lower the LoRA rank/,
+      /LoRA of rank 65536 needs .* more than the cap of 4.0 MiB. Lower the LoRA rank/,
     );
     expect(arrays.longest()).to.be.below(2 ** 16);
     expect(gpu.memory().live).to.equal(live);
