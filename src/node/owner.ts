@@ -1,6 +1,7 @@
 /**
- * Which process owns something on disk, in a form that other processes can read: whether the owner still runs decides what
- * may be taken over or removed. A process is known by machine, boot, number and start time, because numbers are used again.
+ * Identifies the process that owns something on disk, in a form that other processes can read: it may be taken over or
+ * removed if the owner has ended. A process is identified by machine, boot, process id and start time, because process ids
+ * are reused.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -10,18 +11,18 @@ import { threadId } from 'node:worker_threads';
 
 export interface Owner {
   host: string;
-  /** Tells machines with the same host name apart; '0' where the system does not say. */
+  /** Distinguishes machines with the same host name; '0' if unknown. */
   machine: string;
-  /** Changes with each start of the machine; '0' where the system does not say. */
+  /** Changes with each boot of the machine; '0' if unknown. */
   boot: string;
-  /** Processes of another namespace, such as another container's, have numbers that mean nothing here. */
+  /** Process ids of another namespace, such as another container, are meaningless here. */
   namespace: string;
   pid: number;
-  /** When the process began, on a clock of its machine; '0' where the system does not say. */
+  /** The start time of the process, on its machine's clock; '0' if unknown. */
   started: string;
 }
 
-/** `unknown`: on another machine, or in another container of this one. */
+/** `unknown`: on another machine, or in another container on this one. */
 export type OwnerState = 'running' | 'gone' | 'unknown';
 
 const UNKNOWN = '0';
@@ -41,7 +42,7 @@ export function thisProcess(): Owner {
   return known;
 }
 
-/** Whether a process still runs, as far as this one can see. */
+/** Whether a process still runs, as far as this one can determine. */
 export function stateOf(owner: Owner): OwnerState {
   const self = thisProcess();
   if (owner.host !== self.host || owner.machine !== self.machine) return 'unknown';
@@ -49,17 +50,17 @@ export function stateOf(owner: Owner): OwnerState {
   if (owner.namespace !== self.namespace) return 'unknown';
   if (!isRunning(owner.pid)) return 'gone';
   const started = startOf(owner.pid);
-  // The number may belong to another process by now.
+  // The process id may have been reused.
   return started === owner.started || started === UNKNOWN || owner.started === UNKNOWN ? 'running' : 'gone';
 }
 
-/** This thread of this process, for the names of its files. */
+/** Identifies this thread of this process in file names. */
 export function ownerTag(): string {
   const { host, machine, boot, namespace, pid, started } = thisProcess();
   return [host.replace(/[^\w-]/g, '_'), machine, boot, namespace, pid, started, threadId].join('~');
 }
 
-/** The state of the owner whose tag this is; `unknown` for any other text. */
+/** The state of the owner with this tag; `unknown` for any other text. */
 export function tagState(tag: string): OwnerState {
   const [host, machine, boot, namespace, pid, started, thread, ...more] = tag.split('~');
   const isTag = thread !== undefined && more.length === 0 && /^\d+$/.test(pid ?? '');
@@ -73,10 +74,10 @@ function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // EPERM: it is there, and another user's.
+    // EPERM: it exists, and belongs to another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  // A zombie has ended; only its parent has not asked how.
+  // A zombie has ended; its parent has not yet read its exit status.
   return !/^[ZX]/.test(statFields(pid)?.[0] ?? '');
 }
 
@@ -92,7 +93,7 @@ function startOf(pid: number): string {
   }
 }
 
-/** Linux's account of a process, from its state on. Its name stands before and may hold anything. */
+/** Linux's fields of a process from its state on. The preceding name may contain any characters. */
 function statFields(pid: number): string[] | undefined {
   const stat = text(`/proc/${pid}/stat`);
   return stat === '' ? undefined : stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -114,7 +115,7 @@ function link(path: string): string {
   }
 }
 
-/** Eight digits of a hash: what identifies a machine is not for everyone who sees a file's name. */
+/** Eight digits of a hash, because file names should not reveal what identifies a machine. */
 function short(secret: string): string {
   return secret === '' ? UNKNOWN : createHash('sha256').update(secret).digest('hex').slice(0, 8);
 }

@@ -107,7 +107,7 @@ describe('node/folder-lock', function () {
       await refused(
         'process 999999999',
         '2026-01-02 03:04:05 UTC',
-        'cannot be seen from here',
+        'is not visible from this process',
         `remove ${path}`,
       );
     });

@@ -70,7 +70,7 @@ describe('the device of the test kit', () => {
     );
     expect(error).instanceOf(GpuValidationError);
     expect(error.message).equal(
-      'shader.wgsl: nothing was passed for y, and the code declares no buffer z. Buffers that it declares: y, count, x.',
+      'shader.wgsl: no data for y, and the code declares no buffer z. Buffers that it declares: y, count, x.',
     );
   });
 
