@@ -1,5 +1,5 @@
 /**
- * Opens a page's worker, or says why nothing can run here.
+ * Opens a page's worker, or explains why nothing can run here.
  */
 import { proxy, type Remote, wrap } from 'comlink';
 import { showNoAdapter } from './adapter.ts';
@@ -11,22 +11,23 @@ const HOW_TO_GET_WEBGPU =
   'This page computes on your graphics card through WebGPU, and this browser offers none. Open it in a current Chrome or ' +
   'Edge, in Safari 26 or in Firefox 141 or later; if you are in one of these, turn on hardware acceleration in its ' +
   'settings, update the graphics driver, and reload.';
-/** Said when the worker has ended. */
+/** Shown when the worker has ended. */
 export const LOST =
   'The browser has ended the part of this page that computes, and with it what was not kept. Reload the page: a run that was ' +
   'kept can be resumed from its last checkpoint.';
 const HOW_TO_BE_SECURE =
   'Browsers give WebGPU to secure pages only. Open this page over https, or from localhost, and reload.';
 
-/** Where problems are told. */
+/** Where problems are shown. */
 interface Says {
   say(text: string): void;
   complain(text: string): void;
 }
 
 /**
- * The job of the worker beside the page, `worker.js` unless `script` says another; undefined where there is no WebGPU or it could not be loaded, which is then told.
- * `onEnd` hears that the worker has ended, which only the browser or a person at its tools can bring about.
+ * The job of the worker beside the page, `worker.js` unless `script` names another; undefined if there is no WebGPU or
+ * loading fails, which is then shown. `onEnd` is called when the worker has ended, which only the browser or developer
+ * tools can cause.
  */
 export async function openJob<Job extends object, Update>(
   name: string,

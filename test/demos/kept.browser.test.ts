@@ -60,7 +60,7 @@ async function left(): Promise<[string, number | undefined, number | undefined]>
   return [kept.unkept, (await kept.readRecord())?.step, state?.step];
 }
 
-describe('what a page keeps', function () {
+describe('the stored state of a page', function () {
   this.timeout(120_000);
   let browser: Browser;
   let server: Server;
@@ -106,7 +106,7 @@ describe('what a page keeps', function () {
 
   const all = Array.from({ length: STEPS }, (_, i) => [i + 1, i + 1]);
 
-  it('keeps a run, the last of it', async () => {
+  it('stores a run, the latest version', async () => {
     const page = await open();
     const { opened, later, read, reference } = await page.evaluate(runIn, STEPS);
     expect([opened, later, reference]).to.deep.equal(['', [], 7]);
@@ -116,7 +116,7 @@ describe('what a page keeps', function () {
   });
 
   for (const quota of [1000, 300_000, 1_600_000]) {
-    it(`goes on in memory where a page has ${quota} bytes, says so once, and leaves what belongs together`, async () => {
+    it(`continues in memory if a page has ${quota} bytes, with one notice, and keeps stored data consistent`, async () => {
       const page = await open(undefined, quota);
       const { opened, later, read, reference } = await page.evaluate(runIn, STEPS);
       expect(read).to.deep.equal(all);
@@ -132,7 +132,7 @@ describe('what a page keeps', function () {
     });
   }
 
-  it('works in memory where nothing may be kept, and says so', async () => {
+  it('works in memory if nothing may be stored, with a notice', async () => {
     const page = await open(() => {
       const refuse = () => {
         throw new DOMException('', 'SecurityError');
@@ -145,7 +145,7 @@ describe('what a page keeps', function () {
     expect(read).to.deep.equal(all.slice(0, 2));
   });
 
-  it('leaves the run of another tab alone, and says so', async () => {
+  it('leaves the run of another tab unchanged, with a notice', async () => {
     const first = await open();
     expect((await first.evaluate(runIn, 2)).opened).to.equal('');
     const second = await open();

@@ -38,7 +38,7 @@ describe('the paths to the optimum', () => {
       }
     });
 
-    it(`begin at the reference and only descend: ${method}`, () => {
+    it(`start at the reference and only descend: ${method}`, () => {
       for (const each of PROBLEMS) {
         const { value } = LOSSES[method](each);
         const path = descend(method, each);

@@ -42,7 +42,7 @@ async function reach(other: string): Promise<Record<string, string>> {
   );
 }
 
-describe('the policy of the demos', function () {
+describe('the content security policy of the demos', function () {
   this.timeout(120_000);
   let browser: Browser;
   let site: Server;
@@ -75,7 +75,7 @@ describe('the policy of the demos', function () {
     XMLHttpRequest: 'refused',
   };
 
-  it('asks a server that would answer', async () => {
+  it('uses a server that would answer', async () => {
     const page = await browser.newPage();
     await page.goto(`${other.url}/`);
     const found = await page.evaluate(reach, other.url);

@@ -55,7 +55,7 @@ describe('the site', () => {
   const strangers = () =>
     requests.filter((url) => /^https?:/.test(url) && !url.startsWith(server.url + BELOW));
 
-  it('has a front page with a card for every demo, in the words of its own page', async () => {
+  it("has a front page with a card for every demo, with its page's title and description", async () => {
     const cards = await page
       .locator('.demos a')
       .evaluateAll((all) => all.map((each) => [each.getAttribute('href'), each.textContent ?? '']));
@@ -72,7 +72,7 @@ describe('the site', () => {
   });
 
   for (const name of DEMOS) {
-    it(`${name} opens from there, and asks nothing of any other place`, async () => {
+    it(`${name} opens from there, and makes no requests to other origins`, async () => {
       await page.click(`.demos a[href="${name}/"]`);
       expect(new URL(page.url()).pathname).to.equal(`${BELOW}${name}/`);
       // Said once its device, and the model where it has one, are there.
