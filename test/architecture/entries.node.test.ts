@@ -54,8 +54,8 @@ function namesOf(entry: string): { name: string; from: string }[] {
   );
 }
 
-describe('the entries', () => {
-  it('have one shape in package.json, and a file each', () => {
+describe('the entry points', () => {
+  it('have the same form in package.json, with one file each', () => {
     const { exports } = JSON.parse(textOf('package.json')) as { exports: Record<string, unknown> };
     for (const path of subpaths()) {
       const name = path === '.' ? 'index' : path.slice(2);
@@ -68,7 +68,7 @@ describe('the entries', () => {
     }
   });
 
-  it('give every name one home', () => {
+  it('export every name from one home', () => {
     const homes = new Map<string, string[]>();
     for (const entry of entryFiles().filter((file) => file !== 'index.ts' && !APART.test(file)))
       for (const { name } of namesOf(entry)) homes.set(name, [...(homes.get(name) ?? []), entry]);
@@ -80,7 +80,7 @@ describe('the entries', () => {
     expect([...homes.keys()]).to.include.members(first);
   });
 
-  it('are where CHANGELOG.md says that the names of 0.1 are now', () => {
+  it("match CHANGELOG.md's list of where the names of 0.1 are now", () => {
     const table = textOf('CHANGELOG.md').split('| names of `webalign` in 0.1 |')[1] ?? '';
     const rows = [...table.matchAll(/^\| `webalign\/(\w+)` \| (.*) \|$/gm)];
     const moved = rows.flatMap(([, entry, names]) =>
@@ -94,8 +94,8 @@ describe('the entries', () => {
   });
 });
 
-describe('what stands outside of the package', () => {
-  it('imports entries that are exported', () => {
+describe('code outside the package', () => {
+  it('only imports exported entries', () => {
     const entries = subpaths().map((path) => `webalign${path.slice(1)}`);
     const unknown = [...outside, ...studies].flatMap((file) =>
       specifiersOf(file)
@@ -105,15 +105,15 @@ describe('what stands outside of the package', () => {
     expect(unknown).to.deep.equal([]);
   });
 
-  it('takes nothing else of it: demos', () => {
+  it('imports nothing else of it: demos', () => {
     expect(taken(filesBelow('demos', '.ts'), /^src\//)).to.have.keys(Object.keys(OF_DEMOS));
   });
 
-  it('takes nothing else of it: studies', () => {
+  it('imports nothing else of it: studies', () => {
     expect(taken(studies, /^src\/(?!cli\/|studies\/)/)).to.have.keys(Object.keys(OF_STUDIES));
   });
 
-  it('takes nothing at all of it: what is written to show that nothing else is needed', () => {
+  it('imports nothing of it: independent code', () => {
     expect(taken(filesBelow('test/outside', '.ts'), /^(src|shaders)\//)).to.deep.equal({});
   });
 });

@@ -86,8 +86,8 @@ function packages(): { file: string; name: string }[] {
   );
 }
 
-describe('the floors', () => {
-  it('hold every room', () => {
+describe('the layers', () => {
+  it('contain every folder', () => {
     const rooms = filesBelow('src', '.ts')
       .filter((file) => !file.endsWith('.d.ts'))
       .map(roomOf);
@@ -95,7 +95,7 @@ describe('the floors', () => {
     expect(steps()).to.not.be.empty;
   });
 
-  it('are imported downwards only', () => {
+  it('only import downwards', () => {
     const climbs = steps().filter(({ from, to }) => {
       if (to === undefined) return true;
       if (from === to || SIDEWAYS.includes(`${from} -> ${to}`)) return false;
@@ -104,12 +104,12 @@ describe('the floors', () => {
     expect(climbs.map(({ file, target }) => `${file} imports ${target}`)).to.deep.equal([]);
   });
 
-  it('keep formats and data free of the GPU', () => {
+  it('keep formats and data independent of the GPU', () => {
     const impure = steps().filter(({ from, to }) => PURE.includes(from) && ![...PURE, 'base'].includes(to!));
     expect(impure.map(({ file, target }) => `${file} imports ${target}`)).to.deep.equal([]);
   });
 
-  it("keep Node's side out of the browser's", () => {
+  it('keep Node-only code out of browser code', () => {
     const leaks = steps().filter(({ from, to }) => to === 'node' && !NODE_ONLY.includes(from));
     expect(leaks.map(({ file, target }) => `${file} imports ${target}`)).to.deep.equal([]);
     const builtins = packages().filter(
@@ -118,7 +118,7 @@ describe('the floors', () => {
     expect(builtins.map(({ file, name }) => `${file} imports ${name}`)).to.deep.equal([]);
   });
 
-  it('have one door for each package of Node', () => {
+  it('have one file for each package of Node', () => {
     const others = packages().filter(({ file, name }) =>
       DOORS[name]?.every((door) => !file.startsWith(door)),
     );

@@ -32,7 +32,7 @@ describe('#include', () => {
     'lib/b.wgsl': 'fn b() {}\n',
   };
 
-  it('expands each file once, where it is first asked for', () => {
+  it('expands each file once, at its first include', () => {
     const { code, files } = expandMain(nested);
     expect(code).to.equal('// main\nfn b() {}\nfn a() {}\nfn main() {}\n');
     expect(files).to.deep.equal(['main.wgsl', 'lib/a.wgsl', 'lib/b.wgsl']);
@@ -87,7 +87,7 @@ describe('#include', () => {
     });
   }
 
-  it('strips comments and idle spaces, and keeps lines and words', () => {
+  it('strips comments and removable spaces, and keeps lines and words', () => {
     expect(stripped('// a\n  fn f() { // b\n\n    x / y;\n  }')).equal('\nfn f(){\n\nx/y;\n}');
     expect(stripped('let x: vec2<u32> = a - -b; return x;')).equal('let x:vec2<u32> =a- -b;return x;');
     const files = readdirSync('shaders', { recursive: true, encoding: 'utf8' });

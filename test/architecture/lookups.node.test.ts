@@ -64,14 +64,14 @@ function lookup(node: Node): { key: Node; object: Node } | undefined {
 /** Types of keys that may be any text: not literals, not numbers. */
 const OPEN = TypeFlags.String | TypeFlags.TemplateLiteral | TypeFlags.Any | TypeFlags.Unknown;
 
-describe('look-ups in plain objects', () => {
+describe('lookups in plain objects', () => {
   let sources: TypedSources;
   before(() => {
     sources = new TypedSources();
   });
   after(() => sources.close());
 
-  it('by names from outside see own entries only', () => {
+  it('by external names only see own entries', () => {
     const found = ['src', 'demos']
       .flatMap((folder) => filesBelow(folder, '.ts'))
       .filter((path) => !path.endsWith('.d.ts'))

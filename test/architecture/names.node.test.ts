@@ -24,7 +24,7 @@ function runnerOf(shader: string): string | undefined {
 }
 
 describe('names', () => {
-  it('lead from a kernel to what runs it and the test of that', () => {
+  it('lead from a kernel to the code that runs it and its test', () => {
     const lost = shaders
       .filter((shader) => !/^shaders\/(lib|losses|divergences|formats|epilogues|device)\//.test(shader))
       .filter((shader) => {
@@ -49,13 +49,13 @@ describe('names', () => {
     expect(importsOf('src/tensor/formats.ts')).to.include.members(formats);
   });
 
-  it('lead from an epilogue to the kernels that end so', () => {
+  it('lead from an epilogue to the kernels that use it', () => {
     const epilogues = shaders.filter((shader) => shader.startsWith('shaders/epilogues/'));
     const enders = ['src/ops/matmul.ts', 'src/ops/row-product.ts'];
     expect(enders.flatMap(importsOf)).to.include.members(epilogues);
   });
 
-  it('lead from what tries a device to what starts it', () => {
+  it('lead from a device probe to the code that runs it', () => {
     const trials = shaders.filter((shader) => shader.startsWith('shaders/device/'));
     const names = trials.map((shader) => shader.replace(/^.*\/|\.wgsl$/g, ''));
     expect(names.flatMap((name) => importsOf(`src/gpu/${name}.ts`))).to.include.members(trials);
@@ -75,7 +75,7 @@ describe('names', () => {
 });
 
 describe('files', () => {
-  it('open with what they are', () => {
+  it('start with a description', () => {
     // A test file says it in its first `describe`.
     const told = [...sources, ...scripts].filter((file) => !file.endsWith('.test.ts'));
     const silent = told.filter((file) => !/^(#!.*\n)?(\/\/\/ .*\n)*\/\*\*/.test(textOf(file)));
@@ -83,7 +83,7 @@ describe('files', () => {
     expect([...silent, ...silentShaders]).to.deep.equal([]);
   });
 
-  it('hold no marks of unfinished or hidden things', () => {
+  it('contain no marks of unfinished or skipped code', () => {
     // In pieces, so that this file does not hold them.
     const marks = [
       'TO' + 'DO',
@@ -104,14 +104,14 @@ describe('files', () => {
     expect(found).to.deep.equal([]);
   });
 
-  it('print nothing from the library, but for warnings of the test kit', () => {
+  it('print nothing from the library, except warnings of the test kit', () => {
     const printing = filesBelow('src', '.ts')
       .filter((file) => !/^src\/(cli\/|testing\/(playwright|vitest)\.ts|main\.ts)/.test(file))
       .filter((file) => /\bconsole\.|process\.std/.test(textOf(file).replace(/\/\*[\s\S]*?\*\//g, '')));
     expect(printing).to.deep.equal([]);
   });
 
-  it('fit one screen of thought', () => {
+  it('are short', () => {
     // A test is a list of cases and reads like one: it may be a little longer.
     const most = (file: string) => (file.startsWith('test/') ? 350 : 320);
     const long = [...sources, ...shaders].filter((file) => textOf(file).split('\n').length > most(file));

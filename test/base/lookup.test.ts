@@ -84,9 +84,9 @@ const FIND_NOTHING: Record<string, (name: string) => unknown> = {
   'rating of a word': (name) => ratedWords(name)[0],
 };
 
-describe('look-ups by names that every object answers to', () => {
+describe('lookups by names of inherited properties', () => {
   for (const [what, find] of Object.entries(REFUSE)) {
-    it(`refuse a ${what}`, async () => {
+    it(`reject a ${what}`, async () => {
       for (const name of INHERITED) {
         const error = await Promise.resolve()
           .then(() => find(name))
@@ -110,7 +110,7 @@ describe('look-ups by names that every object answers to', () => {
     });
   }
 
-  it('leave a CSV label as it is written', () => {
+  it('keep a CSV label unchanged', () => {
     for (const name of INHERITED) {
       const { rows } = parseCsv(`prompt,completion,label\na,b,${name}\n`, 'x.csv', [','], LABELLED);
       const [row] = rows;
@@ -118,7 +118,7 @@ describe('look-ups by names that every object answers to', () => {
     }
   });
 
-  it('keep the rank of a layer by any name', async () => {
+  it("keep a layer's own rank for any name", async () => {
     const config = { r: 2, loraAlpha: 4, targetModules: INHERITED, useRslora: false };
     const of = (r: number) => ({ a: new Float32Array(2 * r), b: new Float32Array(2 * r), r, in: 2, out: 2 });
     const weights = new Map(INHERITED.map((name, i) => [name, of(i + 1)]));

@@ -71,7 +71,7 @@ describe('cli: commands agree on what is an error', () => {
     });
   }
 
-  it('a text that begins with BOS twice is told, and taken', async () => {
+  it('a text that begins with BOS twice is accepted with a notice', async () => {
     const input = await workshop.write('bos.jsonl', lines([{ text: 'the sky' }, { text: '<s>the sky' }]));
     const model = workshop.path('model');
     const scored = await workshop.run(['logprobs', '--model', model, '--input', input]);

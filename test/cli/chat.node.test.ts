@@ -39,7 +39,7 @@ describe('cli: generate --chat', function () {
     return { ...outcome, told: (outcome.json as unknown as Told).conversations };
   };
 
-  it('answers a line after the other, begins anew, and the same messages out of a file', async () => {
+  it('answers line by line, starts over, and reads messages from a file', async () => {
     const piped = await chat(['--system', 'sky'], Readable.from(['end\n', '\nsky\n/reset\n', 'end']));
     expect(piped.code, piped.stderr).to.equal(0);
     const [first, second] = piped.told;
@@ -61,7 +61,7 @@ describe('cli: generate --chat', function () {
     expect(ids, stderr).to.deep.equal(first?.answers.map((answer) => answer.ids).reverse());
   });
 
-  it('asks a person who types, shows answers as they come, and ends with Ctrl-D', async () => {
+  it('prompts an interactive user, streams answers, and ends with Ctrl-D', async () => {
     const typed = Object.assign(new PassThrough(), { isTTY: true });
     typed.write('end\n');
     setTimeout(() => typed.end('sky\n/reset\n'), 50);
@@ -71,7 +71,7 @@ describe('cli: generate --chat', function () {
     expect(told?.map(({ answers }) => answers.length)).to.deep.equal([2]);
   });
 
-  it('refuses what is no conversation, and says the way out', async () => {
+  it('rejects an invalid conversation, and says what to do', async () => {
     const refused = async (options: string[], ...parts: string[]) => {
       const { code, error } = await chat(options);
       expect(code).to.be.above(0);

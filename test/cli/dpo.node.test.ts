@@ -21,7 +21,7 @@ describe('cli: dpo', function () {
 
   const adapterBytes = async (out: string) => readFile(`${workshop.path(out)}/adapter_model.safetensors`);
 
-  it('trains, evaluates, writes an adapter, and says so in JSON', async () => {
+  it('trains, evaluates, writes an adapter, and reports it as JSON', async () => {
     const out = workshop.path('whole');
     const { code, json, stdout, stderr } = await workshop.run(workshop.dpo({ ...STEPS, '--out': out }));
     expect(code, stderr).to.equal(0);
@@ -56,7 +56,7 @@ describe('cli: dpo', function () {
     expect(stderr).to.include('Held out, after step 12');
   });
 
-  it('refuses the folder of a run that ended, unless it may go on or replace it', async () => {
+  it('rejects the folder of a finished run, unless it may resume or replace it', async () => {
     const out = workshop.path('whole');
     const again = await workshop.run(workshop.dpo({ ...STEPS, '--out': out }));
     expect(again.code).to.equal(1);
@@ -74,7 +74,7 @@ describe('cli: dpo', function () {
     expect(await adapterBytes('whole')).to.deep.equal(before);
   });
 
-  it('killed at random moments and stopped by Ctrl-C, then resumed: the same bytes as in one go', async () => {
+  it('killed at random moments and stopped by Ctrl-C, then resumed: the same bytes as an uninterrupted run', async () => {
     const out = workshop.path('broken');
     const args = workshop.dpo({ ...STEPS, '--out': out, '--resume': '' });
     const ends: (NodeJS.Signals | number | null)[] = [];
@@ -117,7 +117,7 @@ describe('cli: dpo', function () {
     expect((await readdir(out)).filter((name) => name.endsWith('.tmp'))).to.deep.equal([]);
   });
 
-  it('goes on with a new device where one is lost, over an earlier run: the same bytes', async () => {
+  it('continues on a new device if one is lost, over an earlier run: the same bytes', async () => {
     const out = workshop.path('lost');
     const request = Gpu.request;
     let devices = 0;
@@ -141,7 +141,7 @@ describe('cli: dpo', function () {
     expect(await adapterBytes('lost')).to.deep.equal(await adapterBytes('whole'));
   });
 
-  it('stops at a loss that is no number and writes no adapter; with --resume and a lower rate it goes on', async () => {
+  it('stops at a NaN loss and writes no adapter; with --resume and a lower rate it continues', async () => {
     const out = workshop.path('wild');
     // The first step of a warm-up has rate 0.
     const wild = { '--out': out, '--max-steps': '40', '--warmup-steps': '4', '--max-grad-norm': '0' };

@@ -25,7 +25,7 @@ describe('cli: export', () => {
   const exported = (format: string, out: string, ...more: string[]) =>
     workshop.run(['export', '--format', format, '--adapter', adapter, '--out', workshop.path(out), ...more]);
 
-  it('peft: a single adapter as it is, several as one', async () => {
+  it('peft: a single adapter unchanged, several combined', async () => {
     const one = await exported('peft', 'one');
     expect(one.code, one.stderr).to.equal(0);
     const [written, given] = await Promise.all(
@@ -38,7 +38,7 @@ describe('cli: export', () => {
     expect((await readAdapter(folderFiles(workshop.path('two')))).config.r).to.equal(8);
   });
 
-  it('merged: a folder that every command takes for a model', async () => {
+  it('merged: a folder that every command accepts as a model', async () => {
     const { code, json, stderr } = await exported('merged', 'whole', '--model', model);
     expect(code, stderr).to.equal(0);
     const files = ['tokenizer.json', 'tokenizer_config.json', 'model.safetensors', 'config.json'];
@@ -118,7 +118,7 @@ describe('cli: export', () => {
     expect(script).to.include('from trl import DPOConfig, DPOTrainer').and.include('"start"');
   });
 
-  it('trl: a reward model with the head that it began with, unless TRL would score another token', async () => {
+  it('trl: a reward model with its initial head, unless TRL would score another token', async () => {
     const run = workshop.path('reward');
     const data = await workshop.write('margins.jsonl', lines([{ ...pairs(1)[0], margin: 1 }, ...pairs(5)]));
     const args = ['--model', model, '--data', data, '--out', run, '--eval-split', '0', '--max-steps', '1'];
@@ -149,7 +149,7 @@ describe('cli: export', () => {
     expect(refused.error.message).to.include('another token').and.include('scoredToken last_non_pad');
   });
 
-  it('says what is wrong and the way out, and writes nothing', async () => {
+  it('explains what is wrong and what to do, and writes nothing', async () => {
     const other = await workshop.model('other', {}, tinyLlamaTied);
     const half = await workshop.model('half', { 'model.safetensors': undefined });
     const refused: [string, string[], ...string[]][] = [

@@ -40,7 +40,7 @@ describe('cli: gguf', () => {
     return (scored.json.results as { logprobs: number[] }[]).flatMap((row) => row.logprobs);
   }
 
-  it('merged-gguf: one file, which every command takes for a model, by its name and by its folder’s', async () => {
+  it("merged-gguf: one file, accepted as a model by its name and by its folder's", async () => {
     const { code, json, stderr } = await exported('merged-gguf', 'merging', 'whole');
     expect(code, stderr).to.equal(0);
     expect(json).to.deep.include({ format: 'merged-gguf', files: ['model.gguf'] });
@@ -57,7 +57,7 @@ describe('cli: gguf', () => {
     expect(both.error.message).to.include('model.gguf, other.gguf');
   });
 
-  it('is trained on and handed over as what it is not: a folder, and GGUF with one adapter more', async () => {
+  it('is trained on, and exported in other forms: as a folder, and as GGUF with another adapter', async () => {
     const model = workshop.path('whole/model.gguf');
     const options = { '--model': model, '--data': workshop.path('few.jsonl'), '--out': workshop.path('run') };
     const run = await workshop.run(workshop.dpo({ ...options, '--max-steps': '1', '--eval-split': '0' }));

@@ -76,10 +76,10 @@ describe('cli: bad input', () => {
       });
     }
 
-    it('a file that is not there', () =>
+    it('a missing file', () =>
       expectRefusal(workshop.dpo({ '--data': 'nowhere.jsonl' }), 'nowhere.jsonl', 'file not found'));
 
-    it('a file that is no text', async () => {
+    it('a file that is not text', async () => {
       const path = await workshop.write('binary.jsonl', Uint8Array.of(0xff, 0xfe, 0x00));
       await expectRefusal(workshop.dpo({ '--data': path }), 'binary.jsonl', 'UTF-8');
     });
@@ -200,7 +200,7 @@ describe('cli: bad input', () => {
       it(`${flag} ${value}`, () => expectRefusal(workshop.dpo({ [flag]: value }), part));
     }
 
-    it('a number that is none, an unknown flag and a missing one, as usage errors', async () => {
+    it('an invalid number, an unknown flag and a missing one, as usage errors', async () => {
       refused(await workshop.run(workshop.dpo({ '--beta': 'low' })), 2, ['--beta', 'a number']);
       refused(await workshop.run(workshop.dpo({ '--betta': '1' })), 2, ["unknown option '--betta'"]);
       refused(await workshop.run(['dpo', '--model', 'm']), 2, ['--data, --out']);
@@ -210,7 +210,7 @@ describe('cli: bad input', () => {
       refused(await workshop.run(workshop.dpo({ '--full': '', '--out': model })), 2, ['--out']);
     });
 
-    it('an allocation over the cap: planned size, cap and the way out, before training', () =>
+    it('an allocation above the cap: planned size, cap and what to do, before training', () =>
       expectRefusal(workshop.dpo({ '--memory-cap': '64KiB' }), '64.0 KiB', 'memory cap', 'batch size'));
   });
 
@@ -276,7 +276,7 @@ describe('cli: bad input', () => {
     }
   });
 
-  it('no adapter, as a child process sees it', async function () {
+  it('no adapter, in a child process', async function () {
     if (process.platform !== 'linux' || process.env.WEBALIGN_ADAPTER === 'native') this.skip();
     // A loader that finds no driver stands for a machine without a GPU.
     const env = {

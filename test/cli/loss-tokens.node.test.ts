@@ -168,7 +168,7 @@ describe('webalign loss: tokens', () => {
     expect(both.error.message).to.include('has "loss" beside "advantages"');
   });
 
-  it('says where a reference has no part', async () => {
+  it('reports that a reference is not used', async () => {
     const { stderr } = await run([{ loss: 'rloo', tokens: WITH_REFERENCE }]);
     expect(stderr).to.include('case 1: referenceLogp is not used by rloo');
   });

@@ -50,7 +50,7 @@ describe('cli: online-dpo and a2po', function () {
     ],
   ];
   for (const [method, own, settings] of METHODS) {
-    it(`${method}: writes, rates, learns, and says what came of it`, async () => {
+    it(`${method}: generates, rates, learns, and reports the result`, async () => {
       const { code, json, stderr } = await run(method, method, own);
       expect(code, stderr).to.equal(0);
       expect(json).to.include({ steps: 2, prompts: 4 });
@@ -63,7 +63,7 @@ describe('cli: online-dpo and a2po', function () {
     });
   }
 
-  it('online-dpo has the losses of TRL, and refuses others and groups', async () => {
+  it('online-dpo supports the losses of TRL, and rejects others and groups', async () => {
     const loss = await run('online-dpo', 'refused', { '--loss': 'hinge' });
     expect(loss.code).to.be.above(0);
     expect(loss.stderr).to.include('hinge').and.include('sigmoid, ipo');

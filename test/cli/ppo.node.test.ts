@@ -51,7 +51,7 @@ describe('cli: ppo', function () {
       '--json',
     ]);
 
-  it('writes, rates, learns, and says what came of it', async () => {
+  it('generates, rates, learns, and reports the result', async () => {
     const { code, json, stderr } = await run('whole');
     expect(code, stderr).to.equal(0);
     expect(json).to.include({ steps: 4, prompts: 4 });
@@ -64,7 +64,7 @@ describe('cli: ppo', function () {
     expect(adapter.toString('latin1')).to.not.include('value.');
   });
 
-  it('refuses an estimator that points the wrong way, and minibatches that do not fit', async () => {
+  it('rejects an estimator with a wrong gradient, and minibatches that do not divide', async () => {
     for (const [flag, value, word] of [
       ['--kl-estimator', 'k3', 'k1'],
       ['--num-mini-batches', '3', '--num-mini-batches'],

@@ -8,7 +8,7 @@ import { chartLibrary } from '../../src/cli/report/uplot.ts';
 import { alignRun, reportData } from './report-data.ts';
 
 describe('cli/report', () => {
-  it('escapes what is put into a template, and nothing twice', () => {
+  it('escapes values in a template, exactly once', () => {
     const inner = html`<b title="${'"'}">${'<&>'}</b>`;
     expect(html`${inner}${['a', inner]}${false}${undefined}${0}`.source).to.equal(
       '<b title="&quot;">&lt;&amp;&gt;</b>a<b title="&quot;">&lt;&amp;&gt;</b>0',

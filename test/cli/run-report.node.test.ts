@@ -31,7 +31,7 @@ const METHODS: Record<string, { rows: object[]; more?: Record<string, string>; t
   },
 };
 
-describe('cli: what a run leaves', function () {
+describe('cli: the report of a run', function () {
   this.timeout(240_000);
   let workshop: Workshop;
   before(async () => {
@@ -56,7 +56,7 @@ describe('cli: what a run leaves', function () {
   };
 
   for (const [method, { more = {}, titles }] of Object.entries(METHODS)) {
-    it(`${method}: one page with its figures`, async () => {
+    it(`${method}: one page with its results`, async () => {
       const { code, stderr } = await run(method, method, { ...more, '--log-csv': '' });
       expect(code, stderr).to.equal(0);
       expect(stderr).to.match(/report\.html: \d texts and \d held-out completions before and after; \d/);
@@ -76,7 +76,7 @@ describe('cli: what a run leaves', function () {
     });
   }
 
-  it('ends well where the texts cannot be written, and says why', async () => {
+  it('finishes with a notice if the texts cannot be generated', async () => {
     const data = { '--reward': await workshop.write('odd.mjs', ODD_REWARD) };
     const { code, stderr } = await run('rloo', 'odd', {
       ...METHODS.rloo!.more,

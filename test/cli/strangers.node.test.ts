@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { Workshop } from './workshop.ts';
 
-describe('cli/strangers', function () {
+describe('cli: untrusted files', function () {
   this.timeout(120_000);
   let workshop: Workshop;
   let args: string[];
@@ -17,7 +17,7 @@ describe('cli/strangers', function () {
   });
   after(() => workshop.close());
 
-  it('is told at its deadline', async () => {
+  it('reports the deadline', async () => {
     const { code, error } = await workshop.spawn(args, { env: { WEBALIGN_DEADLINE: '0.5' } });
     expect(code).to.equal(1);
     expect(error.message).to.include('tokenizer.json').and.include('0.5 s').and.include('WEBALIGN_DEADLINE');

@@ -30,7 +30,7 @@ describe('data/comparison-dataset', () => {
     );
   const ended = (text: string) => tokenizer.encode(`${text}${tokenizer.eosToken}`);
 
-  it('joins prompt and completion as text, ends both, and shares what they begin with', () => {
+  it('joins prompt and completion as text, ends both with EOS, and shares their prefix', () => {
     const explicit = { prompt: 'the sky', chosen: ' is blue', rejected: ' is red.' };
     const expected = [ended('the sky is blue'), ended('the sky is red.')];
     expect(sides([explicit])).to.deep.equal([expected]);
@@ -45,7 +45,7 @@ describe('data/comparison-dataset', () => {
     expect(example!.columns).to.deep.equal({ margin: [0] });
   });
 
-  it('takes messages through the template, and ids as they are, with a margin', () => {
+  it('renders messages with the template, and keeps ids unchanged, with a margin', () => {
     const says = (content: string) => [{ role: 'assistant', content }];
     const chat = {
       prompt: [{ role: 'user', content: 'the sky' }],
@@ -70,7 +70,7 @@ describe('data/comparison-dataset', () => {
     expect(COMPARISONS.needed).to.deep.include(['chosen_ids', 'rejected_ids']);
   });
 
-  it('ends where the score is taken, and leaves out what is too long', () => {
+  it('ends at the scored token, and drops rows that are too long', () => {
     const rows = [
       { prompt: [1, 2], chosen: [3, 9, 9], rejected: [3, 4, 9] },
       { prompt: [], chosen: [5, 6, 7, 8], rejected: [5] },
@@ -113,7 +113,7 @@ describe('data/comparison-dataset', () => {
     expect(upToScored({ prompt: [1], completion: [9] })).to.deep.equal({ prompt: [1], completion: [9] });
   });
 
-  it('refuses rows that are none', async () => {
+  it('rejects invalid rows', async () => {
     await expectRefused(
       () => toComparison({ chosen: 'a', rejected: 'b', margin: '1' }, 'row 3'),
       'row 3',

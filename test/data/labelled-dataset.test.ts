@@ -35,7 +35,7 @@ describe('data/labelled-dataset', () => {
     ]);
   });
 
-  it('takes labels that pandas has made numbers of, and keeps what templates read of a pair', () => {
+  it("accepts labels that pandas wrote as numbers, and keeps the template's columns of a pair", () => {
     const text =
       '{"prompt": "a", "completion": "b", "label": 1.0}\n{"prompt": "a", "completion": "b", "label": 0.0}';
     expect(readLabelledRows(text, FILE).map(({ label }) => label)).to.deep.equal([true, false]);

@@ -101,7 +101,7 @@ describe('data/mix-datasets', () => {
     expect(from('b', rows).slice(0, 20)).to.deep.equal([...named('b', 10), ...named('b', 10)]);
   });
 
-  it('has about the same shares in every stretch from the beginning', () => {
+  it('has about the same proportions in every prefix', () => {
     const { rows } = mixDatasets([named('a', 700), named('b', 200), named('c', 100)], {
       seed: 3,
       weights: [7, 2, 1],
@@ -117,7 +117,7 @@ describe('data/mix-datasets', () => {
     }
   });
 
-  it('takes the same rows whatever the order of the data sets', () => {
+  it('selects the same rows whatever the order of the data sets', () => {
     const [a, b, c] = [named('a', 50), named('b', 50), named('c', 9)] as const;
     for (const stoppingStrategy of ['first_exhausted', 'all_exhausted'] as const) {
       const one = mixDatasets([a, b, c], { seed: 5, weights: [3, 2, 1], stoppingStrategy });
@@ -126,12 +126,12 @@ describe('data/mix-datasets', () => {
     }
   });
 
-  it('takes nothing of a data set with the weight 0', () => {
+  it('uses no rows of a data set with weight 0', () => {
     expect(takenOf([10, 3], { weights: [1, 0], stoppingStrategy: 'all_exhausted' })).to.deep.equal([10, 0]);
     expect(takenOf([10, 0], { weights: [1, 0] })).to.deep.equal([10, 0]);
   });
 
-  it('refuses weights that cannot be meant, and says what to do', async () => {
+  it('rejects invalid weights, and says what to do', async () => {
     const where = 'weights of the data: ';
     const mixing =
       (weights: number[], sizes = [10, 10]) =>
@@ -153,7 +153,7 @@ describe('data/mix-datasets', () => {
     await expectRefused(huge, where, '1.0e+8 rows', 'first_exhausted');
   });
 
-  it('refuses a stopping strategy that there is not, and one without weights', async () => {
+  it('rejects an unknown stopping strategy, and one without weights', async () => {
     const odd = () => takenOf([1, 1], { weights: [1, 1], stoppingStrategy: 'all_exhaust' as never });
     await expectRefused(odd, 'stopping strategy: is "all_exhaust"', 'Did you mean all_exhausted?');
     await expectRefused(

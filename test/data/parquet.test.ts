@@ -63,7 +63,7 @@ describe('data/parquet', () => {
     expect(longest).to.be.below(footer[0] / 6);
   });
 
-  it('names the columns that there are where those needed are missing', async () => {
+  it('lists the existing columns if required ones are missing', async () => {
     const form = { columns: ['text'], needed: [['text'], ['messages']], wayOut: 'Rename one' };
     await expectRefused(
       () => readParquet(source('brotli'), form),
@@ -74,7 +74,7 @@ describe('data/parquet', () => {
     );
   });
 
-  it('refuses bytes, and says times as text', async () => {
+  it('rejects bytes, and converts times to text', async () => {
     const columns = ['raw'];
     const form = { columns, needed: [columns], wayOut: '' };
     await expectRefused(() => readParquet(source('a time and bytes beside'), form), 'row 1, "raw"', 'bytes');
@@ -83,7 +83,7 @@ describe('data/parquet', () => {
     expect(row.value).to.deep.equal({ at: '2020-01-01T00:00:00.000Z' });
   });
 
-  describe('a hostile file', () => {
+  describe('a malicious file', () => {
     /** The file with bytes changed. */
     const changed = (name: string, change: (bytes: Uint8Array, view: DataView) => void) => {
       const bytes = bytesOf(name);
@@ -92,7 +92,7 @@ describe('data/parquet', () => {
     };
     const form = everything('brotli');
 
-    it('that is cut, or claims a footer that it has no room for', async () => {
+    it('that is truncated, or claims a footer that does not fit', async () => {
       const whole = bytesOf('brotli');
       for (const length of [0, 4, 11, 40, whole.length - 1]) {
         const cut = memorySource(whole.slice(0, length), 'data.parquet');
@@ -129,7 +129,7 @@ describe('data/parquet', () => {
       await expectRefused(() => spend(page(1, 10), 10, whole), 'Split', 'more than');
     });
 
-    it('that unfolds to much more than it holds, unless a person allows it', async () => {
+    it('that decompresses to too much, unless the user allows it', async () => {
       const rows = memorySource(bytesOf('brotli'), 'data.parquet');
       const budget = new ParquetBudget('data.parquet', 1000);
       budget.checkRows(2 ** 18, 2);
@@ -153,7 +153,7 @@ describe('data/parquet', () => {
       await expectRefused(() => readParquet(rows, form, { maxUnfold: 1e-9 }), 'decompresses to more than');
     });
 
-    it('whose texts each repeat the one before', async () => {
+    it('whose texts repeat the previous one', async () => {
       const deltas = (count: number, value: number[]) => [0x80, 1, 4, count, ...value, 0, 0, 0, 0, 0];
       const spend = (prefix: number[], rows: number) => {
         const bytes = page(40, rows, [...deltas(rows, prefix), ...deltas(rows, [2])], 7);
@@ -166,7 +166,7 @@ describe('data/parquet', () => {
       await expectRefused(() => spend([1], 100), 'negative');
     });
 
-    it('with a run that goes on beyond its page', () => {
+    it('with a run that continues beyond its page', () => {
       // Eight times one value, then eight packed ones of two bits.
       const runs = Uint8Array.of(16, 1, 3, 0xe4, 0xe4);
       checkRuns(runs, 2, 16);

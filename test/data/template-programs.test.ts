@@ -28,7 +28,7 @@ function render(source: string): string | null {
 describe('data/template-programs', () => {
   let [refused, of] = [0, 0];
   for (const [about, programs] of Object.entries(fixture.programs)) {
-    it(`renders as Python does, or refuses: ${about}`, () => {
+    it(`renders like Python, or rejects: ${about}`, () => {
       for (const [source, expected] of programs as [string, string | null][]) {
         const made = render(source);
         of++;
@@ -38,7 +38,7 @@ describe('data/template-programs', () => {
     });
   }
 
-  it(`refuses ${REFUSED.count} of ${REFUSED.of} that Jinja renders`, () => {
+  it(`rejects ${REFUSED.count} of ${REFUSED.of} that Jinja renders`, () => {
     expect({ count: refused, of }).to.deep.equal(REFUSED);
   });
 });

@@ -27,7 +27,7 @@ describe('data/text-dataset', () => {
     expect(rows[3].where).to.equal('texts.jsonl, line 4');
   });
 
-  it('takes what TRL takes where a row has several things to learn', () => {
+  it('uses what TRL uses if a row has several things to learn', () => {
     const completionOf = (row: object) => readTextRows(jsonl(row), FILE)[0];
     const all = { prompt: 'a', completion: 'b', messages: [user], text: 'c' };
     expect(completionOf(all)).to.include({ prompt: 'a', completion: 'b' });

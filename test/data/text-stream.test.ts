@@ -18,7 +18,7 @@ function pieces(tokenizer: Pick<Tokenizer, 'decode'>, ids: readonly number[], ea
 describe('data/text-stream', () => {
   const { subwords: _, ...kinds } = fixture.kinds;
   for (const [name, kind] of Object.entries(kinds)) {
-    it(`puts texts together again: ${name}`, async () => {
+    it(`reassembles texts: ${name}`, async () => {
       const files = memoryFiles({ 'tokenizer.json': JSON.stringify(kind.tokenizer) }, name);
       const tokenizer = await Tokenizer.fromFiles(files);
       for (const text of [...fixture.texts, EMOJI]) {
@@ -33,7 +33,7 @@ describe('data/text-stream', () => {
     });
   }
 
-  it('gives bytes that never become a character at the end', () => {
+  it('returns incomplete characters at the end', () => {
     const bytes = {
       decode: (ids: Iterable<number>) => new TextDecoder().decode(Uint8Array.from(ids)),
     };

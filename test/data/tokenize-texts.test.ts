@@ -49,7 +49,7 @@ describe('data/tokenize-texts', () => {
   it('gives TRL’s ids and labels for prompts and completions: the completion is learned', () =>
     expectTrl(prompted, trl.sft.slice(whole.length), false));
 
-  it('hands templates what TRL does: tools, variables of their own, calls without content', async () => {
+  it('passes the same inputs to templates as TRL: tools, extra variables, calls without content', async () => {
     const { template: chat_template, rows, sft } = trl.calling;
     const files = {
       'tokenizer.json': JSON.stringify(pairs.tokenizer),
@@ -76,10 +76,10 @@ describe('data/tokenize-texts', () => {
     }
   });
 
-  it('learns prompts too where asked to', () =>
+  it('learns prompts too if requested', () =>
     expectTrl(prompted, trl.sftWhole, true, { completionOnlyLoss: false }));
 
-  it('cuts the end, as TRL does, and says so', async () => {
+  it('cuts the end, like TRL, with a notice', async () => {
     const { short: maxLength, sftShort } = trl;
     await expectTrl([prompted[0]], [sftShort[0]], false, { maxLength });
     await expectTrl([whole[0]], [sftShort[1]], true, { maxLength });
@@ -144,7 +144,7 @@ describe('data/tokenize-texts with assistantOnlyLoss', () => {
   const assistant = (content: string) => ({ role: 'assistant', content });
   const all = { assistantOnlyLoss: true };
 
-  it('learns each turn of the assistant, and what precedes the first is the prompt', async () => {
+  it('learns each turn of the assistant, with everything before the first as the prompt', async () => {
     const made = await open(TURNS);
     const [both, one] = [
       { messages: [user('a'), assistant('bc'), user('d'), assistant('e')] },
@@ -164,7 +164,7 @@ describe('data/tokenize-texts with assistantOnlyLoss', () => {
     expect(cut.notices).to.deep.equal(['Row 1: longer than max_length 7; the end is cut.']);
   });
 
-  it('leaves out a turn of the assistant in the prompt, unless prompts are learned', async () => {
+  it('excludes a turn of the assistant in the prompt, unless prompts are learned', async () => {
     const made = await open(TURNS);
     const row = { prompt: [user('a'), assistant('b'), user('c')], completion: [assistant('d')] };
     const learned = (options: TokenizeTextOptions) =>
@@ -178,7 +178,7 @@ describe('data/tokenize-texts with assistantOnlyLoss', () => {
     expect(learned({ completionOnlyLoss: false })?.targets).to.deep.equal([[0, 1, 4, 5]]);
   });
 
-  it('names the row that leaves nothing to learn, and a template that says nothing of the assistant', async () => {
+  it('names a row with nothing to learn, and a template that does not mark the assistant', async () => {
     const made = await open(TURNS);
     const fine = { messages: [user('a'), assistant('b')] };
     const refused = (row: unknown, ...parts: string[]) =>
@@ -195,7 +195,7 @@ describe('data/tokenize-texts with assistantOnlyLoss', () => {
     await expectRefused(run, 'line 1', 'no {% generation %}', 'chat_template.jinja');
   });
 
-  it('says where the model may not learn to stop', async () => {
+  it('reports that the model may not learn to stop', async () => {
     const outside = TURNS.replace('.{% endgeneration %}', '{% endgeneration %}.');
     const { notices } = tokenizeTexts(
       rowsOf({ messages: [user('a'), assistant('b')] }),

@@ -24,7 +24,7 @@ describe('data/tokenizer: folder', () => {
     const named = { default: 'D', tool_use: 'T', rag: 'R' };
     const list = Object.entries(named).map(([name, template]) => ({ name, template }));
 
-    it('of files come before those of the configuration', async () => {
+    it('from files take precedence over those of the configuration', async () => {
       const both = { ...config('old'), 'chat_template.jinja': 'new' };
       expect((await open(both)).applyChatTemplate(user)).to.equal('new');
       const below = { ...config('old'), 'chat_templates/rag.jinja': 'R' };
@@ -34,7 +34,7 @@ describe('data/tokenizer: folder', () => {
       );
     });
 
-    it('are chosen by name and by whether there are tools', async () => {
+    it('are selected by name and by whether there are tools', async () => {
       const inFolder = {
         'chat_template.jinja': 'D',
         'chat_templates/tool_use.jinja': 'T',
@@ -52,7 +52,7 @@ describe('data/tokenizer: folder', () => {
       }
     });
 
-    it('are refused by their names where none is the default', async () => {
+    it('are listed in the error if there is no default', async () => {
       const tokenizer = await open(config({ tool_use: 'T', rag: 'R' }));
       expect(tokenizer.hasChatTemplate).to.equal(true);
       expect(tokenizer.applyChatTemplate(user, { tools: TOOLS })).to.equal('T');
@@ -61,7 +61,7 @@ describe('data/tokenizer: folder', () => {
       await expectRefused(() => open(config([{ name: 'rag' }])), 'tokenizer_config.json', '"chat_template"');
     });
 
-    it('are looked for by their usual names where a folder cannot be listed', async () => {
+    it('are searched by their usual names if a folder cannot be listed', async () => {
       const names = ['chat_templates/tool_use.jinja', 'chat_templates/own.jinja'];
       const files = folder({ 'chat_template.jinja': 'D', [names[0]!]: 'T', [names[1]!]: 'O' });
       const find = async (path: string) => ((await files.exists(path)) ? files.open(path) : undefined);
@@ -75,7 +75,7 @@ describe('data/tokenizer: folder', () => {
   describe('special tokens', () => {
     const special = '{{ bos_token }}{{ eos_token }}{{ turn_token }}{{ image_token }}';
 
-    it('are those of the map where the configuration does not list added tokens', async () => {
+    it('are those of the map if the configuration does not list added tokens', async () => {
       const map = { 'special_tokens_map.json': { bos_token: '</s>' } };
       const listing = { bos_token: '<s>', added_tokens_decoder: { 1: { content: '<s>', special: true } } };
       const read = async (config: object) => open({ ...map, 'tokenizer_config.json': config });
@@ -83,7 +83,7 @@ describe('data/tokenizer: folder', () => {
       expect((await read(listing)).bosToken).to.equal('<s>');
     });
 
-    it('have names of the model’s own', async () => {
+    it('may have model-specific names', async () => {
       const tokenizer = await open({
         'chat_template.jinja': special,
         'tokenizer_config.json': {
@@ -113,7 +113,7 @@ describe('data/tokenizer: folder', () => {
       expect(await idsOf({ extra_special_tokens: ['<b>', '<a>'] })).to.deep.equal([vocabSize + 1, vocabSize]);
     });
 
-    it('are cut like text where the configuration says so', async () => {
+    it('are split like text if the configuration says so', async () => {
       const ids = async (config: object) =>
         (await open({ 'tokenizer_config.json': config })).encode('a</s>', { addSpecialTokens: false });
       expect(await ids({})).to.include(2);
@@ -121,7 +121,7 @@ describe('data/tokenizer: folder', () => {
     });
   });
 
-  it('takes added tokens of the old file where there is no list of them', async () => {
+  it('reads added tokens of the old file if there is no list of them', async () => {
     const { vocabSize } = await open({});
     const added = { 'added_tokens.json': { '<x>': vocabSize } };
     const encode = async (more: object) =>
@@ -131,7 +131,7 @@ describe('data/tokenizer: folder', () => {
     expect(await encode({ 'tokenizer_config.json': listing })).to.not.include(vocabSize);
   });
 
-  it('refuses more tokens than any tokenizer has, and what is no token', async () => {
+  it('rejects implausibly many tokens, and invalid ones', async () => {
     const many = Array.from({ length: 2 ** 14 + 1 }, (_, i) => `<${i}>`);
     await expectRefused(
       () => open({ 'tokenizer_config.json': { extra_special_tokens: many } }),

@@ -79,7 +79,7 @@ describe('data/tokenizer-growth', () => {
     });
   }
 
-  it('stops steps that lengthen a text together, each of them by little', async () => {
+  it('stops steps that lengthen a text together, each only slightly', async () => {
     // Seven doublings are read: of a short text they make little, of a long one more than 32 times its length.
     const tokenizer = await read(normalizers(7, replace({ String: 'a' }, 'aa')));
     await expectRefused(
@@ -90,7 +90,7 @@ describe('data/tokenizer-growth', () => {
     expect(tokenizer.encode('ab')).to.have.length(129);
   });
 
-  it('leaves steps that do no harm', async () => {
+  it('accepts harmless steps', async () => {
     const tokenizer = await read(normalizers(8, replace({ Regex: 'x+' }, 'ab')));
     expect(tokenizer.encode('xxa')).to.deep.equal([0, 1, 0]);
     expect((await read(template([text, { SpecialToken: { id: 'x' } }, text]))).encode('b')).to.deep.equal([

@@ -58,7 +58,7 @@ describe('the documentation', () => {
     });
   }
 
-  it(`every page is reached in ${CLICKS} clicks from ${START}`, () => {
+  it(`every page is within ${CLICKS} clicks of ${START}`, () => {
     let reached = new Set([START]);
     for (let click = 0; click < CLICKS; click++) {
       const next = [...reached].filter((file) => file.endsWith('.md')).flatMap(linksOf);
@@ -81,7 +81,7 @@ describe('the documentation', () => {
     expect(rows).to.have.members(entries.map((path) => path.replace('.', 'webalign')));
   });
 
-  it('docs/choosing.md has figures of docs/frontier.md', () => {
+  it('docs/choosing.md has the figures of docs/frontier.md', () => {
     const [, table = ''] = /<!-- frontier -->(.*?)<!-- end -->/s.exec(textOf('docs/choosing.md')) ?? [];
     const rows = [...table.matchAll(/^\| (\w+), ([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm)];
     const study = textOf('docs/frontier.md');

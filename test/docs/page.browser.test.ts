@@ -61,7 +61,7 @@ describe('the pages of the documentation', () => {
   const says = (page: Page, text: RegExp) =>
     page.locator('#says', { hasText: text }).waitFor({ timeout: 120_000 });
 
-  it('docs/page.md trains, stops, goes on after a reload, writes and saves the adapter', async () => {
+  it('docs/page.md trains, stops, resumes after a reload, generates and saves the adapter', async () => {
     const files = Object.fromEntries(
       [...textOf('docs/page.md').matchAll(FILE)].map(([, name, code]) => [name as string, code as string]),
     );
@@ -84,7 +84,7 @@ describe('the pages of the documentation', () => {
     await page.close();
   });
 
-  it('README.md trains and writes in fifteen lines', async () => {
+  it('README.md trains and generates in fifteen lines', async () => {
     const html = /```html\n(.*?)```/s.exec(textOf('README.md'))?.[1] as string;
     expect(html.trimEnd().split('\n').length).to.be.at.most(15);
     const script = SCRIPT.exec(html)?.[1] as string;

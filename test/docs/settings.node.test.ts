@@ -14,7 +14,7 @@ import { settingsPage } from './settings-page.ts';
 const PAGE = 'docs/settings.md';
 
 describe(PAGE, () => {
-  it('is made of the declarations', () => {
+  it('is generated from the declarations', () => {
     const page = settingsPage();
     if (process.env.WEBALIGN_WRITE) writeFileSync(PAGE, page);
     expect(textOf(PAGE)).to.equal(page);
