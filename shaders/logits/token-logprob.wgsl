@@ -2,13 +2,11 @@
 // in vocabulary strips: `forward` adds a strip to the state of every row, `finish` turns states into results, and the
 // gradient dlogits = dlogprob · (1[target] − p) goes to a buffer (`backward`) or overwrites the strip (`backward_strip`). A
 // whole buffer is one strip of width V. A masked target (−∞), or one outside the vocabulary, has log-probability −∞,
-// written as bits, and a gradient of zeros. Rows of a strip may be padded: the padding is ignored, and is 0 if a product
-// reads the strip.
+// written as bits, and a zero gradient. The padding of a strip's rows is ignored, and 0 if a product reads the strip.
 //
 // If the head W is frozen, d logprob / d hidden = W[target] − Σ p W needs no second pass over the logits: `weigh` replaces
 // the strip by e^(z − m), a product adds W's rows with these weights to `pull`, which is rescaled as m rises, and
 // `backward_pull` turns that into the gradient. A file of formats/ reads W.
-//
 // Logits may have a soft cap (CAPPED). Gradients are those of the logits before the cap, and so is the pull.
 //
 // With filter_eps above 0, a token with p < filter_eps gets no gradient, unless it is the target. Few tokens remain, so

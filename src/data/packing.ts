@@ -33,10 +33,7 @@ export interface TokenizedPair {
   rejected: TokenIds;
 }
 
-/**
- * The unit of training: a prompt, which may be empty only if ends are scored, and its completions; of a pair the chosen one
- * first.
- */
+/** The unit of training: a prompt, which is only empty if ends are scored, and its completions; a pair's chosen one first. */
 export interface TokenizedExample {
   prompt: TokenIds;
   completions: TokenIds[];
@@ -67,11 +64,9 @@ export interface PackOptions {
 }
 
 /**
- * N tokens, R scored rows, S sequences: the completions of each example in turn (pair p has the chosen one at 2p and the
- * rejected one at 2p + 1).
- *
- * If targets are scored, the last token of a completion is only a target: nothing is predicted from it, so it is not among
- * the N. The first token of every completion is predicted from the prompt's last token.
+ * N tokens, R scored rows, S sequences: the completions of each example in turn (pair p: 2p the chosen one, 2p + 1 the
+ * rejected one). If targets are scored, the last token of a completion is only a target: nothing is predicted from it, so
+ * it is not among the N. The first token of every completion is predicted from the prompt's last token.
  */
 export interface PackedBatch {
   /** (N). */
@@ -114,9 +109,8 @@ export function exampleOf({ prompt, chosen, rejected }: TokenizedPair): Tokenize
 }
 
 /**
- * Examples with shared prompts: the prompt, then its completions, one after the other. Throws a RangeError for an empty
- * prompt from which a target would be predicted, for an empty completion whose end is scored, and for a column that an
- * example lacks.
+ * Examples with shared prompts: the prompt, then its completions. Throws a RangeError for an empty prompt from which a
+ * target would be predicted, an empty completion whose end is scored, and a missing column.
  */
 export function packExamples(
   examples: readonly TokenizedExample[],

@@ -18,7 +18,7 @@ export function combineAdapters(parts: readonly AdapterPart[]): Adapter {
   const [first] = parts;
   const scored = parts.find(({ adapter }) => adapter.head);
   if (scored) {
-    const what = 'is the adapter of a reward model, which cannot be combined';
+    const what = 'is the adapter of a reward model, which can only be merged alone and with its full weight';
     throw new InputError(scored.name ?? 'adapter', what, 'Merge it into its model instead, or leave it out');
   }
   const rank = parts.reduce((sum, { adapter }) => sum + widestRank(adapter), 0);

@@ -176,7 +176,11 @@ function parseEntry(entry: unknown, dataBytes: number, where: string): Entry {
     throw new InputError(where, `shape ${quote(shape)} is not a list of whole numbers from 0`, WAY_OUT);
   }
   if (!isSizes(offsets) || offsets.length !== 2) {
-    throw new InputError(where, `data_offsets ${quote(offsets)} is not a pair of whole numbers from 0`, WAY_OUT);
+    throw new InputError(
+      where,
+      `data_offsets ${quote(offsets)} is not a pair of whole numbers from 0`,
+      WAY_OUT,
+    );
   }
   const [begin, end] = offsets;
   if (begin > end || end > dataBytes) {

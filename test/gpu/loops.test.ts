@@ -5,7 +5,7 @@ import { loopEndsAfter } from '../../src/gpu/loops.ts';
 import { freshGpu, platformGpu } from '../support/gpu.ts';
 import { mistaking } from '../support/mistaking-gpu.ts';
 
-describe('the trial of loops', () => {
+describe('the probe of loops', () => {
   it('agrees with the report of this adapter', async () => {
     const gpu = await freshGpu();
     const end = await loopEndsAfter(gpu.device);

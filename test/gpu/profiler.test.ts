@@ -24,7 +24,7 @@ describe('the profiler', () => {
     gpu.pool.release(y);
   }
 
-  it('counts the calls of every slice, and begins again when it is asked for again', async () => {
+  it('counts the calls of every slice, and restarts on request', async () => {
     const first = gpu.profile();
     slices(5);
     const [time] = await first.report();
@@ -35,7 +35,7 @@ describe('the profiler', () => {
     expect((await first.report())[0]).to.include({ calls: 5 });
   });
 
-  it('rejects its report and nothing else where the device ends first', async () => {
+  it('only rejects its report if the device is lost first', async () => {
     const profiler = gpu.profile();
     slices(2);
     gpu.dispose();

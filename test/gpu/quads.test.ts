@@ -24,7 +24,7 @@ describe('quads', () => {
     ['nothing is received', 'quadBroadcast(own, 2u)', 'own'],
     ['the shader is refused', 'quadSwapY(own)', 'quadSwapZ(own)'],
   ] as const) {
-    it(`are left alone, and somebody is told, where ${what}`, async () => {
+    it(`are not used, with a notice, if ${what}`, async () => {
       const notices: string[] = [];
       const gpu = await Gpu.request(await mistaking(text, other), { onNotice: (line) => notices.push(line) });
       expect(gpu.adapter.features).not.to.include('subgroups');

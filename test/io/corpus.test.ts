@@ -45,7 +45,7 @@ const CORPUS: Readonly<Record<string, readonly Row[]>> = {
 /** Work and memory of this machine are the fuzzer's to measure: here they would be those of other tests too. */
 const WATCHED = { memory: () => 0, seconds: () => 0 };
 
-describe('hostile files', () => {
+describe('malicious files', () => {
   for (const [name, found] of Object.entries(CORPUS)) {
     for (const { why, files, sound } of found) {
       it(`${name}: ${why}`, async () => {

@@ -37,7 +37,7 @@ const READS: Record<Hostile['reads'], (url: string, options: SourceOptions) => P
   },
 };
 
-describe('a hostile server', function () {
+describe('a malicious server', function () {
   this.timeout(DEADLINE + 60_000);
 
   const attempt = async (row: Hostile, options: SourceOptions = {}) => {
@@ -61,7 +61,7 @@ describe('a hostile server', function () {
   };
 
   for (const row of HOSTILE) {
-    it(`comes to an end: ${row.name}`, async () => {
+    it(`fails in time: ${row.name}`, async () => {
       const { error, took, sent, most, stuck, url } = await attempt(row);
       expect(error, String(error)).to.be.instanceOf(InputError);
       const { message, where, wayOut } = error as InputError;
@@ -77,7 +77,7 @@ describe('a hostile server', function () {
     });
   }
 
-  it('is left at once by a signal, whatever it does', async () => {
+  it('is aborted immediately by a signal', async () => {
     const waits = HOSTILE.filter(({ name }) => /never answers|trickle|is silent|overloaded/.test(name));
     expect(waits.length).to.be.above(7);
     for (const row of waits) {
@@ -89,7 +89,7 @@ describe('a hostile server', function () {
     }
   });
 
-  it('is waited for aloud', async () => {
+  it('causes notices while waiting', async () => {
     const waits = HOSTILE.filter(({ name }) => /never answers|trickle|is silent/.test(name));
     for (const row of waits) {
       const told: string[] = [];

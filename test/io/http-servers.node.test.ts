@@ -74,7 +74,7 @@ describe('a model behind a server', function () {
       expect(server.take().length).to.be.below(90);
     });
 
-    it(`is missing in a sentence where ${kind} does not have it`, async () => {
+    it(`gives a readable error if ${kind} does not have it`, async () => {
       await serve(kind);
       const missing = async (path: string) => describeModel(await openSource(`${server.url}/${path}`));
       await expectRefused(() => missing('modle'), `${server.url}/modle/config.json`, 'there is no file');
@@ -84,7 +84,7 @@ describe('a model behind a server', function () {
 
   const KEPT = ['a plain server', 'Vite dev', 'Vite preview', 'no ranges'];
   for (const kind of KEPT) {
-    it(`is fetched once from ${kind}, and asked for with one request a file after that`, async () => {
+    it(`is downloaded once from ${kind}, and checked with one request per file after that`, async () => {
       await serve(kind);
       await load();
       server.take();
@@ -96,7 +96,7 @@ describe('a model behind a server', function () {
     });
   }
 
-  it('is fetched anew, and the old one dropped, where it has changed on the server', async () => {
+  it('is downloaded again, and the old version removed, if it has changed on the server', async () => {
     await serve('a plain server');
     await load();
     const before = (await readdir(root)).length;
@@ -113,7 +113,7 @@ describe('a model behind a server', function () {
     expect(await readdir(join(root, folder, 'blobs'))).to.have.length(1);
   });
 
-  it('is read without being stored, and told so, where the cache cannot be written', async () => {
+  it('is read without being stored, with a notice, if the cache cannot be written', async () => {
     const file = join(root, 'file');
     await writeFile(file, '');
     for (const kind of ['a plain server', 'no ranges']) {
@@ -126,7 +126,7 @@ describe('a model behind a server', function () {
     }
   });
 
-  it('is read without being stored where the cache fails on the way', async () => {
+  it('is read without being stored if the cache fails on the way', async () => {
     const full = { size: 0, read: async () => new Uint8Array(), reset: async () => undefined };
     const append = async () => {
       throw new CacheWriteError('the cache', 'is full', 'Make room');
@@ -145,14 +145,14 @@ describe('a model behind a server', function () {
     }
   });
 
-  it('is a folder on disk in Node where its name begins with a slash, whatever the base', async () => {
+  it('is a folder on disk in Node if its name begins with a slash, whatever the base', async () => {
     await serve('a plain server');
     const missing = () => openSource('/model', { base: `${server.url}/` });
     await expectRefused(missing, '/model', 'there is no such folder');
     expect(await contentOf(await openSource(join(process.cwd(), MODEL)))).to.equal(whole);
   });
 
-  it('is told as it comes', async () => {
+  it('reports its progress', async () => {
     await serve('a plain server');
     const told: { file: string; loaded: number; total: number }[] = [];
     await load({ onProgress: (progress) => void told.push(progress) });

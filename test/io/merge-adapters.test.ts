@@ -75,7 +75,7 @@ describe('io/merge-adapters', () => {
     });
   }
 
-  it('refuses weights of a type that cannot be added to, sums that do not fit, and modules without weights', async () => {
+  it('rejects weights of unsupported types, sums that overflow, and modules without weights', async () => {
     const weight = stored(normals(OUT * WIDTH), 'F16');
     const merge =
       (tensor: StoredTensor, factor = 1) =>

@@ -37,7 +37,7 @@ const small = writeSafetensors(
 );
 
 describe('io/safetensors', () => {
-  it('reads back what it writes, wide types first, then by name', () => {
+  it('reads what it writes, wide types first, then by name', () => {
     const { metadata, tensors } = parseSafetensors(small, FILE);
     expect(metadata).to.deep.equal({ format: 'pt', note: 'é "quoted"\n' });
     expect([...tensors.keys()]).to.have.members(['a.weight', 'b.weight', 'empty', 'scalar']);
@@ -48,7 +48,7 @@ describe('io/safetensors', () => {
     expect(tensors.get('a.weight')!.data.byteOffset % 8).to.equal(0);
   });
 
-  it('reads a header first, and then no byte but those of the tensor that is asked for', async () => {
+  it('reads the header first, and then only the bytes of the requested tensor', async () => {
     const reads: [number, number][] = [];
     const source = byteSource(FILE, small.length, async (offset, length) => {
       reads.push([offset, length]);
@@ -93,7 +93,7 @@ describe('io/safetensors', () => {
     expect(() => writeSafetensors(new Map([['x', f32([2], [1])]]))).to.throw(RangeError, 'x');
   });
 
-  it('refuses a file cut off at every byte, and one with bytes too many', async () => {
+  it('rejects a file truncated at every byte, and one with extra bytes', async () => {
     for (let length = 0; length < small.length; length++) {
       await expectRefused(() => parseSafetensors(small.slice(0, length), FILE), FILE);
     }
@@ -102,7 +102,7 @@ describe('io/safetensors', () => {
     await expectRefused(() => parseSafetensors(longer, FILE), FILE, 'end at byte');
   });
 
-  it('survives 2,000 files with random bytes changed: refused, or sound', async () => {
+  it('rejects or reads correctly 2,000 files with random bytes changed', async () => {
     const random = new Random(2024);
     let refused = 0;
     for (let round = 0; round < 2000; round++) {
@@ -206,7 +206,7 @@ describe('io/safetensors', () => {
     });
   }
 
-  it('takes names like those of the prototype as plain names', () => {
+  it('treats names of inherited properties as plain names', () => {
     const header =
       '{"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"constructor":{"dtype":"U8","shape":[0],"data_offsets":[1,1]}}';
     expect([...parseSafetensors(fileOf(header, 1), FILE).tensors.keys()]).to.deep.equal([

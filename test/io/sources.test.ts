@@ -12,12 +12,12 @@ function picked(path: string, content: string): File {
 }
 
 describe('io/sources', () => {
-  it('leaves an open folder as it is', async () => {
+  it('returns an open folder unchanged', async () => {
     const files = memoryFiles({});
     expect(await openSource(files)).to.equal(files);
   });
 
-  it('opens a folder that was picked, below what all its files share', async () => {
+  it('opens a chosen folder, without the common parent of its files', async () => {
     const list = [picked('my/model/config.json', '{}'), picked('my/model/sub/a', 'x')];
     for (const source of [list, new Set(list)]) {
       const files = await openSource(source);
@@ -36,7 +36,7 @@ describe('io/sources', () => {
     await expectRefused(() => openSource([]), 'the chosen files', 'the list is empty');
   });
 
-  it('takes weights under another name for the weights', async () => {
+  it('accepts weights with an unusual name', async () => {
     const files = await openSource(new File(['w'], 'mine.safetensors'));
     expect(await files.readText('model.safetensors')).to.equal('w');
     expect(await files.exists('model.safetensors')).to.equal(true);
@@ -44,7 +44,7 @@ describe('io/sources', () => {
     await expectRefused(() => files.read('config.json'), 'there is no file "config.json"');
   });
 
-  it('takes a GGUF file for a whole model, alone, and in a folder that has no other', async () => {
+  it('accepts a GGUF file as a whole model, alone or as the only one in a folder', async () => {
     const gguf = (name: string, ...more: File[]) => [new File([tinyGguf()], name), ...more];
     for (const source of [gguf('mine.gguf'), gguf('mine.GGUF', new File(['x'], 'README.md'))]) {
       const files = await openSource(source);
@@ -63,14 +63,14 @@ describe('io/sources', () => {
     await expectRefused(() => openSource(new File(['x'], 'a.gguf')), 'a.gguf', 'is not GGUF');
   });
 
-  it('says what of GGUF is no model', async () => {
+  it('reports GGUF files that are not models', async () => {
     const open = (metadata: Parameters<typeof tinyGguf>[0]) =>
       openSource(new File([tinyGguf(metadata)], 'a.gguf'));
     await expectRefused(() => open({ 'general.type': 'adapter' }), 'a.gguf', 'an adapter');
     await expectRefused(() => open({ 'split.count': 3 }), 'a.gguf', 'one of 3 files', '--merge');
   });
 
-  it('reads the address of one file as that file and what lies beside it', async () => {
+  it('reads the URL of a file as that file and its folder', async () => {
     const asked: string[] = [];
     const pretend: typeof fetch = async (input) => {
       asked.push(String(input));
@@ -89,7 +89,7 @@ describe('io/sources', () => {
     ]);
   });
 
-  it('begins a relative address where it is told to', async () => {
+  it('resolves a relative URL against the given base', async () => {
     const asked: string[] = [];
     const pretend: typeof fetch = async (input) => {
       asked.push(String(input));
@@ -129,7 +129,7 @@ describe('io/sources', () => {
       expectRefused(() => openSource(source, { cache: undefined, offline: true }), ...parts));
   }
 
-  it('refuses a revision of what has none', () =>
+  it('rejects a revision for other sources than repositories', () =>
     expectRefused(
       () => openSource(memoryFiles({}, 'mine'), { revision: 'v1' }),
       'mine',

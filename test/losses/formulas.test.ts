@@ -120,7 +120,7 @@ const CANCEL = [
 ];
 
 describe('formulas on pairs', () => {
-  it('are all tried', () => {
+  it('are all tested', () => {
     expect(Object.keys(SETTINGS)).to.have.members(pairwise.map(({ name }) => name));
   });
 
@@ -141,7 +141,7 @@ describe('formulas on pairs', () => {
         await compare(loss, draw(2000, 1000, 12, true), options, floor);
       });
 
-      it(`${label}: one pair, and all pairs alike`, async () => {
+      it(`${label}: one pair, and equal pairs`, async () => {
         const one = draw(8, 1, 13);
         await compare(loss, one, { ...own, beta: 0.1 }, 2e-6);
         const repeat = (values: ArrayLike<number>) => new Float32Array(70).fill(values[0] as number);
@@ -153,7 +153,7 @@ describe('formulas on pairs', () => {
     }
   }
 
-  it('sorts by value alone: equal values, equal losses, and a shuffled batch the same', async () => {
+  it('sorts by value alone: equal values give equal losses, and shuffling has no effect', async () => {
     for (const name of ['aot', 'aot_unpaired']) {
       const pairs = draw(3, 129, 14);
       const { actual } = await compare(LOSSES[name], pairs, { beta: 0.5, labelSmoothing: 0 }, 2e-6);
@@ -167,7 +167,7 @@ describe('formulas on pairs', () => {
     }
   });
 
-  it('orpo notes the odds, and has some where a probability is 1', async () => {
+  it('orpo logs the odds, finite even at probability 1', async () => {
     const { inputs, actual } = await compare(LOSSES.orpo, draw(8, 42, 15), { beta: 0.1 }, 2e-6);
     const { odds, ratios } = reference.oddsRatios(inputs);
     const close = { relative: 1e-5, absolute: 2e-6 };
@@ -241,7 +241,7 @@ describe('formulas at the ends of float32', () => {
     { type: 'alpha', alpha: 1e38 },
   ];
   for (const loss of pairwise.filter(({ divergences }) => divergences)) {
-    it(`${loss.name} is a number wherever float32 has it, and never NaN`, async () => {
+    it(`${loss.name} is finite wherever float32 can represent it, and never NaN`, async () => {
       const count = RATIOS.length ** 2;
       const pair = (value: (p: number) => number) => Float32Array.from({ length: count }, (_, p) => value(p));
       const zeros = new Float32Array(count);

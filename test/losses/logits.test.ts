@@ -117,7 +117,7 @@ describe('dpo on logits', () => {
   }
 
   for (const [name, { mask, shape, offsets, block }] of Object.entries(IN_PLACE)) {
-    it(`puts the same bits in place of the policy’s logits: ${name}`, async () => {
+    it(`writes the same bits over the policy’s logits: ${name}`, async () => {
       const real = await testGpu();
       const { gpu: guarded, check } = guards(real);
       const { rows, cols } = shape;
@@ -153,7 +153,7 @@ describe('dpo on logits', () => {
     });
   }
 
-  it('in place holds two buffers of (N, V), and leaves the policy’s to the caller', async () => {
+  it('in place uses two buffers of (N, V), and does not free the policy’s', async () => {
     const gpu = (await testGpu()).countingCopy();
     const { rows, cols } = { rows: 64, cols: 1 << 16 };
     const [policy, other] = [1, 2].map(() => Tensor.reserve(gpu, [rows, cols], 'f32', 'logits'));
@@ -170,7 +170,7 @@ describe('dpo on logits', () => {
     expect(gpu.memory().live).to.equal(live);
   });
 
-  it('is ln 2 on two buffers of the caller’s own that hold the same', async () => {
+  it('is ln 2 on two equal buffers of the caller', async () => {
     const gpu = await testGpu();
     const data = draw(3);
     const { rows, cols } = SHAPE;
@@ -190,7 +190,7 @@ describe('dpo on logits', () => {
     for (const buffer of [policy, other]) buffer.destroy();
   });
 
-  it('refuses, before any work, what does not fit', async () => {
+  it('rejects invalid input before any work', async () => {
     const gpu = await testGpu();
     const live = gpu.memory().live;
     const data = draw(4);

@@ -144,7 +144,7 @@ describe('losses on sampled tokens', () => {
       });
     }
 
-    it(`${loss.name} at ratio 1 has −A, whether the column says so or repeats the policy's`, async () => {
+    it(`${loss.name} at ratio 1 is −A, whether the column marks it or repeats the policy's values`, async () => {
       const completions = drawn(LENGTHS, 9, 0);
       const options: Record<string, number> = loss.name === 'cispo' ? { epsilonHigh: 5 } : {};
       const [own, repeated] = [
@@ -192,7 +192,7 @@ describe('losses on sampled tokens', () => {
     expect(ofTokens['clip_ratio/region_mean']?.value).to.be.closeTo(0.1, 1e-6);
   });
 
-  it('takes words for numbers, null for nothing, and epsilon for epsilonHigh, and refuses other words', () => {
+  it('accepts names for numbers, null for nothing, and epsilon for epsilonHigh, and rejects other names', () => {
     const grpo = LOSSES.grpo as Loss;
     const options = lossOptions(grpo, {
       importanceSamplingLevel: 'sequence',

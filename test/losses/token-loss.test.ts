@@ -191,7 +191,7 @@ describe('tokenLoss', () => {
     }
   }
 
-  it('writes tokens, log-probability and the means of what the formula notes', async () => {
+  it("writes tokens, log-probability and the means of the formula's notes", async () => {
     const rows = rowsOf([3, 70, 1], 5);
     const { column } = await run([{ loss: clipped }], rows);
     expect([...column(TOKEN_RECORD.tokens)]).to.deep.equal([3, 70, 1]);
@@ -225,7 +225,7 @@ describe('tokenLoss', () => {
     expect([...slopes].map(Number.isNaN)).to.deep.equal([false, false, false, true, false]);
   });
 
-  it('refuses what does not fit, by name', async () => {
+  it('rejects invalid input, by name', async () => {
     const tape = Tape.forInference(await testGpu());
     const [logprobs, reference] = [tape.empty([5], 'logprobs'), tape.empty([5], 'reference')];
     const offsets = tape.empty([3], 'offsets', 'u32');

@@ -52,7 +52,7 @@ describe('ranks and alphas of single layers', () => {
     return adapter;
   }
 
-  it('count on the device, combined and merged', async () => {
+  it('apply on the device, combined and merged', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const adapters = { patterned: patterned(model), plain: plain(model), other: otherAdapter(model) };
@@ -83,7 +83,7 @@ describe('ranks and alphas of single layers', () => {
 });
 
 describe('adapters by name', () => {
-  it('swap from A to B and back: the same bytes, and nothing of the model is uploaded again', async () => {
+  it('switch from A to B and back: the same bytes, and nothing of the model is uploaded again', async () => {
     const gpu = await freshGpu();
     const model = await loadFixture(gpu);
     const score = () => pass(gpu, model, PACKED);
@@ -125,7 +125,7 @@ describe('adapters by name', () => {
     gpu.dispose();
   });
 
-  it('add up when several are on, as they do attached, and leave the attached ones alone', async () => {
+  it('add up if several are on, as if attached, and do not affect attached ones', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const below = model.attach(otherAdapter(model));
@@ -146,7 +146,7 @@ describe('adapters by name', () => {
     model.dispose();
   });
 
-  it('free what they hold when deleted', async () => {
+  it('free their memory when deleted', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const { live } = gpu.memory();
@@ -174,7 +174,7 @@ describe('adapters by name', () => {
     model.dispose();
   });
 
-  it('of another base by name alone are told of', async () => {
+  it('with another base name cause a notice', async () => {
     const model = await loadFixture(await testGpu());
     const adapter = { ...fixtureAdapter(model), baseModel: 'hub/SmolLM2-135M' };
     model.dispose();
@@ -187,7 +187,7 @@ describe('adapters by name', () => {
 });
 
 describe('model.without', () => {
-  it('switches adapters off for some work, and leaves each as it was, whether the work returns, throws or waits', async () => {
+  it('disables adapters for some work, and restores their state, whether the work returns, throws or waits', async () => {
     const model = await loadFixture(await testGpu());
     const attach = () => model.attach(otherAdapter(model), { name: 'one' });
     const [on, off] = [attach(), attach()];

@@ -49,12 +49,12 @@ function expectGradients(
 }
 
 describe('architectures', () => {
-  it('are all held against a fixture', () => {
+  it('are all tested with a fixture', () => {
     const types = new Set(Object.values(FIXTURES).map(({ config }) => config.model_type));
     expect([...types].sort()).to.deep.equal(Object.keys(ARCHITECTURES).sort());
   });
 
-  it('that are not there are refused with the list of those that are', async () => {
+  it('that are not supported are rejected with the list of those that are', async () => {
     const { mistral } = FIXTURES;
     const names = Object.keys(ARCHITECTURES).join(', ');
     for (const type of ['mixtral', 'granitemoe', 'olmo', 'olmo3', 'phi', 'phimoe', 'smolvlm', 'gemma']) {
@@ -100,7 +100,7 @@ describe('architectures', () => {
       model.dispose();
     });
 
-    it(`${name}: activations kept in halves leave the value alone, and gradients but for a thousandth`, async () => {
+    it(`${name}: activations in half precision do not change the value, and gradients by at most a thousandth`, async () => {
       const gpu = await testGpu();
       const results: { value: Float32Array; gradient: number[] }[] = [];
       let layers = 0;
@@ -129,7 +129,7 @@ describe('architectures', () => {
       });
     });
 
-    it(`${name}: generation with a cache is the full pass`, async () => {
+    it(`${name}: generation with a cache equals the full pass`, async () => {
       const gpu = await testGpu();
       const model = await load(fixture);
       model.attach(await adapterOf(fixture));

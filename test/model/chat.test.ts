@@ -33,7 +33,7 @@ async function heard(answer: AsyncGenerator<string, Generation>): Promise<{ text
 describe('model/chat', () => {
   const OPTIONS = { maxNewTokens: 4, temperature: 0, eosTokenIds: [] };
 
-  it('answers through the template, keeps the history, and begins anew', async () => {
+  it('answers through the template, keeps the history, and starts over', async () => {
     const model = await loadFixture(await testGpu());
     const tokenizer = await tokenizerWith(TEMPLATE);
     const chat = new Chat(model, tokenizer, { ...OPTIONS, system: 'sky' });
@@ -63,7 +63,7 @@ describe('model/chat', () => {
     model.dispose();
   });
 
-  it('leaves out the oldest turns that do not fit, says so, and refuses a message that cannot', async () => {
+  it('drops the oldest turns if they do not fit, with a notice, and rejects a message that is too long', async () => {
     const model = await loadFixture(await testGpu());
     const tokenizer = await tokenizerWith(TEMPLATE);
     const said: string[] = [];
@@ -79,7 +79,7 @@ describe('model/chat', () => {
     model.dispose();
   });
 
-  it('says what a model without a template, or without a place for a system message, cannot do', async () => {
+  it('reports a model without a template, or without support for a system message', async () => {
     const plain = await tokenizerWith(undefined);
     await expectRefused(() => requireChatTemplate(plain), 'tiny', 'no chat template');
     const strict = await tokenizerWith(

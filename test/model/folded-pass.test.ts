@@ -30,7 +30,7 @@ const promptsFor = (rows: number) => {
 };
 
 describe('folded-pass', () => {
-  it('takes few dispatches a token, an adapter on, whatever the number of rows', async () => {
+  it('uses few dispatches per token, with an adapter, whatever the number of rows', async () => {
     const gpu = asking(await testGpu());
     const model = await adaptedModel(gpu);
     for (const rows of [1, 3, 20]) {
@@ -47,7 +47,7 @@ describe('folded-pass', () => {
     model.dispose();
   });
 
-  it("writes the layers' own tokens, with their log-probabilities", async () => {
+  it('generates the same tokens as the layers, with their log-probabilities', async () => {
     const real = await testGpu();
     const [folded, layered] = [
       await adaptedModel(asking(real)),
@@ -77,7 +77,7 @@ describe('folded-pass', () => {
     layered.dispose();
   });
 
-  it('leaves models to their layers that it would hold too much of, or cannot compute', async () => {
+  it('is not used for models that are too large or not supported', async () => {
     const gpu = asking(await testGpu());
     const counting = gpu.countingCopy();
     const served = async (changes: JsonObject) => {

@@ -13,7 +13,7 @@ import { freshGpu } from '../support/gpu.ts';
 import { filesOf, loadFixture, productAdapter, oddPrompts as prompts } from './tiny.ts';
 
 describe('generation-plan', () => {
-  it('makes batches that fit under the memory cap, and says so where one sequence does not', async () => {
+  it('makes batches that fit under the memory cap, and reports if one sequence does not', async () => {
     // Of its own: what other tests leave behind may be released at any time.
     const roomy = await freshGpu();
     const before = roomy.memory().live;
@@ -37,7 +37,7 @@ describe('generation-plan', () => {
     tight.dispose();
   });
 
-  it('plans the batch by what is asked for, never by what else is in memory', async () => {
+  it('depends on the requested work, not on current memory use', async () => {
     const roomy = await freshGpu();
     const model = await loadFixture(roomy);
     const cap = roomy.memory().live + 400_000;
@@ -71,7 +71,7 @@ describe('generation-plan', () => {
     tight.dispose();
   });
 
-  it('counts adapters into what the model holds, and plans without a device of its own', async () => {
+  it("includes adapters in the model's memory, and plans on a counting copy", async () => {
     const gpu = await freshGpu({ memoryCap: 2 ** 24 });
     const model = await loadFixture(gpu);
     const held = model.bytesHeld(40);

@@ -83,7 +83,7 @@ describe('generation', () => {
       model.dispose();
     });
 
-    it('tells the same story as the original program, token for token', async function () {
+    it('generates the same story as the original program, token for token', async function () {
       const model = await stories(this);
       const [start, ...rest] = told.ids as [number, ...number[]];
       const options = { maxNewTokens: rest.length, temperature: 0, eosTokenIds: [] };
@@ -121,7 +121,7 @@ describe('generation', () => {
     model.dispose();
   });
 
-  it('ends at an end token, drops ended rows, and leaves the others as they were', async () => {
+  it('ends at an end token, drops finished rows, and does not change the others', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const options = { maxNewTokens: 30, seed: 3, numReturnSequences: 2 };
@@ -204,7 +204,7 @@ describe('generation', () => {
     model.dispose();
   });
 
-  it('gives its memory back: at the end, when stopped, when a stream is left, after an error', async () => {
+  it('frees its memory: at the end, when stopped, when a stream is left, after an error', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const options = { maxNewTokens: 20, eosTokenIds: [] };
@@ -236,7 +236,7 @@ describe('generation', () => {
     model.dispose();
   });
 
-  it('says which sequence has logits that are not numbers', async () => {
+  it('names the sequence with NaN logits', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const before = gpu.memory().live;
@@ -248,7 +248,7 @@ describe('generation', () => {
     model.dispose();
   });
 
-  it('takes prompts up to the last position', async () => {
+  it('accepts prompts up to the last position', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const long = [...random(4).ints(60, VOCABULARY)];

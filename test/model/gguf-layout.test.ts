@@ -68,7 +68,7 @@ async function logits(files: Files, sequences: readonly number[][]): Promise<Flo
 }
 
 describe('model/gguf-layout', () => {
-  it('is held against the converter for every architecture', () => {
+  it('is tested against the converter for every architecture', () => {
     const types = Object.values(FIXTURES).map(({ config }) => config.model_type);
     expect([...new Set(types)].sort()).to.deep.equal(Object.keys(ARCHITECTURES).sort());
   });
@@ -90,7 +90,7 @@ describe('model/gguf-layout', () => {
       expect(found).to.deep.equal(expected);
     });
 
-    it(`${name}: the same configuration, weights and logits from there`, async () => {
+    it(`${name}: reads the same configuration, weights and logits from it`, async () => {
       const source = folder(model);
       const files = await ggufFiles(memorySource(await asGguf(source), 'm.gguf'));
       const [given, back] = await Promise.all([describeModel(source), describeModel(files)]);
@@ -132,7 +132,7 @@ describe('model/gguf-layout', () => {
   });
 
   for (const name of ['smollm2', 'llama3', 'qwen2', 'gpt2'] as const) {
-    it(`${name}: weights in blocks are the numbers that they unpack to`, async () => {
+    it(`${name}: block-quantized weights equal their dequantized values`, async () => {
       const source = folder(FIXTURES[name]);
       const files = await ggufFiles(memorySource(await asGguf(source, true), 'm.gguf'));
       const description = await describeModel(files);
@@ -154,7 +154,7 @@ describe('model/gguf-layout', () => {
     });
   }
 
-  it('turns the biases of q and k as it turns their rows', async () => {
+  it('reorders the biases of q and k like their rows', async () => {
     const shapes = { 'blk.0.attn_q.bias': [8], 'blk.0.attn_k.bias': [4], 'blk.0.attn_v.bias': [4] };
     const files = await ggufFiles(
       memorySource(tinyGguf({}, { ...shapes, 'blk.0.attn_output.bias': [8] }), 'm.gguf'),
@@ -176,7 +176,7 @@ describe('model/gguf-layout', () => {
     expect([...(await read('v_proj'))!]).to.deep.equal([0, 2, 4, 6]);
   });
 
-  it('refuses tensors that the model has no place for, by name', async () => {
+  it('rejects unknown tensors by name', async () => {
     const open = async (shapes: Record<string, number[]>) => {
       const files = await ggufFiles(memorySource(tinyGguf({}, shapes), 'm.gguf'));
       return (await openModelWeights(files, await describeModel(files))).stored;

@@ -53,7 +53,7 @@ describe('model/gguf-model', () => {
     adapter = await readAdapter(memoryFiles(Object.fromEntries(tinyLlamaAdapter.files), 'adapter'));
   });
 
-  it('is the merged model in halves, norms in full, with its configuration and tokenizer', async () => {
+  it('is the merged model in half precision, norms in float32, with its configuration and tokenizer', async () => {
     const parts = [{ adapter, factor: 0.5 }];
     const merged = parseSafetensors(
       (await mergedModelFiles(folder(), parts))['model.safetensors'] as Uint8Array<ArrayBuffer>,
@@ -78,7 +78,7 @@ describe('model/gguf-model', () => {
     expect(after.vocabSize).to.equal(97);
   });
 
-  it("keeps the end tokens beside the tokenizer's own, of which llama.cpp has two more", async () => {
+  it("includes further end tokens besides the tokenizer's own, up to llama.cpp's two", async () => {
     // The tokenizer's is 1.
     const ends = async (eos_token_id: number | number[]) =>
       (
@@ -91,7 +91,7 @@ describe('model/gguf-model', () => {
     expect(await ends(1)).to.deep.equal([1]);
   });
 
-  it('carries what another GGUF says of itself and of its tokenizer, and no more', async () => {
+  it('keeps only the applicable metadata of a source GGUF', async () => {
     const { metadata, tensors } = await openGguf(memorySource(await ggufModel(folder(), []), 'm.gguf'));
     const more = ggufMetadata({
       'general.name': 'mine',
@@ -119,7 +119,7 @@ describe('model/gguf-model', () => {
     for (const [key, value] of carried) expect(found.get(key), key).to.deep.equal(value);
   });
 
-  it('unpacks blocks to merge into them: rounded once, in F16, and said', async () => {
+  it('dequantizes blocks to merge into them: rounded once, in F16, with a notice', async () => {
     const { metadata, tensors } = await openGguf(memorySource(await ggufModel(folder(), []), 'm.gguf'));
     const source = new Map<string, GgufTensor>();
     for (const [name, { shape, dtype, read, where }] of tensors) {
@@ -149,7 +149,7 @@ describe('model/gguf-model', () => {
     expect(notices, 'nothing to say of floats').to.have.length(1);
   });
 
-  it('refuses what llama.cpp would compute otherwise', async () => {
+  it('rejects settings that llama.cpp would compute differently', async () => {
     const refused = (files: Files, ...parts: string[]) => expectRefused(() => ggufModel(files, []), ...parts);
     const given = JSON.parse(new TextDecoder().decode(model)) as object;
     const other = (fields: object) => folder({ 'config.json': json({ ...given, ...fields }) });
@@ -163,7 +163,7 @@ describe('model/gguf-model', () => {
     await refused(folder({ ...gemma, 'config.json': json(both) }), 'layers with windows');
   });
 
-  it('refuses tokenizers that it has no words for', async () => {
+  it('rejects unsupported tokenizers', async () => {
     const refused = (part: object, ...parts: string[]) =>
       expectRefused(
         () => ggufModel(folder({ 'tokenizer.json': json({ ...tokenizer.tokenizer, ...part }) }), []),

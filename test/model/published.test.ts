@@ -36,7 +36,7 @@ describe('published configurations', () => {
     await refused('llama', { attention_multiplier: 0.5 }, 'attention_multiplier');
   });
 
-  it('SmolLM3: layers without positions, as listed or each n-th', async () => {
+  it('SmolLM3: layers without positions, as listed or every n-th', async () => {
     const turns = (fields: Record<string, unknown>) =>
       parse('smollm3', fields).layers.map(({ rotary }) => rotary?.theta ?? 0);
     const theta = 5e6;
@@ -58,7 +58,7 @@ describe('published configurations', () => {
     await refused('llama', { pretraining_tp: 2 }, 'pretraining_tp');
   });
 
-  it('OLMo 2: no more than norms behind the blocks', () => {
+  it('OLMo 2: only norms after the blocks', () => {
     const { modelType, ...numbers } = parse('olmo2', { rope_theta: 5e5, sliding_window: null });
     const { modelType: _, ...llama } = parse('llama', { rope_theta: 5e5, rms_norm_eps: 1e-5 });
     expect(numbers).to.deep.equal(llama);
@@ -99,13 +99,13 @@ describe('published configurations', () => {
       attention_bias: false,
     };
 
-    it('turn all of a head in short contexts', () => {
+    it('rotate whole heads in short contexts', () => {
       const { layers, maxPositionEmbeddings } = parse('phi3', { rope_scaling: null, sliding_window: 2047 });
       expect(layers[0]).to.deep.equal({ window: 2047, rotary: { theta: 10000 } });
       expect(maxPositionEmbeddings).to.equal(4096);
     });
 
-    it('turn a part of a head by factors, up to the original context', () => {
+    it('rotate a part of a head with factors, up to the original context', () => {
       const { layers, maxPositionEmbeddings } = parse('phi3', phi4);
       const attentionFactor = Math.sqrt(1 + Math.log(32) / Math.log(4096));
       expect(layers[3]).to.deep.equal({
@@ -132,7 +132,7 @@ describe('published configurations', () => {
       expect(parse('phi3', { ...rest, rope_parameters: current }).layers).to.deep.equal(layers);
     });
 
-    it('are refused by field where a file says something else', async () => {
+    it('are rejected by field if a file has other values', async () => {
       await refused(
         'phi3',
         { ...phi4, partial_rotary_factor: 0.7 },

@@ -55,7 +55,7 @@ describe('sampled texts', () => {
     [[0], 85],
     [[0, 1], 53],
   ] as const) {
-    it(`${DRAWS} draws of ${count} texts that end with ${ends.join(' or ')} are as likely as they should be`, async () => {
+    it(`${DRAWS} draws of ${count} texts that end with ${ends.join(' or ')} have the right frequencies`, async () => {
       const { model, exact } = await fiveTokens(await testGpu(), ends);
       const texts = allTexts(exact, ends);
       expect(texts).to.have.length(count);
@@ -86,7 +86,7 @@ describe('sampled texts', () => {
     });
   }
 
-  it("have the log-probabilities that training's kernels give them", async () => {
+  it('have the log-probabilities of the training kernels', async () => {
     const model = await loadFixture(await testGpu());
     model.attach(productAdapter(model, tinyLlamaAdapter.adapters, tinyLlama.reference.lora.alpha));
     const { ints } = random(3);
@@ -124,7 +124,7 @@ describe('sampled texts', () => {
     { temperature: 1.4, topK: 30, topP: 0.8, minP: 0.05, repetitionPenalty: 1.3 },
     { temperature: 0.9, topK: 5, repetitionPenalty: 0.7 },
   ]) {
-    it(`have the log-probabilities of the distribution that they were drawn from: ${JSON.stringify(setting)}`, async () => {
+    it(`have the log-probabilities of the sampling distribution: ${JSON.stringify(setting)}`, async () => {
       const model = await loadFixture(await testGpu());
       model.attach(productAdapter(model, tinyLlamaAdapter.adapters, tinyLlama.reference.lora.alpha));
       const { ints } = random(9);
@@ -149,7 +149,7 @@ describe('sampled texts', () => {
     });
   }
 
-  it('are likeliest tokens without sampling, of which there is no other to draw', async () => {
+  it('consist of the most likely tokens without sampling', async () => {
     const model = await loadFixture(await testGpu());
     const options = { maxNewTokens: 6, temperature: 0, eosTokenIds: [], returnLogprobs: true };
     const [drawn] = await generate(model, [[5, 9, 40]], options);
@@ -161,7 +161,7 @@ describe('sampled texts', () => {
     model.dispose();
   });
 
-  it("are transformers' under a repetition penalty, the prompt's tokens included", async () => {
+  it("equal transformers' with a repetition penalty, including the prompt's tokens", async () => {
     const model = await loadFixture(await testGpu());
     for (const { prompt, repetitionPenalty, ids, margin } of fixture.greedy) {
       // A choice this close turns with products in half precision.

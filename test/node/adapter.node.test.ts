@@ -30,7 +30,7 @@ describe('the adapter in Node', () => {
     expect(printed).to.equal('1 2 3 4');
   });
 
-  it('announces a software adapter in one line, and only that', async () => {
+  it('reports a software adapter in one line, and nothing else', async () => {
     const printed = await inProcess('console.log(JSON.stringify(await requestNodeGpu()));');
     const { software, notice } = JSON.parse(printed) as { software: boolean; notice?: string };
     if (software)
@@ -55,7 +55,7 @@ describe('the adapter in Node', () => {
     }
   });
 
-  it('is unpacked elsewhere where the cache cannot be written', async function () {
+  it('is unpacked elsewhere if the cache cannot be written', async function () {
     if (!isCarried) this.skip();
     const folder = await mkdtemp(join(tmpdir(), 'webalign-cache-'));
     try {
@@ -67,7 +67,7 @@ describe('the adapter in Node', () => {
     }
   });
 
-  it('names the way out when it is asked for by an unknown name', async () => {
+  it('says what to do about an unknown adapter name', async () => {
     const program = 'await requestNodeGpu().catch((error) => console.log(error.name, error.message));';
     expect(await inProcess(program, { WEBALIGN_ADAPTER: 'fast' })).to.equal(
       'NoAdapterError Adapter "fast" is unknown. Supported adapters: native, swiftshader, lavapipe, software.',

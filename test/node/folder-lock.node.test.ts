@@ -30,14 +30,14 @@ describe('node/folder-lock', function () {
     await writeFile(join(dir, LOCK_FILE), JSON.stringify(lock));
   };
 
-  it('is taken, refused to others, and free again', async () => {
+  it('is taken, unavailable to others, and free again', async () => {
     const lock = await lockFolder(dir);
     await refused(dir, 'is in use by process', String(process.pid), thisProcess().host, 'since 20', 'UTC');
     await lock.release();
     await (await lockFolder(dir)).release();
   });
 
-  it('leaves nothing where nothing was written, and what was there', async () => {
+  it('removes an unused new folder, and keeps existing files', async () => {
     dir = join(root, 'a/b');
     await (await lockFolder(dir)).release();
     expect(await readdir(root)).to.deep.equal([]);
@@ -47,7 +47,7 @@ describe('node/folder-lock', function () {
     expect(await readdir(dir)).to.deep.equal(['result']);
   });
 
-  it('locks a file beside others in its folder', async () => {
+  it('locks a file without affecting others in its folder', async () => {
     await using _ = await lockFile(join(root, 'a.jsonl'));
     await expectRefused(() => lockFile(join(root, 'a.jsonl')), 'a.jsonl', 'is in use');
     await (await lockFile(join(root, 'b.jsonl'))).release();
@@ -78,7 +78,7 @@ describe('node/folder-lock', function () {
     });
   }
 
-  it('lets one process take over a lock, and the next when that has died on the way', async () => {
+  it('lets one process take over a lock, and another if that one dies on the way', async () => {
     await layLock({ pid: 999_999_999 });
     const path = join(dir, LOCK_FILE);
     const right = `${path}.abcdefgh`;
@@ -101,7 +101,7 @@ describe('node/folder-lock', function () {
     'another container': { namespace: '1' },
   };
   for (const [where, changed] of Object.entries(UNSEEN)) {
-    it(`leaves the lock of ${where}, and says how to remove it`, async () => {
+    it(`respects the lock of ${where}, and says how to remove it`, async () => {
       await layLock({ pid: 999_999_999, ...changed });
       const path = join(dir, LOCK_FILE);
       await refused(
@@ -113,7 +113,7 @@ describe('node/folder-lock', function () {
     });
   }
 
-  it('leaves a file that is not a lock, and says how to remove it', async () => {
+  it('keeps a file that is not a lock, and says how to remove it', async () => {
     for (const contents of ['', '{}', 'x'.repeat(10_000), '{"pid":-1}']) {
       await mkdir(dir, { recursive: true });
       await writeFile(join(dir, LOCK_FILE), contents);
@@ -121,7 +121,7 @@ describe('node/folder-lock', function () {
     }
   });
 
-  it('shows a hostile lock in plain characters', async () => {
+  it('shows a malicious lock with printable characters', async () => {
     await layLock({ host: 'else\u001b[2Jwhere', since: 'T\u202e'.repeat(3000) }).then(() =>
       refused('cannot be read'),
     );

@@ -43,7 +43,7 @@ describe('host memory', () => {
   });
   after(() => gpu.dispose());
 
-  it('stays where it is over 200 reads of 8 MiB', async () => {
+  it('is constant over 200 reads of 8 MiB', async () => {
     const view = gpu.pool.allocate(8 * MIB, 'what is read');
     const growth = await growthOver(10, async () => {
       for (let i = 0; i < 20; i++) await gpu.read(view);
@@ -52,7 +52,7 @@ describe('host memory', () => {
     expect(growth).to.be.at.most(MOST_GROWTH);
   });
 
-  it('stays where it is over 20 checkpoints of the embedded task', async () => {
+  it('is constant over 20 checkpoints of the embedded task', async () => {
     const model = await loadEmbedded(gpu);
     const args = { ...ALIGN_TRAINING, perDeviceTrainBatchSize: 4, maxSteps: 20, saveSteps: 1 };
     const trainDataset = randomPairs(24, 5, VOCABULARY);
@@ -66,7 +66,7 @@ describe('host memory', () => {
     expect(growth.most).to.be.at.most(MOST_GROWTH);
   });
 
-  it('stays where it is over 300 training steps, with evaluations', async () => {
+  it('is constant over 300 training steps, with evaluations', async () => {
     const model = await loadFixture(gpu);
     const args = { perDeviceTrainBatchSize: 2, maxSteps: 300, evalSteps: 30 };
     const [trainDataset, evalDataset] = [randomPairs(20, 5), randomPairs(4, 6)];
@@ -79,7 +79,7 @@ describe('host memory', () => {
     expect(growth.most).to.be.at.most(MOST_GROWTH_OF_STEPS);
   });
 
-  it('stays where it is over 50 generations', async () => {
+  it('is constant over 50 generations', async () => {
     const model = await loadFixture(gpu);
     const growth = await growthOver(10, async (round) => {
       for (let i = 0; i < 5; i++) {
@@ -91,7 +91,7 @@ describe('host memory', () => {
     expect(growth).to.be.at.most(MOST_GROWTH);
   });
 
-  it('stays where it is over 20 models that are loaded and disposed', async () => {
+  it('is constant over 20 models that are loaded and disposed', async () => {
     const growth = await growthOver(20, async (round) => {
       const model = await loadEmbedded(gpu, round % 2 === 0);
       model.dispose();
@@ -99,7 +99,7 @@ describe('host memory', () => {
     expect(growth).to.be.at.most(MOST_GROWTH);
   });
 
-  it('takes little for counting devices and does not hold them', async () => {
+  it('is small for counting devices, which are collected', async () => {
     const before = await hostBytes();
     const copies = Array.from({ length: 200 }, () => gpu.countingCopy());
     expect((await hostBytes()) - before).to.be.at.most(MIB);
@@ -118,13 +118,13 @@ describe('host memory', () => {
     expect(held).to.be.at.most(MIB);
   });
 
-  it('does not hold shaders that nobody else holds', async () => {
+  it('does not keep unused shaders alive', async () => {
     const [ofUser, formula] = await ownShaders(gpu);
     await collectGarbage();
     expect([ofUser.deref(), formula.deref()]).to.deep.equal([undefined, undefined]);
   });
 
-  it('does not hold the checkpoint from which a run was resumed', async () => {
+  it('does not keep the checkpoint of a resumed run', async () => {
     const model = await loadEmbedded(gpu, true);
     const checkpoint = memoryCheckpointStore();
     const args = { perDeviceTrainBatchSize: 2, maxSteps: 4 };
@@ -161,7 +161,7 @@ describe('a disposed device in Node', () => {
     expect(rounds).to.have.length(20);
   });
 
-  it('gives its native memory back', () => {
+  it('frees its native memory', () => {
     const [, second, ...later] = rounds.map(({ resident }) => resident);
     expect(Math.max(...later) - (second as number)).to.be.at.most(MOST_RESIDENT_GROWTH);
   });

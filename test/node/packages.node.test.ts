@@ -11,7 +11,7 @@ const { dependencies, devDependencies, peerDependencies, peerDependenciesMeta } 
 ) as Record<string, Record<string, string>> & { peerDependenciesMeta: Record<string, { optional: boolean }> };
 
 describe('packages that only Node needs', () => {
-  it('are optional peers, in a version that we test', () => {
+  it('are optional peers, in a tested version', () => {
     for (const [name, range] of Object.entries(peerDependencies as Record<string, string>)) {
       expect(peerDependenciesMeta[name]?.optional, name).equal(true);
       expect(devDependencies?.[name], name).match(new RegExp(`^\\^${range}\\.`));
@@ -24,7 +24,7 @@ describe('packages that only Node needs', () => {
     expect(await optional('This test', 'webgpu', [], async () => 'loaded')).equal('loaded');
   });
 
-  it('are named with one command for all that is missing', async () => {
+  it('are named with one command for all missing ones', async () => {
     const load = () => optional('This test', 'no-such-package', ['webgpu', 'nor-this'], async () => 'loaded');
     const error = await load().then(
       () => undefined,

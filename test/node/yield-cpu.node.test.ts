@@ -52,7 +52,7 @@ describe('node/yield-cpu', () => {
     return sleeps - before;
   }
 
-  it('sleeps once a turn while the device works, copies or compiles, and not after', async () => {
+  it('sleeps once per turn while the device works, copies or compiles, and not afterwards', async () => {
     expect(await sleepsWhile(() => queue.onSubmittedWorkDone())).to.deep.equal([1, 0]);
     expect(await sleepsWhile(() => buffer.mapAsync())).to.deep.equal([1, 0]);
     expect(await sleepsWhile(() => device.createComputePipelineAsync())).to.deep.equal([1, 0]);

@@ -61,7 +61,7 @@ describe('adamw', () => {
     });
   });
 
-  it('leaves everything alone where the norm is not finite', async () => {
+  it('changes nothing if the norm is not finite', async () => {
     const run = optimizer.adamw[1];
     const { gpu, check, store, clip } = await storeFor(run);
     const gradients = named(run.steps[0].gradients);
@@ -77,7 +77,7 @@ describe('adamw', () => {
     await check();
   });
 
-  it('spares parameters that do not decay', async () => {
+  it('does not decay excluded parameters', async () => {
     const { gpu, check } = guards(await testGpu());
     const values = Float32Array.of(1, -2, 3);
     const store = new ParameterStore(gpu, [

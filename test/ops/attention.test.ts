@@ -167,7 +167,7 @@ describe('attention', () => {
   }
 
   for (const variant of VARIANTS) {
-    it(`stays exact where one score is far above the others, by ${variant}`, async () => {
+    it(`stays accurate if one score is far above the others, by ${variant}`, async () => {
       // Scores of about ±400: without the running maximum they overflow. Only the values stay small, so that gradients do.
       const heads = { heads: 2, kvHeads: 2, headDim: 20 };
       const extreme = makeCase([[6, 9, 9]], heads, 12);
@@ -189,7 +189,7 @@ describe('attention', () => {
     });
   }
 
-  it('leaves out what need not be computed: gradients of the key alone, of the value alone', async () => {
+  it('skips unneeded work: gradients of the key alone, of the value alone', async () => {
     const heads = { heads: 4, kvHeads: 2, headDim: 8 };
     const { query, key, value, spans, tokens, shape } = makeCase(LAYOUTS['a pair'], heads);
     const forward = reference.attention(query, key, value, spans, shape);
@@ -220,7 +220,7 @@ describe('attention', () => {
   });
 
   for (const variant of VARIANTS) {
-    it(`gives a completion the bits it has beside another one, by ${variant}`, async () => {
+    it(`gives a completion the same bits with or without another one, by ${variant}`, async () => {
       // The rejected completion of a pair, in a tile with the end of the chosen one and an odd number of tokens behind where
       // that begins; and the same tokens as the chosen one of a pair without another. Scores grow along the sequence, so
       // that the running maximum does.

@@ -63,7 +63,7 @@ describe('chosen-logprob', () => {
     });
   }
 
-  it('leaves out a row that was given no token', async () => {
+  it('skips a row without a token', async () => {
     const gpu = await testGpu();
     const live = {
       places: Tensor.from(gpu, Uint32Array.of(0, 0, 0, 0), [1, 4]),

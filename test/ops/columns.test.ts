@@ -41,7 +41,7 @@ describe('splitColumns', () => {
     });
   }
 
-  it('takes parts of different widths, in order, and refuses widths that do not add up', async () => {
+  it('splits into parts of different widths, in order, and rejects widths with another sum', async () => {
     const gpu = await testGpu();
     const tape = Tape.forInference(gpu);
     const x = Tensor.from(gpu, Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7), [2, 4], 'x');

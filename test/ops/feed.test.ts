@@ -8,7 +8,7 @@ import { Tensor } from '../../src/tensor/tensor.ts';
 import { testGpu } from '../support/gpu.ts';
 
 describe('feed', () => {
-  it('gives the last token and the next position of the live sequences, whichever they are', async () => {
+  it('gives the last token and the next position of the live sequences, in any order', async () => {
     const gpu = await testGpu();
     const sequences = 3;
     // Prompts of 4 and 2 tokens; sequence 1 has ended and has no row. An invalid token is fed as the last of the vocabulary.

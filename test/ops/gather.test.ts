@@ -48,7 +48,7 @@ describe('gather', () => {
     });
   }
 
-  it('says that a gradient needs the inverse index', async () => {
+  it('reports that a gradient needs the inverse index', async () => {
     const gpu = await testGpu();
     const tape = Tape.forTraining(gpu);
     const table = Tensor.from(gpu, new Float32Array(8), [4, 2], 'embedding');

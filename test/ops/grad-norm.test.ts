@@ -55,7 +55,7 @@ describe('gradNorm', () => {
     });
   }
 
-  it('is the same in every run', async () => {
+  it('is deterministic', async () => {
     const gradients = Float32Array.from(random(2).normals(4567));
     expect(await normAndFactor(gradients, 1)).to.deep.equal(await normAndFactor(gradients, 1));
   });

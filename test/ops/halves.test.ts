@@ -54,7 +54,7 @@ describe('halves', () => {
     }
   }
 
-  it('numbers of all sizes in one row: what is far below its largest loses bits, then vanishes', async () => {
+  it('numbers of all sizes in one row: those far below the largest lose bits, then vanish', async () => {
     const { normals, uniform } = random(5);
     const values = Float32Array.from(normals(40 * 64), (value) => value * 10 ** (76 * uniform() - 38));
     const found = await checkRows(values, [40, 64]);
@@ -65,7 +65,7 @@ describe('halves', () => {
     }
   });
 
-  it('numbers that halves have come back bit for bit, zeros with their signs, and so does what has been there before', async () => {
+  it('numbers that half precision represents are restored bit for bit, including signed zeros, and so are unpacked ones', async () => {
     const exact = [0, -0, 1, -1, 0.5, 2047, -2046 / 4096, 2 ** -15];
     const found = await checkRows(Float32Array.from(exact), [1, 8]);
     requireSameBytes(found, Float32Array.from(exact), 'exact numbers');
@@ -96,7 +96,7 @@ describe('halves', () => {
     expect([...(await checkRows(new Float32Array(24), [2, 12]))]).to.deep.equal(Array(24).fill(0));
   });
 
-  it('a row that holds NaN or an infinity becomes NaN, its neighbours stay', async () => {
+  it('a row that contains NaN or an infinity becomes NaN, its neighbors do not', async () => {
     for (const odd of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
       const values = Float32Array.from([1, 2, 3, 4, 1, odd, 3, 4, 5, 6, 7, 8]);
       const found = await checkRows(values, [3, 4]);
@@ -104,7 +104,7 @@ describe('halves', () => {
     }
   });
 
-  it('takes half of the words and two a row, and only rows of whole vectors', async () => {
+  it('takes half of the words plus two per row, and only rows of whole vectors', async () => {
     const gpu = await testGpu();
     const wordsOf = (shape: readonly number[], data: Float32Array | Uint32Array) =>
       HALVES.words(Tensor.from(gpu, data, shape));

@@ -85,7 +85,7 @@ describe('headLogprobs without negligible tokens', () => {
     }
   }
 
-  it('leaves a target, and no other, to a row without a likely token', async () => {
+  it('leaves only the target in a row without a likely token', async () => {
     const { gpu, check } = guards(await testGpu());
     const shape = { rows: 6, width: 4, vocabulary: 128 };
     const data = { ...draw(3, shape), head: new Float32Array(128 * 4) };
@@ -106,7 +106,7 @@ describe('headLogprobs without negligible tokens', () => {
     await check();
   });
 
-  it('reads a frozen head in the format it lies in', async () => {
+  it('reads a frozen head in its storage format', async () => {
     const { gpu, check } = guards(await testGpu());
     const shape = { rows: 6, width: 256, vocabulary: 253 };
     for (const dtype of ['bf16', 'q8_0', 'q4_k'] as const) {
@@ -124,7 +124,7 @@ describe('headLogprobs without negligible tokens', () => {
     await check();
   });
 
-  it('is another way to a gradient only above 0', async () => {
+  it('only changes the gradient above 0', async () => {
     const shape = { rows: 42, width: 64, vocabulary: 431 };
     const entries = async (filterEps?: number) => {
       const gpu = (await testGpu()).countingCopy();

@@ -66,7 +66,7 @@ describe('kl', () => {
       }
     }
 
-    it(`${direction} for distributions that have nothing to do with each other`, async () => {
+    it(`${direction} for unrelated distributions`, async () => {
       const shape = { rows: 42, cols: 431 };
       const [policy, other] = [KINDS.huge(1, shape), KINDS.huge(2, shape)];
       const { value, gradient } = await divergence(policy, other, shape, direction);
@@ -75,7 +75,7 @@ describe('kl', () => {
       expectClose(gradient, expected.dpolicy, { absolute: 1e-2, relative: 1e-5, label: 'gradient' });
     });
 
-    it(`${direction} does not lose a small divergence in rounding`, async () => {
+    it(`${direction} keeps a small divergence accurate`, async () => {
       // About 5e-9, a hundredth of the rounding of the log-probabilities it is made of.
       const shape = { rows: 6, cols: 431 };
       const policy = KINDS.ordinary(3, shape);
@@ -93,7 +93,7 @@ describe('kl', () => {
     });
   }
 
-  it('treats a mask on one side as what it means', async () => {
+  it('handles a mask on one side correctly', async () => {
     const none = -Infinity;
     const shape = { rows: 4, cols: 3 };
     // Only the reference masks; only the policy masks; the reference masks all; the policy masks all.

@@ -157,7 +157,7 @@ describe('linear', () => {
     }
   }
 
-  it('computes layer, adapter and residual in one pass over the result, where there is a GPU', async () => {
+  it('computes layer, adapter and residual in one pass over the result, on a GPU', async () => {
     const { gpu } = asDevices(await testGpu())[1]!;
     const tape = Tape.forInference(gpu);
     const tensor = (seed: number, shape: readonly number[]) =>
@@ -228,7 +228,7 @@ describe('linear', () => {
     expect(dispatches(true)).to.equal(2);
   });
 
-  it('names the shapes that do not fit', async () => {
+  it('names mismatched shapes', async () => {
     const gpu = await testGpu();
     const tape = Tape.forInference(gpu);
     const x = Tensor.from(gpu, new Float32Array(12), [2, 6], 'hidden');

@@ -222,7 +222,7 @@ describe('product', () => {
       checkStrides(layout, size));
   }
 
-  it('takes the general kernel where a dimension is no vector', () => {
+  it('uses the general kernel if a dimension is not a multiple of vectors', () => {
     expect(isTiled('nt', { m: 3, n: 8, k: 12 })).to.equal(true);
     expect(isTiled('nt', { m: 4, n: 6, k: 12 })).to.equal(false);
     expect(isTiled('nn', { m: 4, n: 8, k: 6 })).to.equal(false);
@@ -234,7 +234,7 @@ describe('product', () => {
     expect(isTiled('tn', { m: 6, n: 8, k: 3, aStride: 8 })).to.equal(true);
   });
 
-  it('cuts a long sum with few results into slices, and no other', () => {
+  it('splits only long sums with few results into slices', () => {
     for (const adapter of ['software', 'hardware'] as const) {
       expect(planProduct({ ...plain, adapter, layout: 'tn', m: 8, n: 96, k: 4000 }).slices).to.be.above(4);
       expect(planProduct({ ...plain, adapter, layout: 'nt', m: 4000, n: 1024, k: 96 }).slices).to.equal(1);
@@ -276,7 +276,7 @@ describe('product', () => {
     expect([256, 4096].map(slices), 'many tokens fill a GPU without slices').to.deep.equal([1, 1]);
   });
 
-  it('gives a GPU threads before it gives them work', () => {
+  it('gives a GPU more threads before more work per thread', () => {
     const { DOWN, ACROSS } = planProduct({
       ...plain,
       adapter: 'hardware',

@@ -31,7 +31,7 @@ describe('movingAverage', () => {
     });
   }
 
-  it('takes the values as they are where α is 1, and none of them where it is 0', async () => {
+  it('equals the values if α is 1, and ignores them if it is 0', async () => {
     const { actual, last } = await mixed(123, 1, 3);
     expect(actual).to.deep.equal(last);
     const none = await mixed(123, 0, 3);
@@ -39,7 +39,7 @@ describe('movingAverage', () => {
     expectClose(none.actual, none.expected, { absolute: 0 });
   });
 
-  it('refuses buffers that differ', async () => {
+  it('rejects buffers of different sizes', async () => {
     const gpu = await testGpu();
     const [two, three] = [2, 3].map((n) => Tensor.from(gpu, new Float32Array(n), [n]));
     expect(() => movingAverage(gpu, two, three, 0.5)).to.throw(

@@ -100,7 +100,7 @@ describe('penalize', () => {
       }));
   }
 
-  it('knows the prompt at the first step, and the rows of a later part', () =>
+  it('covers the prompt at the first step, and the rows of a later part', () =>
     expectPenalized({
       vocabulary: 64,
       prompts: [[63, 31, 32], [1], [0, 0, 0, 0, 0, 0, 0, 62]],
@@ -116,7 +116,7 @@ describe('penalize', () => {
       firstRow: 1,
     }));
 
-  it('takes a long text: more tokens than a workgroup, most of them there many times', async () => {
+  it('handles a long text: more tokens than a workgroup, most of them repeated', async () => {
     const { ints } = random(8);
     await expectPenalized({
       vocabulary: 1003,

@@ -195,7 +195,7 @@ describe('row-product', () => {
     });
   }
 
-  it('rounds a row alike whoever is beside it', async () => {
+  it('rounds a row equally whatever the other rows', async () => {
     const gpu = await testGpu();
     const [n, k] = [24, 36];
     const { normals } = random(8);

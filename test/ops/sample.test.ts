@@ -122,7 +122,7 @@ const repeated = <T>(count: number, value: T): T[] => new Array<T>(count).fill(v
 describe('sample', () => {
   for (const [lanes, count] of LANES) {
     for (const { name, logits, settings } of sampling.cases) {
-      it(`draws from transformers' probabilities: ${name}, ${lanes} threads a row`, async () => {
+      it(`samples with transformers' probabilities: ${name}, ${lanes} threads a row`, async () => {
         const gpu = await testGpu();
         const row = Float32Array.from(logits, (logit) => logit ?? -Infinity);
         for (const { probabilities, ...setting } of settings) {
@@ -136,7 +136,7 @@ describe('sample', () => {
     }
 
     for (const { name, logits, ids, settings } of generation.filtered) {
-      it(`draws from transformers' chains of processors: ${name}, ${lanes} threads a row`, async () => {
+      it(`samples like transformers' chains of processors: ${name}, ${lanes} threads a row`, async () => {
         const gpu = await testGpu();
         for (const { probabilities, repetitionPenalty, ...setting } of settings) {
           const row = Float32Array.from(penalized(logits, ids, repetitionPenalty));
@@ -154,7 +154,7 @@ describe('sample', () => {
       });
     }
 
-    it(`keeps by min-p what is tied just above its edge, and nothing just below, ${lanes} threads a row`, async () => {
+    it(`keeps tokens just above min-p's threshold, and none just below, ${lanes} threads a row`, async () => {
       const gpu = await testGpu();
       // Shares of the likeliest: 1, 1/2, 1/2, 1/4, 1/8, where logits are exact to 1/256.
       for (const highest of [0, 40_000]) {
@@ -184,7 +184,7 @@ describe('sample', () => {
       }
     });
 
-    it(`draws the reference's tokens where many are tied, ${lanes} threads a row`, async () => {
+    it(`samples the reference's tokens if many are tied, ${lanes} threads a row`, async () => {
       const gpu = await testGpu();
       const { normals } = random(11);
       // Steps of a half: at every edge stand several tokens.
@@ -216,7 +216,7 @@ describe('sample', () => {
       expect([...logprobs]).to.deep.equal([0, 0, 0, 0]);
     });
 
-    it(`marks rows without a distribution, ${lanes} threads a row`, async () => {
+    it(`marks rows without a valid distribution, ${lanes} threads a row`, async () => {
       const gpu = await testGpu();
       const rows = [repeated(6, -Infinity), [0, 1, Number.NaN, 0, 1, 2], [0, 0, 0, 0, 0, 0]];
       for (const temperature of [0, 1]) {
@@ -226,7 +226,7 @@ describe('sample', () => {
       }
     });
 
-    it(`repeats the last token of a sequence that has ended, ${lanes} threads a row`, async () => {
+    it(`repeats the last token of a finished sequence, ${lanes} threads a row`, async () => {
       const gpu = await testGpu();
       const rows = repeated(4, [0, 9, 0, 0, 0, 0]);
       const before = [[4, 1, 2, INVALID_TOKEN]];
@@ -265,7 +265,7 @@ describe('sample', () => {
     });
   }
 
-  it('draws each token as often as its probability says', async () => {
+  it('samples each token with its probability', async () => {
     const gpu = await testGpu();
     const { logits, settings } = sampling.cases[0];
     const { probabilities } = settings[0];
@@ -279,7 +279,7 @@ describe('sample', () => {
     }
   });
 
-  it('gives a sequence the same token whatever row it is in', async () => {
+  it('gives a sequence the same token in any row', async () => {
     const gpu = await testGpu();
     const { normals } = random(2);
     const rows = Array.from({ length: 6 }, () => normals(42));

@@ -33,7 +33,7 @@ describe('soft cap', () => {
     });
   }
 
-  it('leaves alone what is no number, so that an overflow shows', async () => {
+  it('does not change NaN and infinities, so that an overflow is visible', async () => {
     const gpu = await testGpu();
     const values = Float32Array.of(1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
     const logits = Tensor.from(gpu, values, [1, 4], 'logits');

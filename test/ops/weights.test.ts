@@ -82,7 +82,7 @@ describe('products with weights', () => {
     }
   }
 
-  it('takes rows of f16 that no vector divides', async () => {
+  it('reads rows of f16 that are not multiples of vectors', async () => {
     const gpu = await testGpu();
     const [m, n, k] = [3, 5, 7];
     expect(isTiled('nt', { m, n, k })).to.equal(false);
@@ -149,7 +149,7 @@ async function tinyModel(gpu: Gpu, dtype: WeightDtype, dense: boolean) {
 
 describe('a model on weights', () => {
   for (const dtype of DTYPES.filter((name) => name !== 'f32')) {
-    it(`of ${dtype} is the model on their values, and so are the gradients`, async () => {
+    it(`of ${dtype} equals the model on their values, with the same gradients`, async () => {
       for (const { name, gpu } of asDevices(await testGpu())) {
         const expected = await tinyModel(gpu, dtype, true);
         const actual = await tinyModel(gpu, dtype, false);
@@ -159,7 +159,7 @@ describe('a model on weights', () => {
   }
 
   for (const dtype of ['f32', 'bf16', 'q5_0', 'q6_k'] as const) {
-    it(`of ${dtype} that no binding can hold is the same`, async () => {
+    it(`of ${dtype} that exceed a binding gives the same`, async () => {
       const gpu = await testGpu();
       const expected = await tinyModel(gpu, dtype, false);
       // Enough for half a matrix, or a little more.
@@ -172,7 +172,7 @@ describe('a model on weights', () => {
     });
   }
 
-  it('gives a table its gradient in blocks', async () => {
+  it("computes a table's gradient in blocks", async () => {
     const gpu = await testGpu();
     const [rows, cols, count] = [431, 6, 60];
     const { normals, ints } = random(4);

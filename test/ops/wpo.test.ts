@@ -12,7 +12,7 @@ const COLUMNS = { loss: 1, weight: 3 };
 
 describe('wpo', () => {
   for (const threads of [1, 4, 64]) {
-    it(`weighs pairs of many lengths, ${threads} threads a pair`, async () => {
+    it(`weights pairs of many lengths, ${threads} threads a pair`, async () => {
       const { gpu, check } = guards(await testGpu(), threads);
       const lengths = [1, 6, 42, 123, 431, 1, 0, 7];
       const offsets = new Uint32Array(lengths.length + 1);

@@ -57,7 +57,7 @@ describe('outside/device', () => {
   });
   afterEach(() => device.destroy());
 
-  it('says what the device was made without, and asks for nothing', async () => {
+  it('reports the missing features of the device, and requests nothing', async () => {
     const lines: string[] = [];
     const gpu = await requestGpuOf({ device, onNotice: (line) => lines.push(line) });
     expect(gpu.device).to.equal(device);
@@ -70,7 +70,7 @@ describe('outside/device', () => {
     gpu.dispose();
   });
 
-  it('finds nothing missing where all was asked for that the adapter offers', async () => {
+  it('reports nothing missing if everything that the adapter offers was requested', async () => {
     const adapter = (await (await platformGpu()).requestAdapter()) as GPUAdapter;
     const whole = await adapter.requestDevice(deviceDescriptor(adapter));
     const gpu = await Gpu.on(whole);
@@ -82,7 +82,7 @@ describe('outside/device', () => {
     whole.destroy();
   });
 
-  it("computes on the test's own buffers, behind what was submitted before", async () => {
+  it("computes on the test's own buffers, after earlier work", async () => {
     const gpu = await requestGpuOf({ device });
     const data = values(0);
     const tape = Tape.forInference(gpu);
@@ -100,7 +100,7 @@ describe('outside/device', () => {
     gpu.dispose();
   });
 
-  it("adds a whole DPO's gradient to a buffer of the test's own, which it reads by itself", async () => {
+  it("adds the gradient of a whole DPO loss to the test's own buffer, which the test reads itself", async () => {
     const gpu = await requestGpuOf({ device });
     const [policy, reference] = [bufferOf(values(0)), bufferOf(values(1))];
     const gradient = bufferOf(new Float32Array(ROWS * VOCABULARY));
@@ -121,7 +121,7 @@ describe('outside/device', () => {
     expect(await contents(gradient)).to.deep.equal(added);
   });
 
-  it('trains and writes on a device made with WebGPU’s default limits', async () => {
+  it('trains and generates on a device with WebGPU’s default limits', async () => {
     const gpu = await requestGpuOf({ device });
     const { model, tokenizer } = await storyteller(gpu);
     const row = { prompt: 'Once upon a time', chosen: ' there was a happy dog.', rejected: ' it rained.' };
@@ -155,7 +155,7 @@ describe('outside/device', () => {
     gpu.dispose();
   });
 
-  it('throws its own errors where they are awaited, and tells them to no one else', async () => {
+  it('throws its own errors where they are awaited, and reports them to nobody else', async () => {
     const gpu = await requestGpuOf({ device });
     const { double } = kernels(
       shader(
@@ -178,7 +178,7 @@ describe('outside/device', () => {
     gpu.dispose();
   });
 
-  it('keeps the device alive when it is disposed of, and frees what it had', async () => {
+  it('does not destroy the device when it is disposed, and frees its memory', async () => {
     const gpu = await requestGpuOf({ device });
     const view = gpu.upload(new Float32Array(1000), 'left behind');
     const reading = gpu.read(view).catch((reason) => reason);
@@ -196,7 +196,7 @@ describe('outside/device', () => {
     next.dispose();
   });
 
-  it('refuses a buffer that no kernel may bind', async () => {
+  it('rejects a buffer that kernels cannot bind', async () => {
     const gpu = await requestGpuOf({ device });
     const buffer = bufferOf(values(0), 0x08); // COPY_DST alone
     expect(() => logitsOf(buffer, ROWS, VOCABULARY)).to.throw(RangeError, 'GPUBufferUsage.STORAGE');

@@ -48,7 +48,7 @@ describe('outside/loss', () => {
   });
   after(() => gpu?.dispose());
 
-  it('is what its formula says, on logits, with its options', async () => {
+  it('follows its formula, on logits, with its options', async () => {
     // One token a completion and a vocabulary of two: log π = −log(1 + e^−l) where l is the logits' difference.
     const [policy, reference] = [Float32Array.of(4, 0, 0, 1), Float32Array.of(0, 0, 0, 0)];
     const logits = (values: Float32Array) => Tensor.from(gpu, values, [2, 2], 'logits');
@@ -76,7 +76,7 @@ describe('outside/loss', () => {
     }
   });
 
-  it('has the derivative of its own values, under any divergence', async () => {
+  it('has the derivative of its values, with any divergence', async () => {
     const options = { beta: 0.5, cap: 0.9, lossType: capped, fDivergence: 'js' };
     const others = { policyRejected: -5, referenceChosen: -4, referenceRejected: -4.5 };
     const at = (policyChosen: number) =>

@@ -114,7 +114,7 @@ describe('outside/op', () => {
   });
   after(() => gpu?.dispose());
 
-  it('computes its value and a gradient that goes on through an operation of the package', async () => {
+  it('computes its value and a gradient that continues through an operation of the package', async () => {
     const tape = Tape.forTraining(gpu);
     const x = Tensor.from(gpu, LOGITS, [ROWS, COLS], 'x');
     x.requiresGrad = true;
@@ -137,7 +137,7 @@ describe('outside/op', () => {
     }
   });
 
-  it('adds to a gradient that is there, and gives the same bytes every time', async () => {
+  it('adds to an existing gradient, deterministically', async () => {
     const run = async (before: number) => {
       const tape = Tape.forTraining(gpu);
       const x = Tensor.from(gpu, LOGITS, [ROWS, COLS], 'x');
@@ -153,7 +153,7 @@ describe('outside/op', () => {
     expect(again).to.deep.equal(one);
   });
 
-  it('gives its memory back, and names itself in errors', async () => {
+  it('frees its memory, and is named in errors', async () => {
     const before = gpu.memory().live;
     const tape = Tape.forTraining(gpu);
     const x = Tensor.from(gpu, LOGITS, [ROWS, COLS], 'x');

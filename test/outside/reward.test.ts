@@ -42,7 +42,7 @@ describe('outside/reward', () => {
   });
   after(() => gpu?.dispose());
 
-  it('is what a policy learns from, beside one that is an object', async () => {
+  it('trains a policy, together with one that is an object', async () => {
     const { model, tokenizer } = await storyteller(gpu);
     const short = new Short();
     const trainer = new RLOOTrainer({
@@ -74,7 +74,7 @@ describe('outside/reward', () => {
     model.dispose();
   });
 
-  it('is refused by its name where it returns what is no rating', async () => {
+  it('is named in the error if it returns an invalid rating', async () => {
     const { model, tokenizer } = await storyteller(gpu);
     const broken: BatchReward = ({ completions }) => completions.map(() => Number.NaN);
     const batch = {

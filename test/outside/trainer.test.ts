@@ -191,7 +191,7 @@ describe('outside/trainer', () => {
     return { steps, bytes };
   }
 
-  it('learns to prefer the text in order', async () => {
+  it('learns to prefer ordered text', async () => {
     const { steps } = await run(trainer());
     expect(steps.map(({ made }) => made)).to.deep.equal([2, 4, 6, 8, 10, 12]);
     expect(steps[0]!.loss).to.be.closeTo(Math.LN2, 1e-6);
@@ -199,7 +199,7 @@ describe('outside/trainer', () => {
     expect(steps.at(-1)!['rewards/accuracies']).to.equal(1);
   });
 
-  it('goes on bit for bit, and its source with it', async () => {
+  it('resumes bit for bit, including its source', async () => {
     const whole = await run(trainer());
     const store = memoryCheckpointStore();
     await anew();
@@ -210,7 +210,7 @@ describe('outside/trainer', () => {
     expect(rest.bytes).to.deep.equal(whole.bytes);
   });
 
-  it('has settings that are checked, and losses that belong to it', async () => {
+  it('has validated settings, and only its own losses', async () => {
     expect(trainer().config).to.include({ swaps: 3, beta: 0.1 });
     expect(trainer({ swaps: 7 }).notices).to.deep.equal(['each text loses to itself with 7 swaps']);
     expect(() => trainer({ swaps: 0 })).to.throw(InputError, 'a text that is not touched is its own rival');

@@ -80,7 +80,7 @@ describe('reference: gradients by central differences', function () {
     expectGradient((v) => dot(dy, swiglu(gate, v)), up, dup);
   });
 
-  it('gather, with a row taken twice and one never', () => {
+  it('gather, with a row read twice and one never', () => {
     const { normals } = random(5);
     const ids = [3, 0, 3, 1];
     const [table, dy] = [normals(5 * 3), normals(4 * 3)];

@@ -54,7 +54,7 @@ const numbers = (events: readonly TrainEvent[], type: TrainEvent['type']) =>
   events.filter((event) => event.type === type).length;
 
 describe('rollout: A2POTrainer', () => {
-  it('estimates V* = β log Z, and the figures fit together', async () => {
+  it('estimates V* = β log Z, with consistent metrics', async () => {
     const gpu = await testGpu();
     const { model, exact } = await fiveTokens(gpu, ENDS);
     // Mean and mean square of e^(r/β) under the reference.
@@ -80,7 +80,7 @@ describe('rollout: A2POTrainer', () => {
     expect(metrics.objective).to.be.closeTo(metrics.reward!, 1e-6);
   });
 
-  it('is the same twice, and resumed between steps that share a batch and in the stage before training', async () => {
+  it('is deterministic, and resumes between steps that share a batch and in the stage before training', async () => {
     const gpu = await testGpu();
     const args = { stepsPerGeneration: 2, maxSteps: 4 };
     const written: string[] = [];
@@ -140,7 +140,7 @@ describe('rollout: A2POTrainer', () => {
     expect(counted).to.equal(16 + 16);
   });
 
-  it('leaves out prompts that the reference never solves, where rewards are 0 or 1 alone', async () => {
+  it('omits prompts that the reference never solves, if rewards are only 0 or 1', async () => {
     const gpu = await testGpu();
     const binary: BatchReward = ({ completions, columns }) =>
       completions.map((_, i) => (Number(columns.row?.[i]) < 3 ? 1 : 0));
@@ -162,7 +162,7 @@ describe('rollout: A2POTrainer', () => {
     model.dispose();
   });
 
-  it('refuses values of a checkpoint that are none', async () => {
+  it('rejects invalid values in a checkpoint', async () => {
     const model = await load(await testGpu());
     const trainer = (await starter())(model);
     const { source } = (trainer as unknown as { task: { source: { restore(saved: unknown): void } } }).task;
@@ -174,14 +174,14 @@ describe('rollout: A2POTrainer', () => {
 });
 
 describe('rollout: optimal values', () => {
-  it('are β log mean e^(r/β) of what is rated', () => {
+  it('are β log mean e^(r/β) of the rated completions', () => {
     expect(optimalValue([0, 1, null], 0.5)).to.be.closeTo(0.5 * Math.log((1 + Math.exp(2)) / 2), 1e-12);
     expect(optimalValue([null], 0.5)).to.equal(undefined);
     // No overflow.
     expect(optimalValue([1000, 1000], 1e-3)).to.be.closeTo(1000, 1e-9);
   });
 
-  it('leave out prompts only where all rewards are 0 or 1', () => {
+  it('omit prompts only if all rewards are 0 or 1', () => {
     const filter = { filterAllIncorrect: true };
     expect(
       learnable(

@@ -80,16 +80,16 @@ describe('rollout/advantages over all groups', () => {
 describe('rollout/advantages', () => {
   const G4 = { numGenerations: 4, baseline: 'leave_one_out' } as const;
 
-  it('are exactly 0 where all rewards of a group are the same', () => {
+  it('are exactly 0 if all rewards of a group are equal', () => {
     expect([...advantages([3, 3, 3, 3], G4)]).to.deep.equal([0, 0, 0, 0]);
   });
 
-  it('leave out what nothing could rate, and give it 0', () => {
+  it('exclude unrated completions, and give them 0', () => {
     expect([...advantages([1, null, 4, null], G4)]).to.deep.equal([-3, 0, 3, 0]);
     expect([...advantages([null, null, null, 7], G4)]).to.deep.equal([0, 0, 0, 0]);
   });
 
-  it('are standardized over the batch on request, what has no reward aside', () => {
+  it('are standardized over the batch on request, excluding unrated ones', () => {
     const values = advantages([1, 3, 10, null, 2, 2, 2, 8], { ...G4, normalize: true });
     expect(values[3]).to.equal(0);
     const rated = [...values].filter((_, i) => i !== 3);
@@ -98,7 +98,7 @@ describe('rollout/advantages', () => {
     expect(rated.reduce((a, b) => a + b * b, 0) / 6).to.be.closeTo(1, 1e-4);
   });
 
-  it('refuse a part of a group', () => {
+  it('reject an incomplete group', () => {
     expect(() => advantages([1, 2, 3], G4)).to.throw(RangeError, 'group size 4');
   });
 });
@@ -110,7 +110,7 @@ describe('rollout/advantages scaled and of several rewards', () => {
   };
   const group = { numGenerations: 2, baseline: 'group_mean' } as const;
 
-  it('a group of two by its deviation knows ranks alone', () => {
+  it('with group scaling, a group of two only depends on ranks', () => {
     for (const [low, high] of [
       [0, 1],
       [-3, 40],
@@ -122,7 +122,7 @@ describe('rollout/advantages scaled and of several rewards', () => {
     }
   });
 
-  it('by the batch keeps the proportions of groups, and by nothing the units', () => {
+  it('with batch scaling, groups keep their proportions, and without scaling the units', () => {
     const rewards = [0, 1, 10, 14, null, 3];
     const none = advantages(rewards, { ...group, scale: 'none' });
     expect([...none]).to.deep.equal([-0.5, 0.5, -2, 2, 0, 0]);
@@ -161,7 +161,7 @@ describe('rollout/advantages scaled and of several rewards', () => {
     );
   });
 
-  it('leaves out what nothing could rate from all statistics', () => {
+  it('excludes unrated completions from all statistics', () => {
     const made = AGGREGATIONS.normalize_then_sum()({
       returns: [null, 1, 3, 2],
       byFunction: new Map([['only', { weight: 1, values: [null, 1, 3, 2] }]]),

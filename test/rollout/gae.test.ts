@@ -34,7 +34,7 @@ const VALUES: Readonly<Record<string, readonly number[]>> = {
 };
 
 describe('rollout/gae', () => {
-  it('is rewards to come less the value at λ = 1', () => {
+  it('is the sum of future rewards minus the value at λ = 1', () => {
     const { normals } = random(3);
     for (const length of [1, 2, 7, 300]) {
       const rewards = normals(length, 1);
@@ -59,7 +59,7 @@ describe('rollout/gae', () => {
     );
   });
 
-  it('puts the score on the last token, or on a state behind it', () => {
+  it('puts the score on the last token, or on the state after it', () => {
     expect([...tokenRewards([2, 4], 3, { klCoef: 0.5 })]).to.deep.equal([-1, 1]);
     expect([...tokenRewards([2, 4], 3, { klCoef: 0.5, states: 3 })]).to.deep.equal([-1, -2, 3]);
   });
@@ -76,7 +76,7 @@ describe('rollout/gae', () => {
     });
   }
 
-  it('leaves the direction of the gradient where a whole population is whitened', () => {
+  it('keeps the direction of the gradient if a whole population is whitened', () => {
     // With exact values the mean is 0 at every state already; without, it only shifts every token alike.
     const weights = walks.map(({ probability }) => probability);
     for (const values of ['exact', 'zero']) {

@@ -112,7 +112,7 @@ describe('rollout: the expected gradient of RLOO', () => {
     model.dispose();
   });
 
-  it('is stopped where a completion’s ratio is clipped, and follows the ratio elsewhere', async () => {
+  it('is 0 if a completion’s ratio is clipped, and follows the ratio otherwise', async () => {
     const { gpu, model, adapter } = await setup();
     const trained = model.attach(adapter, { trainable: true });
     const scorer = logprobs().create(model, trained.parameters!);

@@ -48,7 +48,7 @@ async function starter({ args, ...more }: Partial<OnlineDPOTrainerOptions> = {})
 }
 
 describe('rollout: OnlineDPOTrainer', () => {
-  it('is the same twice, and resumed between steps that share a batch', async () => {
+  it('is deterministic, and resumes between steps that share a batch', async () => {
     const gpu = await testGpu();
     const args = { stepsPerGeneration: 2, numIterations: 2, maxSteps: 6 };
     const whole = await trained(gpu, await starter({ args }), undefined, load);
@@ -65,7 +65,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     }
   });
 
-  it('logs what TRL logs, and puts the better completion first', async () => {
+  it('logs the metrics of TRL, and puts the better completion first', async () => {
     const gpu = await testGpu();
     const args = { labels: 'greedy', maxSteps: 2, beta: 0.5, temperature: 1, learningRate: 1e-2 } as const;
     const { events } = await trained(
@@ -102,7 +102,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     expect(events.some(({ type }) => type === 'evaluate')).to.equal(true);
   });
 
-  it('asks a judge, and does not ask again after it was killed while the judge was waited for', async () => {
+  it('asks a judge, and only once, even if it was killed while waiting', async () => {
     const gpu = await testGpu();
     const asked: string[] = [];
     const judge: Judge = (pairs) =>
@@ -137,7 +137,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     expect(asked).to.deep.equal(all);
   });
 
-  it('stops while a judge is waited for, with a checkpoint', async () => {
+  it('stops while waiting for a judge, with a checkpoint', async () => {
     const gpu = await testGpu();
     const checkpoint = memoryCheckpointStore();
     const stop = new AbortController();
@@ -155,7 +155,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     model.dispose();
   });
 
-  it('takes a step where nothing is decided', async () => {
+  it('takes a step even if no pair is decided', async () => {
     const gpu = await testGpu();
     const judge: Judge = (pairs) => pairs.map(() => -1);
     const { events } = await trained(gpu, await starter({ judge, args: { maxSteps: 1 } }), undefined, load);
@@ -163,7 +163,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     expect(eachStep(events, 'pairs_undecided')).to.deep.equal([4]);
   });
 
-  it('refuses to run without anything that compares, and says what has no effect', async () => {
+  it('rejects a run without rewards or judge, and reports settings without effect', async () => {
     const model = await load(await testGpu());
     const without = await starter({ rewardFuncs: [] });
     expect(() => without(model)).to.throw('Give rewardFuncs or a judge');

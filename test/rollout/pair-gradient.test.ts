@@ -132,7 +132,7 @@ describe('rollout: the expected gradient of online DPO', () => {
     ['sigmoid', 'sampled'],
     ['ipo', 'greedy'],
   ] as const) {
-    it(`${lossType}, ${labels} labels: is that of all pairs`, async () => {
+    it(`${lossType}, ${labels} labels: equals that of all pairs`, async () => {
       const all = await setup();
       const texts = enumerated(all, LONGEST);
       expect(texts.length).to.equal(21);

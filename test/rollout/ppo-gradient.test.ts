@@ -109,7 +109,7 @@ function split(values: ArrayLike<number>, lengths: readonly number[]): number[][
 }
 
 describe('rollout: the expected gradients of PPO', () => {
-  it('is the gradient of objective (1) at ratio 1, whatever λ is, where values are exact', async () => {
+  it('is the gradient of objective (1) at ratio 1, whatever λ is, with exact values', async () => {
     const all = await setup('targets');
     const { texts } = all;
     const { own, states, logRatios } = perToken(all);
@@ -164,7 +164,7 @@ describe('rollout: the expected gradients of PPO', () => {
 
   for (const rows of ['targets', { states: LONGEST }] as const) {
     const name = rows === 'targets' ? 'every target' : 'every state, those behind ends too';
-    it(`follows moved ratios, and values of ${name}, up to their bounds`, async () => {
+    it(`follows changed ratios, and values of ${name}, up to their bounds`, async () => {
       const all = await setup(rows);
       const { exact, value, texts, example } = all;
       const { own } = perToken(all);

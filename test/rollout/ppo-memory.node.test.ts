@@ -45,7 +45,7 @@ async function trainers(gpu: Gpu, completions: number, maxCompletionLength: numb
 }
 
 describe('rollout: the memory of PPO', () => {
-  it(`is planned at most ${MOST} times that of RLOO`, async () => {
+  it(`is at most ${MOST} times that of RLOO`, async () => {
     const gpu = await freshGpu();
     const planned = async (name: 'rloo' | 'ppo') => {
       const all = await trainers(gpu.countingCopy(), 32, 40);

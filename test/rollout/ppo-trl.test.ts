@@ -135,7 +135,7 @@ async function follow(run: typeof runs.last, scoreAfterEos: boolean) {
   return { found, trained };
 }
 
-describe('rollout: PPO beside that of TRL 1.12', () => {
+describe('rollout: PPO compared with that of TRL 1.12', () => {
   for (const [name, behind] of [
     ['last', false],
     ['behind', true],

@@ -72,7 +72,7 @@ async function starter(settings: PPOArgs = {}, checkpoint?: CheckpointStore, rew
 const load = async (gpu: Parameters<typeof fiveTokens>[0]) => (await fiveTokens(gpu, ENDS)).model;
 
 describe('rollout/ppo', () => {
-  it('raises objective (1), and its values learn what states are worth', async () => {
+  it('increases objective (1), and its values learn', async () => {
     const gpu = await testGpu();
     const { model, exact } = await fiveTokens(gpu, ENDS);
     const reference = allTexts(exact, ENDS);
@@ -126,7 +126,7 @@ describe('rollout/ppo', () => {
     model.dispose();
   });
 
-  it('is the same twice, and resumed after any step, between minibatches and passes too', async () => {
+  it('is deterministic, and resumes after any step, between minibatches and passes too', async () => {
     const gpu = await testGpu();
     const small = {
       maxSteps: 9,
@@ -153,7 +153,7 @@ describe('rollout/ppo', () => {
     }
   });
 
-  it('learns the same from completions that share their prompt as from repeated prompts', async () => {
+  it('learns the same from completions with a shared prompt as with repeated prompts', async () => {
     const gpu = await testGpu();
     const some = { perDeviceTrainBatchSize: 16, maxSteps: 3, numPpoEpochs: 3, scoreAfterEos: true };
     const runs = [1, 4].map(async (numGenerations) =>
@@ -174,7 +174,7 @@ describe('rollout/ppo', () => {
     }
   });
 
-  it('refuses what makes no sense, with a way out', async () => {
+  it('rejects invalid settings, and says what to do', async () => {
     const gpu = await testGpu();
     const model = await load(gpu);
     const refused = async (settings: PPOArgs) => {

@@ -124,7 +124,7 @@ describe('rollout/source', () => {
     model.dispose();
   });
 
-  it('is the same twice, and resumed after any step, also between steps that share a batch', async () => {
+  it('is deterministic, and resumes after any step, also between steps that share a batch', async () => {
     const gpu = await testGpu();
     const settings = {
       maxSteps: 9,
@@ -149,7 +149,7 @@ describe('rollout/source', () => {
     }
   });
 
-  it('leaves out groups without a gradient, and learns the same', async () => {
+  it('skips groups without a gradient, and learns the same', async () => {
     const gpu = await testGpu();
     const run = async (skips: boolean) => {
       const { model } = await fiveTokens(gpu, ENDS);
@@ -190,7 +190,7 @@ describe('rollout/source', () => {
       );
   });
 
-  it('takes a step where nothing has a gradient', async () => {
+  it('takes a step even if nothing has a gradient', async () => {
     const gpu = await testGpu();
     const { model } = await fiveTokens(gpu, ENDS);
     const trainer = new RLOOTrainer({
@@ -227,7 +227,7 @@ describe('rollout/source', () => {
     expect(end.memory.peak).to.be.at.least(0.8 * start.plan.plannedBytes);
   });
 
-  it('shrinks the default length to the model, with a notice, and tells of prompts that stand twice', async () => {
+  it('reduces the default length to fit the model, with a notice, and reports repeated prompts', async () => {
     const { model } = await fiveTokens(await testGpu(), []);
     const trainer = (await starter({ maxCompletionLength: undefined }))(model);
     expect(trainer.config.maxCompletionLength).to.equal(16);
@@ -238,7 +238,7 @@ describe('rollout/source', () => {
     model.dispose();
   });
 
-  it('refuses completions of a checkpoint that are none', async () => {
+  it('rejects invalid completions in a checkpoint', async () => {
     const gpu = await testGpu();
     const { model } = await fiveTokens(gpu, ENDS);
     const trainer = (await starter())(model);
@@ -259,7 +259,7 @@ describe('rollout/source', () => {
     model.dispose();
   });
 
-  it('leaves an evaluation that was stopped for the next time', async () => {
+  it('repeats an evaluation that was stopped', async () => {
     const gpu = await testGpu();
     const store = memoryCheckpointStore();
     const { model } = await fiveTokens(gpu, ENDS);

@@ -96,7 +96,7 @@ async function follow({ settings, rows, steps, adapter }: TrlRun): Promise<void>
   }
 }
 
-describe("rollout: online DPO beside TRL's", function () {
+describe('rollout: online DPO compared with TRL', function () {
   this.timeout(60_000);
   for (const [name, run] of Object.entries(trl.runs as unknown as Record<string, TrlRun>)) {
     it(`${name}: twelve steps, metric by metric, and the adapter`, () => follow(run));

@@ -134,7 +134,7 @@ async function follow(name: string, { settings, rewards, steps, adapter }: TrlRu
   }
 }
 
-describe("rollout: RLOO and GRPO beside TRL's", function () {
+describe('rollout: RLOO and GRPO compared with TRL', function () {
   this.timeout(60_000);
   for (const [name, run] of Object.entries(RUNS)) {
     if (!isNode && !IN_BROWSERS.includes(name)) continue;

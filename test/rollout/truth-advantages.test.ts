@@ -39,7 +39,7 @@ describe('truth: advantages over all groups', () => {
   const returns = returnsOf(TREE, policy);
   const mean = expectation(policy, returns);
 
-  it('of the tree’s 7,225 pairs, KL included, are R − E R, halved where the own reward is in the mean', () => {
+  it('of the tree’s 7,225 pairs, KL included, are R − E R, halved if the mean includes the own reward', () => {
     expect(policy.probabilities.reduce((a, b) => a + b, 0)).to.be.closeTo(1, EXACT);
     const truth = returns.map((value) => value - mean);
     const scales = { leave_one_out: 1, group_mean: 1 / 2 } as const;
@@ -52,7 +52,7 @@ describe('truth: advantages over all groups', () => {
     for (const [y, value] of simple.entries()) expect(value).to.be.closeTo(truth[y], EXACT);
   });
 
-  it('leave completions without a reward out: the others are compared among themselves', () => {
+  it('exclude completions without a reward, and only compare the others', () => {
     const { uniform, normal } = random(4);
     const weights = Array.from({ length: 6 }, () => uniform());
     const total = weights.reduce((a, b) => a + b, 0);
@@ -81,7 +81,7 @@ describe('truth: advantages over all groups', () => {
     }
   });
 
-  it('are exactly 0 in a group without a difference, whatever its reward', () => {
+  it('are exactly 0 in a group with equal rewards', () => {
     const { normal } = random(5);
     const compared = (Object.keys(BASELINES) as Baseline[]).filter((baseline) => baseline !== 'none');
     for (let numGenerations = 2; numGenerations <= 16; numGenerations++) {

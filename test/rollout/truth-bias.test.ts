@@ -91,12 +91,12 @@ describe('truth: the bias of each gradient', () => {
     });
   }
 
-  it('of the KL by k1 in the loss: nothing is left of it', () => {
+  it('of the KL by k1 in the loss: its gradient is zero', () => {
     const found = gradient(ratios.map((ks) => ks.map(() => 1)));
     expect(Math.max(...found.map(Math.abs))).to.be.below(1e-15);
   });
 
-  it('of A*-PO is none, whatever the value that it regresses to: −2β ∇J', () => {
+  it('of A*-PO is none, whatever the value of the regression: −2β ∇J', () => {
     const { beta } = TREE;
     for (const value of [optimumOf(TREE), 0, -3]) {
       const residual = whole.map((k1, y) => 2 * beta * (beta * k1 - ((TREE.rewards[y] as number) - value)));
@@ -122,7 +122,7 @@ describe('truth: the bias of each gradient', () => {
     });
   }
 
-  it('PPO’s, on the device, is that of its estimate where values are wrong', async () => {
+  it('PPO’s, on the device, is that of its estimate with wrong values', async () => {
     const { loss, batch } = METHODS.find(({ id }) => id === 'ppo-0') as Method;
     const found = await onDevice(loss(TREE), batch);
     const { advantage } = batch(TREE, policy).columns;
@@ -131,7 +131,7 @@ describe('truth: the bias of each gradient', () => {
     expect(relativeL2(found, truth)).to.be.above(0.5);
   });
 
-  it('online DPO’s, on the device, asks each pair for the margin that its labels show', async () => {
+  it('online DPO’s, on the device, moves each pair to the margin of its labels', async () => {
     const { loss, batch } = METHODS.find(({ id }) => id === 'online-dpo-sampled') as Method;
     const found = await onDevice(loss(TREE), batch);
     const { beta, rewards } = TREE;

@@ -60,7 +60,7 @@ function optimum(reference: readonly Text[], rewards: readonly number[]): number
 describe('truth: from comparisons to a policy', function () {
   this.timeout(240_000);
 
-  it('RLOO on a learned reward nears the optimum of that reward; the true one is told apart', async () => {
+  it('RLOO on a learned reward approaches the optimum of that reward; the true one is reported separately', async () => {
     const gpu = await testGpu();
     const { model, exact } = await fiveTokens(gpu, ENDS);
     const reference = allTexts(exact, ENDS);

@@ -14,7 +14,7 @@ const TRAINED_HERE = ['rloo', 'k2', 'k3'];
 const CLOSE = 2e-4;
 
 describe('truth: fixed points', () => {
-  it('the problems are those that the figures are known of', () => {
+  it('the problems are those of the stored results', () => {
     expect(optimumOf(TREE)).to.be.closeTo(1.3547468880907874, 1e-12);
     expect(optimumOf(BANDIT)).to.be.closeTo(0.33682542072734156, 1e-12);
   });

@@ -12,7 +12,7 @@ const IN_TURN = ['kills', 'disks'];
 describe('the soak', function () {
   this.timeout(600_000);
 
-  it('finds nothing in its slice of the day', async () => {
+  it("finds nothing in today's slice", async () => {
     const slice = process.env.WEBALIGN_SLICE ?? String(Math.floor(Date.now() / DAY));
     const parts = slice === 'all' ? IN_TURN : [IN_TURN[Number(slice) % IN_TURN.length] as string];
     const only = [...DAILY, ...parts].join(',');

@@ -76,7 +76,7 @@ const BEST = {
 describe('cli: frontier, its arithmetic', () => {
   const curve = optimumCurve(reference, BETAS, 5);
 
-  it('the curve is that of the optimal policies', () => {
+  it('the curve equals that of the optimal policies', () => {
     const at = curve.find(({ beta }) => beta === BETA);
     expect(at?.plain.reward.mean).to.be.closeTo(BEST.reward, 1e-12);
     expect(at?.plain.kl.mean).to.be.closeTo(BEST.kl, 1e-12);
@@ -91,7 +91,7 @@ describe('cli: frontier, its arithmetic', () => {
     expect(k3.mean).to.be.closeTo(BEST.kl, 1e-12);
   });
 
-  it('log Z is hardly biased, however few samples', () => {
+  it('log Z has a small bias, even with few samples', () => {
     // All samples of four that a coin gives, each as a prompt.
     const all = Array.from({ length: 16 }, (_, i) => [0, 1, 2, 3].map((bit) => (i >> bit) & 1));
     const [at] = optimumCurve(all, [1], 1);
@@ -101,7 +101,7 @@ describe('cli: frontier, its arithmetic', () => {
     expect(Math.abs(mean - truth)).to.be.below(Math.abs(plain - truth) / 3);
   });
 
-  it('is corrected for few samples, and says what may be left', () => {
+  it('is corrected for few samples, with an estimate of the remaining bias', () => {
     // Twelve answers to each of many copies of both prompts, as an even spread of all samples: every quantile of a sum is met.
     const { uniform } = random(11);
     const drawn = (prompt: (typeof PROMPTS)[number]) =>
@@ -124,7 +124,7 @@ describe('cli: frontier, its arithmetic', () => {
     expect(optimumAt(at).mean).to.be.closeTo((BETA * (Math.log(2) + Math.log(5 / 4))) / 2, 0.005);
   });
 
-  it('prices methods: J, the gap to the reference’s optimum, and a certificate from 64 samples on', () => {
+  it('compares methods at one β: J, the gap to the reference’s optimum, and a certificate from 64 samples on', () => {
     const best = pricedAt(BETA, curve, optimal);
     expect(best.objective.mean).to.be.closeTo(BEST.reward - BETA * BEST.kl, 1e-12);
     expect(best.gap?.mean).to.be.closeTo(0, 1e-3);
@@ -138,13 +138,13 @@ describe('cli: frontier, its arithmetic', () => {
     expect(pricedAt(0.01, curve, long).gap).to.equal(undefined);
   });
 
-  it('the curve ends where the samples do not bear it', () => {
+  it('the curve ends when there are too few effective samples', () => {
     const few = optimumCurve([[0, 0, 0, 0, 0, 0, 0, 1]], [100, 10, 1, 0.1, 0.01], 5);
     expect(few.map(({ beta }) => beta)).to.deep.equal([100, 10, 1]);
     expect(few.every(({ effectiveSamples }) => effectiveSamples >= 5)).to.equal(true);
   });
 
-  it('the optimum has no room, another policy β KL(π ‖ π*)', () => {
+  it('the optimum has no distance to the limit, another policy β KL(π ‖ π*)', () => {
     const best = roomBelow(curve, optimal);
     expect(best.beta).to.equal(BETA);
     expect(best.room.mean).to.be.closeTo(0, 1e-3);
@@ -164,7 +164,7 @@ describe('cli: frontier, its arithmetic', () => {
     expect(greedy.room.mean).to.be.closeTo(gap, 1e-3);
   });
 
-  it('what earns more than its KL allows is found out', () => {
+  it('a reward above the limit is detected', () => {
     const lying: MethodSamples = {
       ...optimal,
       rewards: optimal.rewards.map((group) => group.map((r) => r + 0.2)),
@@ -234,7 +234,7 @@ describe('cli: frontier, its page and plot', () => {
     plot: 'frontier.svg',
   };
 
-  it('the plot is XML in which text stays text', () => {
+  it('the plot is XML with escaped text', () => {
     const svg = frontierPlot(result, altText(result));
     expect(svg).to.include('&lt;b&gt;&amp;&quot;').and.include('β &lt;1&gt;').and.not.include('<b>');
     expect(svg)
@@ -249,7 +249,7 @@ describe('cli: frontier, its page and plot', () => {
     expect(frontierPlot(result, 'a title')).to.equal(frontierPlot(result, 'a title'));
   });
 
-  it('the page has a row for every method and says what holds', () => {
+  it('the page has a row for every method and the outcome', () => {
     const page = frontierPage(about);
     expect(page)
       .to.include('![Reward against KL')
@@ -272,7 +272,7 @@ describe('cli: frontier, the command', () => {
   });
   after(() => workshop.close());
 
-  it('keeps a result for what it was made of', async () => {
+  it('stores a result with everything that it depends on', async () => {
     const kept = await Kept.of<{ values: number[][] }>(workshop.folder, 'one', { a: 1 });
     expect(await kept.read()).to.equal(undefined);
     await kept.write({ values: [[1, 2], [3]] });
@@ -283,7 +283,7 @@ describe('cli: frontier, the command', () => {
     expect(await kept.read()).to.equal(undefined);
   });
 
-  it('refuses a folder that is no run it has a place for', async () => {
+  it('rejects a folder that is not a run of the frontier', async () => {
     const record = {
       method: 'rloo',
       model: '/somewhere',
@@ -302,7 +302,7 @@ describe('cli: frontier, the command', () => {
     expect(stderr).to.include('rloo at beta 0.3').and.include('rloo at beta 2');
   });
 
-  it('measures, draws, and draws again without measuring', async () => {
+  it('measures, plots, and plots again without measuring', async () => {
     const [out, work] = [workshop.path('docs/frontier'), workshop.path('work')];
     const args = ['frontier', '--quick', '--out', out, '--work', work];
     const first = await workshop.run(args);

@@ -64,7 +64,7 @@ const RESULTS: Results = {
 describe('cli: rlhf, its arithmetic', () => {
   const found = rlhfOf(RESULTS, ERRORS);
 
-  it('takes both rewards, J and the gap of every look', () => {
+  it('computes both rewards, J and the gap of every measurement', () => {
     const [first, last] = found.roads[0]?.points ?? [];
     expect(first?.proxy.mean).to.be.closeTo(1, 1e-12);
     expect(last?.objective.mean).to.be.closeTo(2 - dpo.beta * 2, 1e-12);
@@ -81,7 +81,7 @@ describe('cli: rlhf, its arithmetic', () => {
     expect(found.roads[2]?.points[0]?.scaled.mean).to.be.closeTo(2, 1e-12);
   });
 
-  it('finds where a reward model is over-optimized, and only there', () => {
+  it('detects over-optimization of a reward model, and only that', () => {
     expect(found.roads[0]?.overoptimized).to.equal(undefined);
     const over = found.roads[1]?.overoptimized;
     expect(over).to.include({ from: 16, to: 24 });
@@ -97,7 +97,7 @@ describe('cli: rlhf, its arithmetic', () => {
     expect(verdict(other).at(-1)).to.include('No road over-optimizes');
   });
 
-  it('tells it on a page and in a plot', () => {
+  it('shows it on a page and in a plot', () => {
     const about = { rlhf: found, task: RLHF_QUICK, isQuick: true, openings: ['Tim'], plot: 'rlhf.svg' };
     const page = rlhfPage(about);
     expect(page)
@@ -121,7 +121,7 @@ describe('cli: rlhf, the study', function () {
   });
   after(() => workshop.close());
 
-  it('walks every road on very little, keeps each look, and does not walk twice', async () => {
+  it('runs every method briefly, stores each measurement, and does not repeat it', async () => {
     const { pairs, heldOut } = await data();
     const task: RlhfTask = {
       heldOut: 4,

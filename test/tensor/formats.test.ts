@@ -61,7 +61,7 @@ async function readBack(gpu: Gpu, table: Tensor) {
 
 describe('formats', () => {
   for (const dtype of DTYPES) {
-    it(`${dtype} is read as on the host, bit for bit`, async () => {
+    it(`${dtype} is read like on the host, bit for bit`, async () => {
       const gpu = await testGpu();
       const { data, cols } = inFours(tableOf(dtype), dtype);
       const values = valuesOf(dtype, data);
@@ -77,7 +77,7 @@ describe('formats', () => {
     });
   }
 
-  it('takes as many bytes as it says, whole words, and loses none', () => {
+  it('takes the stated number of bytes, in whole words, without loss', () => {
     for (const dtype of DTYPES) {
       const { elements, bytes } = FORMATS[dtype];
       for (const blocks of [1, 2, 5]) {
@@ -98,7 +98,7 @@ describe('formats', () => {
     }
   });
 
-  it('refuses bytes that do not fill the shape', async () => {
+  it('rejects bytes that do not match the shape', async () => {
     const gpu = await testGpu();
     expect(() => weightsFrom(gpu, new Uint8Array(34), [1, 64], 'q8_0', 'w')).to.throw(
       '34 bytes do not match w (1, 64) q8_0',

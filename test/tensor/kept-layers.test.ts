@@ -23,7 +23,7 @@ function leaf(gpu: Gpu, values: ArrayLike<number>, shape: readonly number[] = SH
   return tensor;
 }
 
-describe('layers of which less is kept', () => {
+describe('layers with reduced activations', () => {
   const width = 16;
   const rows = 40;
   const WAYS = {
@@ -68,7 +68,7 @@ describe('layers of which less is kept', () => {
     return { value, dx, gradients, held, left };
   }
 
-  it('run again, they give the same bytes and hold less', async () => {
+  it('recomputed, they give the same bytes and use less memory', async () => {
     const [plain, saving] = [await run('plain'), await run('checkpointed')];
     requireSameBytes(saving.value, plain.value, 'value');
     requireSameBytes(saving.dx, plain.dx, 'dx');
@@ -79,7 +79,7 @@ describe('layers of which less is kept', () => {
     expect(saving.left).to.equal(plain.left);
   });
 
-  it('run again, they copy no gradient on its way past them', async () => {
+  it('recomputed, they do not copy passed-on gradients', async () => {
     // On a GPU, where a residual is no dispatch of its own.
     const { gpu } = asDevices(await testGpu())[1]!;
     const tape = Tape.forTraining(gpu);
@@ -94,7 +94,7 @@ describe('layers of which less is kept', () => {
     expect(gpu.recorder.report.dispatches - before).to.equal(2 * (2 + 2));
   });
 
-  it('packed, they give the same value, gradients of eleven bits, and hold less', async () => {
+  it('packed, they give the same value, gradients with eleven bits, and use less memory', async () => {
     const [plain, saving] = [await run('plain', 5), await run('packed', 5)];
     requireSameBytes(saving.value, plain.value, 'value');
     const off = [relativeL2(saving.dx, plain.dx)];
@@ -118,7 +118,7 @@ describe('layers of which less is kept', () => {
     );
   });
 
-  it('packed, each tensor is put away when the next layer begins, and comes back once, for the first closure that reads it', async () => {
+  it('packed, each tensor is packed when the next layer begins, and unpacked once, for the first closure that reads it', async () => {
     const gpu = await freshGpu();
     const told: string[] = [];
     const packing: Packing = {
@@ -169,7 +169,7 @@ describe('layers of which less is kept', () => {
     gpu.dispose();
   });
 
-  it('reaches the parameters of a layer whose input is frozen', async () => {
+  it('gives gradients to the parameters of a layer with a frozen input', async () => {
     const gpu = await testGpu();
     const store = new ParameterStore(gpu, [
       { name: 'w', shape: SHAPE, values: new Float32Array(12).fill(1) },

@@ -56,7 +56,7 @@ describe('the tape', () => {
     store.dispose();
   });
 
-  it('replays in reverse, each op once its own gradient is whole', async () => {
+  it('replays in reverse, each op once its own gradient is complete', async () => {
     const gpu = await testGpu();
     const tape = Tape.forTraining(gpu);
     const order: string[] = [];
@@ -84,7 +84,7 @@ describe('the tape', () => {
     expect(order).to.deep.equal(['c', 'a sets', 'b sets', 'b', 'a adds', 'a', 'x sets']);
   });
 
-  it('runs no closure that no gradient reaches', async () => {
+  it('runs no closure without a gradient', async () => {
     const gpu = await testGpu();
     const tape = Tape.forTraining(gpu);
     const frozen = Tensor.from(gpu, Float32Array.from(filled(1)), SHAPE);
@@ -103,7 +103,7 @@ describe('the tape', () => {
     expect(gpu.recorder.report.dispatches - before).to.equal(1);
   });
 
-  it('gives everything back, whichever way it ends', async () => {
+  it('frees everything, however it ends', async () => {
     const gpu = await freshGpu();
     const x = leaf(gpu, filled(1));
     const weight = leaf(gpu, filled(0.5), [3, 4], 'w');
@@ -153,7 +153,7 @@ describe('the tape', () => {
     gpu.dispose();
   });
 
-  it('hands the gradient of one input to another tape', async () => {
+  it('passes the gradient of one input to another tape', async () => {
     const gpu = await freshGpu();
     const [tape, heir] = [Tape.forTraining(gpu), Tape.forInference(gpu)];
     const x = leaf(gpu, filled(1));
@@ -167,7 +167,7 @@ describe('the tape', () => {
     gpu.dispose();
   });
 
-  it("makes a sum's gradient that of its summand without a copy, where it may", async () => {
+  it("passes a sum's gradient to its summand without a copy, if possible", async () => {
     const gpu = await freshGpu();
     const tape = Tape.forTraining(gpu);
     const [sum, frozen] = [leaf(gpu, filled(1)), Tensor.from(gpu, new Float32Array(12), SHAPE)];
@@ -189,7 +189,7 @@ describe('the tape', () => {
     gpu.dispose();
   });
 
-  it('gives a kernel of several gradients temporaries for those that nobody wants', async () => {
+  it('gives temporaries to a kernel for gradients that are not needed', async () => {
     const gpu = await freshGpu();
     const tape = Tape.forTraining(gpu);
     const [wanted, frozen] = [leaf(gpu, filled(1)), Tensor.from(gpu, new Float32Array(12), SHAPE)];
@@ -234,7 +234,7 @@ describe('the tape', () => {
     tape.dispose();
   });
 
-  it('keeps of a scope what closures will read and what it returns, and nothing else', async () => {
+  it('keeps only the tensors of a scope that closures read or that it returns', async () => {
     const gpu = await freshGpu();
     const tape = Tape.forTraining(gpu);
     const x = leaf(gpu, filled(1));
@@ -256,7 +256,7 @@ describe('the tape', () => {
     gpu.dispose();
   });
 
-  it('says whose buffer was given up where an op reads what it did not name', async () => {
+  it('names a released buffer if an op reads an undeclared tensor', async () => {
     const gpu = await testGpu();
     const tape = Tape.forTraining(gpu);
     const x = leaf(gpu, filled(1));
@@ -272,7 +272,7 @@ describe('the tape', () => {
     tape.dispose();
   });
 
-  it('says that a parameter has no gradient slot', async () => {
+  it('reports that a parameter has no gradient slot', async () => {
     const gpu = await testGpu();
     const w = leaf(gpu, filled(1), SHAPE, 'w');
     w.isParameter = true;

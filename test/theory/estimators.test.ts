@@ -91,7 +91,7 @@ describe('estimates from samples of the policy', () => {
       ),
     ],
   ] as [KlEstimator, number][]) {
-    it(`${estimator} of KL has the mean it should, and its standard error`, () => {
+    it(`${estimator} of KL has the correct mean and standard error`, () => {
       checkRuns((uniform) => {
         const answers = draw(POLICY, 200, uniform);
         return estimateKl(at(logPolicy!, answers), at(logReference!, answers), estimator);
@@ -143,7 +143,7 @@ describe('estimates of the optimum from samples of the reference', () => {
     });
   }
 
-  it('is exact on a sample that is the reference', () => {
+  it('is exact on a sample that equals the reference', () => {
     const rewards = [1, 2, 4, 4];
     const uniform = new Float64Array(4);
     const exact = reference.optimalPolicy(uniform, rewards, [0.5], { rows: 1, cols: 4 });
@@ -158,7 +158,7 @@ describe('estimates of the optimum from samples of the reference', () => {
     expect(effectiveSamples).to.be.closeTo(1 / p.reduce((sum, each) => sum + each ** 2, 0), 1e-12);
   });
 
-  it('corrected, is what leaving out each sample in turn makes of it', () => {
+  it('corrected, equals the jackknife', () => {
     for (const [rewards, beta] of [
       [[1, 2, 4, 4, -3], 0.7],
       // Beside the highest reward the others are nothing in float64, until it is left out.
@@ -211,7 +211,7 @@ describe('estimates of the optimum from samples of the reference', () => {
     }
   });
 
-  it('counts all samples under a huge β, one under a tiny one, without overflow', () => {
+  it('uses all samples for a huge β, one for a tiny one, without overflow', () => {
     const rewards = [[1e4, 5, -1e4, 1]];
     expect(estimateOptimum(rewards, 1e9).effectiveSamples).to.be.closeTo(4, 1e-4);
     const tiny = estimateOptimum(rewards, 1e-6);
@@ -234,7 +234,7 @@ describe('best of n', () => {
     expect(estimateBestOfN([rewards], 3).reward.mean).to.be.closeTo(mean, 1e-12);
   });
 
-  it('has the mean and the standard error it should', () => {
+  it('has the correct mean and standard error', () => {
     const p = softmax(REFERENCE, shape);
     // P(max ≤ r)⁴ over the ordered rewards.
     const order = [...REWARDS.keys()].sort((a, b) => REWARDS[a]! - REWARDS[b]!);
@@ -251,7 +251,7 @@ describe('best of n', () => {
     }, truth);
   });
 
-  it('of one is the mean with its standard error, of all the maximum without', () => {
+  it('of one is the mean with its standard error, of all the maximum without one', () => {
     const rewards = [1, 2, 6];
     const one = estimateBestOfN([rewards], 1);
     expect(one.reward.mean).to.be.closeTo(3, 1e-12);
@@ -286,7 +286,7 @@ describe('the certificate', () => {
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).corrected.optimum, optimum, 0.001);
   });
 
-  it('is 0, sample by sample, for the optimal policy, however few there are', () => {
+  it('is 0, sample by sample, for the optimal policy, with any number of samples', () => {
     const best = REWARDS.map((reward, i) => (logReference![i] as number) + (reward - optimum) / BETA);
     const own = REWARDS.map(
       (reward, i) => reward - BETA * ((best[i] as number) - (logReference![i] as number)),
@@ -318,7 +318,7 @@ describe('the certificate', () => {
     }
   });
 
-  it('says where it is only a lower bound', () => {
+  it('reports when it is only a lower bound', () => {
     const flat = Array.from({ length: 64 }, (_, i) => i / 64);
     expect(estimateGap([flat], 1).isLowerBound).to.equal(false);
     const steep = estimateGap([flat], 0.01);

@@ -38,7 +38,7 @@ describe('the implicit reward', () => {
   for (const [index, shape] of SHAPES.entries()) {
     const title = `${shape.rows} prompts of ${shape.cols} answers`;
 
-    it(`is that of float64, and its optimal policy is the policy, ${title}`, async () => {
+    it(`equals that of float64, and its optimal policy is the policy, ${title}`, async () => {
       const gpu = await testGpu();
       const cases = randomCases(index + 21, shape);
       const given = onDevice(gpu, cases);
@@ -87,7 +87,7 @@ describe('the implicit reward', () => {
     });
   }
 
-  it('is −∞ for what the policy excludes and +∞ for what the reference alone does', async () => {
+  it('is −∞ for answers that the policy excludes and +∞ for those that only the reference excludes', async () => {
     const gpu = await testGpu();
     const none = -Infinity;
     const given = onDevice(gpu, {

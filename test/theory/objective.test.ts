@@ -79,7 +79,7 @@ describe('objective (1)', () => {
     });
   }
 
-  it('has a reference whose gradient is that of differences', () => {
+  it('has a reference implementation with correct gradients', () => {
     const shape = { rows: 1, cols: 5 };
     const cases = randomCases(3, { rows: 2, cols: 5 });
     const [policy, other, rewards] = [cases.policy, cases.reference, cases.rewards].map((all) =>
@@ -99,7 +99,7 @@ describe('objective (1)', () => {
     );
   });
 
-  it('is −∞ where the policy leaves the support of the reference, without a gradient that is no number', async () => {
+  it('is −∞ if the policy leaves the support of the reference, without a NaN gradient', async () => {
     const gpu = await testGpu();
     const given = onDevice(gpu, { ...oneCase([0, -Infinity], [1, 2], [0, 0]), beta: Float32Array.of(1) });
     given.policy.requiresGrad = true;
@@ -114,7 +114,7 @@ describe('objective (1)', () => {
     keep.dispose();
   });
 
-  it('refuses shapes and a β that do not fit', async () => {
+  it('rejects invalid shapes and β', async () => {
     const tape = Tape.forInference(await testGpu());
     const [a, b] = [tape.empty([2, 3], 'a'), tape.empty([2, 4], 'b')];
     const given = { policy: a, reference: a, rewards: a };

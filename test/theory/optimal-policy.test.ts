@@ -35,7 +35,7 @@ async function one(beta: number, ...given: Parameters<typeof oneCase>) {
 
 describe('the optimal policy', () => {
   for (const [index, shape] of SHAPES.entries()) {
-    it(`is that of float64, ${shape.rows} prompts of ${shape.cols} answers`, async () => {
+    it(`equals that of float64, ${shape.rows} prompts of ${shape.cols} answers`, async () => {
       const cases = randomCases(index + 1, shape);
       const actual = await optimum(cases);
       const truth = reference.optimalPolicy(cases.reference, cases.rewards, cases.beta, shape);
@@ -86,7 +86,7 @@ describe('the optimal policy', () => {
     }
   });
 
-  it('never puts weight on what the reference excludes, however good', async () => {
+  it('never gives weight to answers that the reference excludes, whatever their reward', async () => {
     for (const beta of [1e-30, 1e-3, 1, 1e30]) {
       const { policy } = await one(beta, [0, -Infinity, 0], [1, 1e8, 2]);
       expect(policy[1]).to.equal(0);
@@ -105,7 +105,7 @@ describe('the optimal policy', () => {
     }
   });
 
-  it('forgets a constant in the reward, which moves β log Z alone', async () => {
+  it('is invariant to a constant in the reward, which only shifts β log Z', async () => {
     const plain = await one(0.5, logits, reward);
     const moved = await one(
       0.5,
@@ -116,7 +116,7 @@ describe('the optimal policy', () => {
     expect(moved.optimum - plain.optimum).to.be.closeTo(4096, 5e-4);
   });
 
-  it('lets a reward of −∞ forbid an answer, and says where none is left', async () => {
+  it('lets a reward of −∞ exclude an answer, and reports if none is left', async () => {
     const forbidden = await one(0.5, [0, 0, 0], [1, -Infinity, 1]);
     expectClose(forbidden.policy, [0.5, 0, 0.5], { absolute: 1e-6 });
     // Z = ⅔ e².
@@ -136,7 +136,7 @@ describe('the optimal policy', () => {
     }
   });
 
-  it('makes a NaN of the whole row of a NaN', async () => {
+  it('propagates a NaN to the whole row', async () => {
     const { policy, optimum: best } = await one(0.5, [0, 0, 0], [1, Number.NaN, 1]);
     expect([...policy, best].every(Number.isNaN)).to.equal(true);
   });

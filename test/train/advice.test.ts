@@ -62,14 +62,14 @@ const WRITTEN = {
 const TEXTS = { loss: [2.5, 1.5] } as const;
 
 describe('train/advice', () => {
-  it('has nothing to say of runs that went well', () => {
+  it('is empty for runs that went well', () => {
     const samples = { before: STORIES, after: { fluency: -1.7, distinct3: 0.85, ended: 0.35 } };
     for (const figures of [run(PAIRS, [WELL], { samples }), run(WRITTEN), run(TEXTS), run({ ...TEXTS }, [])])
       expect(adviceOn(figures)).to.deep.equal([]);
     expect(adviceOn({ ...run(PAIRS), log: [] })).to.deep.equal([]);
   });
 
-  it('knows a run that moved nothing, whatever its accuracy, and names the settings that help', () => {
+  it('detects a run without progress, whatever its accuracy, and names the settings that help', () => {
     const still = {
       ...WELL,
       'rewards/margins': 0.04,
@@ -140,7 +140,7 @@ describe('train/advice', () => {
   });
 
   for (const [name, found, not] of CASES) {
-    it(`finds ${name}, and not a little this side of it`, () => {
+    it(`detects ${name}, but not slightly smaller values`, () => {
       expect(names(found)).to.deep.equal([name]);
       expect(names(not)).to.deep.equal([]);
       // A whole sentence that names a setting, in the words of whoever asks.
@@ -150,7 +150,7 @@ describe('train/advice', () => {
     });
   }
 
-  it('takes a held-out loss above that of the untouched model for a rise, with a single evaluation', () => {
+  it('detects a held-out loss above that of the original model, even with a single evaluation', () => {
     expect(told(run(PAIRS, [{ ...WELL, loss: 0.8 }])).join()).to.include(
       'was 0.693 before training and is 0.800 now',
     );
@@ -158,13 +158,13 @@ describe('train/advice', () => {
     expect(names(run({ ...PAIRS, nll_loss: [1, 1] }, [{ ...WELL, loss: 0.8 }]))).to.deep.equal([]);
   });
 
-  it('reads the share that ends from the policy’s own completions too', () => {
+  it('reads the fraction of ended completions from the policy’s own completions too', () => {
     expect(names(run({ ...WRITTEN, 'completions/clipped_ratio': [0.5, 1] }))).to.deep.equal(['no end']);
   });
 });
 
 describe('train/sample-figures', () => {
-  it('are the mean log-probability of a token, distinct runs of three, and the share that ended', () => {
+  it('are the mean log-probability of a token, distinct trigrams, and the fraction that ended', () => {
     const texts = [
       { ids: [1, 2, 3, 1, 2, 3], finished: 'length' as const },
       { ids: [1, 2, 3, 9], finished: 'eos' as const },

@@ -162,7 +162,7 @@ describe('dpo-trainer', () => {
     expect(Object.keys(step?.metrics ?? {}).filter((name) => name.startsWith('kl'))).to.deep.equal([]);
   });
 
-  it('is the same twice, byte for byte', async () => {
+  it('is deterministic, byte for byte', async () => {
     const gpu = await testGpu();
     const first = await run(gpu);
     const second = await run(gpu);
@@ -187,7 +187,7 @@ describe('dpo-trainer', () => {
     });
   }
 
-  it('a batch of 4 and two of 2 accumulated agree', async () => {
+  it('a batch of 4 and two accumulated batches of 2 agree', async () => {
     const gpu = await testGpu();
     const whole = await run(gpu);
     const parts = await run(gpu, { args: { perDeviceTrainBatchSize: 2, gradientAccumulationSteps: 2 } });
@@ -228,7 +228,7 @@ describe('dpo-trainer', () => {
     model.dispose();
   });
 
-  it('learns: on its own pairs the accuracy rises to 1', async () => {
+  it('learns: on its own pairs the accuracy reaches 1', async () => {
     const { events } = await run(await testGpu(), { args: { numTrainEpochs: 20 }, evalPairs: PAIRS });
     const last = events.findLast((event) => event.type === 'evaluate');
     expect(last?.metrics['eval_rewards/accuracies']).to.equal(1);
@@ -252,7 +252,7 @@ describe('dpo-trainer', () => {
     expect(results[1]).to.deep.equal(results[0]);
   });
 
-  it('never holds a buffer of N × V and gives back what it took', async () => {
+  it('never holds a buffer of N × V and frees its memory', async () => {
     const gpu = await freshGpu();
     const model = await loadFixture(gpu);
     const before = gpu.memory().live;
@@ -275,7 +275,7 @@ describe('dpo-trainer', () => {
     gpu.dispose();
   });
 
-  it('a step after the second creates no buffer and no bind group where batches have one shape', async () => {
+  it('creates no buffer and no bind group after the second step if batches have equal shapes', async () => {
     const gpu = await freshGpu();
     const pair = { prompt: [1, 2, 3], chosen: [4, 5, 6], rejected: [7, 8, 9, 10] };
     const seen: number[][] = [];
@@ -293,7 +293,7 @@ describe('dpo-trainer', () => {
     gpu.dispose();
   });
 
-  it('says before it trains that a run is over the memory cap', async () => {
+  it('reports before training that a run exceeds the memory cap', async () => {
     const gpu = await freshGpu({ memoryCap: 600_000 });
     const error = await run(gpu, { args: { perDeviceTrainBatchSize: 12 } }).catch((reason) => reason);
     expect(error).to.be.instanceOf(MemoryCapError);

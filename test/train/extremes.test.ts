@@ -60,9 +60,9 @@ const isEnd = ({ range: { from, upTo = WHOLE_MOST } = {} }: Setting, value: numb
   value === from || value === upTo;
 const isNumeric = ({ kind }: Setting) => kind === 'number' || kind === 'whole';
 
-describe('settings at the ends of what numbers can be', () => {
+describe('extreme settings', () => {
   for (const name of Object.keys(MADE) as (keyof typeof TRAINERS)[]) {
-    it(`${name}: refused by name, or planned`, async () => {
+    it(`${name}: rejected by name, or planned`, async () => {
       const model = await CausalLM.load((await testGpu()).countingCopy(), filesOf(tinyLlama));
       const [Made, rows] = MADE[name];
       const { settings } = TRAINERS[name];
@@ -108,7 +108,7 @@ describe('settings at the ends of what numbers can be', () => {
     });
   }
 
-  it("LoRA: by name; a rank beyond the cap or the device before its numbers take the host's memory", async () => {
+  it('LoRA: by name; rejects a rank beyond the cap or the device before allocating host memory', async () => {
     for (const value of extremesOf(LORA.r).filter((each) => !LORA.r.fits(each)))
       expect(() => resolveLoraConfig({ r: value }), `${value}`).to.throw(InputError, `r is ${value}`);
     for (const value of extremesOf(LORA.loraAlpha).filter((each) => !LORA.loraAlpha.fits(each)))

@@ -27,7 +27,7 @@ function groups(seed: number): { shared: TokenizedExample[]; repeated: Tokenized
 }
 
 describe('groups that share a prompt', () => {
-  it('are scored as if each completion had its own', async () => {
+  it('are scored like completions with their own prompts', async () => {
     const model = await loadFixture(await testGpu());
     const { repeated } = groups(3);
     const sequences = repeated.map(({ prompt, completions: [completion] }) => ({

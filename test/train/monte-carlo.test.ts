@@ -137,7 +137,7 @@ describe('monte-carlo on a model with two end tokens', () => {
     model.dispose();
   });
 
-  it('would be far off with one end token for both, or with none', async () => {
+  it('would be wrong with one end token for both, or with none', async () => {
     const { model, adapter, kl, options } = await twoEnds();
     const drawn = await generate(model, [FIVE_PROMPT], options);
     for (const end of [[0], []]) {
@@ -157,7 +157,7 @@ describe('monte-carlo on a model with two end tokens', () => {
     model.dispose();
   });
 
-  it('estimates what the optimum reaches', async () => {
+  it("estimates the optimum's values", async () => {
     const { model, adapter, reference, options } = await twoEnds();
     const weights = reference.map(({ tokens, logprob }) => Math.exp(logprob + rate(tokens) / BETA));
     const partition = sum(weights);
@@ -177,7 +177,7 @@ describe('monte-carlo on a model with two end tokens', () => {
 });
 
 describe('implicit-rewards', () => {
-  it('are β times the log-ratio, and leave the adapters as they were', async () => {
+  it('are β times the log-ratio, and do not change the adapters', async () => {
     const { model, adapter, logp, reference, answers } = await policy();
     const rewards = await implicitRewards(model, answers.slice(0, 5), { beta: BETA, without: [adapter] });
     rewards.forEach(({ reward, logp: own, referenceLogp, tokens }, i) => {
@@ -188,7 +188,7 @@ describe('implicit-rewards', () => {
     model.dispose();
   });
 
-  it('are held against labels by the area under the curve, a tie counting half', () => {
+  it('are compared with labels by the area under the curve, where a tie counts half', () => {
     expect(separation([3, 1, 2, 2], [true, false, true, false])).to.deep.equal({
       auc: 0.875,
       desirable: 2.5,

@@ -128,7 +128,7 @@ describe('train: the plan of a run', () => {
   }
 
   for (const [name, make] of Object.entries(RUNS)) {
-    it(`${name}: what is planned is held within ${100 * TOLERANCE}%`, async () => {
+    it(`${name}: the plan matches the memory in use within ${100 * TOLERANCE}%`, async () => {
       const { plan, planned, peak, counting } = await planAndRun(make);
       expect(plan.plannedBytes).to.equal(planned);
       expect(planned / peak).to.be.within(1 - TOLERANCE, 1 + TOLERANCE);

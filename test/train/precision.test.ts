@@ -18,7 +18,7 @@ const ARGS = { learningRate: 5e-3, perDeviceTrainBatchSize: 4, maxSteps: 30, see
 const trainer = (model: CausalLM) =>
   new DPOTrainer({ model, args: ARGS, trainDataset: PAIRS, peftConfig: LORA });
 
-describe('training on a quantised base', () => {
+describe('training on a quantized base', () => {
   it('takes the same 30 steps as on its values in float32', async () => {
     const gpu = await testGpu();
     const quantised = await trained(gpu, trainer, undefined, (device) =>
@@ -37,7 +37,7 @@ describe('training on a quantised base', () => {
     expect(relativeL2(loss(quantised), loss(exact))).to.be.above(1e-3);
   });
 
-  it('keeps references apart by precision', async () => {
+  it('distinguishes references by precision', async () => {
     const gpu = await testGpu();
     const referenceCache = memoryReferenceCache();
     const cached = async (dtype: LoadDtype) => {
@@ -55,7 +55,7 @@ describe('training on a quantised base', () => {
     expect(await cached('q8_0')).to.equal(true);
   });
 
-  it('is planned for what it holds', async () => {
+  it('has the planned memory', async () => {
     const gpu = await freshGpu();
     const files = filesOf(tinyLlama);
     const plan = await planMemory(gpu, files, trainer, { dtype: 'q4_0' });
@@ -71,7 +71,7 @@ describe('training on a quantised base', () => {
   });
 });
 
-describe('training with activations in halves', () => {
+describe('training with activations in half precision', () => {
   it('trains all weights with activations in float16: the same first loss, nearly the same weights', async () => {
     const gpu = await testGpu();
     const results = [];
@@ -97,7 +97,7 @@ describe('training with activations in halves', () => {
 });
 
 describe('training without negligible tokens', () => {
-  it('leaves negligible tokens out of gradients, and of nothing else', async () => {
+  it('omits negligible tokens only from gradients', async () => {
     const gpu = await testGpu();
     for (const full of [true, false]) {
       const steps: Metrics[] = [];

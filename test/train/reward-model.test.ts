@@ -60,7 +60,7 @@ const CLOSE = { absolute: 2e-5 + COARSE_PASS * 10, relative: 1e-5 + COARSE_PASS 
 describe('train/reward-model', function () {
   this.timeout(120_000);
 
-  it('scores the last token, whatever else is in the batch', async () => {
+  it('scores the last token, whatever the rest of the batch', async () => {
     const model = await loadFixture(await testGpu());
     const reward = RewardModel.on(model, adapterFor(model));
     const scores = await reward.scoreTokens(SEQUENCES);
@@ -79,7 +79,7 @@ describe('train/reward-model', function () {
     model.dispose();
   });
 
-  it('skips trailing pad tokens by transformers’ rule, into the prompt if need be', async () => {
+  it('skips trailing pad tokens by transformers’ rule, into the prompt if necessary', async () => {
     const model = await CausalLMWithPad(9);
     const reward = RewardModel.on(model, adapterFor(model));
     expect(reward.padTokenId).to.equal(9);
@@ -102,7 +102,7 @@ describe('train/reward-model', function () {
     model.dispose();
   });
 
-  it('shares a policy’s base: on while it scores, and nowhere else', async () => {
+  it('shares a policy’s base: enabled only while it scores', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const policy = model.attach({ ...adapterFor(model, true), head: undefined } as never);
@@ -123,7 +123,7 @@ describe('train/reward-model', function () {
     model.dispose();
   });
 
-  it('comes back from files alike, and scores as it did in training', async () => {
+  it('is unchanged after saving and loading, and scores like in training', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const trainer = new RewardTrainer({
@@ -216,7 +216,7 @@ describe('train/reward-model', function () {
     model.dispose();
   });
 
-  it('refuses what is no reward model', async () => {
+  it('rejects adapters that are not reward models', async () => {
     const gpu = await testGpu();
     const model = await loadFixture(gpu);
     const { head: _, ...bare } = adapterFor(model);

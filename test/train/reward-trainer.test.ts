@@ -92,7 +92,7 @@ describe('train/reward-trainer: Bradley–Terry', function () {
     [0.1, 0, 0.618],
     [0, 0.5, 1.268],
   ] as const) {
-    it(`recovers the population with centering ${center} and margin ${margin}`, async () => {
+    it(`recovers the population's rewards with centering ${center} and margin ${margin}`, async () => {
       const scores = await fitted(POPULATION, { center, margin });
       // Three digits are known of the slope.
       expect(slope(scores)).to.be.closeTo(expected, 6e-4);
@@ -103,7 +103,7 @@ describe('train/reward-trainer: Bradley–Terry', function () {
     });
   }
 
-  it('recovers sampled labels within four standard errors', async () => {
+  it('recovers rewards from sampled labels within four standard errors', async () => {
     const labels = 300;
     const { uniform } = random(5);
     const wins = ORDERED.map(() => 0);
@@ -184,7 +184,7 @@ describe('train/reward-trainer', function () {
         ...more,
       }) as never;
 
-  it("learns, logs TRL's metrics, and goes on to the same bytes", async () => {
+  it("learns, logs TRL's metrics, and resumes with the same bytes", async () => {
     const gpu = await testGpu();
     const whole = await trained(gpu, start());
     const losses = eachStep(whole.events, 'loss');
@@ -276,7 +276,7 @@ describe('train/reward-trainer', function () {
     });
   }
 
-  it('drops a pair with a side that is too long, and says so', async () => {
+  it('drops a pair with a side that is too long, with a notice', async () => {
     const model = await loadFixture(await testGpu());
     const long = { prompt: [5], chosen: new Array<number>(40).fill(6), rejected: [7] };
     const trainer = new RewardTrainer({

@@ -57,7 +57,7 @@ async function scores(model: CausalLM): Promise<number[]> {
 }
 
 describe('sacpo-trainer', () => {
-  it('takes the first stage as the reference of the second, and leaves it as it was', async () => {
+  it('uses the first stage as the reference of the second, and does not change it', async () => {
     const gpu = await testGpu();
     const alone = await loadFixture(gpu);
     const first = new DPOTrainer({ model: alone, args: ARGS, trainDataset: REWARD, peftConfig: LORA });
@@ -85,7 +85,7 @@ describe('sacpo-trainer', () => {
     for (const { model } of [byLambda, byBeta, plain]) model.dispose();
   });
 
-  it('moves between the two results by q, at once and in one adapter', async () => {
+  it('interpolates between the two results with q, directly and in one adapter', async () => {
     const gpu = await testGpu();
     const { model, trainer } = await run(gpu, stages());
     const [reward] = trainer.adapters;
@@ -127,7 +127,7 @@ describe('sacpo-trainer', () => {
     model.dispose();
   });
 
-  it('stopped in either stage and resumed ends with the same bytes, and gives back what it took', async () => {
+  it('stopped in either stage and resumed ends with the same bytes, and frees its memory', async () => {
     const gpu = await freshGpu();
     const live = gpu.memory().live;
     // Metrics come two steps late, so a stop needs some room.
@@ -152,7 +152,7 @@ describe('sacpo-trainer', () => {
     gpu.dispose();
   });
 
-  it('makes no trainer before its stage begins, and prepares the data once', async () => {
+  it('creates no trainer before its stage begins, and prepares the data once', async () => {
     const model = await loadFixture(await testGpu());
     let attached = 0;
     const { attach } = model;
@@ -168,7 +168,7 @@ describe('sacpo-trainer', () => {
     model.dispose();
   });
 
-  it('refuses stages without a reference and weights that are none', async () => {
+  it('rejects stages without a reference and invalid weights', async () => {
     const model = await loadFixture(await testGpu());
     const refused = (given: readonly SACPOStage[], message: RegExp) =>
       expect(() => new SACPOTrainer({ model, stages: given })).to.throw(InputError, message);

@@ -181,7 +181,7 @@ describe('train/scorer', () => {
     expect(resumed.log).to.deep.equal(whole.log);
   });
 
-  it('refuses a head without an adapter, and a temperature that is none', async () => {
+  it('rejects a head without an adapter, and an invalid temperature', async () => {
     const model = await loadFixture(await testGpu(), tinyLlama, true);
     const [pair] = randomPairs(1, 2);
     const example = { prompt: pair!.prompt, completions: [pair!.chosen, pair!.rejected] };

@@ -41,7 +41,7 @@ const capped: Loss = {
 };
 
 describe('a declaration', () => {
-  it('that lacks a part does not compile', () => {
+  it('with a missing part does not compile', () => {
     const parts = { default: 1, range: {}, group: 'run', help: 'a setting', trl: null } as const;
     const without = <Part extends keyof typeof parts>(part: Part) => {
       const { [part]: _, ...others } = parts;
@@ -84,7 +84,7 @@ describe('a declaration', () => {
     expect(halves).to.be.a('function');
   });
 
-  it('gives types to configurations and to what may be given', () => {
+  it('determines the types of configurations and arguments', () => {
     const typed = (config: DPOConfig, cpo: CPOConfig) => {
       const rate: number = config.learningRate;
       const schedule: 'linear' | 'cosine' | 'constant' | 'constant_with_warmup' = config.lrSchedulerType;
@@ -123,7 +123,7 @@ describe('a declaration', () => {
 });
 
 describe('the settings of runs', () => {
-  it('are in the order and have the defaults by which checkpoints and run.json know existing runs', () => {
+  it('have the order and defaults of existing checkpoints and run.json', () => {
     const training =
       '"learningRate":1e-6,"numTrainEpochs":3,"maxSteps":-1,"perDeviceTrainBatchSize":8,"perDeviceEvalBatchSize":8,' +
       '"gradientAccumulationSteps":1,"lrSchedulerType":"linear","warmupSteps":0,"warmupRatio":0,"maxGradNorm":1,' +
@@ -157,7 +157,7 @@ describe('the settings of runs', () => {
     expect(resolveConfig(TRAINERS.sft, {}).learningRate).to.equal(2e-4);
   });
 
-  it('are understood by the names of TRL, one at a time', () => {
+  it('are accepted under the names of TRL, one at a time', () => {
     const config = dpo({
       learning_rate: 1e-3,
       per_device_train_batch_size: 2,
@@ -203,7 +203,7 @@ describe('the settings of runs', () => {
     expect(() => resolveLoraConfig({ rank: 4 } as object)).to.throw(InputError, 'Known are r, loraAlpha');
   });
 
-  it('are held against their declarations', () => {
+  it('are validated by their declarations', () => {
     const refused: [object, string][] = [
       [{ learningRate: -1 }, 'settings: learningRate is -1. Give a number from 0.'],
       [{ beta: 0 }, 'beta is 0. Give a number above 0'],
@@ -231,7 +231,7 @@ describe('the settings of runs', () => {
     );
   });
 
-  it('include the options of a loss from outside', () => {
+  it('include the options of a user-defined loss', () => {
     expect(dpo({ lossType: capped })).to.include({ cap: 1, beta: 0.1 });
     expect(dpo({ lossType: ['sft', capped], cap: 3 })).to.include({ cap: 3 });
     expect(dpo({ loss_type: [capped], cap: 3 })).to.include({ cap: 3 });
@@ -252,7 +252,7 @@ describe('the settings of runs', () => {
 });
 
 describe("the catalogue's options", () => {
-  it('of younger losses are settings of the runs that have these, so that other checkpoints stay valid', () => {
+  it('of newer losses are settings of their runs only, so that other checkpoints stay valid', () => {
     expect(dpo({ lossType: 'cal_dpo' })).to.include({ calDpoShift: 0.5 });
     expect(dpo({ lossType: ['sft', 'cal_dpo'], calDpoShift: 0.25 })).to.include({ calDpoShift: 0.25 });
     expect(dpo({ lossType: 'sigmoid' })).to.not.have.property('calDpoShift');
@@ -275,7 +275,7 @@ describe("the catalogue's options", () => {
     }
   });
 
-  it('are all that formulas read beside β', () => {
+  it('are all that formulas read besides β', () => {
     const read = Object.values(LOSSES).flatMap(({ options }) => Object.keys(options));
     const names = declared.map(([name]) => name).filter((name) => name !== FAMILIES.cpo.plus.weight);
     // These are settings of trainers, with defaults or words of their own.
@@ -286,7 +286,7 @@ describe("the catalogue's options", () => {
 });
 
 describe('for TRL', () => {
-  it('settings have its names, and what it lacks is left out or refused', () => {
+  it('settings have its names, and those that it lacks are omitted or rejected', () => {
     expect(
       trlArguments({ learningRate: 1e-3, ldAlpha: null, filterEps: 0, savedActivations: 'float32' }),
     ).to.deep.equal({

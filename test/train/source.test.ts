@@ -110,7 +110,7 @@ function start(checkpoint?: CheckpointStore, stopAt?: { batch: number; stop: Abo
 }
 
 describe('train/source', () => {
-  it('is waited for once a batch, and its reference is scored with the batch', async () => {
+  it('is awaited once per batch, and its reference is scored with the batch', async () => {
     const gpu = await testGpu();
     const { trainer, made } = start();
     const { events } = await trained(gpu, trainer);
@@ -124,7 +124,7 @@ describe('train/source', () => {
     expect(events.filter(({ type }) => type === 'reference')).to.deep.equal([]);
   });
 
-  it('plans what may come, not what is there', async () => {
+  it('plans the largest possible examples, not the current ones', async () => {
     const gpu = await testGpu();
     const { trainer } = start();
     const { events } = await trained(gpu, trainer);
@@ -135,7 +135,7 @@ describe('train/source', () => {
   });
 
   for (const stopAfter of [1, 2, 3, 5]) {
-    it(`goes on byte for byte when it was stopped after step ${stopAfter}, within a batch too`, async () => {
+    it(`resumes byte for byte when it was stopped after step ${stopAfter}, within a batch too`, async () => {
       const gpu = await testGpu();
       const whole = await trained(gpu, start().trainer);
       const store = memoryCheckpointStore();
@@ -149,7 +149,7 @@ describe('train/source', () => {
     });
   }
 
-  it('takes no step when it is stopped while it waits, and keeps what it had', async () => {
+  it('takes no step if it is stopped while waiting, and keeps its state', async () => {
     const gpu = await testGpu();
     const whole = await trained(gpu, start().trainer);
     const store = memoryCheckpointStore();
@@ -167,7 +167,7 @@ describe('train/source', () => {
     expect(resumed.bytes).to.deep.equal(whole.bytes);
   });
 
-  it('is a part of what a checkpoint belongs to', async () => {
+  it("is a part of the checkpoint's identity", async () => {
     const gpu = await testGpu();
     const store = memoryCheckpointStore();
     await trained(gpu, start(store).trainer, 1);

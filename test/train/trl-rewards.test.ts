@@ -32,7 +32,7 @@ async function load(pad: number): Promise<CausalLM> {
   return CausalLM.load(await testGpu(), filesOf(tinyLlama, { 'config.json': config }));
 }
 
-describe("RewardTrainer beside TRL's", function () {
+describe('RewardTrainer compared with TRL', function () {
   this.timeout(120_000);
 
   for (const name of ['plain', 'margin', 'pad_is_eos'] as const) {

@@ -171,7 +171,7 @@ async function follow(
   });
 }
 
-describe("trainers beside TRL's", () => {
+describe('trainers compared with TRL', () => {
   for (const [name, run] of Object.entries(RUNS)) {
     it(`${name}: eight steps, metric by metric`, () => follow(name, run));
   }

@@ -77,7 +77,7 @@ function calibrationError(logits: readonly number[]): number {
 describe('truth: a reward model of stories', function () {
   this.timeout(300_000);
 
-  it('is near the best that labels drawn by chance allow', async () => {
+  it('is close to the best possible with random labels', async () => {
     const gpu = await testGpu();
     const files = await openSource('demos/align/model');
     const model = await CausalLM.load(gpu, files);

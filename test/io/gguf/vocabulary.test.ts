@@ -67,7 +67,7 @@ describe('io/gguf-vocabulary', () => {
     }
   }
 
-  it('knows pieces by the other way of writing them', async () => {
+  it('recognizes SentencePiece in its other notation', async () => {
     const pieces = fixture.tokenizers[1]!;
     const model = {
       type: 'BPE',
