@@ -1,14 +1,17 @@
 /**
- * What users can reach: the entries that `package.json` exports, one home for each name, and demos and studies that import the
- * package as users do. Reads the sources; nothing is executed.
+ * What users can import: the entries that `package.json` exports, one place for each name, and demos and studies that
+ * import the package as users do. Reads the sources and executes nothing.
  */
 import { expect } from 'chai';
 import { entryFiles, filesBelow, importsOf, specifiersOf, subpaths, textOf } from './sources.ts';
 
-/** Entries with a room of their own: Node's `requestGpu` and `openSource` do more than a page's, and each runner's `test` is its own. */
+/**
+ * Entries that are checked apart: Node's `requestGpu` and `openSource` do more than a page's, and each runner has its own
+ * `test`.
+ */
 const APART = /^(node|testing)\b/;
 
-/** What demos may take from the sources, with the reason. */
+/** What demos may import from the sources, with the reason. */
 const OF_DEMOS: Record<string, string> = {
   'src/cli/align-task.ts': 'the demos and `webalign align` are one task, whose settings belong to no API',
   'src/base/counted.ts': 'pages and messages of the package count in one spelling',
@@ -23,13 +26,13 @@ const OF_DEMOS: Record<string, string> = {
   'src/cli/trl-going-on.ts': 'runs are handed to TRL in one way',
 };
 
-/** What studies may take from the sources outside the command line. */
+/** What studies may import from the sources outside the command line. */
 const OF_STUDIES: Record<string, string> = {
   'src/base/counted.ts': OF_DEMOS['src/base/counted.ts']!,
   'src/base/lookup.ts': OF_DEMOS['src/base/lookup.ts']!,
 };
 
-/** Parts of the command line that demos or studies stand on, which import the package as studies do. */
+/** Parts of the command line that demos or studies import, and which import the package as studies do. */
 const SHARED = /^src\/cli\/(align-task|continuations|divergences)\.ts$/;
 
 const outside = [
@@ -42,7 +45,7 @@ const studies = [
   ...filesBelow('src/cli', '.ts').filter((file) => SHARED.test(file)),
 ];
 
-/** What an entry exports, by name; each with the file it comes from. */
+/** What an entry exports: names, each with its file. */
 function namesOf(entry: string): { name: string; from: string }[] {
   const lists = textOf(`src/${entry}`).matchAll(/^export (?:type )?\{([^}]*)\} from '([^']+)';/gm);
   return [...lists].flatMap(([, list, from]) =>
@@ -74,7 +77,7 @@ describe('the entry points', () => {
       for (const { name } of namesOf(entry)) homes.set(name, [...(homes.get(name) ?? []), entry]);
     expect(homes.size).to.be.above(300);
     expect([...homes].filter(([, entries]) => entries.length > 1)).to.deep.equal([]);
-    // The first page repeats names of the subpaths and has none of its own.
+    // The first page of the reference repeats names of the subpaths and adds none.
     const first = namesOf('index.ts').map(({ name }) => name);
     expect(first.length).to.be.within(10, 20);
     expect([...homes.keys()]).to.include.members(first);
@@ -118,7 +121,7 @@ describe('code outside the package', () => {
   });
 });
 
-/** The sources that files import by their paths, with who imports them. */
+/** The sources that files import by their paths, with the files that import them. */
 function taken(files: readonly string[], sources: RegExp): Record<string, string[]> {
   const found: Record<string, string[]> = {};
   for (const file of files) {

@@ -1,5 +1,5 @@
 /**
- * `#include` in WGSL: what it expands to, where each line says it came from, and every error with its place.
+ * `#include` in WGSL: what it expands to, which file and line each line comes from, and every error with its place.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';
@@ -95,7 +95,7 @@ describe('#include', () => {
       const text = readFileSync(`shaders/${file}`, 'utf8');
       expect(text, `${file}: only comments of a line are stripped`).not.include('/*');
       expect(stripped(text).split('\n').length, file).equal(text.split('\n').length);
-      // Every sign and word by itself, and which signs stand together: `a - -b` is not `a--b`.
+      // Every sign and word alone, and which signs can be next to each other: `a - -b` is not `a--b`.
       const words = (code: string) => code.replace(/\/\/[^\n]*/g, '').match(/\w+|[-+*/%=<>!&|^]+|[^\s\w]/g);
       expect(words(stripped(text)), file).deep.equal(words(text));
     }

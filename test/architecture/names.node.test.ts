@@ -1,6 +1,6 @@
 /**
- * One name in every tree, and what no file may hold: `shaders/layers/rms-norm.wgsl` is run by `src/ops/rms-norm.ts` and
- * tried by `test/ops/rms-norm.test.ts`; files open by saying what they are.
+ * The same name in every tree, and what no file may contain: `shaders/layers/rms-norm.wgsl` is run by `src/ops/rms-norm.ts`
+ * and tested by `test/ops/rms-norm.test.ts`; files begin by saying what they are.
  */
 import { existsSync } from 'node:fs';
 import { expect } from 'chai';
@@ -13,10 +13,10 @@ const scripts = [
   'esbuild.config.mjs',
 ];
 
-/** Where kernels are run: those of `shaders/theory` by the room of that name, all others by an op. */
+/** Where kernels are run: those of `shaders/theory` by the folder of that name, all others by an op. */
 const roomOf = (shader: string) => (shader.startsWith('shaders/theory/') ? 'theory' : 'ops');
 
-/** What runs a kernel: of its name, or of the name's beginning where the file is a variant (`matmul-any`, `matmul`). */
+/** What runs a kernel: the op of its name, or of the beginning of its name if the file is a variant (`matmul-any`, `matmul`). */
 function runnerOf(shader: string): string | undefined {
   const parts = shader.replace(/^.*\/|\.wgsl$/g, '').split('-');
   const names = parts.map((_, i) => `${roomOf(shader)}/${parts.slice(0, parts.length - i).join('-')}`);
@@ -84,7 +84,7 @@ describe('files', () => {
   });
 
   it('contain no marks of unfinished or skipped code', () => {
-    // In pieces, so that this file does not hold them.
+    // Split, so that this file does not contain them.
     const marks = [
       'TO' + 'DO',
       'FIX' + 'ME',
@@ -112,7 +112,7 @@ describe('files', () => {
   });
 
   it('are short', () => {
-    // A test is a list of cases and reads like one: it may be a little longer.
+    // A test is a list of cases, so its file may be a little longer.
     const most = (file: string) => (file.startsWith('test/') ? 350 : 320);
     const long = [...sources, ...shaders].filter((file) => textOf(file).split('\n').length > most(file));
     expect(long).to.deep.equal([]);

@@ -1,5 +1,5 @@
 /**
- * The esbuild plugin on files on disk: a wrong include is an error of the build, at the line that holds it.
+ * The esbuild plugin on files on disk: a wrong include is a build error, at the line that contains it.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Ranges, sentences, suggestions and declarations: the tools that settings are made of. */
+/** Ranges, messages, suggestions and declarations: the parts that settings are made of. */
 import { expect } from 'chai';
 import { inRange, type Range, rangeText } from '../../src/base/range.ts';
 import { say, setting } from '../../src/base/sentence.ts';

@@ -1,6 +1,6 @@
 /**
- * The bench itself: that its arithmetic is right, that it counts what is asked of WebGPU, and that its smallest cases run
- * and agree with what they say. No time is judged here.
+ * The bench itself: its arithmetic is right, it counts WebGPU's calls, and its smallest cases run and agree on their
+ * results. No time is checked here.
  */
 import { expect } from 'chai';
 import { platformGpu } from '../support/gpu.ts';

@@ -1,4 +1,7 @@
-/** A model behind an address on the command line: kept for the next time, and waited for aloud and not for ever. */
+/**
+ * A model at a URL on the command line: it is stored for the next time, and a slow server is reported and waited for only
+ * so long.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'chai';

@@ -1,4 +1,4 @@
-/** `webalign best-of-n`: what it keeps and writes, that it is the same twice, and what it refuses. */
+/** `webalign best-of-n`: what it keeps and writes, that two runs write the same, and what it refuses. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';

@@ -1,4 +1,4 @@
-/** `webalign generate --chat`: lines on a pipe, a person who types, conversations out of a file, and what is refused. */
+/** `webalign generate --chat`: lines from a pipe, a person who types, conversations from a file, and what is refused. */
 import { PassThrough, Readable } from 'node:stream';
 import { expect } from 'chai';
 import { readConversations } from '../../src/cli/conversation.ts';
@@ -46,7 +46,7 @@ describe('cli: generate --chat', function () {
     expect(first?.messages.map(({ role }) => role).join()).to.equal('system,user,assistant,user,assistant');
     expect(second?.messages).to.deep.equal(first?.messages.slice(0, 3));
     expect(first?.answers[0]?.ids).to.have.length(3);
-    // With --json answers are shown beside it.
+    // With --json the answers are also shown on stderr.
     expect(piped.stderr).to.include(`${first?.answers[0]?.text}\n${first?.answers[1]?.text}\n`);
 
     const asked = first?.messages.slice(0, 4) ?? [];

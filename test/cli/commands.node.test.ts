@@ -122,7 +122,7 @@ describe('cli: commands', () => {
     });
     const ended = await write(folder);
     expect(ended).to.deep.include({ ids: whole?.ids.slice(0, at), finished: 'eos', endId: end });
-    // A penalty that leaves no token twice, and a threshold that only the likeliest reaches.
+    // A penalty that lets no token occur twice, and a threshold that only the likeliest token reaches.
     const penalty = await write(model, ['--temperature', '0', '--repetition-penalty', '1000']);
     expect(new Set(penalty?.ids).size).to.equal(penalty?.ids.length);
     expect(await write(model, ['--temperature', '1', '--min-p', '1'])).to.deep.equal(whole);

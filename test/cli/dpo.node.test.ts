@@ -1,4 +1,4 @@
-/** `webalign dpo` as a whole: what it writes, that it is the same every time, and that a run which ends early goes on. */
+/** `webalign dpo` as a whole: what it writes, that two runs write the same, and that an interrupted run resumes exactly. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { expect } from 'chai';
 import { Gpu } from '../../src/gpu/device.ts';
@@ -80,7 +80,7 @@ describe('cli: dpo', function () {
     const ends: (NodeJS.Signals | number | null)[] = [];
     let told = 0;
     const refusedBeside = async (pid: number, args: string[]) => {
-      // A run that was too fast to be met has left the folder.
+      // If the run finished before the other process met it, the folder is free.
       const lock = await readFile(`${out}/.webalign.lock`, 'utf8').catch(() => '');
       if (!lock.includes(`"pid":${pid}`)) return;
       const { code, error } = await workshop.run(args);
@@ -94,7 +94,7 @@ describe('cli: dpo', function () {
             .finally(() => child.kill(signal)),
       });
       ends.push(code);
-      // A program that was too fast to be stopped has done nothing wrong.
+      // A run that finished before the signal is no error.
       if (signal === 'SIGINT' && code !== 0) {
         expect(code, stderr).to.equal(130);
         expect(stderr).to.match(
@@ -193,7 +193,7 @@ describe('cli: dpo', function () {
   });
 });
 
-/** Resolves a random moment, up to `most` milliseconds, after the checkpoint in `out` has next been written. */
+/** Resolves at a random moment, up to `most` milliseconds after the next checkpoint was written to `out`. */
 async function afterNextSave(out: string, most = 150): Promise<void> {
   const written = async () => (await stat(`${out}/checkpoint.safetensors`).catch(() => undefined))?.mtimeMs;
   const before = await written();

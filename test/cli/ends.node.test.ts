@@ -28,7 +28,7 @@ describe('cli: ending a process', function () {
       onStart: async (child) => {
         const handles = () => handlesSignal(child.pid ?? 0, SIGINT);
         while (!handles()) await wait(20);
-        // It opens the pipe, and nobody writes to it.
+        // It opens the pipe, to which nobody writes.
         await wait(500);
         child.kill('SIGINT');
         while (handles()) await wait(20);
@@ -93,7 +93,7 @@ describe('cli: ending a process', function () {
 
 const SIGINT = 2;
 
-/** Whether a process has a handler for a signal, as Linux tells it. */
+/** Whether a process has a handler for a signal, as Linux reports it. */
 function handlesSignal(pid: number, signal: number): boolean {
   const status = existsSync(`/proc/${pid}/status`) ? readFileSync(`/proc/${pid}/status`, 'utf8') : '';
   const mask = BigInt(`0x${/SigCgt:\s*(\w+)/.exec(status)?.[1] ?? '0'}`);

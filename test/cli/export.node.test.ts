@@ -1,4 +1,7 @@
-/** `webalign export`: each form is written whole and can be used, and what cannot be done is said before anything is. */
+/**
+ * `webalign export`: each form is written completely and can be used, and what cannot be exported is reported before
+ * anything is written.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { type Adapter, readAdapter } from '../../src/io/peft.ts';
@@ -111,7 +114,7 @@ describe('cli: export', () => {
       [`${out}/trained`, run].map((folder) => readAdapter(folderFiles(folder))),
     );
     expect(bOf(after!)).to.deep.equal(bOf(ours!));
-    // Of the first step's gradient A gets none: B is zero.
+    // In the first step A has no gradient, since B is zero.
     const module = 'model.layers.0.self_attn.q_proj';
     expect(start.weights.get(module)!.a).to.deep.equal(ours!.weights.get(module)!.a);
     const script = await text('train.py');

@@ -1,4 +1,4 @@
-/** Flags: TRL's spellings are understood, what TRL means otherwise gets its reason, and messages name what was typed. */
+/** Flags: TRL's spellings work, what TRL means differently is refused with the reason, and messages name what was typed. */
 import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { type Outcome, Workshop } from './workshop.ts';
@@ -89,7 +89,7 @@ describe('cli/flags', () => {
       for (const part of parts) expect(error.message).to.include(part);
     }
     expect(await readdir(workshop.folder)).to.not.include('out');
-    // Where nothing is trained these are names like any others.
+    // Commands that train nothing treat these names like any others.
     const generate = await workshop.run(['generate', '--model', 'm', '--prompt', 'p', '--bf16']);
     expect(generate.error.message).to.include("unknown option '--bf16'");
   });

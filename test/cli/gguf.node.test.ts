@@ -1,4 +1,4 @@
-/** GGUF on the command line: a model is written as one, scored, trained on, and handed over again. */
+/** GGUF on the command line: a model is written as GGUF, scored, trained on, and exported again. */
 import { copyFile, readdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { GgufMetadata } from '../../src/io/gguf/metadata.ts';
@@ -46,7 +46,7 @@ describe('cli: gguf', () => {
     expect(json).to.deep.include({ format: 'merged-gguf', files: ['model.gguf'] });
     expect(await readdir(workshop.path('whole'))).to.deep.equal(['model.gguf']);
     const found = await logprobs('whole/model.gguf');
-    // Weights in halves.
+    // Weights in half precision.
     expect(relativeL2(found, tinyLlama.reference.lora.logprobs.flat())).to.be.within(1e-6, 2e-3);
     expect(await logprobs('whole')).to.deep.equal(found);
     const again = await exported('merged-gguf', 'merging', 'whole');

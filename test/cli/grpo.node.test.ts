@@ -1,4 +1,7 @@
-/** `webalign grpo`: writes, rates and learns, keeps its completions in a file, also over a resume, and refuses with the reason. */
+/**
+ * `webalign grpo`: generates, scores and learns, stores its completions in a file, also when resumed, and refuses with the
+ * reason.
+ */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';

@@ -1,4 +1,4 @@
-/** Bad input on the command line: a sentence that says what and where, an exit code, and nothing half-written. */
+/** Bad input on the command line: a sentence that says what is wrong and where, an exit code, and no partial output. */
 import { readdir } from 'node:fs/promises';
 import { expect } from 'chai';
 import { toFloat32Bytes } from '../../src/io/float.ts';
@@ -16,7 +16,7 @@ describe('cli: bad input', () => {
   });
   after(() => workshop.close());
 
-  /** The command fails with exit code 1 and a message that holds each of `parts`, and leaves no output folder. */
+  /** The command fails with exit code 1 and a message that contains each of `parts`, and leaves no output folder. */
   async function expectRefusal(args: readonly string[], ...parts: (string | RegExp)[]): Promise<void> {
     const found = await workshop.run(args);
     refused(found, 1, parts);
@@ -43,7 +43,7 @@ describe('cli: bad input', () => {
 
   describe('data', () => {
     const rows = pairs(6).map((row) => JSON.stringify(row));
-    // What stands in the file, and what the message must say of it.
+    // What the file contains, and what the message must say about it.
     const CASES: Record<string, [string, ...(string | RegExp)[]]> = {
       'not JSON': [
         lines([rows[0], '{"prompt": "the sky", "chosen": }', rows[1]]),
@@ -278,7 +278,7 @@ describe('cli: bad input', () => {
 
   it('no adapter, in a child process', async function () {
     if (process.platform !== 'linux' || process.env.WEBALIGN_ADAPTER === 'native') this.skip();
-    // A loader that finds no driver stands for a machine without a GPU.
+    // A Vulkan loader that finds no driver simulates a machine without a GPU.
     const env = {
       WEBALIGN_ADAPTER: 'native',
       VK_ICD_FILENAMES: '/nonexistent.json',
@@ -291,7 +291,7 @@ describe('cli: bad input', () => {
   });
 });
 
-/** The fixture's weights with the header entry of the first tensor changed. */
+/** The fixture's weights with a changed header entry of the first tensor. */
 function hostile(change: (entry: object) => object): Uint8Array {
   const length = Number(new DataView(WEIGHTS.buffer, WEIGHTS.byteOffset).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(WEIGHTS.subarray(8, 8 + length)));

@@ -1,5 +1,5 @@
 /**
- * `webalign loss`: what goes in, what comes out, and what is refused in which words.
+ * `webalign loss`: its input, its output, and what is refused with which message.
  */
 import { expect } from 'chai';
 import { expectClose } from '../reference/compare.ts';

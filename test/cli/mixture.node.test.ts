@@ -1,4 +1,4 @@
-/** Several files of data in one run: what is trained on and held out, what the record says, and that a run goes on exactly. */
+/** Several data files in one run: what is trained on and held out, what the record says, and that a run resumes exactly. */
 import { readFile, symlink } from 'node:fs/promises';
 import { expect } from 'chai';
 import { DPO } from '../../src/cli/methods.ts';

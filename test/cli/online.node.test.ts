@@ -1,4 +1,4 @@
-/** `webalign online-dpo` and `webalign a2po`: what they write and say, how they go on, and what they refuse. */
+/** `webalign online-dpo` and `webalign a2po`: what they write and print, how they resume, and what they refuse. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';
@@ -15,7 +15,7 @@ const SETTINGS = {
   '--eval-split': '2',
   '--num-generations-eval': '2',
   '--learning-rate': '1e-2',
-  // As wide as the model's own products, so that they share their pipelines.
+  // As wide as the model's own products, so that both use the same pipelines.
   '--lora-r': '16',
 };
 

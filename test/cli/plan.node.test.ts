@@ -1,4 +1,4 @@
-/** `webalign plan`: its bytes are those that the run then holds, and what it says to change does make it fit. */
+/** `webalign plan`: the run then holds exactly the planned bytes, and the suggested change makes it fit. */
 import { expect } from 'chai';
 import { readText } from '../../src/cli/open.ts';
 import { EMBEDDED } from '../../src/cli/package.ts';
@@ -40,7 +40,7 @@ describe('cli: plan', function () {
   it('the tiny model: equals the memory of the run', async () => {
     const agreed = await both({ '--out': workshop.path('tiny') });
     expectAgreement(agreed);
-    // Of 22,272 trained numbers gradients and two moments, in buffers of classes up to a quarter too wide.
+    // Gradients and two moments of 22,272 trained numbers, in buffers whose sizes are rounded up by at most a quarter.
     const optimizer = 3 * 4 * 22272;
     expect(agreed.plan.parts.optimizer).to.be.within(optimizer, optimizer * 1.3);
   });
@@ -109,7 +109,7 @@ describe('cli: plan', function () {
     expect(planned.code, planned.stderr).to.equal(0);
     const { code, json, stderr } = await workshop.run(['rloo', ...run, '--out', workshop.path('rloo')]);
     expect(code, stderr).to.equal(0);
-    // Completions that end early take less; with ones that do not, `test/train/plan` compares.
+    // Completions that end early need less; `test/train/plan` compares those that do not.
     const { plannedBytes } = planned.json as unknown as Plan;
     expect(plannedBytes / Number(json.peakBytes)).to.be.within(0.9, 1.3);
     const [, figure] = /(about .* of GPU memory)/.exec(stderr) ?? [];

@@ -1,4 +1,4 @@
-/** `webalign ppo`: what it writes and says, how it goes on, and what it refuses. What it shares with rloo is tested there. */
+/** `webalign ppo`: what it writes and prints, how it resumes, and what it refuses. What it shares with rloo is tested there. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';
@@ -60,7 +60,7 @@ describe('cli: ppo', function () {
     expect(record).to.deep.include({ method: 'ppo', rewards: ['length'] });
     expect(record.settings).to.include({ klCoef: 0.05, lam: 0.95, maxCompletionLength: 6 });
     const adapter = await readFile(workshop.path('whole/adapter_model.safetensors'));
-    // The value model trains beside it and is no part of the policy.
+    // The value model is trained in addition and is not part of the policy.
     expect(adapter.toString('latin1')).to.not.include('value.');
   });
 

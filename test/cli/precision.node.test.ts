@@ -1,4 +1,4 @@
-/** `--dtype`: what commands do with it, tell of it and keep of it. */
+/** `--dtype`: what commands do with it, report of it and record of it. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { relativeL2 } from '../reference/compare.ts';

@@ -1,4 +1,4 @@
-/** The report: self-contained, its own policy allows its own script alone, and what a model wrote stays text. */
+/** The report: it is self-contained, its policy allows only its own script, and what a model wrote stays text. */
 import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import { type ChartData, curves, histogram } from '../../src/cli/report/figures.ts';

@@ -1,4 +1,7 @@
-/** `webalign reward-model` and `score`: what is written and said, scores of every form of row, and a reward model as a reward. */
+/**
+ * `webalign reward-model` and `score`: what is written and printed, scores of every form of row, and a reward model as a
+ * reward.
+ */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, pairs, Workshop } from './workshop.ts';

@@ -1,4 +1,4 @@
-/** `webalign reward`: three forms of rows, numbers that are those of `logprobs`, and rows that are none. */
+/** `webalign reward`: three forms of rows, numbers equal to those of `logprobs`, and invalid rows. */
 import { expect } from 'chai';
 import { tokenizeCompletions } from '../../src/data/tokenize-completions.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';

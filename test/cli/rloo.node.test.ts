@@ -1,4 +1,4 @@
-/** `webalign rloo`: rewards by name and from files, what it writes and says, how it goes on, and what it refuses. */
+/** `webalign rloo`: rewards by name and from files, what it writes and prints, how it resumes, and what it refuses. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, Workshop } from './workshop.ts';
@@ -101,7 +101,7 @@ describe('cli: rloo', function () {
     const { lowerBound, standardErrors, ...held } = json.eval as Held;
     for (const found of [held.optimalityGap, held.optimalityGapCorrected, standardErrors.optimalityGap])
       expect(found).to.be.a('number');
-    // At so small a β few completions count: what is said is from below, here and in the terminal.
+    // At so small a β few completions count, so both here and in the terminal the estimate is called a lower bound.
     expect(held.effectiveSamples).to.be.below(5);
     expect(lowerBound).to.equal(true);
     expect(stderr).to.include('gap at least');

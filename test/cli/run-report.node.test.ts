@@ -1,4 +1,4 @@
-/** What a run of each kind leaves beside its adapter: a report, its log, and nothing that is only a cache. */
+/** What a run of each kind leaves besides its adapter: a report, its log, and nothing that is only a cache. */
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { lines, pairs, Workshop } from './workshop.ts';
@@ -13,7 +13,7 @@ const RUN = {
 };
 
 const PROMPTS = pairs(6).map(({ prompt }) => ({ prompt }));
-/** A method for each way in which held-out rows are looked at. */
+/** One method for each way of evaluating held-out rows. */
 const METHODS: Record<string, { rows: object[]; more?: Record<string, string>; titles: string[] }> = {
   dpo: {
     rows: pairs(6),
@@ -64,7 +64,7 @@ describe('cli: the report of a run', function () {
       for (const title of titles) expect(page, title).to.include(title);
       expect(page.match(/<script/g)).to.have.length(1);
       expect(page).to.not.match(/<[^<>]*\s(?:src|href)=/);
-      // Set, and left as it was.
+      // The settings that were changed, and those with their defaults.
       const [changed, usual] = page.slice(page.indexOf('<h2>Settings')).split('with their defaults');
       expect(changed).to.include('maxSteps').and.not.include('weightDecay');
       expect(usual).to.include('weightDecay');

@@ -1,4 +1,4 @@
-/** `webalign sacpo`: stages from a file, what it writes, how it goes on, what it refuses; and a run on real data. */
+/** `webalign sacpo`: stages from a file, what it writes, how it resumes, what it refuses; and a run on real data. */
 import { readdir, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { ADAPTER_WEIGHTS } from '../../src/io/peft.ts';
@@ -13,7 +13,7 @@ const SETTINGS = {
   evalSplit: 2,
   seed: 3,
 };
-/** Turns written out, for a base model. */
+/** A conversation written as plain text, for a base model. */
 const TEMPLATE =
   '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}';
 const SECOND = 1000;
@@ -232,7 +232,7 @@ describe('cli: sacpo', function () {
     for (const name of ['helpful-pairs', 'pku-saferlhf-safer']) {
       const text = await sharedFile(`data/${name}.jsonl`);
       if (!text) this.skip();
-      // Rows as they are, those whose prompt is short: the model has 512 positions and tokens of a letter or two.
+      // The rows as they are, if their prompt is short: the model has 512 positions and tokens of one or two letters.
       const rows = new TextDecoder().decode(text).trim().split('\n');
       const short = rows.filter((row) => JSON.stringify(JSON.parse(row).prompt).length < 120).slice(0, 6);
       expect(short).to.have.length(6);
@@ -243,7 +243,7 @@ describe('cli: sacpo', function () {
     const real = (model: string) =>
       workshop.run(['sacpo', '--model', model, '--stages', file, '--out', workshop.path('real')]);
 
-    // The first file holds conversations: without a template nobody knows how the model reads them.
+    // The first file contains conversations, which need a chat template.
     const refused = await real(await workshop.model('stories', files));
     expect(refused.error.message).to.include('stage "stage-1", ').and.include('helpful-pairs.jsonl, line');
     expect(refused.error.message).to.include('no chat template').and.include('chat_template.jinja');

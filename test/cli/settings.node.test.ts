@@ -1,4 +1,4 @@
-/** The options: every setting is one by its declaration, every name means one thing, and a file says the same as flags do. */
+/** The options: each is declared as a setting, every name has one meaning, and a file and flags give the same. */
 import { expect } from 'chai';
 import { KINDS } from '../../src/cli/kinds.ts';
 import { OPTIONS, type OptionName, SETTINGS } from '../../src/cli/options.ts';

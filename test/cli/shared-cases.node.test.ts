@@ -1,6 +1,6 @@
 /**
- * Small inputs that other programs stumbled over, with what transformers, TRL, PEFT and pyarrow make of them: `../shared/cases`. Each
- * stands for a class that has tests of its own; where the folder is missing, these are skipped by name.
+ * Small inputs on which other programs fail, with the results of transformers, TRL, PEFT and pyarrow: `../shared/cases`.
+ * Each is an example of a class that has its own tests; if the folder is missing, these are skipped by name.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';

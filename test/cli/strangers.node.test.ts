@@ -1,4 +1,4 @@
-/** A hostile tokenizer on the command line: told at its deadline, and no hindrance to signals. */
+/** A malicious tokenizer on the command line: it is reported when its time is over, and signals still end the program. */
 import { expect } from 'chai';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { Workshop } from './workshop.ts';
@@ -33,7 +33,7 @@ describe('cli: untrusted files', function () {
             child.kill(signal);
           }, 3000),
       });
-      // By the system's own hand where the program is busy: then there is no code.
+      // If the program is busy, the operating system ends it, and there is no exit code.
       expect([null, signal === 'SIGINT' ? 130 : 143], stderr).to.include(code);
       expect(performance.now() - sent).to.be.below(5000);
     });

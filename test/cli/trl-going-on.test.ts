@@ -1,4 +1,4 @@
-/** What is left of a run, as TRL is told: rows and rates of every step, and what of the optimizer is carried. */
+/** How the rest of a run is passed to TRL: rows and rates of every step, and which state of the optimizer is passed on. */
 import { expect } from 'chai';
 import { planOf } from '../../src/cli/trl-going-on.ts';
 import { trainingScript } from '../../src/cli/trl-script.ts';

@@ -1,4 +1,4 @@
-/** `--variant` and `--tune`: what runs, what is told and recorded of it, and that a tuned machine repeats its runs. */
+/** `--variant` and `--tune`: what runs, what is reported and recorded of it, and that a tuned machine repeats its runs. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { deviceKey } from '../../src/gpu/tuner.ts';
@@ -36,7 +36,7 @@ describe('cli: kernel variants', function () {
   });
 
   it('measures unknown classes with a notice, and repeats a run byte for byte', async () => {
-    // All classes but one are known: to measure them all takes a software adapter a minute of compiling.
+    // All classes but one are known: measuring all of them takes a software adapter a minute of compiling.
     const record = JSON.parse(await readFile(workshop.path('staged/run.json'), 'utf8'));
     const classes = Object.keys(record.variants);
     const open = classes.find((name) => name.startsWith('product nn')) as string;

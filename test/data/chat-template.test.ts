@@ -157,7 +157,7 @@ describe('data/chat-template', () => {
         `${grow("' x'", 'ns.x + ns.x', 20)}${loop("{% set y = ns.x.split(' ') %}")}`,
         'steps',
       ],
-      // A search of the engine takes the product of the two lengths.
+      // A search in the engine takes time proportional to the product of the two lengths.
       'that looks for a long text in a long one': [
         `${long}{% set y = ('a' * 10 ** 6 ~ 'b' ~ 'a' * 10 ** 6) in a %}{% set z = a.split(a[9:] ~ 'b') %}`,
         'steps',

@@ -36,7 +36,7 @@ describe('data/comparison-dataset', () => {
     expect(sides([explicit])).to.deep.equal([expected]);
     const implicit = toComparison({ chosen: 'the sky is blue', rejected: 'the sky is red.' }, 'row');
     expect(sides([implicit])).to.deep.equal([expected]);
-    // A text that ends already is not ended twice.
+    // A text that already ends with the end token gets no second one.
     const { eosToken } = tokenizer;
     expect(sides([{ ...explicit, chosen: ` is blue${eosToken}` }])).to.deep.equal([expected]);
     const [example] = tokenizeComparisons([explicit], { ...EVERY, tokenizer }).examples;
@@ -56,7 +56,7 @@ describe('data/comparison-dataset', () => {
     expect(sides([chat])).to.deep.equal([[whole('the sky is blue'), whole('the sky is red.')]]);
     const ids = toComparison({ chosen_ids: [1, 2, 3], rejected_ids: [4, 2], margin: 0.5 }, 'row');
     const { examples } = tokenizeComparisons([ids], { ...EVERY, tokenizer: undefined });
-    // Nothing in common, so nothing is shared.
+    // The sides have no tokens in common, so no prompt is shared.
     expect(examples).to.deep.equal([
       {
         prompt: [],

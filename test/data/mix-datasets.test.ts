@@ -1,9 +1,9 @@
-/** Data sets as one: how many rows of each, which, in what order, and what is refused. */
+/** Several data sets as one: how many rows of each, which, in what order, and what is refused. */
 import { expect } from 'chai';
 import { type MixOptions, mixDatasets } from '../../src/data/mix-datasets.ts';
 import { expectRefused } from '../io/refused.ts';
 
-/** A data set whose rows say where they are from: `a0`, `a1`. */
+/** A data set whose rows name their source: `a0`, `a1`. */
 const named = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}${i}`);
 const from = (name: string, rows: readonly string[]) => rows.filter((row) => row.startsWith(name));
 const takenOf = (sizes: readonly number[], options: Omit<MixOptions, 'seed'>) =>
@@ -82,7 +82,7 @@ describe('data/mix-datasets', () => {
     expect(new Set(rows)).to.have.property('size', 100);
     expect(from('b', rows)).to.deep.equal(datasets[1]);
     expect(from('a', rows)).to.deep.equal(datasets[0]?.filter((row) => rows.includes(row)));
-    // Drawn from the whole data set, not its beginning.
+    // Drawn from the whole data set, not from its beginning.
     expect(from('a', rows).slice(-1)).to.not.deep.equal(['a69']);
     expect(mixDatasets(datasets, { seed: 7, weights: [7, 3] }).rows).to.deep.equal(rows);
     expect(mixDatasets(datasets, { seed: 8, weights: [7, 3] }).rows).to.not.have.members(rows);
@@ -97,7 +97,7 @@ describe('data/mix-datasets', () => {
     ]);
     const times = named('b', 10).map((name) => rows.filter((row) => row === name).length);
     expect(times.toSorted()).to.deep.equal([2, 2, 2, 2, 2, 3, 3, 3, 3, 3]);
-    // Each pass is over before the next begins.
+    // Each pass ends before the next begins.
     expect(from('b', rows).slice(0, 20)).to.deep.equal([...named('b', 10), ...named('b', 10)]);
   });
 

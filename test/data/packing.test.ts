@@ -11,7 +11,7 @@ import {
 } from '../../src/data/packing.ts';
 import { Random } from '../../src/data/random.ts';
 
-/** Pairs with lengths from 1 up, ids that are all different. */
+/** Pairs with lengths from 1 up, with ids that all differ. */
 function randomPairs(count: number, seed: number): TokenizedPair[] {
   const random = new Random(seed);
   let id = 0;
@@ -19,13 +19,13 @@ function randomPairs(count: number, seed: number): TokenizedPair[] {
   return Array.from({ length: count }, () => ({ prompt: tokens(), chosen: tokens(), rejected: tokens() }));
 }
 
-/** What each token attends to, as the ids of its keys in order, read off the spans from the query's side. */
+/** What each token attends to, as the ids of its keys in order, from the spans as queries use them. */
 function keysOf({ ids, spans }: PackedBatch, query: number): number[] {
   const [prefixStart, prefixEnd, start] = spans.subarray(4 * query);
   return [...ids.subarray(prefixStart, prefixEnd), ...ids.subarray(start, query + 1)];
 }
 
-/** The same mask as a matrix, from the key's side. */
+/** The same mask as a matrix, from the spans as keys use them. */
 function attendedFromKeys({ ids, spans }: PackedBatch): boolean[][] {
   return Array.from(ids, (_, i) => Array.from(ids, (_, j) => i >= j && i < spans[4 * j + 3]));
 }
@@ -182,7 +182,7 @@ describe('data/packing of columns and ends', () => {
       [6, 7, 8, 9],
     ].map((old) => ({ old }));
     const own = examples.map((example, i) => ({ ...example, columns: values[i]! }));
-    // Two tokens are the most: the first completion has no room behind it, the others have.
+    // Two tokens at most: the first completion leaves no room after it, the others do.
     const { ids, rows, sequenceOffsets, columns } = packExamples(
       [{ ...own[0]!, columns: { old: [1, 2, 3, 4] } }, own[1]!],
       { reads, rows: { states: 2 } },

@@ -25,11 +25,11 @@ function everything(name: string): DataForm<DataRow> {
   return { columns, needed: [[]], wayOut: '', toRows: (value, where) => [{ value, where }] };
 }
 
-/** A row without the columns in which it has no value. */
+/** A row without its empty columns. */
 const present = (row: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));
 
-/** A source that keeps account of what is read. */
+/** A source that records what is read. */
 function counted(name: string): ByteSource & { pieces: [number, number][] } {
   const bytes = bytesOf(name);
   const pieces: [number, number][] = [];
@@ -84,7 +84,7 @@ describe('data/parquet', () => {
   });
 
   describe('a malicious file', () => {
-    /** The file with bytes changed. */
+    /** The file with some bytes changed. */
     const changed = (name: string, change: (bytes: Uint8Array, view: DataView) => void) => {
       const bytes = bytesOf(name);
       change(bytes, new DataView(bytes.buffer));
@@ -145,7 +145,7 @@ describe('data/parquet', () => {
         () => new ParquetBudget('data.parquet', 2 ** 30, 10).checkRows(2 ** 27, 1),
         'Split',
       );
-      // One text of a dictionary's is that of every row.
+      // All rows share one text of a dictionary.
       const text = 'x'.repeat(2 ** 24);
       for (let i = 0; i < 4; i++) budget.spendText(text, 'row 1');
       await expectRefused(() => budget.spendText('x', 'data.parquet, row 5'), 'characters', 'row 5');
@@ -161,17 +161,17 @@ describe('data/parquet', () => {
         checkPages({ bytes, path: [group, column], codec: 'UNCOMPRESSED', rows }, {}, left);
       };
       spend([2], 100);
-      // A hundred of two million bytes each.
+      // A hundred rows of two million bytes each.
       await expectRefused(() => spend([0x80, 0x92, 0xf4, 1], 100), 'bytes', '"text"');
       await expectRefused(() => spend([1], 100), 'negative');
     });
 
     it('with a run that continues beyond its page', () => {
-      // Eight times one value, then eight packed ones of two bits.
+      // A run of eight equal values, then eight packed ones of two bits.
       const runs = Uint8Array.of(16, 1, 3, 0xe4, 0xe4);
       checkRuns(runs, 2, 16);
       checkRuns(runs, 2, 9);
-      // The last run may be filled up, by DuckDB to 256 values.
+      // The last run may be padded, by DuckDB to 256 values.
       const filled = Uint8Array.of(65, ...new Uint8Array(64));
       checkRuns(filled, 2, 1);
       expect(() => checkRuns(runs, 2, 7)).to.throw('a run claims 8 values of 7');
@@ -195,7 +195,7 @@ describe('data/parquet', () => {
   });
 });
 
-/** A column of 64-bit numbers below the root. */
+/** A column of 64-bit numbers directly below the root. */
 const node = (name: string, type?: 'INT64'): SchemaTree => ({
   count: 1,
   children: [],

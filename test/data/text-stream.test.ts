@@ -7,7 +7,7 @@ import fixture from '../fixtures/tokenizers.json' with { type: 'json' };
 
 const EMOJI = 'a 👩‍👩‍👧 b 𝔸 ½ 漢字 é';
 
-/** The pieces of ids that arrive `each` at a time. */
+/** The texts returned for ids that arrive `each` at a time. */
 function pieces(tokenizer: Pick<Tokenizer, 'decode'>, ids: readonly number[], each: number): string[] {
   const stream = new TextStream(tokenizer);
   const told: string[] = [];
@@ -40,7 +40,7 @@ describe('data/text-stream', () => {
     const whole = [...new TextEncoder().encode('é!')];
     expect(pieces(bytes, whole, 1)).to.deep.equal(['é', '!']);
     expect(pieces(bytes, whole.slice(0, 1), 1)).to.deep.equal(['\uFFFD']);
-    // One that is followed by another character is told with it.
+    // An incomplete character is returned together with the character that follows it.
     expect(pieces(bytes, [0x61, 0xc3, 0x62], 1)).to.deep.equal(['a', '\uFFFDb']);
   });
 });

@@ -1,4 +1,4 @@
-/** Which tokens of a conversation the assistant writes, against transformers' `return_assistant_tokens_mask`. */
+/** Which tokens of a conversation are written by the assistant, compared with transformers' `return_assistant_tokens_mask`. */
 import { expect } from 'chai';
 import { tokensWithin } from '../../src/data/token-places.ts';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -8,7 +8,7 @@ import templates from '../fixtures/templates.json' with { type: 'json' };
 import tokenizers from '../fixtures/tokenizers.json' with { type: 'json' };
 import { expectRefused } from '../io/refused.ts';
 
-/** The number of tokens, and the first and last of each run of the assistant's. */
+/** The number of tokens, and the first and last index of each run of the assistant's tokens. */
 type Mask = [tokens: number, ...runs: [first: number, last: number][]];
 
 const open = (kind: string, template: string) => {
@@ -42,7 +42,7 @@ describe('data/token-places', () => {
     });
   }
 
-  /** Tokens of a vocabulary of words, which takes white space for nothing. */
+  /** Tokens of a vocabulary of words, which drops white space. */
   const words = (text: string, tokens: readonly string[]) => ({
     ...{ text, tokens, isByteLevel: false, normalize: (given: string) => given.toLowerCase() },
     added: new Map([['<e>', { lstrip: false, rstrip: false }]]),

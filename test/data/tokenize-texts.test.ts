@@ -1,4 +1,4 @@
-/** Texts and labelled completions against the ids and labels that TRL's own trainers make of them. */
+/** Texts and labeled completions, compared with the ids and labels that TRL's own trainers compute from them. */
 import { expect } from 'chai';
 import { readLabelledRows } from '../../src/data/labelled-dataset.ts';
 import type { TokenizedExample } from '../../src/data/packing.ts';
@@ -25,7 +25,10 @@ const rowsOf = (...rows: unknown[]) => readTextRows(jsonl(rows), 'texts.jsonl');
 const prompted = trl.texts.filter((row) => 'prompt' in row);
 const whole = trl.texts.filter((row) => !('prompt' in row));
 
-/** Ids and labels as TRL has them; the first token of a whole text is predicted from nothing, so it is a prompt of ours. */
+/**
+ * Ids and labels as in TRL; the first token of a whole text has nothing before it to be predicted from, so here it is the
+ * prompt.
+ */
 function inTrlsForm({ prompt, completions: [completion] }: TokenizedExample, all: boolean) {
   const ids = [...prompt, ...completion];
   return { ids, labels: ids.map((id, i) => (all || i >= prompt.length ? id : -100)) };
@@ -118,7 +121,7 @@ describe('data/tokenize-texts', () => {
 
 describe('data/tokenize-texts with assistantOnlyLoss', () => {
   const letters = 'abcdefgh'.split('');
-  /** A token a letter, and one for an end. */
+  /** One token per letter, and an end token. */
   const open = (template: string) =>
     Tokenizer.fromFiles(
       memoryFiles(

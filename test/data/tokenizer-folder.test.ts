@@ -1,4 +1,4 @@
-/** Which file of a model's folder counts where several say the same, as transformers 5.24 has it. */
+/** Which file of a model's folder is used if several say the same thing, as in transformers 5.24. */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { type Files, filesOf, memoryFiles } from '../../src/io/files.ts';
@@ -93,7 +93,7 @@ describe('data/tokenizer: folder', () => {
         },
       });
       expect(tokenizer.applyChatTemplate(user)).to.equal('<s><turn><image>');
-      // They are tokens, behind those of tokenizer.json.
+      // They are tokens with ids after those of tokenizer.json.
       const { vocabSize } = await open({});
       expect(tokenizer.encode('<turn><image>', { addSpecialTokens: false })).to.deep.equal([
         vocabSize,

@@ -1,4 +1,4 @@
-/** Steps of a tokenizer that unfold a text: refused when the file is read, or as soon as they do. */
+/** Steps of a tokenizer that expand a text: refused when the file is read, or as soon as they expand it. */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../src/io/files.ts';
@@ -80,7 +80,7 @@ describe('data/tokenizer-growth', () => {
   }
 
   it('stops steps that lengthen a text together, each only slightly', async () => {
-    // Seven doublings are read: of a short text they make little, of a long one more than 32 times its length.
+    // Seven doublings are allowed: a short text stays small, a long one grows by more than a factor of 32.
     const tokenizer = await read(normalizers(7, replace({ String: 'a' }, 'aa')));
     await expectRefused(
       () => tokenizer.encode('a'.repeat(9000)),

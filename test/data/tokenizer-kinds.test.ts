@@ -1,6 +1,7 @@
 /**
- * Ids of texts, and the texts again, by tokenizers with the steps of those that people have (their normalizers, pre-tokenizers, models,
- * templates and decoders), against the tokenizers library. `python test/interop/try_tokenizers.py` does the same with 30,000 texts.
+ * Ids of texts and their decoded texts, by tokenizers with the steps that are common (normalizers, pre-tokenizers, models,
+ * templates and decoders), compared with the tokenizers library. `python test/interop/try_tokenizers.py` does the same with
+ * 30,000 texts.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -31,7 +32,7 @@ describe('data/tokenizer: kinds', () => {
 
   it('only normalizes characters of Unicode 9', async () => {
     const tiny = fixture.kinds['GPT-2'].tokenizer;
-    // A mark of Unicode 14 keeps those around it apart, and a newer letter is not composed.
+    // A mark of Unicode 14 separates the characters around it, and a newer letter is not composed.
     for (const text of ['q\u0307\u1ac1\u0323', '\u{11935}\u{11930}', '\u{1df6}\u0334', '\u32ff']) {
       const [plain, ...normal] = await Promise.all(
         [null, { type: 'NFC' }, { type: 'Sequence', normalizers: [{ type: 'NFKC' }] }].map((normalizer) =>

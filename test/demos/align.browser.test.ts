@@ -3,10 +3,10 @@ import { memoryFiles } from '../../src/io/files.ts';
 import { readAdapter } from '../../src/io/peft.ts';
 import { DemoPage } from './demo-page.ts';
 
-/** Few pairs, so that a run takes seconds even where the CPU stands in for the GPU. */
+/** Few pairs, so that a run takes seconds even on a software adapter. */
 const TRAIN = 24;
 const HELD_OUT = 8;
-/** 6 steps an epoch: the held-out pairs are looked at once on the way, a checkpoint is written, and both again at the end. */
+/** 6 steps per epoch: one evaluation and one checkpoint during the run, and both again at the end. */
 const SETTINGS = { beta: '0.1', numTrainEpochs: '2', perDeviceTrainBatchSize: '4', r: '4' };
 const STEPS = 12;
 
@@ -54,7 +54,7 @@ describe('the demo page', function () {
       for (let at = 1; at <= STEPS; at += 3) {
         await demo.step(at);
         await look();
-        // Stories stream in meanwhile.
+        // Stories are shown as they are generated.
         if (at === 4) await demo.press('Write on');
       }
       await demo.status('Done');

@@ -75,7 +75,7 @@ describe('the demo of the bench', function () {
   });
 
   it('requests nothing after loading except its tuner, and logs no errors', () => {
-    // Its code comes with the first run.
+    // Its code is loaded with the first run.
     const others = requests.filter((url) => !url.startsWith(`${server.url}/chunks/tuner-`));
     expect(others.filter((url) => /^https?:/.test(url))).to.deep.equal([]);
     expect(errors).to.deep.equal([]);

@@ -8,7 +8,7 @@ import * as theory from '../reference/theory.ts';
 const SHAPE = { rows: 1, cols: 3 };
 const REFERENCE = [0.5, 0.3, 0.2].map(Math.log);
 const ROWS = ['reference', 'optimal', 'ascent', 'dpo', 'ipo', 'forward'];
-/** Half a unit of the last place that a table shows of a probability; the other figures move less with it. */
+/** Half a unit of the last digit that a table shows of a probability; the other figures change less with it. */
 const PRINTED = 6e-4;
 
 describe('the demo of the optimum', function () {
@@ -39,7 +39,7 @@ describe('the demo of the optimum', function () {
     await server?.close();
   });
 
-  /** The numbers of an element, whole and not as rounded for the eye. */
+  /** The numbers of an element, exact and not as rounded for display. */
   const numbers = (selector: string) =>
     page
       .locator(`${selector} data`)
@@ -50,7 +50,7 @@ describe('the demo of the optimum', function () {
     return { policy: [a!, b!, c!], reward: reward!, kl: kl!, value: value!, gap: gap! };
   }
 
-  /** Sets sliders and waits until the page has answered. */
+  /** Sets sliders and waits until the page has updated. */
   async function set(values: Record<string, number>): Promise<void> {
     for (const [name, value] of Object.entries(values))
       await page.locator(`[name=${name}]`).fill(String(value));
@@ -59,7 +59,7 @@ describe('the demo of the optimum', function () {
 
   const settled = () => page.waitForFunction(() => document.getElementById('controls')?.ariaBusy === 'false');
 
-  /** Every number of the table and the tiles against float64. */
+  /** Compares every number of the table and the tiles with float64. */
   async function checkNumbers(beta: number, rewards: number[]): Promise<void> {
     const truth = theory.optimalPolicy(REFERENCE, rewards, [beta], SHAPE);
     const best = truth.optimum[0]!;
@@ -150,7 +150,7 @@ describe('the demo of the optimum', function () {
     await checkNumbers(0.1, [0.4, -0.7, 0.8]);
     await set({ beta: 1.3, rC: -2 });
     await checkNumbers(20, [0.4, -0.7, -2]);
-    // β of 20: hardly anything pays for leaving the reference.
+    // At β = 20 leaving the reference hardly pays.
     expectClose((await row('optimal')).policy, [0.5, 0.3, 0.2], { absolute: 0.05 });
   });
 

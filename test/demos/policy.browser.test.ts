@@ -1,11 +1,11 @@
-/** The built demos on a plain server: neither page nor worker reaches another origin, and no page may be framed by another. */
+/** The built demos on a plain server: neither page nor worker can reach another origin, and no page can be framed by another. */
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright';
 import { launchChromium, type Server, serve } from '../../src/testing.ts';
 
 const WITH_WORKER = ['align', 'rlhf', 'bench', 'studio'];
 
-/** In a page or a worker: what becomes of requests to other origins, by every way that a script has. */
+/** In a page or a worker: the outcome of requests to other origins, by every way that a script has. */
 async function reach(other: string): Promise<Record<string, string>> {
   const refused = (name: string) => (work: Promise<unknown>) =>
     work.then(

@@ -6,11 +6,11 @@ import { readAdapter } from '../../src/io/peft.ts';
 import { isItsTurn } from '../support/slice.mjs';
 import { DemoPage } from './demo-page.ts';
 
-/** Few prompts and steps, so that a run takes seconds even where the CPU stands in for the GPU: evaluated after each second step. */
+/** Few prompts and steps, so that a run takes seconds even on a software adapter: evaluated after each second step. */
 const STEPS = 5;
 const SETTINGS = { maxSteps: String(STEPS), promptsPerStep: '2', numGenerations: '3', r: '4' };
 
-/** Runs beside the first ones, each of which takes half a minute: one a day. */
+/** Variations of the first runs, each of which takes half a minute: one of them runs per day. */
 const FURTHER = ['stop', 'typed', 'failing', 'choices', 'pairs'] as const;
 
 function skipUnlessItsTurn(test: Mocha.Context, run: (typeof FURTHER)[number]): void {
@@ -28,7 +28,7 @@ describe('the demo of rewards', function () {
 
   after(() => demo?.close());
 
-  /** The stories on the page, row by row. */
+  /** The stories on the page, by row. */
   const shown = () =>
     demo.page.locator('.completions').evaluateAll((rows) =>
       rows.map((row) =>
@@ -80,7 +80,7 @@ describe('the demo of rewards', function () {
       for (const { story, advantage, figures } of group) {
         expect(story.length).to.be.above(20);
         const shownAdvantage = figures[1] as number;
-        // What is shown as 0 may be a little of either sign.
+        // What is shown as 0 may be slightly above or below 0.
         if (shownAdvantage !== 0) expect(advantage).to.equal(shownAdvantage > 0 ? 'up' : 'down');
       }
       // Leave-one-out advantages of a group add up to 0; each is shown with one digit.
@@ -139,7 +139,7 @@ describe('the demo of rewards', function () {
   describe('with a function that is typed in', () => {
     const type = (code: string) => demo.page.getByLabel('The function').fill(code);
     const verdict = (text: string) => demo.page.locator('#verdict').getByText(text).waitFor();
-    /** Waits until so many functions run: one that is busy takes a moment to end. */
+    /** Waits until this many functions run: a busy one takes a moment to end. */
     async function judges(count: number): Promise<void> {
       const running = () => demo.page.workers().filter((each) => each.url().startsWith('blob:null')).length;
       for (let tries = 0; tries < 100 && running() !== count; tries++) await demo.page.waitForTimeout(50);
@@ -211,7 +211,7 @@ describe('the demo of rewards', function () {
       const words = 'reward function "late": threw "story 6 of 64: Error: enough"';
       await demo.page.locator('#status[data-kind=problem]').getByText(words).waitFor({ timeout: 120_000 });
       await judges(0);
-      // Nothing was learned that could be kept.
+      // Nothing was learned, so nothing can be saved.
       await demo.page.reload();
       await demo.status('Ready');
     });
@@ -270,7 +270,7 @@ describe('the demo of rewards', function () {
   });
 
   it('logs only the expected errors', () => {
-    // What a typed function tries in vain is told in the console, too.
+    // The console also reports the requests that a typed function tries in vain.
     expect(demo.errors.filter((text) => !/Content Security Policy|CSP|WebSocket/.test(text))).to.deep.equal(
       [],
     );

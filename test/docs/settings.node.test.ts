@@ -1,5 +1,5 @@
 /**
- * `docs/settings.md` says what the declarations say. With WEBALIGN_WRITE=1 in the environment it is written instead:
+ * `docs/settings.md` agrees with the declarations. With WEBALIGN_WRITE=1 in the environment it is written instead:
  *
  *     WEBALIGN_WRITE=1 npm test -- docs/settings --only node
  */
