@@ -62,10 +62,10 @@ describe('cli: bad input', () => {
         'line 3',
         '"chosen" is empty',
       ],
-      'a completion that is no text': [
+      'a completion that is not text': [
         lines([{ prompt: 'a', chosen: 1, rejected: 'b' }]),
         'line 1',
-        '"chosen" is a number',
+        '"chosen" must be text or messages, got a number',
       ],
     };
     let number = 0;

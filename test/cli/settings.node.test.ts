@@ -76,7 +76,7 @@ describe('cli/settings', () => {
     await expectRefused(from({ resume: 1 } as never), 'true or false');
     await expectRefused(from({ r: 1, loraR: 2 } as never), 'r is given twice, as "r" and "loraR"');
     await expectRefused(from({ r: 1, lora_r: 2 } as never), 'twice');
-    await expectRefused(from({ betta: 1 } as never), 'Did you mean beta? Known are');
+    await expectRefused(from({ betta: 1 } as never), 'Did you mean beta? Supported settings:');
     const withReasons = () => settingsFrom({ bf16: true, report_to: 'none' }, 'run.json', NAMES, TRL_NAMES);
     await expectRefused(
       withReasons,

@@ -1,4 +1,4 @@
-/** The fuzzer on readers that are broken on purpose: each kind of finding is found, told apart and made small. */
+/** The fuzzer on readers with deliberate bugs: each kind of finding is found, distinguished and reduced. */
 import { expect } from 'chai';
 import { Random } from '../../src/data/random.ts';
 import { InputError } from '../../src/io/errors.ts';
@@ -10,7 +10,7 @@ import { mutate } from './mutate.ts';
 import { jsonSpans } from './mutate-json.ts';
 import { FOLDER, type Target } from './targets.ts';
 
-/** A meter on which nothing moves. */
+/** A meter that always shows the same. */
 const still: Meter = { allocated: () => 0, memory: () => 0, seconds: () => 0 };
 const broken = (run: Target['run']): Target => ({ seeds: [], run });
 const refuses = (where: string, what: string) =>

@@ -1,4 +1,4 @@
-/** Errors of a device told apart, and none swallowed: no adapter, a wrong call, a broken shader, a lost device. */
+/** Errors of a device are distinguished, and none is lost: no adapter, a wrong call, a broken shader, a lost device. */
 import { expect } from 'chai';
 import { Gpu } from '../../src/gpu/device.ts';
 import {

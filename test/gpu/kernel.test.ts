@@ -1,4 +1,4 @@
-/** Kernels by name: what a call may get wrong, and how many workgroups it starts. */
+/** Kernels by name: how a call can be wrong, and how many workgroups it starts. */
 import { expect } from 'chai';
 import { GpuValidationError } from '../../src/gpu/errors.ts';
 import { kernels } from '../../src/gpu/kernel.ts';

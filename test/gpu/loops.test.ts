@@ -1,4 +1,4 @@
-/** The trial of a device's loops, on this device, on one that ends loops early and on one that refuses the shader. */
+/** The check of a device's loops: on this device, on one that ends loops early and on one that refuses the shader. */
 import { expect } from 'chai';
 import { Gpu } from '../../src/gpu/device.ts';
 import { loopEndsAfter } from '../../src/gpu/loops.ts';

@@ -1,4 +1,4 @@
-/** Which of an adapter's matrix configurations kernels take. */
+/** Which of an adapter's matrix configurations kernels use. */
 import { expect } from 'chai';
 import { matrixUnit, SUBGROUP_MATRIX } from '../../src/gpu/matrix-unit.ts';
 

@@ -1,4 +1,4 @@
-/** The buffer pool by itself: what is used again, what is counted, and what the cap refuses. */
+/** The buffer pool alone: what is reused, what is counted, and what the cap refuses. */
 import { expect } from 'chai';
 import { MemoryCapError } from '../../src/gpu/errors.ts';
 import { BufferPool } from '../../src/gpu/pool.ts';

@@ -1,4 +1,4 @@
-/** Kernel times by timestamps: every call counted, across slices, and a device that ends under way. */
+/** Kernel times by timestamps: every call is counted, across slices, and a device that is lost while calls are timed. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { kernels } from '../../src/gpu/kernel.ts';

@@ -1,4 +1,4 @@
-/** The trial of a device's quads: passed here, and failed where threads get the wrong numbers or the shader is refused. */
+/** The check of a device's quads: passed here, and failed if threads get the wrong numbers or the shader is refused. */
 import { expect } from 'chai';
 import { Gpu } from '../../src/gpu/device.ts';
 import { quadsExchange } from '../../src/gpu/quads.ts';

@@ -1,4 +1,4 @@
-/** The order of what is recorded, late readback, the uniform arena, and what a second step must not create again. */
+/** The order of recorded work, late readback, the uniform arena, and what a second step must not create again. */
 import { expect } from 'chai';
 import { kernels } from '../../src/gpu/kernel.ts';
 import { freshGpu, testGpu } from '../support/gpu.ts';

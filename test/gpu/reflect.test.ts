@@ -1,4 +1,4 @@
-/** What is read out of WGSL: bindings by entry, parameters, constants; and that comments are not code. */
+/** What is parsed from WGSL: bindings by entry point, parameters, constants; and that comments are not parsed as code. */
 import { expect } from 'chai';
 import { workgroupThreads } from '../../src/gpu/pipelines.ts';
 import { reflect } from '../../src/gpu/reflect.ts';

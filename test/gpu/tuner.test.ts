@@ -1,6 +1,6 @@
 /**
- * Measuring variants by a clock that the test winds: which one wins, what is kept of it and for whom, what becomes of a
- * damaged store, of wrong results and of results that cannot be kept. Nothing here is really timed.
+ * Measurements of variants with a clock that the test sets: which variant wins, for whom the result is stored, and what
+ * happens with a damaged store, with wrong results and with results that cannot be stored. Nothing is really timed here.
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -20,7 +20,7 @@ interface Timed extends Variant<Shape> {
   value: number;
 }
 
-/** A store in memory that counts. */
+/** A store in memory that counts its calls. */
 function memoryStore(text?: string): TuningStore & { text: string | undefined; writes: number } {
   return {
     text,
@@ -40,7 +40,7 @@ interface Given {
   adapter?: GPUAdapterInfo;
   versions?: string;
   asked?: string[];
-  /** Ask for measurements though the adapter is software. */
+  /** Requests measurements even though the adapter is a software one. */
   software?: boolean;
   rows?: Partial<Timed>[];
 }
@@ -102,7 +102,7 @@ describe('measuring variants', () => {
     expect(report).to.deep.include({ shapes: 2, choices: { narrow: 1, tiled: 1 }, notices: [] });
     expect([chosen(4), chosen(6), chosen(200)]).to.deep.equal(['narrow', 'narrow', 'tiled']);
     expect(Object.fromEntries(variants.inForce)).to.deep.equal({ 'sum few': 'narrow', 'sum some': 'tiled' });
-    // What no plan has met is computed as ever.
+    // An operation that no plan contains runs with the default variant.
     expect(chosen(5000)).to.equal('plain');
   });
 
@@ -135,7 +135,7 @@ describe('measuring variants', () => {
     expect(second.chosen(4)).to.equal('narrow');
     expect(await second.plan(4)).to.equal(undefined);
     expect(second.runs()).to.equal(0);
-    // A new class is added to those that are known.
+    // A new class is added to the known ones.
     await second.plan(100);
     const third = await setUp({ store });
     expect([third.chosen(4), third.chosen(100)]).to.deep.equal(['narrow', 'tiled']);

@@ -1,4 +1,4 @@
-/** Turns on one device: first come, first served, whatever becomes of the work before. */
+/** Turns on one device: first come, first served, even if the previous work failed. */
 import { expect } from 'chai';
 import { Turns } from '../../src/gpu/turns.ts';
 

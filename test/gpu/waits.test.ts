@@ -1,4 +1,4 @@
-/** Waiting for a device ends with it, whether it is lost or disposed, and in the middle of any work. */
+/** Every wait for a device ends when the device is lost or disposed of, in the middle of any work. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { DeviceLostError, GpuError } from '../../src/gpu/errors.ts';
@@ -27,7 +27,7 @@ async function failureOf(promise: Promise<unknown>): Promise<Error> {
 /** Never settles by itself. */
 const never = <T>() => new Promise<T>(() => {});
 
-/** Rejections reach their waits in later turns. */
+/** Rejections arrive a few turns of the event loop later. */
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 
 describe('waits', () => {
@@ -65,7 +65,7 @@ describe('waits', () => {
 });
 
 describe('a device that is disposed', () => {
-  /** The sentence: what happened, and the way out. */
+  /** The message: what happened, and what to do. */
   function expectDisposed(error: Error): void {
     expect(error).to.be.instanceOf(GpuError).and.not.instanceOf(DeviceLostError);
     expect(error.message).to.match(

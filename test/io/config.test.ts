@@ -22,7 +22,7 @@ const base = {
   vocab_size: 512,
 };
 
-/** A layer that sees everything, at the usual frequencies. */
+/** A layer that sees all positions, with the usual frequencies. */
 const plain = { window: undefined, rotary: { theta: 10000 } };
 
 function longrope(more: JsonObject): JsonObject {

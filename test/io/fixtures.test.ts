@@ -1,4 +1,4 @@
-/** Readers against files that transformers and PEFT wrote (test/fixtures), and against nothing of ours. */
+/** Readers on files that transformers and PEFT wrote (test/fixtures), without any of our writers. */
 import { expect } from 'chai';
 import { parseConfig } from '../../src/io/config.ts';
 import { memoryFiles } from '../../src/io/files.ts';

@@ -11,7 +11,7 @@ describe('io/http-files', () => {
   let server: Server;
   let base: string;
   let seen: string[];
-  /** How the server is, which each test changes. */
+  /** The server's behavior, which each test changes. */
   let is: { ranges: boolean; head: boolean; version: string };
   const contents: Record<string, Uint8Array | number> = {
     '/m/a%20b.txt': new TextEncoder().encode('hé'),

@@ -1,4 +1,4 @@
-/** Addresses in a page: its own server and others, workers, and what the browser's storage keeps of them. */
+/** URLs in a page: its own server and others, workers, and what the browser's storage caches of them. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { build } from 'esbuild';
@@ -12,7 +12,7 @@ const CONFIG = '{"a":1}';
 
 declare const sources: typeof Sources & { clearPageCache(): Promise<void> };
 
-/** What comes of reading a model in a page or a worker. */
+/** The result of reading a model in a page or a worker. */
 interface Told {
   config: string;
   weights: string;
@@ -182,7 +182,7 @@ describe('URLs in a page', function () {
     expectModel(await readInWorker('blob', `${server.url}/model`));
   });
 
-  /** Another origin, which allows that it is read, and shows the headers named. */
+  /** Another origin, which allows pages to read it, and exposes these headers. */
   const allows =
     (answer: Answer, exposed = ''): Answer =>
     (asked, response, content, server) => {
@@ -209,7 +209,7 @@ describe('URLs in a page', function () {
       const other = await serve(answer);
       await openPage(`${own.url}/app/`);
       for (let i = 0; i < 2; i++) expectModel(await read(`${other.url}/model`));
-      // Asked for leave, a server of files would have refused.
+      // A file server would have refused a preflight request.
       expect(other.seen.filter(({ method }) => method === 'OPTIONS')).to.deep.equal([]);
     });
   }

@@ -8,7 +8,7 @@ import { expectRefused, failureOf } from './refused.ts';
 const LARGE = Uint8Array.from({ length: 40_000_000 }, (_, i) => (i * 31) % 251);
 const PIECES = Math.ceil(LARGE.length / 2 ** 23);
 
-/** In no time, where `deep.equal` takes seconds. */
+/** Fast, whereas `deep.equal` takes seconds. */
 const isLarge = (bytes: Uint8Array) => Buffer.compare(bytes, LARGE) === 0;
 
 describe('io/http-ranges', function () {
@@ -29,7 +29,7 @@ describe('io/http-ranges', function () {
       if (isPart(headers.range)) most = Math.max(most, ++underWay);
       response.once('close', () => isPart(headers.range) && underWay--);
       if ((await before(...args)) === true) return;
-      // Time for others to be asked meanwhile.
+      // Time for other requests to arrive meanwhile.
       await new Promise((go) => setTimeout(go, 20));
       SERVERS['a plain server']!(...args);
     });
@@ -136,7 +136,7 @@ describe('io/http-ranges', function () {
     let parts = 0;
     before = ({ headers }, response) => {
       if (!isPart(headers.range)) return false;
-      // Once the others are there too, which are not answered.
+      // When the other requests have arrived too, which are not answered.
       if (++parts === 1) setTimeout(() => response.writeHead(403).end(), 200);
       return true;
     };

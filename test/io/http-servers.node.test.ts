@@ -1,4 +1,4 @@
-/** A model behind each kind of server that people have: loaded whole and right, and found again without being fetched. */
+/** A model on each common kind of server: loaded completely and correctly, and found again without another download. */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { expectRefused } from './refused.ts';
 
 const MODEL = 'demos/align/model';
 
-/** What a model is, all of its weights included. */
+/** All of a model, including its weights. */
 async function contentOf(files: Files): Promise<string> {
   const description = await describeModel(files);
   const { stored } = await openModelWeights(files, description);
@@ -70,7 +70,7 @@ describe('a model behind a server', function () {
       expect(await load({ addressCache: false }), 'without a cache').to.equal(whole);
       expect(await load(), 'into the cache').to.equal(whole);
       expect(await load(), 'the second time').to.equal(whole);
-      // Three times some fourteen files, of which a redirect makes two requests each.
+      // Three times about fourteen files, for each of which a redirect takes two requests.
       expect(server.take().length).to.be.below(90);
     });
 

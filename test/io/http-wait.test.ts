@@ -6,7 +6,7 @@ const arriving = (milliseconds: number) => new Promise<string>((go) => setTimeou
 const budget = (options: WaitOptions) => new WaitBudget('m/config.json', 'example.org', 'bytes', options);
 
 describe('io/http-wait', () => {
-  /** Bytes that come in equal steps; resolves when all have. */
+  /** Bytes that arrive in equal steps; resolves when all have arrived. */
   async function stream(waiting: WaitBudget, bytes: number, every: number, times: number): Promise<void> {
     for (let i = 0; i < times; i++) {
       await waiting.wait(arriving(every));

@@ -13,7 +13,7 @@ import { expectRefused, failureOf } from './refused.ts';
 
 const FILE = 'm.safetensors';
 
-/** A file of a header text and data, the header's claimed length being its own unless told. */
+/** A file of a header text and data; by default the header's claimed length is its real one. */
 function fileOf(header: string | Uint8Array, dataBytes = 0, claimed?: bigint): Uint8Array<ArrayBuffer> {
   const text = typeof header === 'string' ? new TextEncoder().encode(header) : header;
   const file = new Uint8Array(8 + text.length + dataBytes);

@@ -1,4 +1,4 @@
-/** Sources in a page: the browser's own storage as a cache, folders that a person picks, and what a token is shown to. */
+/** Sources in a page: the browser's own storage as a cache, folders that a person picks, and which servers get a token. */
 import { expect } from 'chai';
 import { build } from 'esbuild';
 import type { Browser, BrowserContext, Page } from 'playwright';
@@ -13,7 +13,7 @@ const TOKEN = 'hf_secretSecret';
 
 declare const sources: typeof Sources;
 
-/** What a page says of a load: bytes it got, what it was told, what went wrong. */
+/** What a page reports of a load: received bytes, notices, and errors. */
 interface Told {
   sum: number;
   size: number;

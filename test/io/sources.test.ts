@@ -5,7 +5,7 @@ import { tinyGguf } from '../support/gguf.ts';
 import { inNode } from '../support/gpu.ts';
 import { expectRefused } from './refused.ts';
 
-/** A file as a browser gives it for a folder that a person has picked. */
+/** A file as a browser provides it for a folder that a person has picked. */
 function picked(path: string, content: string): File {
   const file = new File([content], path.split('/').at(-1) as string);
   return Object.defineProperty(file, 'webkitRelativePath', { value: path });

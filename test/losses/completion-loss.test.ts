@@ -1,5 +1,5 @@
 /**
- * DPO's loss, derivative and records against the float64 reference and TRL's own numbers, at every size of margin.
+ * DPO's loss, derivative and records compared with the float64 reference and TRL's own numbers, for small and huge margins.
  */
 import { expect } from 'chai';
 import { LOSSES } from '../../src/losses/catalogue.ts';
@@ -26,7 +26,7 @@ function run(
   return runPairs(loss, pairs, options, { scale });
 }
 
-/** Pairs whose z is about −500 … 500 for the β given, rounded to what the GPU sees. */
+/** Pairs whose z is about −500 … 500 for the given β, rounded to the GPU's float32. */
 function pairsUpTo(largest: number, beta: number, count: number, seed: number): PairLogprobs {
   const { normal, uniform } = random(seed);
   const column = (value: (p: number) => number) => Float32Array.from({ length: count }, (_, p) => value(p));
@@ -129,7 +129,7 @@ describe('pairwiseLoss', () => {
         ...tolerance,
         label: `margin, β ${beta}`,
       });
-      // Where two rewards are equal, rounding the inputs decides for either side, unless both rewards are 0.
+      // If two rewards are equal, rounding the inputs makes either one larger, unless both rewards are 0.
       const [margins, rewards] = [column('margin'), column('rewardChosen')];
       const clear = (_: number, p: number) => Math.abs(margins[p]) > tolerance.absolute || rewards[p] === 0;
       const accuracies = [...column('accuracy')].filter(clear);

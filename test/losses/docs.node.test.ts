@@ -1,5 +1,5 @@
 /**
- * The pages on losses: their cases give the answers they print, and the loss that one builds works as it says.
+ * The pages on losses: their cases give the printed results, and the loss that one page builds works as it says.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'chai';

@@ -17,7 +17,7 @@ const SHAPE = { rows: 42, cols: 123 };
 const OFFSETS = Uint32Array.of(0, 1, 7, 20, 26, 30, 42);
 const BETA = 0.3;
 
-/** What is masked, and rows of a block where the logits are more than a binding holds. */
+/** The masked tokens, and the rows of a block if the logits are larger than one binding. */
 const IN_PLACE: Record<
   string,
   { mask?: 'others' | 'targets'; shape: typeof SHAPE; offsets: Uint32Array; block?: number }
@@ -97,7 +97,7 @@ describe('dpo on logits', () => {
         { absolute: 2e-7, relative: 1e-4, label: 'gradient' },
       );
 
-      // A second call adds to the gradient that it is given.
+      // A second call adds to the given gradient.
       const again = dpo(gpu, inputs, {
         loss: sigmoid,
         options: { beta: BETA, labelSmoothing },
@@ -125,7 +125,7 @@ describe('dpo on logits', () => {
       const gpu: typeof real = limits ? Object.create(guarded, { limits: { value: limits } }) : guarded;
       const { normals, ints } = random(5);
       const targets = ints(rows, cols);
-      // Every third entry is masked, and targets with them or not.
+      // Every third entry is masked, and with it some targets.
       const logits = [3, 4].map((spread) =>
         Float32Array.from(normals(rows * cols, spread), (z, i) =>
           mask && i % 3 === 0 && (mask === 'targets' || i % cols !== targets[Math.floor(i / cols)])

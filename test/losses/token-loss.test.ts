@@ -1,6 +1,6 @@
 /**
- * Losses on tokens against float64: ratios of tokens and of whole completions, every divisor, lists of losses. Two policy
- * gradients written outside the catalogue serve as formulas, which tries that door as well.
+ * Losses on tokens compared with float64: ratios of tokens and of whole completions, every divisor, lists of losses. Two
+ * policy gradients written outside the catalog are used, which tests such formulas too.
  */
 import { expect } from 'chai';
 import type { Term } from '../../src/losses/completion-loss.ts';
@@ -162,7 +162,7 @@ describe('tokenLoss', () => {
           const rows = rowsOf(lengths, seed + 1);
           const step = [...lengths, 11, 2];
           const mean = (all: readonly number[]) => all.reduce((a, b) => a + b, 0) / all.length;
-          // Without a rollout batch the step's.
+          // Without a rollout batch, the step's completions count.
           const of = { batch: mean(lengths), step: mean(step), rollout: mean(step) };
           const divisors = { sequence: 0, ...of, constant: 1, sum: 1 };
           const losses = (logp: Float64Array) =>

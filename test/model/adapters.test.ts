@@ -1,4 +1,4 @@
-/** Adapters by name: swapped, stacked and deleted without a byte of the model moving, and refused where they do not belong. */
+/** Adapters by name: swapped, stacked and deleted without changing a byte of the model, and refused if they do not fit. */
 import { expect } from 'chai';
 import { Random } from '../../src/data/random.ts';
 import { combineAdapters } from '../../src/io/combine-adapters.ts';
@@ -42,7 +42,7 @@ describe('ranks and alphas of single layers', () => {
     return adapter;
   }
 
-  /** The same with zeros in place of what the layer lacks, and B made for the common scale. */
+  /** The same with zeros for what the layer lacks, and B scaled to the common factor. */
   function plain(model: CausalLM): Adapter {
     const adapter = fixtureAdapter(model);
     const pair = adapter.weights.get(MODULE) as LoraWeights;
@@ -65,7 +65,7 @@ describe('ranks and alphas of single layers', () => {
     const expected = await score(adapters.plain, adapters.other);
     const joined = (first: Adapter) =>
       combineAdapters([first, adapters.other].map((adapter) => ({ adapter, factor: 1 })));
-    // The same sums, grouped otherwise.
+    // The same sums in another grouping.
     const near = (found: Float32Array) => expect(relativeL2(found, expected)).to.be.below(1e-6 + COARSE_PASS);
     near(await score(adapters.patterned, adapters.other));
     near(await score(joined(adapters.patterned)));
@@ -113,7 +113,7 @@ describe('adapters by name', () => {
     const [a, b, again] = [await swapTo('A'), await swapTo('B'), await swapTo('A')];
     expect(model.activeAdapters).to.deep.equal(['A']);
     expect(again.logprobs).to.deep.equal(a.logprobs);
-    // The batch and the parameters of the kernels, as many for each.
+    // The batch and the kernels' parameters, equally many for each.
     expect([b.uploaded, again.uploaded]).to.deep.equal([a.uploaded, a.uploaded]);
     expect(a.uploaded).to.be.below(64 * 1024);
 

@@ -37,7 +37,7 @@ function adapterOf({ adapterConfig, adapterWeights }: Fixture) {
   return readAdapter(memoryFiles(files, 'adapter'));
 }
 
-/** Gradients by name, each near what PyTorch has. A name of ours may lack the `.weight` of theirs. */
+/** Gradients by name, each compared with PyTorch's. Our names may lack the `.weight` of theirs. */
 function expectGradients(
   found: ReadonlyMap<string, Float32Array> | undefined,
   expected: Readonly<Record<string, EncodedArray>>,
@@ -124,7 +124,8 @@ describe('architectures', () => {
       results.slice(half).forEach(({ value, gradient }, i) => {
         const exact = results[i] as (typeof results)[0];
         expect(value).to.deep.equal(exact.value);
-        // A number is rounded by 2^−12.8 of itself in the mean, 1.4e-4, and a gradient is made of several that are in each layer.
+        // On average a number is rounded by 2^−12.8 of its value, 1.4e-4, and a gradient combines several of them from each
+        // layer.
         expect(relativeL2(gradient, exact.gradient)).to.be.within(1e-6, Math.max(1e-3, 3.5e-4 * layers));
       });
     });

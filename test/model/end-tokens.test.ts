@@ -1,6 +1,6 @@
 /**
- * Which tokens end a text: those of generation_config.json before those of config.json, as transformers has it, and what is
- * refused in it.
+ * Which tokens end a text: those of generation_config.json take precedence over those of config.json, as in transformers;
+ * and which values are refused.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -71,7 +71,7 @@ describe('end tokens', () => {
     const prompt = [5, 17, 42];
     const [tokens] = await greedy(gpu, plain, [prompt], 12);
     plain.dispose();
-    // The token at place 5, and one that never comes.
+    // The token at position 5, and one that is never generated.
     const end = (tokens as number[])[5] as number;
     const first = (tokens as number[]).indexOf(end);
     const other = Array.from({ length: 97 }, (_, id) => id).find((id) => !tokens?.includes(id)) as number;

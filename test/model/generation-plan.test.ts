@@ -1,6 +1,6 @@
 /**
- * How many sequences are taken at a time: as many as the memory cap leaves room for, a function of what is asked for, and an
- * error where there is no room now.
+ * How many sequences are generated at a time: as many as fit under the memory cap, depending only on the request, and an
+ * error if there is no space now.
  */
 import { expect } from 'chai';
 import { MemoryCapError } from '../../src/gpu/errors.ts';
@@ -14,7 +14,7 @@ import { filesOf, loadFixture, productAdapter, oddPrompts as prompts } from './t
 
 describe('generation-plan', () => {
   it('makes batches that fit under the memory cap, and reports if one sequence does not', async () => {
-    // Of its own: what other tests leave behind may be released at any time.
+    // A separate device, since what other tests leave behind may be released at any time.
     const roomy = await freshGpu();
     const before = roomy.memory().live;
     const model = await loadFixture(roomy);
@@ -53,12 +53,12 @@ describe('generation-plan', () => {
     expect(plan.batchSize).to.be.within(2, 12);
     expect(plan.bytes).to.be.at.most(400_000);
     expect(planGeneration(small, lengths, { ...options, batchSize: 1 }).batchSize).to.equal(1);
-    // A longer prompt makes a smaller batch, however few prompts are as long.
+    // A longer prompt makes a smaller batch, even if few prompts are as long.
     const longer = [...lengths.slice(1), 50];
     expect(planGeneration(small, longer, options).batchSize).to.be.below(plan.batchSize);
     expect(planGeneration(small, [], options)).to.deep.include({ bytes: 0, pipelines: [] });
 
-    // Something else takes most of the room: the plan stays, and there is no room for it.
+    // Another buffer takes most of the memory: the plan stays the same, but it does not fit now.
     const whole = await generate(small, prompts(), options);
     const other = tight.pool.allocate(270_000, 'other');
     expect(planGeneration(small, lengths, options)).to.deep.equal(plan);

@@ -1,6 +1,6 @@
 /**
- * Generation with a cache against the model run anew for every token, and what a caller is promised: the same tokens
- * whatever the batches, an end where the model ends, a stop when asked, and all memory given back.
+ * Generation with a cache compared with a full pass of the model for every token, and what a caller is promised: the same
+ * tokens for any batch size, an end where the model ends, a stop on request, and all memory released.
  */
 import { expect } from 'chai';
 import { InputError } from '../../src/io/errors.ts';
@@ -106,7 +106,7 @@ describe('generation', () => {
     };
     const together = await generate(model, prompts(), options);
     expect(together).to.have.length(18);
-    // A batch of 4 cuts through the copies of a prompt.
+    // A batch of 4 separates the copies of a prompt.
     for (const batchSize of [1, 4, 100]) {
       expect(await generate(model, prompts(), { ...options, batchSize })).to.deep.equal(together);
     }
@@ -130,7 +130,7 @@ describe('generation', () => {
       expect(finished).to.equal('length');
       expect(ids).to.have.length(30);
     }
-    // A model this small draws nearly evenly: a set of ends large enough that sequences end all along the way.
+    // A model this small samples nearly uniformly: the set of end tokens is large enough that sequences end at every step.
     const eosTokenIds = Array.from({ length: 8 }, (_, i) => i * 11);
     const ended = await generate(model, prompts(), { ...options, eosTokenIds });
     for (const [i, generation] of ended.entries()) {
@@ -141,7 +141,7 @@ describe('generation', () => {
       );
       expect(sampledTokens(generation)).to.deep.equal(at < 0 ? ids : ids.slice(0, at + 1));
     }
-    // Which of the end tokens it was differs from text to text.
+    // Texts end with different end tokens.
     expect(new Set(ended.map(({ endId }) => endId)).size).to.be.above(3);
     expect(ended.some(({ ids }) => ids.length > 12)).to.equal(true);
     model.dispose();

@@ -72,7 +72,7 @@ describe('gguf-adapter', () => {
       for (let row = 0; row < out; row++) {
         const head = row - (row % headDim);
         const place = row % headDim;
-        // Dimension d < n/2 of a head turns with d + n/2; llama.cpp keeps the two beside each other.
+        // Dimension d < n/2 of a head is rotated with d + n/2; llama.cpp stores the two next to each other.
         const at = headDim === 1 ? row : head + (place % 4) * 2 + Math.floor(place / 4);
         expect([...found.subarray(at * r, (at + 1) * r)], `${name} ${row}`).to.deep.equal([
           ...b.subarray(row * r, (row + 1) * r),

@@ -1,4 +1,4 @@
-/** A whole model as a GGUF file: what is read back from it, out of a folder and out of another GGUF, and what is refused. */
+/** A whole model as a GGUF file: what is read back from it, from a folder and from another GGUF file, and what is refused. */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
 import { memorySource } from '../../src/io/byte-source.ts';
@@ -156,7 +156,7 @@ describe('model/gguf-model', () => {
     await refused(other({ hidden_act: 'gelu_new' }), 'folder/config.json', 'silu', 'gelu');
     const gemma = { 'config.json': json(gemma3.config), 'model.safetensors': decodeBytes(gemma3.weights) };
     await refused(folder(gemma), 'scales queries');
-    // Layers 0 and 1 have windows and linear positions, layer 2 has not.
+    // Layers 0 and 1 have windows and linear positions, layer 2 has neither.
     const gemmas = { ...gemma3.config, query_pre_attn_scalar: 12 };
     const { full_attention: scaled } = gemmas.rope_parameters;
     const both = { ...gemmas, rope_parameters: { full_attention: scaled, sliding_attention: scaled } };
@@ -174,7 +174,7 @@ describe('model/gguf-model', () => {
     const split = { type: 'Split', pattern: { Regex: 'x' }, behavior: 'Isolated', invert: false };
     await refused({ pre_tokenizer: split }, '"pre_tokenizer"', 'smollm');
     const far = { id: 97, content: '<far>', special: true, normalized: false, single_word: false };
-    // A token beyond the embeddings is left out, as llama.cpp leaves it out.
+    // A token without an embedding is left out, as llama.cpp does.
     const added_tokens = [{ ...far, lstrip: false, rstrip: false }];
     const beyond = folder({ 'tokenizer.json': json({ ...tokenizer.tokenizer, added_tokens }) });
     const { metadata } = await openGguf(memorySource(await ggufModel(beyond, []), 'm.gguf'));

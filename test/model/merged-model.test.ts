@@ -1,4 +1,4 @@
-/** Merged weights against PEFT's, and the merged model against the base model with its adapters on. */
+/** Merged weights compared with PEFT's, and the merged model with the base model and its adapters. */
 import { expect } from 'chai';
 import { combineAdapters } from '../../src/io/combine-adapters.ts';
 import { memoryFiles } from '../../src/io/files.ts';

@@ -1,4 +1,7 @@
-/** Reward models merged into their base, of every architecture: the same scores, and the configuration that transformers wants. */
+/**
+ * Reward models merged into their base, for every architecture: the same scores, and the configuration that transformers
+ * expects.
+ */
 import { expect } from 'chai';
 import { type Files, memoryFiles } from '../../src/io/files.ts';
 import type { Adapter } from '../../src/io/peft.ts';

@@ -1,4 +1,4 @@
-/** Models in every precision: what is kept in it, that it computes as the values it stands for, and what is refused. */
+/** Models in every precision: what is stored in it, that it computes with the values that it stores, and what is refused. */
 import { expect } from 'chai';
 import { type Files, memoryFiles } from '../../src/io/files.ts';
 import { float32ToHalf } from '../../src/io/half.ts';
@@ -47,7 +47,7 @@ function withWeight(name: string, change: (tensor: TensorToWrite) => TensorToWri
   return filesOf(tinyLlama, { 'model.safetensors': writeSafetensors(tensors) });
 }
 
-/** Log-probabilities of pairs, the gradients of a LoRA on all linear layers, and tokens written greedily. */
+/** Log-probabilities of pairs, the gradients of a LoRA on all linear layers, and greedily generated tokens. */
 async function numbersOf(model: CausalLM) {
   const adapter = model.attach(productAdapter(model, tinyLlamaAdapter.adapters, 8), { trainable: true });
   const packed = packPairs(randomPairs(3, 5));
@@ -61,7 +61,7 @@ async function numbersOf(model: CausalLM) {
   return { logprobs, gradients: Float32Array.from(gradients), tokens };
 }
 
-/** A model of one layer, as wide as the widest blocks, all its matrices in blocks of chance, and an adapter on them. */
+/** A model of one layer, as wide as the widest blocks, all its matrices in random blocks, and an adapter on them. */
 async function numbersInBlocks(stored: WeightDtype, dtype: LoadDtype) {
   const gpu = await testGpu();
   const sizes = {
@@ -117,7 +117,7 @@ async function numbersInBlocks(stored: WeightDtype, dtype: LoadDtype) {
   };
 }
 
-/** The same weights and the same sums, but for how a compiler joins them. */
+/** The same weights and the same sums; only the compiler may combine them differently. */
 const SAME = 1e-6 + COARSE_TIPS;
 
 describe('model/precision', () => {
@@ -137,7 +137,7 @@ describe('model/precision', () => {
     it(`${dtype} computes like its values in float32, with the same gradients`, async () => {
       const actual = await numbersOf(await tiny({ dtype }));
       const expected = await numbersOf(await load(roundedTo(dtype), { dtype: 'float32' }));
-      // Nothing but sums: strips of the head may be of another width.
+      // Only sums: strips of the head may have another width.
       expect(relativeL2(actual.logprobs, expected.logprobs), 'log-probabilities').to.be.below(SAME);
       expect(relativeL2(actual.gradients, expected.gradients), 'gradients').to.be.below(SAME);
       expect(actual.tokens).to.deep.equal(expected.tokens);
@@ -148,7 +148,7 @@ describe('model/precision', () => {
     const exact = await numbersOf(await tiny());
     const error = async (dtype: LoadDtype) =>
       relativeL2((await numbersOf(await tiny({ dtype }))).logprobs, exact.logprobs);
-    // A weight's relative rounding, and a few layers of it.
+    // The relative rounding of a weight, over a few layers.
     expect(await error('float16')).to.be.within(1e-6, 5e-4 + COARSE_PASS);
     expect(await error('bfloat16')).to.be.within(1e-5, 4e-3);
     expect(await error('q8_0')).to.be.within(1e-4, 1e-2);
@@ -158,7 +158,7 @@ describe('model/precision', () => {
   it('only applies to matrices, with f16 for rows that are not whole blocks', async () => {
     const model = await tiny({ dtype: 'q8_0' });
     const { hiddenSize, intermediateSize: inner, vocabSize, numHiddenLayers, headDim } = model.config;
-    // Rows are of one block; an odd number of them is filled up to pairs.
+    // Rows of one block each; an odd number of them is padded to pairs.
     const blocks = 2 * (vocabSize + 1) + numHiddenLayers * (2 * hiddenSize + 2 * 2 * headDim + 2 * inner);
     expect(Object.fromEntries(model.weightBytes)).to.deep.equal({
       q8_0: blocks * 34,

@@ -1,4 +1,4 @@
-/** Configurations as published models word them, by every row whose file says more than Llama's; and what such a row refuses. */
+/** Configurations of published models, for every row whose file has more fields than Llama's; and what such a row refuses. */
 import { expect } from 'chai';
 import { parseConfig } from '../../src/io/config.ts';
 import { DIALECTS } from '../../src/model/architectures.ts';
@@ -44,7 +44,7 @@ describe('published configurations', () => {
     const published = { rope_theta: theta, no_rope_layer_interval: 4, pretraining_tp: 2 };
     expect(turns({ ...published, no_rope_layers: [1, 0, 1, 1, 1] })).to.deep.equal([theta, 0, theta, theta]);
     expect(turns({ ...published, no_rope_layer_interval: 2 })).to.deep.equal([theta, 0, theta, 0]);
-    // Windows are where positions are not, if the file does not list its layers.
+    // If the file does not list its layers, those without positions have no windows.
     const windows = { use_sliding_window: true, sliding_window: 8, no_rope_layers: [1, 0, 1, 1] };
     expect(parse('smollm3', windows).layers.map(({ window }) => window)).to.deep.equal([
       undefined,
@@ -86,7 +86,7 @@ describe('published configurations', () => {
   });
 
   describe('Phi-3 and Phi-4-mini', () => {
-    // Heads of 16, of which 12 turn: six pairs.
+    // Heads of width 16, of which 12 dimensions are rotated: six pairs.
     const short = [1, 1.1, 1.2, 1.3, 1.4, 1.5];
     const long = [1, 2, 4, 8, 16, 32];
     const scaling = { type: 'longrope', short_factor: short, long_factor: long };
@@ -119,7 +119,7 @@ describe('published configurations', () => {
         },
       });
       expect(maxPositionEmbeddings).to.equal(4096);
-      // Where short and long factors are the same, or are said to be of one context, nothing is lost beyond it.
+      // If the short and long factors are equal, or are for a single context length, nothing changes beyond it.
       const same = { ...phi4, rope_scaling: { ...scaling, long_factor: short, attention_factor: 1 } };
       expect(parse('phi3', same).layers[0]?.rotary).to.deep.equal({
         theta: 10000,

@@ -1,4 +1,4 @@
-/** Rotary tables grow with the longest sequence, are shared by layers that turn alike, and are given back. */
+/** Rotary tables grow with the longest sequence, are shared by layers with the same frequencies, and are released. */
 import { expect } from 'chai';
 import { parseConfig } from '../../src/io/config.ts';
 import { DIALECTS } from '../../src/model/architectures.ts';

@@ -1,4 +1,4 @@
-/** Frequencies of rotary positions, plain and stretched, against transformers' way of writing the rule. */
+/** Frequencies of rotary positions, plain and scaled, compared with transformers' code for the rule. */
 import { expect } from 'chai';
 import { rotaryFrequencies } from '../../src/model/rotary.ts';
 import { ropeFrequencies } from '../reference/rope.ts';

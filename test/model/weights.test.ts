@@ -1,4 +1,4 @@
-/** Weights between files and the decoder: what GPT-2's files call and lay out differently comes back as it was. */
+/** Weights between files and the decoder: GPT-2's other names and layouts are converted and converted back unchanged. */
 import { expect } from 'chai';
 import { memoryFiles } from '../../src/io/files.ts';
 import { readAdapter, writeAdapter } from '../../src/io/peft.ts';

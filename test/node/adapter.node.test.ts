@@ -8,7 +8,7 @@ import { expect } from 'chai';
 
 const run = promisify(execFile);
 
-/** A program of its own: what it prints, and that it ends by itself. */
+/** A separate program: what it prints, and that it ends by itself. */
 async function inProcess(program: string, env: Record<string, string> = {}): Promise<string> {
   const library = pathToFileURL(resolve('dist/node.js')).href;
   const code = `import { requestNodeGpu, requestGpu } from '${library}';\n${program}`;

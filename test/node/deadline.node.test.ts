@@ -1,4 +1,4 @@
-/** Strangers' work is ended: by its deadline, and by signals, even in the middle of a regular expression. */
+/** The work of untrusted files is ended by its deadline, and by signals, even in the middle of a regular expression. */
 import { spawn } from 'node:child_process';
 import { expect } from 'chai';
 import { atOnce } from '../../src/base/slices.ts';
@@ -11,11 +11,11 @@ import { strangerEnvironment } from '../../src/node/stranger-environment.ts';
 import trl from '../fixtures/trl-pairs.json' with { type: 'json' };
 import { expectRefused, failureOf } from '../io/refused.ts';
 
-/** Takes longer than anybody lives. */
+/** It would run for longer than anybody lives. */
 const endless = () => /^(a+)+$/.test(`${'a'.repeat(60)}!`);
 const where = () => 'm/tokenizer.json';
 
-/** A tokenizer that cuts texts by an endless pattern. */
+/** A tokenizer that splits texts with an endless regular expression. */
 const hostile = memoryFiles(
   {
     'tokenizer.json': JSON.stringify({

@@ -1,4 +1,4 @@
-/** One process a folder: who is told what, and that a lock ends with its process however that ends. */
+/** One process per folder: which process gets which message, and that a lock ends with its process, however that ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -141,7 +141,7 @@ describe('node/folder-lock', function () {
     winner.kill('SIGKILL');
     await once(winner, 'exit');
     expect(existsSync(join(dir, LOCK_FILE))).to.equal(true);
-    // Several that see a lock of a dead process at the same time: one gets it.
+    // Several processes see the lock of a dead one at the same time: exactly one gets it.
     const heirs = Array.from({ length: 4 }, () => contender(dir));
     const heir = await race(heirs);
     await Promise.all(heirs.filter(({ child }) => child !== heir).map(({ child }) => ended(child)));
@@ -151,7 +151,7 @@ describe('node/folder-lock', function () {
     expect((await readdir(dir)).sort()).to.deep.equal([]);
   });
 
-  /** A process that takes the folder and keeps it, or says why it cannot. Ends cleanly on SIGTERM. */
+  /** A process that locks the folder and keeps it, or prints why it cannot. Ends cleanly on SIGTERM. */
   function contender(folder: string): { child: ChildProcess; said: () => string } {
     const code = `import { lockFolder } from ${JSON.stringify(pathToFileURL('dist/node.js').href)};
       process.on('SIGTERM', () => process.exit(0));
@@ -167,7 +167,7 @@ describe('node/folder-lock', function () {
     return { child, said: () => said };
   }
 
-  /** The first that has the folder. */
+  /** The first process that has the folder. */
   function race(all: ReturnType<typeof contender>[]): Promise<ChildProcess> {
     return new Promise((resolve) => {
       for (const { child, said } of all)

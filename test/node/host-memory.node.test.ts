@@ -1,6 +1,6 @@
 /**
- * Host memory returns to where it was, whatever is repeated. What is measured is what JavaScript keeps alive; for devices, which
- * also have native memory and threads, a process of their own is.
+ * Host memory returns to its earlier level after any repeated operation. It measures what JavaScript keeps alive; for
+ * devices, which also have native memory and threads, it measures a separate process.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -26,9 +26,9 @@ import { affine, shaderOf } from '../support/shader.ts';
 
 const MIB = 2 ** 20;
 const MOST_GROWTH = 8 * MIB;
-/** A step adds 1 KiB to the log, and the first hundred make most bind groups: 1.2 MiB in all. */
+/** A step adds 1 KiB to the log, and the first hundred create most bind groups: 1.2 MiB in total. */
 const MOST_GROWTH_OF_STEPS = 3 * MIB;
-/** Resident memory also counts what the allocator has not given back yet. */
+/** Resident memory also contains what the allocator has not returned yet. */
 const MOST_RESIDENT_GROWTH = 32 * MIB;
 
 const EMBEDDED = 'demos/align/model';
@@ -173,7 +173,7 @@ describe('a disposed device in Node', () => {
   });
 });
 
-/** Runs a shader of one's own, and joins another to one that stays, as a formula is joined to its driver. */
+/** Runs the test's own shader, and combines another with the source of a driver, as a formula is. */
 async function ownShaders(gpu: Gpu): Promise<WeakRef<Shader>[]> {
   const [own, formula] = [{ ...affine, path: 'own.wgsl' }, shaderOf('// a formula', 'formula.wgsl')];
   const { fill } = kernels(own, { fill: { groups: (p) => p.count as number } });
@@ -185,17 +185,17 @@ async function ownShaders(gpu: Gpu): Promise<WeakRef<Shader>[]> {
   return [new WeakRef(own), new WeakRef(formula)];
 }
 
-/** The process after one more device has come and gone. */
+/** The process after one more device was created and disposed of. */
 interface DeviceRound {
-  /** Devices that the garbage collector has taken. */
+  /** Devices that the garbage collector has freed. */
   collected: number;
   /** Bytes. */
   resident: number;
-  /** 0 where the system does not tell. */
+  /** 0 if the system does not report it. */
   threads: number;
 }
 
-/** Requests a device, generates on it and disposes of it, twenty times in a process of its own. */
+/** Requests a device, generates on it and disposes of it, twenty times in a separate process. */
 async function twentyDevices(): Promise<DeviceRound[]> {
   const [library, node] = ['dist/index.js', 'dist/node.js'].map((path) => pathToFileURL(resolve(path)).href);
   const program = `
@@ -224,7 +224,7 @@ async function twentyDevices(): Promise<DeviceRound[]> {
       rounds.push({ collected, resident: process.memoryUsage.rss(), threads });
     }
     console.log(JSON.stringify(rounds));`;
-  // glibc would keep what was freed, more in one round and less in another.
+  // glibc would keep freed memory, more in one round and less in another.
   const allocator = {
     MALLOC_ARENA_MAX: '1',
     MALLOC_TRIM_THRESHOLD_: '131072',

@@ -28,7 +28,7 @@ import { cutAt, gitName, HubServer, isContent, sends, sha256 } from '../support/
 const COMMIT = 'c0ffee'.padEnd(40, '0');
 const WEIGHTS = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31) % 251);
 const CONFIG = '{"a":1}';
-/** The tag of a process of this machine whose number nobody has. */
+/** The mark of a process of this machine whose id no process has. */
 const GONE = ownerTag().replace(/~\d+~\d+~\d+$/, '~999999999~1~0');
 
 describe('node/hub-cache', () => {
@@ -49,7 +49,7 @@ describe('node/hub-cache', () => {
     root = await mkdtemp(join(tmpdir(), 'webalign-hub-'));
     folder = join(root, 'models--org--tiny');
   });
-  // A load that was left may still write a file.
+  // A load that was abandoned may still write a file.
   afterEach(() => rm(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }));
 
   const options = (more: SourceOptions = {}): SourceOptions => ({
@@ -149,7 +149,7 @@ describe('node/hub-cache', () => {
 
   for (const at of [1, 2, 65_536, 123_457, WEIGHTS.length - 1]) {
     it(`keeps the bytes received before a cut at byte ${at} for the next attempt`, async () => {
-      // Cut, and then nobody there: the attempt ends.
+      // The connection is cut, and then the server is gone: the attempt ends.
       hub.faults.push(cutAt(at), ...Array.from({ length: 6 }, () => refusesContent));
       await expectRefused(() => load(), 'cannot be reached');
       hub.faults.length = 0;
@@ -255,7 +255,7 @@ describe('node/hub-cache', () => {
     if (changed) await utimes(path, changed, changed);
   }
 
-  /** A process that loads the model and prints how many bytes it has. */
+  /** A process that loads the model and prints the number of its bytes. */
   function childLoad(): { child: ChildProcess; ended: Promise<string> } {
     const code = `import { openSource } from ${JSON.stringify(pathToFileURL('dist/node.js').href)};
       const files = await openSource('org/tiny');
@@ -273,7 +273,7 @@ describe('node/hub-cache', () => {
     return { child, ended: once(child, 'close').then(() => said.trim()) };
   }
 
-  /** A process whose download stands still after `at` bytes; `stuck` when they are on disk. */
+  /** A process whose download stops after `at` bytes; prints `stuck` when they are on disk. */
   function stuckProcess(at: number): { child: ChildProcess; stuck: Promise<void> } {
     hub.faults.push((asked, response, content) => {
       if (!isContent(asked)) return false;
@@ -296,7 +296,7 @@ describe('node/hub-cache', () => {
   }
 });
 
-/** The cache as Python leaves it: `snapshot_download` writes a list of files, `hf_hub_download` does not. */
+/** The cache as Python writes it: `snapshot_download` writes a list of files, `hf_hub_download` does not. */
 async function layByHand(folder: string, listing: boolean): Promise<void> {
   const files: [string, string, Uint8Array | string][] = [
     ['config.json', gitName(CONFIG), CONFIG],

@@ -1,6 +1,6 @@
 /**
- * Packages that only Node needs: each is an optional peer, tried by us in a version that the peer allows, and named with the
- * command that installs it where it is missing. `test/run/pack.mjs` does without them in an empty project.
+ * Packages that only Node needs: each is an optional peer dependency, tested by us in a version that the range allows, and
+ * named with the command that installs it if it is missing. `test/run/pack.mjs` runs without them in an empty project.
  */
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';

@@ -1,4 +1,4 @@
-/** References in the user's cache folder: found again on the same machine alone, bounded, and never in the way. */
+/** References in the user's cache folder: found again on the same machine only, limited in size, and no error stops a run. */
 import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

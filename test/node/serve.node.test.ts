@@ -23,7 +23,7 @@ describe('the file server', () => {
     await rm(root, { recursive: true, force: true });
   });
 
-  /** Sends the path as it stands: `fetch` would tidy it. */
+  /** Sends the path unchanged: `fetch` would normalize it. */
   const status = (path: string): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
       request(`${server.url}/`, { path }, (response) => {

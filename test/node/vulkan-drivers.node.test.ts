@@ -1,4 +1,4 @@
-/** When Dawn is asked for a driver at all: wherever there might be one. */
+/** When Dawn is asked for a driver at all: whenever there might be one. */
 import { expect } from 'chai';
 import { mayHaveVulkanDriver } from '../../src/node/vulkan-drivers.ts';
 

@@ -1,4 +1,4 @@
-/** The residual sum: both summands get the upstream gradient, and one that is added to itself gets it twice. */
+/** The residual sum: both summands get the upstream gradient, and a tensor added to itself gets it twice. */
 import { expect } from 'chai';
 import { add } from '../../src/ops/add.ts';
 import { Tape } from '../../src/tensor/tape.ts';

@@ -1,4 +1,4 @@
-/** A matrix taken apart by columns and weighed, so that every part has a gradient of its own. */
+/** A matrix split by columns with weights, so that every part has its own gradient. */
 import { expect } from 'chai';
 import { add } from '../../src/ops/add.ts';
 import { splitColumns } from '../../src/ops/columns.ts';

@@ -1,4 +1,7 @@
-/** Expectations of given values against their float64 reference: values, gradients, masks and a constant that must not count. */
+/**
+ * Expectations of given values compared with their float64 reference: values, gradients, masks, and a constant that must
+ * not matter.
+ */
 import { expect } from 'chai';
 import { expectation } from '../../src/ops/expectation.ts';
 import { Tape } from '../../src/tensor/tape.ts';

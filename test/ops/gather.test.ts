@@ -9,7 +9,7 @@ import * as reference from '../reference/gather.ts';
 import { testGpu } from '../support/gpu.ts';
 import { checkOp } from '../support/op.ts';
 
-/** For every row of the table the places that read it, ascending. */
+/** For every row of the table the positions that read it, ascending. */
 function inverse(ids: Uint32Array, rows: number): { offsets: Uint32Array; entries: Uint32Array } {
   const readers = Array.from({ length: rows }, (_, row) => [...ids.keys()].filter((i) => ids[i] === row));
   const offsets = new Uint32Array(rows + 1);

@@ -1,4 +1,4 @@
-/** The norm of all gradients and its clipping factor, also where it is zero, huge or not a number. */
+/** The norm of all gradients and its clipping factor, also if it is zero, huge or not a number. */
 import { expect } from 'chai';
 import { gradNorm } from '../../src/ops/grad-norm.ts';
 import { random } from '../reference/compare.ts';

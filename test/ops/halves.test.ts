@@ -1,4 +1,4 @@
-/** Rows packed to half their bytes and back, number by number against the reference. */
+/** Rows packed to half their bytes and unpacked, number by number compared with the reference. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { HALVES } from '../../src/ops/halves.ts';
@@ -11,7 +11,7 @@ import { asDevices, requireSameBytes } from '../support/op.ts';
 
 const LARGEST = 3.4028234663852886e38;
 
-/** There and back, between guard regions. */
+/** Packed and unpacked, between guard regions. */
 async function thereAndBack(real: Gpu, values: Float32Array, shape: readonly [number, number]) {
   const { gpu, check } = guards(real);
   const x = Tensor.from(gpu, values, shape, 'x');
@@ -48,7 +48,8 @@ describe('halves', () => {
       it(`(${shape.join(', ')}), numbers near ${scale}`, async () => {
         const values = Float32Array.from(random(shape[1]).normals(shape[0] * shape[1], scale));
         const found = await checkRows(values, shape);
-        // Half of the last of eleven bits; below 2^−126 the steps of float32 itself, of which thirteen bits are dropped.
+        // Half of the last of eleven bits; below 2^−126 the precision of float32 itself, of which thirteen bits are
+        // dropped.
         expectClose(found, values, { relative: 2 ** -11, absolute: 2 ** -137 });
       });
     }

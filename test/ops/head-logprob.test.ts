@@ -1,5 +1,5 @@
 /**
- * The head fused with its log-probabilities against the float64 reference, and against the logits that it never
+ * The head fused with its log-probabilities, compared with the float64 reference, and with logits in full, which it never
  * holds.
  */
 import { expect } from 'chai';
@@ -23,7 +23,7 @@ import {
   upload,
 } from '../support/head-logprob.ts';
 
-// One strip, whole or narrow, and several; widths that the tiled products take and that they refuse.
+// One strip, full or narrow, and several; widths that the tiled products support and that they do not.
 const SHAPES: readonly Shape[] = [
   { rows: 1, width: 1, vocabulary: 1 },
   { rows: 6, width: 42, vocabulary: 6 },
@@ -66,7 +66,7 @@ describe('headLogprobs', () => {
         const tolerance = tolerances(data, shape);
         expectValues(first, values, tolerance.value);
         expectClose(first.dhidden, slopes.dhidden, { ...tolerance.gradient, label: 'd hidden' });
-        // A hidden state that has a gradient already gets this one on top.
+        // If a hidden state already has a gradient, this one is added to it.
         inputs.hidden.grad = Tensor.from(gpu, data.hidden, [rows, width], 'gradient so far');
         const second = await run(gpu, inputs, data.upstream);
         const added = slopes.dhidden.map((d, i) => d + data.hidden[i]);
@@ -76,7 +76,7 @@ describe('headLogprobs', () => {
     }
   }
 
-  // A cap in whose bend the logits lie: a trained head, a frozen one, and gradients of likely tokens alone.
+  // Logits near a cap: with a trained head, a frozen one, and gradients of likely tokens only.
   for (const shape of [SHAPES[1]!, SHAPES[3]!, SHAPES[4]!]) {
     const { rows, width, vocabulary } = shape;
     for (const [kind, options] of [

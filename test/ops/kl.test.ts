@@ -1,6 +1,6 @@
 /**
- * Both Kullback–Leibler divergences against their float64 references: values, gradients, masks on one side, and
- * closeness.
+ * Both Kullback–Leibler divergences compared with their float64 references: values, gradients, masks in one of the
+ * distributions, and nearly equal distributions.
  */
 import { expect } from 'chai';
 import { type KlDirection, kl } from '../../src/ops/kl.ts';
@@ -119,7 +119,7 @@ describe('kl', () => {
     expectClose(forward.value, reference.forwardKl(policy, other, shape).kl, { absolute: 1e-6 });
     expect([...reverse.value]).to.satisfy((v: number[]) => v[0] === Infinity && Number.isFinite(v[1]));
     expect([...forward.value]).to.satisfy((v: number[]) => Number.isFinite(v[0]) && v[1] === Infinity);
-    // A row without a value has no gradient; a row that has one has the reference's.
+    // A row without a value has no gradient; other rows have the reference's.
     const defined = reference.reverseKl(policy, other, shape).dpolicy.map((d, i) => (i < 3 ? 0 : d));
     expectClose(reverse.gradient, defined, { absolute: 1e-6 });
     expectClose(forward.gradient, reference.forwardKl(policy, other, shape).dpolicy, { absolute: 1e-6 });

@@ -29,7 +29,7 @@ describe('logSumExp', () => {
   }
 
   it('stays accurate over 200,000 nearly equal logits', async () => {
-    // One thread that added each e^z to one growing sum would be wrong by almost a hundredth.
+    // A single thread that added each e^z to one growing sum would be wrong by almost a hundredth.
     const gpu = await testGpu();
     const values = new Float32Array(200_000).fill(-0.001);
     values[0] = 0;

@@ -1,4 +1,4 @@
-/** The mixture against its float64 form, over several steps, and at both ends of α. */
+/** The moving average compared with its float64 formula, over several steps, and for both limits of α. */
 import { expect } from 'chai';
 import { movingAverage } from '../../src/ops/moving-average.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';
@@ -26,7 +26,7 @@ describe('movingAverage', () => {
   for (const count of [1, 63, 64, 65, 431]) {
     it(`mixes ${count} values over five steps`, async () => {
       const { actual, expected } = await mixed(count, 0.6, 5);
-      // Two roundings a step of values near 1.
+      // Two roundings per step of values near 1.
       expectClose(actual, expected, { absolute: 1e-6 });
     });
   }

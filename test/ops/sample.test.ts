@@ -1,6 +1,6 @@
 /**
- * Sampling against transformers' probabilities and the float64 reference: with the random numbers known, every draw must
- * be the reference's own, and so must its log-probability; and the random numbers themselves must be even.
+ * Sampling compared with transformers' probabilities and the float64 reference: with known random numbers, every draw and
+ * its log-probability must be the reference's; and the random numbers themselves must be uniform.
  */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
@@ -15,14 +15,14 @@ import { belowChiSquareBound, chiSquare } from '../support/chi-square.ts';
 import { testGpu } from '../support/gpu.ts';
 import { guards } from '../support/guard.ts';
 
-/** Threads a row: one, a few, a GPU's many; and how many rows to try, because barriers are slow on the CPU. */
+/** Threads per row: one, a few, a GPU's many; and how many rows to test, because barriers are slow on the CPU. */
 const LANES: readonly (readonly [number, number])[] = [
   [1, 301],
   [4, 42],
   [64, 6],
 ];
 const NO_END = [INVALID_TOKEN];
-/** What log-probabilities are that no kernel has written. */
+/** The value of log-probabilities that no kernel has written. */
 const UNTOUCHED = 7;
 
 interface Draw extends Partial<SamplingSettings> {
@@ -30,9 +30,9 @@ interface Draw extends Partial<SamplingSettings> {
   firstSequence?: number;
   lanes?: number;
   eos?: readonly number[];
-  /** Tokens of the steps before, one list a step. */
+  /** Tokens of the previous steps, one list per step. */
   before?: readonly (readonly number[])[];
-  /** Sequence of each row; row r's is r by default. */
+  /** Sequence of each row; by default, row r has sequence r. */
   sequences?: readonly number[];
 }
 
@@ -41,7 +41,7 @@ async function draw(real: Gpu, rows: readonly Reals[], options: Draw = {}): Prom
   return (await drawScored(real, rows, options, false)).tokens;
 }
 
-/** The same with the tokens' log-probabilities, unless they are not `scored`. */
+/** The same with the tokens' log-probabilities, unless `scored` is false. */
 async function drawScored(
   real: Gpu,
   rows: readonly Reals[],
@@ -67,7 +67,7 @@ async function drawScored(
   before.forEach((of, i) => {
     tokens.set(of, i * S);
   });
-  // What is behind a row is not to be looked at.
+  // The numbers after a row must not be read.
   const stride = V + 3;
   const logits = new Float32Array(rows.length * stride).fill(Number.NaN);
   rows.forEach((row, i) => {
@@ -106,7 +106,10 @@ function expectScores(
   });
 }
 
-/** Every token must be the reference's for its random number, or its neighbour where that lies on the border. */
+/**
+ * Every token must be the reference's for its random number, or the neighboring one if the number is at the boundary of the
+ * two.
+ */
 function expectDraws(found: Uint32Array, probabilities: Reals, seed: number, label: string): void {
   found.forEach((token, sequence) => {
     const u = uniformNumber(seed, sequence, 0);
@@ -126,7 +129,7 @@ describe('sample', () => {
         const gpu = await testGpu();
         const row = Float32Array.from(logits, (logit) => logit ?? -Infinity);
         for (const { probabilities, ...setting } of settings) {
-          // The fixture's own, but for logits that float32 cannot hold.
+          // The fixture's own, except for logits that float32 cannot represent.
           const expected = samplingProbabilities(row, setting);
           expectClose(expected, probabilities, { absolute: 1e-3 });
           const found = await draw(gpu, repeated(count, row), { ...setting, seed: 7, lanes });
@@ -172,7 +175,7 @@ describe('sample', () => {
           for (const token of found) expect(kept, `${highest}, min-p ${minP}`).to.include(token);
           if (count > 40) expect(new Set(found).size, `${highest}, min-p ${minP}`).to.equal(kept.length);
         }
-        // Top-p leaves one of three equal tokens; min-p then takes that too, and nothing of the two equal ones above.
+        // Top-p keeps one of three equal tokens; min-p then drops that one too, but neither of the two equal ones above it.
         const tied = [0.1, 0.5, 0.1, 1, 0.5, 0.1].map((share) => Math.fround(highest + Math.log(share)));
         const found = await draw(gpu, repeated(count, tied), {
           topP: 0.891,
@@ -187,7 +190,7 @@ describe('sample', () => {
     it(`samples the reference's tokens if many are tied, ${lanes} threads a row`, async () => {
       const gpu = await testGpu();
       const { normals } = random(11);
-      // Steps of a half: at every edge stand several tokens.
+      // Steps of a half: at every limit there are several tokens.
       const row = Array.from(normals(123, 1.5), (x) => Math.round(2 * x) / 2);
       for (const topK of [0, 1, 9, 60]) {
         for (const topP of [1, 0.93, 0.61, 0.07]) {
@@ -256,7 +259,7 @@ describe('sample', () => {
       // So many terms are added in a row of each thread: the sum is off by some 1e-5 of itself.
       expectScores({ tokens, logprobs }, probabilities, 1e-4, `${kept} tokens stay`);
       for (const [sequence, token] of tokens.entries()) {
-        // Sums of so many terms are rounded: the token may be off by a few, but it is one of those that stay.
+        // Sums of so many terms are rounded: the token may be off by a few, but it is one of those that are kept.
         expect(probabilities[token], `${kept} tokens stay`).to.be.above(0);
         const below = probabilities.subarray(0, token).reduce((a, b) => a + b, 0);
         const u = uniformNumber(1, sequence, 0);

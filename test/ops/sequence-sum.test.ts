@@ -1,4 +1,4 @@
-/** Sums by sequence: values, gradients, empty sequences, and the independence of a sum from its neighbours. */
+/** Sums by sequence: values, gradients, empty sequences, and the independence of a sum from neighboring ones. */
 import { expect } from 'chai';
 import { sequenceSums } from '../../src/ops/sequence-sum.ts';
 import { Tape } from '../../src/tensor/tape.ts';

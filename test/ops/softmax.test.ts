@@ -24,7 +24,7 @@ const LOGPROBS: RowOpTolerance = {
 
 describe('softmax', () => {
   for (const { name } of SOFTMAX_VARIANTS) {
-    // Threads a row are the held rows' own.
+    // The number of threads per row is that of the rows held in registers.
     const widths =
       name === 'streamed' ? WIDTHS.map((width) => [`, ${width} threads a row`, width]) : [['', undefined]];
     for (const kind of Object.keys(KINDS) as Kind[]) {

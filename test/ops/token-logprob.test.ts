@@ -54,7 +54,7 @@ describe('tokenLogprobs', () => {
         stats.filter((_, i) => i % STATS_WIDTH === column),
       );
       expectClose(entropy as Float32Array, expected.entropy, { absolute: 3e-6, relative: 1e-6 });
-      // A masked target is never the argmax, even in a row that has none.
+      // A masked target is never the argmax, even in a row without a distribution.
       const top1 = expected.top1.map((hit, n) => (expected.logprob[n] === -Infinity ? 0 : hit));
       expectClose(correct as Float32Array, top1, { absolute: 0 });
       // Two logarithms, one of them twice.
@@ -65,7 +65,7 @@ describe('tokenLogprobs', () => {
   for (const width of WIDTHS) {
     it(`uses the lowest index of a tie, ${width} threads a row`, async () => {
       const { gpu, check } = guards(await testGpu(), width);
-      // Ties within a thread and between threads; all entries but the first share the maximum, then all do.
+      // Ties within a thread and between threads; first all entries but the first have the maximum, then all do.
       const cols = 123;
       const rows = [0, 0, 0, 5, 5].map((first) =>
         Float32Array.from({ length: cols }, (_, i) => (i ? 5 : first)),

@@ -1,4 +1,7 @@
-/** The weights of WPO against their float64 reference: on the loss, on the derivative, and on nothing else of a record. */
+/**
+ * The weights of WPO compared with their float64 reference: they change the loss and the derivative, and nothing else of a
+ * record.
+ */
 import { expect } from 'chai';
 import { weighPairs } from '../../src/ops/wpo.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';

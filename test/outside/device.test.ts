@@ -1,6 +1,6 @@
 /**
- * A device made outside of the package, as ONNX Runtime Web or three.js make theirs: webalign computes on it, on buffers of the
- * test's own, hears its own errors alone, and leaves it alive.
+ * A device created outside the package, as ONNX Runtime Web or three.js create theirs: webalign computes on it, with the
+ * test's own buffers, gets only its own errors, and does not destroy it.
  */
 import { expect } from 'chai';
 import { DPOTrainer, Gpu, generate } from 'webalign';
@@ -14,7 +14,7 @@ const TARGETS = Uint32Array.from({ length: ROWS }, (_, i) => (7 * i + 3) % VOCAB
 /** Three tokens and one, one and three. */
 const OFFSETS = Uint32Array.of(0, 3, 4, 5, 8);
 
-/** Rows of logits that belong to no one's random numbers. */
+/** Rows of logits from a simple formula instead of a random generator. */
 const values = (shift: number) =>
   Float32Array.from({ length: ROWS * VOCABULARY }, (_, i) => 3 * Math.sin(1.7 * i + shift));
 
@@ -117,7 +117,7 @@ describe('outside/device', () => {
     for (const [i, value] of expected.gradient.entries()) expect(added[i]).to.be.closeTo(value, 1e-6);
     result.dispose();
     gpu.dispose();
-    // What is the test's own is still there.
+    // The test's own buffers still exist.
     expect(await contents(gradient)).to.deep.equal(added);
   });
 
@@ -166,7 +166,7 @@ describe('outside/device', () => {
       { double: { groups: () => 1 } },
     );
     const view = gpu.pool.allocate(512, 'x');
-    // Bindings begin at multiples of 256 bytes: the device refuses this one.
+    // Bindings must begin at multiples of 256 bytes: the device refuses this one.
     double(gpu, { x: { ...view, offset: 4, size: 8 } });
     const error = await gpu.read(view).then(
       () => undefined,

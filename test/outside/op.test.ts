@@ -1,6 +1,7 @@
 /**
- * An operation written outside of the package, with WGSL of its own and its gradient: the sum of squares of each row, y = Σ x².
- * It stands on the tape between operations of the package, adds to gradients that are there, and is checked against differences.
+ * An operation written outside the package, with its own WGSL and its gradient: the sum of squares of each row, y = Σ x².
+ * It is recorded on the tape between operations of the package, adds to existing gradients, and is compared with finite
+ * differences.
  */
 import { expect } from 'chai';
 import type { Gpu } from 'webalign';
@@ -132,7 +133,7 @@ describe('outside/op', () => {
     for (let i = 0; i < LOGITS.length; i++) {
       const moved = (by: number) =>
         value(Float64Array.from(LOGITS, (each, at) => (at === i ? each + by : each)));
-      // Differences in float64 are right to 1e-9; what is left is float32.
+      // Differences in float64 have errors of 1e-9; the rest is float32.
       expect(gradient[i], `${i}`).to.be.closeTo((moved(1e-4) - moved(-1e-4)) / 2e-4, 1e-6);
     }
   });

@@ -1,4 +1,4 @@
-/** A reward and a rater written outside the package: what a policy writes is rated by them, and it learns what they want. */
+/** A reward and a rater written outside the package: they rate what a policy generates, and it learns from them. */
 import { expect } from 'chai';
 import type { Gpu } from 'webalign';
 import { InputError } from 'webalign/files';
@@ -18,7 +18,7 @@ const manyAs: BatchReward = ({ completions, logMetric }) => {
   return shares;
 };
 
-/** One that is more than a function: it counts how often it was asked. */
+/** A reward that is more than a function: it counts its calls. */
 class Short implements Rater {
   readonly name = 'short';
   asked = 0;

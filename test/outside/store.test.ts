@@ -1,4 +1,4 @@
-/** Checkpoint stores, the package's and one written here, by what a store promises. */
+/** Checkpoint stores, the package's and one written here, tested for what a store promises. */
 import { expect } from 'chai';
 import type { Gpu } from 'webalign';
 import {
@@ -13,7 +13,7 @@ import {
 import { inNode, requestGpuOf } from './place.ts';
 import { keepsItsPromises } from './store-contract.ts';
 
-/** A store of the test's own: a list of writes, of which the last one counts, as in an append-only log. */
+/** The test's own store: a list of writes, of which the last one counts, as in an append-only log. */
 class Log implements CheckpointStore {
   constructor(private readonly writes: Uint8Array<ArrayBuffer>[]) {}
 
@@ -26,7 +26,7 @@ class Log implements CheckpointStore {
   }
 }
 
-/** One store a name. */
+/** One store per name. */
 function byName<T>(make: (name: string) => T): (name: string) => T {
   const made = new Map<string, T>();
   return (name) => {
@@ -135,7 +135,7 @@ describe('outside/store', () => {
   });
 });
 
-/** Something else under a key of the database. */
+/** Stores something else under a key of the database. */
 async function put(database: string, key: string, value: string): Promise<void> {
   const db = await new Promise<IDBDatabase>((resolve, reject) => {
     const request = indexedDB.open(database);

@@ -1,6 +1,6 @@
 /**
- * A trainer written outside of the package, with a family, a setting and a source of its own: DPO on pairs whose rejected side is
- * made on the way, by shuffling the tokens of the chosen one. The source is endless, and goes on from a checkpoint.
+ * A trainer written outside the package, with its own family, setting and source: DPO on pairs whose rejected side is made
+ * during the run, by shuffling the tokens of the chosen one. The source is endless, and resumes from a checkpoint.
  */
 import { expect } from 'chai';
 import { type CausalLM, type Gpu, type Tokenizer, writeAdapter } from 'webalign';
@@ -49,7 +49,7 @@ interface Text {
   completion: number[];
 }
 
-/** Each text with itself in disorder, another disorder every time. */
+/** Pairs each text with a shuffled copy of itself, shuffled differently every time. */
 class Swaps implements ExampleSource {
   readonly waits = false;
   readonly length: number;
@@ -68,7 +68,7 @@ class Swaps implements ExampleSource {
     this.identity = { texts, swaps };
   }
 
-  /** Not known ahead: the reference is scored with each batch. */
+  /** The pairs are not known beforehand: the reference is computed with each batch. */
   ahead(): undefined {}
 
   largest(count: number): TokenizedExample[] {
@@ -101,7 +101,7 @@ class Swaps implements ExampleSource {
     const text = this.texts[this.made % this.texts.length]!;
     const rejected = [...text.completion];
     for (let swap = 0; swap < this.swaps; swap++) {
-      // Another pair of places for every text and swap: multiples of primes.
+      // Another pair of positions for every text and swap: multiples of primes.
       const from = (31 * this.made + 7 * swap) % rejected.length;
       const to = (17 * this.made + 11 * swap + 1) % rejected.length;
       [rejected[from], rejected[to]] = [rejected[to]!, rejected[from]!];

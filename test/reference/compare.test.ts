@@ -1,4 +1,4 @@
-/** The judges judged: comparisons that must fail, and random numbers. */
+/** Tests of the comparisons themselves, which must fail for different arrays, and of random numbers. */
 import { expect } from 'chai';
 import { dot } from './arrays.ts';
 import { expectClose, random, relativeL2 } from './compare.ts';

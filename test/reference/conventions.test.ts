@@ -1,6 +1,6 @@
 /**
- * What the references promise at the edges: masks, ties, overflow, tokens of probability 0, shared prompts. The kernels
- * are held to the same.
+ * What the references promise in special cases: masks, ties, overflow, tokens of probability 0, shared prompts. The kernels
+ * must do the same.
  */
 import { expect } from 'chai';
 import { packPairs, packSequences, sequencesOf } from '../../src/data/packing.ts';

@@ -1,6 +1,6 @@
 /**
- * A*-PO on a model of five tokens: its optimal values against β log Z by enumeration, the same twice and resumed at any moment, the
- * stage before training included, and the filter of prompts that are never solved.
+ * A*-PO on a model of five tokens: its optimal values compared with β log Z by enumeration, the same result twice and when
+ * resumed at any moment, including during the stage before training, and the filter of prompts that are never solved.
  */
 import { expect } from 'chai';
 import { memoryCheckpointStore } from '../../src/io/checkpoint.ts';
@@ -73,7 +73,7 @@ describe('rollout: A2POTrainer', () => {
     const rollout = one.events.find(({ type }) => type === 'rollout');
     if (!metrics || rollout?.type !== 'rollout') throw new Error('no step');
     expect(metrics.advantage).to.be.closeTo(metrics.reward! - metrics.v_star!, 1e-6);
-    // Nothing is learned yet, so that the loss is that of the advantages alone.
+    // Nothing is learned yet, so the loss is that of the advantages alone.
     expect(metrics.implicit_reward).to.be.closeTo(0, 1e-5);
     const squares = rollout.advantages.map((each) => each ** 2);
     expect(metrics.loss).to.be.closeTo(squares.reduce((a, b) => a + b, 0) / 2, 1e-5);
@@ -90,7 +90,7 @@ describe('rollout: A2POTrainer', () => {
     };
     const rewardFuncs = Object.defineProperty(listening, 'name', { value: fours.name });
     const whole = await trained(gpu, await starter({ args, rewardFuncs }), undefined, load);
-    // The values' completions are drawn anew for other prompts, though these are the same text here.
+    // The values' completions are drawn again for other prompts, though these are the same text here.
     expect(written[1]).not.to.equal(written[0]);
     const again = await trained(gpu, await starter({ args }), undefined, load);
     expect(again.bytes).to.deep.equal(whole.bytes);
@@ -103,7 +103,7 @@ describe('rollout: A2POTrainer', () => {
       expect(resumed.bytes, `stopped after ${stopAfter}`).to.deep.equal(whole.bytes);
       expect(resumed.log).to.deep.equal(whole.log);
     }
-    // Stopped when the values of the first four prompts of eight were known.
+    // Stopped when the values of the first four of eight prompts were known.
     const checkpoint = memoryCheckpointStore();
     const stop = new AbortController();
     let rated = 0;
@@ -136,7 +136,7 @@ describe('rollout: A2POTrainer', () => {
       load,
     );
     expect(resumed.bytes).to.deep.equal(whole.bytes);
-    // Four prompts' values were kept; then two batches of eight completions.
+    // The values of four prompts were stored; then two batches of eight completions follow.
     expect(counted).to.equal(16 + 16);
   });
 

@@ -1,4 +1,4 @@
-/** Advantages of a case as people write it down, against numbers worked out by hand, and what is refused. */
+/** Advantages of a case as people write it, compared with numbers computed by hand, and what is refused. */
 import { expect } from 'chai';
 import { type AdvantageCase, advantagesOfCase } from '../../src/rollout/advantage-case.ts';
 

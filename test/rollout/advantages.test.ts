@@ -1,12 +1,12 @@
 /**
- * Advantages against the truth: over all tuples of completions of a small tree, weighted by their probability, the expected
- * coefficient of each completion is the one that the policy gradient of its expected reward asks for.
+ * Advantages compared with exact values: averaged over all tuples of completions of a small tree, weighted by their
+ * probability, the coefficient of each completion is the one in the policy gradient of its expected reward.
  */
 import { expect } from 'chai';
 import { AGGREGATIONS, advantages, type Baseline } from '../../src/rollout/advantages.ts';
 import { expectClose, random } from '../reference/compare.ts';
 
-/** Probabilities of all sequences of a vocabulary, where token 0 ends; a policy by its softmax per prefix. */
+/** Probabilities of all sequences of a vocabulary in which token 0 is the end; a policy is given by its softmax per prefix. */
 function sequences(vocabulary: number, most: number, seed: number): number[] {
   const { normal } = random(seed);
   const grow = (length: number, probability: number): number[] => {
@@ -20,7 +20,7 @@ function sequences(vocabulary: number, most: number, seed: number): number[] {
   return grow(0, 1);
 }
 
-/** Σ over all G-tuples of probability · advantage, for the completions by themselves. */
+/** Σ over all G-tuples of probability · advantage, for each completion separately. */
 function expected(
   probabilities: readonly number[],
   rewards: readonly number[],
@@ -94,7 +94,7 @@ describe('rollout/advantages', () => {
     expect(values[3]).to.equal(0);
     const rated = [...values].filter((_, i) => i !== 3);
     expect(rated.reduce((a, b) => a + b, 0)).to.be.closeTo(0, 1e-12);
-    // Their deviation is 1 but for what is added to it before the division.
+    // Their standard deviation is 1 except for what is added before the division.
     expect(rated.reduce((a, b) => a + b * b, 0) / 6).to.be.closeTo(1, 1e-4);
   });
 
@@ -147,7 +147,7 @@ describe('rollout/advantages scaled and of several rewards', () => {
       ]),
       numGenerations: 2,
     });
-    // One alone in its group has a deviation of its own of nothing, and adds nothing.
+    // A completion alone in its group has a standard deviation of 0, and contributes nothing.
     const scores = [0, 1, 0, 1].map((high, i) => {
       const spread = i < 2 ? 0.5 : 2;
       return (high ? spread : -spread) / (Math.SQRT2 * spread + 1e-4);

@@ -1,6 +1,6 @@
 /**
- * GRPO on a model of five tokens: every loss trains, what is not needed is not computed, completions that are reused and
- * resumed give the same bytes, KL in the reward and in the loss, masks, a moving reference, and what is refused.
+ * GRPO on a model of five tokens: every loss trains, what is not needed is not computed, reused completions and resumed
+ * runs give the same bytes, KL in the reward and in the loss, masks, a moving reference, and what is refused.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -74,7 +74,7 @@ const run = async (args: GRPOArgs, more: Partial<GRPOTrainerOptions> = {}) =>
 const last = (events: readonly TrainEvent[]) =>
   events.flatMap((event) => (event.type === 'step' ? [event.metrics] : [])).at(-1) ?? {};
 
-/** What the trainer's examples are made by. */
+/** The settings that the trainer's examples depend on. */
 function makerOf(trainer: GRPOTrainer): ExperienceMaker {
   return (trainer as unknown as { task: { source: { parts: { maker: ExperienceMaker } } } }).task.source.parts
     .maker;
@@ -132,7 +132,7 @@ describe('rollout/grpo', () => {
     for (const stopAfter of [1, 3]) {
       const store = memoryCheckpointStore();
       await trained(gpu, await starter(settings, {}, store), stopAfter, load);
-      // A setting of rollouts alone that a run may go on with another value of.
+      // A setting of rollouts that may change when a run is resumed.
       const others = { ...settings, rewardTimeout: 599 };
       const resumed = await trained(gpu, await starter(others, {}, store), undefined, load);
       expect(resumed.bytes, `stopped after ${stopAfter}`).to.deep.equal(whole.bytes);
@@ -153,14 +153,14 @@ describe('rollout/grpo', () => {
 
   it('plans generation, the reference and training together', async () => {
     const gpu = await freshGpu();
-    // Without an end token every completion is as long as the plan takes it to be.
+    // Without an end token every completion is as long as planned.
     const endless = async (device: typeof gpu) => (await fiveTokens(device, [])).model;
     const { events } = await trained(gpu, await starter({ beta: 0.1, maxSteps: 1 }), undefined, endless);
     const [start] = events;
     const end = events.at(-1)!;
     gpu.dispose();
     if (start?.type !== 'start' || end.type !== 'end') throw new Error('no plan');
-    // Buffers of a model this small are hardly larger than the 256 bytes that each is rounded up to.
+    // The buffers of a model this small are hardly larger than the 256 bytes to which each is rounded up.
     expect(end.memory.peak).to.be.at.most(1.2 * start.plan.plannedBytes);
     expect(end.memory.peak).to.be.at.least(0.8 * start.plan.plannedBytes);
   });
@@ -196,7 +196,7 @@ describe('rollout/grpo', () => {
     const trainer = (await starter({ maskTruncatedCompletions: true, maxSteps: 1 }))(model);
     const events: TrainEvent[] = [];
     for await (const event of trainer.train()) events.push(event);
-    // Without an end token every completion is cut.
+    // Without an end token every completion is cut off.
     expect(eachStep(events, 'grad_norm')).to.deep.equal([0]);
     expect(eachStep(events, 'groups_skipped')).to.deep.equal([2]);
     trainer.dispose();

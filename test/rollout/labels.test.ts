@@ -1,4 +1,4 @@
-/** Labels of pairs: greedy and by lot, ties, penalties, and what a judge may answer. */
+/** Labels of pairs: greedy and random, ties, penalties, and which answers of a judge are valid. */
 import { expect } from 'chai';
 import { Random } from '../../src/data/random.ts';
 import { type Judge, JudgeLabels } from '../../src/rollout/judge.ts';

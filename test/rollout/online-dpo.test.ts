@@ -1,6 +1,6 @@
 /**
- * Online DPO on a model of five tokens: the same twice and resumed at any moment, between steps that share a batch and while a
- * judge is asked, and what it logs and refuses.
+ * Online DPO on a model of five tokens: two runs are the same, also when resumed at any moment, between steps that share a
+ * batch and while a judge is asked; and what it logs and refuses.
  */
 import { expect } from 'chai';
 import { memoryCheckpointStore } from '../../src/io/checkpoint.ts';
@@ -54,7 +54,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     const whole = await trained(gpu, await starter({ args }), undefined, load);
     const again = await trained(gpu, await starter({ args }), undefined, load);
     expect(again.bytes).to.deep.equal(whole.bytes);
-    // Two parts and two passes: a batch of completions for four steps.
+    // Two parts and two passes: one batch of completions for four steps.
     expect(whole.events.filter(({ type }) => type === 'rollout').length).to.equal(2);
     for (const stopAfter of [1, 3, 4]) {
       const checkpoint = memoryCheckpointStore();
@@ -91,7 +91,7 @@ describe('rollout: OnlineDPOTrainer', () => {
       expect(metrics['objective/non_score_reward']).to.be.closeTo(-0.5 * kl, 1e-9);
       expect(metrics['objective/rlhf_reward']).to.be.closeTo(mean - 0.5 * kl, 1e-9);
       expect(metrics['kl/sequence']).to.equal(kl);
-      // K1 of both is what the implicit rewards are made of.
+      // The implicit rewards are K1 of both, times β.
       const implicit = (metrics['rewards/chosen']! + metrics['rewards/rejected']!) / 2;
       expect(0.5 * kl).to.be.closeTo(implicit, 1e-5);
       expect(metrics).to.include.keys('logps/chosen', 'val/contain_eos_token', 'rewards/accuracies', 'beta');
@@ -118,7 +118,7 @@ describe('rollout: OnlineDPOTrainer', () => {
     const all = [...asked];
     asked.length = 0;
     const checkpoint = memoryCheckpointStore();
-    // Nothing is told to the trainer: the process ends while the seventh answer is awaited.
+    // The trainer is not notified: the process ends while the seventh answer is awaited.
     const killed = new Promise<void>((kill) => {
       const silent: Judge = (pairs, about) =>
         asked.length < 6 ? judge(pairs, about) : new Promise(() => kill());

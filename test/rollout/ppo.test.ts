@@ -1,6 +1,6 @@
 /**
- * PPO on a model of five tokens, whose objective is known by enumeration: it rises, the run is the same twice and resumed after
- * any step, four roles need little more memory than RLOO's two, and what makes no sense is refused.
+ * PPO on a model of five tokens, whose objective is known by enumeration: it rises, two runs are the same, also when
+ * resumed after any step, four roles need little more memory than RLOO's two, and invalid settings are refused.
  */
 import { expect } from 'chai';
 import { Tokenizer } from '../../src/data/tokenizer.ts';
@@ -94,7 +94,7 @@ describe('rollout/ppo', () => {
       return sum + Math.exp(logprob) * (rewardOf(tokens) - BETA * ratio);
     }, 0);
     expect(objective).to.be.below(optimum);
-    // The advantages are whitened, so that steps do not shrink near the optimum; two thirds of the way is far enough.
+    // The advantages are whitened, so steps do not shrink near the optimum; two thirds of the way is enough.
     expect(optimum - objective).to.be.below(0.33 * (optimum - before));
     const errors = eachStep(events, 'loss/value_avg');
     expect(errors.at(-1)!).to.be.below(0.5 * errors[0]!);
@@ -169,7 +169,7 @@ describe('rollout/ppo', () => {
     for (const name of ['grad_norm', 'loss', 'loss/value_avg', 'val/ratio']) {
       const [own, all] = [eachStep(shared.events, name), eachStep(apart.events, name)];
       expect(own).to.have.length(3);
-      // Sums over fewer tokens round differently; two updates of Adam make a little more of it.
+      // Sums over fewer tokens are rounded differently; two updates of Adam increase the difference a little.
       for (const [i, value] of all.entries()) expect(own[i], name).to.be.closeTo(value, 2e-4);
     }
   });

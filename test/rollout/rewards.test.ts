@@ -1,4 +1,4 @@
-/** Rewards: how several add up, what each is given, and what is wrong with what one returns. */
+/** Rewards: how several are added, the arguments of each, and invalid results. */
 import { expect } from 'chai';
 import { REWARDS, repeatedShare } from '../../src/rollout/built-in-rewards.ts';
 import { type BatchReward, type RewardBatch, rate, weighedRewards } from '../../src/rollout/rewards.ts';
@@ -86,7 +86,7 @@ describe('rollout/built-in-rewards', () => {
     length: [6, 4, 2],
     // Trigrams of the first: 123 231 312 123; of the second 444 twice.
     repetition: [-0.25, -0.5, 0],
-    // A fifth of 5 tokens is 1: from 4 tokens on it falls.
+    // A fifth of 5 tokens is 1: from 4 tokens on the reward falls.
     overlong: [-1, 0, 0],
     think_format: [1, 0, 0],
     accuracy: [1, 0, null],

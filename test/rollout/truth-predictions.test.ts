@@ -1,6 +1,6 @@
 /**
- * What fixed points are predicted to be, by their equations alone: the digits that are known of each, and that methods without
- * a bias are predicted to reach β log Z.
+ * The predicted fixed points, computed from their equations alone: the known digits of each, and that unbiased methods are
+ * predicted to reach β log Z.
  */
 import { expect } from 'chai';
 import { groupsOfTwo, meanOfOthers } from '../../src/studies/fixed-points/expected.ts';
@@ -21,7 +21,7 @@ describe('truth: predictions', () => {
 
   it('including the own reward in a mean of two doubles β', () => {
     const halved = balanced({ ...BANDIT }, groupsOfTwo({ baseline: 'group_mean' }, 'sum'), 'k2');
-    // J at β of the policy that is the best at 2 β.
+    // J at β of the policy that is optimal at 2 β.
     const { reference, rewards, beta } = BANDIT;
     const scores = rewards.map((reward, y) => (reference[y] as number) + reward / (2 * beta));
     const total = scores.reduce((sum, score) => sum + Math.exp(score), 0);

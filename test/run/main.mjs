@@ -1,6 +1,6 @@
 /**
- * `npm test`: builds everything, then runs the one suite under Dawn in Node and in headless Chromium. `--help` lists the options.
- * The last line is `N passed, N failed, N skipped` over both; the exit code is 1 when a test failed or none ran.
+ * `npm test`: builds everything, then runs the one suite under Dawn in Node and in headless Chromium. `--help` lists the
+ * options. The last line is `N passed, N failed, N skipped` over both; the exit code is 1 if a test failed or none ran.
  */
 import { Command, Option } from 'commander';
 import { build, nodeOnly, testFiles } from '../../esbuild.config.mjs';

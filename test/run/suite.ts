@@ -1,6 +1,6 @@
 /**
- * Runs the suite in both worlds, one after the other, and ends with the one line of counts. A world that breaks off, a
- * page that crashes or stands still, counts as a failure; so does a run without a test.
+ * Runs the suite in Node and in Chromium, one after the other, and ends with one line of counts. A crashed process, and a
+ * page that crashes or hangs, count as a failure; so does a run without a test.
  */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,7 +11,7 @@ import { describeError, type HarnessOptions, runFiles, type TestEvent } from './
 import { Report } from './report.ts';
 
 const TIMEOUT = 120_000;
-/** Long files, whose kernels Node runs by the same adapter: of a whole suite's, the page runs one a day. */
+/** Long files, whose kernels Node runs on the same adapter: of these, a page runs one per day in a full suite. */
 const IN_TURN = [
   'ops/attention.test.ts',
   'ops/long-rows.test.ts',
@@ -19,9 +19,9 @@ const IN_TURN = [
   'ops/parts.test.ts',
   'ops/matmul.test.ts',
 ];
-/** What is made for GPUs takes a software adapter so many times as long, the compiling most of all. */
+/** Kernels for GPUs take a software adapter this many times as long, compilation most of all. */
 const PATIENCE = 5;
-/** A page that says nothing for this long hangs: even a test with a long timeout of its own ends before. */
+/** A page without an event for this long hangs: even a test with its own long timeout ends before. */
 const STANDSTILL = 900_000;
 
 export interface SuiteOptions {
@@ -29,10 +29,10 @@ export interface SuiteOptions {
   node: readonly string[];
   /** Those to run in Chromium. */
   chromium: readonly string[];
-  /** Whether all tests are asked for, so that a page's long files take turns. */
+  /** Whether all tests are requested, so that a page's long files take turns. */
   isWhole: boolean;
   grep?: string | undefined;
-  /** Kernel variants that the shared device is asked to run. */
+  /** Kernel variants that the shared device must use. */
   variants?: readonly string[] | undefined;
 }
 
@@ -66,7 +66,7 @@ export async function runSuite({ node, chromium, isWhole, grep, variants }: Suit
   return conclude(reports);
 }
 
-/** Prints the counts and returns the exit code. `brokenOff` is 1 where the process ends before the suite does. */
+/** Prints the counts and returns the exit code. `brokenOff` is 1 if the process ends before the suite does. */
 function conclude(reports: readonly Report[], brokenOff = 0): number {
   const sum = (kind: TestEvent['kind']) => reports.reduce((total, { counts }) => total + counts[kind], 0);
   if (brokenOff) console.log('The run was broken off.');
@@ -78,7 +78,7 @@ function conclude(reports: readonly Report[], brokenOff = 0): number {
 async function runInNode(files: readonly string[], report: Report, options: HarnessOptions): Promise<void> {
   const load = (file: string) =>
     import(pathToFileURL(resolve('dist/test/node', file.replace(/\.ts$/, '.js'))).href);
-  // Mocha catches stray exceptions by itself; rejections it only repeats, to the same listeners.
+  // Mocha catches stray exceptions itself; rejections it only emits again, to the same listeners.
   const seen = new Set<unknown>();
   process.on('unhandledRejection', (error, promise) => {
     if (!seen.has(promise)) report.add(stray(error));
@@ -105,7 +105,7 @@ async function runInChromium(
     });
     await page.exposeFunction('emitTestEvent', report.add);
     page.on('console', (message) => {
-      // A file that is not there is for the test to judge.
+      // Whether a missing file is an error is decided by the test.
       const isNews =
         /^(error|warning)$/.test(message.type()) && !message.text().startsWith('Failed to load resource');
       if (isNews) console.log(`chromium  console: ${message.text()}`);

@@ -1,11 +1,11 @@
-/** A slice of `npm run soak`, another one a day: two processes for one folder, and a kill or a full disk. */
+/** A slice of `npm run soak`, a different one each day: two processes for one folder, and a kill or a full disk. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { SoakResult } from './soak.ts';
 
 const DAY = 86_400_000;
-/** A part each day; those of a second or two run every day. */
+/** One part per day; those of a second or two run every day. */
 const DAILY = ['folders'];
 const IN_TURN = ['kills', 'disks'];
 

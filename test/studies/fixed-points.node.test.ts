@@ -1,4 +1,4 @@
-/** Where methods converge: the page is that of the kept figures, and the command draws it again without any device. */
+/** Where methods converge: the page is that of the stored figures, and the command writes it again without any device. */
 import { cp, readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { keptFigures, type MethodResult, readFigures } from '../../src/studies/fixed-points/collect.ts';

@@ -1,4 +1,4 @@
-/** The frontier: its arithmetic where the optimum is known exactly, its page and plot, and the command on very little. */
+/** The frontier: its arithmetic where the optimum is known exactly, its page and plot, and the command on a tiny example. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import {
@@ -24,7 +24,7 @@ import { estimateOptimum } from '../../src/theory/estimators.ts';
 import { Workshop } from '../cli/workshop.ts';
 import { random } from '../reference/compare.ts';
 
-/** Where e^(r/β) doubles with every unit of reward. */
+/** The β at which e^(r/β) doubles with every unit of reward. */
 const BETA = 1 / Math.LN2;
 const BETAS = [8, 4, 2, BETA, 1];
 
@@ -37,7 +37,7 @@ const PROMPTS = [
   { reference: [2, 1, 1], optimum: [2, 1, 2], rewards: [0, 0, 1] },
 ] as const;
 
-/** Answers in proportion to `counts`, as often as it takes for what a logarithm of a mean falls short by to be small. */
+/** Answers in proportion to `counts`, so many that the bias of the logarithm of a mean is small. */
 function answers(counts: readonly number[], times = 1): number[] {
   return counts.flatMap((count, answer) => Array.from({ length: count * times }, () => answer));
 }
@@ -82,7 +82,7 @@ describe('cli: frontier, its arithmetic', () => {
     expect(at?.plain.kl.mean).to.be.closeTo(BEST.kl, 1e-12);
     expect(at?.reward.mean).to.be.closeTo(BEST.reward, 1e-3);
     expect(at?.kl.mean).to.be.closeTo(BEST.kl, 1e-3);
-    // What the jackknife leaves of 1000 samples.
+    // The bias that the jackknife leaves with 1000 samples.
     expect(at?.logPartitions[0]).to.be.closeTo(Math.log(2), 5e-4);
     expect(at?.logPartitions[1]).to.be.closeTo(Math.log(5 / 4), 5e-4);
     const { reward, kl, k3 } = measure(optimal);
@@ -92,7 +92,7 @@ describe('cli: frontier, its arithmetic', () => {
   });
 
   it('log Z has a small bias, even with few samples', () => {
-    // All samples of four that a coin gives, each as a prompt.
+    // All samples of four coin tosses, each as a prompt.
     const all = Array.from({ length: 16 }, (_, i) => [0, 1, 2, 3].map((bit) => (i >> bit) & 1));
     const [at] = optimumCurve(all, [1], 1);
     const truth = Math.log((1 + Math.E) / 2);
@@ -102,7 +102,8 @@ describe('cli: frontier, its arithmetic', () => {
   });
 
   it('is corrected for few samples, with an estimate of the remaining bias', () => {
-    // Twelve answers to each of many copies of both prompts, as an even spread of all samples: every quantile of a sum is met.
+    // Twelve answers to each of many copies of both prompts, evenly spread over all samples, so that every quantile of a
+    // sum occurs.
     const { uniform } = random(11);
     const drawn = (prompt: (typeof PROMPTS)[number]) =>
       Array.from({ length: 12 }, () => {
@@ -114,10 +115,10 @@ describe('cli: frontier, its arithmetic', () => {
     for (const part of ['reward', 'kl'] as const) {
       const { mean, standardError } = at[part];
       const plain = at.plain[part].mean - BEST[part];
-      // The plain figure is low by many standard errors, the corrected one by a fraction of that.
+      // The plain figure is too low by many standard errors, the corrected one by a fraction of one.
       expect(plain).to.be.below(-4 * standardError);
       expect(Math.abs(mean - BEST[part])).to.be.below(Math.abs(plain) / 4);
-      // From six samples to twelve it rose by no less than what is left.
+      // From six samples to twelve it rose by at least as much as is left.
       const { rise } = at;
       expect(Math.abs(mean - BEST[part])).to.be.below(Math.abs(rise[part].mean) + 2 * standardError);
     }
@@ -132,7 +133,7 @@ describe('cli: frontier, its arithmetic', () => {
     const many = (groups: Groups) => groups.map((group) => Array.from({ length: 20 }, () => group).flat());
     const long = { rewards: many(unmoved.rewards), logRatios: many(unmoved.logRatios) };
     const { certificate, gap } = pricedAt(BETA, curve, long);
-    // The reference itself is as far from the optimum by its own samples as by the curve's.
+    // The gap of the reference itself is the same by its own samples as by the curve's.
     expect(certificate?.corrected.gap.mean).to.be.closeTo(gap?.mean as number, 0.01);
     expect(certificate?.isLowerBound).to.equal(false);
     expect(pricedAt(0.01, curve, long).gap).to.equal(undefined);
@@ -150,7 +151,7 @@ describe('cli: frontier, its arithmetic', () => {
     expect(best.room.mean).to.be.closeTo(0, 1e-3);
     expect(best.limit).to.be.closeTo(BEST.reward, 1e-3);
     expect(best.beyond).to.equal(false);
-    // Twice the weight on the best answer and none on the others, limited by the curve's own end.
+    // Twice the weight on the best answer and none on the others, limited by the end of the curve itself.
     const greedy = roomBelow(
       curve,
       policy((prompt) => [0, 0, prompt.reference[2]]),

@@ -1,4 +1,4 @@
-/** Two criteria in tension: what is made of samples, the page and the plot, and the command on very little. */
+/** Two conflicting criteria: what is computed from samples, the page and the plot, and the command on a tiny example. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { checksOf, type Tradeoff, tradeoffOf } from '../../src/studies/tradeoff/analysis.ts';
@@ -8,7 +8,7 @@ import { tradeoffPlot } from '../../src/studies/tradeoff/plot.ts';
 import { ERRORS, TRADEOFF, TRADEOFF_QUICK } from '../../src/studies/tradeoff/task.ts';
 import { Workshop } from '../cli/workshop.ts';
 
-/** Two openings of two stories, whose means are `sentiment` and `calm`, each give or take a half. */
+/** Two openings of two stories, whose means are `sentiment` and `calm`, plus and minus a half. */
 function result(sentiment: number, calm: number, firstStage?: string): Result {
   const groups = (mean: number) => [
     [mean - 1, mean],
@@ -35,7 +35,7 @@ const RESULTS: ByModel<Result> = {
   ],
   both: result(5, -2),
 };
-/** With one of the scaled results another. */
+/** With one of the scaled results replaced. */
 const withScaled = (at: number, of: Result): ByModel<Result> => ({
   ...RESULTS,
   scaled: RESULTS.scaled.map((each, i) => (i === at ? { q: each.q, of } : each)),

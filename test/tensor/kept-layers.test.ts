@@ -1,4 +1,4 @@
-/** Layers of which a tape keeps less: run again in the backward pass, or packed until then. */
+/** Layers of which a tape keeps less: recomputed in the backward pass, or packed until then. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { add } from '../../src/ops/add.ts';
@@ -44,7 +44,8 @@ describe('layers with reduced activations', () => {
       })),
     );
     const tape = Tape.forTraining(gpu);
-    // Small, because units multiply: five layers of them would leave the range of half precision, which variants may run by.
+    // Small, because units multiply: after five layers, larger values would leave the range of half precision, which
+    // variants may use.
     const x = leaf(gpu, normals(rows * width, 0.5), [rows, width]);
     const before = gpu.memory().live;
     const layer = (i: number) => (inner: Tape, input: Tensor) => {
@@ -80,7 +81,7 @@ describe('layers with reduced activations', () => {
   });
 
   it('recomputed, they do not copy passed-on gradients', async () => {
-    // On a GPU, where a residual is no dispatch of its own.
+    // On a GPU, where a residual sum needs no separate dispatch.
     const { gpu } = asDevices(await testGpu())[1]!;
     const tape = Tape.forTraining(gpu);
     const weight = Tensor.from(gpu, new Float32Array(16).fill(1), [4, 4]);
@@ -90,7 +91,7 @@ describe('layers with reduced activations', () => {
     y.grad = tape.empty(SHAPE, 'upstream');
     const before = gpu.recorder.report.dispatches;
     tape.backward();
-    // Each layer runs again, and each of its gradients is a product.
+    // Each layer is recomputed, and each of its gradients is a product.
     expect(gpu.recorder.report.dispatches - before).to.equal(2 * (2 + 2));
   });
 
@@ -100,11 +101,12 @@ describe('layers with reduced activations', () => {
     const off = [relativeL2(saving.dx, plain.dx)];
     for (const [name, gradient] of plain.gradients)
       off.push(relativeL2(saving.gradients.get(name) as Float32Array, gradient));
-    // A number is rounded by up to 2^−11 of itself, 2^−12.8 in the mean, and the errors of five layers add like a random walk.
+    // A number is rounded by up to 2^−11 of its value, 2^−12.8 on average, and the errors of five layers add up like a
+    // random walk.
     for (const each of off) expect(each).to.be.below(1e-3);
     expect(Math.max(...off)).to.be.above(1e-6);
-    // A layer keeps its sum, its unit and its result. Packed are those of all layers but the last and what it was given; a packed row
-    // has two words beside those of its numbers, and a buffer whole 256 bytes.
+    // A layer keeps its sum, its unit and its result. All are packed except those of the last layer and the input; a packed
+    // row has two words besides those of its numbers, and a buffer is a multiple of 256 bytes.
     const [whole, packed] = [rows * width * 4, Math.ceil((rows * (width / 2 + 2) * 4) / 256) * 256];
     expect(plain.held).to.equal(15 * whole);
     expect(saving.held).to.equal(4 * whole + 11 * packed);
@@ -153,14 +155,14 @@ describe('layers with reduced activations', () => {
     for (const name of ['a', 'b', 'c']) y = tape.scopePacked(packing, layer(name), y);
     y.grad = tape.empty(SHAPE, 'upstream');
     tape.backward();
-    // x is not the tape's own.
+    // x does not belong to the tape.
     expect(told).to.deep.equal([
       ...['forward a', 'forward b', 'pack a', 'forward c'],
       ...['backward c', 'unpack a', 'backward b', 'backward a'],
     ]);
     x.grad = undefined;
     expect(gpu.memory().live).to.equal(live);
-    // Given up before its backward pass it gives back what is packed, too.
+    // A tape that is disposed of before its backward pass also releases what is packed.
     const other = Tape.forTraining(gpu);
     y = x;
     for (const name of ['a', 'b', 'c']) y = other.scopePacked(packing, layer(name), y);

@@ -1,4 +1,4 @@
-/** Parameters as views of four long buffers: what is where, what a checkpoint reads and writes, what it refuses. */
+/** Parameters as views of four long buffers: where each is, what a checkpoint reads and writes, and what is refused. */
 import { expect } from 'chai';
 import { ParameterStore, SLABS } from '../../src/tensor/parameters.ts';
 import { Tensor } from '../../src/tensor/tensor.ts';

@@ -1,4 +1,4 @@
-/** The tape's laws, with ops so simple that every number can be told: what sets, what adds, what is released and when. */
+/** The rules of the tape, with ops so simple that every number is known: what sets, what adds, what is released and when. */
 import { expect } from 'chai';
 import type { Gpu } from '../../src/gpu/device.ts';
 import { add } from '../../src/ops/add.ts';
@@ -148,7 +148,7 @@ describe('the tape', () => {
     }
     y.grad = tape.empty([1000], 'upstream');
     tape.backward();
-    // Each closure frees an output, its gradient and what was saved, and takes one new gradient.
+    // Each closure releases an output, its gradient and what was saved, and allocates one new gradient.
     for (let i = 1; i < seen.length; i++) expect(seen[i]).to.equal(seen[i - 1] - 2 * 4096);
     gpu.dispose();
   });
@@ -162,7 +162,7 @@ describe('the tape', () => {
     tape.backward(x, heir);
     expect(await numbers(gpu, x.grad)).to.deep.equal(filled(2));
     heir.dispose();
-    // All that is left is the upstream gradient of the test itself.
+    // Only the test's own upstream gradient is left.
     expect(gpu.memory().live - live).to.equal(256);
     gpu.dispose();
   });
@@ -240,12 +240,12 @@ describe('the tape', () => {
     const x = leaf(gpu, filled(1));
     const { live } = gpu.memory();
     const heldNow = () => (gpu.memory().live - live) / 256;
-    // Of a sum nothing is read; of a gated unit what goes in.
+    // The backward pass reads nothing of a sum, and the inputs of a gated unit.
     const sum = tape.scope(() => add(tape, add(tape, x, x), x));
     expect(heldNow()).to.equal(1);
     const y = tape.scope(() => gatedUnit(tape, add(tape, sum, x), x), [sum]);
     expect(heldNow()).to.equal(2);
-    // No gradient reaches a frozen one, so that nothing of it is read.
+    // A frozen input gets no gradient, so nothing of it is read.
     const frozen = Tensor.from(gpu, Float32Array.from(filled(1)), SHAPE);
     tape.scope(() => gatedUnit(tape, add(tape, frozen, frozen), frozen));
     expect(heldNow()).to.equal(4);

@@ -1,6 +1,6 @@
 /**
- * Monte-Carlo estimates against what they estimate: exact values of small distributions, unbiasedness by enumeration, and
- * standard errors against the spread of repeated runs.
+ * Monte Carlo estimates compared with the estimated values: exact values of small distributions, unbiasedness by
+ * enumeration, and standard errors compared with the spread of repeated runs.
  */
 import { expect } from 'chai';
 import {
@@ -24,12 +24,12 @@ const REWARDS = [1, -0.5, 2, 0.25, 0.5];
 const BETA = 0.7;
 const [logPolicy, logReference] = [POLICY, REFERENCE].map((logits) => logSoftmax(logits, shape));
 
-/** A β at which 8 samples are enough for the expansion in 1/n to be seen. */
+/** A β at which 8 samples are enough for the expansion in 1/n to be visible. */
 const MILD = 1.5;
 const PARTS = ['reward', 'kl', 'logPartition'] as const;
 const ZERO = { reward: 0, kl: 0, logPartition: 0 };
 
-/** Every way in which n draws may fall on answers of these probabilities. */
+/** Every possible result of n draws from answers of these probabilities. */
 function* multinomials(
   p: readonly number[],
   n: number,
@@ -62,8 +62,8 @@ function draw(logits: readonly number[], count: number, uniform: () => number): 
 }
 
 /**
- * Runs an estimator on many independent samples: its mean must be the truth and its standard error the spread. 400 runs tell
- * a spread to 3.5 %, four standard errors of the mean are allowed beside the bias.
+ * Runs an estimator on many independent samples: its mean must be the true value and its standard error the spread. 400
+ * runs determine a spread to 3.5 %, and four standard errors of the mean are allowed besides the bias.
  */
 function checkRuns(run: (uniform: () => number) => Estimate, truth: number, bias = 0): void {
   const { uniform } = random(7);
@@ -161,7 +161,7 @@ describe('estimates of the optimum from samples of the reference', () => {
   it('corrected, equals the jackknife', () => {
     for (const [rewards, beta] of [
       [[1, 2, 4, 4, -3], 0.7],
-      // Beside the highest reward the others are nothing in float64, until it is left out.
+      // Beside the highest reward the others are negligible in float64, until it is left out.
       [[1, 900, 4, 2], 1],
     ] as const) {
       const n = rewards.length;
@@ -187,7 +187,7 @@ describe('estimates of the optimum from samples of the reference', () => {
       kl: reverseKl(mild, REFERENCE, shape).kl[0]!,
       logPartition: z[0]!,
     };
-    // Means over all 5ⁿ samples, by how often each answer stands in them.
+    // Means over all 5ⁿ samples, by how often each answer occurs in them.
     const bias = (n: number) => {
       const p = softmax(REFERENCE, shape);
       const totals = { plain: { ...ZERO }, corrected: { ...ZERO } };
@@ -202,11 +202,11 @@ describe('estimates of the optimum from samples of the reference', () => {
     };
     const [eight, sixteen] = [bias(8), bias(16)];
     for (const part of PARTS) {
-      // Twice the samples halve the plain bias and quarter the corrected one, give or take the orders above.
+      // Twice the samples halve the plain bias and quarter the corrected one, up to higher orders.
       expect(eight.plain[part] / sixteen.plain[part]).to.be.within(1.6, 2.6);
       expect(Math.abs(sixteen.corrected[part])).to.be.below(Math.abs(sixteen.plain[part]) / 4);
       expect(Math.abs(sixteen.corrected[part])).to.be.below(Math.abs(eight.corrected[part]) / 2.5);
-      // Weights make the optimum look worse, never better.
+      // Weights make the estimated optimum lower, never higher.
       expect(sixteen.plain[part]).to.be.below(0);
     }
   });
@@ -281,7 +281,7 @@ describe('the certificate', () => {
     // Biased downwards by about half the variance of the mean weight over β.
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).gap, optimum - objective, 0.01);
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).optimum, optimum, 0.01);
-    // What the jackknife leaves is of the order of 1/n².
+    // The bias that the jackknife leaves is of the order of 1/n².
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).corrected.gap, optimum - objective, 0.001);
     checkRuns((uniform) => estimateGap([samples(uniform)], BETA).corrected.optimum, optimum, 0.001);
   });
@@ -324,12 +324,12 @@ describe('the certificate', () => {
     const steep = estimateGap([flat], 0.01);
     expect(steep.effectiveSamples).to.be.below(5);
     expect(steep.isLowerBound).to.equal(true);
-    // At β = 0 there is no optimum to be below.
+    // At β = 0 there is no optimum to compare with.
     expect(() => estimateGap([flat], 0)).to.throw(RangeError, 'beta is 0');
   });
 
   it('takes the logarithm within each prompt', () => {
-    // Two prompts whose optima differ: pooled they would look as if something were left to gain.
+    // Two prompts with different optima: pooled, they would look as if the policy could still improve.
     const { gap } = estimateGap(
       [
         [1, 1],

@@ -15,7 +15,7 @@ import { testGpu } from '../support/gpu.ts';
 import { onDevice, oneCase, randomCases, SHAPES } from './cases.ts';
 
 /**
- * J is a difference of large terms and may itself be next to 0: errors are held against the sum of the terms' magnitudes,
+ * J is a difference of large terms and may itself be near 0: errors are compared with the sum of the terms' magnitudes,
  * E|r| + β KL, which is what float32 rounds.
  */
 function scales(cases: ReturnType<typeof randomCases>): Float64Array {
@@ -53,7 +53,7 @@ describe('objective (1)', () => {
       expectClose(ratio(value!, scale), ratio(truth.value, scale), { ...unit, label: 'J' });
       expectClose(ratio(reward!, scale), ratio(truth.reward, scale), { ...unit, label: 'E[r]' });
       expectClose(divergence!, truth.kl, { absolute: 1e-6, relative: 1e-5, label: 'KL' });
-      // Shares of a row's scale, as J itself.
+      // Errors as shares of a row's scale, as for J itself.
       const share = (values: ArrayLike<number>) =>
         Float64Array.from(values, (each, at) => each / scale[Math.floor(at / shape.cols)]);
       expectClose(share(gradient), share(truth.dpolicy), { ...unit, cols: shape.cols, label: 'gradient' });
@@ -71,7 +71,7 @@ describe('objective (1)', () => {
       const gap = kl(tape, given.policy, logPolicy);
       const [j, best, away] = await Promise.all([value, optimum, gap].map((tensor) => tensor.toArray(gpu)));
       const other = best!.map((each, n) => each - (cases.beta[n] as number) * (away![n] as number));
-      // Of the same kind as above; both sides and the maximum itself may cancel.
+      // Tolerances as above; both sides and the maximum itself may cancel.
       const scale = scales(cases).map((each, n) => each + Math.abs(best![n] as number));
       expectClose(ratio(j!, scale), ratio(other, scale), { absolute: 1e-5 });
       tape.dispose();

@@ -1,4 +1,4 @@
-/** What is said of finished runs: each diagnosis on both sides of its threshold, and nothing of a run that went well. */
+/** The advice after a run: each diagnosis just above and below its threshold, and no advice after a good run. */
 import { expect } from 'chai';
 import type { Metrics } from '../../src/train/events.ts';
 import { adviceOn, DIAGNOSES, type RunFigures } from '../../src/train/measures/advice.ts';
@@ -6,7 +6,7 @@ import { sampleFigures } from '../../src/train/measures/sample-figures.ts';
 
 const STEPS = 40;
 
-/** A run whose figures go straight from one value to another and stay there; held-out ones are given as they were measured. */
+/** A run whose figures change linearly from one value to another and stay there; held-out figures are given as measured. */
 function run(
   figures: Readonly<Record<string, readonly [from: number, to: number]>>,
   held: readonly Metrics[] = [],
@@ -32,7 +32,7 @@ function run(
 const names = (figures: RunFigures) => adviceOn(figures).map(({ name }) => name);
 const told = (figures: RunFigures) => adviceOn(figures).map(({ sentence }) => `${sentence}`);
 
-/** `align`, as it ends. */
+/** `align` at the end of a good run. */
 const PAIRS = {
   loss: [Math.LN2, 0.39],
   'rewards/margins': [0, 3],
@@ -50,7 +50,7 @@ const WELL: Metrics = {
   'logps/chosen': -59,
 };
 const STORIES = { fluency: -1.5, distinct3: 0.9, ended: 0.4 };
-/** RLOO, as it should be. */
+/** RLOO in a good run. */
 const WRITTEN = {
   loss: [0.1, 0.1],
   reward: [1, 4],
@@ -86,7 +86,7 @@ describe('train/advice', () => {
     expect(advice?.sentence.toString((name) => `<${name}>`)).to.include('Raise <learningRate>, now');
   });
 
-  /** What each diagnosis is found by, and what is just not enough. */
+  /** The values at which each diagnosis is made, and values just short of it. */
   const CASES: [name: string, found: RunFigures, not: RunFigures][] = [
     [
       'coin toss',
@@ -143,7 +143,7 @@ describe('train/advice', () => {
     it(`detects ${name}, but not slightly smaller values`, () => {
       expect(names(found)).to.deep.equal([name]);
       expect(names(not)).to.deep.equal([]);
-      // A whole sentence that names a setting, in the words of whoever asks.
+      // A whole sentence that names a setting, by the names of the interface in use.
       expect(adviceOn(found)[0]?.sentence.toString((setting) => `--${setting}`)).to.match(
         /^[A-Z].*--\w+.*\.$/,
       );
@@ -154,7 +154,7 @@ describe('train/advice', () => {
     expect(told(run(PAIRS, [{ ...WELL, loss: 0.8 }])).join()).to.include(
       'was 0.693 before training and is 0.800 now',
     );
-    // A cross-entropy beside it has no value that all rows begin with.
+    // A loss that includes a cross-entropy has no initial value that is the same for all rows.
     expect(names(run({ ...PAIRS, nll_loss: [1, 1] }, [{ ...WELL, loss: 0.8 }]))).to.deep.equal([]);
   });
 

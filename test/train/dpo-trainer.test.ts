@@ -1,6 +1,6 @@
 /**
- * The trainer against TRL's own runs, and against itself: started again, stopped and resumed, accumulated, out of
- * memory, with a loss that is no number.
+ * The trainer compared with TRL's own runs, and with itself: repeated, stopped and resumed, with accumulation, out of
+ * memory, with a loss that is not a number.
  */
 import { expect } from 'chai';
 import type { TokenizedPair } from '../../src/data/packing.ts';
@@ -82,7 +82,7 @@ const NAMES: Record<string, string> = {
   num_tokens: 'numTokens',
 };
 
-/** Sums of tens of log-probabilities carry more rounding than a loss; everything is float32 on both sides. */
+/** Sums of tens of log-probabilities have more rounding errors than a loss; both sides use float32. */
 const BOUNDS: Record<string, number> = {
   'logps/chosen': 2e-4,
   'logps/rejected': 2e-4,
@@ -133,7 +133,7 @@ async function followTrl(
   const adapter = (await trainer.adapter?.toAdapter()) as Adapter;
   for (const [module, { a, b }] of final) {
     const ours = adapter.weights.get(module) ?? { a: new Float32Array(), b: new Float32Array() };
-    // 50 steps of AdamW spread the rounding of the first ones.
+    // 50 steps of AdamW increase the rounding errors of the first ones.
     expect(relativeL2(settled(ours.a, a), a), `${module} A`).to.be.below(1e-3 + COARSE_GRADIENT);
     expect(relativeL2(settled(ours.b, b), b), `${module} B`).to.be.below(1e-3 + COARSE_GRADIENT);
   }
@@ -217,7 +217,7 @@ describe('dpo-trainer', () => {
       events.some((event) => event.type === 'reference' && event.cached);
     expect([isCached(computed), isCached(cached)]).to.deep.equal([false, true]);
     expect(cached.bytes).to.deep.equal(computed.bytes);
-    // A cache is something that a run can do without.
+    // A run works without a cache too.
     const broken = () => Promise.reject(Object.assign(new Error(''), { name: 'QuotaExceededError' }));
     const without = await run(gpu, { model, referenceCache: { get: broken, put: broken } });
     const notices = without.events.filter((event) => event.type === 'notice').map(({ text }) => text);

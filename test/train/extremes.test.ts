@@ -1,6 +1,6 @@
 /**
- * Numbers that no one means: every numeric setting of every trainer at the ends of what numbers can be. Each is refused by its
- * name, or a run with it can be planned. On a device that only counts.
+ * Extreme numbers: every numeric setting of every trainer at the limits of numbers. Each is refused by its name, or a run
+ * with it can be planned. On a device that only counts.
  */
 import { expect } from 'chai';
 import { isOwn } from '../../src/base/lookup.ts';
@@ -32,7 +32,7 @@ import { fiveWords } from '../rollout/five-words.ts';
 import { freshGpu, testGpu } from '../support/gpu.ts';
 
 const EXTREMES = [0, -0, -1, 1, 2 ** 31, 2 ** 53, 1e-50, 1e39, 1e308, Number.NaN, Number.POSITIVE_INFINITY];
-/** The same, and the ends of what is allowed. */
+/** The same, and the limits of the allowed range. */
 const extremesOf = ({ range = {} }: Setting) => [
   ...EXTREMES,
   ...[range.from ?? 0, range.upTo ?? 0, FLOAT32_MOST, -FLOAT32_MOST, WHOLE_MOST],
@@ -54,7 +54,7 @@ const MADE: Record<keyof typeof TRAINERS, [made: unknown, rows: readonly unknown
   a2po: [A2POTrainer, []],
 };
 const PROMPTS = ['a b', 'c'].map((prompt) => ({ prompt }));
-/** Trainers with which the settings that all have are tried. */
+/** Trainers with which the common settings are tested. */
 const SHARED_BY: readonly string[] = ['dpo', 'rloo'];
 const isEnd = ({ range: { from, upTo = WHOLE_MOST } = {} }: Setting, value: number) =>
   value === from || value === upTo;
@@ -90,7 +90,8 @@ describe('extreme settings', () => {
           if (declaration.fits(value)) {
             expect(Math.fround(value), setting).to.satisfy(Number.isFinite);
             expect(Math.fround(value) === 0, setting).to.equal(value === 0);
-            // What the numbers are worth is the device's business, and the same for all trainers; what they count is not.
+            // Whether the values are useful depends on the device and is the same for all trainers; how many there are does
+            // not.
             if (declaration.kind !== 'whole' || !isEnd(declaration, value)) continue;
             if (isOwn(TRAINING, setting) && !SHARED_BY.includes(name)) continue;
             const error = await planned(args).catch((reason) => reason);
@@ -143,7 +144,7 @@ describe('extreme settings', () => {
     ];
     for (const name of [...options, 'maxNewTokens', 'batchSize'])
       for (const value of [-1, 2 ** 53, 1e39, Number.NaN, Number.POSITIVE_INFINITY]) {
-        // A number of float32 like any other.
+        // An ordinary float32 number.
         if (['temperature', 'repetitionPenalty'].includes(name) && value === 2 ** 53) continue;
         const error = await generate(model, [[1]], { maxNewTokens: 2, [name]: value }).catch(
           (reason) => reason,
@@ -154,7 +155,7 @@ describe('extreme settings', () => {
   });
 });
 
-/** The longest float32 array that was made since. */
+/** The length of the longest float32 array that was created since. */
 function countedArrays() {
   const { Float32Array: Original } = globalThis;
   let longest = 0;

@@ -1,9 +1,9 @@
-/** What a batch logs, on plain numbers: means per side, and which of them may be called a KL. */
+/** The metrics of a batch, on plain numbers: means per side, and which of them may be called a KL. */
 import { expect } from 'chai';
 import type { Side } from '../../src/losses/units.ts';
 import { batchMeans, comparedAccuracy, stepMetrics } from '../../src/train/metrics.ts';
 
-/** Two, one and two rows; log π − log π_ref is 1, −3 and 0.5 in sum. */
+/** Two, one and two rows; log π − log π_ref sums to 1, −3 and 0.5. */
 const BATCH = {
   records: new Float32Array([0]),
   values: new Float32Array([-1, -2, -7, -1, -1]),

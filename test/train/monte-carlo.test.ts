@@ -1,4 +1,4 @@
-/** The objective of a model from its samples, and the optimum from its reference's, against sums over all answers. */
+/** The objective of a model from its samples, and the optimum from its reference's, compared with sums over all answers. */
 import { expect } from 'chai';
 import { type Generation, generate, sampledTokens } from '../../src/model/generation.ts';
 import { freshAdapter } from '../../src/model/lora.ts';
@@ -15,7 +15,7 @@ const PROMPT = [5, 17, 42];
 const BETA = 0.5;
 const COPIES = 600;
 
-/** The fixture with an adapter that has moved it; answers are single tokens, so that sums over all of them are exact. */
+/** The fixture with an adapter that changes it; answers are single tokens, so that sums over all of them are exact. */
 async function policy() {
   const model = await loadFixture(await testGpu());
   const fresh = freshAdapter(
@@ -37,7 +37,7 @@ async function policy() {
   return { model, adapter, logp, reference, answers };
 }
 
-/** Where the text ends at once, its end is the answer. */
+/** If the text ends at once, its end token is the answer. */
 const answerOf = (generation: Generation) => sampledTokens(generation)[0] as number;
 const rewardOf = (id: number) => (id % 7) / 3;
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
@@ -97,10 +97,10 @@ describe('monte-carlo', () => {
 describe('monte-carlo on a model with two end tokens', () => {
   const ENDS = [0, 1];
   const SAMPLES = 4000;
-  /** Reward of a text, its end included: token 1 ends happily. */
+  /** Reward of a text, including its end token: token 1 is the happy end. */
   const rate = (tokens: readonly number[]) => tokens.length / 2 + (tokens.at(-1) === 1 ? 1 : 0);
 
-  /** Policy and samples' options, with E[r], KL and J by all texts in float64. */
+  /** The options of policy and samples, with E[r], KL and J over all texts in float64. */
   async function twoEnds() {
     const { model, exact } = await fiveTokens(await testGpu(), ENDS);
     const modules = ['q_proj', 'v_proj', 'down_proj'];

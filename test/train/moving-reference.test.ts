@@ -1,6 +1,6 @@
 /**
- * A reference that follows the policy: its mixture against float64, what it leaves as it was, and runs with it, whole and
- * resumed. Beside TRL's own run it stands in trl-runs.test.ts.
+ * A reference that follows the policy: its average compared with float64, what it leaves unchanged, and runs with it, whole
+ * and resumed. It is compared with TRL's own run in trl-runs.test.ts.
  */
 import { expect } from 'chai';
 import { packPairs } from '../../src/data/packing.ts';
@@ -130,7 +130,7 @@ describe('moving-reference', () => {
       return plan;
     };
     const [still, moving] = [await planned({ syncRefModel: false }), await planned({})];
-    // Its own numbers; the policy's wait in a buffer that the backward pass uses afterwards.
+    // Its own numbers; the policy's are in a buffer that the backward pass uses afterwards.
     expect(moving.plannedBytes - still.plannedBytes).to.be.at.least(4 * moving.trainableParameters);
   });
 

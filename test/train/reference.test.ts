@@ -1,4 +1,4 @@
-/** A reference that is computed as its examples come up gives the bytes of one that is computed ahead. */
+/** A reference that is computed when its examples are used gives the same bytes as one that is computed beforehand. */
 import { expect } from 'chai';
 import type { TokenizedPair } from '../../src/data/packing.ts';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';

@@ -1,6 +1,6 @@
 /**
- * Going on from a checkpoint: what may change is recorded, what may not is named, a finished run is made longer, and a loss
- * that is not a number leaves a checkpoint to go on from.
+ * Resuming from a checkpoint: what may change is recorded, what may not is named, a finished run is continued for more
+ * steps, and a loss that is not a number leaves a checkpoint to resume from.
  */
 import { expect } from 'chai';
 import { type CheckpointStore, decodeCheckpoint, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
@@ -19,7 +19,7 @@ const SMALL: Partial<DPOConfig> = { learningRate: 5e-3, perDeviceTrainBatchSize:
 
 interface RunOptions {
   args: Partial<DPOConfig>;
-  /** On a device that only counts, where no number matters. */
+  /** On a device that only counts, so the values of numbers do not matter. */
   isCounted?: boolean;
   pairs?: ReturnType<typeof randomPairs>;
   evalPairs?: ReturnType<typeof randomPairs>;
@@ -110,7 +110,7 @@ describe('resuming from a checkpoint', () => {
     const args = { lrSchedulerType: 'constant', shuffleDataset: false, saveSteps: 0 } as const;
     const [whole, checkpoint] = [memoryCheckpointStore(), memoryCheckpointStore()];
     await run({ args: { ...args, maxSteps: 2 }, checkpoint: whole });
-    // Of the last pair the reference is no number: its step is the third.
+    // For the last pair the reference is not a number: it is in the third step.
     const values = new Map<string, Float32Array>();
     const referenceCache: ReferenceCache = {
       get: async (key) => values.get(key),

@@ -1,5 +1,5 @@
 /**
- * Reward models in use: scores against the float64 decoder, at the right token, whatever else is in the batch; on a base of their own
+ * The use of reward models: scores compared with the float64 decoder, at the right token, in any batch; on their own base
  * and on a policy's; and as the reward of a run.
  */
 import { expect } from 'chai';
@@ -33,7 +33,7 @@ const SEQUENCES = randomPairs(4, 43).flatMap(({ prompt, chosen, rejected }) => [
   { prompt, completion: rejected },
 ]);
 
-/** An adapter with a head; its factors B are 0, so that the base alone makes the hidden states, unless `moved`. */
+/** An adapter with a head; unless `moved`, its factors B are 0, so that the hidden states are those of the base. */
 function adapterFor(model: CausalLM, moved = false): Adapter {
   const lora = { ...LORA, useRslora: false };
   const adapter = freshAdapter(lora, model.targets(LORA.targetModules), 'fixture', 3);
@@ -42,11 +42,11 @@ function adapterFor(model: CausalLM, moved = false): Adapter {
   return { ...adapter, head: HEAD };
 }
 
-/** Scores at given places by the float64 decoder. */
+/** Scores at given positions by the float64 decoder. */
 function expected(ends: readonly number[]): number[] {
   return SEQUENCES.map(({ prompt, completion }, s) => {
     const ids = [...prompt, ...completion];
-    // A completion's last token is not computed there: one more of any kind makes all of these inputs.
+    // There the state of a completion's last token is not computed, so one arbitrary token is appended.
     const packed = packSequences([{ prompt: ids, completion: [1] }]);
     const { hidden } = decoder({ config, weights }, packed);
     const row = ends[s] as number;
@@ -67,7 +67,7 @@ describe('train/reward-model', function () {
     expectClose(scores, expected(lengths.map((length) => length - 1)), CLOSE);
     for (const [s, sequence] of SEQUENCES.entries()) {
       const [alone] = await reward.scoreTokens([sequence]);
-      // Bit for bit the same on SwiftShader; another variant of a product may round otherwise.
+      // Bit-identical on SwiftShader; another variant of a product may round differently.
       expect(alone).to.be.closeTo(scores[s] as number, 1e-5);
     }
     const small = await reward.scoreTokens(SEQUENCES, { batchTokens: 12 });
@@ -95,7 +95,7 @@ describe('train/reward-model', function () {
     expectClose(scores, expected(ends), CLOSE);
     const last = await plain.scoreTokens(padded);
     expect(Math.max(...last.map((value, s) => Math.abs(value - (scores[s] as number))))).to.be.above(1e-2);
-    // Where all are pads, transformers takes the first.
+    // If all tokens are pads, transformers takes the first.
     const [all] = await reward.scoreTokens([{ prompt: [9], completion: [9, 9] }]);
     const [first] = await plain.scoreTokens([{ prompt: [], completion: [9] }]);
     expect(all).to.be.closeTo(first as number, 1e-5);
@@ -108,7 +108,7 @@ describe('train/reward-model', function () {
     const policy = model.attach({ ...adapterFor(model, true), head: undefined } as never);
     const before = gpu.memory().live;
     const reward = RewardModel.on(model, adapterFor(model));
-    // The base is some 100 kB; a head and factors of rank 4 are less.
+    // The base has about 100 kB; a head and factors of rank 4 have less.
     expect(gpu.memory().live - before).to.be.below(40_000);
     const states = () => model.adapters.map(({ enabled }) => enabled);
     expect(states()).to.deep.equal([true, false]);
@@ -205,7 +205,7 @@ describe('train/reward-model', function () {
       tokenizer,
     };
     const [text] = await other.rate(batch);
-    // A completion that was cut is given the end that the training's texts had, by ids and by text.
+    // A completion that was cut off gets the end token of the training texts, whether given by ids or by text.
     const end = tokenizer.eosId as number;
     const [byIds] = await other.score([{ ids: [...other.tokenizer!.encode('the sky is blue'), end] }]);
     expect(text).to.equal(byIds);

@@ -1,4 +1,4 @@
-/** Scores of given sequences: PyTorch's, whatever batch they are in. */
+/** Scores of given sequences: equal to PyTorch's, in any batch. */
 import { expect } from 'chai';
 import { sequenceLogprobs } from '../../src/train/measures/sequence-logprobs.ts';
 import { expectRefused } from '../io/refused.ts';

@@ -1,6 +1,6 @@
 /**
- * A source of examples that are made on the way, written as a user would write one: the model's own completions, judged by
- * a rule, as pairs with a margin for each. It waits, serves several steps by one batch, and goes on from a checkpoint.
+ * A source of examples that are generated during the run, written as a user would write one: the model's own completions,
+ * judged by a rule, as pairs with a margin each. It waits, uses one batch for several steps, and resumes from a checkpoint.
  */
 import { expect } from 'chai';
 import type { TokenizedExample } from '../../src/data/packing.ts';
@@ -59,7 +59,7 @@ class OwnPairs implements ExampleSource {
     return PROMPTS.slice(0, count).map((prompt) => ({ prompt, completions: [[1], [1]] }));
   }
 
-  // biome-ignore lint/correctness/useYield: it has nothing to tell on the way
+  // biome-ignore lint/correctness/useYield: it has nothing to report meanwhile
   async *step(
     step: number,
     _context: StepContext,
@@ -118,7 +118,7 @@ describe('train/source', () => {
     const losses = eachStep(events, 'loss');
     expect(losses.length).to.equal(8);
     expect(eachStep(events, 'batch')).to.deep.equal([1, 1, 1, 2, 2, 2, 3, 3]);
-    // The adapter is fresh: policy and reference are the same, and every pair’s loss is ln 2.
+    // The adapter is new: policy and reference are the same, and every pair’s loss is ln 2.
     expect(losses[0]).to.be.closeTo(Math.LN2, 1e-6);
     expect(losses.at(-1)).to.not.be.closeTo(Math.LN2, 1e-3);
     expect(events.filter(({ type }) => type === 'reference')).to.deep.equal([]);
@@ -144,7 +144,7 @@ describe('train/source', () => {
       const resumed = await trained(gpu, trainer);
       expect(resumed.bytes).to.deep.equal(whole.bytes);
       expect(resumed.log).to.deep.equal(whole.log);
-      // What was written before the stop is not written again.
+      // What was generated before the stop is not generated again.
       expect(made.source!.written).to.equal(3 - Math.ceil(stopAfter / STEPS_PER_BATCH));
     });
   }

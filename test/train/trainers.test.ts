@@ -1,6 +1,6 @@
 /**
- * What every trainer must do on data of its own: learn it, be the same twice, and end alike whether it was stopped or not;
- * and what none of them may take.
+ * What every trainer must do on its own kind of data: learn it, be the same twice, and end with the same result whether it
+ * was stopped or not; and what none of them accepts.
  */
 import { expect } from 'chai';
 import { type CheckpointStore, memoryCheckpointStore } from '../../src/io/checkpoint.ts';
@@ -67,8 +67,8 @@ describe('trainers', () => {
       const whole = await way(saving);
       const losses = eachStep(whole.events, 'loss');
       expect(losses.length).to.equal(steps);
-      // The forward pass is the same, so that before the first update nothing can differ. Later, gradients off by some 4e-4
-      // have led astray, most where they are next to nothing: AdamW takes steps of one length whatever theirs is.
+      // The forward pass is the same, so before the first update nothing can differ. Later, errors of about 4e-4 in
+      // gradients have an effect, most where gradients are near zero: AdamW's steps do not depend on a gradient's size.
       expect(losses[0]).to.equal(exact[0]);
       losses.forEach((loss, i) => {
         expect(loss, `step ${i + 1}`).to.be.closeTo(
@@ -280,7 +280,7 @@ describe('trainers reject', () => {
         'In 2 of 8 pairs chosen and rejected are the same tokens, first in row 7. Such pairs have no effect.',
       ]);
     }
-    // Held-out rows may be so, all of them.
+    // All of the held-out rows may be so.
     const held = new DPOTrainer({
       model,
       args: SMALL,

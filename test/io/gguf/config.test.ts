@@ -1,4 +1,4 @@
-/** The configuration that a GGUF file stands for: what its keys say, what they leave unsaid, and what nothing here computes. */
+/** The configuration of a GGUF file: what its keys say, what they omit, and what webalign cannot compute. */
 import { expect } from 'chai';
 import { memorySource } from '../../../src/io/byte-source.ts';
 import { parseConfig } from '../../../src/io/config.ts';
@@ -18,7 +18,7 @@ const f32 = (shape: number[], values: readonly number[] = []): GgufTensor => {
   return { dtype: 'F32', shape, data: new Uint8Array(data.buffer) };
 };
 
-/** The configuration of the tiny llama, or another architecture, with other values; `undefined` takes a key away. */
+/** The configuration of the tiny llama, or another architecture, with other values; `undefined` removes a key. */
 async function config(
   values: Values = {},
   tensors: Readonly<Record<string, GgufTensor>> = {},
@@ -145,7 +145,7 @@ describe('io/gguf-config', () => {
       (await parsed({ 'gemma3.block_count': layers, 'gemma3.attention.key_length': 6 }, {}, 'gemma3'))
         .queryScale;
     expect(await scale(7)).to.be.closeTo(6 ** -0.5, 1e-12);
-    // llama.cpp knows the 27B by its layers: 8 wide, 2 heads.
+    // llama.cpp recognizes the 27B by its number of layers: width 8, 2 heads.
     expect(await scale(62)).to.be.closeTo(4 ** -0.5, 1e-12);
   });
 

@@ -1,4 +1,4 @@
-/** The reader of GGUF: what gguf-py writes it reads, and of everything else it says what is wrong and where. */
+/** The reader of GGUF: it reads what gguf-py writes, and for everything else it says what is wrong and where. */
 import { expect } from 'chai';
 import { byteSource, memorySource } from '../../../src/io/byte-source.ts';
 import { openGguf, parseGgufHeader } from '../../../src/io/gguf/reader.ts';

@@ -1,4 +1,4 @@
-/** Tokenizers out of GGUF's metadata: the ids that llama.cpp gives, and what is refused. */
+/** Tokenizers from GGUF's metadata: the ids are those of llama.cpp, and some are refused. */
 import { expect } from 'chai';
 import { Tokenizer } from '../../../src/data/tokenizer.ts';
 import { memoryFiles } from '../../../src/io/files.ts';
@@ -53,7 +53,7 @@ describe('io/gguf-tokenizer', () => {
         expect(found.vocabSize).to.equal(tokenizer.tokens.length);
         for (const [i, text] of fixture.texts.entries()) {
           expect(found.encode(text), JSON.stringify(text)).to.deep.equal(expected[i]);
-          // Behind a token that is found whole, SentencePiece's texts begin with a space again.
+          // After a token that is matched as a whole, SentencePiece's text begins with a space again.
           if (!text.includes('<')) expect(found.decode(found.encode(text))).to.equal(text);
         }
       });

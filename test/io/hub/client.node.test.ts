@@ -144,7 +144,7 @@ describe('io/hub', () => {
       expect(String(error)).to.include('token').and.not.include('secret');
     }
     expect(told.join()).not.to.include('secret');
-    // A list of files that goes on elsewhere would take the token with it.
+    // A list of files that continues on another server would receive the token.
     hub.faults.push((asked, response) => {
       if (!asked.path.includes('/tree/')) return false;
       response.writeHead(200, { link: `<${hub.networkUrl}/next>; rel="next"` }).end('[]');

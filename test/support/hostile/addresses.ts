@@ -1,4 +1,4 @@
-/** Servers that lead elsewhere, give a page in a file's place, or refuse. */
+/** Servers that redirect elsewhere, send a page instead of a file, or refuse. */
 import { PAGE } from '../file-server.ts';
 import { type Hostile, json, pour, pouring } from './server.ts';
 

@@ -1,4 +1,4 @@
-/** Hubs that are silent, endless, or lie about their files. */
+/** Hubs that are silent, endless, or give wrong information about their files. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PAGE } from '../file-server.ts';
 import { send, sha256 } from '../hub-server.ts';
@@ -6,7 +6,7 @@ import { drip, type Hostile, json, pour, pouring, TOO_SLOW, tcp } from './server
 
 const COMMIT = 'c0ffee'.padEnd(40, '0');
 
-/** A hub that says of its one file what `entry` says, and answers a request for it by `content`. */
+/** A hub that describes its only file by `entry`, and answers a request for it with `content`. */
 const hub =
   (entry: object, content: (request: IncomingMessage, response: ServerResponse) => unknown) =>
   (request: IncomingMessage, response: ServerResponse) => {

@@ -1,4 +1,4 @@
-/** Servers that send more or less than they announce, without end, or more than meets the eye. */
+/** Servers that send more or less than they announce, endless data, or data that is much larger when decompressed. */
 import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { begins } from './beginning.ts';

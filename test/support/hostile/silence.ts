@@ -1,4 +1,4 @@
-/** Servers that are silent, trickle, or break off. */
+/** Servers that are silent, send slowly, or break the connection. */
 
 import { begins } from './beginning.ts';
 import { drip, type Hostile, json, partial, TOO_SLOW, tcp, weights } from './server.ts';
